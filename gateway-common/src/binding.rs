@@ -1,0 +1,47 @@
+//! What ties a VLAN of an access port to a logical switch.
+
+use bytemuck::{Pod, Zeroable};
+
+/// Key of map `bindings`: where a frame came in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct BindingKey {
+    /// Index of the access port's interface.
+    pub ifindex: u32,
+    /// VLAN of the frame, 0 for untagged.
+    pub vlan: u16,
+    /// Zero.
+    pub reserved: u16,
+}
+
+/// Value of map `bindings`: where it belongs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Binding {
+    /// VNI of the logical switch.
+    pub vni: u32,
+    /// Index of this binding in map `binding_stats`.
+    pub id: u32,
+    /// Index in map `leases` of the lease it forwards under.
+    pub lease: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// Values of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received is what came from the
+/// VLAN or the tunnel, sent is what went out there. Bytes count the inner Ethernet frame, without a VLAN tag and
+/// without the frame check sequence, so both ends of a crossing count the same.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Traffic {
+    /// Frames received.
+    pub rx_packets: u64,
+    /// Bytes received.
+    pub rx_bytes: u64,
+    /// Frames sent.
+    pub tx_packets: u64,
+    /// Bytes sent.
+    pub tx_bytes: u64,
+}
+
+crate::map_types!(BindingKey, Binding, Traffic);

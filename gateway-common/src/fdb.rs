@@ -1,0 +1,84 @@
+//! The forwarding database: which MAC of which logical switch is where.
+
+use bytemuck::{Pod, Zeroable};
+
+/// [`Target::kind`]: nothing; a free flood slot.
+pub const NONE: u16 = 0;
+/// [`Target::kind`]: behind an access port.
+pub const LOCAL: u16 = 1;
+/// [`Target::kind`]: behind a tunnel.
+pub const REMOTE: u16 = 2;
+
+/// [`FdbEntry::origin`]: told by configuration or controller. The kernel never changes such an entry.
+pub const GIVEN: u32 = 1;
+/// [`FdbEntry::origin`]: learned by the kernel from a frame's source address.
+pub const LEARNED: u32 = 2;
+
+/// Where frames go: out of an access port, or through a tunnel.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct Target {
+    /// [`NONE`], [`LOCAL`] or [`REMOTE`].
+    pub kind: u16,
+    /// Local: the tag to send with, 0 for none.
+    pub vlan: u16,
+    /// Local: index of the interface. Remote: index of the tunnel.
+    pub out: u32,
+    /// Local: index of the binding, for its counters.
+    pub binding: u32,
+    /// Remote: the VNI to send with.
+    pub vni: u32,
+}
+
+impl Target {
+    /// Behind the binding `binding`, (`ifindex`, `vlan`).
+    pub const fn local(ifindex: u32, vlan: u16, binding: u32) -> Self {
+        Self { kind: LOCAL, vlan, out: ifindex, binding, vni: 0 }
+    }
+
+    /// Behind tunnel number `tunnel`, which calls the logical switch `vni`.
+    pub const fn remote(tunnel: u32, vni: u32) -> Self {
+        Self { kind: REMOTE, vlan: 0, out: tunnel, binding: 0, vni }
+    }
+
+    /// True if both name the same place, whatever they say of counters.
+    pub const fn same_place(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.out == other.out && self.vlan == other.vlan
+    }
+}
+
+/// Key of map `fdb`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct FdbKey {
+    /// The logical switch.
+    pub vni: u32,
+    /// The station.
+    pub mac: [u8; 6],
+    /// Zero.
+    pub reserved: u16,
+}
+
+impl FdbKey {
+    /// `mac` in the logical switch `vni`.
+    pub const fn new(vni: u32, mac: [u8; 6]) -> Self {
+        Self { vni, mac, reserved: 0 }
+    }
+}
+
+/// Value of map `fdb`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct FdbEntry {
+    /// Where the station is.
+    pub to: Target,
+    /// When it last sent, CLOCK_MONOTONIC_COARSE nanoseconds, give or take [`crate::limits::REFRESH_NS`]. Zero where
+    /// given.
+    pub seen: u64,
+    /// [`GIVEN`] or [`LEARNED`].
+    pub origin: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+crate::map_types!(Target, FdbKey, FdbEntry);

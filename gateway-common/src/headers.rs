@@ -1,0 +1,221 @@
+//! Header layout and arithmetic: what is where in a packet, the template of the outer headers, checksum, entropy.
+
+use core::net::IpAddr;
+
+use crate::net::MacAddr;
+
+/// Ethernet header without tag.
+pub const ETH_LEN: usize = 14;
+/// An 802.1Q tag.
+pub const TAG_LEN: usize = 4;
+/// IPv4 header without options.
+pub const IPV4_LEN: usize = 20;
+/// IPv6 header without extensions.
+pub const IPV6_LEN: usize = 40;
+/// UDP header.
+pub const UDP_LEN: usize = 8;
+/// VXLAN header (RFC 7348 section 5).
+pub const VXLAN_LEN: usize = 8;
+/// Room for the longest outer headers: Ethernet with tag, IPv6, UDP, VXLAN, rounded up to eight bytes.
+pub const HEADER_MAX: usize = 80;
+
+/// EtherType of IPv4.
+pub const ETH_P_IP: u16 = 0x0800;
+/// EtherType of IPv6.
+pub const ETH_P_IPV6: u16 = 0x86dd;
+/// EtherType of an 802.1Q tag.
+pub const ETH_P_8021Q: u16 = 0x8100;
+/// EtherType of an 802.1ad service tag.
+pub const ETH_P_8021AD: u16 = 0x88a8;
+/// IP protocol of UDP.
+pub const IPPROTO_UDP: u8 = 17;
+/// The VNI field is valid (RFC 7348 section 5).
+pub const VXLAN_FLAG_I: u8 = 0x08;
+
+/// Length of outer headers over IPv4, without and with a VLAN tag on the underlay.
+pub const V4_LEN: usize = ETH_LEN + IPV4_LEN + UDP_LEN + VXLAN_LEN;
+/// Length of outer headers over IPv6, without a VLAN tag on the underlay.
+pub const V6_LEN: usize = ETH_LEN + IPV6_LEN + UDP_LEN + VXLAN_LEN;
+/// The lengths that outer headers can have.
+pub const HEADER_LENGTHS: [usize; 4] = [V4_LEN, V4_LEN + TAG_LEN, V6_LEN, V6_LEN + TAG_LEN];
+
+/// Lower end of the outer source ports: RFC 7348 section 5 asks for the dynamic range 49152 to 65535.
+pub const SOURCE_PORT_BASE: u16 = 49152;
+
+/// The ends and marks that outer headers are made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outer {
+    /// Source: the uplink's address.
+    pub src_mac: MacAddr,
+    /// Destination: the next hop's address.
+    pub dst_mac: MacAddr,
+    /// Tag on the underlay, 0 for none.
+    pub vlan: u16,
+    /// Source: an address of this gateway.
+    pub src: IpAddr,
+    /// Destination: the remote VTEP, of the same family.
+    pub dst: IpAddr,
+    /// Time to live, or hop limit.
+    pub ttl: u8,
+    /// UDP destination port.
+    pub port: u16,
+}
+
+/// Outer headers, made once for a tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// The bytes; length, checksum, source port and VNI are zero.
+    pub bytes: [u8; HEADER_MAX],
+    /// How many of them count.
+    pub len: usize,
+    /// See [`crate::tunnel::NextHop::ip_sum`].
+    pub ip_sum: u32,
+}
+
+impl Outer {
+    /// Writes the headers. `None` if the addresses are of two families.
+    ///
+    /// Don't Fragment is set: a VTEP must not fragment (RFC 7348 section 4.3). The UDP checksum is zero, which RFC 6935
+    /// section 5 allows for tunnels over IPv6 too.
+    pub fn template(&self) -> Option<Template> {
+        let mut out = Writer { bytes: [0; HEADER_MAX], len: 0 };
+        out.put(&self.dst_mac.0);
+        out.put(&self.src_mac.0);
+        if self.vlan != 0 {
+            out.put(&ETH_P_8021Q.to_be_bytes());
+            out.put(&self.vlan.to_be_bytes());
+        }
+        let mut ip_sum = 0;
+        match (self.src, self.dst) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => {
+                out.put(&ETH_P_IP.to_be_bytes());
+                let start = out.len;
+                // Version and header length, service, length, identification, Don't Fragment, TTL, protocol, checksum.
+                out.put(&[0x45, 0, 0, 0, 0, 0, 0x40, 0, self.ttl, IPPROTO_UDP, 0, 0]);
+                out.put(&src.octets());
+                out.put(&dst.octets());
+                ip_sum = sum_words(&out.bytes[start..out.len]);
+            }
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                out.put(&ETH_P_IPV6.to_be_bytes());
+                out.put(&[0x60, 0, 0, 0, 0, 0, IPPROTO_UDP, self.ttl]);
+                out.put(&src.octets());
+                out.put(&dst.octets());
+            }
+            _ => return None,
+        }
+        out.put(&[0, 0]);
+        out.put(&self.port.to_be_bytes());
+        out.put(&[0; 4]);
+        out.put(&[VXLAN_FLAG_I, 0, 0, 0, 0, 0, 0, 0]);
+        Some(Template { bytes: out.bytes, len: out.len, ip_sum })
+    }
+}
+
+struct Writer {
+    bytes: [u8; HEADER_MAX],
+    len: usize,
+}
+
+impl Writer {
+    fn put(&mut self, part: &[u8]) {
+        self.bytes[self.len..self.len + part.len()].copy_from_slice(part);
+        self.len += part.len();
+    }
+}
+
+/// Sum of big-endian 16-bit words, not folded (RFC 1071).
+fn sum_words(bytes: &[u8]) -> u32 {
+    bytes.as_chunks::<2>().0.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum()
+}
+
+/// The IPv4 header checksum for a packet of `total_len` bytes, from the sum of the rest of the header.
+#[inline(always)]
+pub const fn ipv4_checksum(ip_sum: u32, total_len: u16) -> u16 {
+    let sum = ip_sum + total_len as u32;
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    !(sum as u16)
+}
+
+/// Outer source port from a hash of the inner flow.
+#[inline(always)]
+pub const fn source_port(hash: u32) -> u16 {
+    SOURCE_PORT_BASE | ((hash ^ (hash >> 14)) & 0x3fff) as u16
+}
+
+/// Stirs one more word into a flow hash (the finishing step of MurmurHash3, by Austin Appleby, public domain; its
+/// multiplier spreads one changed bit over the word).
+#[inline(always)]
+pub const fn stir(hash: u32, word: u32) -> u32 {
+    let mixed = (hash ^ word).wrapping_mul(0x85eb_ca6b);
+    mixed ^ (mixed >> 13)
+}
+
+/// True for 01:80:c2:00:00:00 to :0f, which bridges do not forward (IEEE 802.1Q-2022 table 8-1).
+#[inline(always)]
+pub const fn is_link_local(mac: [u8; 6]) -> bool {
+    matches!(mac, [0x01, 0x80, 0xc2, 0, 0, last] if last <= 0x0f)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashSet, vec::Vec};
+
+    use super::*;
+
+    fn outer(src: &str, dst: &str, vlan: u16) -> Outer {
+        Outer {
+            src_mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            dst_mac: MacAddr([2, 0, 0, 0, 0, 2]),
+            vlan,
+            src: src.parse().unwrap(),
+            dst: dst.parse().unwrap(),
+            ttl: 64,
+            port: 4789,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_header_has_its_length() {
+        let lengths: Vec<usize> =
+            [("10.0.0.1", "10.0.0.2", 0), ("10.0.0.1", "10.0.0.2", 7), ("::1", "::2", 0), ("::1", "::2", 7)]
+                .into_iter()
+                .map(|(src, dst, vlan)| outer(src, dst, vlan).template().unwrap().len)
+                .collect();
+        assert_eq!(lengths, HEADER_LENGTHS);
+    }
+
+    #[test]
+    fn two_families_make_no_template() {
+        assert_eq!(outer("10.0.0.1", "::2", 0).template(), None);
+    }
+
+    #[test]
+    fn checksum_from_the_template_verifies() {
+        let template = outer("172.31.0.21", "172.31.255.254", 0).template().unwrap();
+        for total_len in [50, 1450, 9000, 65535] {
+            let mut header: [u8; 20] = template.bytes[14..34].try_into().unwrap();
+            header[2..4].copy_from_slice(&u16::to_be_bytes(total_len));
+            header[10..12].copy_from_slice(&ipv4_checksum(template.ip_sum, total_len).to_be_bytes());
+            let mut sum = sum_words(&header);
+            while sum > 0xffff {
+                sum = (sum & 0xffff) + (sum >> 16);
+            }
+            assert_eq!(sum, 0xffff, "length {total_len}");
+        }
+    }
+
+    #[test]
+    fn source_ports_stay_in_the_dynamic_range_and_spread() {
+        let ports: HashSet<u16> = (0..1000).map(|flow| source_port(stir(stir(0, 0x0a00_0001), flow))).collect();
+        assert!(ports.iter().all(|port| *port >= SOURCE_PORT_BASE));
+        assert!(ports.len() > 900, "{} ports for 1000 flows", ports.len());
+    }
+
+    #[test]
+    fn sixteen_groups_are_link_local() {
+        assert!(is_link_local([0x01, 0x80, 0xc2, 0, 0, 0x0e]));
+        assert!(!is_link_local([0x01, 0x80, 0xc2, 0, 0, 0x10]));
+    }
+}

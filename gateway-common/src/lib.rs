@@ -1,0 +1,31 @@
+//! The ABI between the BPF programs of vtep-gateway and its agent: keys and values of the maps, events, counters and
+//! limits, and the header arithmetic that both sides and the tests use. Nothing else belongs here.
+//!
+//! Every type that crosses the border is `repr(C)`, [`bytemuck::Pod`] (so without implicit padding), and keeps integers
+//! in host byte order unless a field says otherwise. The field names are what `bpftool map dump` prints.
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod binding;
+pub mod counters;
+pub mod event;
+pub mod fdb;
+pub mod headers;
+pub mod limits;
+pub mod net;
+pub mod segment;
+pub mod tunnel;
+
+/// Declares types as plain data that aya may use as map keys and values.
+macro_rules! map_types {
+    ($($name:ty),+ $(,)?) => {
+        $(
+            // SAFETY: `Pod` of bytemuck, required here, guarantees any bit pattern is valid and no padding exists.
+            #[cfg(feature = "user")]
+            unsafe impl aya::Pod for $name where $name: bytemuck::Pod {}
+        )+
+    };
+}
+pub(crate) use map_types;

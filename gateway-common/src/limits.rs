@@ -1,0 +1,27 @@
+//! Sizes of the maps and bounds of the loops over them.
+
+/// VTEP addresses of this gateway, and leases: one each.
+pub const MAX_VTEPS: u32 = 64;
+/// Remote VTEPs, times local addresses they talk to.
+pub const MAX_TUNNELS: u32 = 8192;
+/// Logical switches.
+pub const MAX_SEGMENTS: u32 = 16_384;
+/// (port, VLAN) bindings.
+pub const MAX_BINDINGS: u32 = 16_384;
+/// Flood members of all logical switches together; their memory is taken only as they are added.
+pub const MAX_FLOOD: u32 = 1 << 20;
+/// Flood members of one logical switch: the copies that one broadcast frame may cost.
+pub const MAX_FLOOD_SLOTS: u32 = 4096;
+/// Interfaces that XDP may redirect to.
+pub const MAX_PORTS: u32 = 1024;
+/// MAC addresses, unless the configuration says otherwise.
+pub const DEFAULT_FDB: u32 = 262_144;
+/// Learned MACs of one logical switch, unless the configuration says otherwise (as many as Open vSwitch keeps).
+pub const DEFAULT_LEARN_LIMIT: u64 = 8192;
+/// Bytes of the ring buffer that carries learning events to the agent.
+pub const EVENT_BYTES: u32 = 512 * 1024;
+/// A learned MAC's time is written again once it is this old, in nanoseconds: ageing counts in seconds, and a write to
+/// a shared cache line for each packet would be the dearest thing on the path.
+pub const REFRESH_NS: u64 = 1_000_000_000;
+/// The UDP port of VXLAN (RFC 7348 section 5).
+pub const VXLAN_PORT: u16 = 4789;

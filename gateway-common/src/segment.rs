@@ -1,0 +1,35 @@
+//! Logical switches and the members that broadcast, unknown unicast and multicast frames (BUM) are copied to.
+
+use bytemuck::{Pod, Zeroable};
+
+/// [`Segment::flags`]: learn the MACs of remote stations from what arrives through tunnels.
+pub const LEARN_REMOTE: u32 = 1;
+
+/// Value of map `segments`, keyed by VNI (`u32`): one logical switch.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct Segment {
+    /// Members in map `flood` have slot numbers below this one; some may be free.
+    pub flood_slots: u32,
+    /// Bits, see [`LEARN_REMOTE`].
+    pub flags: u32,
+    /// Index in map `leases` of the lease it forwards under.
+    pub lease: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The kernel learns while its count in map `learned` is below this. The agent raises it by one for each learned
+    /// MAC that it forgets, so each of the two numbers has one writer.
+    pub learn_ceiling: u64,
+}
+
+/// Key of map `flood`; its value is a [`crate::fdb::Target`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct FloodKey {
+    /// The logical switch.
+    pub vni: u32,
+    /// Number of the member, from 0.
+    pub slot: u32,
+}
+
+crate::map_types!(Segment, FloodKey);
