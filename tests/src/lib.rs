@@ -1,0 +1,39 @@
+//! Labs of network namespaces: hosts, cables, VXLAN peers, VLAN switches and a gateway between them, on one machine.
+//!
+//! A [`Lab`] has a name of its own, so labs run side by side, and takes everything down when it goes, also after a
+//! panic. What a run that was killed left behind is swept away by the next one. Traffic never leaves the namespaces.
+//!
+//! - [`lab`], [`sweep`]: the name, and cleaning up by name
+//! - [`host`], [`netns`], [`process`]: a machine, and running things on it
+//! - [`cable`], [`bridge`]: wires between hosts, and a switch for the underlay
+//! - [`vxlan`]: a host of virtual machines, with the kernel's own VXLAN device
+//! - [`vlan`], [`ovs`]: the outside: a host that tags by itself, or Open vSwitch with hosts on access ports
+//! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
+//! - [`crossing`]: the lab most tests want, with all of the above in place
+//! - [`frame`], [`wire`], [`transfer`], [`flow`]: hand-made frames, checked transfers, and a steady flow to count losses
+//! - [`bpf`]: the few tiny programs that peers need
+//! - [`wait`]: waiting for a condition, with a deadline
+
+pub mod bpf;
+pub mod bridge;
+pub mod cable;
+pub mod config;
+pub mod crossing;
+pub mod flow;
+pub mod frame;
+pub mod gateway;
+pub mod host;
+pub mod lab;
+pub mod netns;
+pub mod ovs;
+pub mod process;
+pub mod readings;
+pub mod sweep;
+pub mod transfer;
+pub mod vlan;
+pub mod vxlan;
+pub mod wait;
+pub mod wire;
+
+pub use host::Host;
+pub use lab::Lab;

@@ -1,0 +1,159 @@
+//! The few tiny programs that hosts of a lab need, assembled by hand: one that lets everything pass, because a veth
+//! takes redirected frames only if its peer runs XDP, and two that tag and untag, because a host may have to speak VLAN
+//! on a kernel without 802.1Q interfaces.
+//!
+//! Links are pinned, so they live as long as the lab, not as long as the process that made them.
+
+use std::{
+    ffi::{CString, c_long},
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    path::Path,
+};
+
+use anyhow::{Context, Result};
+
+/// An eBPF instruction (RFC 9669 section 3).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+struct Insn {
+    code: u8,
+    /// Destination register in the low half, source register in the high half.
+    registers: u8,
+    offset: i16,
+    immediate: i32,
+}
+
+const fn insn(code: u8, dst: u8, src: u8, offset: i16, immediate: i32) -> Insn {
+    Insn { code, registers: dst | src << 4, offset, immediate }
+}
+
+const fn set(dst: u8, value: i32) -> Insn {
+    insn(0xb7, dst, 0, 0, value)
+}
+
+const fn copy(dst: u8, src: u8) -> Insn {
+    insn(0xbf, dst, src, 0, 0)
+}
+
+const fn call(helper: i32) -> Insn {
+    insn(0x85, 0, 0, 0, helper)
+}
+
+const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
+
+// Numbers of the kernel's ABI, from <linux/bpf.h>.
+const CMD_PROG_LOAD: u32 = 5;
+const CMD_OBJ_PIN: u32 = 6;
+const CMD_LINK_CREATE: u32 = 28;
+const TYPE_SCHED_CLS: u32 = 3;
+const TYPE_XDP: u32 = 6;
+const ATTACH_XDP: u32 = 37;
+const ATTACH_TCX_INGRESS: u32 = 46;
+const ATTACH_TCX_EGRESS: u32 = 47;
+const HELPER_VLAN_PUSH: i32 = 18;
+const HELPER_VLAN_POP: i32 = 19;
+const SKB_VLAN_TCI: i16 = 24;
+const XDP_PASS: i32 = 2;
+const XDP_FLAGS_DRV_MODE: u32 = 4;
+const TCX_NEXT: i32 = -1;
+const TCX_DROP: i32 = 2;
+
+/// Lets all frames pass `ifindex` in native XDP. To be called in the namespace of that interface.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn pass(ifindex: u32, pins: &Path) -> Result<()> {
+    let program = load(TYPE_XDP, &[set(0, XDP_PASS), EXIT])?;
+    attach(&program, ifindex, ATTACH_XDP, XDP_FLAGS_DRV_MODE, &pins.join(format!("pass_{ifindex}")))
+}
+
+/// Tags all that leaves `ifindex` with `vlan`, untags what arrives with it, and drops what arrives otherwise. To be
+/// called in the namespace of that interface.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn speak_vlan(ifindex: u32, vlan: u16, pins: &Path) -> Result<()> {
+    let vlan = i32::from(vlan);
+    let tag = [
+        // The helper takes the protocol in network byte order.
+        set(2, i32::from(0x8100u16.to_be())),
+        set(3, vlan),
+        call(HELPER_VLAN_PUSH),
+        set(0, TCX_NEXT),
+        EXIT,
+    ];
+    let untag = [
+        copy(6, 1),
+        // r2 = the tag that the kernel has taken off the frame; its low 12 bits are the VLAN.
+        insn(0x61, 2, 1, SKB_VLAN_TCI, 0),
+        insn(0x57, 2, 0, 0, 0xfff),
+        insn(0x15, 2, 0, 2, vlan),
+        set(0, TCX_DROP),
+        EXIT,
+        copy(1, 6),
+        call(HELPER_VLAN_POP),
+        set(0, TCX_NEXT),
+        EXIT,
+    ];
+    attach(&load(TYPE_SCHED_CLS, &tag)?, ifindex, ATTACH_TCX_EGRESS, 0, &pins.join(format!("tag_{ifindex}")))?;
+    attach(&load(TYPE_SCHED_CLS, &untag)?, ifindex, ATTACH_TCX_INGRESS, 0, &pins.join(format!("untag_{ifindex}")))
+}
+
+fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
+    #[repr(C)]
+    struct Load {
+        kind: u32,
+        count: u32,
+        instructions: u64,
+        license: u64,
+    }
+    let license = c"GPL";
+    let attributes = Load {
+        kind,
+        count: u32::try_from(program.len())?,
+        instructions: program.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+    };
+    bpf(CMD_PROG_LOAD, &attributes).context("loading a program of the lab")
+}
+
+fn attach(program: &OwnedFd, ifindex: u32, kind: u32, flags: u32, pin: &Path) -> Result<()> {
+    #[repr(C)]
+    struct Create {
+        program: i32,
+        ifindex: u32,
+        kind: u32,
+        flags: u32,
+    }
+    let attributes = Create { program: program.as_raw_fd(), ifindex, kind, flags };
+    let link =
+        bpf(CMD_LINK_CREATE, &attributes).with_context(|| format!("attaching a program to interface {ifindex}"))?;
+
+    #[repr(C)]
+    struct Pin {
+        path: u64,
+        fd: i32,
+        flags: u32,
+    }
+    let path = CString::new(pin.as_os_str().as_encoded_bytes())?;
+    let attributes = Pin { path: path.as_ptr() as u64, fd: link.as_raw_fd(), flags: 0 };
+    command(CMD_OBJ_PIN, &attributes).with_context(|| format!("pinning {}", pin.display()))?;
+    Ok(())
+}
+
+/// bpf(2) of a command that gives a descriptor.
+fn bpf<T>(number: u32, attributes: &T) -> io::Result<OwnedFd> {
+    let fd = command(number, attributes)?;
+    let fd = i32::try_from(fd).map_err(io::Error::other)?;
+    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn command<T>(number: u32, attributes: &T) -> io::Result<c_long> {
+    let size = size_of::<T>();
+    // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long, and what it points
+    // to lives in the caller. The kernel takes the rest of the union as zero.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, number, std::ptr::from_ref(attributes), size) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}

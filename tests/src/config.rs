@@ -1,0 +1,198 @@
+//! The gateway's configuration file, written from values.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    net::IpAddr,
+    path::PathBuf,
+};
+
+use gateway_common::net::MacAddr;
+
+use crate::Host;
+
+/// What a lab tells its gateway.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Tunnel addresses of the gateway.
+    pub vtep: Vec<IpAddr>,
+    /// Seconds a learned MAC lives without traffic; the gateway's default if `None`.
+    pub ageing: Option<u32>,
+    /// Where it pins.
+    pub pin_dir: PathBuf,
+    /// Where it keeps sockets and locks.
+    pub run_dir: PathBuf,
+    /// NICs towards the underlay.
+    pub uplinks: Vec<Nic>,
+    /// NICs towards the VLANs.
+    pub ports: Vec<Nic>,
+    /// Logical switches.
+    pub switches: Vec<Switch>,
+}
+
+/// One NIC.
+#[derive(Clone, Debug)]
+pub struct Nic {
+    /// Its name.
+    pub name: String,
+    /// How it is driven.
+    pub mode: Mode,
+}
+
+/// How a NIC is driven.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The gateway chooses.
+    #[default]
+    Auto,
+    /// Known unicast in XDP.
+    Xdp,
+    /// Everything in TC.
+    Tc,
+}
+
+/// One logical switch.
+#[derive(Clone, Debug, Default)]
+pub struct Switch {
+    /// Its VXLAN network; also makes its name.
+    pub vni: u32,
+    /// Whether MACs behind tunnels are learned.
+    pub learn_remote: bool,
+    /// Learned MACs at most; the gateway's default if `None`.
+    pub learn_limit: Option<u32>,
+    /// VTEPs that get frames to all.
+    pub flood: Vec<IpAddr>,
+    /// Port and VLAN, 0 for untagged.
+    pub bindings: Vec<(String, u16)>,
+    /// Stations given.
+    pub macs: Vec<(MacAddr, Place)>,
+}
+
+/// Where a station is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Behind a remote VTEP.
+    Vtep(IpAddr),
+    /// Behind an access port, in a VLAN.
+    Port(String, u16),
+}
+
+impl Config {
+    /// A gateway on `host` that has tunnel addresses and nothing else yet.
+    pub fn new(host: &Host, vtep: &[IpAddr]) -> Self {
+        Self {
+            vtep: vtep.to_vec(),
+            ageing: None,
+            pin_dir: host.lab().pins(host.name()),
+            run_dir: host.lab().directory().join(format!("{}-run", host.name())),
+            uplinks: Vec::new(),
+            ports: Vec::new(),
+            switches: Vec::new(),
+        }
+    }
+
+    /// The same with one more uplink.
+    pub fn uplink(mut self, name: &str, mode: Mode) -> Self {
+        self.uplinks.push(Nic { name: name.into(), mode });
+        self
+    }
+
+    /// The same with one more access port.
+    pub fn port(mut self, name: &str, mode: Mode) -> Self {
+        self.ports.push(Nic { name: name.into(), mode });
+        self
+    }
+
+    /// The same with one more logical switch.
+    pub fn switch(mut self, switch: Switch) -> Self {
+        self.switches.push(switch);
+        self
+    }
+
+    /// The logical switch `vni`, to be changed.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn switch_mut(&mut self, vni: u32) -> &mut Switch {
+        self.switches.iter_mut().find(|switch| switch.vni == vni).expect("a logical switch of that VNI")
+    }
+}
+
+impl Switch {
+    /// A logical switch that floods to `flood`.
+    pub fn new(vni: u32, flood: &[IpAddr]) -> Self {
+        Self { vni, flood: flood.to_vec(), ..Self::default() }
+    }
+
+    /// The same, bound to one more VLAN of a port.
+    pub fn bound(mut self, port: &str, vlan: u16) -> Self {
+        self.bindings.push((port.into(), vlan));
+        self
+    }
+
+    /// The same with a station behind a remote VTEP.
+    pub fn remote(mut self, mac: MacAddr, vtep: IpAddr) -> Self {
+        self.macs.push((mac, Place::Vtep(vtep)));
+        self
+    }
+
+    /// The same, learning from tunnels.
+    pub fn learning(self) -> Self {
+        Self { learn_remote: true, ..self }
+    }
+}
+
+impl Display for Mode {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::Tc => "tc",
+        })
+    }
+}
+
+impl Display for Config {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[gateway]")?;
+        writeln!(f, "vtep = {}", texts(&self.vtep))?;
+        if let Some(ageing) = self.ageing {
+            writeln!(f, "ageing = {ageing}")?;
+        }
+        writeln!(f, "pin_dir = {:?}", self.pin_dir)?;
+        writeln!(f, "run_dir = {:?}", self.run_dir)?;
+        for (table, nics) in [("uplink", &self.uplinks), ("port", &self.ports)] {
+            for nic in nics {
+                writeln!(f, "\n[[{table}]]\nname = {:?}\nmode = \"{}\"", nic.name, nic.mode)?;
+            }
+        }
+        self.switches.iter().try_for_each(|switch| write!(f, "\n{switch}"))
+    }
+}
+
+impl Display for Switch {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[[switch]]\nname = \"net-{0}\"\nvni = {0}", self.vni)?;
+        writeln!(f, "learn_remote = {}", self.learn_remote)?;
+        if let Some(limit) = self.learn_limit {
+            writeln!(f, "learn_limit = {limit}")?;
+        }
+        writeln!(f, "flood = {}", texts(&self.flood))?;
+        writeln!(f, "bindings = [")?;
+        for (port, vlan) in &self.bindings {
+            writeln!(f, "    {{ port = {port:?}, vlan = {vlan} }},")?;
+        }
+        writeln!(f, "]\nmacs = [")?;
+        for (mac, place) in &self.macs {
+            match place {
+                Place::Vtep(vtep) => writeln!(f, "    {{ mac = \"{mac}\", vtep = \"{vtep}\" }},")?,
+                Place::Port(port, vlan) => writeln!(f, "    {{ mac = \"{mac}\", port = {port:?}, vlan = {vlan} }},")?,
+            }
+        }
+        writeln!(f, "]")
+    }
+}
+
+fn texts(addresses: &[IpAddr]) -> String {
+    let texts: Vec<String> = addresses.iter().map(|address| format!("\"{address}\"")).collect();
+    format!("[{}]", texts.join(", "))
+}

@@ -1,0 +1,237 @@
+//! The agent under test.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Output,
+    sync::OnceLock,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use nix::sys::signal::Signal;
+
+use crate::{
+    Host,
+    config::Config,
+    process::{self, Process},
+    readings::Readings,
+    wait::SOON,
+};
+
+/// A gateway on a host of the lab.
+#[derive(Debug)]
+pub struct Gateway {
+    host: Host,
+    file: PathBuf,
+    pin_dir: PathBuf,
+    agent: Option<Process>,
+}
+
+impl Gateway {
+    /// Starts the agent and waits until it forwards.
+    ///
+    /// # Errors
+    /// If it ends or does not become ready; the error carries its log.
+    pub fn start(host: &Host, config: &Config) -> Result<Self> {
+        let file = host.lab().directory().join(format!("{}.toml", host.name()));
+        write(&file, &config.to_string())?;
+        let mut gateway = Self { host: host.clone(), file, pin_dir: config.pin_dir.clone(), agent: None };
+        gateway.resume()?;
+        Ok(gateway)
+    }
+
+    /// Starts the agent again after [`Gateway::stop`] or [`Gateway::kill`], and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it ends or does not become ready; the error carries its log.
+    pub fn resume(&mut self) -> Result<()> {
+        ensure!(self.agent.is_none(), "the agent is running");
+        let log = self.host.lab().directory().join(format!("{}-vtep-gateway.log", self.host.name()));
+        let prefix = self.host.prefix();
+        let file = self.file.display().to_string();
+        let mut words: Vec<&str> = prefix.iter().map(String::as_str).collect();
+        words.extend([binary()?, "run", "--config", &file]);
+        // The file also has the lines of earlier runs.
+        let mark = process::lines(&log);
+        let mut agent = Process::start(&words, &log)?;
+        agent.wait_line(mark, SOON, |line| says(line, "ready"))?;
+        self.agent = Some(agent);
+        Ok(())
+    }
+
+    /// The machine it runs on.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// What its maps say.
+    pub fn read(&self) -> Readings {
+        Readings::new(&self.pin_dir)
+    }
+
+    /// Where it pins.
+    pub fn pin_dir(&self) -> &Path {
+        &self.pin_dir
+    }
+
+    /// Its configuration file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// All it logged.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn log(&self) -> Result<String> {
+        Ok(self.agent.as_ref().ok_or_else(not_running)?.log())
+    }
+
+    /// Has it read a new configuration.
+    ///
+    /// # Errors
+    /// If it refuses, or says nothing.
+    pub fn reload(&mut self, config: &Config) -> Result<()> {
+        let line = self.reload_text(&config.to_string())?;
+        ensure!(!says(&line, "refused"), "{line}");
+        Ok(())
+    }
+
+    /// Has it read a new configuration file with this text; gives the line it logs about that.
+    ///
+    /// # Errors
+    /// If it says nothing.
+    pub fn reload_text(&mut self, text: &str) -> Result<String> {
+        write(&self.file, text)?;
+        let agent = self.agent.as_mut().ok_or_else(not_running)?;
+        let mark = agent.mark();
+        agent.signal(Signal::SIGHUP)?;
+        agent.wait_line(mark, SOON, |line| says(line, "reloaded") || line.contains("reload refused"))
+    }
+
+    /// Ends the agent as an operator does. What it attached goes on forwarding.
+    ///
+    /// # Errors
+    /// If it does not end, or ends with an error.
+    pub fn stop(&mut self) -> Result<()> {
+        let mut agent = self.agent.take().ok_or_else(not_running)?;
+        agent.signal(Signal::SIGTERM)?;
+        let status = agent.wait(SOON)?;
+        ensure!(status.success(), "the agent ended with {status}:\n{}", agent.log());
+        Ok(())
+    }
+
+    /// Ends the agent without giving it a chance to do anything about it.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn kill(&mut self) -> Result<()> {
+        let mut agent = self.agent.take().ok_or_else(not_running)?;
+        agent.signal(Signal::SIGKILL)?;
+        agent.wait(SOON).map(drop)
+    }
+
+    /// `vtep-gateway detach`.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn detach(&self) -> Result<()> {
+        self.host.run(&format!("{} detach --config {}", binary()?, self.file.display())).map(drop)
+    }
+
+    /// Process id of the agent, `None` while it is not running.
+    pub fn pid(&self) -> Option<u32> {
+        self.agent.as_ref().map(Process::pid)
+    }
+
+    /// Leaves the agent running when this handle is dropped.
+    pub fn leave(&mut self) {
+        if let Some(agent) = &mut self.agent {
+            agent.leave();
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        // The test has failed: tell what the gateway saw.
+        if let Ok(log) = self.log() {
+            eprintln!("--- log of {}\n{log}", self.host.namespace());
+        }
+        let readings = self.read();
+        eprintln!(
+            "--- drops: {:?}\n--- paths: {:?}\n--- fdb: {:?}",
+            readings.drops(),
+            readings.paths(),
+            readings.fdb()
+        );
+    }
+}
+
+/// Runs the agent on `host` with a configuration of this text until it ends of its own accord, which it should do soon.
+///
+/// # Errors
+/// If it could not be started.
+pub fn try_run(host: &Host, text: &str) -> Result<Output> {
+    let file = host.lab().directory().join(format!("{}-try.toml", host.name()));
+    write(&file, text)?;
+    host.attempt(&format!("timeout 10 {} run --config {}", binary()?, file.display()))
+}
+
+/// Runs `vtep-gateway ARGUMENTS` on `host` to its end.
+///
+/// # Errors
+/// If it could not be started.
+pub fn command(host: &Host, arguments: &str) -> Result<Output> {
+    host.attempt(&format!("timeout 10 {} {arguments}", binary()?))
+}
+
+/// The agent's program: `$VTEP_GATEWAY`, else the one that cargo builds beside this executable.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn binary() -> Result<&'static str> {
+    static BINARY: OnceLock<Result<String, String>> = OnceLock::new();
+    let binary = BINARY.get_or_init(|| find().map_err(|trouble| format!("{trouble:#}")));
+    binary.as_deref().map_err(|trouble| anyhow!("{trouble}"))
+}
+
+fn find() -> Result<String> {
+    if let Ok(path) = env::var("VTEP_GATEWAY") {
+        ensure!(Path::new(&path).exists(), "VTEP_GATEWAY names {path}, which is not there");
+        return Ok(path);
+    }
+    // target/debug/deps/e2e-1234 or target/debug/demo
+    let executable = env::current_exe()?;
+    let profile = executable
+        .ancestors()
+        .find(|path| path.ends_with("debug") || path.ends_with("release"))
+        .context("this executable is not in a target directory; set VTEP_GATEWAY to the agent's program")?;
+    let mut words = vec!["cargo", "build", "--quiet", "--package", "gateway", "--bin", "vtep-gateway"];
+    if profile.ends_with("release") {
+        words.push("--release");
+    }
+    let status = std::process::Command::new(words[0])
+        .args(&words[1..])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .status()
+        .context("starting cargo to build the agent; or set VTEP_GATEWAY to its program")?;
+    ensure!(status.success(), "`{}`: {status}", words.join(" "));
+    Ok(profile.join("vtep-gateway").to_string_lossy().into_owned())
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    fs::write(file, text).with_context(|| format!("writing {}", file.display()))
+}
+
+fn not_running() -> anyhow::Error {
+    anyhow!("the agent is not running")
+}
+
+/// True if `word` stands in `line` as a word.
+fn says(line: &str, word: &str) -> bool {
+    line.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
+}

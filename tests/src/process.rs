@@ -1,0 +1,169 @@
+//! Commands: run to their end, or started and ended with their owner.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::wait::wait_some;
+
+/// No command of a lab takes longer.
+const LIMIT: &str = "90";
+
+/// Runs `words` to the end.
+///
+/// # Errors
+/// If the program is not there, or it did not succeed; the error carries what it wrote.
+pub fn run(words: &[&str]) -> Result<Output> {
+    let output = attempt(words)?;
+    if !output.status.success() {
+        bail!(
+            "`{}`: {}\n{}{}",
+            words.join(" "),
+            ending(output.status),
+            String::from_utf8_lossy(&output.stderr),
+            String::from_utf8_lossy(&output.stdout)
+        );
+    }
+    Ok(output)
+}
+
+/// Runs `words` to the end, whatever it may be.
+///
+/// # Errors
+/// If the program could not be started.
+pub fn attempt(words: &[&str]) -> Result<Output> {
+    let limited = [&["timeout", "-k", "5", LIMIT], words].concat();
+    command(&limited).output().with_context(|| format!("starting `{}`", words.join(" ")))
+}
+
+/// Number of lines in a log; none if there is no such file yet.
+pub fn lines(log: &Path) -> usize {
+    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).lines().count()
+}
+
+fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).stdin(Stdio::null());
+    command
+}
+
+fn ending(status: ExitStatus) -> String {
+    match status.code() {
+        Some(124 | 137) => format!("still running after {LIMIT} s"),
+        Some(127) => "no such program; `cargo xtask setup` installs what is missing".into(),
+        _ => status.to_string(),
+    }
+}
+
+/// A command that runs until its owner drops it. What it writes goes to a file, so it can also outlive its owner.
+#[derive(Debug)]
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+    left: bool,
+}
+
+impl Process {
+    /// Starts `words`; what it writes, on both streams, is added to the file `log`.
+    ///
+    /// # Errors
+    /// If the program could not be started.
+    pub fn start(words: &[&str], log: &Path) -> Result<Self> {
+        let name = words.join(" ");
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("opening {} for what `{name}` writes", log.display()))?;
+        let child = command(words)
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("starting `{name}`"))?;
+        Ok(Self { name, child, log: log.into(), left: false })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What it wrote so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Number of lines it wrote so far: a mark from which to look for later ones.
+    pub fn mark(&self) -> usize {
+        lines(&self.log)
+    }
+
+    /// The first line from `mark` on that `wanted` accepts.
+    ///
+    /// # Errors
+    /// If none came within `limit`, or none can come any more. The error tells all lines.
+    pub fn wait_line(&mut self, mark: usize, limit: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        let mut ended = None;
+        let line = wait_some("a line in its log", limit, || {
+            // Asked before the log is read, so that the last words of a process that ends are not missed.
+            ended = self.child.try_wait().ok().flatten();
+            let line = self.log().lines().skip(mark).find(|line| wanted(line)).map(String::from);
+            (line.is_some() || ended.is_some()).then_some(line)
+        });
+        match (line, ended) {
+            (Ok(Some(line)), _) => Ok(line),
+            (Ok(None), Some(status)) => bail!("`{}` has ended: {}\n{}", self.name, ending(status), self.log()),
+            _ => bail!("`{}` did not write the line waited for:\n{}", self.name, self.log()),
+        }
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("`{}` has ended: {}\n{}", self.name, ending(status), self.log());
+        }
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
+    }
+
+    /// True until it has ended.
+    pub fn runs(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// If it is still running after `limit`.
+    pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let what = format!("the end of `{}`", self.name);
+        wait_some(&what, limit, || self.child.try_wait().ok().flatten())
+    }
+
+    /// Lets it run on when this handle is dropped.
+    pub fn leave(&mut self) {
+        self.left = true;
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.left {
+            // Both fail only if it has ended already.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! What the maps of a gateway say, read where they are pinned.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use aya::{
+    Pod,
+    maps::{HashMap, Map, MapData, PerCpuArray},
+};
+use gateway_common::{
+    binding::{Binding, BindingKey, Traffic},
+    counters::{Drops, Paths},
+    fdb::{FdbEntry, FdbKey},
+    net::MacAddr,
+    tunnel::PeerKey,
+};
+
+/// The maps of one gateway.
+#[derive(Clone, Debug)]
+pub struct Readings {
+    maps: PathBuf,
+}
+
+impl Readings {
+    /// The maps pinned under `pin_dir`.
+    pub fn new(pin_dir: &Path) -> Self {
+        Self { maps: pin_dir.join("maps") }
+    }
+
+    /// Dropped packets, by reason.
+    ///
+    /// # Errors
+    /// If the map is not there.
+    pub fn drops(&self) -> Result<Drops> {
+        self.per_cpu("drops", 0, |sum: &mut Drops, value| sum.add(value))
+    }
+
+    /// Packets by path.
+    ///
+    /// # Errors
+    /// If the map is not there.
+    pub fn paths(&self) -> Result<Paths> {
+        self.per_cpu("paths", 0, |sum: &mut Paths, value| sum.add(value))
+    }
+
+    /// Traffic of a binding.
+    ///
+    /// # Errors
+    /// If there is no such binding.
+    pub fn binding(&self, ifindex: u32, vlan: u16) -> Result<Traffic> {
+        let bindings: HashMap<_, BindingKey, Binding> = HashMap::try_from(self.open("bindings")?)?;
+        let binding = bindings
+            .get(&BindingKey { ifindex, vlan, reserved: 0 }, 0)
+            .with_context(|| format!("looking for the binding of interface {ifindex} and VLAN {vlan}"))?;
+        self.per_cpu("binding_stats", binding.id, add_traffic)
+    }
+
+    /// Traffic of the tunnel between two addresses.
+    ///
+    /// # Errors
+    /// If there is no such tunnel.
+    pub fn tunnel(&self, local: IpAddr, remote: IpAddr) -> Result<Traffic> {
+        let peers: HashMap<_, PeerKey, u32> = HashMap::try_from(self.open("peers")?)?;
+        let tunnel = peers
+            .get(&PeerKey { local: local.into(), remote: remote.into() }, 0)
+            .with_context(|| format!("looking for the tunnel from {local} to {remote}"))?;
+        self.per_cpu("tunnel_stats", tunnel, add_traffic)
+    }
+
+    /// The forwarding database.
+    ///
+    /// # Errors
+    /// If the map is not there.
+    pub fn fdb(&self) -> Result<BTreeMap<(u32, MacAddr), FdbEntry>> {
+        let fdb: HashMap<_, FdbKey, FdbEntry> = HashMap::try_from(self.open("fdb")?)?;
+        // An entry that goes while the map is walked is no error.
+        Ok(fdb.iter().flatten().map(|(key, entry)| ((key.vni, MacAddr(key.mac)), entry)).collect())
+    }
+
+    /// Where a station is, if that is known.
+    ///
+    /// # Errors
+    /// If the map is not there.
+    pub fn station(&self, vni: u32, mac: MacAddr) -> Result<Option<FdbEntry>> {
+        let fdb: HashMap<_, FdbKey, FdbEntry> = HashMap::try_from(self.open("fdb")?)?;
+        Ok(fdb.get(&FdbKey::new(vni, mac.0), 0).ok())
+    }
+
+    fn open(&self, name: &str) -> Result<Map> {
+        let path = self.maps.join(name);
+        let data = MapData::from_pin(&path).with_context(|| format!("opening the map {}", path.display()))?;
+        Ok(Map::from_map_data(data)?)
+    }
+
+    fn per_cpu<T: Pod + Default>(&self, name: &str, index: u32, add: impl Fn(&mut T, &T)) -> Result<T> {
+        let map: PerCpuArray<_, T> = PerCpuArray::try_from(self.open(name)?)?;
+        let values = map.get(&index, 0).with_context(|| format!("reading {name}[{index}]"))?;
+        let mut sum = T::default();
+        values.iter().for_each(|value| add(&mut sum, value));
+        Ok(sum)
+    }
+}
+
+fn add_traffic(sum: &mut Traffic, value: &Traffic) {
+    sum.rx_packets += value.rx_packets;
+    sum.rx_bytes += value.rx_bytes;
+    sum.tx_packets += value.tx_packets;
+    sum.tx_bytes += value.tx_bytes;
+}

@@ -1,0 +1,60 @@
+//! Waiting for something to become true. The only place of the labs that reads a clock or sleeps for it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+
+/// Long enough for anything that is going to happen, on a machine that is busy with other labs.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Time between two looks at a condition.
+const STEP: Duration = Duration::from_millis(20);
+
+/// A moment by which something has to have happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// `limit` from now.
+    #[expect(clippy::disallowed_methods, reason = "deadlines of labs are real time")]
+    pub fn after(limit: Duration) -> Self {
+        Self(Instant::now() + limit)
+    }
+
+    /// Time that is left, `None` once it has passed.
+    #[expect(clippy::disallowed_methods, reason = "deadlines of labs are real time")]
+    pub fn left(self) -> Option<Duration> {
+        self.0.checked_duration_since(Instant::now())
+    }
+}
+
+/// Waits until `condition` gives something.
+///
+/// # Errors
+/// When it has not within `limit`; the error names `what`.
+pub fn wait_some<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
+    let deadline = Deadline::after(limit);
+    loop {
+        if let Some(value) = condition() {
+            return Ok(value);
+        }
+        if deadline.left().is_none() {
+            bail!("waited {} s in vain: {what}", limit.as_secs());
+        }
+        pause(STEP);
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Errors
+/// When it does not within `limit`; the error names `what`.
+pub fn wait_for(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Result<()> {
+    wait_some(what, limit, || condition().then_some(()))
+}
+
+/// Lets time pass: between two looks, or between two packets of a paced flow.
+#[expect(clippy::disallowed_methods, reason = "the step of the waiting loops")]
+pub fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
