@@ -49,7 +49,7 @@ pub fn connect(a: End<'_>, b: End<'_>) -> Result<()> {
     let command = format!("ip link add {} type veth peer {}", a.words(), b.words());
     process::run(&command.split_whitespace().collect::<Vec<_>>())?;
     for end in [a, b] {
-        end.host.ip(&format!("link set {} up", end.dev))?;
+        end.host.ip(&format!("link set dev {} up", end.dev))?;
     }
     Ok(())
 }

@@ -42,6 +42,13 @@ pub struct Tally {
     pub doubled: u64,
 }
 
+impl Tally {
+    /// True if every packet arrived, once.
+    pub fn is_whole(&self) -> bool {
+        self.lost.is_empty() && self.doubled == 0
+    }
+}
+
 impl Flow {
     /// Sends 1000 packets a second from `from` to `to`, where `address` is.
     ///

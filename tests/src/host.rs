@@ -129,6 +129,14 @@ impl Host {
         self.enter(|| sysctl("ipv4/ip_forward", "1"))
     }
 
+    /// Has the host tell its neighbours when an interface gets another Ethernet address.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn announce_addresses(&self) -> Result<()> {
+        self.enter(|| sysctl("ipv4/conf/all/arp_notify", "1"))
+    }
+
     /// The Ethernet address of `dev`.
     ///
     /// # Errors

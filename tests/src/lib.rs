@@ -10,7 +10,8 @@
 //! - [`vlan`], [`ovs`]: the outside: a host that tags by itself, or Open vSwitch with hosts on access ports
 //! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
 //! - [`crossing`]: the lab most tests want, with all of the above in place
-//! - [`frame`], [`wire`], [`transfer`], [`flow`]: hand-made frames, checked transfers, and a steady flow to count losses
+//! - [`frame`], [`wire`]: frames made by hand
+//! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
 //! - [`wait`]: waiting for a condition, with a deadline
 
@@ -29,6 +30,7 @@ pub mod ovs;
 pub mod process;
 pub mod readings;
 pub mod sweep;
+pub mod throughput;
 pub mod transfer;
 pub mod vlan;
 pub mod vxlan;

@@ -40,7 +40,7 @@ fn vms_of_two_vtep_hosts_talk_without_a_gateway() -> Result<()> {
 fn hosts_that_tag_themselves_talk_within_their_vlan_only() -> Result<()> {
     let lab = Lab::new()?;
     let middle = lab.host("middle")?;
-    let hosts = [("a", 100, EXT), ("b", 100, EXT2), ("c", 200, VM)]
+    let hosts = [("one", 100, EXT), ("two", 100, EXT2), ("three", 200, VM)]
         .into_iter()
         .map(|(name, vlan, station)| {
             let address = format!("{}/24", station.v4());
@@ -49,7 +49,7 @@ fn hosts_that_tag_themselves_talk_within_their_vlan_only() -> Result<()> {
         .collect::<Result<Vec<_>>>()?;
     middle.ip("link add br0 type bridge")?;
     middle.ip("link set br0 up")?;
-    for port in ["a", "b", "c"] {
+    for port in ["one", "two", "three"] {
         middle.ip(&format!("link set {port} master br0"))?;
     }
 
@@ -101,7 +101,7 @@ fn a_flow_over_a_cable_loses_nothing_and_says_so() -> Result<()> {
     flow.wait_more(300)?;
     let tally = flow.finish()?;
     assert!(tally.sent >= 300);
-    assert_eq!((tally.lost, tally.doubled), (vec![], 0));
+    assert!(tally.is_whole(), "{tally:?}");
 
     // And it notices a loss: the cable is unplugged for a while.
     let flow = Flow::start(&a, &b, target)?;

@@ -2,4 +2,19 @@
 //!
 //! One module for each subject; each test states one fact, or follows one scenario. Needs root.
 
+mod crossing;
+mod detach;
+mod dhcp;
+mod flooding;
+mod ipv6;
 mod labs;
+mod learning;
+mod local;
+mod mtu;
+mod multicast;
+mod offload;
+mod refusal;
+mod reload;
+mod restart;
+mod trunk;
+mod underlay;
