@@ -6,12 +6,13 @@
 
 use std::{
     ffi::{CString, c_long},
-    io,
+    fs, io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    path::Path,
 };
 
 use anyhow::{Context, Result};
+
+use crate::Host;
 
 /// An eBPF instruction (RFC 9669 section 3).
 #[repr(C)]
@@ -59,21 +60,20 @@ const XDP_FLAGS_DRV_MODE: u32 = 4;
 const TCX_NEXT: i32 = -1;
 const TCX_DROP: i32 = 2;
 
-/// Lets all frames pass `ifindex` in native XDP. To be called in the namespace of that interface.
+/// Lets all frames pass `dev` of `host` in native XDP.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn pass(ifindex: u32, pins: &Path) -> Result<()> {
+pub fn pass(host: &Host, dev: &str) -> Result<()> {
     let program = load(TYPE_XDP, &[set(0, XDP_PASS), EXIT])?;
-    attach(&program, ifindex, ATTACH_XDP, XDP_FLAGS_DRV_MODE, &pins.join(format!("pass_{ifindex}")))
+    attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "pass")
 }
 
-/// Tags all that leaves `ifindex` with `vlan`, untags what arrives with it, and drops what arrives otherwise. To be
-/// called in the namespace of that interface.
+/// Tags all that leaves `dev` of `host` with `vlan`, untags what arrives with it, and drops what arrives otherwise.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub fn speak_vlan(ifindex: u32, vlan: u16, pins: &Path) -> Result<()> {
+pub fn speak_vlan(host: &Host, dev: &str, vlan: u16) -> Result<()> {
     let vlan = i32::from(vlan);
     let tag = [
         // The helper takes the protocol in network byte order.
@@ -96,8 +96,8 @@ pub fn speak_vlan(ifindex: u32, vlan: u16, pins: &Path) -> Result<()> {
         set(0, TCX_NEXT),
         EXIT,
     ];
-    attach(&load(TYPE_SCHED_CLS, &tag)?, ifindex, ATTACH_TCX_EGRESS, 0, &pins.join(format!("tag_{ifindex}")))?;
-    attach(&load(TYPE_SCHED_CLS, &untag)?, ifindex, ATTACH_TCX_INGRESS, 0, &pins.join(format!("untag_{ifindex}")))
+    attach(&load(TYPE_SCHED_CLS, &tag)?, host, dev, ATTACH_TCX_EGRESS, 0, "tag")?;
+    attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag")
 }
 
 fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
@@ -118,7 +118,7 @@ fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
     bpf(CMD_PROG_LOAD, &attributes).context("loading a program of the lab")
 }
 
-fn attach(program: &OwnedFd, ifindex: u32, kind: u32, flags: u32, pin: &Path) -> Result<()> {
+fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name: &str) -> Result<()> {
     #[repr(C)]
     struct Create {
         program: i32,
@@ -126,9 +126,14 @@ fn attach(program: &OwnedFd, ifindex: u32, kind: u32, flags: u32, pin: &Path) ->
         kind: u32,
         flags: u32,
     }
-    let attributes = Create { program: program.as_raw_fd(), ifindex, kind, flags };
-    let link =
-        bpf(CMD_LINK_CREATE, &attributes).with_context(|| format!("attaching a program to interface {ifindex}"))?;
+    let attributes = Create { program: program.as_raw_fd(), ifindex: host.ifindex(dev)?, kind, flags };
+    // The index means an interface of the namespace of who asks.
+    let link = host
+        .enter(|| Ok(bpf(CMD_LINK_CREATE, &attributes)?))
+        .with_context(|| format!("attaching the program `{name}` to {dev}"))?;
+    let pins = host.lab().pins("peers");
+    fs::create_dir_all(&pins).with_context(|| format!("making {}", pins.display()))?;
+    let pin = pins.join(format!("{}_{dev}_{name}", host.name()));
 
     #[repr(C)]
     struct Pin {

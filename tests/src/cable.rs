@@ -1,8 +1,6 @@
 //! Cables: pairs of virtual Ethernet interfaces between two hosts.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{Host, bpf, process};
 
@@ -71,10 +69,7 @@ pub fn finish_frames(host: &Host, dev: &str) -> Result<()> {
 pub fn connect_gateway(gateway: End<'_>, peer: End<'_>) -> Result<()> {
     connect(gateway, peer)?;
     finish_frames(peer.host, peer.dev)?;
-    let pins = peer.host.lab().pins("peers");
-    fs::create_dir_all(&pins).with_context(|| format!("making {}", pins.display()))?;
-    let ifindex = peer.host.ifindex(peer.dev)?;
-    peer.host.enter(|| bpf::pass(ifindex, &pins))?;
+    bpf::pass(peer.host, peer.dev)?;
     // XDP on a veth turns GRO on, and Open vSwitch drops what GRO makes longer than the MTU.
     peer.host.run(&format!("ethtool -K {} gro off", peer.dev)).map(drop)
 }

@@ -12,8 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    Host, netns, process,
-    sweep::{self, BPFFS, PREFIX},
+    Host, janitor, netns, process,
+    sweep::{self, BPFFS, KEPT, PREFIX},
 };
 
 /// A lab. Everything in it is gone once the last handle on it or on one of its hosts is dropped.
@@ -23,7 +23,6 @@ pub struct Lab(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     id: String,
-    kept: OnceLock<()>,
 }
 
 impl Lab {
@@ -40,7 +39,7 @@ impl Lab {
             bail!("labs cannot run here: {trouble}");
         }
         let id = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let lab = Self(Arc::new(Inner { id, kept: OnceLock::new() }));
+        let lab = Self(Arc::new(Inner { id }));
         fs::create_dir_all(lab.directory()).with_context(|| format!("making {}", lab.directory().display()))?;
         Ok(lab)
     }
@@ -66,6 +65,9 @@ impl Lab {
     /// # Errors
     /// If there is one of that name.
     pub fn host(&self, name: &str) -> Result<Host> {
+        if name.contains('-') {
+            bail!("`{name}`: names of hosts have no `-`, it parts the name of the lab from theirs");
+        }
         let host = Host::new(self.clone(), name);
         process::run(&["ip", "netns", "add", host.namespace()])?;
         netns::enter(host.namespace(), || {
@@ -81,14 +83,18 @@ impl Lab {
     }
 
     /// Leaves the lab standing when the process ends; [`sweep::remove`] takes it down.
-    pub fn keep(&self) {
-        self.0.kept.get_or_init(|| ());
+    ///
+    /// # Errors
+    /// If its directory cannot be written.
+    pub fn keep(&self) -> Result<()> {
+        let mark = self.directory().join(KEPT);
+        fs::write(&mark, "").with_context(|| format!("writing {}", mark.display()))
     }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        if self.kept.get().is_none()
+        if !sweep::is_kept(&self.id)
             && let Err(trouble) = sweep::remove(&self.id)
         {
             eprintln!("{trouble:#}");
@@ -105,5 +111,6 @@ fn prepare() -> Result<()> {
         nix::mount::mount(Some("bpf"), BPFFS, Some("bpf"), nix::mount::MsFlags::empty(), None::<&str>)
             .with_context(|| format!("mounting the BPF file system on {BPFFS}"))?;
     }
-    sweep::sweep()
+    sweep::sweep()?;
+    janitor::hire()
 }

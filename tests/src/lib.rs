@@ -3,7 +3,7 @@
 //! A [`Lab`] has a name of its own, so labs run side by side, and takes everything down when it goes, also after a
 //! panic. What a run that was killed left behind is swept away by the next one. Traffic never leaves the namespaces.
 //!
-//! - [`lab`], [`sweep`]: the name, and cleaning up by name
+//! - [`lab`], [`sweep`]: the name, and cleaning up by name, which also works for a process that was killed
 //! - [`host`], [`netns`], [`process`]: a machine, and running things on it
 //! - [`cable`], [`bridge`]: wires between hosts, and a switch for the underlay
 //! - [`vxlan`]: a host of virtual machines, with the kernel's own VXLAN device
@@ -24,6 +24,7 @@ pub mod flow;
 pub mod frame;
 pub mod gateway;
 pub mod host;
+mod janitor;
 pub mod lab;
 pub mod netns;
 pub mod ovs;

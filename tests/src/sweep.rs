@@ -25,13 +25,16 @@ pub const PREFIX: &str = "vg";
 pub const BPFFS: &str = "/sys/fs/bpf";
 const NAMESPACES: &str = "/run/netns";
 
-/// Takes down all labs of processes that no longer run.
+/// A file of this name in a lab's directory says that it is to stand until it is taken down by name.
+pub const KEPT: &str = "kept";
+
+/// Takes down all labs of processes that no longer run, but for those that are to stand.
 ///
 /// # Errors
 /// If something cannot be removed.
 pub fn sweep() -> Result<()> {
     for id in labs() {
-        if owner(&id).is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+        if !is_kept(&id) && owner(&id).is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
             remove(&id)?;
         }
     }
@@ -67,6 +70,11 @@ pub fn remove(id: &str) -> Result<()> {
         }
     }
     if troubles.is_empty() { Ok(()) } else { bail!("taking {id} down: {}", troubles.join("; ")) }
+}
+
+/// True if the lab `id` is to stand until it is taken down by name.
+pub fn is_kept(id: &str) -> bool {
+    directory(id).join(KEPT).exists()
 }
 
 /// The directory of temporary files of the lab `id`.

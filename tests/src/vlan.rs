@@ -1,8 +1,6 @@
 //! The outside without a switch: a host on the gateway's access port that puts the tag on itself.
 
-use std::fs;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     Host, bpf,
@@ -22,10 +20,7 @@ pub fn host(gateway: &Host, port: &str, vlan: u16, name: &str, mac: &str, addres
     }
     connect_gateway(End::new(gateway, port), End::new(&host, "eth0").mac(mac))?;
     if vlan != 0 {
-        let pins = lab.pins("peers");
-        fs::create_dir_all(&pins).with_context(|| format!("making {}", pins.display()))?;
-        let ifindex = host.ifindex("eth0")?;
-        host.enter(|| bpf::speak_vlan(ifindex, vlan, &pins))?;
+        bpf::speak_vlan(&host, "eth0", vlan)?;
     }
     for address in addresses {
         host.address("eth0", address)?;

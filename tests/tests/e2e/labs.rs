@@ -4,10 +4,10 @@ use std::{net::IpAddr, path::Path};
 
 use anyhow::Result;
 use lab::{
-    Lab,
+    Lab, bpf,
     bridge::Bridge,
     cable::{End, connect, finish_frames},
-    crossing::{EXT, EXT2, Plan, Site, UNDERLAY_MTU, Underlay, VM, VM2, VNI},
+    crossing::{EXT, EXT2, GW, Plan, Site, UNDERLAY_MTU, Underlay, VM, VM2, VNI},
     flow::Flow,
     frame::Frame,
     ovs::Ovs,
@@ -130,4 +130,51 @@ fn a_lab_leaves_nothing_behind() -> Result<()> {
     assert!(!Path::new("/run/netns").join(format!("{id}-a")).exists());
     assert!(sweep::remove("not a lab").is_err());
     Ok(())
+}
+
+/// A Linux bridge between a VXLAN device and the access port, in the gateway's place: slow, but it shows that VM and
+/// outside host would talk, whatever the gateway does.
+fn linux_joins_the_two(plan: Plan) -> Result<()> {
+    let site = Site::build(plan)?;
+    let hv = site.hv.vtep();
+    site.gw.ip("link add br0 type bridge forward_delay 0 mcast_snooping 0")?;
+    let zero_checksums = if hv.is_ipv6() { "udp6zerocsumtx udp6zerocsumrx" } else { "" };
+    site.gw.ip(&format!(
+        "link add vx0 mtu 1500 type vxlan id {VNI} local {} dstport 4789 {zero_checksums}",
+        plan.underlay.ip(GW)
+    ))?;
+    site.gw.run(&format!("bridge fdb append 00:00:00:00:00:00 dev vx0 dst {hv}"))?;
+    for dev in ["vx0", "a0"] {
+        site.gw.ip(&format!("link set {dev} master br0 up"))?;
+    }
+    finish_frames(&site.gw, "a0")?;
+    if plan.vlan != 0 {
+        bpf::speak_vlan(&site.gw, "a0", plan.vlan)?;
+    }
+    site.gw.ip("link set br0 up")?;
+
+    site.vm.wait_reaches(&EXT.v4().to_string())?;
+    transfer::tcp(&site.vm, &site.ext, EXT.v4().into(), 1)?;
+    transfer::tcp(&site.ext, &site.vm, VM.v4().into(), 1)?;
+    if plan.ipv6 {
+        site.vm.wait_reaches(&EXT.v6().to_string())?;
+        transfer::tcp(&site.ext, &site.vm, VM.v6().into(), 1)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_linux_bridge_joins_a_host_that_tags_itself() -> Result<()> {
+    linux_joins_the_two(Plan { ipv6: true, ..Plan::default() })
+}
+
+#[test]
+fn a_linux_bridge_joins_a_host_behind_open_vswitch_tagged_and_native() -> Result<()> {
+    linux_joins_the_two(Plan { ovs: true, ..Plan::default() })?;
+    linux_joins_the_two(Plan { ovs: true, vlan: 0, ..Plan::default() })
+}
+
+#[test]
+fn a_linux_bridge_joins_over_an_ipv6_underlay() -> Result<()> {
+    linux_joins_the_two(Plan { ipv6: true, underlay: Underlay::V6, vlan: 0, ..Plan::default() })
 }

@@ -121,7 +121,7 @@ fn no_more_is_learned_than_allowed_and_the_rest_still_talks() -> Result<()> {
     assert_eq!(readings.paths()?.learn_limit, 4);
 
     // Nobody is cut off: a station that is not known is flooded to.
-    let last = macs.last().expect("eight stations");
+    let last = macs.into_iter().next_back().expect("eight stations");
     vm.send(&Frame::text(VM.mac(), last, "for the last"))?;
     ext.expect("the flooded frame", |frame| frame.says("for the last"))?;
     Ok(())
