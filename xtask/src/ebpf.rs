@@ -21,9 +21,12 @@ const TARGET: &str = "bpfel-unknown-none";
 pub(crate) const OBJECT_ENV: &str = "VTEP_GATEWAY_BPF_OBJECT";
 
 /// Where Debian puts its compiler, and the `core` for BPF that goes with it.
-const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CORE: &str = "/usr/lib/rustlib/bpfel-unknown-none/lib";
-const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
+
+/// The packages all that comes in.
+pub(crate) const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 
 /// Flags of the BPF target only: debug information, which the linker turns into BTF.
 const RUSTFLAGS: [&str; 4] = ["-C", "debuginfo=2", "-C", "link-arg=--btf"];
@@ -77,7 +80,8 @@ impl fmt::Display for Error {
                 write!(
                     f,
                     "{REMEDY}; by hand: `rustup toolchain install nightly --component rust-src`, \
-                     or on Debian `apt-get install rustc-web libstd-rust-web-dev-bpf`"
+                     or on Debian `apt-get install {}`",
+                    DEBIAN_PACKAGES.join(" ")
                 )
             }
             Self::NoLinker(looked) => {
@@ -111,12 +115,12 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 
-/// Runs clippy on the BPF programs, warnings being errors. On the host they don't even compile: there is no unwinding
-/// without `std`.
-pub(crate) fn lint(root: &Path) -> Result<(), Error> {
+/// The command that lints the BPF programs, warnings being errors. For the host they don't even compile: there is no
+/// unwinding without `std`.
+pub(crate) fn lint_command(root: &Path) -> Result<Command, Error> {
     let mut command = nested_cargo(root, &find_compiler()?, "clippy");
     command.args(["--", "-D", "warnings"]);
-    run(command)
+    Ok(command)
 }
 
 /// The first compiler that will do.
@@ -200,7 +204,8 @@ pub(crate) fn cargo_home() -> PathBuf {
     env::var_os("CARGO_HOME").map_or_else(|| home().join(".cargo"), PathBuf::from)
 }
 
-fn rustup_home() -> PathBuf {
+/// Where rustup keeps its toolchains.
+pub(crate) fn rustup_home() -> PathBuf {
     env::var_os("RUSTUP_HOME").map_or_else(|| home().join(".rustup"), PathBuf::from)
 }
 
