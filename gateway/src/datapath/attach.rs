@@ -19,33 +19,23 @@ use aya::{
 };
 
 use super::pins::PinDir;
+use crate::nic::Role;
 
 /// Priority of the filter where TC has no links; high numbers come last.
 const TC_PRIORITY: u16 = 0x5654;
 const TC_HANDLE: TcHandle = TcHandle::new(0, 1);
 
-/// Which way an interface faces.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Towards the VXLAN underlay.
-    Uplink,
-    /// Towards the VLANs.
-    Access,
+const fn xdp_program(role: Role) -> &'static str {
+    match role {
+        Role::Uplink => "xdp_uplink",
+        Role::Access => "xdp_access",
+    }
 }
 
-impl Role {
-    const fn xdp_program(self) -> &'static str {
-        match self {
-            Self::Uplink => "xdp_uplink",
-            Self::Access => "xdp_access",
-        }
-    }
-
-    const fn tc_program(self) -> &'static str {
-        match self {
-            Self::Uplink => "tc_uplink",
-            Self::Access => "tc_access",
-        }
+const fn tc_program(role: Role) -> &'static str {
+    match role {
+        Role::Uplink => "tc_uplink",
+        Role::Access => "tc_access",
     }
 }
 
@@ -113,9 +103,9 @@ impl Attacher {
             reason: one_line(error),
         };
         for role in [Role::Uplink, Role::Access] {
-            let name = role.xdp_program();
+            let name = xdp_program(role);
             xdp(ebpf, role)?.load().map_err(|error| failed(name, &error))?;
-            let name = role.tc_program();
+            let name = tc_program(role);
             classifier(ebpf, role)?.load().map_err(|error| failed(name, &error))?;
         }
         Ok(())
@@ -241,13 +231,13 @@ fn attach_filter(program: &mut SchedClassifier, device: &Device) -> Result<(), P
 }
 
 fn xdp(ebpf: &mut Ebpf, role: Role) -> Result<&mut Xdp, AttachError> {
-    let name = role.xdp_program();
+    let name = xdp_program(role);
     let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
     program.try_into().map_err(|_| AttachError::Missing(name))
 }
 
 fn classifier(ebpf: &mut Ebpf, role: Role) -> Result<&mut SchedClassifier, AttachError> {
-    let name = role.tc_program();
+    let name = tc_program(role);
     let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
     program.try_into().map_err(|_| AttachError::Missing(name))
 }
