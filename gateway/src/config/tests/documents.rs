@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use gateway_common::limits;
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, Visitor, value::Error},
@@ -77,6 +78,20 @@ fn the_reference_describes_every_key() {
 }
 
 #[test]
+fn the_reference_gives_the_limits_in_force() {
+    for limit in [
+        limits::MAX_PORTS,
+        limits::MAX_SEGMENTS,
+        limits::MAX_BINDINGS,
+        limits::MAX_TUNNELS,
+        limits::MAX_FLOOD_SLOTS,
+        limits::MAX_FLOOD,
+    ] {
+        assert!(part("Limits").contains(&format!("| {limit} |")), "{limit}");
+    }
+}
+
+#[test]
 fn the_example_loads() {
     let config = Config::parse(EXAMPLE, Path::new("gateway.toml")).unwrap();
     assert!(!config.rows.switches.is_empty());
@@ -101,7 +116,7 @@ fn the_example_mentions_every_key() {
 fn what_the_example_shows_as_default_is_the_default() {
     let bare = "[gateway]\nvtep = ['172.31.0.21']\n[[uplink]]\nname = 'eth0'\n[[port]]\nname = 'eth1'\n";
     let bare = Config::parse(bare, Path::new("gateway.toml")).unwrap();
-    // A comment line `# key = value`, without a space before the value's end, is a default.
+    // A comment of the form `# key = value` shows a default; make it a setting.
     let shown: String = EXAMPLE
         .lines()
         .map(|line| line.strip_prefix("# ").filter(|line| line.contains(" = ")).unwrap_or(line).to_owned() + "\n")
