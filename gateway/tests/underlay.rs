@@ -1,11 +1,16 @@
 //! Next hops, followed against the real kernel. Each test has its own network namespace, and needs root for it.
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 mod netns;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use gateway::underlay::{self, Hop, Resolution, Snapshot, Tuning, Wanted, Why};
 use netns::{Netns, PATIENCE, in_new, run};
+use nix::sys::{
+    socket::{AddressFamily, SockFlag, SockProtocol, SockType, setsockopt, socket, sockopt},
+    time::{TimeVal, TimeValLike},
+};
 use tokio::{sync::watch, time::timeout};
 
 const REMOTE: &str = "10.9.0.2";
@@ -254,22 +259,21 @@ fn access_ports_are_followed_too() {
 fn an_unresolved_neighbour_is_asked_for_by_arp() {
     in_new(|| async {
         let _lab = Lab::new();
-        let socket = arp_listener();
+        let frames = frames();
         let mut followed = Followed::start(&["10.9.0.77"]).await;
         let why = followed.why("10.9.0.77", |why| matches!(why, Why::NeighbourPending { .. })).await;
         assert!(why.to_string().contains("10.9.0.77"), "{why}");
-        timeout(PATIENCE, async {
+        let seen = tokio::task::spawn_blocking(move || {
             let mut frame = [0; 128];
-            loop {
-                let length = socket.recv(&mut frame).await;
-                // The target protocol address of an ARP request is its last field (RFC 826): bytes 38 to 41.
-                if length >= 42 && frame[38..42] == [10, 9, 0, 77] {
-                    break;
+            // The target protocol address of an ARP request is its last field (RFC 826): bytes 38 to 41.
+            while let Ok(length) = nix::unistd::read(&frames, &mut frame) {
+                if length >= 42 && frame[12..14] == [8, 6] && frame[38..42] == [10, 9, 0, 77] {
+                    return true;
                 }
             }
-        })
-        .await
-        .expect("no ARP request for the remote was seen");
+            false
+        });
+        assert!(seen.await.unwrap(), "no ARP request for the remote was seen");
         followed.why("10.9.0.77", |why| matches!(why, Why::NeighbourFailed { .. })).await;
     });
 }
@@ -366,38 +370,9 @@ fn two_hundred_remotes_resolve() {
     });
 }
 
-/// A packet socket that sees the ARP on `up0`.
-fn arp_listener() -> Listener {
-    use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, socket};
-    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let fd = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll).unwrap();
-    let index = nix::net::if_::if_nametoindex("up0").unwrap();
-    // SAFETY: all zero is a valid sockaddr_ll, a struct of integers.
-    let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
-    address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
-    address.sll_ifindex = index as i32;
-    // SAFETY: the pointer and length describe the sockaddr_ll above, of family AF_PACKET.
-    let address = unsafe {
-        use nix::sys::socket::SockaddrLike;
-        nix::sys::socket::LinkAddr::from_raw(
-            std::ptr::from_ref(&address).cast(),
-            Some(size_of::<libc::sockaddr_ll>() as libc::socklen_t),
-        )
-    }
-    .unwrap();
-    use std::os::fd::AsRawFd;
-    bind(fd.as_raw_fd(), &address).unwrap();
-    Listener(tokio::io::unix::AsyncFd::new(fd).unwrap())
-}
-
-struct Listener(tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>);
-
-impl Listener {
-    async fn recv(&self, buffer: &mut [u8]) -> usize {
-        self.0
-            .async_io(tokio::io::Interest::READABLE, |fd| nix::unistd::read(fd, buffer).map_err(std::io::Error::from))
-            .await
-            .unwrap()
-    }
+/// A packet socket that sees every frame of the test's namespace.
+fn frames() -> OwnedFd {
+    let fd = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll).unwrap();
+    setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE.as_secs() as i64)).unwrap();
+    fd
 }

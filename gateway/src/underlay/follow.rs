@@ -1,6 +1,6 @@
 //! The driver: waits for news, asks what has to be asked, publishes what came out.
 
-use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, watch},
@@ -193,9 +193,17 @@ impl Follower {
             self.ask_due = None;
         }
         let current = Arc::clone(&self.current);
+        // A standby doesn't have the shared address; the kernel takes only sources that are its own.
+        let mut sources = Vec::new();
+        for vtep in &current.vteps {
+            if self.kernel.is_local(*vtep).await {
+                sources.push(*vtep);
+            }
+        }
         for remote in &current.remotes {
             if all || self.facts.answer_of(remote).is_none() {
-                let answer = self.kernel.route(*remote, source_for(remote, &current.vteps)).await;
+                let source = sources.iter().find(|source| source.is_ipv4() == remote.is_ipv4()).copied();
+                let answer = self.kernel.route(*remote, source).await;
                 self.facts.answer(*remote, answer);
             }
         }
@@ -240,9 +248,4 @@ impl Follower {
             changed
         });
     }
-}
-
-/// The tunnel address of the remote's family.
-fn source_for(remote: &IpAddr, vteps: &BTreeSet<IpAddr>) -> Option<IpAddr> {
-    vteps.iter().find(|vtep| vtep.is_ipv4() == remote.is_ipv4()).copied()
 }

@@ -19,7 +19,7 @@ use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     decode,
-    facts::{Answer, Change, Forbidden, Route},
+    facts::{Answer, Change, Route},
     follow::UnderlayError,
     keep::Request,
 };
@@ -90,19 +90,18 @@ impl Kernel {
         Ok(changes)
     }
 
-    /// Asks how `remote` is reached, from `source` where one is given.
+    /// Asks how `remote` is reached, from `source` where one is given; it has to be an address of this host then.
     pub(crate) async fn route(&self, remote: IpAddr, source: Option<IpAddr>) -> Answer {
-        let answer = match self.lookup(remote, source).await {
-            // IPv4 refuses a source the host doesn't have, as a standby doesn't have the shared address, with EINVAL:
-            // the same as for a blackhole route. Without the source it can only be the latter.
-            Answer::Forbidden(Forbidden::Blackhole) if source.is_some() => return self.lookup(remote, None).await,
-            answer => answer,
-        };
-        match answer {
+        match self.lookup(remote, source).await {
             // The kernel doesn't repeat the source it was given.
             Answer::Via(route) => Answer::Via(Route { source: route.source.or(source), ..route }),
             answer => answer,
         }
+    }
+
+    /// True where this host has the address.
+    pub(crate) async fn is_local(&self, address: IpAddr) -> bool {
+        self.lookup(address, None).await == Answer::Local
     }
 
     async fn lookup(&self, remote: IpAddr, source: Option<IpAddr>) -> Answer {

@@ -1,5 +1,6 @@
 //! Network namespaces for tests. They have no names: each lives as long as the thread or the file that holds it, so
 //! nothing is left behind, whatever happens to the test.
+#![allow(dead_code, reason = "each test crate uses its part of this module")]
 
 use std::{
     fs::File,
@@ -12,13 +13,13 @@ use std::{
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// Another namespace than the thread's own.
-pub struct Netns {
+pub(crate) struct Netns {
     file: File,
 }
 
 impl Netns {
     /// Makes one, with its loopback up.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let file = thread::spawn(|| {
             enter_new();
             File::open("/proc/thread-self/ns/net").unwrap()
@@ -29,12 +30,12 @@ impl Netns {
     }
 
     /// Where `ip link set ... netns` finds it.
-    pub fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
     /// Runs a program in it; see [`run`].
-    pub fn run(&self, line: &str) -> String {
+    pub(crate) fn run(&self, line: &str) -> String {
         thread::scope(|scope| {
             scope
                 .spawn(|| {
@@ -48,7 +49,7 @@ impl Netns {
 }
 
 /// Runs a test in a new namespace, on a thread of its own with a runtime that stays on it.
-pub fn in_new<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
+pub(crate) fn in_new<F: Future<Output = ()>>(test: impl FnOnce() -> F + Send + 'static) {
     let outcome = thread::spawn(move || {
         enter_new();
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test());
@@ -65,7 +66,7 @@ fn enter_new() {
 }
 
 /// Runs a program in the thread's namespace: words between spaces. Panics with its output when it fails.
-pub fn run(line: &str) -> String {
+pub(crate) fn run(line: &str) -> String {
     let output = output(line);
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -78,5 +79,4 @@ fn output(line: &str) -> Output {
 }
 
 /// How long a condition may take before the test gives up on it.
-#[allow(dead_code, reason = "each test crate uses its part of this module")]
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
