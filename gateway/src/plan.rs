@@ -78,7 +78,8 @@ pub struct Plan {
 
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
-    let mut plan = Plan { desired: Desired { xdp_ports, ..Desired::default() }, problems: interfaces(config, underlay) };
+    let desired = Desired { xdp_ports, segments: learn_limits(config, rows), ..Desired::default() };
+    let mut plan = Plan { desired, problems: interfaces(config, underlay) };
     plan.problems.extend(mtus(config, underlay));
     for vtep in config.gateway.vteps.iter() {
         plan.desired.vteps.insert(vtep.into(), LEASE);
@@ -108,6 +109,21 @@ pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
         .collect()
 }
 
+/// What each logical switch may learn: its limit, or its share of the room that the given MACs leave in the database,
+/// whichever is less. So no flood of forged sources on one VLAN can keep a given MAC, or another VLAN's, out.
+pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> {
+    let bound: Vec<(Vni, &LogicalSwitch)> =
+        rows.switches.values().filter_map(|switch| Some((switch.vni?, switch))).collect();
+    let given: u64 = bound.iter().map(|(_, switch)| switch.macs.len() as u64).sum();
+    let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
+    let segment = |switch: &LogicalSwitch| SegmentPlan {
+        learn_remote: switch.learn_remote,
+        learn_limit: switch.learn_limit.min(share),
+        lease: LEASE,
+    };
+    bound.into_iter().map(|(vni, switch)| (vni.get(), segment(switch))).collect()
+}
+
 impl Plan {
     fn tunnel(&mut self, config: &Config, underlay: &Snapshot, remote: IpAddr) {
         let Some(local) = config.gateway.vteps.towards(remote) else { return };
@@ -125,8 +141,6 @@ impl Plan {
 
     fn switch(&mut self, config: &Config, underlay: &Snapshot, vni: Vni, switch: &LogicalSwitch) {
         let key = vni.get();
-        let segment = SegmentPlan { learn_remote: switch.learn_remote, learn_limit: switch.learn_limit, lease: LEASE };
-        self.desired.segments.insert(key, segment);
         let mut flood = BTreeSet::new();
         for (port, vlan) in &switch.bindings {
             // A port that isn't there is told as a problem already.
@@ -218,5 +232,3 @@ fn mtus(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     problems
 }
 
-#[cfg(test)]
-mod tests;

@@ -2,7 +2,7 @@
 //!
 //! A restart finds the maps of the agent before it and goes on with them: nothing learned is lost, and no packet. Where
 //! those maps are of another layout (an upgrade, another `fdb_size`), new ones are made beside them, filled, and put in
-//! force when the programs are replaced; [`Loaded::commit`] then takes the old ones away.
+//! force when the programs are replaced; [`Committer::commit`] then takes the old ones away.
 
 use std::{fs, io, mem::size_of, path::PathBuf};
 
@@ -96,8 +96,22 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     Ok(Loaded { ebpf, maps, adopted, pins: pins.clone() })
 }
 
+/// Puts new maps in force.
+#[derive(Debug)]
+pub struct Committer {
+    adopted: bool,
+    pins: PinDir,
+}
+
 impl Loaded {
-    /// Puts new maps in the place of old ones. Call it once the programs that use them are attached.
+    /// What [`Committer::commit`] will be called on once the programs that use the maps are attached.
+    pub fn committer(&self) -> Committer {
+        Committer { adopted: self.adopted, pins: self.pins.clone() }
+    }
+}
+
+impl Committer {
+    /// Puts new maps in the place of old ones, if there are new ones.
     pub fn commit(&self) -> Result<(), LoadError> {
         if self.adopted {
             return Ok(());
