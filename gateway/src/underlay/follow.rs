@@ -239,13 +239,38 @@ impl Follower {
                  net.{family}.neigh.default.gc_thresh3"
             );
         }
-        let snapshot = self.facts.snapshot(&self.current);
-        self.snapshots.send_if_modified(|published| {
-            let changed = **published != snapshot;
-            if changed {
-                *published = Arc::new(snapshot);
-            }
-            changed
-        });
+        publish(&self.snapshots, self.facts.snapshot(&self.current));
+    }
+}
+
+/// Hands a snapshot on, unless it says nothing new.
+fn publish(snapshots: &watch::Sender<Arc<Snapshot>>, snapshot: Snapshot) {
+    snapshots.send_if_modified(|published| {
+        let changed = **published != snapshot;
+        if changed {
+            *published = Arc::new(snapshot);
+        }
+        changed
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::underlay::{Resolution, Why};
+
+    #[test]
+    fn unchanged_facts_cause_no_new_snapshot() {
+        let (sender, mut receiver) = watch::channel(Arc::default());
+        publish(&sender, Snapshot::default());
+        assert!(!receiver.has_changed().unwrap());
+        let remote = "10.0.0.2".parse().unwrap();
+        let hops = [(remote, Resolution::Unresolved(Why::NotUnicast))].into();
+        let snapshot = Snapshot { hops, ..Snapshot::default() };
+        publish(&sender, snapshot.clone());
+        assert!(receiver.has_changed().unwrap());
+        receiver.mark_unchanged();
+        publish(&sender, snapshot);
+        assert!(!receiver.has_changed().unwrap());
     }
 }
