@@ -24,8 +24,8 @@ pub struct Binding {
     pub id: u32,
     /// Index in map `leases` of the lease it forwards under.
     pub lease: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Bits for the MACs learned here, see [`crate::fdb::CHECK_SENDER`].
+    pub flags: u32,
 }
 
 /// Values of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received is what came from the

@@ -14,6 +14,10 @@ pub const GIVEN: u32 = 1;
 /// [`FdbEntry::origin`]: learned by the kernel from a frame's source address.
 pub const LEARNED: u32 = 2;
 
+/// [`FdbEntry::flags`] and [`crate::binding::Binding::flags`]: the logical switch learns from tunnels, so whoever sends
+/// to this station through one has to be looked up. Kept here because this entry is at hand and the switch is not.
+pub const CHECK_SENDER: u32 = 1;
+
 /// Where frames go: out of an access port, or through a tunnel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
@@ -77,8 +81,8 @@ pub struct FdbEntry {
     pub seen: u64,
     /// [`GIVEN`] or [`LEARNED`].
     pub origin: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Local: bits, see [`CHECK_SENDER`].
+    pub flags: u32,
 }
 
 crate::map_types!(Target, FdbKey, FdbEntry);

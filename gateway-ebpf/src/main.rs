@@ -1,2 +1,103 @@
+//! The data plane of vtep-gateway: XDP and TC programs for uplinks and access ports.
+//!
+//! The stages ([`uplink`], [`access`]) are written once, over [`frame::Frame`], and run at both hooks. XDP does known
+//! unicast; what it leaves, broadcast, unknown unicast and multicast, goes on to TC, which replicates it ([`flood`]). On
+//! an interface without XDP the TC programs do all of it.
 #![no_std]
 #![no_main]
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    helpers::generated::bpf_redirect,
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use gateway_common::counters::PathCounter;
+use verdict::{Decision, Verdict};
+
+mod access;
+mod count;
+mod entropy;
+mod flood;
+mod forward;
+mod frame;
+mod header;
+mod learn;
+mod lease;
+mod maps;
+mod outer;
+mod tc;
+mod uplink;
+mod verdict;
+mod xdp;
+
+/// XDP on an uplink.
+#[xdp(frags)]
+fn xdp_uplink(mut ctx: XdpContext) -> u32 {
+    xdp_action_for(uplink::decide(&mut ctx))
+}
+
+/// XDP on an access port.
+#[xdp(frags)]
+fn xdp_access(mut ctx: XdpContext) -> u32 {
+    xdp_action_for(access::decide(&mut ctx))
+}
+
+/// TC ingress on an uplink.
+#[classifier]
+fn tc_uplink(mut ctx: TcContext) -> i32 {
+    tc::pull(&ctx);
+    let decision = uplink::decide(&mut ctx);
+    tc_action_for(&ctx, decision)
+}
+
+/// TC ingress on an access port.
+#[classifier]
+fn tc_access(mut ctx: TcContext) -> i32 {
+    tc::pull(&ctx);
+    let decision = access::decide(&mut ctx);
+    tc_action_for(&ctx, decision)
+}
+
+#[inline(always)]
+fn xdp_action_for(decision: Decision) -> u32 {
+    match decision {
+        Ok(Verdict::Pass) => xdp_action::XDP_PASS,
+        Ok(Verdict::ToTc | Verdict::Flood(_)) => {
+            count::path(PathCounter::XdpToTc);
+            xdp_action::XDP_PASS
+        }
+        Ok(Verdict::Redirect(_)) => xdp_action::XDP_REDIRECT,
+        Err(reason) => {
+            count::dropped(reason);
+            xdp_action::XDP_DROP
+        }
+    }
+}
+
+#[inline(always)]
+fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
+    let dropped = match decision {
+        Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
+        // SAFETY: the helper takes two numbers.
+        Ok(Verdict::Redirect(ifindex)) => return unsafe { bpf_redirect(ifindex, 0) } as i32,
+        Ok(Verdict::Flood(flood)) => flood::run(ctx, &flood),
+        Ok(Verdict::ToTc) => Ok(()),
+        Err(reason) => Err(reason),
+    };
+    if let Err(reason) = dropped {
+        count::dropped(reason);
+    }
+    // Copies have been sent, or there is nothing to send: the original goes no further.
+    TC_ACT_SHOT
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

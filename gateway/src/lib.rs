@@ -1,1 +1,18 @@
+//! vtep-gateway's agent: joins VXLAN networks of a cloud with VLANs outside it.
+//!
+//! Data goes one way: a [`database`] gives typed rows, the [`plan`] makes desired forwarding of them and of the state of
+//! the [`underlay`], and the maps of the [`datapath`] are brought to it by the difference. The [`agent`] turns the wheel.
 
+pub mod agent;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod database;
+pub mod datapath;
+pub mod devices;
+pub mod instance;
+mod nearest;
+pub mod nic;
+pub mod plan;
+pub mod preflight;
+pub mod underlay;

@@ -1,1 +1,88 @@
-fn main() {}
+//! Developer verbs of vtep-gateway: `cargo xtask VERB`. Each does its own set-up, so there is no order to know.
+
+mod build_ebpf;
+mod cargo;
+mod child;
+mod demo;
+mod ebpf;
+mod interrupt;
+mod setup;
+mod test;
+mod vm;
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+/// Developer verbs of vtep-gateway. Each installs what it needs and builds what it runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Install whatever the other verbs need on a Debian or Ubuntu machine
+    Setup {
+        /// Only tell what is missing; the exit code is 1 if anything is
+        #[arg(long)]
+        check: bool,
+    },
+    /// Build the BPF object, and tell where it is
+    BuildEbpf,
+    /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels
+    Test {
+        /// Leave out the kernels that are booted in QEMU
+        #[arg(long)]
+        no_vm: bool,
+        /// Run only tests whose name has this in it, and no checks
+        filter: Option<String>,
+    },
+    /// Run the packet tests on other kernels, in QEMU
+    Vm {
+        /// Only this kernel series; may be repeated
+        #[arg(long, value_name = "SERIES", value_parser = vm::SERIES)]
+        kernel: Vec<String>,
+        /// Run only tests whose name has this in it
+        filter: Option<String>,
+    },
+    /// Lay out a small cloud and a VLAN in network namespaces, and show traffic crossing between them
+    Demo {
+        /// Passed on to the demo; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    interrupt::watch();
+    let root = root();
+    let outcome = match cli.verb {
+        Verb::Setup { check } => setup::run(check),
+        Verb::BuildEbpf => build_ebpf::run(&root),
+        Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
+        Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
+        Verb::Demo { args } => demo::run(&root, &args),
+    };
+    match outcome {
+        _ if interrupt::happened() => ExitCode::from(130),
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace's top directory.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}

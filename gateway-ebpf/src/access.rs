@@ -1,0 +1,80 @@
+//! Frames from the VLANs: into a tunnel, or to another access port.
+
+use gateway_common::{
+    binding::{Binding, BindingKey},
+    counters::{DropReason, PathCounter},
+    fdb::{self, FdbKey, Target},
+    headers::is_link_local,
+    net::MacAddr,
+};
+
+use crate::{
+    count, forward,
+    frame::{Ether, Frame},
+    learn, lease,
+    maps::{BINDINGS, FDB, SEGMENTS},
+    verdict::{Decision, Flood, Verdict},
+};
+
+/// Decides about a frame that came in through an access port.
+#[inline(always)]
+pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
+    let Some(ether) = Ether::parse(frame, 0, true) else { return Ok(Verdict::Pass) };
+    let key = BindingKey { ifindex: frame.ifindex(), vlan: ether.vlan(), reserved: 0 };
+    // SAFETY: a live map value, copied at once.
+    let Some(binding) = (unsafe { BINDINGS.get(key) }).copied() else { return Ok(Verdict::Pass) };
+    // Spanning tree, LLDP, LACP: between the host and its neighbour.
+    if is_link_local(ether.dst) {
+        return Ok(Verdict::Pass);
+    }
+    if !MacAddr(ether.src).is_station() {
+        return Err(DropReason::BadSource);
+    }
+    if ether.tagged_again() {
+        return Err(DropReason::InnerTagged);
+    }
+    let now = lease::now();
+    if !lease::holds(binding.lease, now) {
+        return Err(DropReason::LeaseExpired);
+    }
+    let from = Target::local(key.ifindex, key.vlan, binding.id);
+    learn::source(binding.vni, ether.src, &from, binding.flags, now)?;
+    let len = frame.len() - ether.tag_bytes() as u32;
+    if !MacAddr(ether.dst).is_group()
+        // SAFETY: a live map value, copied at once.
+        && let Some(entry) = unsafe { FDB.get(FdbKey::new(binding.vni, ether.dst)) }
+    {
+        return known(frame, entry.to, &from, ether, len, now);
+    }
+    unknown(&binding, from, ether, len)
+}
+
+#[inline(always)]
+fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: u32, now: u64) -> Decision {
+    let (decision, path) = if to.kind == fdb::REMOTE {
+        (
+            forward::to_tunnel(frame, &to, ether, len, now)?,
+            if F::XDP { PathCounter::XdpEncap } else { PathCounter::TcEncap },
+        )
+    } else if to.same_place(from) {
+        return Err(DropReason::SamePort);
+    } else {
+        (
+            forward::to_port(frame, &to, 0, ether, len)?,
+            if F::XDP { PathCounter::XdpLocal } else { PathCounter::TcLocal },
+        )
+    };
+    if let Verdict::Redirect(_) = decision {
+        count::from_binding(from.binding, len);
+        count::path(path);
+    }
+    Ok(decision)
+}
+
+#[inline(always)]
+fn unknown(binding: &Binding, from: Target, ether: Ether, len: u32) -> Decision {
+    if SEGMENTS.get_ptr(binding.vni).is_none() {
+        return Err(DropReason::UnknownVni);
+    }
+    Ok(Verdict::Flood(Flood { vni: binding.vni, from, strip: 0, ether, len }))
+}

@@ -1,0 +1,229 @@
+//! Head-end replication, in TC: a copy of the frame to every member of its logical switch.
+//!
+//! The frame is first made plain: untagged, without outer headers. Copies to access ports come first, a tag put on for
+//! each that wants one and taken off again. Then, unless the frame came from a tunnel, room for outer headers is made
+//! once, and each remote's headers are written into it in turn: those over IPv4 first, then, with 20 bytes more room,
+//! those over IPv6.
+
+use core::ffi::c_void;
+
+use aya_ebpf::{
+    bindings::__sk_buff,
+    helpers::generated::{bpf_clone_redirect, bpf_loop, bpf_skb_change_head},
+    programs::TcContext,
+};
+use gateway_common::{
+    counters::{DropReason, PathCounter},
+    fdb::{self, Target},
+    headers::{V4_LEN, V6_LEN},
+    limits::MAX_FLOOD_SLOTS,
+    segment::FloodKey,
+};
+
+use crate::{
+    count, entropy, forward,
+    frame::{Frame, RewriteError},
+    header::Fill,
+    lease,
+    maps::{FLOOD, SCRATCH, SEGMENTS},
+    tc::{self, Shape},
+    verdict::Flood,
+};
+
+/// Which members a round is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Round {
+    Ports,
+    TunnelsV4,
+    TunnelsV6,
+}
+
+/// How much room for outer headers the frame has in front.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Room {
+    None,
+    V4,
+    V6,
+}
+
+/// What the rounds share.
+pub(crate) struct State {
+    round: Round,
+    room: Room,
+    flood: Flood,
+    entropy: u32,
+    now: u64,
+    copies: u32,
+    /// The frame could not be made what it should be: nothing more can be sent. (Not a bool: the verifier
+    /// does not know that one read from a map is 0 or 1.)
+    broken: u32,
+}
+
+/// What the kernel hands to [`visit`] for each slot. The state itself is too big for the 512 bytes of stack, and the
+/// context may not be kept in a map.
+struct Visit {
+    skb: *mut __sk_buff,
+    state: *mut State,
+}
+
+/// Replicates the frame, which is used up.
+#[inline(always)]
+pub(crate) fn run(ctx: &TcContext, flood: &Flood) -> Result<(), DropReason> {
+    // SAFETY: a live map value, used at once.
+    let Some(segment) = (unsafe { SEGMENTS.get(flood.vni) }) else { return Err(DropReason::UnknownVni) };
+    let slots = segment.flood_slots.min(MAX_FLOOD_SLOTS);
+    let entropy = entropy::of(ctx, &flood.ether);
+    if flood.strip == 0 {
+        tc::untag(ctx, &flood.ether)?;
+    } else {
+        tc::decapsulate(ctx, flood.strip, &flood.ether)?;
+    }
+    // One frame at a time is flooded on a CPU: this hook runs with softirqs off, and copies are queued, not received.
+    let Some(state) = SCRATCH.get_ptr_mut(0) else { return Err(DropReason::RewriteFailed) };
+    // SAFETY: this CPU's own map value; whatever it held is replaced.
+    let state = unsafe {
+        state.write(State {
+            round: Round::Ports,
+            room: Room::None,
+            flood: *flood,
+            entropy,
+            now: lease::now(),
+            copies: 0,
+            broken: 0,
+        });
+        &mut *state
+    };
+    visit_all(ctx, slots, state);
+    if state.flood.from.kind == fdb::LOCAL {
+        count::from_binding(state.flood.from.binding, state.flood.len);
+        state.round = Round::TunnelsV4;
+        visit_all(ctx, slots, state);
+        state.round = Round::TunnelsV6;
+        visit_all(ctx, slots, state);
+    } else {
+        count::from_tunnel(state.flood.from.out, state.flood.len);
+    }
+    count::path(PathCounter::TcFlood);
+    if state.broken != 0 {
+        return Err(DropReason::RewriteFailed);
+    }
+    if state.copies == 0 { Err(DropReason::NoReceiver) } else { Ok(()) }
+}
+
+#[inline(always)]
+fn visit_all(ctx: &TcContext, slots: u32, state: &mut State) {
+    let mut visiting = Visit { skb: ctx.skb.skb, state };
+    // SAFETY: `visit` has the signature the helper calls, and `visiting` outlives the call.
+    unsafe { bpf_loop(slots, visit as *mut c_void, (&raw mut visiting).cast(), 0) };
+}
+
+/// One slot of the flood list; 1 ends the round.
+extern "C" fn visit(slot: u32, visiting: *mut Visit) -> i64 {
+    // SAFETY: `visit_all` passes a live Visit, and the kernel makes one call at a time.
+    let (skb, state) = unsafe { ((*visiting).skb, &mut *(*visiting).state) };
+    // SAFETY: a live map value, copied at once.
+    let Some(member) = (unsafe { FLOOD.get(FloodKey { vni: state.flood.vni, slot }) }).copied() else { return 0 };
+    let ctx = TcContext::new(skb);
+    let copied = match (member.kind, state.round) {
+        (fdb::LOCAL, Round::Ports) => to_port(&ctx, state, &member),
+        (fdb::REMOTE, Round::TunnelsV4 | Round::TunnelsV6) => to_tunnel(&ctx, state, &member),
+        _ => Ok(false),
+    };
+    match copied {
+        Ok(true) => {
+            state.copies += 1;
+            count::path(PathCounter::FloodCopies);
+        }
+        Ok(false) => {}
+        Err(reason) => {
+            // Counted here; a frame whose every copy failed is not also one without receivers.
+            state.copies += 1;
+            count::dropped(reason);
+        }
+    }
+    if state.broken == 0 { 0 } else { 1 }
+}
+
+/// Copies to an access port; `false` if this member is not to have one.
+#[inline(always)]
+fn to_port(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+    let inner_vlan = if state.flood.strip == 0 { 0 } else { state.flood.ether.vlan() };
+    if member.same_place(&state.flood.from) {
+        return Ok(false);
+    }
+    if inner_vlan != 0 && inner_vlan != member.vlan {
+        return Err(DropReason::InnerTagged);
+    }
+    if forward::exceeds_port(ctx, member.out, state.flood.len) {
+        return Err(DropReason::TooBig);
+    }
+    if member.vlan != 0 && tc::tag(ctx, member.vlan).is_err() {
+        state.broken = 1;
+        return Ok(false);
+    }
+    let sent = clone(ctx, member.out);
+    if member.vlan != 0 && tc::pop(ctx).is_err() {
+        state.broken = 1;
+    }
+    sent?;
+    count::to_binding(member.binding, state.flood.len);
+    Ok(true)
+}
+
+/// Copies to a remote VTEP; `false` if it has its turn in another round.
+#[inline(always)]
+fn to_tunnel(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+    let hop = match forward::next_hop(member.out, state.now) {
+        Ok(hop) => hop,
+        // Of neither family, so it is counted in the first of the two rounds only.
+        Err(reason) => return if state.round == Round::TunnelsV4 { Err(reason) } else { Ok(false) },
+    };
+    let shape = Shape::of(hop)?;
+    if shape.v6() != (state.round == Round::TunnelsV6) {
+        return Ok(false);
+    }
+    if ctx.exceeds(state.flood.len, hop.max_frame) {
+        return Err(DropReason::TooBig);
+    }
+    let fill = Fill { vni: member.vni, len: state.flood.len, entropy: state.entropy };
+    if make_room(ctx, state, shape).is_err() || tc::overwrite(ctx, hop, shape, fill).is_err() {
+        state.broken = 1;
+        return Ok(false);
+    }
+    let sent = clone(ctx, hop.ifindex);
+    if shape.tagged() && tc::pop(ctx).is_err() {
+        state.broken = 1;
+    }
+    sent?;
+    count::to_tunnel(member.out, state.flood.len);
+    Ok(true)
+}
+
+#[inline(always)]
+fn make_room(ctx: &TcContext, state: &mut State, shape: Shape) -> Result<(), RewriteError> {
+    match (state.room, shape.v6()) {
+        (Room::V4, false) | (Room::V6, true) => return Ok(()),
+        (Room::None, _) => tc::grow(ctx, &state.flood.ether, shape)?,
+        (Room::V4, true) => {
+            // A train of segments would be cut up by where the IPv4 header was.
+            // SAFETY: the context is the one the kernel called with.
+            let failed = unsafe {
+                (*ctx.skb.skb).gso_size != 0 || bpf_skb_change_head(ctx.skb.skb, (V6_LEN - V4_LEN) as u32, 0) != 0
+            };
+            if failed {
+                return Err(RewriteError);
+            }
+        }
+        (Room::V6, false) => return Err(RewriteError),
+    }
+    state.room = if shape.v6() { Room::V6 } else { Room::V4 };
+    Ok(())
+}
+
+#[inline(always)]
+fn clone(ctx: &TcContext, ifindex: u32) -> Result<(), DropReason> {
+    // SAFETY: the context is the one the kernel called with.
+    if unsafe { bpf_clone_redirect(ctx.skb.skb, ifindex, 0) } == 0 { Ok(()) } else { Err(DropReason::FloodFailed) }
+}

@@ -1,0 +1,63 @@
+//! Sending a known unicast frame to where its station is.
+
+use gateway_common::{counters::DropReason, fdb::Target, tunnel::NextHop};
+
+use crate::{
+    count, entropy,
+    frame::{Ether, Frame, Reframe},
+    header::Fill,
+    lease,
+    maps::TUNNELS,
+    verdict::{Decision, Verdict},
+};
+
+/// Longest frame that fits every Ethernet link. Longer ones are held against the port's MTU.
+const USUAL_LEN: u32 = 1514;
+
+/// True if an inner frame of `len` bytes is too long for the access port `ifindex`. The kernel allows a tag on top of
+/// the MTU, so the untagged length counts.
+#[inline(always)]
+pub(crate) fn exceeds_port<F: Frame>(frame: &F, ifindex: u32, len: u32) -> bool {
+    len > USUAL_LEN && frame.exceeds_mtu(ifindex, len as i32 - frame.len() as i32)
+}
+
+/// The next hop of tunnel number `id`, if it may be used now.
+#[inline(always)]
+pub(crate) fn next_hop(id: u32, now: u64) -> Result<&'static NextHop, DropReason> {
+    let Some(tunnel) = TUNNELS.get(id) else { return Err(DropReason::TunnelUnresolved) };
+    if !lease::holds(tunnel.lease, now) {
+        return Err(DropReason::LeaseExpired);
+    }
+    let hop = if tunnel.bank & 1 == 0 { &tunnel.next_hop[0] } else { &tunnel.next_hop[1] };
+    if hop.ifindex == 0 { Err(DropReason::TunnelUnresolved) } else { Ok(hop) }
+}
+
+/// A frame for an access port: `strip` bytes of outer headers go, `len` bytes of inner frame stay.
+#[inline(always)]
+pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: Ether, len: u32) -> Decision {
+    if exceeds_port(frame, to.out, len) {
+        return Err(DropReason::TooBig);
+    }
+    if !frame.reserve(to.out) {
+        return Ok(Verdict::ToTc);
+    }
+    frame.reframe(Reframe { strip, ether, vlan: to.vlan })?;
+    count::to_binding(to.binding, len);
+    Ok(Verdict::Redirect(to.out))
+}
+
+/// A frame for a tunnel.
+#[inline(always)]
+pub(crate) fn to_tunnel<F: Frame>(frame: &mut F, to: &Target, ether: Ether, len: u32, now: u64) -> Decision {
+    let hop = next_hop(to.out, now)?;
+    if frame.exceeds(len, hop.max_frame) {
+        return Err(DropReason::TooBig);
+    }
+    if !frame.reserve(hop.ifindex) {
+        return Ok(Verdict::ToTc);
+    }
+    let entropy = entropy::of(frame, &ether);
+    frame.encapsulate(ether, hop, Fill { vni: to.vni, len, entropy })?;
+    count::to_tunnel(to.out, len);
+    Ok(Verdict::Redirect(hop.ifindex))
+}

@@ -1,0 +1,134 @@
+//! A frame as the stages see it, whichever hook it came through.
+
+use gateway_common::{
+    headers::{ETH_LEN, ETH_P_8021AD, ETH_P_8021Q, TAG_LEN},
+    tunnel::NextHop,
+};
+
+use crate::header::Fill;
+
+/// The kernel refused to make or take away room.
+pub(crate) struct RewriteError;
+
+/// What to make of a frame that stays Ethernet: cut `strip` bytes off the front (outer headers, or nothing), take away
+/// the tag that is then in front, if `ether` has one, and put on tag `vlan` unless that is 0.
+#[derive(Clone, Copy)]
+pub(crate) struct Reframe {
+    pub(crate) strip: usize,
+    pub(crate) ether: Ether,
+    pub(crate) vlan: u16,
+}
+
+/// Access to one packet, implemented for XDP and for TC.
+pub(crate) trait Frame {
+    /// True for XDP: what it can't do itself it leaves to TC.
+    const XDP: bool;
+
+    /// Address of the first byte.
+    fn data(&self) -> usize;
+    /// Address after the last byte that can be read directly.
+    fn data_end(&self) -> usize;
+    /// Bytes of the whole frame as it lies in memory, fragments included.
+    fn len(&self) -> u32;
+    /// Index of the interface it came in through.
+    fn ifindex(&self) -> u32;
+    /// The tag the kernel took off the frame and keeps beside it, if any: VLAN and priority bits.
+    fn offloaded_tag(&self) -> Option<u16>;
+    /// Cuts the frame's end off, `len` bytes stay.
+    fn trim(&mut self, len: u32) -> Result<(), RewriteError>;
+    /// True if the inner frame, of `len` bytes, or each segment of it where it is a train of TCP segments, is longer than
+    /// `max`.
+    fn exceeds(&self, len: u32, max: u32) -> bool;
+    /// True if the frame, grown by `growth` bytes, does not fit the MTU of `ifindex`.
+    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool;
+    /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
+    /// a packet handed on to TC is whole.
+    fn reserve(&self, ifindex: u32) -> bool;
+    /// Makes it a frame for an access port.
+    fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError>;
+    /// Puts outer headers in front of the frame, whose header is `ether`, without its tag.
+    fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError>;
+}
+
+/// Reads a `T` (an integer or array of bytes, any alignment) at `offset`, if the frame is that long.
+#[inline(always)]
+pub(crate) fn read<T: Copy>(frame: &impl Frame, offset: usize) -> Option<T> {
+    let at = frame.data() + offset;
+    if at + size_of::<T>() > frame.data_end() {
+        return None;
+    }
+    // SAFETY: the verifier proves the bound just checked; T is an integer or byte array, valid for any bytes.
+    Some(unsafe { (at as *const T).read_unaligned() })
+}
+
+/// Reads a big-endian 16-bit number at `offset`.
+#[inline(always)]
+pub(crate) fn read_be16(frame: &impl Frame, offset: usize) -> Option<u16> {
+    read::<u16>(frame, offset).map(u16::from_be)
+}
+
+/// Where a frame's tag is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tag {
+    /// It has none.
+    None,
+    /// Between the addresses and the EtherType.
+    Inline(u16),
+    /// Beside the frame.
+    Offloaded(u16),
+}
+
+/// An Ethernet header, its first tag set apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Ether {
+    pub(crate) dst: [u8; 6],
+    pub(crate) src: [u8; 6],
+    pub(crate) tag: Tag,
+    pub(crate) ethertype: u16,
+    /// Offset of what follows the header.
+    pub(crate) payload: usize,
+}
+
+impl Ether {
+    /// Parses the header at `offset`. `outermost`: the tag beside the frame, if any, belongs to this header.
+    #[inline(always)]
+    pub(crate) fn parse<F: Frame>(frame: &F, offset: usize, outermost: bool) -> Option<Self> {
+        let dst = read(frame, offset)?;
+        let src = read(frame, offset + 6)?;
+        let ethertype = read_be16(frame, offset + 12)?;
+        let plain = Self { dst, src, tag: Tag::None, ethertype, payload: offset + ETH_LEN };
+        if outermost && let Some(tci) = frame.offloaded_tag() {
+            return Some(Self { tag: Tag::Offloaded(tci & 0xfff), ..plain });
+        }
+        if ethertype != ETH_P_8021Q {
+            return Some(plain);
+        }
+        let tci = read_be16(frame, offset + 14)?;
+        let ethertype = read_be16(frame, offset + 16)?;
+        Some(Self { tag: Tag::Inline(tci & 0xfff), ethertype, payload: offset + ETH_LEN + TAG_LEN, ..plain })
+    }
+
+    /// VLAN of the tag, 0 without one.
+    #[inline(always)]
+    pub(crate) const fn vlan(&self) -> u16 {
+        match self.tag {
+            Tag::None => 0,
+            Tag::Inline(vlan) | Tag::Offloaded(vlan) => vlan,
+        }
+    }
+
+    /// True if another tag follows.
+    #[inline(always)]
+    pub(crate) const fn tagged_again(&self) -> bool {
+        matches!(self.ethertype, ETH_P_8021Q | ETH_P_8021AD)
+    }
+
+    /// Bytes that the tag takes up in the frame.
+    #[inline(always)]
+    pub(crate) const fn tag_bytes(&self) -> usize {
+        match self.tag {
+            Tag::Inline(_) => TAG_LEN,
+            Tag::None | Tag::Offloaded(_) => 0,
+        }
+    }
+}

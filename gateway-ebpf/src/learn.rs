@@ -1,0 +1,113 @@
+//! Learning: who sends from where.
+
+use aya_ebpf::{
+    bindings::{BPF_EXIST, BPF_NOEXIST},
+    helpers::generated::bpf_ringbuf_output,
+};
+use gateway_common::{
+    counters::{DropReason, PathCounter},
+    event::{self, LearnEvent},
+    fdb::{self, FdbEntry, FdbKey, Target},
+    limits::REFRESH_NS,
+    segment::Segment,
+};
+
+use crate::{
+    count,
+    maps::{EVENTS, FDB, LEARNED, SEGMENTS},
+};
+
+const E2BIG: i32 = -7;
+
+/// Notes that `mac` of logical switch `vni` sends from `here`. `flags` go into a new entry.
+///
+/// What was given is never changed: a frame from a MAC that is given as being elsewhere is refused.
+#[inline(always)]
+pub(crate) fn source(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
+    let key = FdbKey::new(vni, mac);
+    let Some(entry) = FDB.get_ptr_mut(&key) else {
+        first_seen(&key, here, flags, now);
+        return Ok(());
+    };
+    // SAFETY: a live map value, used at once. Another CPU may write the time, nothing else is written in place.
+    let known = unsafe { &*entry };
+    let same = known.to.same_place(here);
+    if known.origin == fdb::GIVEN {
+        return if same { Ok(()) } else { Err(DropReason::SourceElsewhere) };
+    }
+    if !same {
+        moved(&key, here, flags, now);
+    } else if now.wrapping_sub(known.seen) > REFRESH_NS {
+        // SAFETY: as above; a u64 is written whole. Should the entry be replaced right now, a time is lost, no more.
+        unsafe { (&raw mut (*entry).seen).write_volatile(now) };
+    }
+    Ok(())
+}
+
+/// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port.
+#[inline(always)]
+pub(crate) fn check_remote_source(vni: u32, mac: [u8; 6]) -> Result<(), DropReason> {
+    // SAFETY: a live map value, used at once.
+    match unsafe { FDB.get(FdbKey::new(vni, mac)) } {
+        Some(known) if known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL => Err(DropReason::SourceElsewhere),
+        _ => Ok(()),
+    }
+}
+
+const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
+    FdbEntry { to: *here, seen: now, origin: fdb::LEARNED, flags }
+}
+
+#[inline(always)]
+fn first_seen(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+    // SAFETY: live map values, used at once.
+    let Some(segment) = (unsafe { SEGMENTS.get(key.vni) }) else { return };
+    let segment: &Segment = segment;
+    let Some(count) = LEARNED.get_ptr_mut(key.vni) else { return };
+    // SAFETY: a live map value of eight bytes, aligned.
+    if unsafe { count.read_volatile() } >= segment.learn_ceiling {
+        count::path(PathCounter::LearnLimit);
+        return;
+    }
+    // Only where there is still nothing: an entry given in the meantime must stay.
+    match FDB.insert(key, learned(here, flags, now), u64::from(BPF_NOEXIST)) {
+        Ok(()) => {
+            // Two CPUs may count one MAC between them. The agent, which sees the database, sets the ceiling from what is
+            // really there, so that the limit is passed by a few for a while and no more.
+            // SAFETY: a live map value of eight bytes, aligned.
+            unsafe { count.write_volatile(count.read_volatile() + 1) };
+            count::path(PathCounter::Learned);
+            tell(event::LEARNED, key, here);
+        }
+        Err(E2BIG) => count::path(PathCounter::FdbFull),
+        // Another CPU was first.
+        Err(_) => {}
+    }
+}
+
+#[inline(always)]
+fn moved(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+    // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
+    // event makes it look and put that right.
+    if FDB.insert(key, learned(here, flags, now), u64::from(BPF_EXIST)).is_ok() {
+        count::path(PathCounter::Moved);
+        tell(event::MOVED, key, here);
+    }
+}
+
+#[inline(always)]
+fn tell(kind: u32, key: &FdbKey, here: &Target) {
+    let event = LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here };
+    // SAFETY: the helper copies the event's bytes out of the stack; LearnEvent has no padding.
+    let lost = unsafe {
+        bpf_ringbuf_output(
+            (&raw const EVENTS).cast_mut().cast(),
+            (&raw const event).cast_mut().cast(),
+            size_of::<LearnEvent>() as u64,
+            0,
+        )
+    };
+    if lost != 0 {
+        count::path(PathCounter::EventsLost);
+    }
+}

@@ -1,0 +1,18 @@
+//! The lease: an address is forwarded for only while this node holds it, whatever the agent is doing.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
+
+use crate::maps::LEASES;
+
+/// CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds coarse, and next to free.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: the helper takes nothing and only reads the clock.
+    unsafe { bpf_ktime_get_coarse_ns() }
+}
+
+/// True while lease number `lease` runs.
+#[inline(always)]
+pub(crate) fn holds(lease: u32, now: u64) -> bool {
+    LEASES.get(lease).is_some_and(|until| now < *until)
+}

@@ -1,0 +1,93 @@
+//! The maps, and the one global. Names, keys and values are the ABI with the agent; it pins them by these names.
+
+use aya_ebpf::{
+    Global,
+    bindings::BPF_F_NO_PREALLOC,
+    btf_maps::{Array, DevMapHash, HashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use gateway_common::{
+    binding::{Binding, BindingKey, Traffic},
+    counters::{Drops, Paths},
+    event::LearnEvent,
+    fdb::{FdbEntry, FdbKey, Target},
+    headers::HEADER_MAX,
+    limits,
+    segment::{FloodKey, Segment},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+};
+
+use crate::flood::State;
+
+/// UDP port of VXLAN; the agent sets it at load time.
+#[unsafe(no_mangle)]
+pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
+
+/// Addresses this gateway is a tunnel end with.
+#[btf_map(name = "vteps")]
+pub(crate) static VTEPS: HashMap<Addr, Vtep, { limits::MAX_VTEPS as usize }> = HashMap::new();
+
+/// Until when each VTEP address may be forwarded for: CLOCK_MONOTONIC nanoseconds.
+#[btf_map(name = "leases")]
+pub(crate) static LEASES: Array<u64, { limits::MAX_VTEPS as usize }> = Array::new();
+
+/// Known pairs of tunnel ends, giving the tunnel's number.
+#[btf_map(name = "peers")]
+pub(crate) static PEERS: HashMap<PeerKey, u32, { limits::MAX_TUNNELS as usize }> = HashMap::new();
+
+/// Next hop and headers by tunnel number.
+#[btf_map(name = "tunnels")]
+pub(crate) static TUNNELS: Array<Tunnel, { limits::MAX_TUNNELS as usize }> = Array::new();
+
+/// Traffic by tunnel number.
+#[btf_map(name = "tunnel_stats")]
+pub(crate) static TUNNEL_STATS: PerCpuArray<Traffic, { limits::MAX_TUNNELS as usize }> = PerCpuArray::new();
+
+/// Logical switches by VNI.
+#[btf_map(name = "segments")]
+pub(crate) static SEGMENTS: HashMap<u32, Segment, { limits::MAX_SEGMENTS as usize }> = HashMap::new();
+
+/// Learned MACs by VNI, ever: the kernel only counts up (see [`Segment::learn_ceiling`]).
+#[btf_map(name = "learned")]
+pub(crate) static LEARNED: HashMap<u32, u64, { limits::MAX_SEGMENTS as usize }> = HashMap::new();
+
+/// Flood members of the logical switches.
+#[btf_map(name = "flood")]
+pub(crate) static FLOOD: HashMap<FloodKey, Target, { limits::MAX_FLOOD as usize }, { BPF_F_NO_PREALLOC as usize }> =
+    HashMap::new();
+
+/// Which logical switch a VLAN of a port belongs to.
+#[btf_map(name = "bindings")]
+pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::MAX_BINDINGS as usize }> = HashMap::new();
+
+/// Traffic by binding number.
+#[btf_map(name = "binding_stats")]
+pub(crate) static BINDING_STATS: PerCpuArray<Traffic, { limits::MAX_BINDINGS as usize }> = PerCpuArray::new();
+
+/// Where each MAC of each logical switch is.
+#[btf_map(name = "fdb")]
+pub(crate) static FDB: HashMap<FdbKey, FdbEntry, { limits::DEFAULT_FDB as usize }> = HashMap::new();
+
+/// Dropped packets by reason.
+#[btf_map(name = "drops")]
+pub(crate) static DROPS: PerCpuArray<Drops, 1> = PerCpuArray::new();
+
+/// Packets and other happenings by path.
+#[btf_map(name = "paths")]
+pub(crate) static PATHS: PerCpuArray<Paths, 1> = PerCpuArray::new();
+
+/// Interfaces XDP may redirect to, by index. What is not here is reached through TC.
+#[btf_map(name = "devmap")]
+pub(crate) static DEVMAP: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHash::new();
+
+/// Learning events for the agent.
+#[btf_map(name = "events")]
+pub(crate) static EVENTS: RingBuf<LearnEvent, { limits::EVENT_BYTES as usize }> = RingBuf::new();
+
+/// Room for outer headers in the making, which would not fit the stack; not part of the ABI.
+#[btf_map(name = "header")]
+pub(crate) static HEADER: PerCpuArray<[u8; HEADER_MAX], 1> = PerCpuArray::new();
+
+/// Room for the state of a flood in progress, likewise.
+#[btf_map(name = "scratch")]
+pub(crate) static SCRATCH: PerCpuArray<State, 1> = PerCpuArray::new();

@@ -1,0 +1,122 @@
+//! The outer headers of a VXLAN packet.
+
+use gateway_common::{
+    counters::DropReason,
+    headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN},
+    tunnel::Addr,
+};
+
+use crate::{
+    frame::{Ether, Frame, read, read_be16},
+    maps::{UDP_PORT, VTEPS},
+};
+
+/// Next header: fragment (RFC 8200 section 4.5).
+const IPPROTO_FRAGMENT: u8 = 44;
+/// IPv4: more fragments follow.
+const MORE_FRAGMENTS: u16 = 0x2000;
+/// IPv4: where the fragment belongs, in units of 8 bytes.
+const FRAGMENT_OFFSET: u16 = 0x1fff;
+
+/// A UDP packet to the VXLAN port.
+pub(crate) struct Outer {
+    pub(crate) local: Addr,
+    pub(crate) remote: Addr,
+    /// Offset of the UDP header.
+    udp: usize,
+    /// Offset behind the packet, as the IP header has it.
+    end: usize,
+    /// Why it can't be decapsulated, should it be for us.
+    refusal: Option<DropReason>,
+}
+
+/// What is inside.
+pub(crate) struct Inner {
+    pub(crate) vni: u32,
+    /// Offset of the inner frame.
+    pub(crate) start: usize,
+    /// Offset behind it.
+    pub(crate) end: usize,
+}
+
+impl Outer {
+    /// Parses the packet; `None` if it is not to the VXLAN port.
+    #[inline(always)]
+    pub(crate) fn parse<F: Frame>(frame: &F) -> Option<Self> {
+        let ether = Ether::parse(frame, 0, true)?;
+        match ether.ethertype {
+            ETH_P_IP => ipv4(frame, ether.payload),
+            ETH_P_IPV6 => ipv6(frame, ether.payload),
+            _ => None,
+        }
+    }
+
+    /// True if it is addressed to one of our VTEP addresses.
+    #[inline(always)]
+    pub(crate) fn is_for_us(&self) -> bool {
+        VTEPS.get_ptr(self.local).is_some()
+    }
+
+    /// Finds the inner frame and checks that all lengths agree.
+    #[inline(always)]
+    pub(crate) fn inner<F: Frame>(&self, frame: &F) -> Result<Inner, DropReason> {
+        if let Some(refusal) = self.refusal {
+            return Err(refusal);
+        }
+        self.lengths_and_vni(frame).ok_or(DropReason::OuterMalformed)
+    }
+
+    #[inline(always)]
+    fn lengths_and_vni<F: Frame>(&self, frame: &F) -> Option<Inner> {
+        let end = self.udp + usize::from(read_be16(frame, self.udp + 4)?);
+        let vxlan = self.udp + UDP_LEN;
+        let flags: u8 = read(frame, vxlan)?;
+        let vni = u32::from_be(read(frame, vxlan + 4)?) >> 8;
+        let start = vxlan + VXLAN_LEN;
+        let fits = start <= end && end <= self.end && self.end <= frame.len() as usize;
+        if fits && flags & VXLAN_FLAG_I != 0 { Some(Inner { vni, start, end }) } else { None }
+    }
+}
+
+#[inline(always)]
+fn is_vxlan<F: Frame>(frame: &F, udp: usize) -> bool {
+    read_be16(frame, udp + 2) == Some(UDP_PORT.load())
+}
+
+#[inline(always)]
+fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
+    let [version, _, len_high, len_low, _, _, frag_high, frag_low, _, protocol]: [u8; 10] = read(frame, at)?;
+    let header = usize::from(version & 0xf) * 4;
+    let fragment = u16::from_be_bytes([frag_high, frag_low]);
+    // Later fragments have no ports, so they can't be told from the host's own.
+    if protocol != IPPROTO_UDP || version >> 4 != 4 || header < IPV4_LEN || fragment & FRAGMENT_OFFSET != 0 {
+        return None;
+    }
+    let remote = Addr::v4(read(frame, at + 12)?);
+    let local = Addr::v4(read(frame, at + 16)?);
+    let end = at + usize::from(u16::from_be_bytes([len_high, len_low]));
+    if header == IPV4_LEN {
+        let udp = at + IPV4_LEN;
+        let refusal = if fragment & MORE_FRAGMENTS != 0 { Some(DropReason::OuterFragment) } else { None };
+        return is_vxlan(frame, udp).then_some(Outer { local, remote, udp, end, refusal });
+    }
+    let refusal = Some(DropReason::OuterOptions);
+    is_vxlan(frame, at + header).then_some(Outer { local, remote, udp: at + IPV4_LEN, end, refusal })
+}
+
+#[inline(always)]
+fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
+    let end = at + IPV6_LEN + usize::from(read_be16(frame, at + 4)?);
+    let next_header: u8 = read(frame, at + 6)?;
+    let remote = Addr { bytes: read(frame, at + 8)? };
+    let local = Addr { bytes: read(frame, at + 24)? };
+    let udp = at + IPV6_LEN;
+    if next_header == IPPROTO_UDP {
+        return is_vxlan(frame, udp).then_some(Outer { local, remote, udp, end, refusal: None });
+    }
+    let first = next_header == IPPROTO_FRAGMENT
+        && read::<u8>(frame, udp) == Some(IPPROTO_UDP)
+        && read_be16(frame, udp + 2)? & 0xfff8 == 0;
+    let refusal = Some(DropReason::OuterFragment);
+    (first && is_vxlan(frame, udp + 8)).then_some(Outer { local, remote, udp, end, refusal })
+}

@@ -1,0 +1,277 @@
+//! Frames at the TC ingress hook. The kernel has already moved an outer VLAN tag from the bytes to beside the frame.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{
+        __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
+        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_check_mtu_flags::BPF_MTU_CHK_SEGS,
+    },
+    bpf_f_adj_room_encap_l2,
+    helpers::generated::{
+        bpf_check_mtu, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_store_bytes,
+        bpf_skb_vlan_pop, bpf_skb_vlan_push,
+    },
+    programs::TcContext,
+};
+use gateway_common::{
+    headers::{ETH_LEN, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, HEADER_MAX, TAG_LEN, V4_LEN, V6_LEN},
+    tunnel::NextHop,
+};
+
+use crate::{
+    frame::{Ether, Frame, Reframe, RewriteError, Tag},
+    header::{self, Fill, V4_TAGGED, V6_TAGGED},
+    maps::HEADER,
+};
+
+/// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
+const MIN_PAYLOAD: u32 = 46;
+/// Ethernet, IPv4 and TCP headers: what a segment of a TCP train has in front at least.
+const SEGMENT_HEADERS: u32 = 54;
+/// Bytes that the stages read at most.
+const PARSE_LEN: u32 = 160;
+
+/// Makes the headers readable: in a frame that the stack has put together they may lie in pages of their own.
+#[inline(always)]
+pub(crate) fn pull(ctx: &TcContext) {
+    let wanted = PARSE_LEN.min(ctx.len());
+    if ((ctx.data_end() - ctx.data()) as u32) < wanted {
+        // Where it fails the frame is read as too short, which is what it is to us.
+        let _ = ctx.pull_data(wanted);
+    }
+}
+
+impl Frame for TcContext {
+    const XDP: bool = false;
+
+    #[inline(always)]
+    fn data(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn data_end(&self) -> usize {
+        self.data_end()
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        self.len()
+    }
+
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { (*self.skb.skb).ifindex }
+    }
+
+    #[inline(always)]
+    fn offloaded_tag(&self) -> Option<u16> {
+        // SAFETY: the context is the one the kernel called with.
+        unsafe {
+            let skb = self.skb.skb;
+            if (*skb).vlan_present == 0 { None } else { Some((*skb).vlan_tci as u16) }
+        }
+    }
+
+    #[inline(always)]
+    fn trim(&mut self, len: u32) -> Result<(), RewriteError> {
+        // SAFETY: the context is the one the kernel called with.
+        check(unsafe { bpf_skb_change_tail(self.skb.skb, len, 0) })
+    }
+
+    #[inline(always)]
+    fn exceeds(&self, len: u32, max: u32) -> bool {
+        // SAFETY: the context is the one the kernel called with.
+        let segment = unsafe { (*self.skb.skb).gso_size };
+        if segment == 0 { len > max } else { segment + SEGMENT_HEADERS > max }
+    }
+
+    #[inline(always)]
+    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool {
+        let mut mtu = 0;
+        // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
+        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, u64::from(BPF_MTU_CHK_SEGS)) > 0 }
+    }
+
+    #[inline(always)]
+    fn reserve(&self, _ifindex: u32) -> bool {
+        true
+    }
+
+    #[inline(always)]
+    fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError> {
+        if how.strip == 0 {
+            untag(self, &how.ether)?;
+        } else {
+            decapsulate(self, how.strip, &how.ether)?;
+        }
+        if how.vlan == 0 { Ok(()) } else { tag(self, how.vlan) }
+    }
+
+    #[inline(always)]
+    fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError> {
+        untag(self, &ether)?;
+        let shape = Shape::of(hop)?;
+        grow(self, &ether, shape)?;
+        overwrite(self, hop, shape, fill)
+    }
+}
+
+/// Takes the tag off, if `ether`, the outermost header, has one.
+#[inline(always)]
+pub(crate) fn untag(ctx: &TcContext, ether: &Ether) -> Result<(), RewriteError> {
+    if ether.tag == Tag::None { Ok(()) } else { pop(ctx) }
+}
+
+/// Takes the outermost tag off.
+#[inline(always)]
+pub(crate) fn pop(ctx: &TcContext) -> Result<(), RewriteError> {
+    // SAFETY: the context is the one the kernel called with.
+    check(unsafe { bpf_skb_vlan_pop(ctx.skb.skb) })
+}
+
+/// Puts tag `vlan` on.
+#[inline(always)]
+pub(crate) fn tag(ctx: &TcContext, vlan: u16) -> Result<(), RewriteError> {
+    // SAFETY: the context is the one the kernel called with.
+    check(unsafe { bpf_skb_vlan_push(ctx.skb.skb, ETH_P_8021Q.to_be(), vlan) })
+}
+
+/// Leaves the inner frame, untagged: `strip` bytes of outer headers go, and the tag of `ether`.
+#[inline(always)]
+pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Result<(), RewriteError> {
+    let mut cut = strip + ether.tag_bytes();
+    if ctx.offloaded_tag().is_some() {
+        pop(ctx)?;
+    } else if protocol(ctx) == ETH_P_8021Q {
+        pop(ctx)?;
+        cut -= TAG_LEN;
+    }
+    // What stays must be as long as the shortest outer IP header, says the kernel (bpf_skb_adjust_room); a frame must
+    // be as long as Ethernet's shortest, so padding does for both.
+    let shortest = (cut + ETH_LEN) as u32 + MIN_PAYLOAD;
+    if ctx.len() < shortest {
+        // SAFETY: the context is the one the kernel called with.
+        check(unsafe { bpf_skb_change_tail(ctx.skb.skb, shortest, 0) })?;
+    }
+    // The room is taken from behind the first Ethernet header: that one stays and becomes the inner one.
+    // SAFETY: the context is the one the kernel called with.
+    check(unsafe { bpf_skb_adjust_room(ctx.skb.skb, -(cut as i32), BPF_ADJ_ROOM_MAC, 0) })?;
+    store(ctx, 0, &ethernet(ether))
+}
+
+/// Form of the outer headers, as far as making room goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape {
+    v6: bool,
+    tagged: bool,
+}
+
+impl Shape {
+    #[inline(always)]
+    pub(crate) fn of(hop: &NextHop) -> Result<Self, RewriteError> {
+        match hop.header_len as usize {
+            V4_LEN => Ok(Self { v6: false, tagged: false }),
+            V6_LEN => Ok(Self { v6: true, tagged: false }),
+            V4_TAGGED => Ok(Self { v6: false, tagged: true }),
+            V6_TAGGED => Ok(Self { v6: true, tagged: true }),
+            _ => Err(RewriteError),
+        }
+    }
+
+    /// True for IPv6.
+    #[inline(always)]
+    pub(crate) const fn v6(self) -> bool {
+        self.v6
+    }
+
+    /// True with a VLAN tag on the underlay.
+    #[inline(always)]
+    pub(crate) const fn tagged(self) -> bool {
+        self.tagged
+    }
+}
+
+/// Makes room for untagged outer headers in front of the untagged frame `ether`.
+#[inline(always)]
+pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), RewriteError> {
+    let len = if shape.v6 { V6_LEN } else { V4_LEN };
+    let skb: *mut __sk_buff = ctx.skb.skb;
+    if !matches!(protocol(ctx), ETH_P_IP | ETH_P_IPV6) {
+        // SAFETY: the context is the one the kernel called with.
+        return check(unsafe { bpf_skb_change_head(skb, len as u32, 0) });
+    }
+    // A train of TCP segments has to know that it is in a tunnel, or it would be cut up wrongly on the way out.
+    let family = if shape.v6 { BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 } else { BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 };
+    let flags = u64::from(family | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
+        | bpf_f_adj_room_encap_l2(ETH_LEN as u64);
+    // SAFETY: the context is the one the kernel called with.
+    check(unsafe { bpf_skb_adjust_room(skb, len as i32, BPF_ADJ_ROOM_MAC, flags) })?;
+    store(ctx, len, &ethernet(ether))
+}
+
+/// Writes the outer headers into the room made for them; any that are there already are written over.
+#[inline(always)]
+pub(crate) fn overwrite(ctx: &TcContext, hop: &NextHop, shape: Shape, fill: Fill) -> Result<(), RewriteError> {
+    match (shape.v6, shape.tagged) {
+        (false, false) => overwrite_as::<V4_LEN, V4_LEN>(ctx, hop, fill),
+        (true, false) => overwrite_as::<V6_LEN, V6_LEN>(ctx, hop, fill),
+        (false, true) => overwrite_as::<V4_TAGGED, V4_LEN>(ctx, hop, fill),
+        (true, true) => overwrite_as::<V6_TAGGED, V6_LEN>(ctx, hop, fill),
+    }
+}
+
+/// `N` bytes of headers, of which `UNTAGGED` go into the frame; the tag goes beside it.
+#[inline(always)]
+fn overwrite_as<const N: usize, const UNTAGGED: usize>(
+    ctx: &TcContext,
+    hop: &NextHop,
+    fill: Fill,
+) -> Result<(), RewriteError> {
+    let Some(bytes) = HEADER.get_ptr_mut(0) else { return Err(RewriteError) };
+    // SAFETY: this CPU's own map value, used by one frame at a time; N <= HEADER_MAX.
+    let bytes = unsafe {
+        header::write::<N>(bytes.cast(), hop, fill);
+        &mut *bytes
+    };
+    if N != UNTAGGED {
+        let vlan = u16::from_be_bytes([bytes[14], bytes[15]]);
+        bytes.copy_within(ETH_LEN + 2..N, 12);
+        store_first::<UNTAGGED>(ctx, bytes)?;
+        return tag(ctx, vlan);
+    }
+    store_first::<UNTAGGED>(ctx, bytes)
+}
+
+/// EtherType of the frame as the kernel sees it.
+#[inline(always)]
+fn protocol(ctx: &TcContext) -> u16 {
+    // SAFETY: the context is the one the kernel called with.
+    unsafe { u16::from_be((*ctx.skb.skb).protocol as u16) }
+}
+
+#[inline(always)]
+fn ethernet(ether: &Ether) -> [u8; ETH_LEN] {
+    let [a, b, c, d, e, f] = ether.dst;
+    let [g, h, i, j, k, l] = ether.src;
+    let [m, n] = ether.ethertype.to_be_bytes();
+    [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
+}
+
+#[inline(always)]
+fn store_first<const N: usize>(ctx: &TcContext, bytes: &[u8; HEADER_MAX]) -> Result<(), RewriteError> {
+    // SAFETY: N <= HEADER_MAX bytes are read.
+    check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, 0, bytes.as_ptr().cast(), N as u32, 0) })
+}
+
+#[inline(always)]
+fn store<const N: usize>(ctx: &TcContext, offset: usize, bytes: &[u8; N]) -> Result<(), RewriteError> {
+    // SAFETY: N bytes are read from an array of N.
+    check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, offset as u32, bytes.as_ptr().cast(), N as u32, 0) })
+}
+
+#[inline(always)]
+const fn check(result: i64) -> Result<(), RewriteError> {
+    if result == 0 { Ok(()) } else { Err(RewriteError) }
+}

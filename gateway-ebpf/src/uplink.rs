@@ -1,0 +1,102 @@
+//! Frames from the underlay: out of the tunnel, onto a VLAN.
+
+use gateway_common::{
+    counters::{DropReason, PathCounter},
+    fdb::{self, FdbEntry, FdbKey, Target},
+    headers::is_link_local,
+    net::MacAddr,
+    segment,
+    tunnel::PeerKey,
+};
+
+use crate::{
+    count, forward,
+    frame::{Ether, Frame},
+    learn, lease,
+    maps::{FDB, PEERS, SEGMENTS, TUNNELS},
+    outer::{Inner, Outer},
+    verdict::{Decision, Flood, Verdict},
+};
+
+/// Decides about a frame that came in through an uplink.
+#[inline(always)]
+pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
+    let Some(outer) = Outer::parse(frame) else { return Ok(Verdict::Pass) };
+    let ends = PeerKey { local: outer.local, remote: outer.remote };
+    // SAFETY: a live map value, copied at once.
+    let Some(tunnel) = (unsafe { PEERS.get(ends) }).copied() else {
+        return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };
+    };
+    let now = lease::now();
+    let held = TUNNELS.get(tunnel).is_some_and(|tunnel| lease::holds(tunnel.lease, now));
+    if !held {
+        return Err(DropReason::LeaseExpired);
+    }
+    let inner = outer.inner(frame)?;
+    let ether = Ether::parse(frame, inner.start, false).ok_or(DropReason::FrameMalformed)?;
+    if ether.payload > inner.end {
+        return Err(DropReason::FrameMalformed);
+    }
+    if !MacAddr(ether.src).is_station() {
+        return Err(DropReason::BadSource);
+    }
+    if is_link_local(ether.dst) {
+        return Err(DropReason::LinkLocal);
+    }
+    if ether.tagged_again() {
+        return Err(DropReason::InnerTagged);
+    }
+    // Bytes behind the packet, from a switch or from Ethernet's padding, are no part of the inner frame.
+    if frame.len() as usize > inner.end {
+        frame.trim(inner.end as u32)?;
+    }
+    let from = Target::remote(tunnel, inner.vni);
+    let len = (inner.end - inner.start - ether.tag_bytes()) as u32;
+    if !MacAddr(ether.dst).is_group()
+        // SAFETY: a live map value, used at once.
+        && let Some(entry) = unsafe { FDB.get(FdbKey::new(inner.vni, ether.dst)) }
+    {
+        return known(frame, entry, &from, &inner, ether, len, now);
+    }
+    unknown(&from, &inner, ether, len, now)
+}
+
+#[inline(always)]
+fn known<F: Frame>(
+    frame: &mut F,
+    entry: &FdbEntry,
+    from: &Target,
+    inner: &Inner,
+    ether: Ether,
+    len: u32,
+    now: u64,
+) -> Decision {
+    if entry.to.kind != fdb::LOCAL {
+        return Err(DropReason::SplitHorizon);
+    }
+    let to = entry.to;
+    if ether.vlan() != 0 && ether.vlan() != to.vlan {
+        return Err(DropReason::InnerTagged);
+    }
+    if entry.flags & fdb::CHECK_SENDER != 0 {
+        learn::source(inner.vni, ether.src, from, 0, now)?;
+    }
+    let decision = forward::to_port(frame, &to, inner.start, ether, len)?;
+    if let Verdict::Redirect(_) = decision {
+        count::from_tunnel(from.out, len);
+        count::path(if F::XDP { PathCounter::XdpDecap } else { PathCounter::TcDecap });
+    }
+    Ok(decision)
+}
+
+#[inline(always)]
+fn unknown(from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> Decision {
+    // SAFETY: a live map value, used at once.
+    let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else { return Err(DropReason::UnknownVni) };
+    if segment.flags & segment::LEARN_REMOTE != 0 {
+        learn::source(inner.vni, ether.src, from, 0, now)?;
+    } else {
+        learn::check_remote_source(inner.vni, ether.src)?;
+    }
+    Ok(Verdict::Flood(Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))
+}

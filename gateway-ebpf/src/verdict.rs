@@ -1,0 +1,40 @@
+//! What a stage decides about a frame.
+
+use gateway_common::{counters::DropReason, fdb::Target};
+
+use crate::frame::{Ether, RewriteError};
+
+/// The fate of a frame.
+pub(crate) enum Verdict {
+    /// Not ours: up the stack, untouched.
+    Pass,
+    /// Ours, but out of this hook's reach: to TC, untouched.
+    ToTc,
+    /// Ready to leave through this interface.
+    Redirect(u32),
+    /// To everyone in the logical switch.
+    Flood(Flood),
+}
+
+/// A stage's answer; the error is why the frame is dropped.
+pub(crate) type Decision = Result<Verdict, DropReason>;
+
+/// A frame to be replicated.
+#[derive(Clone, Copy)]
+pub(crate) struct Flood {
+    pub(crate) vni: u32,
+    /// Where it came from; it goes back to no such place, and from a tunnel to no other.
+    pub(crate) from: Target,
+    /// Outer headers to cut off first.
+    pub(crate) strip: usize,
+    pub(crate) ether: Ether,
+    /// Bytes of the inner frame, untagged.
+    pub(crate) len: u32,
+}
+
+impl From<RewriteError> for DropReason {
+    #[inline(always)]
+    fn from(_: RewriteError) -> Self {
+        Self::RewriteFailed
+    }
+}

@@ -1,0 +1,148 @@
+//! Frames at the XDP hook.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::xdp_action,
+    helpers::generated::{bpf_check_mtu, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
+use gateway_common::{
+    headers::{ETH_P_8021Q, TAG_LEN, V4_LEN, V6_LEN},
+    tunnel::NextHop,
+};
+
+use crate::{
+    frame::{Ether, Frame, Reframe, RewriteError},
+    header::{self, Fill, V4_TAGGED, V6_TAGGED},
+    maps::DEVMAP,
+};
+
+/// Destination and source address.
+const MACS: usize = 12;
+
+impl Frame for XdpContext {
+    const XDP: bool = true;
+
+    #[inline(always)]
+    fn data(&self) -> usize {
+        self.data()
+    }
+
+    #[inline(always)]
+    fn data_end(&self) -> usize {
+        self.data_end()
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { bpf_xdp_get_buff_len(self.ctx) as u32 }
+    }
+
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        self.ingress_ifindex() as u32
+    }
+
+    #[inline(always)]
+    fn offloaded_tag(&self) -> Option<u16> {
+        None
+    }
+
+    #[inline(always)]
+    fn trim(&mut self, len: u32) -> Result<(), RewriteError> {
+        let surplus = Frame::len(self).saturating_sub(len);
+        // SAFETY: the context is the one the kernel called with.
+        check(unsafe { bpf_xdp_adjust_tail(self.ctx, -(surplus as i32)) })
+    }
+
+    #[inline(always)]
+    fn exceeds(&self, len: u32, max: u32) -> bool {
+        len > max
+    }
+
+    #[inline(always)]
+    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool {
+        let mut mtu = 0;
+        // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
+        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, 0) > 0 }
+    }
+
+    #[inline(always)]
+    fn reserve(&self, ifindex: u32) -> bool {
+        DEVMAP.redirect(ifindex, u64::from(xdp_action::XDP_PASS)).is_ok()
+    }
+
+    #[inline(always)]
+    fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError> {
+        let tagged = how.vlan != 0;
+        let old = how.strip + MACS + how.ether.tag_bytes();
+        let new = MACS + if tagged { TAG_LEN } else { 0 };
+        let growth = old as i32 - new as i32;
+        if growth != 0 {
+            // SAFETY: the context is the one the kernel called with.
+            check(unsafe { bpf_xdp_adjust_head(self.ctx, growth) })?;
+        }
+        let start = self.data();
+        if start + MACS + TAG_LEN > self.data_end() {
+            return Err(RewriteError);
+        }
+        // SAFETY: the bound was just checked.
+        unsafe { put_macs(start as *mut u8, &how.ether) };
+        if tagged {
+            let tag = (u32::from(ETH_P_8021Q) << 16 | u32::from(how.vlan)).to_be();
+            // SAFETY: the bound was just checked.
+            unsafe { ((start + MACS) as *mut u32).write_unaligned(tag) };
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError> {
+        // The length must be a constant for the copy to be a few wide stores.
+        match hop.header_len as usize {
+            V4_LEN => encapsulate::<V4_LEN>(self, &ether, hop, fill),
+            V6_LEN => encapsulate::<V6_LEN>(self, &ether, hop, fill),
+            V4_TAGGED => encapsulate::<V4_TAGGED>(self, &ether, hop, fill),
+            V6_TAGGED => encapsulate::<V6_TAGGED>(self, &ether, hop, fill),
+            _ => Err(RewriteError),
+        }
+    }
+}
+
+#[inline(always)]
+fn encapsulate<const N: usize>(ctx: &XdpContext, ether: &Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError> {
+    let growth = N as i32 - ether.tag_bytes() as i32;
+    // SAFETY: the context is the one the kernel called with.
+    check(unsafe { bpf_xdp_adjust_head(ctx.ctx, -growth) })?;
+    let start = ctx.data();
+    if start + N + MACS > ctx.data_end() {
+        return Err(RewriteError);
+    }
+    // SAFETY: the bound was just checked.
+    unsafe {
+        header::write::<N>(start as *mut u8, hop, fill);
+        // Over the tag that was taken off; without one they are there already.
+        if ether.tag_bytes() != 0 {
+            put_macs((start + N) as *mut u8, ether);
+        }
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// Twelve bytes from `to` must be writable.
+#[inline(always)]
+unsafe fn put_macs(to: *mut u8, ether: &Ether) {
+    // SAFETY: the caller vouches for it.
+    unsafe {
+        to.cast::<[u8; 6]>().write_unaligned(ether.dst);
+        to.add(6).cast::<[u8; 6]>().write_unaligned(ether.src);
+    }
+}
+
+#[inline(always)]
+const fn check(result: i64) -> Result<(), RewriteError> {
+    if result == 0 { Ok(()) } else { Err(RewriteError) }
+}

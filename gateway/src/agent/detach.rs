@@ -1,0 +1,59 @@
+//! Taking the data plane down.
+
+use crate::{
+    config::Config,
+    datapath::{
+        attach::{AttachError, Attacher},
+        load::{LoadError, remove_tree},
+        pins::PinDir,
+    },
+    instance::{Instance, InstanceError},
+    nic::{NicError, NicSettings, PutBack},
+};
+
+/// Why not everything could be taken down.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
+pub enum DetachError {
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Pins(#[from] LoadError),
+    #[error(transparent)]
+    Nic(#[from] NicError),
+}
+
+/// Removes programs and pins, and puts NIC settings back. Says what it did through `say`. Fine where there is nothing.
+///
+/// # Errors
+/// An agent runs, or the kernel refuses something.
+pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), DetachError> {
+    let _instance = Instance::acquire(&config.gateway.run_dir)?;
+    let pins = PinDir::new(&config.gateway.pin_dir);
+    let attacher = Attacher::new(pins.clone());
+    for link in attacher.detach_others(&[])? {
+        say(format!("detached {link}"));
+    }
+    for interface in config.uplinks.iter().chain(&config.ports) {
+        // An interface that is gone has no filter either.
+        if let Err(error) = attacher.detach_filter(&interface.name) {
+            say(error.to_string());
+        }
+    }
+    if pins.root().exists() {
+        remove_tree(pins.root())?;
+        say(format!("removed {}", pins.root().display()));
+    }
+    for restored in NicSettings::open(&config.gateway.run_dir)?.restore_all()? {
+        let (name, setting) = (restored.name, restored.setting);
+        say(match restored.outcome {
+            PutBack::Done => format!("{name}: put {setting} back"),
+            PutBack::ChangedMeanwhile => format!("{name}: left {setting} alone, it was changed since"),
+            PutBack::Gone => format!("{name}: is gone, {setting} can't be put back"),
+            PutBack::Failed(error) => format!("{name}: could not put {setting} back: {error}"),
+        });
+    }
+    Ok(())
+}

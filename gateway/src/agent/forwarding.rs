@@ -1,0 +1,164 @@
+//! The data plane in the agent's hands: rows and underlay in, operations on maps out.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aya::Ebpf;
+use gateway_common::{
+    event::LearnEvent,
+    fdb::FdbKey,
+    tunnel::LEASE_FOREVER,
+};
+
+use super::{report::Report, run::AgentError};
+use crate::{
+    clock,
+    config::Config,
+    database::Rows,
+    datapath::{
+        Desired, Maps, Programmed,
+        attach::Attacher,
+        diff::{Op, diff},
+        learned,
+        load::Loaded,
+    },
+    devices::Devices,
+    plan::{self, LEASE},
+    underlay::Snapshot,
+};
+
+/// Programs, maps and interfaces, and what they have been told so far.
+pub(super) struct Forwarding {
+    ebpf: Ebpf,
+    maps: Maps,
+    devices: Devices,
+    desired: Desired,
+    programmed: Programmed,
+    ceilings: BTreeMap<u32, u64>,
+    report: Report,
+    swept: bool,
+}
+
+impl Forwarding {
+    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force.
+    pub(super) fn start(
+        mut loaded: Loaded,
+        devices: Devices,
+        config: &Config,
+        rows: &Rows,
+        underlay: &Snapshot,
+    ) -> Result<Self, AgentError> {
+        Attacher::load(&mut loaded.ebpf)?;
+        let programmed = loaded.maps.programmed()?;
+        loaded.maps.set_lease(LEASE, LEASE_FOREVER)?;
+        let adopted = loaded.adopted;
+        let commit = loaded.committer();
+        let mut this = Self {
+            ebpf: loaded.ebpf,
+            maps: loaded.maps,
+            devices,
+            desired: Desired::default(),
+            programmed,
+            ceilings: BTreeMap::new(),
+            report: Report::default(),
+            swept: false,
+        };
+        // An adopted database has learned MACs in it: they count before the first ceiling is set.
+        this.take_census(config, rows)?;
+        if !adopted {
+            this.bring_up_to_date(config, rows, underlay)?;
+        }
+        this.devices.attach(&mut this.ebpf, config, underlay)?;
+        this.bring_up_to_date(config, rows, underlay)?;
+        commit.commit()?;
+        tracing::info!(
+            adopted,
+            switches = this.programmed.segments.len(),
+            bindings = this.programmed.bindings.len(),
+            tunnels = this.programmed.tunnels.len(),
+            macs = this.programmed.given.len(),
+            problems = this.report.standing(),
+            "ready"
+        );
+        Ok(this)
+    }
+
+    /// Attaches to interfaces that have come or changed, and programs what differs.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        if self.devices.differ(config, underlay)
+            && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
+        {
+            // Logged where it happened. The other interfaces forward; this one is tried again at the next change.
+            tracing::debug!("{error}");
+        }
+        self.bring_up_to_date(config, rows, underlay)
+    }
+
+    fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
+        let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        self.desired = plan.desired;
+        let changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        problems.extend(changes.limits.iter().map(ToString::to_string));
+        let done = self.carry_out(&changes.ops, &mut problems);
+        if done > 0 {
+            tracing::debug!(operations = done, "programmed");
+        }
+        self.report.problems(problems.into_iter());
+        Ok(())
+    }
+
+    /// What fails stays a difference, and is tried again at the next change or sweep.
+    fn carry_out(&mut self, ops: &[Op], problems: &mut Vec<String>) -> usize {
+        let mut done = 0;
+        let mut full = BTreeMap::<String, usize>::new();
+        for op in ops {
+            match self.maps.write(op) {
+                Ok(()) => {
+                    self.programmed.note(op);
+                    done += 1;
+                }
+                Err(error) if error.is_full() => *full.entry(error.to_string()).or_default() += 1,
+                Err(error) => problems.push(error.to_string()),
+            }
+        }
+        let full = full.into_iter();
+        problems.extend(full.map(|(error, count)| format!("{error}: the map is full, {count} entries are left out")));
+        done
+    }
+
+    /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
+    /// may have written in between.
+    pub(super) fn learned(&mut self, event: &LearnEvent) -> Result<(), AgentError> {
+        let key = FdbKey::new(event.vni, event.mac);
+        if let Some(entry) = self.programmed.given.get(&key) {
+            self.maps.write(&Op::PutMac(key, *entry))?;
+        }
+        tracing::debug!(vni = event.vni, mac = %gateway_common::net::MacAddr(event.mac), "learned");
+        Ok(())
+    }
+
+    /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
+    pub(super) fn sweep(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.take_census(config, rows)?;
+        self.report.learning(self.maps.paths()?, !self.swept);
+        self.swept = true;
+        self.update(config, rows, underlay)
+    }
+
+    fn take_census(&mut self, config: &Config, rows: &Rows) -> Result<(), AgentError> {
+        let now = clock::coarse_ns()?;
+        let ageing = config.gateway.ageing.as_nanos() as u64;
+        let limits = plan::learn_limits(config, rows);
+        let (census, ceilings) = learned::sweep(&mut self.maps, &limits, now, ageing)?;
+        if !census.aged.is_empty() {
+            tracing::debug!(macs = census.aged.len(), "aged");
+        }
+        self.ceilings = ceilings;
+        Ok(())
+    }
+}
+
+/// How often to sweep.
+pub(super) fn sweep_interval(config: &Config) -> Duration {
+    learned::sweep_interval(config.gateway.ageing)
+}

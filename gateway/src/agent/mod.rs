@@ -1,0 +1,13 @@
+//! The agent: one task that turns whatever changes (rows, underlay, configuration, time, what the kernel learned) into
+//! operations on the data plane.
+//!
+//! [`run`] is the loop. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
+//! the worse or the better, once. [`detach`] is the way out.
+
+mod detach;
+mod forwarding;
+mod report;
+mod run;
+
+pub use detach::{DetachError, detach};
+pub use run::{AgentError, run};

@@ -1,0 +1,47 @@
+//! Telling the operator, once, what stands in the way of forwarding, and when it no longer does.
+
+use std::collections::BTreeSet;
+
+use gateway_common::counters::Paths;
+
+/// Remembers what has been said.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    standing: BTreeSet<String>,
+    paths: Paths,
+}
+
+impl Report {
+    /// Logs what is new among `problems`, and what is no longer among them.
+    pub(super) fn problems(&mut self, problems: impl Iterator<Item = String>) {
+        let now: BTreeSet<String> = problems.collect();
+        for problem in now.difference(&self.standing) {
+            tracing::warn!("{problem}");
+        }
+        for problem in self.standing.difference(&now) {
+            tracing::info!("no longer: {problem}");
+        }
+        self.standing = now;
+    }
+
+    /// How many problems stand.
+    pub(super) fn standing(&self) -> usize {
+        self.standing.len()
+    }
+
+    /// Logs what the kernel could not learn since the last call. The first call, after a start, only takes note.
+    pub(super) fn learning(&mut self, paths: Paths, first: bool) {
+        let before = std::mem::replace(&mut self.paths, paths);
+        if first {
+            return;
+        }
+        let refused = paths.learn_limit.wrapping_sub(before.learn_limit);
+        if refused > 0 {
+            tracing::warn!(refused, "frames from MACs that were not learned: their switch has learn_limit MACs already");
+        }
+        let full = paths.fdb_full.wrapping_sub(before.fdb_full);
+        if full > 0 {
+            tracing::warn!(full, "frames from MACs that were not learned: the forwarding database is full, raise fdb_size");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The configuration file.
+//!
+//! The way from text to [`Config`] has three steps. `load` reads the file; the TOML parser and serde give it a shape
+//! (`raw`, and `shape` for what goes wrong there); then each value is checked and turned into a type that cannot
+//! hold a wrong one (`gateway_section`, `interfaces`, and `database::static_rows` for the logical
+//! switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
+//! place in the file, so the operator sees all of it at once.
+
+mod field_path;
+mod gateway_section;
+mod interfaces;
+mod load;
+pub(crate) mod raw;
+pub(crate) mod report;
+mod shape;
+mod types;
+pub(crate) mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use gateway_section::MAX_FDB;
+pub use report::{ConfigError, Problem, Problems};
+pub use types::{Config, GatewayConfig, Interface, Mode, Vteps};

@@ -1,0 +1,320 @@
+//! From what is programmed to what is desired, in operations on map elements.
+//!
+//! Additions and changes come first, each thing before whatever refers to it; removals follow, each thing after
+//! whatever refers to it. So at every moment in between the data plane is whole: make before break. Equal things cost
+//! nothing, so a change of k rows is O(k) operations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway_common::{
+    binding::{Binding, BindingKey},
+    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, Target},
+    limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
+    segment::{FloodKey, LEARN_REMOTE, Segment},
+    tunnel::{Addr, NextHop, PeerKey, Tunnel, Vtep},
+};
+
+use super::{
+    desired::{BindingPlan, Desired, Place, TunnelPlan},
+    programmed::Programmed,
+};
+
+/// Whose learned MACs are to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forget {
+    /// A whole logical switch.
+    Segment(u32),
+    /// A binding, whatever the logical switch.
+    Binding(BindingKey),
+    /// A tunnel.
+    Tunnel(u32),
+}
+
+/// One operation on the maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it: put or delete an element of the map of that name")]
+pub enum Op {
+    PutXdpPort(u32),
+    DelXdpPort(u32),
+    PutVtep(Addr, Vtep),
+    DelVtep(Addr),
+    PutTunnel(u32, Tunnel),
+    PutPeer(PeerKey, u32),
+    DelPeer(PeerKey, u32),
+    PutFlood(FloodKey, Target),
+    DelFlood(FloodKey),
+    PutSegment(u32, Segment),
+    DelSegment(u32),
+    PutBinding(BindingKey, Binding),
+    DelBinding(BindingKey),
+    PutMac(FdbKey, FdbEntry),
+    DelMac(FdbKey),
+    /// Zeroes the counters of a binding number that is about to be given out again.
+    ResetBindingStats(u32),
+    /// Zeroes the counters of a tunnel number that is about to be given out again.
+    ResetTunnelStats(u32),
+    /// Removes learned MACs, found in one walk through the database for all of these.
+    Forget(BTreeSet<Forget>),
+}
+
+/// More of something than the maps have room for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Limit {
+    /// No number is left for a tunnel.
+    #[error("the tunnel to {0} is not programmed: {MAX_TUNNELS} tunnels is the limit")]
+    Tunnels(std::net::IpAddr),
+    /// No number is left for a binding.
+    #[error("VLAN {vlan} of interface {ifindex} is not bound: {MAX_BINDINGS} bindings is the limit", vlan = .0.vlan, ifindex = .0.ifindex)]
+    Bindings(BindingKey),
+    /// A flood list is too long.
+    #[error("VNI {0} floods to {MAX_FLOOD_SLOTS} members, the limit; the others get no broadcast")]
+    Flood(u32),
+}
+
+/// Operations, and what had to be left out.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// In the order to be carried out.
+    pub ops: Vec<Op>,
+    /// What the limits did not allow.
+    pub limits: Vec<Limit>,
+}
+
+/// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
+/// [`Segment::learn_ceiling`]); a VNI without one gets its limit.
+pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
+    let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new(), forget: BTreeSet::new() };
+    let tunnels = work.tunnels();
+    let bindings = work.bindings();
+    work.ports_and_vteps();
+    work.segments(&tunnels, &bindings, ceilings);
+    work.write_bindings(&bindings);
+    work.macs(&tunnels, &bindings);
+    work.finish(&tunnels)
+}
+
+struct Work<'a> {
+    desired: &'a Desired,
+    programmed: &'a Programmed,
+    changes: Changes,
+    removals: Vec<Op>,
+    forget: BTreeSet<Forget>,
+}
+
+type Numbers<K> = BTreeMap<K, u32>;
+
+impl Work<'_> {
+    fn put(&mut self, op: Op) {
+        self.changes.ops.push(op);
+    }
+
+    fn ports_and_vteps(&mut self) {
+        let (desired, programmed) = (self.desired, self.programmed);
+        for ifindex in desired.xdp_ports.difference(&programmed.xdp_ports) {
+            self.put(Op::PutXdpPort(*ifindex));
+        }
+        for (addr, lease) in &desired.vteps {
+            let vtep = Vtep { lease: *lease };
+            if programmed.vteps.get(addr) != Some(&vtep) {
+                self.put(Op::PutVtep(*addr, vtep));
+            }
+        }
+    }
+
+    /// Numbers the tunnels, and writes those that are new or changed. Old ones keep their numbers, so that learned MACs
+    /// stay right.
+    fn tunnels(&mut self) -> Numbers<PeerKey> {
+        let (desired, programmed) = (self.desired, self.programmed);
+        let mut numbers: Numbers<PeerKey> = programmed.peers.clone();
+        numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
+        // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
+        let mut free = free_numbers(programmed.peers.values().copied().collect(), MAX_TUNNELS);
+        for (ends, plan) in &desired.tunnels {
+            if let Some(id) = numbers.get(ends) {
+                if let Some(tunnel) = changed_tunnel(programmed.tunnels.get(id), plan) {
+                    self.put(Op::PutTunnel(*id, tunnel));
+                }
+            } else if let Some(id) = free.next() {
+                numbers.insert(*ends, id);
+                self.put(Op::ResetTunnelStats(id));
+                self.put(Op::PutTunnel(id, new_tunnel(plan)));
+                self.put(Op::PutPeer(*ends, id));
+            } else {
+                self.changes.limits.push(Limit::Tunnels(ends.remote.into()));
+            }
+        }
+        numbers
+    }
+
+    /// Numbers the bindings.
+    fn bindings(&mut self) -> Numbers<BindingKey> {
+        let (desired, programmed) = (self.desired, self.programmed);
+        let mut numbers: Numbers<BindingKey> =
+            programmed.bindings.iter().map(|(key, binding)| (*key, binding.id)).collect();
+        let mut free = free_numbers(numbers.values().copied().collect(), MAX_BINDINGS);
+        numbers.retain(|key, _| desired.bindings.contains_key(key));
+        for key in desired.bindings.keys() {
+            if numbers.contains_key(key) {
+                continue;
+            }
+            if let Some(id) = free.next() {
+                numbers.insert(*key, id);
+                self.put(Op::ResetBindingStats(id));
+            } else {
+                self.changes.limits.push(Limit::Bindings(*key));
+            }
+        }
+        numbers
+    }
+
+    fn write_bindings(&mut self, numbers: &Numbers<BindingKey>) {
+        let (desired, programmed) = (self.desired, self.programmed);
+        for (key, plan) in &desired.bindings {
+            let Some(id) = numbers.get(key) else { continue };
+            let binding = binding(plan, *id);
+            match programmed.bindings.get(key) {
+                Some(old) if *old == binding => continue,
+                // Moved to another logical switch, or what its learned MACs carry has changed.
+                Some(old) if old.vni != binding.vni || old.flags != binding.flags => {
+                    self.forget.insert(Forget::Binding(*key));
+                }
+                _ => {}
+            }
+            self.put(Op::PutBinding(*key, binding));
+        }
+        for key in programmed.bindings.keys().filter(|key| !desired.bindings.contains_key(key)) {
+            self.removals.push(Op::DelBinding(*key));
+            self.forget.insert(Forget::Binding(*key));
+        }
+    }
+
+    fn segments(
+        &mut self,
+        tunnels: &Numbers<PeerKey>,
+        bindings: &Numbers<BindingKey>,
+        ceilings: &BTreeMap<u32, u64>,
+    ) {
+        let (desired, programmed) = (self.desired, self.programmed);
+        let nobody = BTreeSet::new();
+        for (vni, plan) in &desired.segments {
+            let members = desired.flood.get(vni).unwrap_or(&nobody);
+            let wanted = members.iter().filter_map(|place| target(place, tunnels, bindings)).collect();
+            let flood_slots = self.flood(*vni, wanted);
+            let segment = Segment {
+                flood_slots,
+                flags: if plan.learn_remote { LEARN_REMOTE } else { 0 },
+                lease: plan.lease,
+                reserved: 0,
+                learn_ceiling: ceilings.get(vni).copied().unwrap_or(plan.learn_limit),
+            };
+            if programmed.segments.get(vni) != Some(&segment) {
+                self.put(Op::PutSegment(*vni, segment));
+            }
+        }
+        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
+            for (key, _) in flood_of(programmed, *vni) {
+                self.removals.push(Op::DelFlood(*key));
+            }
+            self.removals.push(Op::DelSegment(*vni));
+            self.forget.insert(Forget::Segment(*vni));
+        }
+    }
+
+    /// Fills the flood slots of `vni`: members that stay keep theirs, new ones take free slots. Gives the slots in use.
+    fn flood(&mut self, vni: u32, mut wanted: BTreeSet<Target>) -> u32 {
+        let mut kept = BTreeSet::new();
+        let mut dropped = BTreeSet::new();
+        for (key, target) in flood_of(self.programmed, vni) {
+            if wanted.remove(target) { kept.insert(key.slot) } else { dropped.insert(key.slot) };
+        }
+        // A slot that is written over needs no removal, so those go first.
+        let fresh = (0..MAX_FLOOD_SLOTS).filter(|slot| !kept.contains(slot) && !dropped.contains(slot));
+        let slots: Vec<u32> = dropped.iter().copied().chain(fresh).take(wanted.len()).collect();
+        if slots.len() < wanted.len() {
+            self.changes.limits.push(Limit::Flood(vni));
+        }
+        for (slot, target) in slots.into_iter().zip(&wanted) {
+            self.put(Op::PutFlood(FloodKey { vni, slot }, *target));
+            kept.insert(slot);
+        }
+        for slot in dropped.difference(&kept) {
+            self.removals.push(Op::DelFlood(FloodKey { vni, slot: *slot }));
+        }
+        kept.last().map_or(0, |slot| slot + 1)
+    }
+
+    fn macs(&mut self, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>) {
+        let (desired, programmed) = (self.desired, self.programmed);
+        for (key, place) in &desired.macs {
+            let Some(to) = target(place, tunnels, bindings) else { continue };
+            let check = match place {
+                Place::Local(binding) => desired.bindings.get(binding).is_some_and(|plan| plan.check_sender),
+                Place::Remote { .. } => false,
+            };
+            let flags = if check { CHECK_SENDER } else { 0 };
+            let entry = FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags };
+            if programmed.given.get(key) != Some(&entry) {
+                self.put(Op::PutMac(*key, entry));
+            }
+        }
+        for key in programmed.given.keys().filter(|key| {
+            desired.macs.get(key).is_none_or(|place| target(place, tunnels, bindings).is_none())
+        }) {
+            self.changes.ops.push(Op::DelMac(*key));
+        }
+    }
+
+    fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {
+        let (desired, programmed) = (self.desired, self.programmed);
+        for (ends, id) in programmed.peers.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
+            self.removals.push(Op::DelPeer(*ends, *id));
+            self.forget.insert(Forget::Tunnel(*id));
+        }
+        for addr in programmed.vteps.keys().filter(|addr| !desired.vteps.contains_key(addr)) {
+            self.removals.push(Op::DelVtep(*addr));
+        }
+        for ifindex in programmed.xdp_ports.difference(&desired.xdp_ports) {
+            self.removals.push(Op::DelXdpPort(*ifindex));
+        }
+        self.changes.ops.append(&mut self.removals);
+        if !self.forget.is_empty() {
+            self.changes.ops.push(Op::Forget(self.forget));
+        }
+        self.changes
+    }
+}
+
+fn free_numbers(used: BTreeSet<u32>, limit: u32) -> impl Iterator<Item = u32> {
+    (0..limit).filter(move |id| !used.contains(id))
+}
+
+fn flood_of(programmed: &Programmed, vni: u32) -> impl Iterator<Item = (&FloodKey, &Target)> {
+    programmed.flood.range(FloodKey { vni, slot: 0 }..=FloodKey { vni, slot: u32::MAX })
+}
+
+fn binding(plan: &BindingPlan, id: u32) -> Binding {
+    Binding { vni: plan.vni, id, lease: plan.lease, flags: if plan.check_sender { CHECK_SENDER } else { 0 } }
+}
+
+fn target(place: &Place, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>) -> Option<Target> {
+    match place {
+        Place::Local(key) => bindings.get(key).map(|id| Target::local(key.ifindex, key.vlan, *id)),
+        Place::Remote { ends, vni } => tunnels.get(ends).map(|id| Target::remote(*id, *vni)),
+    }
+}
+
+fn new_tunnel(plan: &TunnelPlan) -> Tunnel {
+    Tunnel { bank: 0, lease: plan.lease, next_hop: [plan.hop, NextHop::UNRESOLVED] }
+}
+
+/// The tunnel with its idle bank filled and turned to, or `None` if it is as planned already.
+fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
+    let Some(old) = old else { return Some(new_tunnel(plan)) };
+    let bank = (old.bank & 1) as usize;
+    if old.next_hop[bank] == plan.hop {
+        return (old.lease != plan.lease).then(|| Tunnel { lease: plan.lease, ..*old });
+    }
+    let mut next_hop = old.next_hop;
+    next_hop[1 - bank] = plan.hop;
+    Some(Tunnel { bank: 1 - bank as u32, lease: plan.lease, next_hop })
+}

@@ -1,0 +1,171 @@
+//! Bringing programs and maps into the kernel, or adopting the maps that are there.
+//!
+//! A restart finds the maps of the agent before it and goes on with them: nothing learned is lost, and no packet. Where
+//! those maps are of another layout (an upgrade, another `fdb_size`), new ones are made beside them, filled, and put in
+//! force when the programs are replaced; [`Committer::commit`] then takes the old ones away.
+
+use std::{fs, io, mem::size_of, path::PathBuf};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{Array, Map, MapData},
+};
+use gateway_common::{
+    binding::{Binding, BindingKey, Traffic},
+    counters::{Drops, Paths},
+    event::LearnEvent,
+    fdb::{FdbEntry, FdbKey},
+    limits,
+    segment::{FloodKey, Segment},
+    tunnel::{PeerKey, Tunnel},
+};
+
+use super::{
+    maps::{Maps, MapsError},
+    pins::{PINNED_MAPS, PinDir},
+};
+
+/// The compiled programs.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_BPF"));
+
+/// Changes when the meaning of the maps changes and the sizes of their elements do not.
+const LAYOUT: u64 = 1;
+
+/// Why the data plane could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The BPF file system.
+    #[error("{path}: {reason}; is the BPF file system mounted there (mount -t bpf bpf /sys/fs/bpf)?", path = .path.display())]
+    Pins {
+        /// What was being made or removed.
+        path: PathBuf,
+        /// What the kernel said.
+        reason: io::Error,
+    },
+    /// The object, or the verifier.
+    #[error("loading the BPF object: {0}")]
+    Object(#[from] EbpfError),
+    /// A map.
+    #[error(transparent)]
+    Map(#[from] MapsError),
+}
+
+/// What can only be set when loading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// UDP port of VXLAN.
+    pub udp_port: u16,
+    /// MACs in all.
+    pub fdb_size: u32,
+}
+
+/// A loaded data plane, not attached yet.
+pub struct Loaded {
+    /// Its programs.
+    pub ebpf: Ebpf,
+    /// Its maps.
+    pub maps: Maps,
+    /// True if the maps were there already.
+    pub adopted: bool,
+    pins: PinDir,
+}
+
+/// Loads the programs; adopts the maps pinned under `pins` if they are of this layout, else makes new ones.
+pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
+    for dir in [pins.root().to_path_buf(), pins.links()] {
+        fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir, reason })?;
+    }
+    let layout = fingerprint(settings);
+    let adopted = pinned_layout(pins) == Some(layout);
+    let dir = if adopted { pins.maps() } else { pins.new_maps() };
+    if !adopted {
+        remove_tree(&dir)?;
+        fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir.clone(), reason })?;
+    }
+    let mut loader = EbpfLoader::new();
+    for name in PINNED_MAPS {
+        loader.map_pin_path(name, dir.join(name));
+    }
+    loader.map_max_entries("fdb", settings.fdb_size);
+    loader.override_global("UDP_PORT", &settings.udp_port, true);
+    let mut ebpf = loader.load(OBJECT)?;
+    if !adopted {
+        pin_layout(&dir, layout)?;
+    }
+    let maps = Maps::from_source(|name| ebpf.take_map(name))?;
+    Ok(Loaded { ebpf, maps, adopted, pins: pins.clone() })
+}
+
+/// Puts new maps in force.
+#[derive(Debug)]
+pub struct Committer {
+    adopted: bool,
+    pins: PinDir,
+}
+
+impl Loaded {
+    /// What [`Committer::commit`] will be called on once the programs that use the maps are attached.
+    pub fn committer(&self) -> Committer {
+        Committer { adopted: self.adopted, pins: self.pins.clone() }
+    }
+}
+
+impl Committer {
+    /// Puts new maps in the place of old ones, if there are new ones.
+    pub fn commit(&self) -> Result<(), LoadError> {
+        if self.adopted {
+            return Ok(());
+        }
+        remove_tree(&self.pins.maps())?;
+        let new = self.pins.new_maps();
+        fs::rename(&new, self.pins.maps()).map_err(|reason| LoadError::Pins { path: new, reason })
+    }
+}
+
+/// Removes a directory of pins, if it is there.
+pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
+    match fs::remove_dir_all(dir) {
+        Err(reason) if reason.kind() != io::ErrorKind::NotFound => {
+            Err(LoadError::Pins { path: dir.to_path_buf(), reason })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A number that differs when maps of one layout can't be used as another.
+fn fingerprint(settings: Settings) -> u64 {
+    let facts = [
+        LAYOUT,
+        settings.fdb_size.into(),
+        size_of::<(BindingKey, Binding)>() as u64,
+        size_of::<Traffic>() as u64,
+        size_of::<Drops>() as u64,
+        size_of::<Paths>() as u64,
+        size_of::<LearnEvent>() as u64,
+        size_of::<(FdbKey, FdbEntry)>() as u64,
+        size_of::<(FloodKey, Segment)>() as u64,
+        size_of::<(PeerKey, Tunnel)>() as u64,
+        limits::MAX_TUNNELS.into(),
+        limits::MAX_SEGMENTS.into(),
+        limits::MAX_BINDINGS.into(),
+        limits::MAX_VTEPS.into(),
+    ];
+    // FNV-1a, 64 bits: spreads every fact over the whole number.
+    facts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn pinned_layout(pins: &PinDir) -> Option<u64> {
+    let dir = pins.maps();
+    let complete = PINNED_MAPS.iter().all(|name| dir.join(name).exists());
+    let map = Map::from_map_data(MapData::from_pin(dir.join("layout")).ok()?).ok()?;
+    let layout: Array<MapData, u64> = map.try_into().ok()?;
+    complete.then(|| layout.get(&0, 0).ok()).flatten()
+}
+
+fn pin_layout(dir: &std::path::Path, value: u64) -> Result<(), LoadError> {
+    let path = dir.join("layout");
+    let failed = |reason: String| LoadError::Pins { path: path.clone(), reason: io::Error::other(reason) };
+    let mut layout = Array::<MapData, u64>::create(1, 0).map_err(|error| failed(error.to_string()))?;
+    layout.set(0, value, 0).map_err(|error| failed(error.to_string()))?;
+    layout.pin(&path).map_err(|error| failed(error.to_string()))
+}

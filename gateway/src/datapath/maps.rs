@@ -1,0 +1,296 @@
+//! The maps themselves: typed, opened from a loaded object or from their pins, read back and written.
+
+use std::{collections::BTreeSet, io};
+
+use aya::maps::{
+    Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf, xdp::XdpMapError,
+};
+use gateway_common::{
+    binding::{Binding, BindingKey, Traffic},
+    counters::{Drops, Paths},
+    fdb::{self, FdbEntry, FdbKey, Target},
+    segment::{FloodKey, Segment},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+};
+
+use super::{
+    diff::{Forget, Op},
+    pins::PinDir,
+    programmed::Programmed,
+};
+
+/// A map could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum MapsError {
+    /// It is not there.
+    #[error("no map {0}: the data plane is not loaded, or by another version")]
+    Missing(&'static str),
+    /// The kernel refused.
+    #[error("map {name}: {reason}")]
+    Map {
+        /// Which map.
+        name: &'static str,
+        /// What the kernel said.
+        reason: MapError,
+    },
+    /// The kernel refused a device.
+    #[error("map devmap: interface {ifindex}: {reason}")]
+    Device {
+        /// Which interface.
+        ifindex: u32,
+        /// What the kernel said.
+        reason: XdpMapError,
+    },
+}
+
+impl MapsError {
+    /// True if the map has no room for another element.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Map { reason: MapError::SyscallError(error), .. }
+            if error.io_error.raw_os_error() == Some(libc::E2BIG))
+    }
+}
+
+trait Named<T> {
+    fn of(self, name: &'static str) -> Result<T, MapsError>;
+}
+
+impl<T> Named<T> for Result<T, MapError> {
+    fn of(self, name: &'static str) -> Result<T, MapsError> {
+        self.map_err(|reason| MapsError::Map { name, reason })
+    }
+}
+
+/// All maps of the data plane.
+pub struct Maps {
+    vteps: HashMap<MapData, Addr, Vtep>,
+    leases: Array<MapData, u64>,
+    peers: HashMap<MapData, PeerKey, u32>,
+    tunnels: Array<MapData, Tunnel>,
+    tunnel_stats: PerCpuArray<MapData, Traffic>,
+    segments: HashMap<MapData, u32, Segment>,
+    learned: HashMap<MapData, u32, u64>,
+    flood: HashMap<MapData, FloodKey, Target>,
+    bindings: HashMap<MapData, BindingKey, Binding>,
+    binding_stats: PerCpuArray<MapData, Traffic>,
+    fdb: HashMap<MapData, FdbKey, FdbEntry>,
+    drops: PerCpuArray<MapData, Drops>,
+    paths: PerCpuArray<MapData, Paths>,
+    devmap: DevMapHash<MapData>,
+}
+
+impl Maps {
+    /// Takes the maps from wherever `find` finds them by name.
+    pub fn from_source(mut find: impl FnMut(&'static str) -> Option<Map>) -> Result<Self, MapsError> {
+        macro_rules! take {
+            ($name:literal) => {
+                find($name).ok_or(MapsError::Missing($name))?.try_into().of($name)?
+            };
+        }
+        Ok(Self {
+            vteps: take!("vteps"),
+            leases: take!("leases"),
+            peers: take!("peers"),
+            tunnels: take!("tunnels"),
+            tunnel_stats: take!("tunnel_stats"),
+            segments: take!("segments"),
+            learned: take!("learned"),
+            flood: take!("flood"),
+            bindings: take!("bindings"),
+            binding_stats: take!("binding_stats"),
+            fdb: take!("fdb"),
+            drops: take!("drops"),
+            paths: take!("paths"),
+            devmap: take!("devmap"),
+        })
+    }
+
+    /// Opens the maps of a running data plane by their pins.
+    pub fn open(pins: &PinDir) -> Result<Self, MapsError> {
+        let dir = pins.maps();
+        Self::from_source(|name| Map::from_map_data(MapData::from_pin(dir.join(name)).ok()?).ok())
+    }
+
+    /// Opens the ring buffer of a running data plane.
+    pub fn open_events(pins: &PinDir) -> Result<RingBuf<MapData>, MapsError> {
+        let map = MapData::from_pin(pins.maps().join("events")).of("events")?;
+        Map::from_map_data(map).and_then(TryInto::try_into).of("events")
+    }
+
+    /// Reads back what the agent, perhaps an earlier one, has written.
+    pub fn programmed(&self) -> Result<Programmed, MapsError> {
+        let peers = self.peers.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("peers")?;
+        let mut tunnels = std::collections::BTreeMap::new();
+        for id in peers.values() {
+            tunnels.insert(*id, self.tunnels.get(id, 0).of("tunnels")?);
+        }
+        Ok(Programmed {
+            vteps: self.vteps.iter().collect::<Result<_, _>>().of("vteps")?,
+            peers,
+            tunnels,
+            segments: self.segments.iter().collect::<Result<_, _>>().of("segments")?,
+            bindings: self.bindings.iter().collect::<Result<_, _>>().of("bindings")?,
+            given: self
+                .fdb
+                .iter()
+                .filter(|row| row.as_ref().is_ok_and(|(_, entry)| entry.origin == fdb::GIVEN))
+                .collect::<Result<_, _>>()
+                .of("fdb")?,
+            flood: self.flood.iter().collect::<Result<_, _>>().of("flood")?,
+            xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
+        })
+    }
+
+    /// Carries out one operation.
+    pub fn write(&mut self, op: &Op) -> Result<(), MapsError> {
+        match op {
+            Op::PutXdpPort(ifindex) => self
+                .devmap
+                .insert(*ifindex, *ifindex, None, 0)
+                .map_err(|reason| MapsError::Device { ifindex: *ifindex, reason }),
+            // The kernel takes a device out by itself when it goes.
+            Op::DelXdpPort(ifindex) => gone_is_fine(self.devmap.remove(*ifindex)).of("devmap"),
+            Op::PutVtep(addr, vtep) => self.vteps.insert(addr, vtep, 0).of("vteps"),
+            Op::DelVtep(addr) => gone_is_fine(self.vteps.remove(addr)).of("vteps"),
+            Op::PutTunnel(id, tunnel) => self.put_tunnel(*id, tunnel),
+            Op::PutPeer(ends, id) => self.peers.insert(ends, id, 0).of("peers"),
+            Op::DelPeer(ends, _) => gone_is_fine(self.peers.remove(ends)).of("peers"),
+            Op::PutFlood(key, target) => self.flood.insert(key, target, 0).of("flood"),
+            Op::DelFlood(key) => gone_is_fine(self.flood.remove(key)).of("flood"),
+            Op::PutSegment(vni, segment) => self.put_segment(*vni, segment),
+            Op::DelSegment(vni) => {
+                gone_is_fine(self.segments.remove(vni)).of("segments")?;
+                gone_is_fine(self.learned.remove(vni)).of("learned")
+            }
+            Op::PutBinding(key, binding) => self.bindings.insert(key, binding, 0).of("bindings"),
+            Op::DelBinding(key) => gone_is_fine(self.bindings.remove(key)).of("bindings"),
+            Op::PutMac(key, entry) => self.fdb.insert(key, entry, 0).of("fdb"),
+            Op::DelMac(key) => gone_is_fine(self.fdb.remove(key)).of("fdb"),
+            Op::ResetBindingStats(id) => reset(&mut self.binding_stats, *id).of("binding_stats"),
+            Op::ResetTunnelStats(id) => reset(&mut self.tunnel_stats, *id).of("tunnel_stats"),
+            Op::Forget(whose) => self.forget(whose),
+        }
+    }
+
+    /// Fills the idle bank first and then turns to it (see [`Tunnel`]).
+    fn put_tunnel(&mut self, id: u32, tunnel: &Tunnel) -> Result<(), MapsError> {
+        let old = self.tunnels.get(&id, 0).of("tunnels")?;
+        if old.bank != tunnel.bank {
+            let filled = Tunnel { bank: old.bank, ..*tunnel };
+            self.tunnels.set(id, filled, 0).of("tunnels")?;
+        }
+        self.tunnels.set(id, tunnel, 0).of("tunnels")
+    }
+
+    /// The kernel counts learned MACs only where there is a counter.
+    fn put_segment(&mut self, vni: u32, segment: &Segment) -> Result<(), MapsError> {
+        const ONLY_NEW: u64 = 1;
+        match self.learned.insert(vni, 0, ONLY_NEW) {
+            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
+            other => other.of("learned")?,
+        }
+        self.segments.insert(vni, segment, 0).of("segments")
+    }
+
+    fn forget(&mut self, whose: &BTreeSet<Forget>) -> Result<(), MapsError> {
+        let mut doomed = Vec::new();
+        for row in self.fdb.iter() {
+            let (key, entry) = row.of("fdb")?;
+            if entry.origin != fdb::LEARNED {
+                continue;
+            }
+            let place = match entry.to.kind {
+                fdb::REMOTE => Forget::Tunnel(entry.to.out),
+                _ => Forget::Binding(BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }),
+            };
+            if whose.contains(&place) || whose.contains(&Forget::Segment(key.vni)) {
+                doomed.push(key);
+            }
+        }
+        for key in doomed {
+            gone_is_fine(self.fdb.remove(&key)).of("fdb")?;
+        }
+        Ok(())
+    }
+
+    /// Sets until when lease number `lease` runs: CLOCK_MONOTONIC nanoseconds.
+    pub fn set_lease(&mut self, lease: u32, until: u64) -> Result<(), MapsError> {
+        self.leases.set(lease, until, 0).of("leases")
+    }
+
+    /// All MACs, given and learned.
+    pub fn fdb(&self) -> impl Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_ {
+        self.fdb.iter().map(|row| row.of("fdb"))
+    }
+
+    /// One MAC.
+    pub fn mac(&self, key: &FdbKey) -> Result<Option<FdbEntry>, MapsError> {
+        match self.fdb.get(key, 0) {
+            Ok(entry) => Ok(Some(entry)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(reason) => Err(MapsError::Map { name: "fdb", reason }),
+        }
+    }
+
+    /// Removes a learned MAC.
+    pub fn remove_mac(&mut self, key: &FdbKey) -> Result<(), MapsError> {
+        gone_is_fine(self.fdb.remove(key)).of("fdb")
+    }
+
+    /// MACs the kernel has learned in `vni`, ever.
+    pub fn learned(&self, vni: u32) -> Result<u64, MapsError> {
+        match self.learned.get(&vni, 0) {
+            Err(MapError::KeyNotFound) => Ok(0),
+            other => other.of("learned"),
+        }
+    }
+
+    /// Drop counters, all CPUs together.
+    pub fn drops(&self) -> Result<Drops, MapsError> {
+        let mut sum = Drops::default();
+        self.drops.get(&0, 0).of("drops")?.iter().for_each(|cpu| sum.add(cpu));
+        Ok(sum)
+    }
+
+    /// Path counters, all CPUs together.
+    pub fn paths(&self) -> Result<Paths, MapsError> {
+        let mut sum = Paths::default();
+        self.paths.get(&0, 0).of("paths")?.iter().for_each(|cpu| sum.add(cpu));
+        Ok(sum)
+    }
+
+    /// Traffic of binding number `id`, all CPUs together.
+    pub fn binding_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
+        Ok(sum(&self.binding_stats.get(&id, 0).of("binding_stats")?))
+    }
+
+    /// Traffic of tunnel number `id`, all CPUs together.
+    pub fn tunnel_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
+        Ok(sum(&self.tunnel_stats.get(&id, 0).of("tunnel_stats")?))
+    }
+}
+
+fn sum(cpus: &PerCpuValues<Traffic>) -> Traffic {
+    cpus.iter().fold(Traffic::default(), |mut sum, cpu| {
+        sum.rx_packets += cpu.rx_packets;
+        sum.rx_bytes += cpu.rx_bytes;
+        sum.tx_packets += cpu.tx_packets;
+        sum.tx_bytes += cpu.tx_bytes;
+        sum
+    })
+}
+
+fn reset(stats: &mut PerCpuArray<MapData, Traffic>, id: u32) -> Result<(), MapError> {
+    let cpus = stats.get(&id, 0)?.len();
+    let zeroes = PerCpuValues::try_from(vec![Traffic::default(); cpus])
+        .map_err(|io_error| MapError::IoError(io::Error::other(io_error)))?;
+    stats.set(id, zeroes, 0)
+}
+
+fn gone_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
+    match result {
+        Err(MapError::KeyNotFound) => Ok(()),
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        other => other,
+    }
+}

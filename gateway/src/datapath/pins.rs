@@ -1,0 +1,40 @@
+//! Where things are pinned in the BPF file system.
+
+use std::path::{Path, PathBuf};
+
+/// Maps that are pinned, by the names the programs give them.
+pub const PINNED_MAPS: [&str; 15] = [
+    "vteps", "leases", "peers", "tunnels", "tunnel_stats", "segments", "learned", "flood", "bindings", "binding_stats",
+    "fdb", "drops", "paths", "devmap", "events",
+];
+
+/// The directory an instance pins everything under, `/sys/fs/bpf/vtep-gateway` unless configured otherwise.
+#[derive(Clone, Debug)]
+pub struct PinDir(PathBuf);
+
+impl PinDir {
+    /// Uses `path`.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    /// Holds the maps in use.
+    pub fn maps(&self) -> PathBuf {
+        self.0.join("maps")
+    }
+
+    /// Holds maps that are being filled and not in use yet.
+    pub fn new_maps(&self) -> PathBuf {
+        self.0.join("maps.new")
+    }
+
+    /// Holds the links between programs and interfaces.
+    pub fn links(&self) -> PathBuf {
+        self.0.join("links")
+    }
+}

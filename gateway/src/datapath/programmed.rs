@@ -1,0 +1,60 @@
+//! A mirror of what the agent has written into the maps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use gateway_common::{
+    binding::{Binding, BindingKey},
+    fdb::{FdbEntry, FdbKey, Target},
+    segment::{FloodKey, Segment},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+};
+
+use super::diff::Op;
+
+/// The agent's part of the maps' contents; what the kernel learns is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Programmed {
+    /// Map `vteps`.
+    pub vteps: BTreeMap<Addr, Vtep>,
+    /// Map `peers`.
+    pub peers: BTreeMap<PeerKey, u32>,
+    /// Map `tunnels`, as far as `peers` points into it.
+    pub tunnels: BTreeMap<u32, Tunnel>,
+    /// Map `segments`.
+    pub segments: BTreeMap<u32, Segment>,
+    /// Map `bindings`.
+    pub bindings: BTreeMap<BindingKey, Binding>,
+    /// Map `fdb`, the given entries.
+    pub given: BTreeMap<FdbKey, FdbEntry>,
+    /// Map `flood`.
+    pub flood: BTreeMap<FloodKey, Target>,
+    /// Map `devmap`.
+    pub xdp_ports: BTreeSet<u32>,
+}
+
+impl Programmed {
+    /// Notes that `op` has been carried out.
+    pub fn note(&mut self, op: &Op) {
+        match *op {
+            Op::PutXdpPort(ifindex) => drop(self.xdp_ports.insert(ifindex)),
+            Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
+            Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),
+            Op::DelVtep(addr) => drop(self.vteps.remove(&addr)),
+            Op::PutTunnel(id, tunnel) => drop(self.tunnels.insert(id, tunnel)),
+            Op::PutPeer(ends, id) => drop(self.peers.insert(ends, id)),
+            Op::DelPeer(ends, id) => {
+                self.peers.remove(&ends);
+                self.tunnels.remove(&id);
+            }
+            Op::PutFlood(key, target) => drop(self.flood.insert(key, target)),
+            Op::DelFlood(key) => drop(self.flood.remove(&key)),
+            Op::PutSegment(vni, segment) => drop(self.segments.insert(vni, segment)),
+            Op::DelSegment(vni) => drop(self.segments.remove(&vni)),
+            Op::PutBinding(key, binding) => drop(self.bindings.insert(key, binding)),
+            Op::DelBinding(key) => drop(self.bindings.remove(&key)),
+            Op::PutMac(key, entry) => drop(self.given.insert(key, entry)),
+            Op::DelMac(key) => drop(self.given.remove(&key)),
+            Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) | Op::Forget(_) => {}
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The interfaces in use: NIC settings, programs, and which way frames can leave by each.
+//!
+//! An interface is known by name and index: one that goes and comes back under its name is a new one, to be set up anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aya::Ebpf;
+
+use crate::{
+    config::{Config, Interface, Mode},
+    datapath::attach::{AttachError, Attacher, Device},
+    nic::{self, NicSettings, Outcome, Role},
+    underlay::Snapshot,
+};
+
+/// How an interface is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct InUse {
+    device: Device,
+    mode: Mode,
+    /// XDP receives on it.
+    xdp: bool,
+    /// XDP may redirect to it.
+    xdp_transmit: bool,
+}
+
+/// All interfaces in use.
+pub struct Devices {
+    attacher: Attacher,
+    nic: NicSettings,
+    in_use: BTreeMap<String, InUse>,
+}
+
+impl Devices {
+    /// None in use yet.
+    pub const fn new(attacher: Attacher, nic: NicSettings) -> Self {
+        Self { attacher, nic, in_use: BTreeMap::new() }
+    }
+
+    /// Interfaces, by index, that XDP may redirect to.
+    pub fn xdp_ports(&self) -> BTreeSet<u32> {
+        self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
+    }
+
+    /// True if the interfaces in use are no longer those of `config` that exist.
+    pub fn differ(&self, config: &Config, underlay: &Snapshot) -> bool {
+        let wanted = wanted(config, underlay);
+        wanted.len() != self.in_use.len()
+            || wanted.iter().any(|(device, mode)| {
+                self.in_use.get(&device.name).is_none_or(|used| used.device != *device || used.mode != *mode)
+            })
+    }
+
+    /// Attaches to all interfaces of `config` that exist, and takes the programs off all others.
+    ///
+    /// # Errors
+    /// The first interface on which TC, or XDP where the configuration insists on it, can't be attached. The others are
+    /// attached all the same.
+    pub fn attach(&mut self, ebpf: &mut Ebpf, config: &Config, underlay: &Snapshot) -> Result<(), AttachError> {
+        let wanted = wanted(config, underlay);
+        let mut failed = None;
+        let keep: Vec<Device> = wanted.iter().map(|(device, _)| device.clone()).collect();
+        for (device, mode) in wanted {
+            if self.in_use.get(&device.name).is_some_and(|used| used.device == device && used.mode == mode) {
+                continue;
+            }
+            match self.attach_one(ebpf, &device, mode) {
+                Ok(used) => drop(self.in_use.insert(device.name, used)),
+                Err(error) => {
+                    self.in_use.remove(&device.name);
+                    tracing::error!("{error}");
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        self.release_others(&keep)?;
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
+        self.prepare(device);
+        self.attacher.attach_tc(ebpf, device)?;
+        let xdp = match mode {
+            Mode::Tc => {
+                self.attacher.detach_xdp(device)?;
+                false
+            }
+            Mode::Xdp => self.attach_xdp(ebpf, device).map(|()| true)?,
+            Mode::Auto => match self.attach_xdp(ebpf, device) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::info!(interface = device.name, "no XDP, TC carries its traffic: {error}");
+                    false
+                }
+            },
+        };
+        let xdp_transmit = xdp && self.can_transmit(device);
+        let mode_name = if xdp { "xdp" } else { "tc" };
+        tracing::info!(interface = device.name, role = ?device.role, mode = mode_name, xdp_transmit, "attached");
+        Ok(InUse { device: device.clone(), mode, xdp, xdp_transmit })
+    }
+
+    /// Attaches XDP; where the driver refuses because it merges packets, once more with that turned off.
+    fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
+        let Err(first) = self.attacher.attach_xdp(ebpf, device) else { return Ok(()) };
+        match self.nic.unblock_xdp(&device.name) {
+            Ok(changes) if changes.iter().any(|change| change.outcome == Outcome::Made) => {
+                self.attacher.attach_xdp(ebpf, device)
+            }
+            _ => Err(first),
+        }
+    }
+
+    /// Whether the driver takes frames that XDP redirects to it. A kernel too old to say (before 6.3) is believed to:
+    /// most drivers with XDP do.
+    fn can_transmit(&self, device: &Device) -> bool {
+        match nic::xdp_features(device.ifindex) {
+            Ok(Some(features)) => features.ndo_xmit(),
+            Ok(None) => true,
+            Err(error) => {
+                tracing::warn!("{error}");
+                true
+            }
+        }
+    }
+
+    fn prepare(&mut self, device: &Device) {
+        match self.nic.prepare(&device.name, device.role) {
+            Ok(changes) => {
+                for change in changes {
+                    let value = if change.value { "on" } else { "off" };
+                    let (name, setting) = (&device.name, change.setting);
+                    match change.outcome {
+                        Outcome::Made => tracing::info!("{name}: turned {setting} {value}; detach puts it back"),
+                        Outcome::Fixed | Outcome::NotFollowed => {
+                            tracing::warn!("{name}: the driver does not turn {setting} {value}; traffic may be missed");
+                        }
+                    }
+                }
+            }
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+
+    /// Takes programs and settings off everything but `keep`.
+    fn release_others(&mut self, keep: &[Device]) -> Result<(), AttachError> {
+        for link in self.attacher.detach_others(keep)? {
+            tracing::info!(link, "detached");
+        }
+        let gone: Vec<String> =
+            self.in_use.keys().filter(|name| !keep.iter().any(|device| device.name == **name)).cloned().collect();
+        for name in gone {
+            self.in_use.remove(&name);
+            self.attacher.detach_filter(&name).unwrap_or_else(|error| tracing::debug!("{error}"));
+            self.put_back(&name);
+        }
+        Ok(())
+    }
+
+    fn put_back(&mut self, name: &str) {
+        match self.nic.restore(name) {
+            Ok(restored) => {
+                for setting in restored {
+                    tracing::info!(interface = name, setting = %setting.setting, outcome = ?setting.outcome, "put back");
+                }
+            }
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+}
+
+fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
+    let existing = |interface: &Interface, role| {
+        let ifindex = underlay.links.get(&interface.name)?.ifindex;
+        Some((Device { name: interface.name.clone(), ifindex, role }, interface.mode))
+    };
+    let uplinks = config.uplinks.iter().filter_map(|interface| existing(interface, Role::Uplink));
+    let ports = config.ports.iter().filter_map(|interface| existing(interface, Role::Access));
+    uplinks.chain(ports).collect()
+}

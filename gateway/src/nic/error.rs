@@ -1,0 +1,75 @@
+//! What goes wrong with NIC settings.
+
+use std::{io, path::PathBuf};
+
+/// Why a NIC could not be set or asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NicError {
+    /// It doesn't exist.
+    #[error("there is no interface `{name}`: check the name in the configuration against `ip link`")]
+    NoInterface {
+        /// The name asked for.
+        name: String,
+    },
+    /// The kernel refused.
+    #[error("{doing} of interface `{name}`: {source}{}", hint(.source))]
+    Refused {
+        /// The interface.
+        name: String,
+        /// What was being done.
+        doing: &'static str,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// No socket.
+    #[error("opening a socket to ask about NICs: {0}")]
+    Socket(#[source] io::Error),
+    /// The kernel's answer made no sense.
+    #[error("asking for the XDP features of interface number {ifindex}: {source}")]
+    XdpFeatures {
+        /// The interface.
+        ifindex: u32,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The file of original settings can't be read or written.
+    #[error(
+        "{doing} the file of original NIC settings, {}: {source}; check the directory and its permissions",
+        path.display()
+    )]
+    Store {
+        /// Reading or writing.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The file of original settings isn't what this agent writes.
+    #[error(
+        "the file of original NIC settings, {}, can't be understood: {source}; set the NICs by hand as they should be \
+         without the gateway (`ethtool -K`), and delete the file",
+        path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+}
+
+impl NicError {
+    /// Tells a missing interface from other refusals.
+    pub(super) fn refused(name: &str, doing: &'static str, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::ENODEV | libc::ENXIO) => Self::NoInterface { name: name.to_owned() },
+            _ => Self::Refused { name: name.to_owned(), doing, source },
+        }
+    }
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    if source.raw_os_error() == Some(libc::EPERM) { "; it needs CAP_NET_ADMIN" } else { "" }
+}

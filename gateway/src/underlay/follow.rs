@@ -1,0 +1,276 @@
+//! The driver: waits for news, asks what has to be asked, publishes what came out.
+
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until},
+};
+use tracing::{debug, warn};
+
+use super::{
+    facts::{Change, Facts},
+    keep::Keeper,
+    kernel::{self, Kernel},
+    snapshot::{Snapshot, Wanted},
+};
+
+/// Most changes taken in before conclusions are drawn.
+const BATCH: usize = 4096;
+
+/// Why the underlay can't be followed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnderlayError {
+    /// No socket.
+    #[error("opening a netlink socket for {what}: {source}; the agent needs a kernel with rtnetlink and CAP_NET_ADMIN")]
+    Open {
+        /// Which of the two.
+        what: &'static str,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The kernel would not list something.
+    #[error("listing {what} by netlink: {source}; check that `ip` can list them, and restart the agent")]
+    Dump {
+        /// Links or neighbours.
+        what: &'static str,
+        /// The kernel's reason.
+        source: io::Error,
+    },
+    /// The socket for news went.
+    #[error("the netlink socket for events closed; restart the agent")]
+    Closed,
+}
+
+/// The driver's times and sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// How long a burst of route changes is collected before routes are asked again.
+    pub debounce: Duration,
+    /// How often everything is dumped and asked again without any news.
+    pub refresh: Duration,
+    /// Bytes of news the kernel holds for the agent before it throws some away.
+    pub news_buffer: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { debounce: Duration::from_millis(20), refresh: Duration::from_secs(60), news_buffer: 4 << 20 }
+    }
+}
+
+/// Follows the underlay while [`Follower::run`] runs.
+pub struct Follower {
+    wanted: watch::Receiver<Arc<Wanted>>,
+    current: Arc<Wanted>,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    kernel: Kernel,
+    news: mpsc::UnboundedReceiver<Change>,
+    facts: Facts,
+    keeper: Keeper,
+    tuning: Tuning,
+    ask_due: Option<Instant>,
+    dump_due: Instant,
+}
+
+/// Opens the netlink sockets in the network namespace of the calling thread and takes a first look around: the
+/// snapshots start with a complete one. Needs a tokio runtime with IO and time, of the kind that stays on this thread
+/// if the namespace is not the process's.
+///
+/// # Errors
+/// Where there is no netlink, or it can't list links and neighbours.
+pub async fn open(
+    wanted: watch::Receiver<Arc<Wanted>>,
+) -> Result<(Follower, watch::Receiver<Arc<Snapshot>>), UnderlayError> {
+    open_with(wanted, Tuning::default()).await
+}
+
+/// [`open`] with other times and sizes.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with(
+    mut wanted: watch::Receiver<Arc<Wanted>>,
+    tuning: Tuning,
+) -> Result<(Follower, watch::Receiver<Arc<Snapshot>>), UnderlayError> {
+    // News first: what changes during the dump is told again rather than missed.
+    let news = kernel::news(tuning.news_buffer)?;
+    let kernel = Kernel::open()?;
+    let (snapshots, receiver) = watch::channel(Arc::default());
+    let current = Arc::clone(&wanted.borrow_and_update());
+    let mut follower = Follower {
+        wanted,
+        current,
+        snapshots,
+        kernel,
+        news,
+        facts: Facts::default(),
+        keeper: Keeper::default(),
+        tuning,
+        ask_due: None,
+        dump_due: Instant::now(),
+    };
+    follower.look_around().await?;
+    follower.conclude().await;
+    Ok((follower, receiver))
+}
+
+impl Follower {
+    /// Follows until nobody can want anything any more (the sender of `wanted` is gone). Neighbours stay managed by
+    /// the kernel then: a data plane that outlives the agent profits.
+    ///
+    /// # Errors
+    /// When netlink fails for good.
+    pub async fn run(mut self) -> Result<(), UnderlayError> {
+        let mut changes = Vec::new();
+        loop {
+            let due = self.next_due();
+            tokio::select! {
+                count = self.news.recv_many(&mut changes, BATCH) => {
+                    if count == 0 {
+                        return Err(UnderlayError::Closed);
+                    }
+                    changes.drain(..).for_each(|change| self.take(change));
+                }
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => self.want().await,
+                    Err(_) => return Ok(()),
+                },
+                () = sleep_until(due) => self.on_time().await?,
+            }
+            self.conclude().await;
+        }
+    }
+
+    fn next_due(&self) -> Instant {
+        let repeat = self.keeper.next_due(&self.facts).map(Instant::from_std);
+        [self.ask_due, repeat].into_iter().flatten().fold(self.dump_due, Instant::min)
+    }
+
+    fn take(&mut self, change: Change) {
+        let soon = Instant::now() + self.tuning.debounce;
+        if change == Change::Overrun {
+            // Not at once: older news is still in the socket, and would come on top of a fresher dump.
+            warn!("the kernel had more news than the netlink socket holds; listing links and neighbours again");
+            self.dump_due = self.dump_due.min(soon);
+        }
+        if self.facts.apply(change) {
+            self.ask_due.get_or_insert(soon);
+        }
+    }
+
+    /// Takes in what is wanted now. New remotes are asked for at once; a change of source concerns all.
+    async fn want(&mut self) {
+        let wanted = Arc::clone(&self.wanted.borrow_and_update());
+        let all = wanted.vteps != self.current.vteps;
+        self.current = wanted;
+        self.facts.retain_answers(|remote| self.current.remotes.contains(remote));
+        self.ask(all).await;
+    }
+
+    async fn on_time(&mut self) -> Result<(), UnderlayError> {
+        let now = Instant::now();
+        if self.dump_due <= now {
+            self.look_around().await?;
+        } else if self.ask_due.is_some_and(|due| due <= now) {
+            self.ask(true).await;
+        }
+        Ok(())
+    }
+
+    async fn look_around(&mut self) -> Result<(), UnderlayError> {
+        let dump = self.kernel.dump().await?;
+        self.facts.replace(dump);
+        self.dump_due = Instant::now() + self.tuning.refresh;
+        self.ask(true).await;
+        Ok(())
+    }
+
+    /// Asks for the routes of all remotes, or of those not asked for yet.
+    async fn ask(&mut self, all: bool) {
+        if all {
+            self.ask_due = None;
+        }
+        let current = Arc::clone(&self.current);
+        // A standby doesn't have the shared address; the kernel takes only sources that are its own.
+        let mut sources = Vec::new();
+        for vtep in &current.vteps {
+            if self.kernel.is_local(*vtep).await {
+                sources.push(*vtep);
+            }
+        }
+        for remote in &current.remotes {
+            if all || self.facts.answer_of(remote).is_none() {
+                let source = sources.iter().find(|source| source.is_ipv4() == remote.is_ipv4()).copied();
+                let answer = self.kernel.route(*remote, source).await;
+                self.facts.answer(*remote, answer);
+            }
+        }
+    }
+
+    /// Has neighbours kept as the facts demand, and publishes what changed.
+    async fn conclude(&mut self) {
+        let uplinks = &self.current.uplinks;
+        let needed: BTreeSet<_> =
+            self.current.remotes.iter().filter_map(|remote| self.facts.next_hop(*remote, uplinks)).collect();
+        let mut full = None;
+        for request in self.keeper.plan(Instant::now().into_std(), &needed, &self.facts) {
+            let (ifindex, address) = request.key;
+            match self.kernel.keep(request).await {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => full = Some(address),
+                // An interface or entry that just went is told of by its own message.
+                Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT | libc::ENETDOWN)) => {
+                    debug!(ifindex, %address, %error, "a neighbour went before it could be looked after");
+                }
+                Err(error) => {
+                    warn!(
+                        ifindex,
+                        "the kernel would not keep neighbour {address} resolved: {error}; is CAP_NET_ADMIN missing?"
+                    );
+                }
+            }
+        }
+        if let Some(address) = full {
+            let family = if address.is_ipv4() { "ipv4" } else { "ipv6" };
+            warn!(
+                "the kernel's neighbour table is full, {address} found no place in it: raise \
+                 net.{family}.neigh.default.gc_thresh3"
+            );
+        }
+        publish(&self.snapshots, self.facts.snapshot(&self.current));
+    }
+}
+
+/// Hands a snapshot on, unless it says nothing new.
+fn publish(snapshots: &watch::Sender<Arc<Snapshot>>, snapshot: Snapshot) {
+    snapshots.send_if_modified(|published| {
+        let changed = **published != snapshot;
+        if changed {
+            *published = Arc::new(snapshot);
+        }
+        changed
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::underlay::{Resolution, Why};
+
+    #[test]
+    fn unchanged_facts_cause_no_new_snapshot() {
+        let (sender, mut receiver) = watch::channel(Arc::default());
+        publish(&sender, Snapshot::default());
+        assert!(!receiver.has_changed().unwrap());
+        let remote = "10.0.0.2".parse().unwrap();
+        let hops = [(remote, Resolution::Unresolved(Why::NotUnicast))].into();
+        let snapshot = Snapshot { hops, ..Snapshot::default() };
+        publish(&sender, snapshot.clone());
+        assert!(receiver.has_changed().unwrap());
+        receiver.mark_unchanged();
+        publish(&sender, snapshot);
+        assert!(!receiver.has_changed().unwrap());
+    }
+}

@@ -1,0 +1,62 @@
+//! What is asked of the underlay, and what it answers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use gateway_common::net::MacAddr;
+
+use super::{facts::Facts, resolve::Resolution};
+
+/// What the agent wants followed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The remote VTEPs.
+    pub remotes: BTreeSet<IpAddr>,
+    /// Names of the NICs towards the underlay; tunnels leave by these only.
+    pub uplinks: BTreeSet<String>,
+    /// Names of the access ports; only their links are followed.
+    pub ports: BTreeSet<String>,
+    /// This gateway's tunnel addresses: the source of a lookup, so that routing rules by source are obeyed.
+    pub vteps: BTreeSet<IpAddr>,
+}
+
+/// The state of everything wanted, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// One entry per wanted remote.
+    pub hops: BTreeMap<IpAddr, Resolution>,
+    /// Uplinks and access ports that exist, by name. One that is missing here does not exist (now).
+    pub links: BTreeMap<String, LinkState>,
+}
+
+/// An uplink or access port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// The kernel's number; another one under the same name means the interface was re-created.
+    pub ifindex: u32,
+    /// Its Ethernet address, `None` where it has none.
+    pub mac: Option<MacAddr>,
+    /// Largest IP packet it carries, in bytes.
+    pub mtu: u32,
+    /// Up, and able to carry packets.
+    pub up: bool,
+}
+
+impl Facts {
+    /// Draws the conclusions from the facts, for everything wanted.
+    pub fn snapshot(&self, wanted: &Wanted) -> Snapshot {
+        let followed = |name: &str| wanted.uplinks.contains(name) || wanted.ports.contains(name);
+        let links = self
+            .links()
+            .filter(|link| followed(&link.name))
+            .map(|link| {
+                let up = link.admin_up && link.running;
+                (link.name.clone(), LinkState { ifindex: link.ifindex, mac: link.mac, mtu: link.mtu, up })
+            })
+            .collect();
+        let hops = wanted.remotes.iter().map(|remote| (*remote, self.resolve(*remote, &wanted.uplinks))).collect();
+        Snapshot { hops, links }
+    }
+}

@@ -1,0 +1,18 @@
+//! `cargo xtask build-ebpf`: the BPF object alone.
+
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    ebpf,
+    setup::{self, Purpose},
+};
+
+pub(crate) fn run(root: &Path) -> Result<ExitCode> {
+    setup::ensure(&[Purpose::Bpf])?;
+    let object = ebpf::build(root)?;
+    let size = fs::metadata(&object).with_context(|| format!("cannot look at {}", object.display()))?.len();
+    println!("{} ({size} bytes)", object.display());
+    Ok(ExitCode::SUCCESS)
+}

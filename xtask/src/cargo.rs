@@ -1,0 +1,84 @@
+//! Calls the cargo that runs xtask, for everything that is built for the host.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::{child, ebpf};
+
+/// The packages that are built for the host. All verbs select the same ones: with others selected, cargo would unify
+/// features differently and build the dependencies again.
+pub(crate) const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", "gateway-ebpf"];
+
+/// Tells tests and the demo where the agent's binary is.
+pub(crate) const AGENT_ENV: &str = "VTEP_GATEWAY";
+
+/// `cargo ARGS` in the workspace at `root`.
+pub(crate) fn cargo<'a>(root: &Path, args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(ebpf::cargo());
+    command.current_dir(root).args(args);
+    // What `cargo run` told xtask about itself is none of the inner cargo's business; what the user set is.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs a cargo that builds, and returns the executables it built or found fresh, by target name.
+pub(crate) fn executables<'a>(
+    root: &Path,
+    args: impl IntoIterator<Item = &'a str>,
+) -> Result<BTreeMap<String, PathBuf>> {
+    let mut command = cargo(root, args);
+    command.arg("--message-format=json-render-diagnostics");
+    let output = child::output(&mut command)?;
+    Ok(executables_in(&String::from_utf8_lossy(&output)))
+}
+
+/// The integration tests of the workspace at `root`, by target name.
+pub(crate) fn integration_tests(root: &Path) -> Result<Vec<String>> {
+    let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
+    let metadata: Value = serde_json::from_slice(&output)?;
+    let mut names = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        for target in package["targets"].as_array().into_iter().flatten() {
+            if target["kind"][0] == "test" {
+                names.extend(target["name"].as_str().map(str::to_owned));
+            }
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn executables_in(messages: &str) -> BTreeMap<String, PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages
+        .filter_map(|message| {
+            let path = message["executable"].as_str()?;
+            Some((message["target"]["name"].as_str()?.to_owned(), PathBuf::from(path)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_messages_about_executables_name_one() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"gateway"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"packets"},"executable":"/t/packets-1"}
+{"reason":"build-finished","success":true}"#;
+        let expected = BTreeMap::from([("packets".to_owned(), PathBuf::from("/t/packets-1"))]);
+        assert_eq!(executables_in(messages), expected);
+    }
+}

@@ -1,0 +1,86 @@
+//! The programs that come in Debian packages, and what each is needed for.
+
+use std::{env, path::Path};
+
+/// What something is needed for. A verb names its purposes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Building the BPF programs, and with them the agent.
+    Bpf,
+    /// Labs of network namespaces: the demo and the end-to-end tests.
+    Lab,
+    /// Other kernels in QEMU.
+    Vm,
+    /// Style, lints, licences.
+    Checks,
+}
+
+impl Purpose {
+    pub(super) const ALL: [Self; 4] = [Self::Bpf, Self::Lab, Self::Vm, Self::Checks];
+}
+
+/// A program, the package that brings it, and why it is wanted.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) package: &'static str,
+    pub(super) purpose: &'static [Purpose],
+    pub(super) why: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str, purpose: &'static [Purpose], why: &'static str) -> Program {
+    Program { name, package, purpose, why }
+}
+
+use Purpose::{Lab, Vm};
+
+/// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
+pub(super) const PROGRAMS: [Program; 14] = [
+    program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
+    program("ip", "iproute2", &[Lab], "lays out namespaces, links and addresses"),
+    program("ping", "iputils-ping", &[Lab], "the first sign of life in a lab"),
+    program("arping", "iputils-arping", &[Lab], "asks for addresses by ARP alone"),
+    program("ethtool", "ethtool", &[Lab], "turns off the checksum offload of lab links"),
+    program("iperf3", "iperf3", &[Lab], "TCP and UDP traffic through the gateway"),
+    program("tcpdump", "tcpdump", &[Lab], "shows what passes on a link"),
+    program("bpftool", "bpftool", &[Lab], "prints the gateway's maps"),
+    program("dnsmasq", "dnsmasq-base", &[Lab], "the DHCP server of a lab; the package has no daemon to start"),
+    program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
+    program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
+    program("modinfo", "kmod", &[Vm], "tells which modules a kernel module needs"),
+    program("xz", "xz-utils", &[Vm], "unpacks kernel modules"),
+    program("strip", "binutils", &[Vm], "takes debug information off what goes into a VM"),
+];
+
+impl Program {
+    /// Whether it is on this machine: on PATH, or where the system keeps what only root runs.
+    pub(super) fn is_there(&self) -> bool {
+        on_path(self.name)
+    }
+}
+
+/// Whether a program of this name is on PATH, or where the system keeps what only root runs.
+pub(super) fn on_path(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(|dir| Path::new(dir).to_owned()))
+        .any(|dir| dir.join(name).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_of_every_system_is_found_and_an_invented_one_is_not() {
+        assert!(on_path("sh"));
+        assert!(!on_path("no-such-program-anywhere"));
+    }
+
+    #[test]
+    fn each_package_is_named_once() {
+        for (index, program) in PROGRAMS.iter().enumerate() {
+            assert!(PROGRAMS[index + 1..].iter().all(|other| other.package != program.package), "{program:?}");
+        }
+    }
+}

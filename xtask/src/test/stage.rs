@@ -1,0 +1,57 @@
+//! One stage of a test run.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
+use super::Tally;
+use crate::{
+    child::{self, Ended},
+    interrupt,
+};
+
+/// A stage that is not through by then hangs.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
+
+/// How a stage went.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(super) name: String,
+    /// Why it failed, if it did.
+    pub(super) failure: Option<String>,
+    pub(super) tally: Tally,
+    pub(super) took: Duration,
+}
+
+impl Stage {
+    /// Runs a stage: `work` does it and counts its tests.
+    pub(crate) fn run(name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) -> Self {
+        println!("\n=== {name}");
+        let start: Instant = child::now();
+        let mut tally = Tally::default();
+        let outcome = work(&mut tally);
+        let failure = match outcome {
+            _ if interrupt::happened() => Some("interrupted".to_owned()),
+            Ok(()) => None,
+            Err(error) => Some(format!("{error:#}")),
+        };
+        if let Some(failure) = &failure {
+            println!("{name}: {failure}");
+            // What failed without a test to its name (a lint, a build, a VM) counts as one.
+            tally.failed = tally.failed.max(1);
+        }
+        Self { name: name.to_owned(), failure, tally, took: child::now() - start }
+    }
+}
+
+/// Runs a command as a stage's work; what it prints is passed on and read for results of tests.
+pub(super) fn command(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    match child::stream(command, LIMIT, |line| tally.read(line))? {
+        Ended::Exited(status) if status.success() => Ok(()),
+        Ended::Exited(status) => bail!("`{}`: {status}", child::shown(command)),
+        Ended::TimedOut => bail!("`{}` was not through after {} minutes", child::shown(command), LIMIT.as_secs() / 60),
+    }
+}

@@ -1,0 +1,110 @@
+//! The stages of `cargo xtask test`.
+
+use std::{path::Path, process::ExitCode, thread};
+
+use anyhow::{Context, Result};
+
+use super::{Report, Stage, Tally, stage};
+use crate::{
+    cargo::{self, cargo},
+    ebpf, interrupt,
+    setup::{self, Purpose},
+    vm,
+};
+
+/// The test target that runs the BPF programs on packets, here and in VMs.
+pub(crate) const PACKET_TESTS: &str = "packets";
+
+/// Labs at a time, at most: each runs a few daemons of its own, and with too many the tests wait for each other's.
+const LABS: usize = 4;
+
+/// Runs all stages, or with a `filter` only the tests whose names have it in them.
+pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<ExitCode> {
+    let mut purposes = vec![Purpose::Bpf, Purpose::Lab];
+    if with_vms {
+        purposes.push(Purpose::Vm);
+    }
+    if filter.is_none() {
+        purposes.push(Purpose::Checks);
+    }
+    setup::ensure(&purposes)?;
+
+    let mut run = Run { root, filter, report: Report::default() };
+    if filter.is_none() {
+        run.checks();
+    }
+    run.tests();
+    if with_vms {
+        for series in vm::SERIES {
+            run.stage(&format!("packets on {series}"), |tally| vm::run_on(root, series, filter, tally));
+        }
+    }
+    Ok(run.report.conclude())
+}
+
+struct Run<'a> {
+    root: &'a Path,
+    filter: Option<&'a str>,
+    report: Report,
+}
+
+impl Run<'_> {
+    fn checks(&mut self) {
+        let root = self.root;
+        self.cargo("format", &["fmt", "--all", "--check"]);
+        let clippy = ["clippy"].into_iter().chain(cargo::HOST_PACKAGES);
+        let clippy: Vec<_> = clippy.chain(["--all-targets", "--", "-D", "warnings"]).collect();
+        self.cargo("lint", &clippy);
+        self.stage("lint of the BPF programs", |tally| stage::command(&mut ebpf::lint_command(root)?, tally));
+        // cargo-deny reads deny.toml; it warns of duplicates with the whole tree of who wants them, which helps nobody.
+        self.cargo("dependencies", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
+    }
+
+    fn tests(&mut self) {
+        let root = self.root;
+        let mut agent = None;
+        self.stage("build", |_| {
+            let build = ["build", "--bins"].into_iter().chain(cargo::HOST_PACKAGES);
+            agent = cargo::executables(root, build)?.remove("vtep-gateway");
+            agent.as_ref().map(|_| ()).context("cargo built no binary `vtep-gateway`")
+        });
+        self.harness("unit tests", &["--lib", "--bins"], None, None);
+        self.harness("packet tests", &["--test", PACKET_TESTS], None, None);
+
+        let mut names = Vec::new();
+        match cargo::integration_tests(root) {
+            Ok(found) => names = found.into_iter().filter(|name| name != PACKET_TESTS).collect(),
+            Err(error) => self.stage("end-to-end tests", |_| Err(error)),
+        }
+        let targets: Vec<_> = names.iter().flat_map(|name| ["--test", name.as_str()]).collect();
+        if !targets.is_empty() {
+            let threads = thread::available_parallelism().map_or(1, usize::from).min(LABS);
+            self.harness("end-to-end tests", &targets, Some(threads), agent.as_deref());
+        }
+    }
+
+    /// A stage that is `cargo test` of these targets.
+    fn harness(&mut self, name: &str, targets: &[&str], threads: Option<usize>, agent: Option<&Path>) {
+        let (root, filter) = (self.root, self.filter);
+        let args = ["test", "--no-fail-fast"].into_iter().chain(cargo::HOST_PACKAGES).chain(targets.iter().copied());
+        let mut command = cargo(root, args);
+        command.arg("--").args(threads.map(|threads| format!("--test-threads={threads}"))).args(filter);
+        if let Some(agent) = agent {
+            command.env(cargo::AGENT_ENV, agent);
+        }
+        self.stage(name, |tally| stage::command(&mut command, tally));
+    }
+
+    /// A stage that is one cargo command.
+    fn cargo(&mut self, name: &str, args: &[&str]) {
+        let mut command = cargo(self.root, args.iter().copied());
+        self.stage(name, |tally| stage::command(&mut command, tally));
+    }
+
+    /// Runs a stage, unless the user has had enough.
+    fn stage(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) {
+        if !interrupt::happened() {
+            self.report.add(Stage::run(name, work));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The root file system of a test VM.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use super::{cpio::Archive, kernel::Kernel};
+use crate::child;
+
+/// What the tests may ask the kernel for that is not built in everywhere.
+const MODULES: [&str; 3] = ["veth", "sch_ingress", "cls_bpf"];
+
+/// Writes the initramfs that runs `tests` on `kernel` into `dir`, and returns its path.
+pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, filter: Option<&str>) -> Result<PathBuf> {
+    let mut archive = Archive::default();
+    for folder in ["/bin", "/proc", "/run", "/sys", "/tmp"] {
+        archive.folder(folder);
+    }
+    // Init's standard streams are opened before it can mount anything.
+    archive.device("/dev/console", 5, 1);
+    archive.file("/init", include_bytes!("init.sh"));
+
+    let mut order = Vec::new();
+    for module in MODULES {
+        for (name, contents) in kernel.module(module)? {
+            if !order.contains(&name) {
+                archive.file(&format!("/modules/{name}.ko"), &contents);
+                order.push(name);
+            }
+        }
+    }
+    archive.file("/modules/order", order.join("\n").as_bytes());
+
+    let stripped = dir.join(format!("tests-{}", kernel.release));
+    child::run(Command::new("strip").arg("-o").arg(&stripped).arg(tests))?;
+    let busybox = find_busybox()?;
+    let mut libraries = libraries_of(&stripped)?;
+    libraries.extend(libraries_of(&busybox)?);
+    libraries.sort();
+    libraries.dedup();
+    for library in libraries {
+        archive.file(&library, &read(Path::new(&library))?);
+    }
+    archive.file("/bin/busybox", &read(&busybox)?);
+    archive.file("/tests", &read(&stripped)?);
+    archive.file("/arguments", filter.unwrap_or_default().as_bytes());
+
+    let path = dir.join(format!("initramfs-{}", kernel.release));
+    fs::write(&path, archive.finish()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path)
+}
+
+fn find_busybox() -> Result<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut dirs = env::split_paths(&path).chain([PathBuf::from("/bin")]);
+    dirs.find_map(|dir| Some(dir.join("busybox")).filter(|path| path.is_file())).context("no busybox on PATH")
+}
+
+/// The paths of the libraries that a program is linked to, the loader among them; none for a static one.
+fn libraries_of(program: &Path) -> Result<Vec<String>> {
+    // ldd calls it a failure if there are none.
+    let output = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
+    Ok(parse_ldd(&String::from_utf8_lossy(&output.stdout)))
+}
+
+fn parse_ldd(output: &str) -> Vec<String> {
+    output.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ldd_names_libraries_and_the_loader_by_path() {
+        let told =
+            "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
+        assert_eq!(parse_ldd(told), ["/lib/libc.so.6", "/lib64/ld.so.2"]);
+        assert!(parse_ldd("\tstatically linked\n").is_empty());
+    }
+}
