@@ -42,6 +42,23 @@ impl Devices {
         self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
     }
 
+    /// Asks again where XDP may redirect to. A driver may change its mind, with its settings or, as veth does, with its
+    /// peer's.
+    pub fn refresh(&mut self) {
+        let changed: Vec<String> = self
+            .in_use
+            .iter()
+            .filter(|(_, used)| used.xdp && self.can_transmit(&used.device) != used.xdp_transmit)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in changed {
+            if let Some(used) = self.in_use.get_mut(&name) {
+                used.xdp_transmit = !used.xdp_transmit;
+                tracing::info!(interface = name, xdp_transmit = used.xdp_transmit, "driver changed");
+            }
+        }
+    }
+
     /// True if the interfaces in use are no longer those of `config` that exist.
     pub fn differ(&self, config: &Config, underlay: &Snapshot) -> bool {
         let wanted = wanted(config, underlay);

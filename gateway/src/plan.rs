@@ -215,7 +215,8 @@ fn mtus(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     let mut problems = Vec::new();
     for uplink in &config.uplinks {
         let Some(up) = underlay.links.get(&uplink.name) else { continue };
-        let widest = config.ports.iter().filter_map(|port| Some((underlay.links.get(&port.name)?.mtu, &port.name))).max();
+        let widest =
+            config.ports.iter().filter_map(|port| Some((underlay.links.get(&port.name)?.mtu, &port.name))).max();
         if let Some((port_mtu, port)) = widest
             && up.mtu < port_mtu + worst
         {
@@ -231,4 +232,3 @@ fn mtus(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     }
     problems
 }
-

@@ -3,11 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{
-    event::LearnEvent,
-    fdb::FdbKey,
-    tunnel::LEASE_FOREVER,
-};
+use gateway_common::{event::LearnEvent, fdb::FdbKey, tunnel::LEASE_FOREVER};
 
 use super::{report::Report, run::AgentError};
 use crate::{
@@ -142,6 +138,7 @@ impl Forwarding {
         self.take_census(config, rows)?;
         self.report.learning(self.maps.paths()?, !self.swept);
         self.swept = true;
+        self.devices.refresh();
         self.update(config, rows, underlay)
     }
 

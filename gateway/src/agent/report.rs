@@ -37,11 +37,17 @@ impl Report {
         }
         let refused = paths.learn_limit.wrapping_sub(before.learn_limit);
         if refused > 0 {
-            tracing::warn!(refused, "frames from MACs that were not learned: their switch has learn_limit MACs already");
+            tracing::warn!(
+                refused,
+                "frames from MACs that were not learned: their switch has learn_limit MACs already"
+            );
         }
         let full = paths.fdb_full.wrapping_sub(before.fdb_full);
         if full > 0 {
-            tracing::warn!(full, "frames from MACs that were not learned: the forwarding database is full, raise fdb_size");
+            tracing::warn!(
+                full,
+                "frames from MACs that were not learned: the forwarding database is full, raise fdb_size"
+            );
         }
     }
 }

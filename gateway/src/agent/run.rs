@@ -80,7 +80,9 @@ pub async fn run(path: &Path, mut config: Config) -> Result<(), AgentError> {
     let mut forwarding = Forwarding::start(loaded, devices, &config, &now, &underlay)?;
 
     let events = Maps::open_events(&pins)?;
-    let mut events = AsyncFd::new(events).map_err(|reason| AgentError::Io { doing: "watching map events", reason })?;
+    // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
+    let mut events = unsafe { AsyncFd::register(events) }
+        .map_err(|error| AgentError::Io { doing: "watching map events", reason: error.into() })?;
     let mut sweeps = sweeps(&config);
     loop {
         tokio::select! {

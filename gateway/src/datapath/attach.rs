@@ -1,6 +1,6 @@
 //! Programs on interfaces: attaching, replacing in place, taking off.
 //!
-//! Each link is pinned under `links/` as `<interface>.<index>.<hook>`, so it outlives the agent, and an agent that starts
+//! Each link is pinned under `links/` as `<interface>-<index>-<hook>`, so it outlives the agent, and an agent that starts
 //! replaces the program behind it in one step. TC uses tcx links (kernel 6.6); older kernels have no links for TC, there
 //! a filter of a fixed priority and handle in the interface's clsact qdisc is replaced instead.
 
@@ -191,17 +191,15 @@ impl Attacher {
             return Ok(());
         }
         // The link detaches when it is dropped.
-        SchedClassifierLink::attached(interface, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None)
-            .map(drop)
-            .map_err(|error| AttachError::Program {
-                hook: "TC",
-                interface: interface.to_owned(),
-                reason: error.to_string(),
-            })
+        SchedClassifierLink::attached(interface, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None).map(drop).map_err(
+            |error| AttachError::Program { hook: "TC", interface: interface.to_owned(), reason: error.to_string() },
+        )
     }
 
     fn pin(&self, device: &Device, hook: &str) -> PathBuf {
-        self.pins.links().join(format!("{}.{}.{hook}", device.name, device.ifindex))
+        // The file system has no dots, interface names no colons.
+        let name = device.name.replace('.', ":");
+        self.pins.links().join(format!("{name}-{}-{hook}", device.ifindex))
     }
 }
 
@@ -215,14 +213,8 @@ fn attach_filter(program: &mut SchedClassifier, device: &Device) -> Result<(), P
         Ok(id) => id,
         // There is one, ours, from an earlier run.
         Err(_) => {
-            let link = SchedClassifierLink::attached(
-                &device.name,
-                TcAttachType::Ingress,
-                TC_PRIORITY,
-                TC_HANDLE,
-                None,
-            )
-            .map_err(TcError::IoError)?;
+            let link = SchedClassifierLink::attached(&device.name, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None)
+                .map_err(TcError::IoError)?;
             program.attach_to_link(link)?
         }
     };

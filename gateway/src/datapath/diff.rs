@@ -83,7 +83,8 @@ pub struct Changes {
 /// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
 /// [`Segment::learn_ceiling`]); a VNI without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
-    let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new(), forget: BTreeSet::new() };
+    let mut work =
+        Work { desired, programmed, changes: Changes::default(), removals: Vec::new(), forget: BTreeSet::new() };
     let tunnels = work.tunnels();
     let bindings = work.bindings();
     work.ports_and_vteps();
@@ -188,12 +189,7 @@ impl Work<'_> {
         }
     }
 
-    fn segments(
-        &mut self,
-        tunnels: &Numbers<PeerKey>,
-        bindings: &Numbers<BindingKey>,
-        ceilings: &BTreeMap<u32, u64>,
-    ) {
+    fn segments(&mut self, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>, ceilings: &BTreeMap<u32, u64>) {
         let (desired, programmed) = (self.desired, self.programmed);
         let nobody = BTreeSet::new();
         for (vni, plan) in &desired.segments {
@@ -225,7 +221,11 @@ impl Work<'_> {
         let mut kept = BTreeSet::new();
         let mut dropped = BTreeSet::new();
         for (key, target) in flood_of(self.programmed, vni) {
-            if wanted.remove(target) { kept.insert(key.slot) } else { dropped.insert(key.slot) };
+            if wanted.remove(target) {
+                kept.insert(key.slot)
+            } else {
+                dropped.insert(key.slot)
+            };
         }
         // A slot that is written over needs no removal, so those go first.
         let fresh = (0..MAX_FLOOD_SLOTS).filter(|slot| !kept.contains(slot) && !dropped.contains(slot));
@@ -257,9 +257,11 @@ impl Work<'_> {
                 self.put(Op::PutMac(*key, entry));
             }
         }
-        for key in programmed.given.keys().filter(|key| {
-            desired.macs.get(key).is_none_or(|place| target(place, tunnels, bindings).is_none())
-        }) {
+        for key in programmed
+            .given
+            .keys()
+            .filter(|key| desired.macs.get(key).is_none_or(|place| target(place, tunnels, bindings).is_none()))
+        {
             self.changes.ops.push(Op::DelMac(*key));
         }
     }

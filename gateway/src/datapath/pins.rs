@@ -1,11 +1,24 @@
-//! Where things are pinned in the BPF file system.
+//! Where things are pinned in the BPF file system, which does not allow dots in names (kernel/bpf/inode.c, bpf_lookup).
 
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
 pub const PINNED_MAPS: [&str; 15] = [
-    "vteps", "leases", "peers", "tunnels", "tunnel_stats", "segments", "learned", "flood", "bindings", "binding_stats",
-    "fdb", "drops", "paths", "devmap", "events",
+    "vteps",
+    "leases",
+    "peers",
+    "tunnels",
+    "tunnel_stats",
+    "segments",
+    "learned",
+    "flood",
+    "bindings",
+    "binding_stats",
+    "fdb",
+    "drops",
+    "paths",
+    "devmap",
+    "events",
 ];
 
 /// The directory an instance pins everything under, `/sys/fs/bpf/vtep-gateway` unless configured otherwise.
@@ -30,7 +43,7 @@ impl PinDir {
 
     /// Holds maps that are being filled and not in use yet.
     pub fn new_maps(&self) -> PathBuf {
-        self.0.join("maps.new")
+        self.0.join("maps_new")
     }
 
     /// Holds the links between programs and interfaces.
