@@ -91,7 +91,12 @@ impl Frame for TcContext {
     fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool {
         let mut mtu = 0;
         // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
-        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, u64::from(BPF_MTU_CHK_SEGS)) > 0 }
+        unsafe {
+            // The helper judges the segments of a train, or a frame yet to change its length, but not both.
+            let (growth, flags) =
+                if (*self.skb.skb).gso_size == 0 { (growth, 0) } else { (0, u64::from(BPF_MTU_CHK_SEGS)) };
+            bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, flags) > 0
+        }
     }
 
     #[inline(always)]

@@ -38,6 +38,16 @@ impl Wire {
         Ok(Self { socket, place })
     }
 
+    /// Opens the interface with this index in the namespace of the calling thread.
+    ///
+    /// # Errors
+    /// If there is no such interface.
+    pub fn here(ifindex: u32) -> Result<Self> {
+        let place = format!("interface {ifindex}");
+        let socket = open(ifindex).with_context(|| format!("opening {place} for raw frames"))?;
+        Ok(Self { socket, place })
+    }
+
     /// Sends a frame.
     ///
     /// # Errors

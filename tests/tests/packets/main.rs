@@ -1,0 +1,13 @@
+//! Packet tests: the real programs, on the real kernel, run on one packet at a time with `BPF_PROG_TEST_RUN`.
+//!
+//! Packet in, then verdict, packet out and counter. They need root and nothing else, so they also run on other kernels
+//! inside a virtual machine that has little more than this binary.
+
+mod decap;
+mod drops;
+mod encap;
+mod flood;
+mod learning;
+mod packets;
+mod switching;
+mod world;
