@@ -1,6 +1,7 @@
 //! Shows vtep-gateway at work: a VM behind a VXLAN tunnel and a host in a VLAN talk as if on one switch.
 
 use std::{
+    fs,
     process::{ExitCode, Output},
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -18,10 +19,12 @@ use lab::{
 use nix::sys::signal::{SigSet, Signal};
 
 const PICTURE: &str = "
-   vm ───── hv ══════════════════ gw ─────────────────── sw ───── ext
- 10.0.0.11  Linux  VXLAN 5001    the      VLAN 100     Open     10.0.0.101
-            vxlan  172.31.0.0/24 gateway  trunk on a0  vSwitch  access port
-            device u0 ──── u0
+      a network of a cloud                               a VLAN outside of it
+  ┌────┐    ┌────┐   VXLAN 5001   ┌─────────┐   VLAN 100   ┌────┐    ┌─────┐
+  │ vm ├────┤ hv ╞════════════════╡   gw    ├──────────────┤ sw ├────┤ ext │
+  └────┘    └────┘                └─────────┘              └────┘    └─────┘
+ 10.0.0.11   Linux  172.31.0.0/24   vtep-      tagged       Open    10.0.0.101
+             vxlan                  gateway    frames      vSwitch  untagged
 ";
 
 /// Lays out a small cloud and a VLAN in network namespaces, joins them with the gateway, and shows traffic crossing.
@@ -59,15 +62,16 @@ fn main() -> ExitCode {
 fn show(keep: bool) -> Result<()> {
     let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
     signals.thread_block()?;
-    println!("One network: VXLAN {VNI} in a cloud, VLAN {VLAN} outside of it.");
-    println!("{PICTURE}");
-    println!("Each name is a network namespace. This takes a few seconds.");
+    println!("vtep-gateway makes one network of VXLAN {VNI} and VLAN {VLAN}.\n{PICTURE}");
+    println!("Each box is a network namespace. Laying them out ...");
 
     let site = Site::build(Plan { ovs: true, ..Plan::default() })?;
     take_down_on(signals, site.lab.id().to_string());
     let config = site.config();
     let mut demo = site.start(config)?;
+    configuration(&demo)?;
     traffic(&demo)?;
+    maps(&demo)?;
     if keep {
         demo.gateway.leave();
         if let Some(ovs) = &mut demo.ovs {
@@ -97,32 +101,48 @@ fn take_down_on(signals: SigSet, id: String) {
     });
 }
 
+fn configuration(demo: &Crossing) -> Result<()> {
+    heading("The gateway is told");
+    fs::read_to_string(demo.gateway.file())?.lines().for_each(|line| println!("  {line}"));
+    println!("  and says it is ready, process {}.", demo.gateway.pid().unwrap_or_default());
+    Ok(())
+}
+
 fn traffic(demo: &Crossing) -> Result<()> {
     let (vm, ext) = (VM.v4().to_string(), EXT.v4().to_string());
-    let maps = demo.gateway.pin_dir().join("maps");
 
-    heading("The VM asks by ARP who has the outside address");
+    heading("ARP: the VM asks who has the outside address");
     demo.vm.wait_reaches(&ext)?;
     say(&demo.vm, &format!("ip neigh show {ext}"), usize::MAX)?;
+    ensure!(demo.vm.neighbour(EXT.v4().into()) == Some(EXT.mac()), "somebody else answered");
+    println!("  That is the address of the outside host itself: the two are on one network.");
 
     heading("Ping, both ways");
     tail(&demo.vm, &format!("ping -n -c 5 -i 0.2 {ext}"))?;
     tail(&demo.ext, &format!("ping -n -c 5 -i 0.2 {vm}"))?;
 
-    heading("TCP, both ways, 3 seconds each");
+    heading("TCP with iperf3, both ways, 3 seconds each");
     let before = demo.gateway.read().paths()?;
     for (direction, name) in [(Direction::Forward, "vm -> ext"), (Direction::Reverse, "ext -> vm")] {
         let rate = throughput::tcp(&demo.vm, &demo.ext, &ext, 3, direction)?;
         println!("  {name}  {:>6.0} Mbit/s", rate / 1e6);
     }
     let after = demo.gateway.read().paths()?;
-    println!("  Namespaces on one machine: the userspace switch outside is the limit.");
+    let (encap, decap) = (after.xdp_encap - before.xdp_encap, after.xdp_decap - before.xdp_decap);
+    let beside = (after.tc_encap + after.tc_decap) - (before.tc_encap + before.tc_decap);
+    println!("  {encap} frames went into the tunnel and {decap} came out of it, in XDP;");
+    println!("  {beside} took the slower way through TC.");
+    ensure!(encap > 0 && decap > 0, "no traffic crossed in XDP");
+    ensure!(beside == 0, "known unicast left XDP");
+    Ok(())
+}
 
-    heading("What the kernel knows: one of the maps");
-    let dump = format!("bpftool map dump pinned {}", maps.join("fdb").display());
-    say(&demo.gw, &dump, 24)?;
+fn maps(demo: &Crossing) -> Result<()> {
+    let maps = demo.gateway.pin_dir().join("maps");
+    heading("The forwarding database, as bpftool shows it");
+    say(&demo.gw, &format!("bpftool map dump pinned {}", maps.join("fdb").display()), 20)?;
 
-    heading("What the kernel counted: packets by path, and drops by reason");
+    heading("The counters of the maps `paths` and `drops`, where not zero");
     let readings = demo.gateway.read();
     let (paths, drops) = (readings.paths()?, readings.drops()?);
     let paths = PathCounter::ALL.iter().map(|which| (which.name(), paths.get(*which), which.text()));
@@ -130,15 +150,6 @@ fn traffic(demo: &Crossing) -> Result<()> {
     for (name, count, text) in paths.chain(drops).filter(|(_, count, _)| *count > 0) {
         println!("  {count:>8}  {name:<12}  {}", first_words(text, 52));
     }
-
-    heading("In short");
-    let encap = after.xdp_encap - before.xdp_encap;
-    let decap = after.xdp_decap - before.xdp_decap;
-    let beside = (after.tc_encap + after.tc_decap) - (before.tc_encap + before.tc_decap);
-    println!("  During the TCP part {encap} frames went into the tunnel and {decap} came out of it,");
-    println!("  all in XDP; {beside} took the slower way through TC.");
-    ensure!(encap > 0 && decap > 0, "no traffic crossed in XDP");
-    ensure!(beside == 0, "known unicast left XDP");
     Ok(())
 }
 
