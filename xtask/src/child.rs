@@ -21,6 +21,9 @@ use crate::interrupt;
 /// How long output may still come once the program itself has ended: a daemon that inherited the pipe must not hold it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
+/// How long an interrupted program and those it started may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -57,8 +60,14 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Runs `command` for at most `limit`, passing its standard output on as it comes, and giving `line` each line of it.
-pub(crate) fn stream(command: &mut Command, limit: Duration, mut line: impl FnMut(&str)) -> Result<Ended> {
+/// Runs `command` for at most `limit`, passing its standard output on to `echo` as it comes, and giving `line` each line
+/// of it.
+pub(crate) fn stream(
+    command: &mut Command,
+    limit: Duration,
+    mut echo: impl Write,
+    mut line: impl FnMut(&str),
+) -> Result<Ended> {
     enum Event {
         Output(Vec<u8>),
         End,
@@ -91,9 +100,8 @@ pub(crate) fn stream(command: &mut Command, limit: Duration, mut line: impl FnMu
     loop {
         match received.recv_timeout(deadline.saturating_duration_since(now())) {
             Ok(Event::Output(chunk)) => {
-                let mut out = io::stdout().lock();
-                // A closed standard output is no reason to leave the program alone.
-                let _ = out.write_all(&chunk).and_then(|()| out.flush());
+                // That nobody listens any more is no reason to leave the program alone.
+                let _ = echo.write_all(&chunk).and_then(|()| echo.flush());
                 pending.extend(chunk);
                 while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
                     let bytes: Vec<u8> = pending.drain(..=end).collect();
@@ -158,8 +166,26 @@ impl Group {
     }
 }
 
+impl Group {
+    /// Waits until those who were asked to end have done so, labs having things to clean up.
+    #[expect(clippy::disallowed_methods, reason = "nothing tells when a process group has become empty")]
+    fn wait_until_empty(&mut self) {
+        let deadline = now() + GRACE;
+        while now() < deadline {
+            let leader_gone = !matches!(self.child.try_wait(), Ok(None));
+            if leader_gone && killpg(self.pid, None).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
+        if interrupt::happened() {
+            self.wait_until_empty();
+        }
         let _ = killpg(self.pid, Signal::SIGKILL);
         let _ = self.child.wait();
         interrupt::groups().retain(|&pid| pid != self.pid);
@@ -178,7 +204,8 @@ mod tests {
 
     fn lines_of(script: &str) -> (Ended, Vec<String>) {
         let mut lines = Vec::new();
-        let ended = stream(&mut sh(script), Duration::from_secs(60), |line| lines.push(line.to_owned())).unwrap();
+        let ended =
+            stream(&mut sh(script), Duration::from_secs(60), io::sink(), |line| lines.push(line.to_owned())).unwrap();
         lines.retain(|line| !line.is_empty());
         (ended, lines)
     }
@@ -196,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_program_that_takes_too_long_is_killed_with_its_children() {
-        let ended = stream(&mut sh("sleep 600 & sleep 600"), Duration::from_millis(50), |_| ()).unwrap();
+        let ended = stream(&mut sh("sleep 600 & sleep 600"), Duration::from_millis(50), io::sink(), |_| ()).unwrap();
         assert_eq!(ended, Ended::TimedOut);
     }
 

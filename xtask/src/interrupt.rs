@@ -1,8 +1,7 @@
 //! Ctrl-C and its kin: whatever xtask has started is ended, and xtask then leaves by itself, cleaning up on its way out.
 //!
-//! Children run in process groups of their own (see [`crate::child`]), so the terminal's Ctrl-C reaches only xtask. The
-//! signals are blocked in all threads but one, which waits for them: no handler, hence nothing unsafe. A child starts
-//! with nothing blocked, `std` sees to that.
+//! Children run in process groups of their own (see [`crate::child`]), so the terminal's Ctrl-C reaches only xtask.
+//! Handlers are used rather than blocked signals, since a child would inherit those.
 
 use std::{
     process,
@@ -14,32 +13,40 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{SigSet, Signal, killpg},
+    sys::signal::{Signal, killpg},
     unistd::Pid,
+};
+use signal_hook::{
+    consts::{SIGHUP, TERM_SIGNALS},
+    iterator::Signals,
+    low_level::signal_name,
 };
 
 static HAPPENED: AtomicBool = AtomicBool::new(false);
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Starts to listen. To be called before any other thread is started.
+/// Starts to listen.
 pub(crate) fn watch() {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    if signals.thread_block().is_err() {
-        return;
-    }
+    let mut signals = match Signals::new(TERM_SIGNALS.iter().chain(&[SIGHUP])) {
+        Ok(signals) => signals,
+        Err(error) => {
+            eprintln!("xtask: Ctrl-C will leave what it has started behind: {error}");
+            return;
+        }
+    };
     thread::spawn(move || {
-        while let Ok(signal) = signals.wait() {
-            if HAPPENED.swap(true, Ordering::SeqCst) {
-                // Asked twice: no more waiting.
-                for &group in groups().iter() {
-                    let _ = killpg(group, Signal::SIGKILL);
-                }
+        for signal in signals.forever() {
+            let again = HAPPENED.swap(true, Ordering::SeqCst);
+            // Not the signal that xtask got: a shell's background jobs, for one, are started with SIGINT ignored.
+            let deadly = if again { Signal::SIGKILL } else { Signal::SIGTERM };
+            for &group in groups().iter() {
+                let _ = killpg(group, deadly);
+            }
+            if again {
                 process::exit(130);
             }
-            eprintln!("\nxtask: {signal}: stopping (once more to stop at once)");
-            for &group in groups().iter() {
-                let _ = killpg(group, signal);
-            }
+            let name = signal_name(signal).unwrap_or("signal");
+            eprintln!("\nxtask: {name}: stopping (once more to stop at once)");
         }
     });
 }

@@ -32,6 +32,14 @@ impl Report {
             let _ = writeln!(text, "{name:width$}  {result:6}  {passed:6}  {failed:6}  {ignored:7}  {seconds:6.1}s");
             sum.add(*tally);
         }
+        for Stage { name, failure, .. } in &self.stages {
+            if let Some(failure) = failure {
+                let _ = write!(text, "\n{name} failed: {failure}");
+            }
+        }
+        if self.stages.iter().any(|stage| stage.failure.is_some()) {
+            text.push('\n');
+        }
         // The very last line, for whoever only reads that.
         let _ = write!(text, "\n{} passed, {} failed", sum.passed, sum.failed);
         text

@@ -1,6 +1,7 @@
 //! One stage of a test run.
 
 use std::{
+    io,
     process::Command,
     time::{Duration, Instant},
 };
@@ -49,7 +50,7 @@ impl Stage {
 
 /// Runs a command as a stage's work; what it prints is passed on and read for results of tests.
 pub(super) fn command(command: &mut Command, tally: &mut Tally) -> Result<()> {
-    match child::stream(command, LIMIT, |line| tally.read(line))? {
+    match child::stream(command, LIMIT, io::stdout(), |line| tally.read(line))? {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => bail!("`{}`: {status}", child::shown(command)),
         Ended::TimedOut => bail!("`{}` was not through after {} minutes", child::shown(command), LIMIT.as_secs() / 60),

@@ -68,8 +68,8 @@ impl Run<'_> {
             agent = cargo::executables(root, build)?.remove("vtep-gateway");
             agent.as_ref().map(|_| ()).context("cargo built no binary `vtep-gateway`")
         });
-        self.harness("unit tests", &["--lib", "--bins"], None, None);
-        self.harness("packet tests", &["--test", PACKET_TESTS], None, None);
+        self.harness("unit tests", &["--lib", "--bins"], None, agent.as_deref());
+        self.harness("packet tests", &["--test", PACKET_TESTS], None, agent.as_deref());
 
         let mut names = Vec::new();
         match cargo::integration_tests(root) {

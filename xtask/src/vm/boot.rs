@@ -1,6 +1,6 @@
 //! Boots a kernel in QEMU and reads the tests' result off its console.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{io, path::Path, process::Command, time::Duration};
 
 use anyhow::{Result, bail};
 
@@ -30,9 +30,10 @@ pub(super) fn run(kernel: &Kernel, initramfs: &Path, tally: &mut Tally) -> Resul
         .arg(initramfs);
 
     let mut exit_code = None;
-    let ended = child::stream(&mut qemu, LIMIT, |line| {
+    let ended = child::stream(&mut qemu, LIMIT, io::stdout(), |line| {
         tally.read(line);
-        if let Some(code) = line.strip_prefix(MARKER) {
+        // The kernel may have put something of its own on the line before it.
+        if let Some((_, code)) = line.split_once(MARKER) {
             exit_code = code.parse::<i32>().ok();
         }
     })?;
