@@ -46,7 +46,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
     {
         return known(frame, entry.to, &from, ether, len, now);
     }
-    unknown(&binding, from, ether, len)
+    unknown(frame, &binding, from, ether, len)
 }
 
 #[inline(always)]
@@ -72,9 +72,9 @@ fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: 
 }
 
 #[inline(always)]
-fn unknown(binding: &Binding, from: Target, ether: Ether, len: u32) -> Decision {
+fn unknown<F: Frame>(frame: &F, binding: &Binding, from: Target, ether: Ether, len: u32) -> Decision {
     if SEGMENTS.get_ptr(binding.vni).is_none() {
         return Err(DropReason::UnknownVni);
     }
-    Ok(Verdict::Flood(Flood { vni: binding.vni, from, strip: 0, ether, len }))
+    Ok(frame.replicate(&Flood { vni: binding.vni, from, strip: 0, ether, len }))
 }

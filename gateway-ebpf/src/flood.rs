@@ -68,33 +68,39 @@ struct Visit {
     state: *mut State,
 }
 
+/// Notes what [`run`] is to do. It lies in a map from here on: the stack has no room for it.
+#[inline(always)]
+pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
+    if let Some(state) = SCRATCH.get_ptr_mut(0) {
+        let entropy = entropy::of(ctx, &flood.ether);
+        // SAFETY: this CPU's own map value; both are plain data.
+        unsafe {
+            (&raw mut (*state).entropy).write(entropy);
+            (&raw mut (*state).flood).write(*flood);
+        }
+    }
+}
+
 /// Replicates the frame, which is used up.
 #[inline(always)]
-pub(crate) fn run(ctx: &TcContext, flood: &Flood) -> Result<(), DropReason> {
-    // SAFETY: a live map value, used at once.
-    let Some(segment) = (unsafe { SEGMENTS.get(flood.vni) }) else { return Err(DropReason::UnknownVni) };
-    let slots = segment.flood_slots.min(MAX_FLOOD_SLOTS);
-    let entropy = entropy::of(ctx, &flood.ether);
-    if flood.strip == 0 {
-        tc::untag(ctx, &flood.ether)?;
-    } else {
-        tc::decapsulate(ctx, flood.strip, &flood.ether)?;
-    }
+pub(crate) fn run(ctx: &TcContext) -> Result<(), DropReason> {
     // One frame at a time is flooded on a CPU: this hook runs with softirqs off, and copies are queued, not received.
     let Some(state) = SCRATCH.get_ptr_mut(0) else { return Err(DropReason::RewriteFailed) };
-    // SAFETY: this CPU's own map value; whatever it held is replaced.
-    let state = unsafe {
-        state.write(State {
-            round: Round::Ports,
-            room: Room::None,
-            flood: *flood,
-            entropy,
-            now: lease::now(),
-            copies: 0,
-            broken: 0,
-        });
-        &mut *state
-    };
+    // SAFETY: this CPU's own map value, filled in by `note` just before.
+    let state = unsafe { &mut *state };
+    // SAFETY: a live map value, used at once.
+    let Some(segment) = (unsafe { SEGMENTS.get(state.flood.vni) }) else { return Err(DropReason::UnknownVni) };
+    let slots = segment.flood_slots.min(MAX_FLOOD_SLOTS);
+    if state.flood.strip == 0 {
+        tc::untag(ctx, &state.flood.ether)?;
+    } else {
+        tc::decapsulate(ctx, state.flood.strip, &state.flood.ether)?;
+    }
+    state.round = Round::Ports;
+    state.room = Room::None;
+    state.now = lease::now();
+    state.copies = 0;
+    state.broken = 0;
     visit_all(ctx, slots, state);
     if state.flood.from.kind == fdb::LOCAL {
         count::from_binding(state.flood.from.binding, state.flood.len);

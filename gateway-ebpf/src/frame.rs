@@ -5,7 +5,10 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::header::Fill;
+use crate::{
+    header::Fill,
+    verdict::{Flood, Verdict},
+};
 
 /// The kernel refused to make or take away room.
 pub(crate) struct RewriteError;
@@ -44,6 +47,8 @@ pub(crate) trait Frame {
     /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
     /// a packet handed on to TC is whole.
     fn reserve(&self, ifindex: u32) -> bool;
+    /// Has the frame sent to everyone in its logical switch; at XDP, by TC.
+    fn replicate(&self, flood: &Flood) -> Verdict;
     /// Makes it a frame for an access port.
     fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError>;
     /// Puts outer headers in front of the frame, whose header is `ether`, without its tag.

@@ -63,7 +63,7 @@ fn tc_access(mut ctx: TcContext) -> i32 {
 fn xdp_action_for(decision: Decision) -> u32 {
     match decision {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,
-        Ok(Verdict::ToTc | Verdict::Flood(_)) => {
+        Ok(Verdict::ToTc | Verdict::Flood) => {
             count::path(PathCounter::XdpToTc);
             xdp_action::XDP_PASS
         }
@@ -81,7 +81,7 @@ fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
         Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
         // SAFETY: the helper takes two numbers.
         Ok(Verdict::Redirect(ifindex)) => return unsafe { bpf_redirect(ifindex, 0) } as i32,
-        Ok(Verdict::Flood(flood)) => flood::run(ctx, &flood),
+        Ok(Verdict::Flood) => flood::run(ctx),
         Ok(Verdict::ToTc) => Ok(()),
         Err(reason) => Err(reason),
     };

@@ -3,7 +3,7 @@
 use gateway_common::{
     counters::DropReason,
     headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN},
-    tunnel::Addr,
+    tunnel::{Addr, PeerKey},
 };
 
 use crate::{
@@ -20,8 +20,8 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// A UDP packet to the VXLAN port.
 pub(crate) struct Outer {
-    pub(crate) local: Addr,
-    pub(crate) remote: Addr,
+    /// The two ends of the tunnel, if it is one.
+    pub(crate) ends: PeerKey,
     /// Offset of the UDP header.
     udp: usize,
     /// Offset behind the packet, as the IP header has it.
@@ -54,7 +54,7 @@ impl Outer {
     /// True if it is addressed to one of our VTEP addresses.
     #[inline(always)]
     pub(crate) fn is_for_us(&self) -> bool {
-        VTEPS.get_ptr(self.local).is_some()
+        VTEPS.get_ptr(self.ends.local).is_some()
     }
 
     /// Finds the inner frame and checks that all lengths agree.
@@ -92,31 +92,29 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
     if protocol != IPPROTO_UDP || version >> 4 != 4 || header < IPV4_LEN || fragment & FRAGMENT_OFFSET != 0 {
         return None;
     }
-    let remote = Addr::v4(read(frame, at + 12)?);
-    let local = Addr::v4(read(frame, at + 16)?);
+    let ends = PeerKey { remote: Addr::v4(read(frame, at + 12)?), local: Addr::v4(read(frame, at + 16)?) };
     let end = at + usize::from(u16::from_be_bytes([len_high, len_low]));
     if header == IPV4_LEN {
         let udp = at + IPV4_LEN;
         let refusal = if fragment & MORE_FRAGMENTS != 0 { Some(DropReason::OuterFragment) } else { None };
-        return is_vxlan(frame, udp).then_some(Outer { local, remote, udp, end, refusal });
+        return is_vxlan(frame, udp).then_some(Outer { ends, udp, end, refusal });
     }
     let refusal = Some(DropReason::OuterOptions);
-    is_vxlan(frame, at + header).then_some(Outer { local, remote, udp: at + IPV4_LEN, end, refusal })
+    is_vxlan(frame, at + header).then_some(Outer { ends, udp: at + IPV4_LEN, end, refusal })
 }
 
 #[inline(always)]
 fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
     let end = at + IPV6_LEN + usize::from(read_be16(frame, at + 4)?);
     let next_header: u8 = read(frame, at + 6)?;
-    let remote = Addr { bytes: read(frame, at + 8)? };
-    let local = Addr { bytes: read(frame, at + 24)? };
+    let ends = PeerKey { remote: Addr { bytes: read(frame, at + 8)? }, local: Addr { bytes: read(frame, at + 24)? } };
     let udp = at + IPV6_LEN;
     if next_header == IPPROTO_UDP {
-        return is_vxlan(frame, udp).then_some(Outer { local, remote, udp, end, refusal: None });
+        return is_vxlan(frame, udp).then_some(Outer { ends, udp, end, refusal: None });
     }
     let first = next_header == IPPROTO_FRAGMENT
         && read::<u8>(frame, udp) == Some(IPPROTO_UDP)
         && read_be16(frame, udp + 2)? & 0xfff8 == 0;
     let refusal = Some(DropReason::OuterFragment);
-    (first && is_vxlan(frame, udp + 8)).then_some(Outer { local, remote, udp, end, refusal })
+    (first && is_vxlan(frame, udp + 8)).then_some(Outer { ends, udp, end, refusal })
 }

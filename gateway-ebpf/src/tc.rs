@@ -14,14 +14,16 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use gateway_common::{
-    headers::{ETH_LEN, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, HEADER_MAX, TAG_LEN, V4_LEN, V6_LEN},
+    headers::{ETH_LEN, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, TAG_LEN, V4_LEN, V6_LEN},
     tunnel::NextHop,
 };
 
 use crate::{
+    flood,
     frame::{Ether, Frame, Reframe, RewriteError, Tag},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
+    verdict::{Flood, Verdict},
 };
 
 /// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
@@ -105,6 +107,12 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
+    fn replicate(&self, flood: &Flood) -> Verdict {
+        flood::note(self, flood);
+        Verdict::Flood
+    }
+
+    #[inline(always)]
     fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError> {
         if how.strip == 0 {
             untag(self, &how.ether)?;
@@ -163,7 +171,7 @@ pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Resul
     // The room is taken from behind the first Ethernet header: that one stays and becomes the inner one.
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_adjust_room(ctx.skb.skb, -(cut as i32), BPF_ADJ_ROOM_MAC, 0) })?;
-    store(ctx, 0, &ethernet(ether))
+    store::<ETH_LEN>(ctx, 0, &ethernet(ether))
 }
 
 /// Form of the outer headers, as far as making room goes.
@@ -213,7 +221,7 @@ pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), R
         | bpf_f_adj_room_encap_l2(ETH_LEN as u64);
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_adjust_room(skb, len as i32, BPF_ADJ_ROOM_MAC, flags) })?;
-    store(ctx, len, &ethernet(ether))
+    store::<ETH_LEN>(ctx, len, &ethernet(ether))
 }
 
 /// Writes the outer headers into the room made for them; any that are there already are written over.
@@ -240,13 +248,16 @@ fn overwrite_as<const N: usize, const UNTAGGED: usize>(
         header::write::<N>(bytes.cast(), hop, fill);
         &mut *bytes
     };
-    if N != UNTAGGED {
-        let vlan = u16::from_be_bytes([bytes[14], bytes[15]]);
-        bytes.copy_within(ETH_LEN + 2..N, 12);
-        store_first::<UNTAGGED>(ctx, bytes)?;
-        return tag(ctx, vlan);
+    if N == UNTAGGED {
+        return store::<N>(ctx, 0, bytes);
     }
-    store_first::<UNTAGGED>(ctx, bytes)
+    let (macs, tci) = (12, u16::from_be_bytes([bytes[14], bytes[15]]));
+    store::<12>(ctx, 0, bytes)?;
+    // SAFETY: what is left of HEADER_MAX bytes behind MACs and tag is longer than what is read.
+    let rest = unsafe { bytes.as_ptr().add(macs + TAG_LEN) };
+    // SAFETY: as above.
+    check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, macs as u32, rest.cast(), (UNTAGGED - macs) as u32, 0) })?;
+    tag(ctx, tci)
 }
 
 /// EtherType of the frame as the kernel sees it.
@@ -264,15 +275,13 @@ fn ethernet(ether: &Ether) -> [u8; ETH_LEN] {
     [a, b, c, d, e, f, g, h, i, j, k, l, m, n]
 }
 
+/// Stores the first `N` bytes of `bytes`.
 #[inline(always)]
-fn store_first<const N: usize>(ctx: &TcContext, bytes: &[u8; HEADER_MAX]) -> Result<(), RewriteError> {
-    // SAFETY: N <= HEADER_MAX bytes are read.
-    check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, 0, bytes.as_ptr().cast(), N as u32, 0) })
-}
-
-#[inline(always)]
-fn store<const N: usize>(ctx: &TcContext, offset: usize, bytes: &[u8; N]) -> Result<(), RewriteError> {
-    // SAFETY: N bytes are read from an array of N.
+fn store<const N: usize>(ctx: &TcContext, offset: usize, bytes: &[u8]) -> Result<(), RewriteError> {
+    if N > bytes.len() {
+        return Err(RewriteError);
+    }
+    // SAFETY: there are N bytes.
     check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, offset as u32, bytes.as_ptr().cast(), N as u32, 0) })
 }
 

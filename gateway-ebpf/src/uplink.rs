@@ -6,7 +6,6 @@ use gateway_common::{
     headers::is_link_local,
     net::MacAddr,
     segment,
-    tunnel::PeerKey,
 };
 
 use crate::{
@@ -22,9 +21,8 @@ use crate::{
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
     let Some(outer) = Outer::parse(frame) else { return Ok(Verdict::Pass) };
-    let ends = PeerKey { local: outer.local, remote: outer.remote };
     // SAFETY: a live map value, copied at once.
-    let Some(tunnel) = (unsafe { PEERS.get(ends) }).copied() else {
+    let Some(tunnel) = (unsafe { PEERS.get(outer.ends) }).copied() else {
         return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };
     };
     let now = lease::now();
@@ -58,7 +56,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
     {
         return known(frame, entry, &from, &inner, ether, len, now);
     }
-    unknown(&from, &inner, ether, len, now)
+    unknown(frame, &from, &inner, ether, len, now)
 }
 
 #[inline(always)]
@@ -90,7 +88,7 @@ fn known<F: Frame>(
 }
 
 #[inline(always)]
-fn unknown(from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> Decision {
+fn unknown<F: Frame>(frame: &F, from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> Decision {
     // SAFETY: a live map value, used at once.
     let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else { return Err(DropReason::UnknownVni) };
     if segment.flags & segment::LEARN_REMOTE != 0 {
@@ -98,5 +96,5 @@ fn unknown(from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> De
     } else {
         learn::check_remote_source(inner.vni, ether.src)?;
     }
-    Ok(Verdict::Flood(Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))
+    Ok(frame.replicate(&Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))
 }

@@ -12,8 +12,8 @@ pub(crate) enum Verdict {
     ToTc,
     /// Ready to leave through this interface.
     Redirect(u32),
-    /// To everyone in the logical switch.
-    Flood(Flood),
+    /// To everyone in the logical switch: what [`crate::frame::Frame::replicate`] was told last.
+    Flood,
 }
 
 /// A stage's answer; the error is why the frame is dropped.

@@ -15,6 +15,7 @@ use crate::{
     frame::{Ether, Frame, Reframe, RewriteError},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::DEVMAP,
+    verdict::{Flood, Verdict},
 };
 
 /// Destination and source address.
@@ -71,6 +72,11 @@ impl Frame for XdpContext {
     #[inline(always)]
     fn reserve(&self, ifindex: u32) -> bool {
         DEVMAP.redirect(ifindex, u64::from(xdp_action::XDP_PASS)).is_ok()
+    }
+
+    #[inline(always)]
+    fn replicate(&self, _flood: &Flood) -> Verdict {
+        Verdict::ToTc
     }
 
     #[inline(always)]

@@ -9,5 +9,6 @@ mod encap;
 mod flood;
 mod learning;
 mod packets;
+mod plane;
 mod switching;
 mod world;

@@ -5,25 +5,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::atomic::{AtomicU32, Ordering},
 };
 
-use aya::{
-    maps::{Map, MapData, RingBuf},
-    programs::{SchedClassifier, TestRun, TestRunOptions, Xdp},
-};
+use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
+use futures_util::TryStreamExt;
 use gateway::datapath::{
-    Desired, Maps, Place,
-    attach::Attacher,
+    Desired, Place,
     desired::{BindingPlan, SegmentPlan, TunnelPlan},
     diff::diff,
-    load::{self, Settings},
-    pins::PinDir,
 };
 use gateway_common::{
     binding::BindingKey,
     counters::{DropReason, Drops, PathCounter, Paths},
-    event::LearnEvent,
     fdb::{FdbEntry, FdbKey},
     headers::Outer,
     net::MacAddr,
@@ -31,9 +24,13 @@ use gateway_common::{
 };
 use lab::{frame::Frame, wire::Wire};
 use nix::sched::{CloneFlags, unshare};
-use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
+use rtnetlink::{
+    LinkMessageBuilder, LinkUnspec, LinkVeth,
+    packet_route::link::{LinkAttribute, State},
+};
 
 use crate::packets::{HOST1, HOST2, HOST3, VM_LOST, VM_TAGGED, VM1, VM6};
+use crate::plane::Plane;
 
 pub(crate) const GATEWAY_MAC: MacAddr = MacAddr([2, 0x11, 0, 0, 0, 1]);
 pub(crate) const ROUTER_MAC: MacAddr = MacAddr([2, 0x22, 0, 0, 0, 1]);
@@ -124,9 +121,8 @@ struct Port {
 }
 
 pub(crate) struct World {
-    ebpf: aya::Ebpf,
-    pub(crate) maps: Maps,
-    pins: PinDir,
+    /// There until the world ends.
+    plane: Option<Plane>,
     uplink: Port,
     port_a: Port,
     port_b: Port,
@@ -139,15 +135,9 @@ impl World {
 
     /// With room for `fdb_size` MACs.
     pub(crate) fn with_fdb(fdb_size: u32) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace: are you root?");
         let [uplink, port_a, port_b] = ["u0", "a0", "b0"].map(port);
-        let name = format!("vgp{}n{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let pins = PinDir::new(format!("/sys/fs/bpf/{name}"));
-        let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size }).expect("the programs load");
-        let (mut ebpf, maps) = (loaded.ebpf, loaded.maps);
-        Attacher::load(&mut ebpf).expect("the verifier takes the programs");
-        let mut world = Self { ebpf, maps, pins, uplink, port_a, port_b };
+        let mut world = Self { plane: Some(Plane::take(fdb_size)), uplink, port_a, port_b };
         world.maps.set_lease(0, LEASE_FOREVER).unwrap();
         let desired = world.desired();
         world.program(&desired);
@@ -267,14 +257,6 @@ impl World {
         self.maps.mac(&FdbKey::new(vni, mac.0)).unwrap()
     }
 
-    /// What the kernel has told the agent since the last call.
-    pub(crate) fn events(&mut self) -> Vec<LearnEvent> {
-        // Loading has pinned it where a filled data plane waits to be put in force.
-        let map = MapData::from_pin(self.pins.new_maps().join("events")).unwrap();
-        let mut events: RingBuf<MapData> = Map::from_map_data(map).unwrap().try_into().unwrap();
-        std::iter::from_fn(|| events.next().map(|item| bytemuck::pod_read_unaligned(&item))).collect()
-    }
-
     /// Runs a packet through a program.
     pub(crate) fn run(&mut self, hook: Hook, from: From, packet: &[u8]) -> Outcome {
         let (drops, paths) = (self.maps.drops().unwrap(), self.maps.paths().unwrap());
@@ -320,9 +302,26 @@ impl World {
     }
 }
 
+impl std::ops::Deref for World {
+    type Target = Plane;
+
+    fn deref(&self) -> &Plane {
+        self.plane.as_ref().unwrap()
+    }
+}
+
+impl std::ops::DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Plane {
+        self.plane.as_mut().unwrap()
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(self.pins.root());
+        // What a failed test leaves is not for the next one.
+        if !std::thread::panicking() {
+            self.plane.take().unwrap().give_back();
+        }
     }
 }
 
@@ -378,7 +377,20 @@ fn port(name: &str) -> Port {
         change_link(end, |link| link.mtu(9000).up());
     }
     let index = |end: &str| nix::net::if_::if_nametoindex(end).unwrap();
+    // Until the kernel has noticed the carrier, what is sent is thrown away.
+    for end in [name, &far] {
+        lab::wait::wait_for(&format!("{end} to be up"), lab::wait::SOON, || is_up(index(end))).unwrap();
+    }
     Port { ifindex: index(name), tap: Wire::here(index(&far)).unwrap() }
+}
+
+fn is_up(ifindex: u32) -> bool {
+    let mut up = false;
+    with_netlink(async |handle| {
+        let link = handle.link().get().match_index(ifindex).execute().try_next().await.unwrap().unwrap();
+        up = link.attributes.contains(&LinkAttribute::OperState(State::Up));
+    });
+    up
 }
 
 fn change_link(name: &str, change: impl FnOnce(LinkMessageBuilder<LinkUnspec>) -> LinkMessageBuilder<LinkUnspec>) {
