@@ -17,6 +17,8 @@ pub struct Config {
     pub vtep: Vec<IpAddr>,
     /// Seconds a learned MAC lives without traffic; the gateway's default if `None`.
     pub ageing: Option<u32>,
+    /// MACs in all; the gateway's default if `None`.
+    pub fdb_size: Option<u32>,
     /// Where it pins.
     pub pin_dir: PathBuf,
     /// Where it keeps sockets and locks.
@@ -82,6 +84,7 @@ impl Config {
         Self {
             vtep: vtep.to_vec(),
             ageing: None,
+            fdb_size: None,
             pin_dir: host.lab().pins(host.name()),
             run_dir: host.lab().directory().join(format!("{}-run", host.name())),
             uplinks: Vec::new(),
@@ -157,6 +160,9 @@ impl Display for Config {
         writeln!(f, "vtep = {}", texts(&self.vtep))?;
         if let Some(ageing) = self.ageing {
             writeln!(f, "ageing = {ageing}")?;
+        }
+        if let Some(size) = self.fdb_size {
+            writeln!(f, "fdb_size = {size}")?;
         }
         writeln!(f, "pin_dir = {:?}", self.pin_dir)?;
         writeln!(f, "run_dir = {:?}", self.run_dir)?;

@@ -10,13 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
 
-use crate::{
-    Host,
-    config::Config,
-    process::{self, Process},
-    readings::Readings,
-    wait::SOON,
-};
+use crate::{Host, config::Config, process::Process, readings::Readings, wait::SOON};
 
 /// A gateway on a host of the lab.
 #[derive(Debug)]
@@ -51,10 +45,8 @@ impl Gateway {
         let file = self.file.display().to_string();
         let mut words: Vec<&str> = prefix.iter().map(String::as_str).collect();
         words.extend([binary()?, "run", "--config", &file]);
-        // The file also has the lines of earlier runs.
-        let mark = process::lines(&log);
         let mut agent = Process::start(&words, &log)?;
-        agent.wait_line(mark, SOON, |line| says(line, "ready"))?;
+        agent.wait_line(0, SOON, |line| says(line, "ready"))?;
         self.agent = Some(agent);
         Ok(())
     }
@@ -79,7 +71,7 @@ impl Gateway {
         &self.file
     }
 
-    /// All it logged.
+    /// What it logged since it was started last.
     ///
     /// # Errors
     /// If it is not running.

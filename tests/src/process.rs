@@ -45,11 +45,6 @@ pub fn attempt(words: &[&str]) -> Result<Output> {
     command(&limited).output().with_context(|| format!("starting `{}`", words.join(" ")))
 }
 
-/// Number of lines in a log; none if there is no such file yet.
-pub fn lines(log: &Path) -> usize {
-    String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).lines().count()
-}
-
 fn command(words: &[&str]) -> Command {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdin(Stdio::null());
@@ -70,6 +65,8 @@ pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
+    /// Bytes that others had written to the file before.
+    before: usize,
     left: bool,
 }
 
@@ -85,12 +82,13 @@ impl Process {
             .append(true)
             .open(log)
             .with_context(|| format!("opening {} for what `{name}` writes", log.display()))?;
+        let before = usize::try_from(file.metadata()?.len())?;
         let child = command(words)
             .stdout(file.try_clone()?)
             .stderr(file)
             .spawn()
             .with_context(|| format!("starting `{name}`"))?;
-        Ok(Self { name, child, log: log.into(), left: false })
+        Ok(Self { name, child, log: log.into(), before, left: false })
     }
 
     /// Its process id.
@@ -100,12 +98,13 @@ impl Process {
 
     /// What it wrote so far.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        let written = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(written.get(self.before..).unwrap_or_default()).into_owned()
     }
 
     /// Number of lines it wrote so far: a mark from which to look for later ones.
     pub fn mark(&self) -> usize {
-        lines(&self.log)
+        self.log().lines().count()
     }
 
     /// The first line from `mark` on that `wanted` accepts.
@@ -150,6 +149,7 @@ impl Process {
     pub fn wait(&mut self, limit: Duration) -> Result<ExitStatus> {
         let what = format!("the end of `{}`", self.name);
         wait_some(&what, limit, || self.child.try_wait().ok().flatten())
+            .with_context(|| format!("what it wrote:\n{}", self.log()))
     }
 
     /// Lets it run on when this handle is dropped.

@@ -36,6 +36,11 @@ fn programs_and_pins_are_gone_and_nothing_crosses() -> Result<()> {
     Ok(())
 }
 
+fn promiscuous(host: &Host, dev: &str) -> Result<bool> {
+    let links = host.ip_json(&format!("link show dev {dev}"))?;
+    Ok(links[0]["flags"].as_array().is_some_and(|flags| flags.iter().any(|flag| flag == "PROMISC")))
+}
+
 #[test]
 fn nic_settings_are_as_they_were() -> Result<()> {
     const FEATURE: &str = "rx-vlan-offload";
@@ -44,6 +49,7 @@ fn nic_settings_are_as_they_were() -> Result<()> {
     let config = site.config();
     let mut lab = site.start(config)?;
     assert!(!lab.gw.feature("a0", FEATURE)?, "XDP does not see tags that the NIC takes off");
+    assert!(promiscuous(&lab.gw, "a0")?, "frames for the cloud's MACs are not the NIC's own");
 
     // A restart in between must not take what it finds for what was there at first.
     lab.gateway.kill()?;
@@ -52,6 +58,7 @@ fn nic_settings_are_as_they_were() -> Result<()> {
     assert!(!lab.gw.feature("a0", FEATURE)?, "the data plane is still there");
     lab.gateway.detach()?;
     assert!(lab.gw.feature("a0", FEATURE)?);
+    assert!(!promiscuous(&lab.gw, "a0")?);
     Ok(())
 }
 

@@ -128,6 +128,29 @@ fn no_more_is_learned_than_allowed_and_the_rest_still_talks() -> Result<()> {
 }
 
 #[test]
+fn a_full_database_is_counted_and_everybody_still_talks() -> Result<()> {
+    let site = Site::build(Plan::default())?;
+    let mut config = site.config();
+    config.fdb_size = Some(16);
+    let lab = site.start(config)?;
+    lab.ext.wait_reaches(&VM.v4().to_string())?;
+    let (ext, vm) = (Wire::open(&lab.ext, "eth0")?, Wire::open(&lab.vm, "eth0")?);
+
+    for number in 1..=40 {
+        let (mac, text) = (MacAddr([2, 0xcc, 0, 0, 0, number]), format!("station {number}"));
+        ext.send(&Frame::text(mac, VM.mac(), &text))?;
+        vm.expect("a frame of each station", |frame| frame.says(&text))?;
+    }
+    let readings = lab.gateway.read();
+    let (known, paths) = (readings.fdb()?.len(), readings.paths()?);
+    assert!(known <= 16);
+    // 40 stations, the outside host and the VM want a place; it is full or, before that, as full as may be learned.
+    assert!(paths.fdb_full + paths.learn_limit >= 42 - known as u64, "{known} {paths:?}");
+    assert!(station(&lab, EXT.mac()).is_some(), "what was there is gone");
+    lab.ext.wait_reaches(&VM.v4().to_string())
+}
+
+#[test]
 fn a_station_given_later_replaces_what_was_learned() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     let ext = Wire::open(&lab.ext, "eth0")?;

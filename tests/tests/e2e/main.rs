@@ -13,6 +13,7 @@ mod local;
 mod mtu;
 mod multicast;
 mod offload;
+mod pair;
 mod refusal;
 mod reload;
 mod restart;

@@ -82,3 +82,24 @@ fn what_was_taken_out_of_the_file_while_the_agent_was_away_is_gone_when_it_is_ba
     assert!(!lab.vm.reaches(&EXT.v4().to_string()));
     Ok(())
 }
+
+#[test]
+fn a_nic_may_change_its_mode_while_the_agent_is_away() -> Result<()> {
+    let mut lab = Crossing::build(Plan::mode(Mode::Xdp))?;
+    lab.vm.wait_reaches(&EXT.v4().to_string())?;
+    for mode in [Mode::Tc, Mode::Xdp] {
+        lab.gateway.stop()?;
+        for nic in lab.config.uplinks.iter_mut().chain(&mut lab.config.ports) {
+            nic.mode = mode;
+        }
+        std::fs::write(lab.gateway.file(), lab.config.to_string())?;
+        lab.gateway.resume()?;
+
+        let before = lab.gateway.read().paths()?;
+        lab.vm.wait_reaches(&EXT.v4().to_string())?;
+        let after = lab.gateway.read().paths()?;
+        assert_eq!(after.tc_encap > before.tc_encap, mode == Mode::Tc);
+        assert_eq!(after.xdp_encap > before.xdp_encap, mode == Mode::Xdp);
+    }
+    Ok(())
+}
