@@ -207,12 +207,9 @@ impl Work<'_> {
                 self.put(Op::PutSegment(*vni, segment));
             }
         }
-        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
-            for (key, _) in flood_of(programmed, *vni) {
-                self.removals.push(Op::DelFlood(*key));
-            }
-            self.removals.push(Op::DelSegment(*vni));
-            self.forget.insert(Forget::Segment(*vni));
+        // By the flood list, not by the switch: an agent that died in between may have left the one without the other.
+        for key in programmed.flood.keys().filter(|key| !desired.segments.contains_key(&key.vni)) {
+            self.removals.push(Op::DelFlood(*key));
         }
     }
 
@@ -268,6 +265,10 @@ impl Work<'_> {
 
     fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {
         let (desired, programmed) = (self.desired, self.programmed);
+        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
+            self.removals.push(Op::DelSegment(*vni));
+            self.forget.insert(Forget::Segment(*vni));
+        }
         for (ends, id) in programmed.peers.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
             self.removals.push(Op::DelPeer(*ends, *id));
             self.forget.insert(Forget::Tunnel(*id));
