@@ -339,3 +339,11 @@ fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
     next_hop[1 - bank] = plan.hop;
     Some(Tunnel { bank: 1 - bank as u32, lease: plan.lease, next_hop })
 }
+
+#[cfg(test)]
+#[path = "diff_properties.rs"]
+mod properties;
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;
