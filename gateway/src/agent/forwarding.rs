@@ -146,9 +146,16 @@ impl Forwarding {
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &limits, now, ageing)?;
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, now, ageing)?;
         if !census.aged.is_empty() {
             tracing::debug!(macs = census.aged.len(), "aged");
+        }
+        if !census.stray.is_empty() || !census.overwritten.is_empty() {
+            tracing::info!(
+                forgotten = census.stray.len(),
+                put_back = census.overwritten.len(),
+                "learned MACs put right: their place is gone, or they are given"
+            );
         }
         self.ceilings = ceilings;
         Ok(())
