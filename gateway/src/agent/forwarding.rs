@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{event::LearnEvent, fdb::FdbKey, tunnel::LEASE_FOREVER};
+use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
 
 use super::{report::Report, run::AgentError};
 use crate::{
@@ -124,13 +124,16 @@ impl Forwarding {
 
     /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
     /// may have written in between.
-    pub(super) fn learned(&mut self, event: &LearnEvent) -> Result<(), AgentError> {
+    pub(super) fn learned(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
-        if let Some(entry) = self.programmed.given.get(&key) {
-            self.maps.write(&Op::PutMac(key, *entry))?;
+        if let Some(entry) = self.programmed.given.get(&key)
+            && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
+        {
+            // A difference now, so the next sweep tries again.
+            self.programmed.given.remove(&key);
+            tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %gateway_common::net::MacAddr(event.mac), "learned");
-        Ok(())
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "learned");
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
