@@ -110,6 +110,10 @@ impl Forwarding {
         for op in ops {
             match self.maps.write(op) {
                 Ok(()) => {
+                    if let Op::DelSegment(vni) = op {
+                        // Should it come back, the kernel counts from zero.
+                        self.ceilings.remove(vni);
+                    }
                     self.programmed.note(op);
                     done += 1;
                 }
