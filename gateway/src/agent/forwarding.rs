@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{event::LearnEvent, fdb::FdbKey, tunnel::LEASE_FOREVER};
+use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
 
 use super::{report::Report, run::AgentError};
 use crate::{
@@ -110,6 +110,10 @@ impl Forwarding {
         for op in ops {
             match self.maps.write(op) {
                 Ok(()) => {
+                    if let Op::DelSegment(vni) = op {
+                        // Should it come back, the kernel counts from zero.
+                        self.ceilings.remove(vni);
+                    }
                     self.programmed.note(op);
                     done += 1;
                 }
@@ -124,13 +128,16 @@ impl Forwarding {
 
     /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
     /// may have written in between.
-    pub(super) fn learned(&mut self, event: &LearnEvent) -> Result<(), AgentError> {
+    pub(super) fn learned(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
-        if let Some(entry) = self.programmed.given.get(&key) {
-            self.maps.write(&Op::PutMac(key, *entry))?;
+        if let Some(entry) = self.programmed.given.get(&key)
+            && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
+        {
+            // A difference now, so the next sweep tries again.
+            self.programmed.given.remove(&key);
+            tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %gateway_common::net::MacAddr(event.mac), "learned");
-        Ok(())
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "learned");
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
@@ -146,9 +153,16 @@ impl Forwarding {
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &limits, now, ageing)?;
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, now, ageing)?;
         if !census.aged.is_empty() {
             tracing::debug!(macs = census.aged.len(), "aged");
+        }
+        if !census.stray.is_empty() || !census.overwritten.is_empty() {
+            tracing::info!(
+                forgotten = census.stray.len(),
+                put_back = census.overwritten.len(),
+                "learned MACs put right: their place is gone, or they are given"
+            );
         }
         self.ceilings = ceilings;
         Ok(())

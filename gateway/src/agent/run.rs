@@ -117,7 +117,7 @@ pub async fn run(path: &Path, mut config: Config) -> Result<(), AgentError> {
                 let mut ready = ready.map_err(|reason| AgentError::Io { doing: "reading map events", reason })?;
                 while let Some(item) = ready.get_inner_mut().next() {
                     if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                        forwarding.learned(&event)?;
+                        forwarding.learned(&event);
                     }
                 }
                 ready.clear_ready();

@@ -57,6 +57,28 @@ pub enum Op {
     Forget(BTreeSet<Forget>),
 }
 
+impl Op {
+    /// Whose learned MACs are wrong once this is done, where `before` is what was programmed until then.
+    pub(super) fn outdates(&self, before: &Programmed) -> Option<Forget> {
+        match *self {
+            Op::DelPeer(_, id) => Some(Forget::Tunnel(id)),
+            Op::DelBinding(key) => Some(Forget::Binding(key)),
+            // It moved to another logical switch, or what its learned MACs carry has changed.
+            Op::PutBinding(key, new) => {
+                let old = before.bindings.get(&key)?;
+                (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
+            }
+            Op::DelSegment(vni) => Some(Forget::Segment(vni)),
+            // It no longer believes what came through tunnels.
+            Op::PutSegment(vni, new) => {
+                let old = before.segments.get(&vni)?;
+                (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Segment(vni))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// More of something than the maps have room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
@@ -83,8 +105,7 @@ pub struct Changes {
 /// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
 /// [`Segment::learn_ceiling`]); a VNI without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
-    let mut work =
-        Work { desired, programmed, changes: Changes::default(), removals: Vec::new(), forget: BTreeSet::new() };
+    let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new() };
     let tunnels = work.tunnels();
     let bindings = work.bindings();
     work.ports_and_vteps();
@@ -99,7 +120,6 @@ struct Work<'a> {
     programmed: &'a Programmed,
     changes: Changes,
     removals: Vec<Op>,
-    forget: BTreeSet<Forget>,
 }
 
 type Numbers<K> = BTreeMap<K, u32>;
@@ -129,7 +149,12 @@ impl Work<'_> {
         let mut numbers: Numbers<PeerKey> = programmed.peers.clone();
         numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
         // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
-        let mut free = free_numbers(programmed.peers.values().copied().collect(), MAX_TUNNELS);
+        // Nor is one that learned MACs may still refer to: they would lead to the wrong remote.
+        let outdated = programmed.outdated.iter().filter_map(|whose| match whose {
+            Forget::Tunnel(id) => Some(*id),
+            _ => None,
+        });
+        let mut free = free_numbers(programmed.peers.values().copied().chain(outdated).collect(), MAX_TUNNELS);
         for (ends, plan) in &desired.tunnels {
             if let Some(id) = numbers.get(ends) {
                 if let Some(tunnel) = changed_tunnel(programmed.tunnels.get(id), plan) {
@@ -173,19 +198,12 @@ impl Work<'_> {
         for (key, plan) in &desired.bindings {
             let Some(id) = numbers.get(key) else { continue };
             let binding = binding(plan, *id);
-            match programmed.bindings.get(key) {
-                Some(old) if *old == binding => continue,
-                // Moved to another logical switch, or what its learned MACs carry has changed.
-                Some(old) if old.vni != binding.vni || old.flags != binding.flags => {
-                    self.forget.insert(Forget::Binding(*key));
-                }
-                _ => {}
+            if programmed.bindings.get(key) != Some(&binding) {
+                self.put(Op::PutBinding(*key, binding));
             }
-            self.put(Op::PutBinding(*key, binding));
         }
         for key in programmed.bindings.keys().filter(|key| !desired.bindings.contains_key(key)) {
             self.removals.push(Op::DelBinding(*key));
-            self.forget.insert(Forget::Binding(*key));
         }
     }
 
@@ -207,12 +225,9 @@ impl Work<'_> {
                 self.put(Op::PutSegment(*vni, segment));
             }
         }
-        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
-            for (key, _) in flood_of(programmed, *vni) {
-                self.removals.push(Op::DelFlood(*key));
-            }
-            self.removals.push(Op::DelSegment(*vni));
-            self.forget.insert(Forget::Segment(*vni));
+        // By the flood list, not by the switch: an agent that died in between may have left the one without the other.
+        for key in programmed.flood.keys().filter(|key| !desired.segments.contains_key(&key.vni)) {
+            self.removals.push(Op::DelFlood(*key));
         }
     }
 
@@ -268,9 +283,11 @@ impl Work<'_> {
 
     fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {
         let (desired, programmed) = (self.desired, self.programmed);
+        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
+            self.removals.push(Op::DelSegment(*vni));
+        }
         for (ends, id) in programmed.peers.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
             self.removals.push(Op::DelPeer(*ends, *id));
-            self.forget.insert(Forget::Tunnel(*id));
         }
         for addr in programmed.vteps.keys().filter(|addr| !desired.vteps.contains_key(addr)) {
             self.removals.push(Op::DelVtep(*addr));
@@ -279,8 +296,10 @@ impl Work<'_> {
             self.removals.push(Op::DelXdpPort(*ifindex));
         }
         self.changes.ops.append(&mut self.removals);
-        if !self.forget.is_empty() {
-            self.changes.ops.push(Op::Forget(self.forget));
+        let outdated = self.changes.ops.iter().filter_map(|op| op.outdates(programmed));
+        let forget: BTreeSet<Forget> = programmed.outdated.iter().copied().chain(outdated).collect();
+        if !forget.is_empty() {
+            self.changes.ops.push(Op::Forget(forget));
         }
         self.changes
     }
@@ -320,3 +339,11 @@ fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
     next_hop[1 - bank] = plan.hop;
     Some(Tunnel { bank: 1 - bank as u32, lease: plan.lease, next_hop })
 }
+
+#[cfg(test)]
+#[path = "diff_properties.rs"]
+mod properties;
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

@@ -14,10 +14,10 @@ use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
     event::LearnEvent,
-    fdb::{FdbEntry, FdbKey},
+    fdb::{FdbEntry, FdbKey, Target},
     limits,
     segment::{FloodKey, Segment},
-    tunnel::{PeerKey, Tunnel},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -132,26 +132,41 @@ pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
     }
 }
 
-/// A number that differs when maps of one layout can't be used as another.
+/// A number that differs when maps of one layout can't be used as another: the sizes of keys, values and maps. (A map
+/// that is new shows by its missing pin.)
 fn fingerprint(settings: Settings) -> u64 {
     let facts = [
         LAYOUT,
         settings.fdb_size.into(),
-        size_of::<(BindingKey, Binding)>() as u64,
+        size_of::<Addr>() as u64,
+        size_of::<Vtep>() as u64,
+        size_of::<PeerKey>() as u64,
+        size_of::<Tunnel>() as u64,
+        size_of::<Segment>() as u64,
+        size_of::<FloodKey>() as u64,
+        size_of::<Target>() as u64,
+        size_of::<BindingKey>() as u64,
+        size_of::<Binding>() as u64,
         size_of::<Traffic>() as u64,
+        size_of::<FdbKey>() as u64,
+        size_of::<FdbEntry>() as u64,
         size_of::<Drops>() as u64,
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
-        size_of::<(FdbKey, FdbEntry)>() as u64,
-        size_of::<(FloodKey, Segment)>() as u64,
-        size_of::<(PeerKey, Tunnel)>() as u64,
+        limits::MAX_VTEPS.into(),
         limits::MAX_TUNNELS.into(),
         limits::MAX_SEGMENTS.into(),
         limits::MAX_BINDINGS.into(),
-        limits::MAX_VTEPS.into(),
+        limits::MAX_FLOOD.into(),
+        limits::MAX_PORTS.into(),
+        limits::EVENT_BYTES.into(),
     ];
-    // FNV-1a, 64 bits: spreads every fact over the whole number.
-    facts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
+    mix(&facts)
+}
+
+/// FNV-1a, 64 bits, a fact at a time: another value of any one of them gives another number.
+fn mix(facts: &[u64]) -> u64 {
+    facts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn pinned_layout(pins: &PinDir) -> Option<u64> {
@@ -168,4 +183,39 @@ fn pin_layout(dir: &std::path::Path, value: u64) -> Result<(), LoadError> {
     let mut layout = Array::<MapData, u64>::create(1, 0).map_err(|error| failed(error.to_string()))?;
     layout.set(0, value, 0).map_err(|error| failed(error.to_string()))?;
     layout.pin(&path).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SETTINGS: Settings = Settings { udp_port: 4789, fdb_size: 262_144 };
+
+    #[test]
+    fn another_fdb_size_is_another_layout() {
+        assert_ne!(fingerprint(SETTINGS), fingerprint(Settings { fdb_size: 262_145, ..SETTINGS }));
+    }
+
+    #[test]
+    fn another_udp_port_is_the_same_layout() {
+        assert_eq!(fingerprint(SETTINGS), fingerprint(Settings { udp_port: 4790, ..SETTINGS }));
+    }
+
+    proptest! {
+        #[test]
+        fn every_fact_counts(facts: [u64; 5], which in 0..5usize, other: u64) {
+            let mut changed = facts;
+            changed[which] = other;
+            prop_assert_eq!(mix(&facts) == mix(&changed), facts == changed);
+        }
+
+        #[test]
+        fn facts_that_change_places_count(facts: [u32; 3]) {
+            prop_assume!(facts[0] != facts[1]);
+            let facts = facts.map(u64::from);
+            prop_assert_ne!(mix(&facts), mix(&[facts[1], facts[0], facts[2]]));
+        }
+    }
 }

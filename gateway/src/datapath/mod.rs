@@ -8,6 +8,8 @@
 pub mod attach;
 pub mod desired;
 pub mod diff;
+#[cfg(test)]
+mod fixtures;
 pub mod learned;
 pub mod load;
 pub mod maps;

@@ -9,7 +9,7 @@ use gateway_common::{
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
-use super::diff::Op;
+use super::diff::{Forget, Op};
 
 /// The agent's part of the maps' contents; what the kernel learns is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,11 +30,14 @@ pub struct Programmed {
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
     pub xdp_ports: BTreeSet<u32>,
+    /// Whose learned MACs are wrong, and not forgotten yet.
+    pub outdated: BTreeSet<Forget>,
 }
 
 impl Programmed {
     /// Notes that `op` has been carried out.
     pub fn note(&mut self, op: &Op) {
+        self.outdated.extend(op.outdates(self));
         match *op {
             Op::PutXdpPort(ifindex) => drop(self.xdp_ports.insert(ifindex)),
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
@@ -54,7 +57,8 @@ impl Programmed {
             Op::DelBinding(key) => drop(self.bindings.remove(&key)),
             Op::PutMac(key, entry) => drop(self.given.insert(key, entry)),
             Op::DelMac(key) => drop(self.given.remove(&key)),
-            Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) | Op::Forget(_) => {}
+            Op::Forget(ref whose) => self.outdated.retain(|outdated| !whose.contains(outdated)),
+            Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) => {}
         }
     }
 }
