@@ -57,6 +57,8 @@ pub struct Settings {
     pub udp_port: u16,
     /// MACs in all.
     pub fdb_size: u32,
+    /// Tell of every dropped packet in the log.
+    pub trace: bool,
 }
 
 /// A loaded data plane, not attached yet.
@@ -88,6 +90,9 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     }
     loader.map_max_entries("fdb", settings.fdb_size);
     loader.override_global("UDP_PORT", &settings.udp_port, true);
+    // What the programs log under, aya-log's own name for it; 0 is less than any level.
+    let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };
+    loader.override_global(aya_log::LEVEL, &level, true);
     let mut ebpf = loader.load(OBJECT)?;
     if !adopted {
         pin_layout(&dir, layout)?;
