@@ -15,7 +15,7 @@ use crate::{
         attach::Attacher,
         diff::{Op, diff},
         learned,
-        load::Loaded,
+        load::{Committer, Loaded},
     },
     devices::Devices,
     plan::{self, LEASE},
@@ -46,7 +46,7 @@ impl Forwarding {
         Attacher::load(&mut loaded.ebpf)?;
         let programmed = loaded.maps.programmed()?;
         loaded.maps.set_lease(LEASE, LEASE_FOREVER)?;
-        let adopted = loaded.adopted;
+        let (adopted, first) = (loaded.adopted, loaded.first);
         let commit = loaded.committer();
         let mut this = Self {
             ebpf: loaded.ebpf,
@@ -63,9 +63,15 @@ impl Forwarding {
         if !adopted {
             this.bring_up_to_date(config, rows, underlay)?;
         }
-        this.devices.attach(&mut this.ebpf, config, underlay)?;
-        this.bring_up_to_date(config, rows, underlay)?;
-        commit.commit()?;
+        if let Err(error) = this.put_in_force(&commit, config, rows, underlay) {
+            this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
+            // What forwarded before goes on; what did not is left as it was.
+            if first {
+                this.devices.undo();
+                commit.abandon()?;
+            }
+            return Err(error);
+        }
         tracing::info!(
             adopted,
             switches = this.programmed.segments.len(),
@@ -78,12 +84,24 @@ impl Forwarding {
         Ok(this)
     }
 
+    fn put_in_force(
+        &mut self,
+        commit: &Committer,
+        config: &Config,
+        rows: &Rows,
+        underlay: &Snapshot,
+    ) -> Result<(), AgentError> {
+        self.devices.attach(&mut self.ebpf, config, underlay)?;
+        self.bring_up_to_date(config, rows, underlay)?;
+        Ok(commit.commit()?)
+    }
+
     /// Attaches to interfaces that have come or changed, and programs what differs.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         if self.devices.differ(config, underlay)
             && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
         {
-            // Logged where it happened. The other interfaces forward; this one is tried again at the next change.
+            // A standing problem. The other interfaces forward; this one is tried again at the next change or sweep.
             tracing::debug!("{error}");
         }
         self.bring_up_to_date(config, rows, underlay)
@@ -92,6 +110,7 @@ impl Forwarding {
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        problems.extend(self.devices.problems());
         self.desired = plan.desired;
         let changes = diff(&self.desired, &self.programmed, &self.ceilings);
         problems.extend(changes.limits.iter().map(ToString::to_string));

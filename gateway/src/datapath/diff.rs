@@ -333,7 +333,7 @@ fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
     let Some(old) = old else { return Some(new_tunnel(plan)) };
     let bank = (old.bank & 1) as usize;
     if old.next_hop[bank] == plan.hop {
-        return (old.lease != plan.lease).then(|| Tunnel { lease: plan.lease, ..*old });
+        return (old.lease != plan.lease).then_some(Tunnel { lease: plan.lease, ..*old });
     }
     let mut next_hop = old.next_hop;
     next_hop[1 - bank] = plan.hop;

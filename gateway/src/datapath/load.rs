@@ -69,6 +69,8 @@ pub struct Loaded {
     pub maps: Maps,
     /// True if the maps were there already.
     pub adopted: bool,
+    /// True if no data plane was in force before.
+    pub first: bool,
     pins: PinDir,
 }
 
@@ -77,6 +79,7 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     for dir in [pins.root().to_path_buf(), pins.links()] {
         fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir, reason })?;
     }
+    let first = !pins.maps().exists();
     let layout = fingerprint(settings);
     let adopted = pinned_layout(pins) == Some(layout);
     let dir = if adopted { pins.maps() } else { pins.new_maps() };
@@ -98,7 +101,7 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
         pin_layout(&dir, layout)?;
     }
     let maps = Maps::from_source(|name| ebpf.take_map(name))?;
-    Ok(Loaded { ebpf, maps, adopted, pins: pins.clone() })
+    Ok(Loaded { ebpf, maps, adopted, first, pins: pins.clone() })
 }
 
 /// Puts new maps in force.
@@ -124,6 +127,11 @@ impl Committer {
         remove_tree(&self.pins.maps())?;
         let new = self.pins.new_maps();
         fs::rename(&new, self.pins.maps()).map_err(|reason| LoadError::Pins { path: new, reason })
+    }
+
+    /// Lets go of new maps that will not be put in force, and of their memory.
+    pub fn abandon(&self) -> Result<(), LoadError> {
+        remove_tree(&self.pins.new_maps())
     }
 }
 
