@@ -128,6 +128,11 @@ impl<'a> Planner<'a> {
             self.plan.problems.push(Problem::NoVtep(remote));
             return;
         };
+        if remote == local {
+            // Programmed, it would let packets in that claim to come from this gateway itself.
+            self.plan.problems.push(Problem::OwnAddress(remote));
+            return;
+        }
         let hop = match self.underlay.hops.get(&remote) {
             Some(Resolution::Resolved(hop)) => next_hop(self.config, local, remote, hop),
             Some(Resolution::Unresolved(why)) => {

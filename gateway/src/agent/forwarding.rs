@@ -63,7 +63,7 @@ impl Forwarding {
         if !adopted {
             this.bring_up_to_date(config, rows, underlay)?;
         }
-        if let Err(error) = this.put_in_force(&commit, config, rows, underlay) {
+        if let Err(error) = this.put_in_force(&commit, first, config, rows, underlay) {
             this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
             // What forwarded before goes on; what did not is left as it was.
             if first {
@@ -87,11 +87,18 @@ impl Forwarding {
     fn put_in_force(
         &mut self,
         commit: &Committer,
+        first: bool,
         config: &Config,
         rows: &Rows,
         underlay: &Snapshot,
     ) -> Result<(), AgentError> {
-        self.devices.attach(&mut self.ebpf, config, underlay)?;
+        if let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay) {
+            if first {
+                return Err(error.into());
+            }
+            // A data plane that forwards is not left without an agent for one interface's sake: a standing problem.
+            tracing::debug!("{error}");
+        }
         self.bring_up_to_date(config, rows, underlay)?;
         Ok(commit.commit()?)
     }
@@ -112,9 +119,14 @@ impl Forwarding {
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
         self.desired = plan.desired;
-        let changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        let mut changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        let mut done = self.carry_out(&changes.ops, &mut problems);
+        if !changes.limits.is_empty() {
+            // What was removed just now has made room.
+            changes = diff(&self.desired, &self.programmed, &self.ceilings);
+            done += self.carry_out(&changes.ops, &mut problems);
+        }
         problems.extend(changes.limits.iter().map(ToString::to_string));
-        let done = self.carry_out(&changes.ops, &mut problems);
         if done > 0 {
             tracing::debug!(operations = done, "programmed");
         }

@@ -109,6 +109,8 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             _ = hangup.recv() => if agent.reload(path) {
                 sweeps = self::sweeps(&agent.config);
                 agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
+                // A learning limit or ageing time that has changed counts from now on.
+                agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
                 tracing::info!("reloaded {}", path.display());
             },
             Ok(()) = rows.changed() => {

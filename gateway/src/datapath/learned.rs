@@ -93,6 +93,20 @@ pub fn sweep(
             maps.write(&Op::PutMac(*key, *entry))?;
         }
     }
+    let mut census = census;
+    for (vni, plan) in segments {
+        let present = census.learned.get_mut(vni);
+        if let Some(present) = present
+            && *present > plan.learn_limit
+        {
+            // The limit has come down, or given MACs have taken room: the ones silent for longest make way.
+            let rows = maps.fdb().filter_map(Result::ok);
+            for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
+                maps.remove_mac(&key)?;
+                *present -= 1;
+            }
+        }
+    }
     let ceilings = counted.into_iter().map(|(vni, counted)| {
         let limit = segments.get(&vni).map_or(0, |plan| plan.learn_limit);
         let present = census.learned.get(&vni).copied().unwrap_or(0);
@@ -100,6 +114,16 @@ pub fn sweep(
     });
     let ceilings = ceilings.collect();
     Ok((census, ceilings))
+}
+
+/// The `count` learned MACs of `vni` that have not been heard of for longest.
+fn silent_longest(rows: impl Iterator<Item = (FdbKey, FdbEntry)>, vni: u32, count: u64) -> Vec<FdbKey> {
+    let mut learned: Vec<(u64, FdbKey)> = rows
+        .filter(|(key, entry)| key.vni == vni && entry.origin == fdb::LEARNED)
+        .map(|(key, entry)| (entry.seen, key))
+        .collect();
+    learned.sort_unstable();
+    learned.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX)).map(|(_, key)| key).collect()
 }
 
 /// What the kernel has counted so far, and as many more as the limit leaves.

@@ -121,3 +121,17 @@ fn sweeps_come_eight_times_in_the_ageing_time_between_one_and_thirty_seconds() {
     let interval = |ageing| sweep_interval(Duration::from_secs(ageing)).as_millis();
     assert_eq!((interval(1), interval(60), interval(300)), (1000, 7500, 30_000));
 }
+
+#[test]
+fn those_silent_for_longest_make_way() {
+    let key = |mac: u8| FdbKey::new(5001, [2, 0, 0, 0, 0, mac]);
+    let entry = |seen, origin| FdbEntry { to: Target::local(2, 100, 0), seen, origin, flags: 0 };
+    let rows = [
+        (key(1), entry(30, fdb::LEARNED)),
+        (key(2), entry(10, fdb::LEARNED)),
+        (key(3), entry(20, fdb::LEARNED)),
+        (key(4), entry(0, fdb::GIVEN)),
+        (FdbKey::new(5002, [2, 0, 0, 0, 0, 5]), entry(1, fdb::LEARNED)),
+    ];
+    assert_eq!(silent_longest(rows.into_iter(), 5001, 2), [key(2), key(3)]);
+}

@@ -204,7 +204,7 @@ mod tests {
 
     use super::*;
 
-    const SETTINGS: Settings = Settings { udp_port: 4789, fdb_size: 262_144 };
+    const SETTINGS: Settings = Settings { udp_port: 4789, fdb_size: 262_144, trace: false };
 
     #[test]
     fn another_fdb_size_is_another_layout() {

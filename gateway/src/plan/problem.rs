@@ -39,6 +39,8 @@ pub enum Problem {
     },
     /// This gateway has no address to tunnel to a remote VTEP from.
     NoVtep(IpAddr),
+    /// A remote VTEP has this gateway's own address.
+    OwnAddress(IpAddr),
     /// A remote VTEP can't be reached.
     Unresolved(IpAddr, Why),
     /// Something is bound to an interface that isn't an access port.
@@ -82,6 +84,9 @@ impl fmt::Display for Problem {
                 "logical switches {first} and {second} have one VNI, {vni}: only {first} is forwarded; give {second} a \
                  VNI of its own"
             ),
+            Self::OwnAddress(remote) => {
+                write!(f, "{remote} is this gateway's own tunnel address: what is placed behind it is left out")
+            }
             Self::NoVtep(remote) => {
                 let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
                 write!(
