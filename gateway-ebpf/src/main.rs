@@ -27,6 +27,7 @@ mod learn;
 mod lease;
 mod maps;
 mod outer;
+mod snoop;
 mod tc;
 mod trace;
 mod uplink;

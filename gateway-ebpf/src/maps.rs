@@ -3,13 +3,13 @@
 use aya_ebpf::{
     Global,
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, DevMapHash, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
-    event::LearnEvent,
+    event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
     headers::HEADER_MAX,
     limits,
@@ -83,6 +83,10 @@ pub(crate) static DEVMAP: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHas
 /// Learning events for the agent.
 #[btf_map(name = "events")]
 pub(crate) static EVENTS: RingBuf<LearnEvent, { limits::EVENT_BYTES as usize }> = RingBuf::new();
+
+/// When the agent was last told that a station has an IP address; not part of the ABI.
+#[btf_map(name = "snooped")]
+pub(crate) static SNOOPED: LruHashMap<SnoopKey, u64, { limits::MAX_SNOOPED as usize }> = LruHashMap::new();
 
 /// Room for outer headers in the making, which would not fit the stack; not part of the ABI.
 #[btf_map(name = "header")]
