@@ -20,6 +20,7 @@ mod access;
 mod count;
 mod entropy;
 mod flood;
+mod flood_state;
 mod forward;
 mod frame;
 mod header;

@@ -17,8 +17,6 @@ use gateway_common::{
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
-use crate::flood::State;
-
 /// UDP port of VXLAN; the agent sets it at load time.
 #[unsafe(no_mangle)]
 pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
@@ -91,7 +89,3 @@ pub(crate) static SNOOPED: LruHashMap<SnoopKey, u64, { limits::MAX_SNOOPED as us
 /// Room for outer headers in the making, which would not fit the stack; not part of the ABI.
 #[btf_map(name = "header")]
 pub(crate) static HEADER: PerCpuArray<[u8; HEADER_MAX], 1> = PerCpuArray::new();
-
-/// Room for the state of a flood in progress, likewise.
-#[btf_map(name = "scratch")]
-pub(crate) static SCRATCH: PerCpuArray<State, 1> = PerCpuArray::new();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use aya::Ebpf;
 use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
 
-use super::{report::Report, run::AgentError};
+use super::{error::AgentError, report::Report};
 use crate::{
     clock,
     config::Config,
@@ -13,9 +13,10 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::{Op, diff},
+        diff::diff,
         learned,
         load::{Committer, Loaded},
+        op::Op,
     },
     devices::Devices,
     plan::{self, LEASE},

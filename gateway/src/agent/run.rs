@@ -6,7 +6,6 @@ use aya_log::EbpfLogger;
 use log::Log;
 
 use gateway_common::event::LearnEvent;
-use nix::errno::Errno;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
@@ -14,48 +13,26 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::forwarding::{Forwarding, sweep_interval};
+use super::{
+    error::AgentError,
+    forwarding::{Forwarding, sweep_interval},
+};
 use crate::{
     config::Config,
     database::{Database, Rows, StaticDatabase},
     datapath::{
         Maps,
-        attach::{AttachError, Attacher},
-        load::{self, LoadError, Settings},
-        maps::MapsError,
+        attach::Attacher,
+        load::{self, Settings},
         pins::PinDir,
     },
     devices::Devices,
-    instance::{Instance, InstanceError},
-    nic::{NicError, NicSettings},
+    instance::Instance,
+    nic::NicSettings,
     plan,
-    preflight::{PreflightError, preflight},
-    underlay::{self, Snapshot, UnderlayError, Wanted},
+    preflight::preflight,
+    underlay::{self, Snapshot, Wanted},
 };
-
-/// Why the agent stopped, or did not start.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
-pub enum AgentError {
-    #[error(transparent)]
-    Preflight(#[from] PreflightError),
-    #[error(transparent)]
-    Instance(#[from] InstanceError),
-    #[error(transparent)]
-    Nic(#[from] NicError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    #[error(transparent)]
-    Maps(#[from] MapsError),
-    #[error(transparent)]
-    Underlay(#[from] UnderlayError),
-    #[error("reading the clock: {0}")]
-    Clock(#[from] Errno),
-    #[error("{doing}: {reason}")]
-    Io { doing: &'static str, reason: io::Error },
-}
 
 /// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
 /// problem and resolved when it can be.
@@ -88,9 +65,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let pins = PinDir::new(&config.gateway.pin_dir);
     let mut loaded = load::load(&pins, settings(&config))?;
     let mut kernel_log = if tracing::enabled!(target: KERNEL_LOG, tracing::Level::TRACE) {
-        let logger = EbpfLogger::init(&mut loaded.ebpf).map_err(|error| io("reading the kernel's log", error))?;
+        let logger =
+            EbpfLogger::init(&mut loaded.ebpf).map_err(|error| AgentError::io("reading the kernel's log", error))?;
         // SAFETY: the logger owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
-        Some(unsafe { AsyncFd::register(logger) }.map_err(|error| io("watching the kernel's log", error))?)
+        Some(unsafe { AsyncFd::register(logger) }.map_err(|error| AgentError::io("watching the kernel's log", error))?)
     } else {
         None
     };
@@ -98,8 +76,8 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let (now, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow_and_update()));
     let forwarding = Forwarding::start(loaded, devices, &config, &now, &underlay)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
-    let mut events =
-        unsafe { AsyncFd::register(Maps::open_events(&pins)?) }.map_err(|error| io("watching map events", error))?;
+    let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
+        .map_err(|error| AgentError::io("watching map events", error))?;
     let mut sweeps = sweeps(&config);
     let mut agent = Agent { config, database, wanted, forwarding };
     loop {
@@ -123,7 +101,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
             }
             ready = events.readable_mut() => {
-                let mut ready = ready.map_err(|error| io("reading map events", error))?;
+                let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 while let Some(item) = ready.get_inner_mut().next() {
                     if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
                         agent.forwarding.learned(&event);
@@ -131,7 +109,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 }
                 ready.clear_ready();
             }
-            read = read_log(kernel_log.as_mut()) => read.map_err(|error| io("reading the kernel's log", error))?,
+            read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
         }
     }
@@ -200,10 +178,6 @@ async fn read_log<T: Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Resul
     Ok(())
 }
 
-fn io(doing: &'static str, reason: impl std::error::Error + Send + Sync + 'static) -> AgentError {
-    AgentError::Io { doing, reason: io::Error::other(reason) }
-}
-
 fn wanted(config: &Config, rows: &Rows) -> Wanted {
     let names = |interfaces: &[crate::config::Interface]| -> BTreeSet<String> {
         interfaces.iter().map(|interface| interface.name.clone()).collect()
@@ -223,5 +197,5 @@ fn sweeps(config: &Config) -> tokio::time::Interval {
 }
 
 fn on_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AgentError> {
-    signal(kind).map_err(|error| io("watching for signals", error))
+    signal(kind).map_err(|error| AgentError::io("watching for signals", error))
 }

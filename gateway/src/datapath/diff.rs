@@ -8,76 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::{Binding, BindingKey},
-    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, Target},
+    fdb::{self, CHECK_SENDER, FdbEntry, Target},
     limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
     segment::{FloodKey, LEARN_REMOTE, Segment},
-    tunnel::{Addr, NextHop, PeerKey, Tunnel, Vtep},
+    tunnel::{NextHop, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
     desired::{BindingPlan, Desired, Place, TunnelPlan},
+    op::{Forget, Op},
     programmed::Programmed,
 };
-
-/// Whose learned MACs are to be forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Forget {
-    /// A whole logical switch.
-    Segment(u32),
-    /// A binding, whatever the logical switch.
-    Binding(BindingKey),
-    /// A tunnel.
-    Tunnel(u32),
-}
-
-/// One operation on the maps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it: put or delete an element of the map of that name")]
-pub enum Op {
-    PutXdpPort(u32),
-    DelXdpPort(u32),
-    PutVtep(Addr, Vtep),
-    DelVtep(Addr),
-    PutTunnel(u32, Tunnel),
-    PutPeer(PeerKey, u32),
-    DelPeer(PeerKey, u32),
-    PutFlood(FloodKey, Target),
-    DelFlood(FloodKey),
-    PutSegment(u32, Segment),
-    DelSegment(u32),
-    PutBinding(BindingKey, Binding),
-    DelBinding(BindingKey),
-    PutMac(FdbKey, FdbEntry),
-    DelMac(FdbKey),
-    /// Zeroes the counters of a binding number that is about to be given out again.
-    ResetBindingStats(u32),
-    /// Zeroes the counters of a tunnel number that is about to be given out again.
-    ResetTunnelStats(u32),
-    /// Removes learned MACs, found in one walk through the database for all of these.
-    Forget(BTreeSet<Forget>),
-}
-
-impl Op {
-    /// Whose learned MACs are wrong once this is done, where `before` is what was programmed until then.
-    pub(super) fn outdates(&self, before: &Programmed) -> Option<Forget> {
-        match *self {
-            Op::DelPeer(_, id) => Some(Forget::Tunnel(id)),
-            Op::DelBinding(key) => Some(Forget::Binding(key)),
-            // It moved to another logical switch, or what its learned MACs carry has changed.
-            Op::PutBinding(key, new) => {
-                let old = before.bindings.get(&key)?;
-                (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
-            }
-            Op::DelSegment(vni) => Some(Forget::Segment(vni)),
-            // It no longer believes what came through tunnels.
-            Op::PutSegment(vni, new) => {
-                let old = before.segments.get(&vni)?;
-                (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Segment(vni))
-            }
-            _ => None,
-        }
-    }
-}
 
 /// More of something than the maps have room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -296,7 +237,7 @@ impl Work<'_> {
             self.removals.push(Op::DelXdpPort(*ifindex));
         }
         self.changes.ops.append(&mut self.removals);
-        let outdated = self.changes.ops.iter().filter_map(|op| op.outdates(programmed));
+        let outdated = self.changes.ops.iter().filter_map(|op| programmed.outdated_by(op));
         let forget: BTreeSet<Forget> = programmed.outdated.iter().copied().chain(outdated).collect();
         if !forget.is_empty() {
             self.changes.ops.push(Op::Forget(forget));

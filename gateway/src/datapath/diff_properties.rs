@@ -12,6 +12,8 @@ use proptest::{
     prelude::*,
 };
 
+use gateway_common::fdb::FdbKey;
+
 use super::*;
 use crate::datapath::{
     desired::SegmentPlan,

@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use gateway_common::tunnel::Addr;
+
 use super::*;
 use crate::datapath::fixtures::{
     Build, bring, changes, ends, hop, key, local, mac, one_switch, programmed, remote, view,

@@ -11,7 +11,8 @@ use gateway_common::{
 
 use super::{
     desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
-    diff::{Changes, Op, diff},
+    diff::{Changes, diff},
+    op::Op,
     programmed::Programmed,
 };
 

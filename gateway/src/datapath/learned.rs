@@ -11,8 +11,8 @@ use gateway_common::{
 
 use super::{
     desired::SegmentPlan,
-    diff::Op,
     maps::{Maps, MapsError},
+    op::Op,
     programmed::Programmed,
 };
 

@@ -14,7 +14,7 @@ use gateway_common::{
 };
 
 use super::{
-    diff::{Forget, Op},
+    op::{Forget, Op},
     pins::PinDir,
     programmed::Programmed,
 };

@@ -1,6 +1,6 @@
 //! What the kernel learns, and what it must not.
 
-use gateway::datapath::diff::Op;
+use gateway::datapath::op::Op;
 use gateway_common::{
     counters::PathCounter,
     fdb::{self, FdbKey},
