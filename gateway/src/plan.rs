@@ -113,7 +113,7 @@ pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
 /// whichever is less. So no flood of forged sources on one VLAN can keep a given MAC, or another VLAN's, out.
 pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> {
     let bound: Vec<(Vni, &LogicalSwitch)> =
-        rows.switches.values().filter_map(|switch| Some((switch.vni?, switch))).collect();
+        rows.switches.values().filter_map(|switch| Some((switch.vni?, &**switch))).collect();
     let given: u64 = bound.iter().map(|(_, switch)| switch.macs.len() as u64).sum();
     let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
     let segment = |switch: &LogicalSwitch| SegmentPlan {
@@ -151,7 +151,7 @@ impl Plan {
         }
         flood.extend(switch.flood.iter().filter_map(|remote| remote_place(config, vni, remote)));
         self.desired.flood.insert(key, flood);
-        for (mac, location) in &switch.macs {
+        for (mac, location) in switch.macs.iter() {
             let place = match location {
                 Location::Remote(remote) => remote_place(config, vni, remote),
                 Location::Port { name, vlan } => binding_key(underlay, name, vlan.get()).map(Place::Local),
