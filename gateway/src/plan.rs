@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
         flood.extend(switch.flood.iter().filter_map(|remote| self.remote_place(vni, remote)));
         self.plan.desired.flood.insert(key, flood);
         let mut elsewhere = BTreeSet::new();
-        for (mac, location) in &switch.macs {
+        for (mac, location) in switch.macs.iter() {
             let place = match location {
                 Location::Remote(remote) => self.remote_place(vni, remote),
                 Location::Port { name: port, vlan } => {
@@ -207,7 +207,7 @@ impl<'a> Planner<'a> {
     }
 
     fn remote_place(&self, vni: Vni, remote: &Remote) -> Option<Place> {
-        let local = self.config.gateway.vteps.towards(remote.address)?;
+        let local = self.config.gateway.vteps.towards(remote.address).filter(|local| *local != remote.address)?;
         let ends = PeerKey { local: local.into(), remote: remote.address.into() };
         Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
     }

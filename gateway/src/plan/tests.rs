@@ -91,7 +91,7 @@ fn switch() -> LogicalSwitch {
 }
 
 fn rows(switches: impl IntoIterator<Item = (&'static str, LogicalSwitch)>) -> Rows {
-    Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch)).collect() }
+    Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch.into())).collect() }
 }
 
 fn plan_of(switch: LogicalSwitch) -> Plan {
@@ -222,7 +222,7 @@ fn a_binding_of_two_switches_belongs_to_the_first_by_name() {
 fn a_mac_is_placed_at_a_binding_or_a_remote() {
     let mut switch = switch();
     let other = MacAddr([2, 0xaa, 0, 0, 0, 2]);
-    switch.macs = [(STATION, at_port("eth1", 100)), (other, Location::Remote(far(FAR_V4)))].into();
+    switch.macs = [(STATION, at_port("eth1", 100)), (other, Location::Remote(far(FAR_V4)))].into_iter().collect();
     let macs = plan_of(switch).desired.macs;
     assert_eq!(macs[&FdbKey::new(5001, STATION.0)], Place::Local(binding(PORT, 100)));
     assert_eq!(macs[&FdbKey::new(5001, other.0)], Place::Remote { ends: ends(VTEP_V4, FAR_V4), vni: 5001 });
@@ -243,7 +243,7 @@ fn one_mac_may_be_in_two_switches() {
     let with = |number, vlan_id, far_end: &str| LogicalSwitch {
         vni: Some(vni(number)),
         bindings: [("eth1".to_owned(), vlan(vlan_id))].into(),
-        macs: [(STATION, Location::Remote(far(far_end)))].into(),
+        macs: [(STATION, Location::Remote(far(far_end)))].into_iter().collect(),
         ..switch()
     };
     let both = rows([("a", with(5001, 100, FAR_V4)), ("b", with(5002, 200, FAR_V6))]);
@@ -292,7 +292,7 @@ fn a_remote_that_was_not_asked_for_yet_is_no_problem() {
 #[test]
 fn a_remote_with_a_vni_of_its_own_is_sent_to_with_that() {
     let remote = Remote { vni: Some(vni(77)), ..far(FAR_V4) };
-    let macs = [(STATION, Location::Remote(remote))].into();
+    let macs = [(STATION, Location::Remote(remote))].into_iter().collect();
     let desired = plan_of(LogicalSwitch { flood: [remote].into(), macs, ..switch() }).desired;
     let place = Place::Remote { ends: ends(VTEP_V4, FAR_V4), vni: 77 };
     assert!(desired.flood[&5001].contains(&place), "{:?}", desired.flood);
