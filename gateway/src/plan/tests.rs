@@ -426,7 +426,7 @@ proptest! {
             let macs = (0..macs).map(|last| (MacAddr([2, 0, 0, 0, 0, last]), Location::Remote(far(FAR_V4))));
             let switch = LogicalSwitch { vni: Some(vni(number)), macs: macs.collect(), learn_limit, ..switch() };
             given += switch.macs.len() as u64;
-            rows.switches.insert(number.to_string(), switch);
+            rows.switches.insert(number.to_string(), switch.into());
         }
         let learned: u64 = learn_limits(&config, &rows).values().map(|plan| plan.learn_limit).sum();
         prop_assert!(learned + given <= u64::from(fdb_size).max(given));
@@ -442,10 +442,10 @@ proptest! {
                 vni: Some(vni(number)),
                 bindings: [("eth1".to_owned(), vlan(vlan_id)), ("eth2".to_owned(), vlan(vlan_id))].into(),
                 flood: [far(if v6 { FAR_V6 } else { FAR_V4 })].into(),
-                macs: [(MacAddr([2, 0, 0, 0, 0, last]), at_port("eth2", vlan_id))].into(),
+                macs: [(MacAddr([2, 0, 0, 0, 0, last]), at_port("eth2", vlan_id))].into_iter().collect(),
                 ..LogicalSwitch::default()
             };
-            rows.switches.insert(name.to_string(), switch);
+            rows.switches.insert(name.to_string(), switch.into());
         }
         let mut underlay = underlay();
         if !eth2 {
