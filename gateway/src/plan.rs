@@ -20,8 +20,10 @@ use crate::{
     underlay::{Hop, Resolution, Snapshot},
 };
 
+mod changes;
 mod problem;
 
+pub use changes::mac_changes;
 pub use problem::Problem;
 
 /// The one lease there is without high availability.
@@ -149,12 +151,12 @@ impl<'a> Planner<'a> {
         let Bound { vni, name, switch } = *bound;
         let key = vni.get();
         let mut flood: BTreeSet<Place> = self.bindings(bound).into_iter().map(Place::Local).collect();
-        flood.extend(switch.flood.iter().filter_map(|remote| self.remote_place(vni, remote)));
+        flood.extend(switch.flood.iter().filter_map(|remote| remote_place(self.config, vni, remote)));
         self.plan.desired.flood.insert(key, flood);
         let mut elsewhere = BTreeSet::new();
         for (mac, location) in switch.macs.iter() {
             let place = match location {
-                Location::Remote(remote) => self.remote_place(vni, remote),
+                Location::Remote(remote) => remote_place(self.config, vni, remote),
                 Location::Port { name: port, vlan } => {
                     let binding = self.binding_key(port, *vlan);
                     let own = binding.filter(|key| self.owners.get(key) == Some(&name));
@@ -205,12 +207,13 @@ impl<'a> Planner<'a> {
         let link = self.underlay.links.get(port).filter(|_| access)?;
         Some(BindingKey { ifindex: link.ifindex, vlan: vlan.get(), reserved: 0 })
     }
+}
 
-    fn remote_place(&self, vni: Vni, remote: &Remote) -> Option<Place> {
-        let local = self.config.gateway.vteps.towards(remote.address).filter(|local| *local != remote.address)?;
-        let ends = PeerKey { local: local.into(), remote: remote.address.into() };
-        Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
-    }
+/// Nowhere, if this gateway has no address to tunnel from, or is the remote itself.
+fn remote_place(config: &Config, vni: Vni, remote: &Remote) -> Option<Place> {
+    let local = config.gateway.vteps.towards(remote.address).filter(|local| *local != remote.address)?;
+    let ends = PeerKey { local: local.into(), remote: remote.address.into() };
+    Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
 }
 
 fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHop {

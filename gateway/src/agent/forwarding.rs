@@ -13,7 +13,7 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::diff,
+        diff::{diff, diff_macs},
         learned,
         load::{Committer, Loaded},
         op::Op,
@@ -113,6 +113,24 @@ impl Forwarding {
             tracing::debug!("{error}");
         }
         self.bring_up_to_date(config, rows, underlay)
+    }
+
+    /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
+    /// this costs as much as there are
+    /// differences. False if it needs [`Forwarding::update`], which also tells what failed.
+    pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
+        let changes = plan::mac_changes(config, old, new, &self.desired);
+        let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
+        let (Some(changes), Some(ops)) = (changes, ops) else { return false };
+        for (key, place) in changes {
+            match place {
+                Some(place) => drop(self.desired.macs.insert(key, place)),
+                None => drop(self.desired.macs.remove(&key)),
+            }
+        }
+        let mut problems = Vec::new();
+        self.carry_out(&ops, &mut problems);
+        problems.is_empty()
     }
 
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {

@@ -79,7 +79,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
     let mut sweeps = sweeps(&config);
-    let mut agent = Agent { config, database, wanted, forwarding };
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now };
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -92,7 +92,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 tracing::info!("reloaded {}", path.display());
             },
             Ok(()) = rows.changed() => {
-                agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
+                agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
@@ -123,11 +123,23 @@ struct Agent {
     database: Box<dyn Database>,
     wanted: watch::Sender<Arc<Wanted>>,
     forwarding: Forwarding,
+    /// The rows that forwarding was planned from last.
+    planned: Arc<Rows>,
 }
 
 impl Agent {
+    /// The rows have changed, and nothing else.
+    fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
+        if self.forwarding.update_rows(&self.config, &old, rows) {
+            return Ok(());
+        }
+        self.update(rows, underlay)
+    }
+
     /// Rows, underlay or configuration have changed.
-    fn update(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+    fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.planned = Arc::clone(rows);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
             if *old == wanted {

@@ -94,6 +94,29 @@ fn rows(switches: impl IntoIterator<Item = (&'static str, LogicalSwitch)>) -> Ro
     Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch.into())).collect() }
 }
 
+/// The configuration and underlay of these tests.
+pub(super) fn world() -> (Config, Snapshot) {
+    (config(), underlay())
+}
+
+/// One switch with `count` stations behind the IPv4 remote.
+pub(super) fn many_macs(count: u32) -> Rows {
+    let station = |number: u32| {
+        let [_, b, c, d] = number.to_be_bytes();
+        (MacAddr([2, 0xab, 0, b, c, d]), Location::Remote(far(FAR_V4)))
+    };
+    rows([("db-net", LogicalSwitch { macs: (0..count).map(station).collect(), ..switch() })])
+}
+
+/// The same rows with one station more.
+pub(super) fn one_remote_more(rows: &Rows) -> Rows {
+    let mut more = rows.clone();
+    for switch in more.switches.values_mut() {
+        Arc::make_mut(switch).macs.insert(STATION, Location::Remote(far(FAR_V4)));
+    }
+    more
+}
+
 fn plan_of(switch: LogicalSwitch) -> Plan {
     plan(&config(), &rows([("db-net", switch)]), &underlay(), BTreeSet::new())
 }
