@@ -1,11 +1,11 @@
 //! The data plane in the agent's hands: rows and underlay in, operations on maps out.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use aya::Ebpf;
 use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
 
-use super::{error::AgentError, report::Report};
+use super::{error::AgentError, report::Report, stations::Stations};
 use crate::{
     clock,
     config::Config,
@@ -32,6 +32,7 @@ pub(super) struct Forwarding {
     programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
     report: Report,
+    stations: Stations,
     swept: bool,
 }
 
@@ -57,6 +58,7 @@ impl Forwarding {
             programmed,
             ceilings: BTreeMap::new(),
             report: Report::default(),
+            stations: Stations::default(),
             swept: false,
         };
         // An adopted database has learned MACs in it: they count before the first ceiling is set.
@@ -116,8 +118,7 @@ impl Forwarding {
     }
 
     /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
-    /// this costs as much as there are
-    /// differences. False if it needs [`Forwarding::update`], which also tells what failed.
+    /// this costs as much as there are differences. False if it needs [`Forwarding::update`], which also tells what failed.
     pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
         let changes = plan::mac_changes(config, old, new, &self.desired);
         let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
@@ -150,6 +151,10 @@ impl Forwarding {
             tracing::debug!(operations = done, "programmed");
         }
         self.report.problems(problems.into_iter());
+        if changes.ops.iter().any(|op| matches!(op, Op::Forget(_))) {
+            // Which stations went with their binding, the database is to be told at once.
+            self.take_census(config, rows)?;
+        }
         Ok(())
     }
 
@@ -187,7 +192,15 @@ impl Forwarding {
             self.programmed.given.remove(&key);
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "learned");
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), kind = event.kind, "learned");
+        if !self.programmed.given.contains_key(&key) {
+            self.stations.event(event);
+        }
+    }
+
+    /// The stations learned behind access ports, if they are others than at the last call.
+    pub(super) fn stations(&mut self) -> Option<&BTreeMap<FdbKey, Option<IpAddr>>> {
+        self.stations.changed()
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
@@ -214,6 +227,7 @@ impl Forwarding {
                 "learned MACs put right: their place is gone, or they are given"
             );
         }
+        self.stations.census(&census.local);
         self.ceilings = ceilings;
         Ok(())
     }
