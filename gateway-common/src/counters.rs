@@ -95,8 +95,8 @@ counters! {
     FloodCopies flood_copies "Copies made of them.",
     Learned learned "MACs learned.",
     Moved moved "Learned MACs seen at another place.",
-    LearnLimit learn_limit "MACs not learned because their logical switch has as many as it may.",
-    FdbFull fdb_full "MACs not learned because the forwarding database is full.",
+    LearnLimit learn_limit "Frames whose source was not learned because its logical switch has as many MACs as it may; one that is flooded counts at XDP and at TC.",
+    FdbFull fdb_full "Frames whose source was not learned because the forwarding database is full; one that is flooded counts at XDP and at TC.",
     EventsLost events_lost "Learning events that found the ring buffer full; the agent then looks through the database.",
 }
 

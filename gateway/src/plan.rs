@@ -6,7 +6,7 @@ use std::{
 };
 
 use gateway_common::{
-    binding::BindingKey,
+    binding::{BindingKey, Settings},
     fdb::FdbKey,
     headers::{ETH_LEN, Outer, UDP_LEN, VXLAN_LEN},
     net::{VlanId, Vni},
@@ -41,7 +41,8 @@ pub struct Plan {
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
     let (bound, doubles) = bound(rows);
-    let desired = Desired { xdp_ports, segments: learn_limits(config, rows), ..Desired::default() };
+    let settings = settings(config, underlay);
+    let desired = Desired { xdp_ports, settings, segments: learn_limits(config, rows), ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay) };
     let remotes = remotes(rows);
     plan.problems.extend(mtus(config, underlay, &remotes));
@@ -241,6 +242,11 @@ fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHo
 fn overhead(remote: IpAddr) -> u32 {
     let ip = if remote.is_ipv4() { 20 } else { 40 };
     ip + (UDP_LEN + VXLAN_LEN + ETH_LEN) as u32
+}
+
+fn settings(config: &Config, underlay: &Snapshot) -> Settings {
+    let mtus = config.ports.iter().filter_map(|port| underlay.links.get(&port.name)).map(|link| link.mtu);
+    Settings { fits_every_port: mtus.min().map_or(0, |mtu| mtu + ETH_LEN as u32) }
 }
 
 fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {

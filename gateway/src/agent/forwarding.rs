@@ -3,7 +3,12 @@
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
+use gateway_common::{
+    event::{self, LearnEvent},
+    fdb::FdbKey,
+    net::MacAddr,
+    tunnel::LEASE_FOREVER,
+};
 
 use super::{error::AgentError, report::Report, stations::Stations};
 use crate::{
@@ -185,14 +190,20 @@ impl Forwarding {
     /// may have written in between.
     pub(super) fn learned(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
-        if let Some(entry) = self.programmed.given.get(&key)
+        if event.kind != event::SNOOPED
+            && let Some(entry) = self.programmed.given.get(&key)
             && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
         {
             // A difference now, so the next sweep tries again.
             self.programmed.given.remove(&key);
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), kind = event.kind, "learned");
+        let what = match event.kind {
+            event::LEARNED => "learned",
+            event::MOVED => "moved",
+            _ => "announced its address",
+        };
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "{what}");
         if !self.programmed.given.contains_key(&key) {
             self.stations.event(event);
         }

@@ -38,6 +38,10 @@ use crate::{
 /// problem and resolved when it can be.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// Learning events taken in at a turn of the loop: whoever floods a VLAN with forged sources must not keep the agent from
+/// everything else. What the ring buffer has no room for meanwhile, the census finds.
+const BATCH: usize = 512;
+
 /// Target of what the programs in the kernel log.
 const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 
@@ -102,12 +106,19 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             }
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
-                while let Some(item) = ready.get_inner_mut().next() {
-                    if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                        agent.forwarding.learned(&event);
+                let events = ready.get_inner_mut();
+                let more = (0..BATCH).all(|_| match events.next() {
+                    Some(item) => {
+                        if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
+                            agent.forwarding.learned(&event);
+                        }
+                        true
                     }
+                    None => false,
+                });
+                if !more {
+                    ready.clear_ready();
                 }
-                ready.clear_ready();
             }
             read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,

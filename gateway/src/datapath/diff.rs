@@ -94,6 +94,9 @@ impl Work<'_> {
 
     fn ports_and_vteps(&mut self) {
         let (desired, programmed) = (self.desired, self.programmed);
+        if programmed.settings != desired.settings {
+            self.put(Op::PutSettings(desired.settings));
+        }
         for ifindex in desired.xdp_ports.difference(&programmed.xdp_ports) {
             self.put(Op::PutXdpPort(*ifindex));
         }

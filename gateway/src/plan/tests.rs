@@ -151,8 +151,8 @@ fn a_switch_without_a_vni_forwards_nothing() {
     let mut unbound = LogicalSwitch { vni: None, ..switch() };
     unbound.macs.insert(STATION, Location::Remote(far(FAR_V4)));
     let desired = plan_of(unbound).desired;
-    let vteps = desired.vteps.clone();
-    assert_eq!(desired, Desired { vteps, ..Desired::default() });
+    let (vteps, settings) = (desired.vteps.clone(), desired.settings);
+    assert_eq!(desired, Desired { vteps, settings, ..Desired::default() });
 }
 
 #[test]
@@ -484,4 +484,12 @@ proptest! {
             prop_assert!(sound && desired.segments.contains_key(&vni), "{place:?} of VNI {vni}");
         }
     }
+}
+
+#[test]
+fn what_fits_every_port_is_what_fits_the_narrowest() {
+    let (config, mut underlay) = world();
+    underlay.links.get_mut("eth2").unwrap().mtu = 1400;
+    let settings = plan(&config, &rows([]), &underlay, BTreeSet::new()).desired.settings;
+    assert_eq!(settings.fits_every_port, 1414);
 }
