@@ -17,3 +17,4 @@ pub mod ovsdb;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;
+pub mod vtep;

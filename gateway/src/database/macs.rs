@@ -75,14 +75,13 @@ impl Macs {
         let at = self.blocks.get(i)?.binary_search_by_key(mac, |(mac, _)| *mac).ok()?;
         let block = Arc::make_mut(&mut self.blocks[i]);
         let (_, location) = block.remove(at);
-        let left = block.len();
         self.len -= 1;
-        let room = self.blocks.get(i + 1).is_some_and(|next| left + next.len() <= BLOCK / 2);
-        if left == 0 {
+        if block.is_empty() {
             self.blocks.remove(i);
-        } else if room {
-            let next = self.blocks.remove(i + 1);
-            Arc::make_mut(&mut self.blocks[i]).extend(next.iter().cloned());
+        } else {
+            // Both neighbours: whichever order MACs are removed in, few blocks are left.
+            self.join(i);
+            i.checked_sub(1).into_iter().for_each(|before| self.join(before));
         }
         Some(location)
     }
@@ -113,6 +112,15 @@ impl Macs {
         let theirs: HashSet<*const Block> = other.blocks.iter().map(Arc::as_ptr).collect();
         let own = self.blocks.iter().filter(|block| !theirs.contains(&Arc::as_ptr(block)));
         own.flat_map(|block| block.iter()).map(|(mac, location)| (*mac, location)).collect()
+    }
+
+    /// Puts block `i` and the next together if they fill half a block at most.
+    fn join(&mut self, i: usize) {
+        let (Some(block), Some(next)) = (self.blocks.get(i), self.blocks.get(i + 1)) else { return };
+        if block.len() + next.len() <= BLOCK / 2 {
+            let next = self.blocks.remove(i + 1);
+            Arc::make_mut(&mut self.blocks[i]).extend(next.iter().cloned());
+        }
     }
 
     /// Index of the only block that can hold `mac`; behind the last where it is greater than all.

@@ -12,16 +12,38 @@
 
 mod client;
 mod columns;
+mod conversation;
+mod difference;
+mod driver;
 mod event;
 mod events;
+mod failure;
+mod framing;
+mod layout;
+mod liveness;
+mod message;
+mod monitor;
 mod operation;
 mod options;
+mod outbox;
+mod packed;
 mod remote;
+mod replica;
+mod rotation;
+mod schema;
+mod server;
+mod session;
+mod tls;
+mod transaction;
+mod transport;
+mod update;
 mod uuid;
 mod value;
+mod wire_value;
 
 pub use client::Client;
 pub use columns::Columns;
+pub use driver::open;
 pub use event::{Change, Decoder, Event, RowError};
 pub use events::Events;
 pub use operation::{Condition, Function, Mutation, Mutator, Operation, OperationResult, Row, TransactError};
