@@ -1,0 +1,6 @@
+//! vtep-gateway opposite a cloud of real OVN: Debian's packages, started by the tests, everything in namespaces.
+//!
+//! A cloud takes seconds to come up, so most tests follow a scenario through one cloud. Needs root.
+
+mod cloud;
+mod opposite;
