@@ -2,14 +2,21 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::fdb::Target;
+use crate::{
+    fdb::{FdbKey, Target},
+    tunnel::Addr,
+};
 
 /// [`LearnEvent::kind`]: a MAC not known before.
 pub const LEARNED: u32 = 1;
 /// [`LearnEvent::kind`]: a learned MAC now sends from another place.
 pub const MOVED: u32 = 2;
 
-/// A MAC was learned or moved.
+/// [`LearnEvent::kind`]: a station behind an access port has said what its IP address is, in ARP (RFC 826) or neighbour
+/// discovery (RFC 4861).
+pub const SNOOPED: u32 = 3;
+
+/// A MAC was learned or moved, or its IP address seen.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct LearnEvent {
@@ -23,6 +30,18 @@ pub struct LearnEvent {
     pub reserved: u16,
     /// Where it is now.
     pub to: Target,
+    /// Snooped: its address. Else zero.
+    pub ip: Addr,
 }
 
-crate::map_types!(LearnEvent);
+/// Key of map `snooped`, which keeps the kernel from telling the same thing again and again.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+pub struct SnoopKey {
+    /// The station.
+    pub station: FdbKey,
+    /// Its address.
+    pub ip: Addr,
+}
+
+crate::map_types!(LearnEvent, SnoopKey);

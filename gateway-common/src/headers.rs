@@ -21,6 +21,8 @@ pub const HEADER_MAX: usize = 80;
 
 /// EtherType of IPv4.
 pub const ETH_P_IP: u16 = 0x0800;
+/// EtherType of ARP.
+pub const ETH_P_ARP: u16 = 0x0806;
 /// EtherType of IPv6.
 pub const ETH_P_IPV6: u16 = 0x86dd;
 /// EtherType of an 802.1Q tag.

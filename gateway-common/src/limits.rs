@@ -25,3 +25,7 @@ pub const EVENT_BYTES: u32 = 512 * 1024;
 pub const REFRESH_NS: u64 = 1_000_000_000;
 /// The UDP port of VXLAN (RFC 7348 section 5).
 pub const VXLAN_PORT: u16 = 4789;
+/// Pairs of MAC and IP address that the kernel remembers having told.
+pub const MAX_SNOOPED: u32 = 16_384;
+/// A pair of MAC and IP address is told again after this time, in nanoseconds: the agent may have missed it.
+pub const SNOOP_AGAIN_NS: u64 = 60_000_000_000;

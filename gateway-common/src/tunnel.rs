@@ -22,6 +22,11 @@ impl Addr {
     }
 }
 
+impl Addr {
+    /// No address.
+    pub const NONE: Self = Self { bytes: [0; 16] };
+}
+
 impl From<IpAddr> for Addr {
     fn from(ip: IpAddr) -> Self {
         match ip {

@@ -13,6 +13,7 @@ use crate::{
     frame::{Ether, Frame},
     learn, lease,
     maps::{BINDINGS, FDB, SEGMENTS},
+    snoop,
     verdict::{Decision, Flood, Verdict},
 };
 
@@ -39,6 +40,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
     }
     let from = Target::local(key.ifindex, key.vlan, binding.id);
     learn::source(binding.vni, ether.src, &from, binding.flags, now)?;
+    snoop::address(frame, binding.vni, &ether, &from, now);
     let len = frame.len() - ether.tag_bytes() as u32;
     if !MacAddr(ether.dst).is_group()
         // SAFETY: a live map value, copied at once.

@@ -21,64 +21,21 @@ use gateway_common::{
 };
 
 use crate::{
-    count, entropy, forward,
+    count,
+    flood_state::{Room, Round, SCRATCH, State},
+    forward,
     frame::{Frame, RewriteError},
     header::Fill,
     lease,
-    maps::{FLOOD, SCRATCH, SEGMENTS},
+    maps::{FLOOD, SEGMENTS},
     tc::{self, Shape},
-    verdict::Flood,
 };
-
-/// Which members a round is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum Round {
-    Ports,
-    TunnelsV4,
-    TunnelsV6,
-}
-
-/// How much room for outer headers the frame has in front.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
-enum Room {
-    None,
-    V4,
-    V6,
-}
-
-/// What the rounds share.
-pub(crate) struct State {
-    round: Round,
-    room: Room,
-    flood: Flood,
-    entropy: u32,
-    now: u64,
-    copies: u32,
-    /// The frame could not be made what it should be: nothing more can be sent. (Not a bool: the verifier
-    /// does not know that one read from a map is 0 or 1.)
-    broken: u32,
-}
 
 /// What the kernel hands to [`visit`] for each slot. The state itself is too big for the 512 bytes of stack, and the
 /// context may not be kept in a map.
 struct Visit {
     skb: *mut __sk_buff,
     state: *mut State,
-}
-
-/// Notes what [`run`] is to do. It lies in a map from here on: the stack has no room for it.
-#[inline(always)]
-pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
-    if let Some(state) = SCRATCH.get_ptr_mut(0) {
-        let entropy = entropy::of(ctx, &flood.ether);
-        // SAFETY: this CPU's own map value; both are plain data.
-        unsafe {
-            (&raw mut (*state).entropy).write(entropy);
-            (&raw mut (*state).flood).write(*flood);
-        }
-    }
 }
 
 /// Replicates the frame, which is used up.

@@ -10,6 +10,7 @@ use gateway_common::{
     fdb::{self, FdbEntry, FdbKey, Target},
     limits::REFRESH_NS,
     segment::Segment,
+    tunnel::Addr,
 };
 
 use crate::{
@@ -97,12 +98,17 @@ fn moved(key: &FdbKey, here: &Target, flags: u32, now: u64) {
 
 #[inline(always)]
 fn tell(kind: u32, key: &FdbKey, here: &Target) {
-    let event = LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here };
-    // SAFETY: the helper copies the event's bytes out of the stack; LearnEvent has no padding.
+    send(&LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
+}
+
+/// Puts an event where the agent reads it.
+#[inline(always)]
+pub(crate) fn send(event: &LearnEvent) {
+    // SAFETY: the helper copies the event's bytes; LearnEvent has no padding.
     let lost = unsafe {
         bpf_ringbuf_output(
             (&raw const EVENTS).cast_mut().cast(),
-            (&raw const event).cast_mut().cast(),
+            (&raw const *event).cast_mut().cast(),
             size_of::<LearnEvent>() as u64,
             0,
         )

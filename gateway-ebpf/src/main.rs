@@ -12,6 +12,7 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use frame::Frame;
 use gateway_common::counters::PathCounter;
 use verdict::{Decision, Verdict};
 
@@ -19,6 +20,7 @@ mod access;
 mod count;
 mod entropy;
 mod flood;
+mod flood_state;
 mod forward;
 mod frame;
 mod header;
@@ -26,7 +28,9 @@ mod learn;
 mod lease;
 mod maps;
 mod outer;
+mod snoop;
 mod tc;
+mod trace;
 mod uplink;
 mod verdict;
 mod xdp;
@@ -34,13 +38,15 @@ mod xdp;
 /// XDP on an uplink.
 #[xdp(frags)]
 fn xdp_uplink(mut ctx: XdpContext) -> u32 {
-    xdp_action_for(uplink::decide(&mut ctx))
+    let decision = uplink::decide(&mut ctx);
+    xdp_action_for(&ctx, decision)
 }
 
 /// XDP on an access port.
 #[xdp(frags)]
 fn xdp_access(mut ctx: XdpContext) -> u32 {
-    xdp_action_for(access::decide(&mut ctx))
+    let decision = access::decide(&mut ctx);
+    xdp_action_for(&ctx, decision)
 }
 
 /// TC ingress on an uplink.
@@ -60,7 +66,7 @@ fn tc_access(mut ctx: TcContext) -> i32 {
 }
 
 #[inline(always)]
-fn xdp_action_for(decision: Decision) -> u32 {
+fn xdp_action_for(ctx: &XdpContext, decision: Decision) -> u32 {
     match decision {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,
         Ok(Verdict::ToTc | Verdict::Flood) => {
@@ -70,6 +76,7 @@ fn xdp_action_for(decision: Decision) -> u32 {
         Ok(Verdict::Redirect(_)) => xdp_action::XDP_REDIRECT,
         Err(reason) => {
             count::dropped(reason);
+            trace::dropped(ctx, ctx.ingress_ifindex() as u32, reason);
             xdp_action::XDP_DROP
         }
     }
@@ -87,6 +94,7 @@ fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
     };
     if let Err(reason) = dropped {
         count::dropped(reason);
+        trace::dropped(ctx, Frame::ifindex(ctx), reason);
     }
     // Copies have been sent, or there is nothing to send: the original goes no further.
     TC_ACT_SHOT

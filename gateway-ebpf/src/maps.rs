@@ -3,21 +3,19 @@
 use aya_ebpf::{
     Global,
     bindings::BPF_F_NO_PREALLOC,
-    btf_maps::{Array, DevMapHash, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
 use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
-    event::LearnEvent,
+    event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
     headers::HEADER_MAX,
     limits,
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
-
-use crate::flood::State;
 
 /// UDP port of VXLAN; the agent sets it at load time.
 #[unsafe(no_mangle)]
@@ -84,10 +82,10 @@ pub(crate) static DEVMAP: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHas
 #[btf_map(name = "events")]
 pub(crate) static EVENTS: RingBuf<LearnEvent, { limits::EVENT_BYTES as usize }> = RingBuf::new();
 
+/// When the agent was last told that a station has an IP address; not part of the ABI.
+#[btf_map(name = "snooped")]
+pub(crate) static SNOOPED: LruHashMap<SnoopKey, u64, { limits::MAX_SNOOPED as usize }> = LruHashMap::new();
+
 /// Room for outer headers in the making, which would not fit the stack; not part of the ABI.
 #[btf_map(name = "header")]
 pub(crate) static HEADER: PerCpuArray<[u8; HEADER_MAX], 1> = PerCpuArray::new();
-
-/// Room for the state of a flood in progress, likewise.
-#[btf_map(name = "scratch")]
-pub(crate) static SCRATCH: PerCpuArray<State, 1> = PerCpuArray::new();

@@ -19,7 +19,7 @@ use gateway_common::{
 };
 
 use crate::{
-    flood,
+    flood_state,
     frame::{Ether, Frame, Reframe, RewriteError, Tag},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
@@ -108,7 +108,7 @@ impl Frame for TcContext {
 
     #[inline(always)]
     fn replicate(&self, flood: &Flood) -> Verdict {
-        flood::note(self, flood);
+        flood_state::note(self, flood);
         Verdict::Flood
     }
 

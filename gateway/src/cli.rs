@@ -19,6 +19,9 @@ use tracing_subscriber::{
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
+/// The library and the binary, as the log names them.
+const OWN_CRATES: [&str; 2] = ["gateway", "vtep_gateway"];
+
 const EXAMPLES: &str = "\
 Examples:
   vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
@@ -67,7 +70,8 @@ pub struct LogOptions {
     /// Form of the log's lines.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub log_format: LogFormat,
-    /// error, warn, info, debug, trace or off; or by module, such as info,gateway::config=debug.
+    /// error, warn, info, debug, trace or off; or by module, such as info,gateway::config=debug. A level alone is that
+    /// of the gateway: libraries log no more than info unless they are named.
     #[arg(long, value_name = "LEVEL", env = "VTEP_GATEWAY_LOG", default_value = "info", value_parser = level, global = true)]
     pub log_level: String,
 }
@@ -107,6 +111,20 @@ fn level(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// What the log filter is told. A bare level is meant for the gateway's own crates; below `info` the libraries' lines
+/// would drown them (loading the programs alone makes hundreds).
+fn directives(text: &str) -> String {
+    let (named, bare): (Vec<&str>, Vec<&str>) = text.split(',').map(str::trim).partition(|word| word.contains('='));
+    let mut directives = Vec::new();
+    if let Some(level) = bare.iter().filter_map(|word| word.parse::<LevelFilter>().ok()).next_back() {
+        directives.push(level.min(LevelFilter::INFO).to_string());
+        directives.extend(OWN_CRATES.map(|name| format!("{name}={level}")));
+    }
+    // After the bare ones, which they overrule.
+    directives.extend(named.into_iter().map(str::to_owned));
+    directives.join(",")
+}
+
 impl LogOptions {
     /// Makes this the process's log.
     ///
@@ -121,7 +139,7 @@ impl LogOptions {
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
-        let filter = EnvFilter::builder().parse(&self.log_level)?;
+        let filter = EnvFilter::builder().parse(directives(&self.log_level))?;
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
         Ok(match self.log_format {
             LogFormat::Text => Box::new(log.finish()),
@@ -144,6 +162,11 @@ mod tests {
 
     /// What a subscriber writes about one event.
     fn logged(format: LogFormat, level: &str) -> String {
+        logged_of(format, level, || tracing::info!(switches = 2, "ready"))
+    }
+
+    /// What a subscriber writes about some events.
+    fn logged_of(format: LogFormat, level: &str, events: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Buffer(Arc<Mutex<Vec<u8>>>);
         impl io::Write for Buffer {
@@ -159,7 +182,7 @@ mod tests {
         let writer = buffer.clone();
         let options = LogOptions { log_format: format, log_level: level.to_owned() };
         let subscriber = options.subscriber(false, move || writer.clone()).unwrap();
-        tracing::subscriber::with_default(subscriber, || tracing::info!(switches = 2, "ready"));
+        tracing::subscriber::with_default(subscriber, events);
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }
 
@@ -212,6 +235,47 @@ mod tests {
     fn text_lines_carry_no_colours_away_from_a_terminal() {
         let line = logged(LogFormat::Text, "info");
         assert!(line.contains("ready switches=2") && !line.contains('\x1b'), "{line:?}");
+    }
+
+    /// The targets and levels that get through at `level`, of all that log at each.
+    fn heard(level: &str) -> Vec<&'static str> {
+        let text = logged_of(LogFormat::Text, level, || {
+            tracing::info!(target: "gateway::agent", "own info;");
+            tracing::debug!(target: "gateway::agent", "own debug;");
+            tracing::debug!(target: "vtep_gateway", "binary debug;");
+            tracing::trace!(target: "gateway::agent", "own trace;");
+            tracing::info!(target: "aya::bpf", "library info;");
+            tracing::debug!(target: "aya::bpf", "library debug;");
+        });
+        let all = ["own info", "own debug", "binary debug", "own trace", "library info", "library debug"];
+        all.into_iter().filter(|what| text.contains(&format!("{what};"))).collect()
+    }
+
+    #[test]
+    fn a_bare_level_below_info_is_the_gateway_s_alone() {
+        assert_eq!(heard("debug"), ["own info", "own debug", "binary debug", "library info"]);
+        assert_eq!(heard("trace"), ["own info", "own debug", "binary debug", "own trace", "library info"]);
+    }
+
+    #[test]
+    fn a_bare_level_from_info_up_is_everybody_s() {
+        assert_eq!(heard("info"), ["own info", "library info"]);
+        assert_eq!(heard("warn"), [""; 0]);
+        assert_eq!(heard("off"), [""; 0]);
+    }
+
+    #[test]
+    fn libraries_that_are_named_log_what_is_asked() {
+        let all_but_trace = ["own info", "own debug", "binary debug", "library info", "library debug"];
+        assert_eq!(heard("debug,aya=debug"), all_but_trace);
+        assert_eq!(heard("warn,aya=debug"), ["library info", "library debug"]);
+    }
+
+    #[test]
+    fn modules_that_are_named_overrule_a_bare_level_wherever_it_stands() {
+        assert_eq!(heard("info,gateway=debug"), ["own info", "own debug", "library info"]);
+        assert_eq!(heard("gateway=debug,info"), ["own info", "own debug", "library info"]);
+        assert_eq!(heard("debug,gateway::agent=info"), ["own info", "binary debug", "library info"]);
     }
 
     #[test]

@@ -29,17 +29,24 @@ pub struct Devices {
     attacher: Attacher,
     nic: NicSettings,
     in_use: BTreeMap<String, InUse>,
+    /// Why interfaces that should be in use are not.
+    failed: BTreeMap<String, String>,
 }
 
 impl Devices {
     /// None in use yet.
     pub const fn new(attacher: Attacher, nic: NicSettings) -> Self {
-        Self { attacher, nic, in_use: BTreeMap::new() }
+        Self { attacher, nic, in_use: BTreeMap::new(), failed: BTreeMap::new() }
     }
 
     /// Interfaces, by index, that XDP may redirect to.
     pub fn xdp_ports(&self) -> BTreeSet<u32> {
         self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
+    }
+
+    /// What keeps interfaces from being used.
+    pub fn problems(&self) -> impl Iterator<Item = String> {
+        self.failed.values().cloned()
     }
 
     /// Asks again where XDP may redirect to. A driver may change its mind, with its settings or, as veth does, with its
@@ -62,7 +69,9 @@ impl Devices {
     /// True if the interfaces in use are no longer those of `config` that exist.
     pub fn differ(&self, config: &Config, underlay: &Snapshot) -> bool {
         let wanted = wanted(config, underlay);
+        let given_up = |name: &String| !wanted.iter().any(|(device, _)| device.name == *name);
         wanted.len() != self.in_use.len()
+            || self.failed.keys().any(given_up)
             || wanted.iter().any(|(device, mode)| {
                 self.in_use.get(&device.name).is_none_or(|used| used.device != *device || used.mode != *mode)
             })
@@ -75,7 +84,8 @@ impl Devices {
     /// attached all the same.
     pub fn attach(&mut self, ebpf: &mut Ebpf, config: &Config, underlay: &Snapshot) -> Result<(), AttachError> {
         let wanted = wanted(config, underlay);
-        let mut failed = None;
+        let mut first = None;
+        let tried = std::mem::take(&mut self.failed).into_keys().collect();
         let keep: Vec<Device> = wanted.iter().map(|(device, _)| device.clone()).collect();
         for (device, mode) in wanted {
             if self.in_use.get(&device.name).is_some_and(|used| used.device == device && used.mode == mode) {
@@ -85,13 +95,21 @@ impl Devices {
                 Ok(used) => drop(self.in_use.insert(device.name, used)),
                 Err(error) => {
                     self.in_use.remove(&device.name);
-                    tracing::error!("{error}");
-                    failed.get_or_insert(error);
+                    self.failed.insert(device.name, error.to_string());
+                    first.get_or_insert(error);
                 }
             }
         }
-        self.release_others(&keep)?;
-        failed.map_or(Ok(()), Err)
+        self.release_others(&keep, tried)?;
+        first.map_or(Ok(()), Err)
+    }
+
+    /// Takes programs and settings off everything: a first start failed.
+    pub fn undo(&mut self) {
+        let tried = std::mem::take(&mut self.failed).into_keys().collect();
+        if let Err(error) = self.release_others(&[], tried) {
+            tracing::warn!("{error}");
+        }
     }
 
     fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
@@ -159,19 +177,20 @@ impl Devices {
         }
     }
 
-    /// Takes programs and settings off everything but `keep`.
-    fn release_others(&mut self, keep: &[Device]) -> Result<(), AttachError> {
-        for link in self.attacher.detach_others(keep)? {
+    /// Takes programs and settings off everything but `keep`: what is in use, and what was `tried` and may have got half of
+    /// them.
+    fn release_others(&mut self, keep: &[Device], tried: BTreeSet<String>) -> Result<(), AttachError> {
+        let detached = self.attacher.detach_others(keep);
+        for link in detached.iter().flatten() {
             tracing::info!(link, "detached");
         }
-        let gone: Vec<String> =
-            self.in_use.keys().filter(|name| !keep.iter().any(|device| device.name == **name)).cloned().collect();
-        for name in gone {
+        let known: BTreeSet<String> = self.in_use.keys().cloned().chain(tried).collect();
+        for name in known.into_iter().filter(|name| !keep.iter().any(|device| device.name == *name)) {
             self.in_use.remove(&name);
             self.attacher.detach_filter(&name).unwrap_or_else(|error| tracing::debug!("{error}"));
             self.put_back(&name);
         }
-        Ok(())
+        detached.map(drop)
     }
 
     fn put_back(&mut self, name: &str) {

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt,
     net::IpAddr,
 };
 
@@ -10,7 +9,7 @@ use gateway_common::{
     binding::BindingKey,
     fdb::FdbKey,
     headers::{ETH_LEN, Outer, UDP_LEN, VXLAN_LEN},
-    net::Vni,
+    net::{VlanId, Vni},
     tunnel::{NextHop, PeerKey},
 };
 
@@ -18,54 +17,15 @@ use crate::{
     config::Config,
     database::{Location, LogicalSwitch, Remote, Rows},
     datapath::desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
-    underlay::{Hop, Resolution, Snapshot, Why},
+    underlay::{Hop, Resolution, Snapshot},
 };
+
+mod problem;
+
+pub use problem::Problem;
 
 /// The one lease there is without high availability.
 pub const LEASE: u32 = 0;
-
-/// Something that keeps part of the configuration from forwarding, or from forwarding everything.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// An access port or uplink isn't there.
-    NoInterface(String),
-    /// An access port or uplink is down.
-    Down(String),
-    /// A remote VTEP can't be reached.
-    Unresolved(IpAddr, Why),
-    /// The underlay is too narrow for an access port.
-    Mtu {
-        /// The uplink.
-        uplink: String,
-        /// Its MTU.
-        mtu: u32,
-        /// The access port.
-        port: String,
-        /// Its MTU.
-        port_mtu: u32,
-        /// The MTU that the uplink would need.
-        needed: u32,
-        /// The MTU that fits through as it is.
-        fits: u32,
-    },
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoInterface(name) => {
-                write!(f, "interface {name} is not there: nothing is forwarded over it until it appears")
-            }
-            Self::Down(name) => write!(f, "interface {name} is down (ip link set {name} up; is the cable in?)"),
-            Self::Unresolved(remote, why) => write!(f, "tunnel to {remote} can't send: {why}"),
-            Self::Mtu { uplink, mtu, port, port_mtu, needed, fits } => write!(
-                f,
-                "MTU {mtu} of uplink {uplink} is too small for MTU {port_mtu} of port {port}: packets over {fits} bytes \
-                 will be dropped; set MTU {needed} on {uplink} and on the whole underlay, or {fits} on the hosts"
-            ),
-        }
-    }
-}
 
 /// Desired forwarding, and what stands in the way of more.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -78,28 +38,59 @@ pub struct Plan {
 
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
+    let (bound, doubles) = bound(rows);
     let desired = Desired { xdp_ports, segments: learn_limits(config, rows), ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay) };
-    plan.problems.extend(mtus(config, underlay));
+    let remotes = remotes(rows);
+    plan.problems.extend(mtus(config, underlay, &remotes));
+    plan.problems.extend(doubles);
     for vtep in config.gateway.vteps.iter() {
         plan.desired.vteps.insert(vtep.into(), LEASE);
     }
-    for remote in remotes(rows) {
-        plan.tunnel(config, underlay, remote);
+    let mut planner = Planner { config, underlay, plan, owners: BTreeMap::new() };
+    for remote in remotes {
+        planner.tunnel(remote);
     }
-    for switch in rows.switches.values() {
-        if let Some(vni) = switch.vni {
-            plan.switch(config, underlay, vni, switch);
+    for port in bound.iter().flat_map(|bound| &bound.switch.bindings).map(|(port, _)| port).collect::<BTreeSet<_>>() {
+        if !config.ports.iter().any(|configured| configured.name == *port) {
+            planner.plan.problems.push(Problem::NotAPort(port.clone()));
         }
     }
-    plan
+    for bound in bound {
+        planner.switch(&bound);
+    }
+    planner.plan
+}
+
+/// A logical switch that has a VNI.
+struct Bound<'r> {
+    vni: Vni,
+    name: &'r str,
+    switch: &'r LogicalSwitch,
+}
+
+/// The logical switches that forward. Two with one VNI would be one network: the second, by name, is left out.
+fn bound(rows: &Rows) -> (Vec<Bound<'_>>, Vec<Problem>) {
+    let mut first = BTreeMap::new();
+    let (mut all, mut doubles) = (Vec::new(), Vec::new());
+    for (name, switch) in &rows.switches {
+        let Some(vni) = switch.vni else { continue };
+        let owner = *first.entry(vni).or_insert(name);
+        if owner == name {
+            all.push(Bound { vni, name, switch });
+        } else {
+            doubles.push(Problem::SameVni { vni, first: owner.clone(), second: name.clone() });
+        }
+    }
+    (all, doubles)
 }
 
 /// All remote VTEPs in the rows: those to send to, and the only ones to hear.
 pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
-    let bound = rows.switches.values().filter(|switch| switch.vni.is_some());
+    let (bound, _) = bound(rows);
     bound
-        .flat_map(|switch| {
+        .iter()
+        .flat_map(|Bound { switch, .. }| {
             let stations = switch.macs.values().filter_map(|location| match location {
                 Location::Remote(remote) => Some(remote.address),
                 Location::Port { .. } => None,
@@ -112,65 +103,114 @@ pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
 /// What each logical switch may learn: its limit, or its share of the room that the given MACs leave in the database,
 /// whichever is less. So no flood of forged sources on one VLAN can keep a given MAC, or another VLAN's, out.
 pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> {
-    let bound: Vec<(Vni, &LogicalSwitch)> =
-        rows.switches.values().filter_map(|switch| Some((switch.vni?, switch))).collect();
-    let given: u64 = bound.iter().map(|(_, switch)| switch.macs.len() as u64).sum();
+    let (bound, _) = bound(rows);
+    let given: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
     let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
     let segment = |switch: &LogicalSwitch| SegmentPlan {
         learn_remote: switch.learn_remote,
         learn_limit: switch.learn_limit.min(share),
         lease: LEASE,
     };
-    bound.into_iter().map(|(vni, switch)| (vni.get(), segment(switch))).collect()
+    bound.iter().map(|bound| (bound.vni.get(), segment(bound.switch))).collect()
 }
 
-impl Plan {
-    fn tunnel(&mut self, config: &Config, underlay: &Snapshot, remote: IpAddr) {
-        let Some(local) = config.gateway.vteps.towards(remote) else { return };
-        let hop = match underlay.hops.get(&remote) {
-            Some(Resolution::Resolved(hop)) => next_hop(config, local, remote, hop),
+struct Planner<'a> {
+    config: &'a Config,
+    underlay: &'a Snapshot,
+    plan: Plan,
+    /// The logical switch of each binding, by name.
+    owners: BTreeMap<BindingKey, &'a str>,
+}
+
+impl<'a> Planner<'a> {
+    fn tunnel(&mut self, remote: IpAddr) {
+        let Some(local) = self.config.gateway.vteps.towards(remote) else {
+            self.plan.problems.push(Problem::NoVtep(remote));
+            return;
+        };
+        if remote == local {
+            // Programmed, it would let packets in that claim to come from this gateway itself.
+            self.plan.problems.push(Problem::OwnAddress(remote));
+            return;
+        }
+        let hop = match self.underlay.hops.get(&remote) {
+            Some(Resolution::Resolved(hop)) => next_hop(self.config, local, remote, hop),
             Some(Resolution::Unresolved(why)) => {
-                self.problems.push(Problem::Unresolved(remote, why.clone()));
+                self.plan.problems.push(Problem::Unresolved(remote, why.clone()));
                 NextHop::UNRESOLVED
             }
             None => NextHop::UNRESOLVED,
         };
         let ends = PeerKey { local: local.into(), remote: remote.into() };
-        self.desired.tunnels.insert(ends, TunnelPlan { hop, lease: LEASE });
+        self.plan.desired.tunnels.insert(ends, TunnelPlan { hop, lease: LEASE });
     }
 
-    fn switch(&mut self, config: &Config, underlay: &Snapshot, vni: Vni, switch: &LogicalSwitch) {
+    fn switch(&mut self, bound: &Bound<'a>) {
+        let Bound { vni, name, switch } = *bound;
         let key = vni.get();
-        let mut flood = BTreeSet::new();
-        for (port, vlan) in &switch.bindings {
-            // A port that isn't there is told as a problem already.
-            let Some(binding) = binding_key(underlay, port, vlan.get()) else { continue };
-            let plan = BindingPlan { vni: key, lease: LEASE, check_sender: switch.learn_remote };
-            self.desired.bindings.insert(binding, plan);
-            flood.insert(Place::Local(binding));
-        }
-        flood.extend(switch.flood.iter().filter_map(|remote| remote_place(config, vni, remote)));
-        self.desired.flood.insert(key, flood);
+        let mut flood: BTreeSet<Place> = self.bindings(bound).into_iter().map(Place::Local).collect();
+        flood.extend(switch.flood.iter().filter_map(|remote| self.remote_place(vni, remote)));
+        self.plan.desired.flood.insert(key, flood);
+        let mut elsewhere = BTreeSet::new();
         for (mac, location) in &switch.macs {
             let place = match location {
-                Location::Remote(remote) => remote_place(config, vni, remote),
-                Location::Port { name, vlan } => binding_key(underlay, name, vlan.get()).map(Place::Local),
+                Location::Remote(remote) => self.remote_place(vni, remote),
+                Location::Port { name: port, vlan } => {
+                    let binding = self.binding_key(port, *vlan);
+                    let own = binding.filter(|key| self.owners.get(key) == Some(&name));
+                    // A port that isn't there, and a binding that is another switch's, are told already.
+                    if own.is_none() && binding.is_some() && !switch.bindings.contains(&(port.clone(), *vlan)) {
+                        elsewhere.insert((port, *vlan));
+                    }
+                    own.map(Place::Local)
+                }
             };
             if let Some(place) = place {
-                self.desired.macs.insert(FdbKey::new(key, mac.0), place);
+                self.plan.desired.macs.insert(FdbKey::new(key, mac.0), place);
             }
         }
+        let told = elsewhere.into_iter().map(|(port, vlan)| Problem::NotBound {
+            switch: name.to_owned(),
+            port: port.clone(),
+            vlan,
+        });
+        self.plan.problems.extend(told);
     }
-}
 
-fn binding_key(underlay: &Snapshot, port: &str, vlan: u16) -> Option<BindingKey> {
-    underlay.links.get(port).map(|link| BindingKey { ifindex: link.ifindex, vlan, reserved: 0 })
-}
+    /// Gives a switch its bindings: those whose port is there and that no switch before it has.
+    fn bindings(&mut self, bound: &Bound<'a>) -> Vec<BindingKey> {
+        let mut own = Vec::new();
+        for (port, vlan) in &bound.switch.bindings {
+            let Some(key) = self.binding_key(port, *vlan) else { continue };
+            let owner = *self.owners.entry(key).or_insert(bound.name);
+            if owner != bound.name {
+                self.plan.problems.push(Problem::BoundTwice {
+                    port: port.clone(),
+                    vlan: *vlan,
+                    first: owner.to_owned(),
+                    second: bound.name.to_owned(),
+                });
+                continue;
+            }
+            let plan = BindingPlan { vni: bound.vni.get(), lease: LEASE, check_sender: bound.switch.learn_remote };
+            self.plan.desired.bindings.insert(key, plan);
+            own.push(key);
+        }
+        own
+    }
 
-fn remote_place(config: &Config, vni: Vni, remote: &Remote) -> Option<Place> {
-    let local = config.gateway.vteps.towards(remote.address)?;
-    let ends = PeerKey { local: local.into(), remote: remote.address.into() };
-    Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
+    /// Nothing where the port isn't there, or is no access port: that is told once for each port.
+    fn binding_key(&self, port: &str, vlan: VlanId) -> Option<BindingKey> {
+        let access = self.config.ports.iter().any(|configured| configured.name == port);
+        let link = self.underlay.links.get(port).filter(|_| access)?;
+        Some(BindingKey { ifindex: link.ifindex, vlan: vlan.get(), reserved: 0 })
+    }
+
+    fn remote_place(&self, vni: Vni, remote: &Remote) -> Option<Place> {
+        let local = self.config.gateway.vteps.towards(remote.address)?;
+        let ends = PeerKey { local: local.into(), remote: remote.address.into() };
+        Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
+    }
 }
 
 fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHop {
@@ -210,8 +250,9 @@ fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     .collect()
 }
 
-fn mtus(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
-    let worst = config.gateway.vteps.iter().map(overhead).max().unwrap_or(0);
+fn mtus(config: &Config, underlay: &Snapshot, remotes: &BTreeSet<IpAddr>) -> Vec<Problem> {
+    let reachable = remotes.iter().filter(|remote| config.gateway.vteps.towards(**remote).is_some());
+    let Some(worst) = reachable.map(|remote| overhead(*remote)).max() else { return Vec::new() };
     let mut problems = Vec::new();
     for uplink in &config.uplinks {
         let Some(up) = underlay.links.get(&uplink.name) else { continue };
@@ -232,3 +273,6 @@ fn mtus(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     }
     problems
 }
+
+#[cfg(test)]
+mod tests;

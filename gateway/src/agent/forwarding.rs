@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{event::LearnEvent, fdb::FdbKey, tunnel::LEASE_FOREVER};
+use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
 
-use super::{report::Report, run::AgentError};
+use super::{error::AgentError, report::Report};
 use crate::{
     clock,
     config::Config,
@@ -13,9 +13,10 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::{Op, diff},
+        diff::diff,
         learned,
-        load::Loaded,
+        load::{Committer, Loaded},
+        op::Op,
     },
     devices::Devices,
     plan::{self, LEASE},
@@ -46,7 +47,7 @@ impl Forwarding {
         Attacher::load(&mut loaded.ebpf)?;
         let programmed = loaded.maps.programmed()?;
         loaded.maps.set_lease(LEASE, LEASE_FOREVER)?;
-        let adopted = loaded.adopted;
+        let (adopted, first) = (loaded.adopted, loaded.first);
         let commit = loaded.committer();
         let mut this = Self {
             ebpf: loaded.ebpf,
@@ -63,9 +64,15 @@ impl Forwarding {
         if !adopted {
             this.bring_up_to_date(config, rows, underlay)?;
         }
-        this.devices.attach(&mut this.ebpf, config, underlay)?;
-        this.bring_up_to_date(config, rows, underlay)?;
-        commit.commit()?;
+        if let Err(error) = this.put_in_force(&commit, first, config, rows, underlay) {
+            this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
+            // What forwarded before goes on; what did not is left as it was.
+            if first {
+                this.devices.undo();
+                commit.abandon()?;
+            }
+            return Err(error);
+        }
         tracing::info!(
             adopted,
             switches = this.programmed.segments.len(),
@@ -78,12 +85,31 @@ impl Forwarding {
         Ok(this)
     }
 
+    fn put_in_force(
+        &mut self,
+        commit: &Committer,
+        first: bool,
+        config: &Config,
+        rows: &Rows,
+        underlay: &Snapshot,
+    ) -> Result<(), AgentError> {
+        if let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay) {
+            if first {
+                return Err(error.into());
+            }
+            // A data plane that forwards is not left without an agent for one interface's sake: a standing problem.
+            tracing::debug!("{error}");
+        }
+        self.bring_up_to_date(config, rows, underlay)?;
+        Ok(commit.commit()?)
+    }
+
     /// Attaches to interfaces that have come or changed, and programs what differs.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         if self.devices.differ(config, underlay)
             && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
         {
-            // Logged where it happened. The other interfaces forward; this one is tried again at the next change.
+            // A standing problem. The other interfaces forward; this one is tried again at the next change or sweep.
             tracing::debug!("{error}");
         }
         self.bring_up_to_date(config, rows, underlay)
@@ -92,10 +118,16 @@ impl Forwarding {
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        problems.extend(self.devices.problems());
         self.desired = plan.desired;
-        let changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        let mut changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        let mut done = self.carry_out(&changes.ops, &mut problems);
+        if !changes.limits.is_empty() {
+            // What was removed just now has made room.
+            changes = diff(&self.desired, &self.programmed, &self.ceilings);
+            done += self.carry_out(&changes.ops, &mut problems);
+        }
         problems.extend(changes.limits.iter().map(ToString::to_string));
-        let done = self.carry_out(&changes.ops, &mut problems);
         if done > 0 {
             tracing::debug!(operations = done, "programmed");
         }
@@ -110,6 +142,10 @@ impl Forwarding {
         for op in ops {
             match self.maps.write(op) {
                 Ok(()) => {
+                    if let Op::DelSegment(vni) = op {
+                        // Should it come back, the kernel counts from zero.
+                        self.ceilings.remove(vni);
+                    }
                     self.programmed.note(op);
                     done += 1;
                 }
@@ -124,13 +160,16 @@ impl Forwarding {
 
     /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
     /// may have written in between.
-    pub(super) fn learned(&mut self, event: &LearnEvent) -> Result<(), AgentError> {
+    pub(super) fn learned(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
-        if let Some(entry) = self.programmed.given.get(&key) {
-            self.maps.write(&Op::PutMac(key, *entry))?;
+        if let Some(entry) = self.programmed.given.get(&key)
+            && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
+        {
+            // A difference now, so the next sweep tries again.
+            self.programmed.given.remove(&key);
+            tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %gateway_common::net::MacAddr(event.mac), "learned");
-        Ok(())
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "learned");
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
@@ -146,9 +185,16 @@ impl Forwarding {
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &limits, now, ageing)?;
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, now, ageing)?;
         if !census.aged.is_empty() {
             tracing::debug!(macs = census.aged.len(), "aged");
+        }
+        if !census.stray.is_empty() || !census.overwritten.is_empty() {
+            tracing::info!(
+                forgotten = census.stray.len(),
+                put_back = census.overwritten.len(),
+                "learned MACs put right: their place is gone, or they are given"
+            );
         }
         self.ceilings = ceilings;
         Ok(())

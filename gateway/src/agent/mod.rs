@@ -5,9 +5,11 @@
 //! the worse or the better, once. [`detach`] is the way out.
 
 mod detach;
+mod error;
 mod forwarding;
 mod report;
 mod run;
 
 pub use detach::{DetachError, detach};
-pub use run::{AgentError, run};
+pub use error::AgentError;
+pub use run::run;

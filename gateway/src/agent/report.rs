@@ -39,7 +39,7 @@ impl Report {
         if refused > 0 {
             tracing::warn!(
                 refused,
-                "frames from MACs that were not learned: their switch has learn_limit MACs already"
+                "frames from MACs that were not learned: their switch has learn_limit MACs, or its share of fdb_size, already"
             );
         }
         let full = paths.fdb_full.wrapping_sub(before.fdb_full);
@@ -51,3 +51,7 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "report_tests.rs"]
+mod tests;

@@ -1,131 +1,180 @@
 //! The loop.
 
-use std::{collections::BTreeSet, io, path::Path, sync::Arc};
+use std::{collections::BTreeSet, io, path::Path, pin::pin, sync::Arc, time::Duration};
+
+use aya_log::EbpfLogger;
+use log::Log;
 
 use gateway_common::event::LearnEvent;
-use nix::errno::Errno;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
-use super::forwarding::{Forwarding, sweep_interval};
+use super::{
+    error::AgentError,
+    forwarding::{Forwarding, sweep_interval},
+};
 use crate::{
-    config::{Config, ConfigError},
+    config::Config,
     database::{Database, Rows, StaticDatabase},
     datapath::{
         Maps,
-        attach::{AttachError, Attacher},
-        load::{self, LoadError, Settings},
-        maps::MapsError,
+        attach::Attacher,
+        load::{self, Settings},
         pins::PinDir,
     },
     devices::Devices,
-    instance::{Instance, InstanceError},
-    nic::{NicError, NicSettings},
+    instance::Instance,
+    nic::NicSettings,
     plan,
-    preflight::{PreflightError, preflight},
-    underlay::{self, UnderlayError, Wanted},
+    preflight::preflight,
+    underlay::{self, Snapshot, Wanted},
 };
 
-/// Why the agent stopped, or did not start.
-#[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
-pub enum AgentError {
-    #[error(transparent)]
-    Preflight(#[from] PreflightError),
-    #[error(transparent)]
-    Instance(#[from] InstanceError),
-    #[error(transparent)]
-    Nic(#[from] NicError),
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    #[error(transparent)]
-    Attach(#[from] AttachError),
-    #[error(transparent)]
-    Maps(#[from] MapsError),
-    #[error(transparent)]
-    Underlay(#[from] UnderlayError),
-    #[error("reading the clock: {0}")]
-    Clock(#[from] Errno),
-    #[error("{doing}: {reason}")]
-    Io { doing: &'static str, reason: io::Error },
-}
+/// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
+/// problem and resolved when it can be.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Target of what the programs in the kernel log.
+const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 
 /// Runs until SIGTERM or SIGINT. The data plane goes on forwarding after that. `path` is read again on SIGHUP.
 ///
 /// # Errors
 /// What keeps the agent from running. Nothing is attached then that was not before.
-pub async fn run(path: &Path, mut config: Config) -> Result<(), AgentError> {
+pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     preflight(&config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
 
-    let mut database: Box<dyn Database> = Box::new(StaticDatabase::new(&config));
+    let database: Box<dyn Database> = Box::new(StaticDatabase::new(&config));
     let mut rows = database.rows();
-    let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow())));
+    let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow_and_update())));
     let (follower, mut snapshots) = underlay::open(wanted.subscribe()).await?;
-    let mut following = std::pin::pin!(follower.run());
+    let mut following = pin!(follower.run());
+    tokio::select! {
+        _ = timeout(SETTLE, snapshots.wait_for(|underlay| underlay.is_settled())) => {}
+        ended = &mut following => ended?,
+    }
 
     let pins = PinDir::new(&config.gateway.pin_dir);
-    let settings = Settings { udp_port: config.gateway.udp_port, fdb_size: config.gateway.fdb_size };
-    let nic = NicSettings::open(&config.gateway.run_dir)?;
-    let devices = Devices::new(Attacher::new(pins.clone()), nic);
-    let loaded = load::load(&pins, settings)?;
-    let (now, underlay) = (Arc::clone(&rows.borrow_and_update()), Arc::clone(&snapshots.borrow_and_update()));
-    let mut forwarding = Forwarding::start(loaded, devices, &config, &now, &underlay)?;
-
-    let events = Maps::open_events(&pins)?;
+    let mut loaded = load::load(&pins, settings(&config))?;
+    let mut kernel_log = if tracing::enabled!(target: KERNEL_LOG, tracing::Level::TRACE) {
+        let logger =
+            EbpfLogger::init(&mut loaded.ebpf).map_err(|error| AgentError::io("reading the kernel's log", error))?;
+        // SAFETY: the logger owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
+        Some(unsafe { AsyncFd::register(logger) }.map_err(|error| AgentError::io("watching the kernel's log", error))?)
+    } else {
+        None
+    };
+    let devices = Devices::new(Attacher::new(pins.clone()), NicSettings::open(&config.gateway.run_dir)?);
+    let (now, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow_and_update()));
+    let forwarding = Forwarding::start(loaded, devices, &config, &now, &underlay)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
-    let mut events = unsafe { AsyncFd::register(events) }
-        .map_err(|error| AgentError::Io { doing: "watching map events", reason: error.into() })?;
+    let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
+        .map_err(|error| AgentError::io("watching map events", error))?;
     let mut sweeps = sweeps(&config);
+    let mut agent = Agent { config, database, wanted, forwarding };
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => if let Some(new) = reload(path, &config) {
-                config = new;
-                database.reconfigure(&config);
-                sweeps = self::sweeps(&config);
-                let rows = Arc::clone(&rows.borrow_and_update());
-                wanted.send_replace(Arc::new(self::wanted(&config, &rows)));
-                let underlay = Arc::clone(&snapshots.borrow());
-                forwarding.update(&config, &rows, &underlay)?;
+            _ = hangup.recv() => if agent.reload(path) {
+                sweeps = self::sweeps(&agent.config);
+                agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
+                // A learning limit or ageing time that has changed counts from now on.
+                agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
                 tracing::info!("reloaded {}", path.display());
             },
             Ok(()) = rows.changed() => {
-                let rows = Arc::clone(&rows.borrow_and_update());
-                wanted.send_replace(Arc::new(self::wanted(&config, &rows)));
-                let underlay = Arc::clone(&snapshots.borrow());
-                forwarding.update(&config, &rows, &underlay)?;
-            },
+                agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
+            }
             Ok(()) = snapshots.changed() => {
-                let underlay = Arc::clone(&snapshots.borrow_and_update());
-                let rows = Arc::clone(&rows.borrow());
-                forwarding.update(&config, &rows, &underlay)?;
-            },
+                agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
+            }
             _ = sweeps.tick() => {
-                let (rows, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow()));
-                forwarding.sweep(&config, &rows, &underlay)?;
-            },
+                agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
+            }
             ready = events.readable_mut() => {
-                let mut ready = ready.map_err(|reason| AgentError::Io { doing: "reading map events", reason })?;
+                let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 while let Some(item) = ready.get_inner_mut().next() {
                     if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                        forwarding.learned(&event)?;
+                        agent.forwarding.learned(&event);
                     }
                 }
                 ready.clear_ready();
-            },
+            }
+            read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
         }
     }
     tracing::info!("stopping; the data plane goes on forwarding (vtep-gateway detach takes it down)");
+    Ok(())
+}
+
+/// What the loop's turns work on.
+struct Agent {
+    config: Config,
+    database: Box<dyn Database>,
+    wanted: watch::Sender<Arc<Wanted>>,
+    forwarding: Forwarding,
+}
+
+impl Agent {
+    /// Rows, underlay or configuration have changed.
+    fn update(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        let wanted = Arc::new(wanted(&self.config, rows));
+        self.wanted.send_if_modified(|old| {
+            if *old == wanted {
+                false
+            } else {
+                *old = wanted;
+                true
+            }
+        });
+        self.forwarding.update(&self.config, rows, underlay)
+    }
+
+    /// Reads the configuration again; true if it was taken over.
+    fn reload(&mut self, path: &Path) -> bool {
+        let new = match Config::load(path) {
+            Ok(new) => new,
+            Err(error) => {
+                tracing::error!("reload refused, the agent goes on as before: {error}");
+                return false;
+            }
+        };
+        let restart = self.config.changes_needing_restart(&new);
+        if !restart.is_empty() {
+            let restart = restart.join(", ");
+            tracing::error!("reload refused, the agent goes on as before: these need a restart: {restart}");
+            return false;
+        }
+        self.config = new;
+        self.database.reconfigure(&self.config);
+        true
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        udp_port: config.gateway.udp_port,
+        fdb_size: config.gateway.fdb_size,
+        trace: tracing::enabled!(target: KERNEL_LOG, tracing::Level::TRACE),
+    }
+}
+
+/// Passes on what the programs in the kernel have logged; without such a log it never ends.
+async fn read_log<T: Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Result<()> {
+    let Some(log) = log else { return std::future::pending().await };
+    let mut ready = log.readable_mut().await?;
+    ready.get_inner_mut().flush();
+    ready.clear_ready();
     Ok(())
 }
 
@@ -141,27 +190,6 @@ fn wanted(config: &Config, rows: &Rows) -> Wanted {
     }
 }
 
-/// The configuration as it is in the file now, if a running agent can take it over.
-fn reload(path: &Path, config: &Config) -> Option<Config> {
-    let new = match Config::load(path) {
-        Ok(new) => new,
-        Err(error) => {
-            log_refusal(&error);
-            return None;
-        }
-    };
-    let restart = config.changes_needing_restart(&new);
-    if restart.is_empty() {
-        return Some(new);
-    }
-    tracing::error!("reload refused, the agent goes on as before: these need a restart: {}", restart.join(", "));
-    None
-}
-
-fn log_refusal(error: &ConfigError) {
-    tracing::error!("reload refused, the agent goes on as before: {error}");
-}
-
 fn sweeps(config: &Config) -> tokio::time::Interval {
     let mut sweeps = interval(sweep_interval(config));
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -169,5 +197,5 @@ fn sweeps(config: &Config) -> tokio::time::Interval {
 }
 
 fn on_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AgentError> {
-    signal(kind).map_err(|reason| AgentError::Io { doing: "watching for signals", reason })
+    signal(kind).map_err(|error| AgentError::io("watching for signals", error))
 }

@@ -8,54 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::{Binding, BindingKey},
-    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, Target},
+    fdb::{self, CHECK_SENDER, FdbEntry, Target},
     limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
     segment::{FloodKey, LEARN_REMOTE, Segment},
-    tunnel::{Addr, NextHop, PeerKey, Tunnel, Vtep},
+    tunnel::{NextHop, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
     desired::{BindingPlan, Desired, Place, TunnelPlan},
+    op::{Forget, Op},
     programmed::Programmed,
 };
-
-/// Whose learned MACs are to be forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Forget {
-    /// A whole logical switch.
-    Segment(u32),
-    /// A binding, whatever the logical switch.
-    Binding(BindingKey),
-    /// A tunnel.
-    Tunnel(u32),
-}
-
-/// One operation on the maps.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names say it: put or delete an element of the map of that name")]
-pub enum Op {
-    PutXdpPort(u32),
-    DelXdpPort(u32),
-    PutVtep(Addr, Vtep),
-    DelVtep(Addr),
-    PutTunnel(u32, Tunnel),
-    PutPeer(PeerKey, u32),
-    DelPeer(PeerKey, u32),
-    PutFlood(FloodKey, Target),
-    DelFlood(FloodKey),
-    PutSegment(u32, Segment),
-    DelSegment(u32),
-    PutBinding(BindingKey, Binding),
-    DelBinding(BindingKey),
-    PutMac(FdbKey, FdbEntry),
-    DelMac(FdbKey),
-    /// Zeroes the counters of a binding number that is about to be given out again.
-    ResetBindingStats(u32),
-    /// Zeroes the counters of a tunnel number that is about to be given out again.
-    ResetTunnelStats(u32),
-    /// Removes learned MACs, found in one walk through the database for all of these.
-    Forget(BTreeSet<Forget>),
-}
 
 /// More of something than the maps have room for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,8 +46,7 @@ pub struct Changes {
 /// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
 /// [`Segment::learn_ceiling`]); a VNI without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
-    let mut work =
-        Work { desired, programmed, changes: Changes::default(), removals: Vec::new(), forget: BTreeSet::new() };
+    let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new() };
     let tunnels = work.tunnels();
     let bindings = work.bindings();
     work.ports_and_vteps();
@@ -99,7 +61,6 @@ struct Work<'a> {
     programmed: &'a Programmed,
     changes: Changes,
     removals: Vec<Op>,
-    forget: BTreeSet<Forget>,
 }
 
 type Numbers<K> = BTreeMap<K, u32>;
@@ -129,7 +90,12 @@ impl Work<'_> {
         let mut numbers: Numbers<PeerKey> = programmed.peers.clone();
         numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
         // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
-        let mut free = free_numbers(programmed.peers.values().copied().collect(), MAX_TUNNELS);
+        // Nor is one that learned MACs may still refer to: they would lead to the wrong remote.
+        let outdated = programmed.outdated.iter().filter_map(|whose| match whose {
+            Forget::Tunnel(id) => Some(*id),
+            _ => None,
+        });
+        let mut free = free_numbers(programmed.peers.values().copied().chain(outdated).collect(), MAX_TUNNELS);
         for (ends, plan) in &desired.tunnels {
             if let Some(id) = numbers.get(ends) {
                 if let Some(tunnel) = changed_tunnel(programmed.tunnels.get(id), plan) {
@@ -173,19 +139,12 @@ impl Work<'_> {
         for (key, plan) in &desired.bindings {
             let Some(id) = numbers.get(key) else { continue };
             let binding = binding(plan, *id);
-            match programmed.bindings.get(key) {
-                Some(old) if *old == binding => continue,
-                // Moved to another logical switch, or what its learned MACs carry has changed.
-                Some(old) if old.vni != binding.vni || old.flags != binding.flags => {
-                    self.forget.insert(Forget::Binding(*key));
-                }
-                _ => {}
+            if programmed.bindings.get(key) != Some(&binding) {
+                self.put(Op::PutBinding(*key, binding));
             }
-            self.put(Op::PutBinding(*key, binding));
         }
         for key in programmed.bindings.keys().filter(|key| !desired.bindings.contains_key(key)) {
             self.removals.push(Op::DelBinding(*key));
-            self.forget.insert(Forget::Binding(*key));
         }
     }
 
@@ -207,12 +166,9 @@ impl Work<'_> {
                 self.put(Op::PutSegment(*vni, segment));
             }
         }
-        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
-            for (key, _) in flood_of(programmed, *vni) {
-                self.removals.push(Op::DelFlood(*key));
-            }
-            self.removals.push(Op::DelSegment(*vni));
-            self.forget.insert(Forget::Segment(*vni));
+        // By the flood list, not by the switch: an agent that died in between may have left the one without the other.
+        for key in programmed.flood.keys().filter(|key| !desired.segments.contains_key(&key.vni)) {
+            self.removals.push(Op::DelFlood(*key));
         }
     }
 
@@ -268,9 +224,11 @@ impl Work<'_> {
 
     fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {
         let (desired, programmed) = (self.desired, self.programmed);
+        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
+            self.removals.push(Op::DelSegment(*vni));
+        }
         for (ends, id) in programmed.peers.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
             self.removals.push(Op::DelPeer(*ends, *id));
-            self.forget.insert(Forget::Tunnel(*id));
         }
         for addr in programmed.vteps.keys().filter(|addr| !desired.vteps.contains_key(addr)) {
             self.removals.push(Op::DelVtep(*addr));
@@ -279,8 +237,10 @@ impl Work<'_> {
             self.removals.push(Op::DelXdpPort(*ifindex));
         }
         self.changes.ops.append(&mut self.removals);
-        if !self.forget.is_empty() {
-            self.changes.ops.push(Op::Forget(self.forget));
+        let outdated = self.changes.ops.iter().filter_map(|op| programmed.outdated_by(op));
+        let forget: BTreeSet<Forget> = programmed.outdated.iter().copied().chain(outdated).collect();
+        if !forget.is_empty() {
+            self.changes.ops.push(Op::Forget(forget));
         }
         self.changes
     }
@@ -314,9 +274,17 @@ fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
     let Some(old) = old else { return Some(new_tunnel(plan)) };
     let bank = (old.bank & 1) as usize;
     if old.next_hop[bank] == plan.hop {
-        return (old.lease != plan.lease).then(|| Tunnel { lease: plan.lease, ..*old });
+        return (old.lease != plan.lease).then_some(Tunnel { lease: plan.lease, ..*old });
     }
     let mut next_hop = old.next_hop;
     next_hop[1 - bank] = plan.hop;
     Some(Tunnel { bank: 1 - bank as u32, lease: plan.lease, next_hop })
 }
+
+#[cfg(test)]
+#[path = "diff_properties.rs"]
+mod properties;
+
+#[cfg(test)]
+#[path = "diff_tests.rs"]
+mod tests;

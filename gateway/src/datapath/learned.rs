@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use gateway_common::{
+    binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey},
     limits::REFRESH_NS,
+    segment::LEARN_REMOTE,
 };
 
 use super::{
     desired::SegmentPlan,
     maps::{Maps, MapsError},
+    op::Op,
+    programmed::Programmed,
 };
 
 /// What one walk through the forwarding database found.
@@ -19,16 +23,30 @@ pub struct Census {
     pub learned: BTreeMap<u32, u64>,
     /// Learned MACs that have not been heard of for the ageing time.
     pub aged: Vec<FdbKey>,
+    /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel was
+    /// taken away. Its number may mean another place soon.
+    pub stray: Vec<FdbKey>,
+    /// Given MACs that the kernel has learned over, and whose event was lost.
+    pub overwritten: Vec<FdbKey>,
 }
 
 impl Census {
-    /// Sorts `rows` by whether they are too old at `now` (CLOCK_MONOTONIC nanoseconds).
+    /// Sorts `rows` by whether they still hold, with what is programmed and at `now` (CLOCK_MONOTONIC nanoseconds).
     ///
     /// The kernel writes a MAC's time at most once a second, so a second is allowed on top.
-    pub fn take(rows: impl Iterator<Item = (FdbKey, FdbEntry)>, now: u64, ageing: u64) -> Self {
+    pub fn take(
+        rows: impl Iterator<Item = (FdbKey, FdbEntry)>,
+        programmed: &Programmed,
+        now: u64,
+        ageing: u64,
+    ) -> Self {
         let mut census = Self::default();
         for (key, entry) in rows.filter(|(_, entry)| entry.origin == fdb::LEARNED) {
-            if now.saturating_sub(entry.seen) > ageing.saturating_add(REFRESH_NS) {
+            if programmed.given.contains_key(&key) {
+                census.overwritten.push(key);
+            } else if !holds(&key, &entry, programmed) {
+                census.stray.push(key);
+            } else if now.saturating_sub(entry.seen) > ageing.saturating_add(REFRESH_NS) {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;
@@ -38,10 +56,25 @@ impl Census {
     }
 }
 
-/// Forgets the MACs that have aged, and gives the learning ceiling of each logical switch: what the kernel has counted so
-/// far, and as many more as the limit leaves.
+/// True if the kernel, with what is programmed now, could learn this.
+fn holds(key: &FdbKey, entry: &FdbEntry, programmed: &Programmed) -> bool {
+    let to = &entry.to;
+    if to.kind == fdb::REMOTE {
+        let learns = programmed.segments.get(&key.vni).is_some_and(|segment| segment.flags & LEARN_REMOTE != 0);
+        return learns && programmed.tunnels.contains_key(&to.out);
+    }
+    let place = BindingKey { ifindex: to.out, vlan: to.vlan, reserved: 0 };
+    programmed
+        .bindings
+        .get(&place)
+        .is_some_and(|binding| (binding.vni, binding.id, binding.flags) == (key.vni, to.binding, entry.flags))
+}
+
+/// Forgets the MACs that have aged or strayed, puts given ones back, and gives the learning ceiling of each logical
+/// switch.
 pub fn sweep(
     maps: &mut Maps,
+    programmed: &Programmed,
     segments: &BTreeMap<u32, SegmentPlan>,
     now: u64,
     ageing: u64,
@@ -51,20 +84,58 @@ pub fn sweep(
     for vni in segments.keys() {
         counted.insert(*vni, maps.learned(*vni)?);
     }
-    let census = Census::take(maps.fdb().filter_map(Result::ok), now, ageing);
-    for key in &census.aged {
+    let census = Census::take(maps.fdb().filter_map(Result::ok), programmed, now, ageing);
+    for key in census.aged.iter().chain(&census.stray) {
         maps.remove_mac(key)?;
+    }
+    for key in &census.overwritten {
+        if let Some(entry) = programmed.given.get(key) {
+            maps.write(&Op::PutMac(*key, *entry))?;
+        }
+    }
+    let mut census = census;
+    for (vni, plan) in segments {
+        let present = census.learned.get_mut(vni);
+        if let Some(present) = present
+            && *present > plan.learn_limit
+        {
+            // The limit has come down, or given MACs have taken room: the ones silent for longest make way.
+            let rows = maps.fdb().filter_map(Result::ok);
+            for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
+                maps.remove_mac(&key)?;
+                *present -= 1;
+            }
+        }
     }
     let ceilings = counted.into_iter().map(|(vni, counted)| {
         let limit = segments.get(&vni).map_or(0, |plan| plan.learn_limit);
         let present = census.learned.get(&vni).copied().unwrap_or(0);
-        (vni, counted + limit.saturating_sub(present))
+        (vni, ceiling(counted, limit, present))
     });
     let ceilings = ceilings.collect();
     Ok((census, ceilings))
+}
+
+/// The `count` learned MACs of `vni` that have not been heard of for longest.
+fn silent_longest(rows: impl Iterator<Item = (FdbKey, FdbEntry)>, vni: u32, count: u64) -> Vec<FdbKey> {
+    let mut learned: Vec<(u64, FdbKey)> = rows
+        .filter(|(key, entry)| key.vni == vni && entry.origin == fdb::LEARNED)
+        .map(|(key, entry)| (entry.seen, key))
+        .collect();
+    learned.sort_unstable();
+    learned.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX)).map(|(_, key)| key).collect()
+}
+
+/// What the kernel has counted so far, and as many more as the limit leaves.
+const fn ceiling(counted: u64, limit: u64, present: u64) -> u64 {
+    counted.saturating_add(limit.saturating_sub(present))
 }
 
 /// How often to sweep: an eighth of the ageing time, between one and thirty seconds.
 pub fn sweep_interval(ageing: std::time::Duration) -> std::time::Duration {
     (ageing / 8).clamp(std::time::Duration::from_secs(1), std::time::Duration::from_secs(30))
 }
+
+#[cfg(test)]
+#[path = "learned_tests.rs"]
+mod tests;

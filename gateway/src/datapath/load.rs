@@ -14,10 +14,10 @@ use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
     event::LearnEvent,
-    fdb::{FdbEntry, FdbKey},
+    fdb::{FdbEntry, FdbKey, Target},
     limits,
     segment::{FloodKey, Segment},
-    tunnel::{PeerKey, Tunnel},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -57,6 +57,8 @@ pub struct Settings {
     pub udp_port: u16,
     /// MACs in all.
     pub fdb_size: u32,
+    /// Tell of every dropped packet in the log.
+    pub trace: bool,
 }
 
 /// A loaded data plane, not attached yet.
@@ -67,6 +69,8 @@ pub struct Loaded {
     pub maps: Maps,
     /// True if the maps were there already.
     pub adopted: bool,
+    /// True if no data plane was in force before.
+    pub first: bool,
     pins: PinDir,
 }
 
@@ -75,6 +79,7 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     for dir in [pins.root().to_path_buf(), pins.links()] {
         fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir, reason })?;
     }
+    let first = !pins.maps().exists();
     let layout = fingerprint(settings);
     let adopted = pinned_layout(pins) == Some(layout);
     let dir = if adopted { pins.maps() } else { pins.new_maps() };
@@ -88,12 +93,15 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     }
     loader.map_max_entries("fdb", settings.fdb_size);
     loader.override_global("UDP_PORT", &settings.udp_port, true);
+    // What the programs log under, aya-log's own name for it; 0 is less than any level.
+    let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };
+    loader.override_global(aya_log::LEVEL, &level, true);
     let mut ebpf = loader.load(OBJECT)?;
     if !adopted {
         pin_layout(&dir, layout)?;
     }
     let maps = Maps::from_source(|name| ebpf.take_map(name))?;
-    Ok(Loaded { ebpf, maps, adopted, pins: pins.clone() })
+    Ok(Loaded { ebpf, maps, adopted, first, pins: pins.clone() })
 }
 
 /// Puts new maps in force.
@@ -120,6 +128,11 @@ impl Committer {
         let new = self.pins.new_maps();
         fs::rename(&new, self.pins.maps()).map_err(|reason| LoadError::Pins { path: new, reason })
     }
+
+    /// Lets go of new maps that will not be put in force, and of their memory.
+    pub fn abandon(&self) -> Result<(), LoadError> {
+        remove_tree(&self.pins.new_maps())
+    }
 }
 
 /// Removes a directory of pins, if it is there.
@@ -132,26 +145,41 @@ pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
     }
 }
 
-/// A number that differs when maps of one layout can't be used as another.
+/// A number that differs when maps of one layout can't be used as another: the sizes of keys, values and maps. (A map
+/// that is new shows by its missing pin.)
 fn fingerprint(settings: Settings) -> u64 {
     let facts = [
         LAYOUT,
         settings.fdb_size.into(),
-        size_of::<(BindingKey, Binding)>() as u64,
+        size_of::<Addr>() as u64,
+        size_of::<Vtep>() as u64,
+        size_of::<PeerKey>() as u64,
+        size_of::<Tunnel>() as u64,
+        size_of::<Segment>() as u64,
+        size_of::<FloodKey>() as u64,
+        size_of::<Target>() as u64,
+        size_of::<BindingKey>() as u64,
+        size_of::<Binding>() as u64,
         size_of::<Traffic>() as u64,
+        size_of::<FdbKey>() as u64,
+        size_of::<FdbEntry>() as u64,
         size_of::<Drops>() as u64,
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
-        size_of::<(FdbKey, FdbEntry)>() as u64,
-        size_of::<(FloodKey, Segment)>() as u64,
-        size_of::<(PeerKey, Tunnel)>() as u64,
+        limits::MAX_VTEPS.into(),
         limits::MAX_TUNNELS.into(),
         limits::MAX_SEGMENTS.into(),
         limits::MAX_BINDINGS.into(),
-        limits::MAX_VTEPS.into(),
+        limits::MAX_FLOOD.into(),
+        limits::MAX_PORTS.into(),
+        limits::EVENT_BYTES.into(),
     ];
-    // FNV-1a, 64 bits: spreads every fact over the whole number.
-    facts.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
+    mix(&facts)
+}
+
+/// FNV-1a, 64 bits, a fact at a time: another value of any one of them gives another number.
+fn mix(facts: &[u64]) -> u64 {
+    facts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn pinned_layout(pins: &PinDir) -> Option<u64> {
@@ -168,4 +196,39 @@ fn pin_layout(dir: &std::path::Path, value: u64) -> Result<(), LoadError> {
     let mut layout = Array::<MapData, u64>::create(1, 0).map_err(|error| failed(error.to_string()))?;
     layout.set(0, value, 0).map_err(|error| failed(error.to_string()))?;
     layout.pin(&path).map_err(|error| failed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SETTINGS: Settings = Settings { udp_port: 4789, fdb_size: 262_144, trace: false };
+
+    #[test]
+    fn another_fdb_size_is_another_layout() {
+        assert_ne!(fingerprint(SETTINGS), fingerprint(Settings { fdb_size: 262_145, ..SETTINGS }));
+    }
+
+    #[test]
+    fn another_udp_port_is_the_same_layout() {
+        assert_eq!(fingerprint(SETTINGS), fingerprint(Settings { udp_port: 4790, ..SETTINGS }));
+    }
+
+    proptest! {
+        #[test]
+        fn every_fact_counts(facts: [u64; 5], which in 0..5usize, other: u64) {
+            let mut changed = facts;
+            changed[which] = other;
+            prop_assert_eq!(mix(&facts) == mix(&changed), facts == changed);
+        }
+
+        #[test]
+        fn facts_that_change_places_count(facts: [u32; 3]) {
+            prop_assume!(facts[0] != facts[1]);
+            let facts = facts.map(u64::from);
+            prop_assert_ne!(mix(&facts), mix(&[facts[1], facts[0], facts[2]]));
+        }
+    }
 }

@@ -14,7 +14,7 @@ use gateway_common::{
 };
 
 use super::{
-    diff::{Forget, Op},
+    op::{Forget, Op},
     pins::PinDir,
     programmed::Programmed,
 };
@@ -138,6 +138,8 @@ impl Maps {
                 .of("fdb")?,
             flood: self.flood.iter().collect::<Result<_, _>>().of("flood")?,
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
+            // What an earlier agent did not get to, the first census finds.
+            outdated: BTreeSet::new(),
         })
     }
 

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::{Binding, BindingKey},
     fdb::{FdbEntry, FdbKey, Target},
-    segment::{FloodKey, Segment},
+    segment::{FloodKey, LEARN_REMOTE, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
-use super::diff::Op;
+use super::op::{Forget, Op};
 
 /// The agent's part of the maps' contents; what the kernel learns is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,11 +30,14 @@ pub struct Programmed {
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
     pub xdp_ports: BTreeSet<u32>,
+    /// Whose learned MACs are wrong, and not forgotten yet.
+    pub outdated: BTreeSet<Forget>,
 }
 
 impl Programmed {
     /// Notes that `op` has been carried out.
     pub fn note(&mut self, op: &Op) {
+        self.outdated.extend(self.outdated_by(op));
         match *op {
             Op::PutXdpPort(ifindex) => drop(self.xdp_ports.insert(ifindex)),
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
@@ -54,7 +57,28 @@ impl Programmed {
             Op::DelBinding(key) => drop(self.bindings.remove(&key)),
             Op::PutMac(key, entry) => drop(self.given.insert(key, entry)),
             Op::DelMac(key) => drop(self.given.remove(&key)),
-            Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) | Op::Forget(_) => {}
+            Op::Forget(ref whose) => self.outdated.retain(|outdated| !whose.contains(outdated)),
+            Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) => {}
+        }
+    }
+
+    /// Whose learned MACs are wrong once `op` is done.
+    pub(super) fn outdated_by(&self, op: &Op) -> Option<Forget> {
+        match *op {
+            Op::DelPeer(_, id) => Some(Forget::Tunnel(id)),
+            Op::DelBinding(key) => Some(Forget::Binding(key)),
+            // It moved to another logical switch, or what its learned MACs carry has changed.
+            Op::PutBinding(key, new) => {
+                let old = self.bindings.get(&key)?;
+                (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
+            }
+            Op::DelSegment(vni) => Some(Forget::Segment(vni)),
+            // It no longer believes what came through tunnels.
+            Op::PutSegment(vni, new) => {
+                let old = self.segments.get(&vni)?;
+                (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Segment(vni))
+            }
+            _ => None,
         }
     }
 }

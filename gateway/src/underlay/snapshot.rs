@@ -7,7 +7,10 @@ use std::{
 
 use gateway_common::net::MacAddr;
 
-use super::{facts::Facts, resolve::Resolution};
+use super::{
+    facts::Facts,
+    resolve::{Resolution, Why},
+};
 
 /// What the agent wants followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,16 @@ pub struct Snapshot {
     pub hops: BTreeMap<IpAddr, Resolution>,
     /// Uplinks and access ports that exist, by name. One that is missing here does not exist (now).
     pub links: BTreeMap<String, LinkState>,
+}
+
+impl Snapshot {
+    /// True once nothing is about to be resolved any more: every remote is, or it is known why not.
+    pub fn is_settled(&self) -> bool {
+        !self
+            .hops
+            .values()
+            .any(|hop| matches!(hop, Resolution::Unresolved(Why::NotAsked | Why::NeighbourPending { .. })))
+    }
 }
 
 /// An uplink or access port.

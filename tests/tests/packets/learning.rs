@@ -1,6 +1,6 @@
 //! What the kernel learns, and what it must not.
 
-use gateway::datapath::diff::Op;
+use gateway::datapath::op::Op;
 use gateway_common::{
     counters::PathCounter,
     fdb::{self, FdbKey},
@@ -143,4 +143,45 @@ fn the_agent_is_told_what_is_learned_and_moved() {
     let kinds: Vec<u32> = events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [gateway_common::event::LEARNED, gateway_common::event::MOVED]);
     assert!(events.iter().all(|event| FdbKey::new(event.vni, event.mac) == FdbKey::new(NET, STRANGER.0)));
+}
+
+/// What the kernel told of IP addresses.
+fn snooped(world: &mut World) -> Vec<(MacAddr, std::net::IpAddr)> {
+    let events = world.events().into_iter().filter(|event| event.kind == gateway_common::event::SNOOPED);
+    events.map(|event| (MacAddr(event.mac), event.ip.into())).collect()
+}
+
+#[test]
+fn an_arp_packet_tells_its_senders_address_once() {
+    // What has been told is remembered from test to test, so these are stations of their own.
+    for (hook, host) in [(Hook::Xdp, stranger(201)), (Hook::Tc, stranger(202))] {
+        let mut world = World::new();
+        for _ in 0..3 {
+            world.run(hook, From::PortA, &tagged(&arp(host, MacAddr::BROADCAST), 100));
+        }
+        assert_eq!(snooped(&mut world), [(host, "10.0.0.101".parse().unwrap())]);
+    }
+}
+
+#[test]
+fn an_arp_packet_for_somebody_else_tells_nothing() {
+    let mut world = World::new();
+    let mut forged = arp(HOST1, MacAddr::BROADCAST);
+    forged[6..12].copy_from_slice(&STRANGER.0);
+    world.run(Hook::Xdp, From::PortA, &tagged(&forged, 100));
+    assert_eq!(snooped(&mut world), []);
+}
+
+#[test]
+fn neighbour_discovery_tells_the_senders_address() {
+    let (own, asked) = ("fd00::101", "fd00::11");
+    for (hook, host) in [(Hook::Xdp, stranger(203)), (Hook::Tc, stranger(204))] {
+        let mut world = World::new();
+        world.run(hook, From::PortA, &tagged(&neighbour(host, VM1, 135, 255, own, asked), 100));
+        assert_eq!(snooped(&mut world), [(host, own.parse().unwrap())], "the source of a solicitation");
+        world.run(hook, From::PortA, &tagged(&neighbour(host, VM1, 136, 255, own, asked), 100));
+        assert_eq!(snooped(&mut world), [(host, asked.parse().unwrap())], "the target of an advertisement");
+        world.run(hook, From::PortA, &tagged(&neighbour(host, VM1, 135, 254, "fd00::102", asked), 100));
+        assert_eq!(snooped(&mut world), [], "one that a router has passed on");
+    }
 }

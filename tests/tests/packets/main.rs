@@ -2,6 +2,7 @@
 //!
 //! Packet in, then verdict, packet out and counter. They need root and nothing else, so they also run on other kernels
 //! inside a virtual machine that has little more than this binary.
+#![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod decap;
 mod drops;

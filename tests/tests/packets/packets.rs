@@ -119,3 +119,15 @@ pub(crate) fn underlay(from: &str, to: &str, port: u16, payload: &[u8]) -> Vec<u
 pub(crate) fn tunnelled(from: &str, vni: u32, inner: &[u8]) -> Vec<u8> {
     to_gateway(from, &vxlan(vni, inner))
 }
+
+/// A neighbour solicitation (135) or advertisement (136).
+pub(crate) fn neighbour(src: MacAddr, dst: MacAddr, kind: u8, hop_limit: u8, from: &str, target: &str) -> Vec<u8> {
+    let octets = |text: &str| text.parse::<std::net::Ipv6Addr>().unwrap().octets();
+    let mut bytes = Vec::new();
+    PacketBuilder::ethernet2(src.0, dst.0)
+        .ipv6(octets(from), octets("fd00::1"), hop_limit)
+        .icmpv6_raw(kind, 0, [0; 4])
+        .write(&mut bytes, &octets(target))
+        .unwrap();
+    bytes
+}

@@ -1,6 +1,6 @@
 //! The stages of `cargo xtask test`.
 
-use std::{path::Path, process::ExitCode, thread};
+use std::{path::Path, process::ExitCode};
 
 use anyhow::{Context, Result};
 
@@ -15,7 +15,7 @@ use crate::{
 /// The test target that runs the BPF programs on packets, here and in VMs.
 pub(crate) const PACKET_TESTS: &str = "packets";
 
-/// Labs at a time, at most: each runs a few daemons of its own, and with too many the tests wait for each other's.
+/// Labs at a time: mostly they wait, so more than there may be cores; with too many they wait for each other.
 const LABS: usize = 4;
 
 /// Runs all stages, or with a `filter` only the tests whose names have it in them.
@@ -78,8 +78,7 @@ impl Run<'_> {
         }
         let targets: Vec<_> = names.iter().flat_map(|name| ["--test", name.as_str()]).collect();
         if !targets.is_empty() {
-            let threads = thread::available_parallelism().map_or(1, usize::from).min(LABS);
-            self.harness("end-to-end tests", &targets, Some(threads), agent.as_deref());
+            self.harness("end-to-end tests", &targets, Some(LABS), agent.as_deref());
         }
     }
 

@@ -1,0 +1,43 @@
+//! What can end the agent.
+
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::{
+    datapath::{attach::AttachError, load::LoadError, maps::MapsError},
+    instance::InstanceError,
+    nic::NicError,
+    preflight::PreflightError,
+    underlay::UnderlayError,
+};
+
+/// Why the agent stopped, or did not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
+pub enum AgentError {
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    #[error(transparent)]
+    Nic(#[from] NicError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    #[error(transparent)]
+    Underlay(#[from] UnderlayError),
+    #[error("reading the clock: {0}")]
+    Clock(#[from] Errno),
+    #[error("{doing}: {reason}")]
+    Io { doing: &'static str, reason: io::Error },
+}
+
+impl AgentError {
+    pub(super) fn io(doing: &'static str, reason: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Io { doing, reason: io::Error::other(reason) }
+    }
+}

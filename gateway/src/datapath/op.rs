@@ -1,0 +1,48 @@
+//! One operation on the maps.
+
+use std::collections::BTreeSet;
+
+use gateway_common::{
+    binding::{Binding, BindingKey},
+    fdb::{FdbEntry, FdbKey, Target},
+    segment::{FloodKey, Segment},
+    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+};
+
+/// Whose learned MACs are to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Forget {
+    /// A whole logical switch.
+    Segment(u32),
+    /// A binding, whatever the logical switch.
+    Binding(BindingKey),
+    /// A tunnel.
+    Tunnel(u32),
+}
+
+/// One operation on the maps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it: put or delete an element of the map of that name")]
+pub enum Op {
+    PutXdpPort(u32),
+    DelXdpPort(u32),
+    PutVtep(Addr, Vtep),
+    DelVtep(Addr),
+    PutTunnel(u32, Tunnel),
+    PutPeer(PeerKey, u32),
+    DelPeer(PeerKey, u32),
+    PutFlood(FloodKey, Target),
+    DelFlood(FloodKey),
+    PutSegment(u32, Segment),
+    DelSegment(u32),
+    PutBinding(BindingKey, Binding),
+    DelBinding(BindingKey),
+    PutMac(FdbKey, FdbEntry),
+    DelMac(FdbKey),
+    /// Zeroes the counters of a binding number that is about to be given out again.
+    ResetBindingStats(u32),
+    /// Zeroes the counters of a tunnel number that is about to be given out again.
+    ResetTunnelStats(u32),
+    /// Removes learned MACs, found in one walk through the database for all of these.
+    Forget(BTreeSet<Forget>),
+}

@@ -1,0 +1,116 @@
+//! What keeps a plan from being all that was asked for, and what the operator can do about it.
+
+use std::{fmt, net::IpAddr};
+
+use gateway_common::net::{VlanId, Vni};
+
+use crate::underlay::Why;
+
+/// Something that keeps part of the configuration from forwarding, or from forwarding everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Problem {
+    /// An access port or uplink isn't there.
+    NoInterface(String),
+    /// An access port or uplink is down.
+    Down(String),
+    /// The underlay is too narrow for an access port.
+    Mtu {
+        /// The uplink.
+        uplink: String,
+        /// Its MTU.
+        mtu: u32,
+        /// The access port.
+        port: String,
+        /// Its MTU.
+        port_mtu: u32,
+        /// The MTU that the uplink would need.
+        needed: u32,
+        /// The MTU that fits through as it is.
+        fits: u32,
+    },
+    /// Two logical switches have one VNI.
+    SameVni {
+        /// It.
+        vni: Vni,
+        /// The switch that forwards.
+        first: String,
+        /// The switch that is left out.
+        second: String,
+    },
+    /// This gateway has no address to tunnel to a remote VTEP from.
+    NoVtep(IpAddr),
+    /// A remote VTEP has this gateway's own address.
+    OwnAddress(IpAddr),
+    /// A remote VTEP can't be reached.
+    Unresolved(IpAddr, Why),
+    /// Something is bound to an interface that isn't an access port.
+    NotAPort(String),
+    /// Two logical switches have one binding.
+    BoundTwice {
+        /// The access port.
+        port: String,
+        /// The VLAN on it.
+        vlan: VlanId,
+        /// The switch that has it.
+        first: String,
+        /// The switch that has to do without.
+        second: String,
+    },
+    /// MACs are placed where their logical switch isn't.
+    NotBound {
+        /// The switch.
+        switch: String,
+        /// The access port.
+        port: String,
+        /// The VLAN on it.
+        vlan: VlanId,
+    },
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoInterface(name) => {
+                write!(f, "interface {name} is not there: nothing is forwarded over it until it appears")
+            }
+            Self::Down(name) => write!(f, "interface {name} is down (ip link set {name} up; is the cable in?)"),
+            Self::Mtu { uplink, mtu, port, port_mtu, needed, fits } => write!(
+                f,
+                "MTU {mtu} of uplink {uplink} is too small for MTU {port_mtu} of port {port}: packets over {fits} bytes \
+                 will be dropped; set MTU {needed} on {uplink} and on the whole underlay, or {fits} on the hosts"
+            ),
+            Self::SameVni { vni, first, second } => write!(
+                f,
+                "logical switches {first} and {second} have one VNI, {vni}: only {first} is forwarded; give {second} a \
+                 VNI of its own"
+            ),
+            Self::OwnAddress(remote) => {
+                write!(f, "{remote} is this gateway's own tunnel address: what is placed behind it is left out")
+            }
+            Self::NoVtep(remote) => {
+                let family = if remote.is_ipv4() { "IPv4" } else { "IPv6" };
+                write!(
+                    f,
+                    "no tunnel to {remote}: this gateway has no {family} address; add one to gateway.vtep, or take the \
+                     remote out of the flood lists and MACs"
+                )
+            }
+            Self::Unresolved(remote, why) => write!(f, "tunnel to {remote} can't send: {why}"),
+            Self::NotAPort(name) => write!(
+                f,
+                "{name} is not an access port of this gateway: what is bound to it is left out; add it as a [[port]], \
+                 or bind to another"
+            ),
+            Self::BoundTwice { port, vlan, first, second } => write!(
+                f,
+                "VLAN {vlan} of port {port} is bound to logical switches {first} and {second}: only {first} has it; take \
+                 it out of one of them"
+            ),
+            Self::NotBound { switch, port, vlan } => write!(
+                f,
+                "MACs of logical switch {switch} are placed at VLAN {vlan} of port {port}, which is not bound to it: they \
+                 are left out; bind it, or place them elsewhere"
+            ),
+        }
+    }
+}
