@@ -229,6 +229,11 @@ impl Cloud {
         Ok(switches.into_iter().fold(self.config(mode), Config::switch))
     }
 
+    /// The same driven by the database.
+    pub fn driven_config(&self, mode: Mode) -> Config {
+        self.config(mode).database(&self.vtep.remote(), self.vtep.switch())
+    }
+
     /// Leaves all of it running when this handle is dropped.
     pub fn leave(&mut self) {
         self.vtep.leave();

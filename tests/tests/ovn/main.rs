@@ -3,4 +3,7 @@
 //! A cloud takes seconds to come up, so most tests follow a scenario through one cloud. Needs root.
 
 mod cloud;
+mod driven;
+mod filled;
 mod opposite;
+mod outer;

@@ -1,75 +1,23 @@
 //! Opposite real OVN hypervisors, with a configuration copied from the database that `ovn-controller-vtep` filled.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use anyhow::{Context, Result};
-use gateway_common::{
-    headers::{ETH_P_IP, IPPROTO_UDP},
-    net::MacAddr,
-};
 use lab::{
-    Host,
     config::Mode,
-    crossing::{EXT, Underlay, VM, VM2},
+    crossing::{EXT, Underlay, VM},
     dhcp,
-    frame::Frame,
     gateway::Gateway,
-    ovn::{Cloud, Vm, cloud::PORT, hypervisor::UPLINK},
-    transfer,
+    ovn::hypervisor::UPLINK,
     wire::Wire,
 };
 
-/// UDP port of VXLAN (RFC 7348 section 5).
-const VXLAN: [u8; 2] = 4789u16.to_be_bytes();
+use crate::{filled::Filled, outer::Outer};
 
-/// A cloud with a VM on each hypervisor and a host outside; the VLAN is bound and the database filled.
-struct Filled {
-    cloud: Cloud,
-    vms: [Vm; 2],
-    ext: Host,
-}
-
-impl Filled {
-    fn build() -> Result<Self> {
-        let cloud = Cloud::build()?;
-        cloud.network("net1")?;
-        cloud.register()?;
-        cloud.vtep.bind(PORT, 100, "net1")?;
-        let vms = [cloud.vm("vm1", "net1", 0, VM)?, cloud.vm("vm2", "net1", 1, VM2)?];
-        let ext = cloud.host("ext", 100, EXT)?;
-        for (vm, station) in vms.iter().zip([VM, VM2]) {
-            cloud.wait_written("net1", vm, station)?;
-        }
-        Ok(Self { cloud, vms, ext })
-    }
-
-    /// ARP, ping, UDP and TCP between the outside and each VM, both ways.
-    fn talk(&self) -> Result<()> {
-        let ext = &self.ext;
-        ext.forget_neighbours()?;
-        for (Vm { host: vm, .. }, station) in self.vms.iter().zip([VM, VM2]) {
-            vm.forget_neighbours()?;
-            vm.wait_reaches(&EXT.v4().to_string())?;
-            assert_eq!(vm.neighbour(EXT.v4().into()), Some(EXT.mac()));
-            ext.wait_reaches(&station.v4().to_string())?;
-            assert_eq!(ext.neighbour(station.v4().into()), Some(station.mac()));
-
-            ext.run(&format!("ping -n -q -c 3 -i 0.05 -W 5 -M do -s 1472 {}", station.v4()))?;
-            transfer::udp(vm, ext, EXT.v4().into(), 1472)?;
-            transfer::tcp(vm, ext, EXT.v4().into(), 1)?;
-            transfer::tcp(ext, vm, station.v4().into(), 1)?;
-        }
-        Ok(())
-    }
-}
-
-/// The outer source of a VXLAN packet over IPv4.
-fn outer_source(frame: &Frame) -> Option<IpAddr> {
-    let is_vxlan = frame.ethertype == ETH_P_IP
-        && frame.payload.get(9) == Some(&IPPROTO_UDP)
-        && frame.payload.get(22..24) == Some(&VXLAN);
-    let source: [u8; 4] = frame.payload.get(12..16)?.try_into().ok()?;
-    is_vxlan.then(|| Ipv4Addr::from(source).into())
+/// The outer source of the next VXLAN packet that arrives.
+fn source_of_vxlan(underlay: &Wire) -> Result<IpAddr> {
+    let frame = underlay.expect("VXLAN from the gateway", |frame| Outer::parse(frame).is_some())?;
+    Outer::parse(&frame).map(|outer| outer.source).context("no VXLAN")
 }
 
 #[test]
@@ -82,15 +30,9 @@ fn vms_and_the_outside_talk_in_either_mode_and_dhcp_crosses() -> Result<()> {
     lab.talk()?;
     let paths = gateway.read().paths()?;
     assert!(paths.xdp_encap > 1000 && paths.xdp_decap > 1000, "{paths:?}");
-    let outer = underlay.expect("VXLAN from the gateway", |frame| outer_source(frame).is_some())?;
-    assert_eq!(outer_source(&outer).context("no source")?, lab.cloud.tunnel());
+    assert_eq!(source_of_vxlan(&underlay)?, lab.cloud.tunnel());
 
-    // A broadcast from outside comes to the VMs of both hypervisors.
-    let taps = [Wire::open(&lab.vms[0].host, "eth0")?, Wire::open(&lab.vms[1].host, "eth0")?];
-    Wire::open(&lab.ext, "eth0")?.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, "to all VMs"))?;
-    for tap in &taps {
-        tap.expect("the broadcast", |frame| frame.says("to all VMs"))?;
-    }
+    lab.shout()?;
 
     gateway.stop()?;
     for nic in config.uplinks.iter_mut().chain(&mut config.ports) {
@@ -122,8 +64,7 @@ fn hypervisors_drop_what_comes_from_another_address_of_the_gateway() -> Result<(
     let mut gateway = Gateway::start(&lab.cloud.gw, &config)?;
     let vm = VM.v4().to_string();
     assert!(!lab.ext.reaches(&vm));
-    let outer = underlay.expect("VXLAN from the gateway", |frame| outer_source(frame).is_some())?;
-    assert_eq!(outer_source(&outer), Some(other));
+    assert_eq!(source_of_vxlan(&underlay)?, other);
 
     gateway.stop()?;
     config.vtep = right;
