@@ -47,6 +47,11 @@ impl Central {
         format!("tcp:{}:{SOUTHBOUND_PORT}", self.address)
     }
 
+    /// The northbound database, as clients on the same computer name it.
+    pub fn northbound(&self) -> String {
+        self.northbound.remote()
+    }
+
     /// Runs `ovn-nbctl` and gives what it printed.
     ///
     /// # Errors
