@@ -8,7 +8,7 @@ use std::{
 
 use gateway_common::net::MacAddr;
 
-use crate::Host;
+use crate::{Host, ovn::tls::Identity};
 
 /// What a lab tells its gateway.
 #[derive(Clone, Debug)]
@@ -29,6 +29,21 @@ pub struct Config {
     pub ports: Vec<Nic>,
     /// Logical switches.
     pub switches: Vec<Switch>,
+    /// What drives the gateway in their place.
+    pub database: Option<Database>,
+}
+
+/// Where the gateway's `hardware_vtep` database is.
+#[derive(Clone, Debug)]
+pub struct Database {
+    /// Like `unix:/path` or `tcp:10.0.0.1:6640`; several with commas between.
+    pub remote: String,
+    /// Name of the physical switch that the gateway is.
+    pub switch: String,
+    /// Who the gateway is and whom it believes, for `ssl:`.
+    pub identity: Option<Identity>,
+    /// Seconds that forwarding goes on as it was without the database; the gateway's default if `None`.
+    pub hold_time: Option<u32>,
 }
 
 /// One NIC.
@@ -90,6 +105,7 @@ impl Config {
             uplinks: Vec::new(),
             ports: Vec::new(),
             switches: Vec::new(),
+            database: None,
         }
     }
 
@@ -109,6 +125,12 @@ impl Config {
     pub fn switch(mut self, switch: Switch) -> Self {
         self.switches.push(switch);
         self
+    }
+
+    /// The same driven by a database.
+    pub fn database(self, remote: &str, switch: &str) -> Self {
+        let database = Database { remote: remote.into(), switch: switch.into(), identity: None, hold_time: None };
+        Self { database: Some(database), ..self }
     }
 
     /// The logical switch `vni`, to be changed.
@@ -166,12 +188,30 @@ impl Display for Config {
         }
         writeln!(f, "pin_dir = {:?}", self.pin_dir)?;
         writeln!(f, "run_dir = {:?}", self.run_dir)?;
+        if let Some(database) = &self.database {
+            write!(f, "\n{database}")?;
+        }
         for (table, nics) in [("uplink", &self.uplinks), ("port", &self.ports)] {
             for nic in nics {
                 writeln!(f, "\n[[{table}]]\nname = {:?}\nmode = \"{}\"", nic.name, nic.mode)?;
             }
         }
         self.switches.iter().try_for_each(|switch| write!(f, "\n{switch}"))
+    }
+}
+
+impl Display for Database {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "[database]\nremote = {:?}\nswitch = {:?}", self.remote, self.switch)?;
+        if let Some(time) = self.hold_time {
+            writeln!(f, "hold_time = {time}")?;
+        }
+        if let Some(identity) = &self.identity {
+            writeln!(f, "private_key = {:?}", identity.private_key)?;
+            writeln!(f, "certificate = {:?}", identity.certificate)?;
+            writeln!(f, "ca_cert = {:?}", identity.ca_cert)?;
+        }
+        Ok(())
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Station {
 pub const VM: Station = Station { number: 11, kind: 0xaa };
 /// Another one.
 pub const VM2: Station = Station { number: 12, kind: 0xaa };
+/// And another one.
+pub const VM3: Station = Station { number: 13, kind: 0xaa };
 /// The host outside.
 pub const EXT: Station = Station { number: 101, kind: 0xee };
 /// Another one.

@@ -27,10 +27,20 @@ impl Gateway {
     /// # Errors
     /// If it ends or does not become ready; the error carries its log.
     pub fn start(host: &Host, config: &Config) -> Result<Self> {
+        let mut gateway = Self::launch(host, config)?;
+        gateway.wait_says(|line| says(line, "ready"))?;
+        Ok(gateway)
+    }
+
+    /// Starts the agent and waits for nothing.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn launch(host: &Host, config: &Config) -> Result<Self> {
         let file = host.lab().directory().join(format!("{}.toml", host.name()));
         write(&file, &config.to_string())?;
         let mut gateway = Self { host: host.clone(), file, pin_dir: config.pin_dir.clone(), agent: None };
-        gateway.resume()?;
+        gateway.begin()?;
         Ok(gateway)
     }
 
@@ -40,14 +50,25 @@ impl Gateway {
     /// If it ends or does not become ready; the error carries its log.
     pub fn resume(&mut self) -> Result<()> {
         ensure!(self.agent.is_none(), "the agent is running");
+        self.begin()?;
+        self.wait_says(|line| says(line, "ready")).map(drop)
+    }
+
+    /// Waits until the agent logs a line that `wanted` accepts.
+    ///
+    /// # Errors
+    /// If it ends, or does not; the error carries its log.
+    pub fn wait_says(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String> {
+        self.agent.as_mut().ok_or_else(not_running)?.wait_line(0, SOON, wanted)
+    }
+
+    fn begin(&mut self) -> Result<()> {
         let log = self.host.lab().directory().join(format!("{}-vtep-gateway.log", self.host.name()));
         let prefix = self.host.prefix();
         let file = self.file.display().to_string();
         let mut words: Vec<&str> = prefix.iter().map(String::as_str).collect();
         words.extend([binary()?, "run", "--config", &file]);
-        let mut agent = Process::start(&words, &log)?;
-        agent.wait_line(0, SOON, |line| says(line, "ready"))?;
-        self.agent = Some(agent);
+        self.agent = Some(Process::start(&words, &log)?);
         Ok(())
     }
 

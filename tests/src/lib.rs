@@ -8,9 +8,12 @@
 //! - [`cable`], [`bridge`]: wires between hosts, and a switch for the underlay
 //! - [`vxlan`]: a host of virtual machines, with the kernel's own VXLAN device
 //! - [`vlan`], [`ovs`]: the outside: a host that tags by itself, or Open vSwitch with hosts on access ports
+//! - [`node`], [`ovsdb`]: what daemons of Open vSwitch and OVN stand on
+//! - [`ovn`]: a cloud of real OVN, opposite the gateway
 //! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
 //! - [`crossing`]: the lab most tests want, with all of the above in place
 //! - [`frame`], [`wire`]: frames made by hand
+//! - [`dhcp`]: an address from a real server for a real client
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
 //! - [`wait`]: waiting for a condition, with a deadline
@@ -20,6 +23,7 @@ pub mod bridge;
 pub mod cable;
 pub mod config;
 pub mod crossing;
+pub mod dhcp;
 pub mod flow;
 pub mod frame;
 pub mod gateway;
@@ -27,7 +31,10 @@ pub mod host;
 mod janitor;
 pub mod lab;
 pub mod netns;
+pub mod node;
+pub mod ovn;
 pub mod ovs;
+pub mod ovsdb;
 pub mod process;
 pub mod readings;
 pub mod sweep;

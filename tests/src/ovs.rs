@@ -1,53 +1,56 @@
 //! The outside as it is in a data centre: a VLAN switch, here Open vSwitch in userspace, with hosts on access ports and
 //! a trunk to the gateway.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::process::Output;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::{
     Host, Lab,
     cable::{End, connect, connect_gateway, finish_frames},
+    node::Node,
+    ovsdb::{Database, OVS_SCHEMAS},
     process::Process,
-    wait::{SOON, wait_for},
 };
 
-const BRIDGE: &str = "sw0";
-
-/// Open vSwitch with its own database, in a namespace of its own.
+/// Open vSwitch with its own database.
 #[derive(Debug)]
 pub struct Ovs {
-    host: Host,
-    directory: PathBuf,
+    node: Node,
+    bridge: String,
     // Dropped in this order: the switch, then its database.
     switch: Process,
-    database: Process,
+    database: Database,
 }
 
 impl Ovs {
-    /// Starts a switch called `name` without ports.
+    /// Starts a switch without ports, in a namespace of its own called `name`.
     ///
     /// # Errors
     /// If it does not start.
     pub fn start(lab: &Lab, name: &str) -> Result<Self> {
-        let host = lab.host(name)?;
-        let directory = lab.directory().join(name);
-        fs::create_dir_all(&directory).with_context(|| format!("making {}", directory.display()))?;
-        let dir = directory.display();
-        let environment = environment(&directory);
+        Self::on(&lab.host(name)?, "sw0")
+    }
 
-        host.run(&format!("ovsdb-tool create {dir}/conf.db /usr/share/openvswitch/vswitch.ovsschema"))?;
-        let database = host.start(&format!(
-            "{environment} ovsdb-server {dir}/conf.db --remote=punix:{dir}/db.sock --unixctl={dir}/db.ctl -vconsole:warn"
-        ))?;
-        wait_for("the socket of ovsdb-server", SOON, || directory.join("db.sock").exists())?;
-        host.run(&format!("{environment} ovs-vsctl --no-wait init"))?;
-        let switch = host.start(&format!(
-            "{environment} ovs-vswitchd unix:{dir}/db.sock --unixctl={dir}/switch.ctl -vconsole:err"
-        ))?;
-        let ovs = Self { host, directory, switch, database };
+    /// Starts it on a host; `bridge`, which learns as any switch does, is its first one.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn on(host: &Host, bridge: &str) -> Result<Self> {
+        let node = Node::new(host)?;
+        let database = Database::create(&node, "conf", &format!("{OVS_SCHEMAS}/vswitch.ovsschema"), "")?;
+        node.run(&format!("ovs-vsctl --db={} --no-wait init", database.remote()))?;
+        let switch = node.start(
+            "ovs-vswitchd",
+            &format!(
+                "ovs-vswitchd {} --unixctl={} -vconsole:err",
+                database.remote(),
+                node.file("switch.ctl").display()
+            ),
+        )?;
+        let ovs = Self { node, bridge: bridge.into(), switch, database };
         ovs.vsctl(&format!(
-            "add-br {BRIDGE} -- set Bridge {BRIDGE} datapath_type=netdev fail_mode=standalone \
+            "add-br {bridge} -- set Bridge {bridge} datapath_type=netdev fail_mode=standalone \
              other_config:mac-aging-time=300"
         ))?;
         Ok(ovs)
@@ -55,7 +58,17 @@ impl Ovs {
 
     /// The machine it runs on; the port towards host `x` is called `x`.
     pub fn host(&self) -> &Host {
-        &self.host
+        self.node.host()
+    }
+
+    /// The same with the daemons on it.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Its database.
+    pub fn database(&self) -> &Database {
+        &self.database
     }
 
     /// Runs `ovs-vsctl`.
@@ -63,7 +76,7 @@ impl Ovs {
     /// # Errors
     /// What it says.
     pub fn vsctl(&self, arguments: &str) -> Result<Output> {
-        self.host.run(&format!("{} ovs-vsctl --timeout=20 {arguments}", environment(&self.directory)))
+        self.node.run(&format!("ovs-vsctl --db={} --timeout=20 {arguments}", self.database.remote()))
     }
 
     /// Adds a host on an access port of `vlan`; its NIC is `eth0`.
@@ -71,13 +84,13 @@ impl Ovs {
     /// # Errors
     /// If the name is taken.
     pub fn access(&self, name: &str, vlan: u16, mac: &str, addresses: &[&str]) -> Result<Host> {
-        let host = self.host.lab().host(name)?;
+        let host = self.host().lab().host(name)?;
         if addresses.iter().any(|address| address.contains(':')) {
             host.speak_ipv6()?;
         }
-        connect(End::new(&host, "eth0").mac(mac), End::new(&self.host, name))?;
+        connect(End::new(&host, "eth0").mac(mac), End::new(self.host(), name))?;
         finish_frames(&host, "eth0")?;
-        self.vsctl(&format!("add-port {BRIDGE} {name} tag={vlan}"))?;
+        self.vsctl(&format!("add-port {} {name} tag={vlan}", self.bridge))?;
         for address in addresses {
             host.address("eth0", address)?;
         }
@@ -91,8 +104,8 @@ impl Ovs {
     /// If the names are taken.
     pub fn trunk(&self, gateway: &Host, port: &str, settings: &str) -> Result<()> {
         let name = format!("t-{}-{port}", gateway.name());
-        connect_gateway(End::new(gateway, port), End::new(&self.host, &name))?;
-        self.vsctl(&format!("add-port {BRIDGE} {name} {settings}")).map(drop)
+        connect_gateway(End::new(gateway, port), End::new(self.host(), &name))?;
+        self.vsctl(&format!("add-port {} {name} {settings}", self.bridge)).map(drop)
     }
 
     /// Leaves the switch running when this handle is dropped.
@@ -100,9 +113,4 @@ impl Ovs {
         self.switch.leave();
         self.database.leave();
     }
-}
-
-fn environment(directory: &std::path::Path) -> String {
-    let dir = directory.display();
-    format!("env OVS_RUNDIR={dir} OVS_DBDIR={dir} OVS_LOGDIR={dir}")
 }

@@ -14,7 +14,7 @@ use aya::{
 use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
-    fdb::{FdbEntry, FdbKey},
+    fdb::{FdbEntry, FdbKey, GIVEN, REMOTE},
     net::MacAddr,
     tunnel::PeerKey,
 };
@@ -88,6 +88,20 @@ impl Readings {
     pub fn station(&self, vni: u32, mac: MacAddr) -> Result<Option<FdbEntry>> {
         let fdb: HashMap<_, FdbKey, FdbEntry> = HashMap::try_from(self.open("fdb")?)?;
         Ok(fdb.get(&FdbKey::new(vni, mac.0), 0).ok())
+    }
+
+    /// The VTEP behind which a station is, if that was told, not learned.
+    ///
+    /// # Errors
+    /// If a map is not there.
+    pub fn told_vtep(&self, vni: u32, mac: MacAddr) -> Result<Option<IpAddr>> {
+        let Some(entry) = self.station(vni, mac)?.filter(|entry| entry.origin == GIVEN && entry.to.kind == REMOTE)
+        else {
+            return Ok(None);
+        };
+        let peers: HashMap<_, PeerKey, u32> = HashMap::try_from(self.open("peers")?)?;
+        let peer = peers.iter().flatten().find(|(_, tunnel)| *tunnel == entry.to.out);
+        Ok(peer.map(|(key, _)| key.remote.into()))
     }
 
     fn open(&self, name: &str) -> Result<Map> {

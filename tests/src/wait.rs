@@ -28,6 +28,23 @@ impl Deadline {
     }
 }
 
+/// Time since a moment, to be told; no test depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Instant);
+
+impl Stopwatch {
+    /// Starts it.
+    #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
+    pub fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Time since then.
+    pub fn elapsed(self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
 /// Waits until `condition` gives something.
 ///
 /// # Errors

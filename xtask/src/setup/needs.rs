@@ -35,8 +35,13 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Lab, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 14] = [
+pub(super) const PROGRAMS: [Program; 19] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
+    program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
+    program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
+    program("ovn-northd", "ovn-central", &[Lab], "the centre of a cloud"),
+    program("ovn-controller", "ovn-host", &[Lab], "drives the hypervisors of a cloud"),
+    program("ovn-controller-vtep", "ovn-controller-vtep", &[Lab], "fills the gateway's database from a cloud"),
     program("ip", "iproute2", &[Lab], "lays out namespaces, links and addresses"),
     program("ping", "iputils-ping", &[Lab], "the first sign of life in a lab"),
     program("arping", "iputils-arping", &[Lab], "asks for addresses by ARP alone"),

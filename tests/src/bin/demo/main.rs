@@ -1,0 +1,95 @@
+//! Shows vtep-gateway at work: a VM behind a VXLAN tunnel and a host in a VLAN talk as if on one switch.
+
+mod linux;
+mod ovn;
+mod show;
+
+use std::{
+    process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+};
+
+use anyhow::Result;
+use clap::Parser;
+use lab::{Lab, sweep};
+use nix::sys::signal::{SigSet, Signal};
+
+/// Lays out a small cloud and a VLAN in network namespaces, joins them with the gateway, and shows traffic crossing.
+#[derive(Parser)]
+#[command(name = "cargo xtask demo")]
+struct Cli {
+    /// A cloud of real OVN, which drives the gateway
+    #[arg(long)]
+    ovn: bool,
+    /// Leave everything up, and tell how to look around
+    #[arg(long)]
+    keep: bool,
+    /// Take down what `--keep` left up
+    #[arg(long, value_name = "ID", exclusive = true)]
+    down: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match &cli.down {
+        Some(id) => sweep::remove(id).map(|()| println!("{id} is down.")),
+        None => Stay::new(&cli).and_then(|stay| if cli.ovn { ovn::show(&stay) } else { linux::show(&stay) }),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if INTERRUPTED.load(Ordering::SeqCst) => {
+            // The thread that takes the lab down ends the process.
+            thread::park();
+            ExitCode::FAILURE
+        }
+        Err(trouble) => {
+            eprintln!("\nThe demo failed: {trouble:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// How long the lab stays: until the demo is over or interrupted, or until it is taken down by name.
+struct Stay {
+    keep: bool,
+    command: &'static str,
+    signals: SigSet,
+}
+
+impl Stay {
+    fn new(cli: &Cli) -> Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        signals.thread_block()?;
+        let command = if cli.ovn { "cargo xtask demo --ovn --keep" } else { "cargo xtask demo --keep" };
+        Ok(Self { keep: cli.keep, command, signals })
+    }
+
+    /// Takes the lab down when a signal, which no thread takes otherwise, asks the demo to end.
+    fn guard(&self, lab: &Lab) {
+        let (signals, id) = (self.signals, lab.id().to_string());
+        thread::spawn(move || {
+            if signals.wait().is_ok() {
+                INTERRUPTED.store(true, Ordering::SeqCst);
+                eprintln!("\nInterrupted, taking it down.");
+                if let Err(trouble) = sweep::remove(&id) {
+                    eprintln!("{trouble:#}");
+                }
+                std::process::exit(130);
+            }
+        });
+    }
+
+    /// The demo is over.
+    fn conclude(&self, lab: &Lab) -> Result<()> {
+        if self.keep {
+            lab.keep()?;
+            println!("To take it down:\n  cargo xtask demo --down {}", lab.id());
+        } else {
+            println!("\nTaking it all down. `{}` leaves it up to look around.", self.command);
+        }
+        Ok(())
+    }
+}

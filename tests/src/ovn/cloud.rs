@@ -1,0 +1,263 @@
+//! The whole cloud, and the verbs of those who run it.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow};
+
+use super::{Central, Hypervisor, Vtep, translate};
+use crate::{
+    Host, Lab,
+    bridge::Bridge,
+    config::{Config, Mode},
+    crossing::{self, GW, HV, Station, UNDERLAY_MTU, Underlay},
+    ovs::Ovs,
+    wait::{SOON, wait_for},
+};
+
+/// The gateway's uplink.
+pub const UPLINK: &str = "u0";
+/// The gateway's access port.
+pub const PORT: &str = "a0";
+/// VLANs that the switch outside has on the trunk to the gateway.
+pub const VLANS: [u16; 2] = [100, 200];
+
+/// Number of the centre on the management network; all others have there the number that they have on the underlay.
+const CENTRE: u8 = 1;
+
+/// The cloud without a gateway: one can be started on the machine [`Cloud::gw`]. Fields are dropped in this order.
+#[derive(Debug)]
+pub struct Cloud {
+    /// The database beside the gateway. Its physical switch is called `gw1`, but nothing is registered yet.
+    pub vtep: Vtep,
+    /// `hv1` and `hv2`.
+    pub hypervisors: Vec<Hypervisor>,
+    /// The centre.
+    pub central: Central,
+    /// The switch outside.
+    pub outside: Ovs,
+    /// The gateway's machine.
+    pub gw: Host,
+    /// The switch between tunnel ends.
+    pub und: Bridge,
+    /// The lab itself.
+    pub lab: Lab,
+}
+
+/// A virtual machine.
+#[derive(Debug)]
+pub struct Vm {
+    /// Inside of it.
+    pub host: Host,
+    hypervisor: usize,
+}
+
+impl Cloud {
+    /// A cloud of two hypervisors, which has neither networks nor VMs yet.
+    ///
+    /// # Errors
+    /// If any of it does not start.
+    pub fn build() -> Result<Self> {
+        let lab = Lab::new()?;
+        let und = Bridge::new(&lab, "und", UNDERLAY_MTU)?;
+        let mgmt = Bridge::new(&lab, "mgmt", 1500)?;
+        let on_management = |host: &Host, number: u8| {
+            mgmt.plug(host, "m0")?;
+            host.address("m0", &format!("{}/24", management(number)))
+        };
+
+        // None of them needs another one to be there, and each waits for its daemons.
+        let (central, hypervisors, outside, vtep) = thread::scope(|scope| {
+            let central = scope.spawn(|| {
+                let host = lab.host("ctl")?;
+                on_management(&host, CENTRE)?;
+                Central::start(&host, management(CENTRE))
+            });
+            let hypervisors = [1, 2].map(|index| {
+                let (lab, und, on_management) = (&lab, &und, &on_management);
+                scope.spawn(move || {
+                    let (name, number) = (format!("hv{index}"), HV - 1 + index);
+                    let host = lab.host(&name)?;
+                    on_management(&host, number)?;
+                    Hypervisor::start(&host, und, tunnel(number))
+                })
+            });
+            let outside = scope.spawn(|| Ovs::start(&lab, "sw"));
+            let vtep = scope.spawn(|| {
+                let gw = crossing::gateway_host(&und, "gw", &Underlay::V4.address(GW))?;
+                on_management(&gw, GW)?;
+                Ok((Vtep::start(&gw, management(GW), "gw1")?, gw))
+            });
+            let hypervisors = hypervisors.map(finished).into_iter().collect::<Result<Vec<_>>>();
+            anyhow::Ok((finished(central)?, hypervisors?, finished(outside)?, finished(vtep)?))
+        })?;
+
+        let (vtep, gw) = vtep;
+        let mut cloud = Self { vtep, hypervisors, central, outside, gw, und, lab };
+        let trunks = VLANS.map(|vlan| vlan.to_string()).join(",");
+        cloud.outside.trunk(&cloud.gw, PORT, &format!("trunks={trunks}"))?;
+        let remote = cloud.central.remote();
+        for hypervisor in &mut cloud.hypervisors {
+            hypervisor.join(&remote, "geneve,vxlan")?;
+        }
+        cloud.vtep.join(&remote)?;
+        Ok(cloud)
+    }
+
+    /// Adds a network: a logical switch of OVN, and one of that name for the gateway, joined by a port of OVN.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn network(&self, name: &str) -> Result<()> {
+        let (port, switch) = (format!("vtep-{name}"), self.vtep.switch());
+        self.vtep.ctl(&format!("add-ls {name}"))?;
+        self.central
+            .nbctl(&format!(
+                "ls-add {name} -- lsp-add {name} {port} -- lsp-set-type {port} vtep \
+                 -- lsp-set-addresses {port} unknown -- lsp-set-options {port} \
+                 vtep-physical-switch={switch} vtep-logical-switch={name}"
+            ))
+            .map(drop)
+    }
+
+    /// Adds a VM called `name` to a network, on the hypervisor of this index, and waits until OVN has bound it.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn vm(&self, name: &str, network: &str, hypervisor: usize, station: Station) -> Result<Vm> {
+        let (mac, address) = (station.mac().to_string(), station.v4());
+        let known = format!("{mac} {address}");
+        let port = ["lsp-add", network, name, "--", "lsp-set-addresses", name, &known];
+        self.central.nbctl_words(&port)?;
+        let host = self.lab.host(name)?;
+        self.hypervisors[hypervisor].cable(&host, &mac)?;
+        self.hypervisors[hypervisor].plug(&host)?;
+        host.address("eth0", &format!("{address}/24"))?;
+        let vm = Vm { host, hypervisor };
+        self.wait_bound(&vm)?;
+        Ok(vm)
+    }
+
+    /// Moves a VM to another hypervisor, as the rest of the world sees a live migration, and waits until OVN has bound
+    /// it there.
+    ///
+    /// # Errors
+    /// If it cannot be moved.
+    pub fn migrate(&self, vm: &mut Vm, to: usize) -> Result<()> {
+        let (from, to, name) = (&self.hypervisors[vm.hypervisor], to, vm.host.name());
+        let target = &self.hypervisors[to];
+        from.unplug(&vm.host)?;
+        from.host().ip(&format!("link set {name} netns {}", target.host().namespace()))?;
+        target.host().ip(&format!("link set {name} up"))?;
+        target.plug(&vm.host)?;
+        vm.hypervisor = to;
+        self.wait_bound(vm)
+    }
+
+    /// Removes a VM.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub fn remove(&self, vm: Vm) -> Result<()> {
+        self.hypervisors[vm.hypervisor].unplug(&vm.host)?;
+        self.central.nbctl(&format!("lsp-del {}", vm.host.name()))?;
+        vm.host.ip("link del eth0").map(drop)
+    }
+
+    fn wait_bound(&self, vm: &Vm) -> Result<()> {
+        let (name, chassis) = (vm.host.name(), self.hypervisors[vm.hypervisor].name());
+        wait_for(&format!("{name} is bound to {chassis}"), SOON, || {
+            self.central.chassis_of(name).is_ok_and(|bound| bound.as_deref() == Some(chassis))
+        })?;
+        self.central.nbctl(&format!("wait-until Logical_Switch_Port {name} up=true")).map(drop)
+    }
+
+    /// Adds a host outside, on an access port of `vlan`.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn host(&self, name: &str, vlan: u16, station: Station) -> Result<Host> {
+        self.outside.access(name, vlan, &station.mac().to_string(), &[&format!("{}/24", station.v4())])
+    }
+
+    /// Has the operator register the gateway, as it is in [`Cloud::config`].
+    ///
+    /// # Errors
+    /// If it is registered.
+    pub fn register(&self) -> Result<()> {
+        self.vtep.register(self.tunnel(), PORT)
+    }
+
+    /// Waits until the controller has written for a network where this VM is, and its VNI.
+    ///
+    /// # Errors
+    /// If it never does.
+    pub fn wait_written(&self, network: &str, vm: &Vm, station: Station) -> Result<u32> {
+        let vtep: IpAddr = self.vtep_of(vm);
+        wait_for(&format!("{} is in the database of the gateway, behind {vtep}", vm.host.name()), SOON, || {
+            self.vtep.remote_macs(network).is_ok_and(|macs| {
+                macs.unknown.contains(&vtep)
+                    && macs.unicast.get(&station.mac()).is_some_and(|vteps| vteps.iter().eq([&vtep]))
+            })
+        })?;
+        self.vtep.vni(network)?.context("the network has stations but no VNI")
+    }
+
+    /// The tunnel address of the hypervisor that has a VM.
+    pub fn vtep_of(&self, vm: &Vm) -> IpAddr {
+        self.hypervisors[vm.hypervisor].vtep().into()
+    }
+
+    /// The gateway's tunnel address.
+    pub fn tunnel(&self) -> IpAddr {
+        Underlay::V4.ip(GW)
+    }
+
+    /// The gateway's NICs, and no networks yet.
+    pub fn config(&self, mode: Mode) -> Config {
+        Config::new(&self.gw, &[self.tunnel()]).uplink(UPLINK, mode).port(PORT, mode)
+    }
+
+    /// The same with all that the database says at this moment.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn static_config(&self, mode: Mode) -> Result<Config> {
+        let switches = translate::switches(&self.vtep, PORT)?;
+        Ok(switches.into_iter().fold(self.config(mode), Config::switch))
+    }
+
+    /// The same driven by the database.
+    pub fn driven_config(&self, mode: Mode) -> Config {
+        self.config(mode).database(&self.vtep.remote(), self.vtep.switch())
+    }
+
+    /// Leaves all of it running when this handle is dropped.
+    pub fn leave(&mut self) {
+        self.vtep.leave();
+        self.hypervisors.iter_mut().for_each(Hypervisor::leave);
+        self.central.leave();
+        self.outside.leave();
+    }
+}
+
+impl Vm {
+    /// Index of the hypervisor that it is on.
+    pub fn hypervisor(&self) -> usize {
+        self.hypervisor
+    }
+}
+
+fn management(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 99, 0, number)
+}
+
+fn tunnel(number: u8) -> Ipv4Addr {
+    Ipv4Addr::new(172, 31, 0, number)
+}
+
+fn finished<T>(work: thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    work.join().map_err(|_| anyhow!("a part of the cloud panicked"))?
+}

@@ -1,0 +1,32 @@
+//! A cloud of real OVN, as Debian ships it, around the gateway.
+//!
+//! ```text
+//!     ctl                          mgmt                                 10.99.0.0/24
+//!   (central) ─────────┬───────────────┬──────────────────────┐
+//!                      │               │                      │
+//!       vm1 ── hv1 ────┤    vm2 ── hv2 ┤                   m0 │
+//!               │               │                           [gw] a0 ── sw ── ext
+//!               └───────────────┴────────── und ────────── u0 │
+//!            172.31.0.11     172.31.0.12              172.31.0.21
+//! ```
+//!
+//! [`central`] has OVN's two databases and `ovn-northd`. A [`hypervisor`] is Open vSwitch in userspace with
+//! `ovn-controller`; it talks Geneve with other hypervisors and VXLAN with gateways. [`vtep`] is what stands on a
+//! gateway's machine beside the gateway: the `hardware_vtep` database and an unchanged `ovn-controller-vtep` that fills
+//! it. [`cloud`] puts them together, and has the verbs of those who run a cloud: add a network, a VM, a binding, and
+//! take them away. [`translate`] writes what the database says as a gateway's own configuration. [`tls`] makes keys and
+//! certificates with `ovs-pki`.
+//!
+//! Management and underlay are two networks, so that the one can fail without the other.
+
+pub mod central;
+pub mod cloud;
+pub mod hypervisor;
+pub mod tls;
+pub mod translate;
+pub mod vtep;
+
+pub use central::Central;
+pub use cloud::{Cloud, Vm};
+pub use hypervisor::Hypervisor;
+pub use vtep::Vtep;
