@@ -28,6 +28,14 @@ pub struct Binding {
     pub flags: u32,
 }
 
+/// The one value of map `settings`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Settings {
+    /// A frame this long, without tag and frame check sequence, fits the MTU of every access port.
+    pub fits_every_port: u32,
+}
+
 /// Values of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received is what came from the
 /// VLAN or the tunnel, sent is what went out there. Bytes count the inner Ethernet frame, without a VLAN tag and
 /// without the frame check sequence, so both ends of a crossing count the same.
@@ -44,4 +52,4 @@ pub struct Traffic {
     pub tx_bytes: u64,
 }
 
-crate::map_types!(BindingKey, Binding, Traffic);
+crate::map_types!(BindingKey, Binding, Settings, Traffic);

@@ -95,14 +95,48 @@ counters! {
     FloodCopies flood_copies "Copies made of them.",
     Learned learned "MACs learned.",
     Moved moved "Learned MACs seen at another place.",
-    LearnLimit learn_limit "MACs not learned because their logical switch has as many as it may.",
-    FdbFull fdb_full "MACs not learned because the forwarding database is full.",
+    LearnLimit learn_limit "Frames whose source was not learned because its logical switch has as many MACs as it may; one that is flooded counts at XDP and at TC.",
+    FdbFull fdb_full "Frames whose source was not learned because the forwarding database is full; one that is flooded counts at XDP and at TC.",
     EventsLost events_lost "Learning events that found the ring buffer full; the agent then looks through the database.",
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{format, string::String, vec::Vec};
+
     use super::*;
+
+    const REFERENCE: &str = include_str!("../../docs/DROPS.md");
+
+    /// What the reference describes in its part `heading`: headings and the words below each.
+    fn described(heading: &str) -> Vec<(&'static str, String)> {
+        let (_, rest) = REFERENCE.split_once(&format!("\n## {heading}\n")).expect(heading);
+        let part = rest.split("\n## ").next().unwrap_or(rest);
+        let sections = part.split("\n### ").skip(1).map(|section| section.split_once('\n').unwrap_or((section, "")));
+        sections.map(|(name, body)| (name, body.split_whitespace().collect::<Vec<_>>().join(" "))).collect()
+    }
+
+    fn assert_described(heading: &str, counters: impl Iterator<Item = (&'static str, &'static str)>) {
+        let described = described(heading);
+        let names: Vec<String> = described.iter().map(|(name, _)| (*name).into()).collect();
+        let counters: Vec<_> = counters.collect();
+        let wanted: Vec<String> =
+            counters.iter().enumerate().map(|(number, (name, _))| format!("`{name}` ({number})")).collect();
+        assert_eq!(names, wanted);
+        for ((name, text), (_, body)) in counters.iter().zip(&described) {
+            assert!(body.starts_with(text), "{name} is described as {body:?}, and its text is {text:?}");
+        }
+    }
+
+    #[test]
+    fn the_reference_describes_every_drop_reason_by_its_number_and_text() {
+        assert_described("Drops", DropReason::ALL.iter().map(|reason| (reason.name(), reason.text())));
+    }
+
+    #[test]
+    fn the_reference_describes_every_path_counter_by_its_number_and_text() {
+        assert_described("Paths", PathCounter::ALL.iter().map(|which| (which.name(), which.text())));
+    }
 
     #[test]
     fn the_struct_has_a_field_for_each_reason_at_its_number() {

@@ -17,8 +17,8 @@ pub struct Segment {
     pub lease: u32,
     /// Zero.
     pub reserved: u32,
-    /// The kernel learns while its count in map `learned` is below this. The agent raises it by one for each learned
-    /// MAC that it forgets, so each of the two numbers has one writer.
+    /// The kernel learns while its count in map `learned` is below this. At each census the agent
+    /// sets it to that count plus what the limit leaves.
     pub learn_ceiling: u64,
 }
 

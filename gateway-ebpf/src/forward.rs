@@ -7,18 +7,17 @@ use crate::{
     frame::{Ether, Frame, Reframe},
     header::Fill,
     lease,
-    maps::TUNNELS,
+    maps::{SETTINGS, TUNNELS},
     verdict::{Decision, Verdict},
 };
-
-/// Longest frame that fits every Ethernet link. Longer ones are held against the port's MTU.
-const USUAL_LEN: u32 = 1514;
 
 /// True if an inner frame of `len` bytes is too long for the access port `ifindex`. The kernel allows a tag on top of
 /// the MTU, so the untagged length counts.
 #[inline(always)]
 pub(crate) fn exceeds_port<F: Frame>(frame: &F, ifindex: u32, len: u32) -> bool {
-    len > USUAL_LEN && frame.exceeds_mtu(ifindex, len as i32 - frame.len() as i32)
+    // Nearly every frame fits every port, and is spared the look at the device.
+    let fits = SETTINGS.get(0).is_some_and(|settings| len <= settings.fits_every_port);
+    !fits && frame.exceeds_mtu(ifindex, len)
 }
 
 /// The next hop of tunnel number `id`, if it may be used now.

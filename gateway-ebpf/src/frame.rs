@@ -42,8 +42,9 @@ pub(crate) trait Frame {
     /// True if the inner frame, of `len` bytes, or each segment of it where it is a train of TCP segments, is longer than
     /// `max`.
     fn exceeds(&self, len: u32, max: u32) -> bool;
-    /// True if the frame, grown by `growth` bytes, does not fit the MTU of `ifindex`.
-    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool;
+    /// True if a frame of `len` bytes, or each segment of this one where it is a train of TCP segments, does not fit the
+    /// MTU of `ifindex`.
+    fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool;
     /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
     /// a packet handed on to TC is whole.
     fn reserve(&self, ifindex: u32) -> bool;

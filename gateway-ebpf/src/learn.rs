@@ -26,7 +26,7 @@ const E2BIG: i32 = -7;
 #[inline(always)]
 pub(crate) fn source(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
     let key = FdbKey::new(vni, mac);
-    let Some(entry) = FDB.get_ptr_mut(&key) else {
+    let Some(entry) = FDB.get_ptr_mut(key) else {
         first_seen(&key, here, flags, now);
         return Ok(());
     };

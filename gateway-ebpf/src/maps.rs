@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use gateway_common::{
-    binding::{Binding, BindingKey, Traffic},
+    binding::{Binding, BindingKey, Settings, Traffic},
     counters::{Drops, Paths},
     event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
@@ -20,6 +20,10 @@ use gateway_common::{
 /// UDP port of VXLAN; the agent sets it at load time.
 #[unsafe(no_mangle)]
 pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
+
+/// What the agent knows of the interfaces as a whole.
+#[btf_map(name = "settings")]
+pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
 /// Addresses this gateway is a tunnel end with.
 #[btf_map(name = "vteps")]

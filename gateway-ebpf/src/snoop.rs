@@ -66,12 +66,12 @@ fn discovery<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
 fn tell(station: FdbKey, ip: Addr, from: &Target, now: u64) {
     let key = SnoopKey { station, ip };
     // SAFETY: a live map value, copied at once.
-    let told = unsafe { SNOOPED.get(&key) }.copied();
+    let told = unsafe { SNOOPED.get(key) }.copied();
     if told.is_some_and(|told| now.wrapping_sub(told) < SNOOP_AGAIN_NS) {
         return;
     }
     // Where it can't be noted it will be told once more, no harm.
-    let _ = SNOOPED.insert(&key, now, u64::from(BPF_ANY));
+    let _ = SNOOPED.insert(key, now, u64::from(BPF_ANY));
     let (vni, mac) = (station.vni, station.mac);
     learn::send(&LearnEvent { kind: event::SNOOPED, vni, mac, reserved: 0, to: *from, ip });
 }

@@ -90,15 +90,13 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool {
-        let mut mtu = 0;
-        // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
-        unsafe {
-            // The helper judges the segments of a train, or a frame yet to change its length, but not both.
-            let (growth, flags) =
-                if (*self.skb.skb).gso_size == 0 { (growth, 0) } else { (0, u64::from(BPF_MTU_CHK_SEGS)) };
-            bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, flags) > 0
-        }
+    fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
+        // SAFETY: the context is the one the kernel called with.
+        let train = unsafe { (*self.skb.skb).gso_size != 0 };
+        // The helper judges a length that it is told, or the segments of a train, but not both.
+        let (mut mtu, flags) = if train { (0, u64::from(BPF_MTU_CHK_SEGS)) } else { (len - ETH_LEN as u32, 0) };
+        // SAFETY: as above, and `mtu` is the helper's to write.
+        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, flags) > 0 }
     }
 
     #[inline(always)]

@@ -8,7 +8,7 @@ use crate::frame::{Ether, RewriteError};
 pub(crate) enum Verdict {
     /// Not ours: up the stack, untouched.
     Pass,
-    /// Ours, but out of this hook's reach: to TC, untouched.
+    /// Ours, but out of this hook's reach: to TC, as it came, but for bytes behind the packet.
     ToTc,
     /// Ready to leave through this interface.
     Redirect(u32),

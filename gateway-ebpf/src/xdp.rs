@@ -7,7 +7,7 @@ use aya_ebpf::{
     programs::XdpContext,
 };
 use gateway_common::{
-    headers::{ETH_P_8021Q, TAG_LEN, V4_LEN, V6_LEN},
+    headers::{ETH_LEN, ETH_P_8021Q, TAG_LEN, V4_LEN, V6_LEN},
     tunnel::NextHop,
 };
 
@@ -63,10 +63,11 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
-    fn exceeds_mtu(&self, ifindex: u32, growth: i32) -> bool {
-        let mut mtu = 0;
+    fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
+        // Told the length, the helper does not look at the packet, of which it would see the first buffer only.
+        let mut mtu = len - ETH_LEN as u32;
         // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
-        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, growth, 0) > 0 }
+        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, 0) > 0 }
     }
 
     #[inline(always)]

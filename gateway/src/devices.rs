@@ -114,13 +114,17 @@ impl Devices {
 
     fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
         self.prepare(device);
+        if mode == Mode::Xdp {
+            // Where XDP is insisted on, TC does not carry its traffic instead.
+            self.attach_xdp(ebpf, device)?;
+        }
         self.attacher.attach_tc(ebpf, device)?;
         let xdp = match mode {
             Mode::Tc => {
                 self.attacher.detach_xdp(device)?;
                 false
             }
-            Mode::Xdp => self.attach_xdp(ebpf, device).map(|()| true)?,
+            Mode::Xdp => true,
             Mode::Auto => match self.attach_xdp(ebpf, device) {
                 Ok(()) => true,
                 Err(error) => {

@@ -13,6 +13,8 @@ pub mod devices;
 pub mod instance;
 mod nearest;
 pub mod nic;
+pub mod ovsdb;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;
+pub mod vtep;

@@ -8,6 +8,7 @@ use gateway::{
     cli::{Cli, Command},
     config::Config,
 };
+use nix::sys::signal::{SigSet, Signal};
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
 }
 
 fn run(path: &Path, config: Config) -> ExitCode {
+    // Whoever starts the agent may have blocked them for itself, and children inherit that.
+    let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
+    if let Err(error) = signals.thread_unblock() {
+        return fail(1, &error);
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),

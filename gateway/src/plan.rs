@@ -6,7 +6,7 @@ use std::{
 };
 
 use gateway_common::{
-    binding::BindingKey,
+    binding::{BindingKey, Settings},
     fdb::FdbKey,
     headers::{ETH_LEN, Outer, UDP_LEN, VXLAN_LEN},
     net::{VlanId, Vni},
@@ -20,8 +20,10 @@ use crate::{
     underlay::{Hop, Resolution, Snapshot},
 };
 
+mod changes;
 mod problem;
 
+pub use changes::mac_changes;
 pub use problem::Problem;
 
 /// The one lease there is without high availability.
@@ -39,7 +41,8 @@ pub struct Plan {
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
     let (bound, doubles) = bound(rows);
-    let desired = Desired { xdp_ports, segments: learn_limits(config, rows), ..Desired::default() };
+    let settings = settings(config, underlay);
+    let desired = Desired { xdp_ports, settings, segments: learn_limits(config, rows), ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay) };
     let remotes = remotes(rows);
     plan.problems.extend(mtus(config, underlay, &remotes));
@@ -149,12 +152,12 @@ impl<'a> Planner<'a> {
         let Bound { vni, name, switch } = *bound;
         let key = vni.get();
         let mut flood: BTreeSet<Place> = self.bindings(bound).into_iter().map(Place::Local).collect();
-        flood.extend(switch.flood.iter().filter_map(|remote| self.remote_place(vni, remote)));
+        flood.extend(switch.flood.iter().filter_map(|remote| remote_place(self.config, vni, remote)));
         self.plan.desired.flood.insert(key, flood);
         let mut elsewhere = BTreeSet::new();
-        for (mac, location) in &switch.macs {
+        for (mac, location) in switch.macs.iter() {
             let place = match location {
-                Location::Remote(remote) => self.remote_place(vni, remote),
+                Location::Remote(remote) => remote_place(self.config, vni, remote),
                 Location::Port { name: port, vlan } => {
                     let binding = self.binding_key(port, *vlan);
                     let own = binding.filter(|key| self.owners.get(key) == Some(&name));
@@ -205,12 +208,13 @@ impl<'a> Planner<'a> {
         let link = self.underlay.links.get(port).filter(|_| access)?;
         Some(BindingKey { ifindex: link.ifindex, vlan: vlan.get(), reserved: 0 })
     }
+}
 
-    fn remote_place(&self, vni: Vni, remote: &Remote) -> Option<Place> {
-        let local = self.config.gateway.vteps.towards(remote.address)?;
-        let ends = PeerKey { local: local.into(), remote: remote.address.into() };
-        Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
-    }
+/// Nowhere, if this gateway has no address to tunnel from, or is the remote itself.
+fn remote_place(config: &Config, vni: Vni, remote: &Remote) -> Option<Place> {
+    let local = config.gateway.vteps.towards(remote.address).filter(|local| *local != remote.address)?;
+    let ends = PeerKey { local: local.into(), remote: remote.address.into() };
+    Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
 }
 
 fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHop {
@@ -238,6 +242,11 @@ fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHo
 fn overhead(remote: IpAddr) -> u32 {
     let ip = if remote.is_ipv4() { 20 } else { 40 };
     ip + (UDP_LEN + VXLAN_LEN + ETH_LEN) as u32
+}
+
+fn settings(config: &Config, underlay: &Snapshot) -> Settings {
+    let mtus = config.ports.iter().filter_map(|port| underlay.links.get(&port.name)).map(|link| link.mtu);
+    Settings { fits_every_port: mtus.min().map_or(0, |mtu| mtu + ETH_LEN as u32) }
 }
 
 fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {

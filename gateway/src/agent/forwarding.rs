@@ -1,11 +1,16 @@
 //! The data plane in the agent's hands: rows and underlay in, operations on maps out.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use aya::Ebpf;
-use gateway_common::{event::LearnEvent, fdb::FdbKey, net::MacAddr, tunnel::LEASE_FOREVER};
+use gateway_common::{
+    event::{self, LearnEvent},
+    fdb::FdbKey,
+    net::MacAddr,
+    tunnel::LEASE_FOREVER,
+};
 
-use super::{error::AgentError, report::Report};
+use super::{error::AgentError, report::Report, stations::Stations};
 use crate::{
     clock,
     config::Config,
@@ -13,7 +18,7 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::diff,
+        diff::{diff, diff_macs},
         learned,
         load::{Committer, Loaded},
         op::Op,
@@ -32,6 +37,7 @@ pub(super) struct Forwarding {
     programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
     report: Report,
+    stations: Stations,
     swept: bool,
 }
 
@@ -57,6 +63,7 @@ impl Forwarding {
             programmed,
             ceilings: BTreeMap::new(),
             report: Report::default(),
+            stations: Stations::default(),
             swept: false,
         };
         // An adopted database has learned MACs in it: they count before the first ceiling is set.
@@ -115,6 +122,23 @@ impl Forwarding {
         self.bring_up_to_date(config, rows, underlay)
     }
 
+    /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
+    /// this costs as much as there are differences. False if it needs [`Forwarding::update`], which also tells what failed.
+    pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
+        let changes = plan::mac_changes(config, old, new, &self.desired);
+        let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
+        let (Some(changes), Some(ops)) = (changes, ops) else { return false };
+        for (key, place) in changes {
+            match place {
+                Some(place) => drop(self.desired.macs.insert(key, place)),
+                None => drop(self.desired.macs.remove(&key)),
+            }
+        }
+        let mut problems = Vec::new();
+        self.carry_out(&ops, &mut problems);
+        problems.is_empty()
+    }
+
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
@@ -132,6 +156,10 @@ impl Forwarding {
             tracing::debug!(operations = done, "programmed");
         }
         self.report.problems(problems.into_iter());
+        if changes.ops.iter().any(|op| matches!(op, Op::Forget(_))) {
+            // Which stations went with their binding, the database is to be told at once.
+            self.take_census(config, rows)?;
+        }
         Ok(())
     }
 
@@ -162,14 +190,28 @@ impl Forwarding {
     /// may have written in between.
     pub(super) fn learned(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
-        if let Some(entry) = self.programmed.given.get(&key)
+        if event.kind != event::SNOOPED
+            && let Some(entry) = self.programmed.given.get(&key)
             && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
         {
             // A difference now, so the next sweep tries again.
             self.programmed.given.remove(&key);
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
-        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "learned");
+        let what = match event.kind {
+            event::LEARNED => "learned",
+            event::MOVED => "moved",
+            _ => "announced its address",
+        };
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "{what}");
+        if !self.programmed.given.contains_key(&key) {
+            self.stations.event(event);
+        }
+    }
+
+    /// The stations learned behind access ports, if they are others than at the last call.
+    pub(super) fn stations(&mut self) -> Option<&BTreeMap<FdbKey, Option<IpAddr>>> {
+        self.stations.changed()
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
@@ -196,6 +238,7 @@ impl Forwarding {
                 "learned MACs put right: their place is gone, or they are given"
             );
         }
+        self.stations.census(&census.local);
         self.ceilings = ceilings;
         Ok(())
     }

@@ -9,6 +9,7 @@ mod error;
 mod forwarding;
 mod report;
 mod run;
+mod stations;
 
 pub use detach::{DetachError, detach};
 pub use error::AgentError;

@@ -38,6 +38,10 @@ use crate::{
 /// problem and resolved when it can be.
 const SETTLE: Duration = Duration::from_secs(1);
 
+/// Learning events taken in at a turn of the loop: whoever floods a VLAN with forged sources must not keep the agent from
+/// everything else. What the ring buffer has no room for meanwhile, the census finds.
+const BATCH: usize = 512;
+
 /// Target of what the programs in the kernel log.
 const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 
@@ -79,7 +83,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
     let mut sweeps = sweeps(&config);
-    let mut agent = Agent { config, database, wanted, forwarding };
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now };
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -92,7 +96,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 tracing::info!("reloaded {}", path.display());
             },
             Ok(()) = rows.changed() => {
-                agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
+                agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
@@ -102,12 +106,19 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             }
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
-                while let Some(item) = ready.get_inner_mut().next() {
-                    if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                        agent.forwarding.learned(&event);
+                let events = ready.get_inner_mut();
+                let more = (0..BATCH).all(|_| match events.next() {
+                    Some(item) => {
+                        if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
+                            agent.forwarding.learned(&event);
+                        }
+                        true
                     }
+                    None => false,
+                });
+                if !more {
+                    ready.clear_ready();
                 }
-                ready.clear_ready();
             }
             read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
@@ -123,11 +134,23 @@ struct Agent {
     database: Box<dyn Database>,
     wanted: watch::Sender<Arc<Wanted>>,
     forwarding: Forwarding,
+    /// The rows that forwarding was planned from last.
+    planned: Arc<Rows>,
 }
 
 impl Agent {
+    /// The rows have changed, and nothing else.
+    fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
+        if self.forwarding.update_rows(&self.config, &old, rows) {
+            return Ok(());
+        }
+        self.update(rows, underlay)
+    }
+
     /// Rows, underlay or configuration have changed.
-    fn update(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+    fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.planned = Arc::clone(rows);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
             if *old == wanted {

@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 
 use super::{
-    gateway_section, interfaces,
+    database_section, gateway_section, interfaces,
     raw::RawConfig,
     report::{ConfigError, Report, not_utf8},
     shape,
@@ -40,8 +40,9 @@ impl Config {
 fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let gateway = gateway_section::check(&raw.gateway, report);
     let (uplinks, ports) = interfaces::check(raw, report);
+    let database = database_section::check(raw, report);
     let rows = static_rows::read(raw, &gateway, report);
-    Config { gateway, uplinks, ports, rows: Arc::new(rows) }
+    Config { gateway, uplinks, ports, rows: Arc::new(rows), database }
 }
 
 fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {

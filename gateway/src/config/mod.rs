@@ -2,10 +2,11 @@
 //!
 //! The way from text to [`Config`] has three steps. `load` reads the file; the TOML parser and serde give it a shape
 //! (`raw`, and `shape` for what goes wrong there); then each value is checked and turned into a type that cannot
-//! hold a wrong one (`gateway_section`, `interfaces`, and `database::static_rows` for the logical
-//! switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
+//! hold a wrong one (`gateway_section`, `interfaces`, `database_section`, and `database::static_rows` for the
+//! logical switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
 //! place in the file, so the operator sees all of it at once.
 
+mod database_section;
 mod field_path;
 mod gateway_section;
 mod interfaces;
@@ -21,4 +22,4 @@ mod tests;
 
 pub(crate) use gateway_section::MAX_FDB;
 pub use report::{ConfigError, Problem, Problems};
-pub use types::{Config, GatewayConfig, Interface, Mode, Vteps};
+pub use types::{Config, DatabaseConfig, GatewayConfig, Interface, Mode, Vteps};

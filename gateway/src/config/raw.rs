@@ -16,6 +16,7 @@ pub(crate) struct RawConfig {
     pub(crate) port: Vec<RawInterface>,
     #[serde(default)]
     pub(crate) switch: Vec<RawSwitch>,
+    pub(crate) database: Option<RawDatabase>,
 }
 
 /// `[gateway]`.
@@ -71,4 +72,21 @@ pub(crate) struct RawMac {
     pub(crate) vtep: Option<Spanned<String>>,
     pub(crate) port: Option<Spanned<String>>,
     pub(crate) vlan: Option<Spanned<i64>>,
+}
+
+/// `[database]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawDatabase {
+    pub(crate) remote: Spanned<String>,
+    pub(crate) switch: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) management_ips: Vec<Spanned<String>>,
+    pub(crate) description: Option<Spanned<String>>,
+    pub(crate) private_key: Option<Spanned<String>>,
+    pub(crate) certificate: Option<Spanned<String>>,
+    pub(crate) ca_cert: Option<Spanned<String>>,
+    pub(crate) hold_time: Option<Spanned<i64>>,
+    pub(crate) learn_limit: Option<Spanned<i64>>,
+    pub(crate) inactivity_probe: Option<Spanned<i64>>,
 }

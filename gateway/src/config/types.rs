@@ -1,6 +1,7 @@
 //! The configuration once it is checked.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::PathBuf,
@@ -8,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use crate::database::Rows;
+use crate::{
+    database::Rows,
+    ovsdb::{Remotes, TlsFiles},
+};
 
 /// All that the configuration file says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,29 @@ pub struct Config {
     pub ports: Vec<Interface>,
     /// The static database.
     pub rows: Arc<Rows>,
+    /// The database to follow in its place.
+    pub database: Option<DatabaseConfig>,
+}
+
+/// Section `[database]`: a `hardware_vtep` database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// Its servers.
+    pub remotes: Remotes,
+    /// Name of this gateway's row in `Physical_Switch`; where there is none, the machine's.
+    pub switch: Option<String>,
+    /// What the row says this gateway can be managed by.
+    pub management_ips: BTreeSet<IpAddr>,
+    /// What the row says of this gateway.
+    pub description: String,
+    /// The files for servers with `ssl:`.
+    pub tls: Option<TlsFiles>,
+    /// How long forwarding goes on as it was when the database is gone, or was emptied.
+    pub hold_time: Duration,
+    /// Learned MACs of a logical switch at most.
+    pub learn_limit: u64,
+    /// Silence after which the server is asked whether it is there. Zero: never.
+    pub inactivity_probe: Duration,
 }
 
 /// Section `[gateway]`.
@@ -101,6 +128,7 @@ impl Config {
     /// What differs in `new` that a running agent cannot take over, one text for each key. A reload is refused unless
     /// this is empty: these values are built into maps and programs, or name where they are.
     pub fn changes_needing_restart(&self, new: &Self) -> Vec<String> {
+        let new_database = new.database.as_ref();
         let (old, new) = (&self.gateway, &new.gateway);
         let mut changes = Vec::new();
         let mut compare = |key: &str, old: &dyn fmt::Display, new: &dyn fmt::Display| {
@@ -113,8 +141,39 @@ impl Config {
         compare("fdb_size", &old.fdb_size, &new.fdb_size);
         compare("pin_dir", &old.pin_dir.display(), &new.pin_dir.display());
         compare("run_dir", &old.run_dir.display(), &new.run_dir.display());
+        changes.extend(database_changes(self.database.as_ref(), new_database));
         changes
     }
+}
+
+/// The same for `[database]`: a connection is opened once.
+fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) -> Vec<String> {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, None) => return Vec::new(),
+        (Some(_), None) => return vec!["database (is there -> is not)".to_owned()],
+        (None, Some(_)) => return vec!["database (is not there -> is)".to_owned()],
+    };
+    let remotes =
+        |config: &DatabaseConfig| config.remotes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let name = |config: &DatabaseConfig| config.switch.clone().unwrap_or_else(|| "host name".to_owned());
+    let tls = |config: &DatabaseConfig| match &config.tls {
+        Some(TlsFiles { private_key, certificate, ca_cert }) => {
+            format!("{}, {}, {}", private_key.display(), certificate.display(), ca_cert.display())
+        }
+        None => "none".to_owned(),
+    };
+    let probe = |config: &DatabaseConfig| config.inactivity_probe.as_secs().to_string();
+    [
+        ("remote", remotes(old), remotes(new)),
+        ("switch", name(old), name(new)),
+        ("private_key, certificate, ca_cert", tls(old), tls(new)),
+        ("inactivity_probe", probe(old), probe(new)),
+    ]
+    .into_iter()
+    .filter(|(_, old, new)| old != new)
+    .map(|(key, old, new)| format!("database.{key} ({old} -> {new})"))
+    .collect()
 }
 
 #[cfg(test)]
@@ -135,7 +194,25 @@ mod tests {
             uplinks: vec![],
             ports: vec![],
             rows: Arc::default(),
+            database: None,
         }
+    }
+
+    fn database() -> DatabaseConfig {
+        DatabaseConfig {
+            remotes: "unix:/run/db.sock".parse().unwrap(),
+            switch: None,
+            management_ips: BTreeSet::new(),
+            description: String::new(),
+            tls: None,
+            hold_time: Duration::from_secs(300),
+            learn_limit: 8192,
+            inactivity_probe: Duration::from_secs(5),
+        }
+    }
+
+    fn with_database(database: DatabaseConfig) -> Config {
+        Config { database: Some(database), ..config() }
     }
 
     #[test]
@@ -154,6 +231,47 @@ mod tests {
                 "gateway.run_dir (/run/vtep-gateway -> /run/other)",
             ]
         );
+    }
+
+    #[test]
+    fn another_connection_to_the_database_needs_a_restart() {
+        let files = |name: &str| format!("/etc/{name}.pem").into();
+        let tls = TlsFiles { private_key: files("key"), certificate: files("cert"), ca_cert: files("ca") };
+        let new = DatabaseConfig {
+            remotes: "tcp:10.0.0.1,tcp:10.0.0.2".parse().unwrap(),
+            switch: Some("gw1".to_owned()),
+            tls: Some(tls),
+            inactivity_probe: Duration::ZERO,
+            ..database()
+        };
+        assert_eq!(
+            with_database(database()).changes_needing_restart(&with_database(new)),
+            [
+                "database.remote (unix:/run/db.sock -> tcp:10.0.0.1:6640,tcp:10.0.0.2:6640)",
+                "database.switch (host name -> gw1)",
+                "database.private_key, certificate, ca_cert (none -> /etc/key.pem, /etc/cert.pem, /etc/ca.pem)",
+                "database.inactivity_probe (5 -> 0)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_database_in_place_of_the_static_one_needs_a_restart() {
+        let with = with_database(database());
+        assert_eq!(config().changes_needing_restart(&with), ["database (is not there -> is)"]);
+        assert_eq!(with.changes_needing_restart(&config()), ["database (is there -> is not)"]);
+    }
+
+    #[test]
+    fn what_is_said_to_the_database_is_taken_over_while_running() {
+        let new = DatabaseConfig {
+            description: "rack 1".to_owned(),
+            hold_time: Duration::ZERO,
+            learn_limit: 1,
+            management_ips: ["192.0.2.1".parse().unwrap()].into(),
+            ..database()
+        };
+        assert!(with_database(database()).changes_needing_restart(&with_database(new)).is_empty());
     }
 
     #[test]

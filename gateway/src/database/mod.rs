@@ -8,10 +8,12 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+mod macs;
 pub mod rows;
 mod static_database;
 pub(crate) mod static_rows;
 
+pub use macs::Macs;
 pub use rows::{Location, LogicalSwitch, Remote, Rows};
 pub use static_database::StaticDatabase;
 

@@ -3,18 +3,22 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use gateway_common::{
     limits,
-    net::{MacAddr, VlanId, Vni},
+    net::{VlanId, Vni},
 };
+
+use super::macs::Macs;
 
 /// All a database says, at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
-    /// Logical switches by name: table `Logical_Switch`, column `name`.
-    pub switches: BTreeMap<String, LogicalSwitch>,
+    /// Logical switches by name: table `Logical_Switch`, column `name`. One that did not change from one set of rows to
+    /// the next is the same one, so whoever follows can tell by the pointer.
+    pub switches: BTreeMap<String, Arc<LogicalSwitch>>,
 }
 
 /// A layer-2 network: a row of `Logical_Switch` and what refers to it.
@@ -33,7 +37,7 @@ pub struct LogicalSwitch {
     pub bindings: BTreeSet<(String, VlanId)>,
     /// Stations that the database places: tables `Ucast_Macs_Remote` and, where an operator puts one behind an access
     /// port, `Ucast_Macs_Local`.
-    pub macs: BTreeMap<MacAddr, Location>,
+    pub macs: Macs,
     /// Remote VTEPs that get a copy of broadcast, unknown unicast and multicast: the locator set of the `unknown-dst`
     /// row in `Mcast_Macs_Remote`.
     pub flood: BTreeSet<Remote>,
@@ -47,7 +51,7 @@ impl Default for LogicalSwitch {
             learn_remote: false,
             learn_limit: limits::DEFAULT_LEARN_LIMIT,
             bindings: BTreeSet::new(),
-            macs: BTreeMap::new(),
+            macs: Macs::default(),
             flood: BTreeSet::new(),
         }
     }

@@ -1,19 +1,23 @@
 //! The static database: the `[[switch]]` sections of the configuration file, checked, as rows.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, btree_map, hash_map},
+    collections::{BTreeSet, HashMap, HashSet, btree_map, hash_map},
     fmt::{self, Arguments, Display, Formatter},
     net::IpAddr,
     ops::Range,
+    sync::Arc,
 };
 
 use gateway_common::{
     limits,
-    net::{MacAddr, VlanId, Vni},
+    net::{VlanId, Vni},
 };
 use toml::Spanned;
 
-use super::rows::{Location, LogicalSwitch, Remote, Rows};
+use super::{
+    macs::Macs,
+    rows::{Location, LogicalSwitch, Remote, Rows},
+};
 use crate::config::{
     GatewayConfig, MAX_FDB,
     raw::{RawBinding, RawConfig, RawMac, RawSwitch},
@@ -78,7 +82,7 @@ impl<'r> Reader<'r, '_, '_> {
         let Some(name) = self.report.check(at.clone(), field, values::switch_name(raw.name.get_ref())) else { return };
         match rows.switches.entry(name) {
             btree_map::Entry::Vacant(entry) => {
-                entry.insert(switch);
+                entry.insert(Arc::new(switch));
                 self.limit(rows.switches.len(), 1, limits::MAX_SEGMENTS, at, field, "switches");
             }
             btree_map::Entry::Occupied(_) => {
@@ -194,11 +198,11 @@ impl<'r> Reader<'r, '_, '_> {
         Some(Remote { address, vni: None })
     }
 
-    fn macs(&mut self, raw: &'r RawSwitch) -> BTreeMap<MacAddr, Location> {
+    fn macs(&mut self, raw: &'r RawSwitch) -> Macs {
         // As they are written: a binding that is refused is not another error for each MAC on it.
         let bound = raw.bindings.iter().map(|RawBinding { port, vlan }| (port.get_ref().as_str(), *vlan.get_ref()));
         let bound: HashSet<_> = bound.collect();
-        let mut macs = BTreeMap::new();
+        let mut macs = Macs::default();
         for (i, entry) in raw.macs.iter().enumerate() {
             let (at, key) = (entry.mac.span(), format_args!("macs[{i}]"));
             let field = Field(raw, format_args!("{key}.mac"));

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
-    binding::BindingKey,
+    binding::{BindingKey, Settings},
     fdb::FdbKey,
     tunnel::{Addr, NextHop, PeerKey},
 };
@@ -70,4 +70,6 @@ pub struct Desired {
     pub flood: BTreeMap<u32, BTreeSet<Place>>,
     /// Interfaces (by index) that XDP may redirect to.
     pub xdp_ports: BTreeSet<u32>,
+    /// What concerns all access ports.
+    pub settings: Settings,
 }

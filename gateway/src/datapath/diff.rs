@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::{Binding, BindingKey},
-    fdb::{self, CHECK_SENDER, FdbEntry, Target},
+    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, Target},
     limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
     segment::{FloodKey, LEARN_REMOTE, Segment},
     tunnel::{NextHop, PeerKey, Tunnel, Vtep},
@@ -56,6 +56,28 @@ pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32,
     work.finish(&tunnels)
 }
 
+/// The operations for `changes` of places of given MACs alone. `None` where a place needs more than is programmed, and a
+/// whole [`diff`] is due.
+pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -> Option<Vec<Op>> {
+    let mut ops = Vec::with_capacity(changes.len());
+    for (key, place) in changes {
+        let wanted = match place {
+            None => None,
+            Some(Place::Local(_)) => return None,
+            Some(Place::Remote { ends, vni }) => {
+                let to = Target::remote(*programmed.peers.get(ends)?, *vni);
+                Some(FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags: 0 })
+            }
+        };
+        match (wanted, programmed.given.get(key)) {
+            (Some(entry), old) if old != Some(&entry) => ops.push(Op::PutMac(*key, entry)),
+            (None, Some(_)) => ops.push(Op::DelMac(*key)),
+            _ => {}
+        }
+    }
+    Some(ops)
+}
+
 struct Work<'a> {
     desired: &'a Desired,
     programmed: &'a Programmed,
@@ -72,6 +94,9 @@ impl Work<'_> {
 
     fn ports_and_vteps(&mut self) {
         let (desired, programmed) = (self.desired, self.programmed);
+        if programmed.settings != desired.settings {
+            self.put(Op::PutSettings(desired.settings));
+        }
         for ifindex in desired.xdp_ports.difference(&programmed.xdp_ports) {
             self.put(Op::PutXdpPort(*ifindex));
         }

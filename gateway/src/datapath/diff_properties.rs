@@ -12,8 +12,6 @@ use proptest::{
     prelude::*,
 };
 
-use gateway_common::fdb::FdbKey;
-
 use super::*;
 use crate::datapath::{
     desired::SegmentPlan,

@@ -1,6 +1,6 @@
 //! Keeping what the kernel learns in bounds: ageing, the limit per logical switch, and the precedence of what was given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::BindingKey,
@@ -21,6 +21,8 @@ use super::{
 pub struct Census {
     /// Learned MACs that stay, by VNI.
     pub learned: BTreeMap<u32, u64>,
+    /// Those of them that are behind access ports.
+    pub local: BTreeSet<FdbKey>,
     /// Learned MACs that have not been heard of for the ageing time.
     pub aged: Vec<FdbKey>,
     /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel was
@@ -50,6 +52,9 @@ impl Census {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;
+                if entry.to.kind == fdb::LOCAL {
+                    census.local.insert(key);
+                }
             }
         }
         census
@@ -103,6 +108,7 @@ pub fn sweep(
             let rows = maps.fdb().filter_map(Result::ok);
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
                 maps.remove_mac(&key)?;
+                census.local.remove(&key);
                 *present -= 1;
             }
         }

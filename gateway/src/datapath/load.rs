@@ -11,7 +11,7 @@ use aya::{
     maps::{Array, Map, MapData},
 };
 use gateway_common::{
-    binding::{Binding, BindingKey, Traffic},
+    binding::{self, Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
     event::LearnEvent,
     fdb::{FdbEntry, FdbKey, Target},
@@ -161,6 +161,7 @@ fn fingerprint(settings: Settings) -> u64 {
         size_of::<BindingKey>() as u64,
         size_of::<Binding>() as u64,
         size_of::<Traffic>() as u64,
+        size_of::<binding::Settings>() as u64,
         size_of::<FdbKey>() as u64,
         size_of::<FdbEntry>() as u64,
         size_of::<Drops>() as u64,

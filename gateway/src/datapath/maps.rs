@@ -6,7 +6,7 @@ use aya::maps::{
     Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf, xdp::XdpMapError,
 };
 use gateway_common::{
-    binding::{Binding, BindingKey, Traffic},
+    binding::{Binding, BindingKey, Settings, Traffic},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
     segment::{FloodKey, Segment},
@@ -63,6 +63,7 @@ impl<T> Named<T> for Result<T, MapError> {
 
 /// All maps of the data plane.
 pub struct Maps {
+    settings: Array<MapData, Settings>,
     vteps: HashMap<MapData, Addr, Vtep>,
     leases: Array<MapData, u64>,
     peers: HashMap<MapData, PeerKey, u32>,
@@ -88,6 +89,7 @@ impl Maps {
             };
         }
         Ok(Self {
+            settings: take!("settings"),
             vteps: take!("vteps"),
             leases: take!("leases"),
             peers: take!("peers"),
@@ -125,6 +127,7 @@ impl Maps {
             tunnels.insert(*id, self.tunnels.get(id, 0).of("tunnels")?);
         }
         Ok(Programmed {
+            settings: self.settings.get(&0, 0).of("settings")?,
             vteps: self.vteps.iter().collect::<Result<_, _>>().of("vteps")?,
             peers,
             tunnels,
@@ -146,6 +149,7 @@ impl Maps {
     /// Carries out one operation.
     pub fn write(&mut self, op: &Op) -> Result<(), MapsError> {
         match op {
+            Op::PutSettings(settings) => self.settings.set(0, settings, 0).of("settings"),
             Op::PutXdpPort(ifindex) => self
                 .devmap
                 .insert(*ifindex, *ifindex, None, 0)

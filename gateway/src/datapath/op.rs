@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use gateway_common::{
-    binding::{Binding, BindingKey},
+    binding::{Binding, BindingKey, Settings},
     fdb::{FdbEntry, FdbKey, Target},
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
@@ -24,6 +24,7 @@ pub enum Forget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it: put or delete an element of the map of that name")]
 pub enum Op {
+    PutSettings(Settings),
     PutXdpPort(u32),
     DelXdpPort(u32),
     PutVtep(Addr, Vtep),

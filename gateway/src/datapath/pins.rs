@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 15] = [
+pub const PINNED_MAPS: [&str; 16] = [
+    "settings",
     "vteps",
     "leases",
     "peers",

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
-    binding::{Binding, BindingKey},
+    binding::{Binding, BindingKey, Settings},
     fdb::{FdbEntry, FdbKey, Target},
     segment::{FloodKey, LEARN_REMOTE, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
@@ -30,6 +30,8 @@ pub struct Programmed {
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
     pub xdp_ports: BTreeSet<u32>,
+    /// Map `settings`.
+    pub settings: Settings,
     /// Whose learned MACs are wrong, and not forgotten yet.
     pub outdated: BTreeSet<Forget>,
 }
@@ -39,6 +41,7 @@ impl Programmed {
     pub fn note(&mut self, op: &Op) {
         self.outdated.extend(self.outdated_by(op));
         match *op {
+            Op::PutSettings(settings) => self.settings = settings,
             Op::PutXdpPort(ifindex) => drop(self.xdp_ports.insert(ifindex)),
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
             Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),

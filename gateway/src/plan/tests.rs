@@ -91,7 +91,30 @@ fn switch() -> LogicalSwitch {
 }
 
 fn rows(switches: impl IntoIterator<Item = (&'static str, LogicalSwitch)>) -> Rows {
-    Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch)).collect() }
+    Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch.into())).collect() }
+}
+
+/// The configuration and underlay of these tests.
+pub(super) fn world() -> (Config, Snapshot) {
+    (config(), underlay())
+}
+
+/// One switch with `count` stations behind the IPv4 remote.
+pub(super) fn many_macs(count: u32) -> Rows {
+    let station = |number: u32| {
+        let [_, b, c, d] = number.to_be_bytes();
+        (MacAddr([2, 0xab, 0, b, c, d]), Location::Remote(far(FAR_V4)))
+    };
+    rows([("db-net", LogicalSwitch { macs: (0..count).map(station).collect(), ..switch() })])
+}
+
+/// The same rows with one station more.
+pub(super) fn one_remote_more(rows: &Rows) -> Rows {
+    let mut more = rows.clone();
+    for switch in more.switches.values_mut() {
+        Arc::make_mut(switch).macs.insert(STATION, Location::Remote(far(FAR_V4)));
+    }
+    more
 }
 
 fn plan_of(switch: LogicalSwitch) -> Plan {
@@ -128,8 +151,8 @@ fn a_switch_without_a_vni_forwards_nothing() {
     let mut unbound = LogicalSwitch { vni: None, ..switch() };
     unbound.macs.insert(STATION, Location::Remote(far(FAR_V4)));
     let desired = plan_of(unbound).desired;
-    let vteps = desired.vteps.clone();
-    assert_eq!(desired, Desired { vteps, ..Desired::default() });
+    let (vteps, settings) = (desired.vteps.clone(), desired.settings);
+    assert_eq!(desired, Desired { vteps, settings, ..Desired::default() });
 }
 
 #[test]
@@ -222,7 +245,7 @@ fn a_binding_of_two_switches_belongs_to_the_first_by_name() {
 fn a_mac_is_placed_at_a_binding_or_a_remote() {
     let mut switch = switch();
     let other = MacAddr([2, 0xaa, 0, 0, 0, 2]);
-    switch.macs = [(STATION, at_port("eth1", 100)), (other, Location::Remote(far(FAR_V4)))].into();
+    switch.macs = [(STATION, at_port("eth1", 100)), (other, Location::Remote(far(FAR_V4)))].into_iter().collect();
     let macs = plan_of(switch).desired.macs;
     assert_eq!(macs[&FdbKey::new(5001, STATION.0)], Place::Local(binding(PORT, 100)));
     assert_eq!(macs[&FdbKey::new(5001, other.0)], Place::Remote { ends: ends(VTEP_V4, FAR_V4), vni: 5001 });
@@ -243,7 +266,7 @@ fn one_mac_may_be_in_two_switches() {
     let with = |number, vlan_id, far_end: &str| LogicalSwitch {
         vni: Some(vni(number)),
         bindings: [("eth1".to_owned(), vlan(vlan_id))].into(),
-        macs: [(STATION, Location::Remote(far(far_end)))].into(),
+        macs: [(STATION, Location::Remote(far(far_end)))].into_iter().collect(),
         ..switch()
     };
     let both = rows([("a", with(5001, 100, FAR_V4)), ("b", with(5002, 200, FAR_V6))]);
@@ -292,7 +315,7 @@ fn a_remote_that_was_not_asked_for_yet_is_no_problem() {
 #[test]
 fn a_remote_with_a_vni_of_its_own_is_sent_to_with_that() {
     let remote = Remote { vni: Some(vni(77)), ..far(FAR_V4) };
-    let macs = [(STATION, Location::Remote(remote))].into();
+    let macs = [(STATION, Location::Remote(remote))].into_iter().collect();
     let desired = plan_of(LogicalSwitch { flood: [remote].into(), macs, ..switch() }).desired;
     let place = Place::Remote { ends: ends(VTEP_V4, FAR_V4), vni: 77 };
     assert!(desired.flood[&5001].contains(&place), "{:?}", desired.flood);
@@ -426,7 +449,7 @@ proptest! {
             let macs = (0..macs).map(|last| (MacAddr([2, 0, 0, 0, 0, last]), Location::Remote(far(FAR_V4))));
             let switch = LogicalSwitch { vni: Some(vni(number)), macs: macs.collect(), learn_limit, ..switch() };
             given += switch.macs.len() as u64;
-            rows.switches.insert(number.to_string(), switch);
+            rows.switches.insert(number.to_string(), switch.into());
         }
         let learned: u64 = learn_limits(&config, &rows).values().map(|plan| plan.learn_limit).sum();
         prop_assert!(learned + given <= u64::from(fdb_size).max(given));
@@ -442,10 +465,10 @@ proptest! {
                 vni: Some(vni(number)),
                 bindings: [("eth1".to_owned(), vlan(vlan_id)), ("eth2".to_owned(), vlan(vlan_id))].into(),
                 flood: [far(if v6 { FAR_V6 } else { FAR_V4 })].into(),
-                macs: [(MacAddr([2, 0, 0, 0, 0, last]), at_port("eth2", vlan_id))].into(),
+                macs: [(MacAddr([2, 0, 0, 0, 0, last]), at_port("eth2", vlan_id))].into_iter().collect(),
                 ..LogicalSwitch::default()
             };
-            rows.switches.insert(name.to_string(), switch);
+            rows.switches.insert(name.to_string(), switch.into());
         }
         let mut underlay = underlay();
         if !eth2 {
@@ -461,4 +484,12 @@ proptest! {
             prop_assert!(sound && desired.segments.contains_key(&vni), "{place:?} of VNI {vni}");
         }
     }
+}
+
+#[test]
+fn what_fits_every_port_is_what_fits_the_narrowest() {
+    let (config, mut underlay) = world();
+    underlay.links.get_mut("eth2").unwrap().mtu = 1400;
+    let settings = plan(&config, &rows([]), &underlay, BTreeSet::new()).desired.settings;
+    assert_eq!(settings.fits_every_port, 1414);
 }

@@ -1,6 +1,9 @@
 //! Out of tunnels.
 
-use gateway_common::counters::{DropReason, PathCounter};
+use gateway_common::{
+    counters::{DropReason, PathCounter},
+    headers::ETH_LEN,
+};
 
 use crate::{
     packets::*,
@@ -110,13 +113,14 @@ fn a_frame_as_long_as_the_ports_mtu_is_delivered_and_one_byte_more_is_not() {
     let mut world = World::new();
     let headers = udp_of(VM1, HOST1, 0).len();
     for hook in [Hook::Xdp, Hook::Tc] {
-        // The ports here have an MTU of 9000. BPF_PROG_TEST_RUN takes no more than a page at XDP, so there the MTU is
-        // lowered, as an operator might.
-        world.set_mtu(From::PortA, 2000);
-        let fits = udp_of(VM1, HOST1, 2014 - headers);
-        is_delivered(&world.run(hook, From::Uplink, &tunnelled(REMOTE_V4, NET, &fits)), hook, 100, &fits);
-        let over = udp_of(VM1, HOST1, 2015 - headers);
-        world.run(hook, From::Uplink, &tunnelled(REMOTE_V4, NET, &over)).is_dropped(DropReason::TooBig);
+        for mtu in [2000, 1400] {
+            world.set_mtu(From::PortA, mtu);
+            let longest = mtu as usize + ETH_LEN - headers;
+            let fits = udp_of(VM1, HOST1, longest);
+            is_delivered(&world.run(hook, From::Uplink, &tunnelled(REMOTE_V4, NET, &fits)), hook, 100, &fits);
+            let over = udp_of(VM1, HOST1, longest + 1);
+            world.run(hook, From::Uplink, &tunnelled(REMOTE_V4, NET, &over)).is_dropped(DropReason::TooBig);
+        }
     }
 }
 

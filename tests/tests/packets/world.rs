@@ -15,7 +15,7 @@ use gateway::datapath::{
     diff::diff,
 };
 use gateway_common::{
-    binding::BindingKey,
+    binding::{BindingKey, Settings},
     counters::{DropReason, Drops, PathCounter, Paths},
     fdb::{FdbEntry, FdbKey},
     headers::Outer,
@@ -213,6 +213,8 @@ impl World {
                 (LONELY_NET, [Place::Local(b400)].into()),
             ]
             .into(),
+            // No frame is spared the look at the port's MTU.
+            settings: Settings { fits_every_port: 0 },
             xdp_ports: BTreeSet::from([&self.uplink, &self.port_a, &self.port_b].map(|port| port.ifindex)),
         }
     }

@@ -15,7 +15,7 @@ fn good() -> Config {
 }
 
 fn switch(name: &str) -> LogicalSwitch {
-    good().rows.switches[name].clone()
+    (*good().rows.switches[name]).clone()
 }
 
 fn remote(address: &str) -> Remote {

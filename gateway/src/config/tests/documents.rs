@@ -9,8 +9,8 @@ use serde::{
 };
 
 use crate::config::{
-    Config,
-    raw::{RawBinding, RawConfig, RawGateway, RawInterface, RawMac, RawSwitch},
+    Config, DatabaseConfig,
+    raw::{RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawSwitch},
 };
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.toml");
@@ -75,6 +75,7 @@ fn the_reference_describes_every_key() {
     assert_described("`[[switch]]`", &keys::<RawSwitch>());
     assert_described("Elements of `bindings`", &keys::<RawBinding>());
     assert_described("Elements of `macs`", &keys::<RawMac>());
+    assert_described("`[database]`", &keys::<RawDatabase>());
 }
 
 #[test]
@@ -106,10 +107,34 @@ fn the_example_mentions_every_key() {
         keys::<RawSwitch>(),
         keys::<RawBinding>(),
         keys::<RawMac>(),
+        keys::<RawDatabase>(),
     ];
     for key in all.concat() {
         assert!(EXAMPLE.contains(&format!("{key} =")) || EXAMPLE.contains(&format!("[{key}]")), "{key}");
     }
+}
+
+/// The example as it is with a database.
+fn example_with_database() -> Config {
+    let (before, rest) = EXAMPLE.split_once("# Logical switches").unwrap();
+    let (_, database) = rest.split_once("# lines that begin with one and no space.").unwrap();
+    let enabled = database.lines().map(|line| match line.strip_prefix('#') {
+        Some(line) if !line.starts_with(' ') => line,
+        _ => line,
+    });
+    let text: String = enabled.map(|line| line.to_owned() + "\n").collect();
+    Config::parse(&format!("{before}{text}"), Path::new("gateway.toml")).unwrap()
+}
+
+#[test]
+fn the_example_shows_a_database_with_its_defaults() {
+    let shown = example_with_database().database.unwrap();
+    let bare = "[gateway]\nvtep = ['172.31.0.21']\n[[uplink]]\nname = 'eth0'\n[[port]]\nname = 'eth1'\n\
+                [database]\nremote = 'unix:/run/openvswitch/db.sock'\n";
+    let bare = Config::parse(bare, Path::new("gateway.toml")).unwrap().database.unwrap();
+    let expected = DatabaseConfig { switch: shown.switch.clone(), tls: shown.tls.clone(), ..bare };
+    assert!(shown.switch.is_some() && shown.tls.is_some());
+    assert_eq!(shown, expected);
 }
 
 #[test]

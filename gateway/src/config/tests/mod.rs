@@ -3,6 +3,7 @@
 mod accepts;
 mod bounds;
 mod damage;
+mod database;
 mod documents;
 mod refusals;
 

@@ -1,0 +1,112 @@
+//! Section `[database]`.
+
+use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+
+use gateway_common::limits;
+use toml::Spanned;
+
+use super::{
+    gateway_section::MAX_FDB,
+    raw::{RawConfig, RawDatabase},
+    report::{Quoted, Report},
+    types::DatabaseConfig,
+    values,
+};
+use crate::ovsdb::{Remote, Remotes, TlsFiles};
+
+/// Longest time that forwarding may be held, in seconds: a year.
+const MAX_HOLD: i64 = 366 * 24 * 3600;
+/// Longest silence on a connection that is waited for, in seconds.
+const MAX_PROBE: i64 = 3600;
+/// Longest description, in characters.
+const MAX_DESCRIPTION: usize = 1024;
+
+/// The section's values, if it is there and its servers can be read; a default stands in for each other one that is wrong.
+pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<DatabaseConfig> {
+    let database = raw.database.as_ref()?;
+    if let Some(switch) = raw.switch.first() {
+        let what = "expected either [database] or [[switch]], found both";
+        report.add(switch.name.span(), format_args!("switch {}", Quoted(switch.name.get_ref())), what);
+    }
+    let tls = tls(database, report);
+    let remotes = remotes(database, tls.is_some(), report);
+    let mut number = |raw: &Option<Spanned<i64>>, key: &str, max: i64, default: u64| {
+        let checked = raw.as_ref().and_then(|raw| {
+            let value = values::number(*raw.get_ref(), 0..=max);
+            report.check(raw.span(), format_args!("database.{key}"), value)
+        });
+        checked.unwrap_or(default)
+    };
+    let hold_time = Duration::from_secs(number(&database.hold_time, "hold_time", MAX_HOLD, 300));
+    let learn_limit = number(&database.learn_limit, "learn_limit", MAX_FDB, limits::DEFAULT_LEARN_LIMIT);
+    let inactivity_probe = Duration::from_secs(number(&database.inactivity_probe, "inactivity_probe", MAX_PROBE, 5));
+    let switch = database
+        .switch
+        .as_ref()
+        .and_then(|name| report.check(name.span(), "database.switch", values::switch_name(name.get_ref())));
+    Some(DatabaseConfig {
+        management_ips: management_ips(database, report),
+        description: description(database, report),
+        remotes: remotes?,
+        switch,
+        tls,
+        hold_time,
+        learn_limit,
+        inactivity_probe,
+    })
+}
+
+fn remotes(raw: &RawDatabase, tls: bool, report: &mut Report<'_>) -> Option<Remotes> {
+    let (at, text) = (raw.remote.span(), raw.remote.get_ref());
+    let remotes: Remotes =
+        report.check(at.clone(), "database.remote", text.parse().map_err(|error| format!("{error}")))?;
+    // A relative path would depend on where the agent was started.
+    let relative = |remote: &&Remote| matches!(remote, Remote::Unix(path) if !path.is_absolute());
+    if let Some(remote) = remotes.iter().find(relative) {
+        report.add(at.clone(), "database.remote", format_args!("expected an absolute path, found {remote}"));
+    }
+    let secured = remotes.iter().find(|remote| matches!(remote, Remote::Ssl { .. }));
+    let given = [&raw.private_key, &raw.certificate, &raw.ca_cert].into_iter().any(Option::is_some);
+    if let (Some(remote), false, false) = (secured, tls, given) {
+        let what = format_args!("expected private_key, certificate and ca_cert with {remote}, found none of them");
+        report.add(at, "database.remote", what);
+    }
+    Some(remotes)
+}
+
+/// All three files, or none.
+fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<TlsFiles> {
+    let files = [("private_key", &raw.private_key), ("certificate", &raw.certificate), ("ca_cert", &raw.ca_cert)];
+    let (_, given) = files.iter().find_map(|(key, file)| Some((key, file.as_ref()?)))?;
+    let [private_key, certificate, ca_cert] = files.map(|(key, file)| -> Option<PathBuf> {
+        let field = format_args!("database.{key}");
+        match file {
+            Some(file) => report.check(file.span(), field, values::directory(file.get_ref())),
+            None => {
+                report.add(given.span(), field, "required with the other two of TLS, but missing");
+                None
+            }
+        }
+    });
+    Some(TlsFiles { private_key: private_key?, certificate: certificate?, ca_cert: ca_cert? })
+}
+
+fn management_ips(raw: &RawDatabase, report: &mut Report<'_>) -> BTreeSet<IpAddr> {
+    let mut ips = BTreeSet::new();
+    for (i, text) in raw.management_ips.iter().enumerate() {
+        let ip = text.get_ref().parse::<IpAddr>();
+        let ip = ip.map_err(|_| format!("expected an IPv4 or IPv6 address, found {}", Quoted(text.get_ref())));
+        ips.extend(report.check(text.span(), format_args!("database.management_ips[{i}]"), ip));
+    }
+    ips
+}
+
+fn description(raw: &RawDatabase, report: &mut Report<'_>) -> String {
+    let Some(text) = &raw.description else { return String::new() };
+    let length = text.get_ref().chars().count();
+    if length > MAX_DESCRIPTION {
+        let what = format_args!("expected at most {MAX_DESCRIPTION} characters, found {length}");
+        report.add(text.span(), "database.description", what);
+    }
+    text.get_ref().clone()
+}

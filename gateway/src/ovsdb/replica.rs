@@ -1,0 +1,344 @@
+//! The copy of the tables.
+//!
+//! It outlives connections. What a server tells after a reconnect, be it everything or only what it remembers to have
+//! changed, goes in here, and what comes out is the difference to what was known.
+
+use std::{collections::HashMap, mem, sync::Arc};
+
+use super::{
+    Change, Columns, Datum, Decoder, Event, RowError, TableSelect, Uuid, difference,
+    layout::{Layout, TableLayout},
+    packed::Packed,
+    update::{RowUpdate, What},
+};
+
+/// The copy of the tables, and the decoder of their rows.
+#[derive(Debug)]
+pub(crate) struct Replica<D> {
+    decoder: D,
+    layout: Arc<Layout>,
+    tables: Vec<Table>,
+    last_transaction: Option<Uuid>,
+}
+
+type Table = HashMap<Uuid, Entry>;
+
+#[derive(Debug)]
+struct Entry {
+    /// `None`: what the server told is not as its schema says, so nobody knows what it holds until it is told whole.
+    packed: Option<Packed>,
+    /// It was decoded and told.
+    told: bool,
+}
+
+/// A server tells of a change to a row that it has not told.
+#[derive(Debug, thiserror::Error)]
+#[error("it sent a change of row {uuid} of table {table}, which it had not sent before")]
+pub(crate) struct UnknownRow {
+    table: Arc<str>,
+    uuid: Uuid,
+}
+
+/// What changed, and what is wrong, in the making.
+struct News<R> {
+    bad: Vec<Event<R>>,
+    changes: Vec<Change<R>>,
+}
+
+impl<D: Decoder> Replica<D> {
+    pub(crate) fn new(decoder: D, selects: &[TableSelect]) -> Self {
+        let layout = Layout::unknown(selects);
+        let tables = (0..layout.len()).map(|_| Table::new()).collect();
+        Self { decoder, layout: layout.into(), tables, last_transaction: None }
+    }
+
+    /// What is held of the database.
+    pub(crate) fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+
+    /// The transaction that the copy is of, if the server told one.
+    pub(crate) fn last_transaction(&self) -> Option<Uuid> {
+        self.last_transaction
+    }
+
+    /// The copy is of this transaction now.
+    pub(crate) fn set_last_transaction(&mut self, transaction: Option<Uuid>) {
+        self.last_transaction = transaction;
+    }
+
+    /// The database has another schema, or turned out to have one. Differences don't fit what was known under another one.
+    pub(crate) fn set_layout(&mut self, layout: Layout) {
+        if *self.layout != layout {
+            self.layout = layout.into();
+            self.last_transaction = None;
+        }
+    }
+
+    /// Takes a complete picture.
+    pub(crate) fn replace(&mut self, updates: Vec<RowUpdate>) -> Vec<Event<D::Row>> {
+        let mut news = News::new();
+        let mut old: Vec<Table> = self.tables.iter_mut().map(mem::take).collect();
+        for RowUpdate { table, uuid, what } in updates {
+            let known = old[table].remove(&uuid);
+            let result = match what {
+                What::Whole(packed) => Ok(packed),
+                What::Broken(error) => Err(error),
+                // Not in a complete picture.
+                What::Difference(_) | What::Deleted => continue,
+            };
+            self.put(table, uuid, known, result, &mut news);
+        }
+        for (table, gone) in old.into_iter().enumerate() {
+            let gone = gone.into_iter().filter(|(_, entry)| entry.told);
+            gone.for_each(|(uuid, _)| news.change(self.layout.table(table), uuid, None));
+        }
+        news.events(true)
+    }
+
+    /// Takes what changed since the last transaction, which completes the picture.
+    ///
+    /// # Errors
+    /// It does not fit to what is known. Nothing of it was taken.
+    pub(crate) fn catch_up(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<Event<D::Row>>, UnknownRow> {
+        Ok(self.change(updates)?.events(true))
+    }
+
+    /// Takes what changed, as one transaction.
+    ///
+    /// # Errors
+    /// It does not fit to what is known. Nothing of it was taken.
+    pub(crate) fn apply(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<Event<D::Row>>, UnknownRow> {
+        Ok(self.change(updates)?.events(false))
+    }
+
+    fn change(&mut self, updates: Vec<RowUpdate>) -> Result<News<D::Row>, UnknownRow> {
+        for RowUpdate { table, uuid, what } in &updates {
+            if matches!(what, What::Difference(_)) && !self.tables[*table].contains_key(uuid) {
+                return Err(UnknownRow { table: self.layout.table(*table).name.clone(), uuid: *uuid });
+            }
+        }
+        let mut news = News::new();
+        for RowUpdate { table, uuid, what } in updates {
+            let known = self.tables[table].remove(&uuid);
+            let told = match what {
+                What::Whole(packed) => Ok(packed),
+                What::Broken(error) => Err(error),
+                What::Difference(cells) => match &known {
+                    Some(Entry { packed: Some(packed), .. }) => Ok(changed(self.layout.table(table), packed, cells)),
+                    // Nobody knows what the difference is to.
+                    _ => {
+                        self.tables[table].extend(known.map(|entry| (uuid, entry)));
+                        continue;
+                    }
+                },
+                What::Deleted => {
+                    if known.is_some_and(|entry| entry.told) {
+                        news.change(self.layout.table(table), uuid, None);
+                    }
+                    continue;
+                }
+            };
+            self.put(table, uuid, known, told, &mut news);
+        }
+        Ok(news)
+    }
+
+    /// Puts a row in, of which `known` was there before.
+    fn put(
+        &mut self,
+        table: usize,
+        uuid: Uuid,
+        known: Option<Entry>,
+        told: Result<Packed, RowError>,
+        news: &mut News<D::Row>,
+    ) {
+        let layout = self.layout.table(table);
+        let (packed, row) = match told {
+            Ok(packed) => match known {
+                Some(entry) if entry.packed.as_ref() == Some(&packed) => {
+                    self.tables[table].insert(uuid, entry);
+                    return;
+                }
+                _ => {
+                    let columns = Columns::new(layout.columns.clone(), packed.columns());
+                    (Some(packed), self.decoder.decode(&layout.name, uuid, &columns))
+                }
+            },
+            Err(error) => (None, Err(error)),
+        };
+        let told = row.is_ok();
+        match row {
+            Ok(row) => news.change(layout, uuid, Some(row)),
+            Err(error) => {
+                news.bad.push(Event::BadRow { table: layout.name.clone(), uuid, error });
+                if known.is_some_and(|entry| entry.told) {
+                    news.change(layout, uuid, None);
+                }
+            }
+        }
+        self.tables[table].insert(uuid, Entry { packed, told });
+    }
+}
+
+fn changed(layout: &TableLayout, packed: &Packed, cells: Vec<(usize, Datum)>) -> Packed {
+    let mut columns = packed.columns();
+    for (at, change) in cells {
+        if let (Some(kind), Some(old)) = (layout.kind(at), columns[at].take()) {
+            columns[at] = Some(difference::apply(kind, old, change));
+        }
+    }
+    Packed::new(&columns)
+}
+
+impl<R> News<R> {
+    fn new() -> Self {
+        Self { bad: Vec::new(), changes: Vec::new() }
+    }
+
+    fn change(&mut self, layout: &TableLayout, uuid: Uuid, row: Option<R>) {
+        self.changes.push(Change { table: layout.name.clone(), uuid, row });
+    }
+
+    /// As events; the changes also if there are none, where they complete a picture.
+    fn events(mut self, complete: bool) -> Vec<Event<R>> {
+        if complete || !self.changes.is_empty() {
+            self.bad.push(Event::Changes(self.changes));
+        }
+        self.bad
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ovsdb::layout::tests::SCHEMA;
+
+    /// Rows with the name `bad` can't be decoded.
+    struct Names;
+
+    impl Decoder for Names {
+        type Row = String;
+
+        fn decode(&mut self, _: &str, _: Uuid, columns: &Columns) -> Result<String, RowError> {
+            let error = RowError { column: "name".into(), expected: "a good name".into(), found: "bad".into() };
+            let name = columns.get("name").and_then(Datum::string).filter(|&name| name != "bad").ok_or(error)?;
+            let peers: Vec<_> = columns.get("peers").unwrap().strings().collect();
+            Ok(format!("{name}{peers:?}"))
+        }
+    }
+
+    fn replica() -> Replica<Names> {
+        let selects = [TableSelect::new("Port", &["name", "peers", "tag"])];
+        let mut replica = Replica::new(Names, &selects);
+        let layout = replica.layout().with(&serde_json::from_str(SCHEMA).unwrap());
+        replica.set_layout(layout);
+        replica
+    }
+
+    fn uuid(row: u8) -> Uuid {
+        Uuid::from_bytes([row; 16])
+    }
+
+    fn whole(row: u8, name: &str) -> RowUpdate {
+        let packed = Packed::new(&[Some(name.into()), Some(Datum::EMPTY), Some(Datum::EMPTY)]);
+        RowUpdate { table: 0, uuid: uuid(row), what: What::Whole(packed) }
+    }
+
+    fn difference(row: u8, column: usize, change: impl Into<Datum>) -> RowUpdate {
+        RowUpdate { table: 0, uuid: uuid(row), what: What::Difference(vec![(column, change.into())]) }
+    }
+
+    fn deleted(row: u8) -> RowUpdate {
+        RowUpdate { table: 0, uuid: uuid(row), what: What::Deleted }
+    }
+
+    fn change(row: u8, content: Option<&str>) -> Change<String> {
+        Change { table: "Port".into(), uuid: uuid(row), row: content.map(str::to_owned) }
+    }
+
+    fn is_bad(event: &Event<String>, row: u8) -> bool {
+        matches!(event, Event::BadRow { uuid: bad, .. } if *bad == uuid(row))
+    }
+
+    #[test]
+    fn a_second_picture_gives_only_what_is_different() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a"), whole(2, "b"), whole(3, "c")]);
+        let events = replica.replace(vec![whole(1, "a"), whole(2, "B"), whole(4, "d")]);
+        let told = [change(2, Some("B[]")), change(4, Some("d[]")), change(3, None)];
+        assert_eq!(events, [Event::Changes(told.into())]);
+    }
+
+    #[test]
+    fn a_picture_without_news_is_told_to_be_complete() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a")]);
+        assert_eq!(replica.replace(vec![whole(1, "a")]), [Event::Changes(vec![])]);
+    }
+
+    #[test]
+    fn differences_add_up() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a")]);
+        replica.apply(vec![difference(1, 1, Datum::set(["x", "y"]))]).unwrap();
+        let events = replica.apply(vec![difference(1, 1, Datum::set(["x", "z"]))]).unwrap();
+        assert_eq!(events, [Event::Changes(vec![change(1, Some(r#"a["y", "z"]"#))])]);
+    }
+
+    #[test]
+    fn a_change_that_changes_nothing_is_not_told() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a")]);
+        assert_eq!(replica.apply(vec![whole(1, "a")]).unwrap(), []);
+    }
+
+    #[test]
+    fn a_change_of_an_unknown_row_is_refused_and_nothing_taken() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a")]);
+        assert!(replica.apply(vec![deleted(1), difference(2, 0, "b")]).is_err());
+        assert_eq!(replica.apply(vec![deleted(1)]).unwrap(), [Event::Changes(vec![change(1, None)])]);
+    }
+
+    #[test]
+    fn a_row_that_turns_bad_is_taken_away_and_comes_back_good() {
+        let mut replica = replica();
+        replica.replace(vec![whole(1, "a")]);
+        let events = replica.apply(vec![difference(1, 0, "bad")]).unwrap();
+        assert!(is_bad(&events[0], 1));
+        assert_eq!(events[1..], [Event::Changes(vec![change(1, None)])]);
+        let events = replica.apply(vec![difference(1, 0, "b")]).unwrap();
+        assert_eq!(events, [Event::Changes(vec![change(1, Some("b[]"))])]);
+    }
+
+    #[test]
+    fn a_bad_row_is_told_once_and_its_end_is_not() {
+        let mut replica = replica();
+        let events = replica.replace(vec![whole(1, "bad")]);
+        assert!(is_bad(&events[0], 1));
+        assert_eq!(events[1..], [Event::Changes(vec![])]);
+        assert_eq!(replica.replace(vec![whole(1, "bad")]), [Event::Changes(vec![])]);
+        assert_eq!(replica.apply(vec![deleted(1)]).unwrap(), []);
+    }
+
+    #[test]
+    fn differences_of_a_row_against_its_schema_wait_until_it_is_told_whole() {
+        let mut replica = replica();
+        let error = RowError { column: "tag".into(), expected: "one integer or none".into(), found: "true".into() };
+        replica.replace(vec![RowUpdate { table: 0, uuid: uuid(1), what: What::Broken(error) }]);
+        assert_eq!(replica.apply(vec![difference(1, 0, "b")]).unwrap(), []);
+        assert_eq!(replica.apply(vec![whole(1, "b")]).unwrap(), [Event::Changes(vec![change(1, Some("b[]"))])]);
+    }
+
+    #[test]
+    fn another_schema_forgets_the_last_transaction() {
+        let mut replica = replica();
+        replica.set_last_transaction(Some(uuid(9)));
+        replica.set_layout((**replica.layout()).clone());
+        assert_eq!(replica.last_transaction(), Some(uuid(9)));
+        let schema = SCHEMA.replace("\"tag\"", "\"other\"");
+        replica.set_layout(replica.layout().with(&serde_json::from_str(&schema).unwrap()));
+        assert_eq!(replica.last_transaction(), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! Which server is tried next, and when.
+
+use std::time::{Duration, Instant};
+
+/// Wait after all servers have failed once.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// Wait after they have failed many times.
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+/// A connection that lasted this long was a good one.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Goes round the servers: to the next one at once, and after each round with all of them a wait, twice as long as the one
+/// before. Waits are shortened by up to a half at random, so that many clients of a server that comes back don't come at
+/// the same time.
+#[derive(Debug)]
+pub(crate) struct Rotation {
+    remotes: usize,
+    next: usize,
+    failures: u32,
+    random: u64,
+}
+
+impl Rotation {
+    /// Goes round `remotes` servers; `seed` is different for each client.
+    pub(crate) fn new(remotes: usize, seed: u64) -> Self {
+        Self { remotes, next: 0, failures: 0, random: seed }
+    }
+
+    /// Index of the server to try now.
+    pub(crate) fn remote(&self) -> usize {
+        self.next
+    }
+
+    /// It failed: when to try the next one. `lasted` is how long it had been good to work with.
+    pub(crate) fn failed(&mut self, now: Instant, lasted: Option<Duration>) -> Instant {
+        if lasted.is_some_and(|lasted| lasted >= GOOD) {
+            self.failures = 0;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.next = (self.next + 1) % self.remotes;
+        let remotes = u32::try_from(self.remotes).unwrap_or(u32::MAX);
+        let (rounds, rest) = (self.failures / remotes, self.failures % remotes);
+        if rest > 0 { now } else { now + self.wait(rounds) }
+    }
+
+    fn wait(&mut self, rounds: u32) -> Duration {
+        let wait = FIRST_WAIT.saturating_mul(1 << (rounds - 1).min(16)).min(LONGEST_WAIT);
+        let share = self.draw() as f64 / u64::MAX as f64;
+        wait.mul_f64(0.5 + share / 2.0)
+    }
+
+    /// The next random number: Marsaglia's xorshift of 64 bits ("Xorshift RNGs", 2003), which never comes from or to zero.
+    fn draw(&mut self) -> u64 {
+        self.random |= u64::from(self.random == 0);
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to start from")]
+    fn now() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn the_next_server_is_tried_at_once_until_all_have_failed() {
+        let (now, mut rotation) = (now(), Rotation::new(3, 7));
+        let mut tried = Vec::new();
+        for _ in 0..3 {
+            tried.push((rotation.remote(), rotation.failed(now, None) > now));
+        }
+        assert_eq!(tried, [(0, false), (1, false), (2, true)]);
+        assert_eq!(rotation.remote(), 0);
+    }
+
+    #[test]
+    fn waits_grow_to_the_longest() {
+        let (now, mut rotation) = (now(), Rotation::new(1, 7));
+        for round in 0..40 {
+            let longest = FIRST_WAIT.saturating_mul(1 << round.min(16)).min(LONGEST_WAIT);
+            let wait = rotation.failed(now, None) - now;
+            assert!(wait >= longest / 2 && wait <= longest, "round {round}: {wait:?}");
+        }
+    }
+
+    #[test]
+    fn a_good_connection_starts_anew_and_a_short_one_does_not() {
+        let (now, mut rotation) = (now(), Rotation::new(1, 7));
+        for _ in 0..10 {
+            rotation.failed(now, Some(GOOD / 2));
+        }
+        assert!(rotation.failed(now, Some(GOOD / 2)) - now >= LONGEST_WAIT / 2);
+        assert!(rotation.failed(now, Some(GOOD)) - now <= FIRST_WAIT);
+    }
+
+    #[test]
+    fn clients_wait_differently() {
+        let now = now();
+        let waits = |seed| {
+            let mut rotation = Rotation::new(1, seed);
+            (0..5).map(|_| rotation.failed(now, None)).collect::<Vec<_>>()
+        };
+        assert_ne!(waits(1 << 40), waits(2 << 40));
+    }
+}
