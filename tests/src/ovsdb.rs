@@ -1,9 +1,10 @@
 //! `ovsdb-server`: the database under Open vSwitch, OVN, and gateways.
 
-use std::{os::unix::net::UnixStream, path::Path};
+use std::{io::Write, iter, os::unix::net::UnixStream, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use crate::{
     node::Node,
@@ -32,8 +33,37 @@ impl Database {
     /// # Errors
     /// If there is one of that name, or the server does not start.
     pub fn create(node: &Node, name: &str, schema: &str, options: &str) -> Result<Self> {
-        node.run(&format!("ovsdb-tool create {} {schema}", node.file(&format!("{name}.db")).display()))?;
+        Self::make(node, name, options, |file| format!("create {file} {schema}"))
+    }
+
+    /// The same for the first member of a cluster, which the others find at `address`, like `tcp:10.0.0.1:6645`.
+    ///
+    /// # Errors
+    /// See [`Database::create`].
+    pub fn create_cluster(node: &Node, name: &str, schema: &str, address: &str, options: &str) -> Result<Self> {
+        Self::make(node, name, options, |file| format!("create-cluster {file} {schema} {address}"))
+    }
+
+    /// The same for one more member of a cluster of databases of this schema's name, which has a member at `first`.
+    ///
+    /// # Errors
+    /// See [`Database::create`], and if it does not become a member.
+    pub fn join_cluster(
+        node: &Node,
+        name: &str,
+        schema: &str,
+        [address, first]: [&str; 2],
+        options: &str,
+    ) -> Result<Self> {
+        let database =
+            Self::make(node, name, options, |file| format!("join-cluster {file} {schema} {address} {first}"))?;
+        node.run(&format!("ovsdb-client --timeout=20 wait {} {schema} connected", database.remote()))?;
+        Ok(database)
+    }
+
+    fn make(node: &Node, name: &str, options: &str, arguments: impl FnOnce(&str) -> String) -> Result<Self> {
         let mut database = Self { node: node.clone(), name: name.into(), options: options.into(), server: None };
+        node.run(&format!("ovsdb-tool {}", arguments(&database.path("db"))))?;
         database.resume()?;
         Ok(database)
     }
@@ -46,6 +76,33 @@ impl Database {
     /// Its socket, as clients on this computer name it.
     pub fn remote(&self) -> String {
         format!("unix:{}", self.path("sock"))
+    }
+
+    /// True if this server leads its cluster.
+    ///
+    /// # Errors
+    /// If it does not tell.
+    pub fn leads(&self, schema: &str) -> Result<bool> {
+        let output = self.node.run(&format!("ovs-appctl -t {} cluster/status {schema}", self.path("ctl")))?;
+        Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "Role: leader"))
+    }
+
+    /// Runs a transaction, `operations` on the database `schema` (RFC 7047 section 5.2), that may be of any size.
+    ///
+    /// # Errors
+    /// If any of it fails.
+    pub fn transact(&self, schema: &str, operations: &[Value]) -> Result<()> {
+        let params: Vec<Value> = iter::once(schema.into()).chain(operations.iter().cloned()).collect();
+        let mut stream = UnixStream::connect(self.path("sock"))?;
+        stream.set_read_timeout(Some(SOON))?;
+        stream.write_all(json!({ "method": "transact", "params": params, "id": 0 }).to_string().as_bytes())?;
+        let replies = serde_json::Deserializer::from_reader(stream).into_iter::<Value>();
+        // The server may ask in between whether this client is alive.
+        let reply =
+            replies.filter_map(Result::ok).find(|reply| reply["id"] == 0).context("no reply to a transaction")?;
+        let failed = reply["result"].as_array().into_iter().flatten().find(|result| !result["error"].is_null());
+        ensure!(reply["error"].is_null() && failed.is_none(), "the transaction failed: {}", failed.unwrap_or(&reply));
+        Ok(())
     }
 
     /// Ends the server without giving it a chance to do anything about it.

@@ -5,5 +5,6 @@
 mod cloud;
 mod driven;
 mod filled;
+mod operated;
 mod opposite;
 mod outer;

@@ -2,8 +2,7 @@
 //!
 //! [`crossing`] is the main job on a database that was filled before. [`changes`] and [`bindings`] are what happens in
 //! a cloud while traffic runs, [`publishing`] what the gateway tells of the outside. [`tenants`] has two networks with
-//! the same addresses. [`outages`] takes away the database and its controller. [`tls`] needs no cloud: there an
-//! operator writes what a controller would.
+//! the same addresses. [`outages`] takes away the database and its controller.
 
 mod bindings;
 mod changes;
@@ -11,4 +10,3 @@ mod crossing;
 mod outages;
 mod publishing;
 mod tenants;
-mod tls;
