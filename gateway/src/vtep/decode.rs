@@ -31,26 +31,31 @@ pub struct VtepDecoder;
 impl Decoder for VtepDecoder {
     type Row = Row;
 
+    /// A row that does not hold what it should is a row all the same: it has to be known when it is gone.
     fn decode(&mut self, table: &str, _: Uuid, columns: &Columns) -> Result<Row, RowError> {
-        let row = Reader(columns);
-        Ok(match table {
-            tables::GLOBAL => Row::Global(Arc::new(Global { switches: row.uuids("switches") })),
-            tables::PHYSICAL_SWITCH => Row::PhysicalSwitch(Arc::new(row.physical_switch()?)),
-            tables::PHYSICAL_PORT => Row::PhysicalPort(Arc::new(row.physical_port()?)),
-            tables::LOGICAL_BINDING_STATS => Row::LogicalBindingStats(row.counters()?),
-            tables::LOGICAL_SWITCH => Row::LogicalSwitch(Arc::new(row.logical_switch()?)),
-            tables::UCAST_MACS_LOCAL => Row::UcastMacsLocal(row.ucast()?),
-            tables::UCAST_MACS_REMOTE => Row::UcastMacsRemote(row.ucast()?),
-            tables::MCAST_MACS_LOCAL => Row::McastMacsLocal(row.mcast()?),
-            tables::MCAST_MACS_REMOTE => Row::McastMacsRemote(row.mcast()?),
-            tables::PHYSICAL_LOCATOR => Row::PhysicalLocator(row.locator()?),
-            tables::PHYSICAL_LOCATOR_SET => {
-                let locators = row.uuids("locators").into_iter().collect();
-                Row::PhysicalLocatorSet(LocatorSet { locators })
-            }
-            other => return Err(error("", "a table that is followed", other)),
-        })
+        Ok(read(table, columns).unwrap_or_else(|error| Row::Unreadable(Arc::new(error))))
     }
+}
+
+fn read(table: &str, columns: &Columns) -> Result<Row, RowError> {
+    let row = Reader(columns);
+    Ok(match table {
+        tables::GLOBAL => Row::Global(Arc::new(Global { switches: row.uuids("switches") })),
+        tables::PHYSICAL_SWITCH => Row::PhysicalSwitch(Arc::new(row.physical_switch()?)),
+        tables::PHYSICAL_PORT => Row::PhysicalPort(Arc::new(row.physical_port()?)),
+        tables::LOGICAL_BINDING_STATS => Row::LogicalBindingStats(row.counters()?),
+        tables::LOGICAL_SWITCH => Row::LogicalSwitch(Arc::new(row.logical_switch()?)),
+        tables::UCAST_MACS_LOCAL => Row::UcastMacsLocal(row.ucast()?),
+        tables::UCAST_MACS_REMOTE => Row::UcastMacsRemote(row.ucast()?),
+        tables::MCAST_MACS_LOCAL => Row::McastMacsLocal(row.mcast()?),
+        tables::MCAST_MACS_REMOTE => Row::McastMacsRemote(row.mcast()?),
+        tables::PHYSICAL_LOCATOR => Row::PhysicalLocator(row.locator()?),
+        tables::PHYSICAL_LOCATOR_SET => {
+            let locators = row.uuids("locators").into_iter().collect();
+            Row::PhysicalLocatorSet(LocatorSet { locators })
+        }
+        other => return Err(error("", "a table that is followed", other)),
+    })
 }
 
 fn error(column: &str, expected: impl Display, found: impl Display) -> RowError {
@@ -216,7 +221,7 @@ mod tests {
 
     fn decode<const N: usize>(table: &str, columns: [(&'static str, Datum); N]) -> Result<Row, String> {
         let columns = columns.into_iter().collect();
-        VtepDecoder.decode(table, Uuid::ZERO, &columns).map_err(|error| error.to_string())
+        read(table, &columns).map_err(|error| error.to_string())
     }
 
     fn ucast(mac: &str, ipaddr: &str) -> Result<Row, String> {
@@ -325,6 +330,13 @@ mod tests {
     fn long_texts_are_cut_in_errors() {
         let refused = ucast(&"ü".repeat(1000), "").unwrap_err();
         assert!(refused.chars().count() < 200, "{refused}");
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_still_a_row() {
+        let columns = [("MAC", Datum::from("x"))].into_iter().collect();
+        let row = VtepDecoder.decode(tables::UCAST_MACS_REMOTE, SWITCH, &columns).unwrap();
+        assert!(matches!(row, Row::Unreadable(error) if error.column == "MAC"));
     }
 
     #[test]

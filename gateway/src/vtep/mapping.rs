@@ -252,6 +252,7 @@ impl Touched {
             remote: mirror.remote.all().collect(),
             local: mirror.local.all().collect(),
             mcast_local: mirror.mcast_local.switches().collect(),
+            unreadable: Vec::new(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::{
     rows::{Counters, Global, Group, Locator, LogicalSwitch, Mcast, PhysicalPort, PhysicalSwitch, Row, Ucast},
     tables,
 };
-use crate::ovsdb::{Change, Uuid};
+use crate::ovsdb::{Change, RowError, Uuid};
 
 /// The rows of the database.
 #[derive(Debug, Default)]
@@ -32,6 +32,7 @@ pub struct Mirror {
     pub(super) remote: UcastTable,
     pub(super) mcast_local: McastTable,
     pub(super) mcast_remote: McastTable,
+    unreadable: BTreeMap<(Arc<str>, Uuid), Arc<RowError>>,
 }
 
 /// A station of a logical switch: the row of the switch, and the MAC.
@@ -54,6 +55,19 @@ pub struct Touched {
     pub local: BTreeSet<Station>,
     /// Logical switches of which local flood members are touched.
     pub mcast_local: BTreeSet<Uuid>,
+    /// Rows that came, or changed, and do not hold what they should.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A row that does not hold what it should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Name of the table.
+    pub table: Arc<str>,
+    /// Name of the row.
+    pub uuid: Uuid,
+    /// What is wrong with it.
+    pub error: Arc<RowError>,
 }
 
 impl Mirror {
@@ -61,7 +75,15 @@ impl Mirror {
     pub fn apply(&mut self, changes: Vec<Change<Row>>) -> Touched {
         let mut touched = Touched::default();
         for Change { table, uuid, row } in changes {
+            if !self.unreadable.is_empty() {
+                self.unreadable.remove(&(Arc::clone(&table), uuid));
+            }
             match row {
+                Some(Row::Unreadable(error)) => {
+                    self.take(&table, uuid, &mut touched);
+                    self.unreadable.insert((Arc::clone(&table), uuid), Arc::clone(&error));
+                    touched.unreadable.push(Unreadable { table, uuid, error });
+                }
                 Some(row) => self.put(uuid, row, &mut touched),
                 None => self.take(&table, uuid, &mut touched),
             }
@@ -69,8 +91,14 @@ impl Mirror {
         touched
     }
 
+    /// How many rows there are that do not hold what they should.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
     fn put(&mut self, uuid: Uuid, row: Row, touched: &mut Touched) {
         match row {
+            Row::Unreadable(_) => {}
             Row::Global(row) => touched.physical |= changed(self.global.insert(uuid, row.clone()), row),
             Row::PhysicalSwitch(row) => {
                 touched.physical |= changed(self.physical_switches.insert(uuid, row.clone()), row);

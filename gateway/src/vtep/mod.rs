@@ -21,12 +21,15 @@ pub mod rows;
 mod status;
 mod tables;
 
+#[cfg(test)]
+mod tests;
+
 pub use decode::VtepDecoder;
 pub use fault::{Fault, Faults};
 pub use hold::{Hold, HoldState, Notice, Standing};
 pub use identity::Identity;
 pub use mapping::Mapping;
-pub use mirror::{Mirror, Station, Touched};
+pub use mirror::{Mirror, Station, Touched, Unreadable};
 pub use problem::Problem;
 pub use publish::{LocalMac, Publisher, View};
 pub use register::register;

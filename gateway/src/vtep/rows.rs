@@ -13,7 +13,7 @@ use gateway_common::{
     net::{MacAddr, Vni},
 };
 
-use crate::ovsdb::Uuid;
+use crate::ovsdb::{RowError, Uuid};
 
 /// A row of any table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub enum Row {
     McastMacsRemote(Mcast),
     PhysicalLocator(Locator),
     PhysicalLocatorSet(LocatorSet),
+    /// A row, of whatever table, that does not hold what it should.
+    Unreadable(Arc<RowError>),
 }
 
 /// The one row of `Global`.

@@ -1,0 +1,298 @@
+//! What is asked for so that the stations behind this gateway are in the database.
+
+use super::*;
+use crate::{
+    ovsdb::Operation,
+    vtep::{LocalMac, Publisher, View},
+};
+
+/// Stations behind this gateway.
+fn ext(number: u8) -> MacAddr {
+    MacAddr([2, 0xee, 0, 0, 0, number])
+}
+
+fn learned(number: u8) -> LocalMac {
+    LocalMac { vni: vni(5), mac: ext(number), ip: None }
+}
+
+struct Published {
+    world: World,
+    publisher: Publisher,
+}
+
+impl Published {
+    /// A filled database in which this gateway has its flood member, and `learned` stations.
+    fn new(learned: &[LocalMac]) -> Self {
+        let mut world = World::filled();
+        world.change(vec![
+            locator(AT_OWN, OWN),
+            set(uuid(5, 21), [AT_OWN]),
+            flood(tables::MCAST_MACS_LOCAL, 21, RED, uuid(5, 21)),
+        ]);
+        let mut publisher = Publisher::new(identity());
+        publisher.replace(&world.mirror, learned.iter().copied());
+        Self { world, publisher }
+    }
+
+    fn change(&mut self, changes: Vec<Change<Row>>) {
+        let touched = self.world.change(changes);
+        self.publisher.touch(&touched);
+    }
+
+    fn next(&mut self) -> Vec<Operation> {
+        let World { mirror, mapping } = &self.world;
+        self.publisher.next(View { mirror, mapping, rows: mapping.rows() }, 1000)
+    }
+
+    /// The next operations in words, without guards.
+    fn words(&mut self) -> Vec<String> {
+        let words = self.next().iter().map(words).filter(|words| !words.starts_with("wait")).collect();
+        self.publisher.done(true);
+        words
+    }
+}
+
+fn words(operation: &Operation) -> String {
+    match operation {
+        Operation::Wait { table, .. } => format!("wait {table}"),
+        Operation::Insert { table, row, .. } => match row.first() {
+            Some(("MAC", mac)) => {
+                let ip = row.iter().find(|(column, _)| *column == "ipaddr").and_then(|(_, ip)| ip.string());
+                format!("insert {table} {} {}", mac.string().unwrap(), ip.unwrap_or_default()).trim_end().to_owned()
+            }
+            _ => format!("insert {table}"),
+        },
+        Operation::Update { row, .. } => format!("{} = {:?}", row[0].0, row[0].1.string().unwrap()),
+        Operation::Delete { table, condition } => {
+            format!("delete {table} {}", condition[0].value.uuid().unwrap().bytes()[15])
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_station_is_published_under_guard() {
+    let mut published = Published::new(&[learned(1)]);
+    let operations = published.next();
+    let said: Vec<_> = operations.iter().map(words).collect();
+    assert_eq!(said, ["wait Logical_Switch", "insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn a_station_is_published_with_its_address() {
+    let mut published = Published::new(&[LocalMac { ip: Some(ip("10.0.0.1")), ..learned(1) }]);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01 10.0.0.1"]);
+}
+
+#[test]
+fn what_is_published_is_not_published_again() {
+    let mut published = Published::new(&[learned(1)]);
+    published.words();
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    assert_eq!(published.words(), Vec::<String>::new());
+}
+
+#[test]
+fn what_failed_is_tried_again() {
+    let mut published = Published::new(&[learned(1)]);
+    published.next();
+    published.publisher.done(false);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn a_station_that_is_forgotten_is_withdrawn() {
+    let mut published = Published::new(&[learned(1)]);
+    published.words();
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.publisher.forget(vni(5), ext(1));
+    assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
+}
+
+#[test]
+fn an_address_that_becomes_known_is_added() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.words();
+    published.publisher.learn(LocalMac { ip: Some(ip("10.0.0.1")), ..learned(1) });
+    assert_eq!(published.words(), ["ipaddr = \"10.0.0.1\""]);
+}
+
+#[test]
+fn before_anything_is_told_what_an_earlier_run_published_stays() {
+    let mut published = Published::new(&[]);
+    published.publisher = Publisher::new(identity());
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    assert_eq!(published.words(), Vec::<String>::new());
+    published.publisher.replace(&published.world.mirror, []);
+    assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
+}
+
+#[test]
+fn a_remote_station_is_never_published() {
+    let remote = LocalMac { mac: mac(1), ..learned(1) };
+    let mut published = Published::new(&[remote]);
+    assert_eq!(published.words(), Vec::<String>::new());
+}
+
+#[test]
+fn a_station_that_the_controller_calls_remote_is_withdrawn() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.words();
+    published.change(vec![station(9, ext(1), RED, AT_HV1)]);
+    assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
+    published.change(vec![gone(tables::UCAST_MACS_LOCAL, uuid(8, 1))]);
+    published.change(vec![gone(tables::UCAST_MACS_REMOTE, uuid(7, 9))]);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn a_remote_station_that_cannot_be_reached_is_remote_all_the_same() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![station(9, ext(1), RED, uuid(4, 99))]);
+    assert_eq!(published.words(), Vec::<String>::new());
+}
+
+#[test]
+fn a_remote_row_that_leads_back_here_is_local() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![station(9, ext(1), RED, AT_OWN)]);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn what_is_held_as_remote_is_not_published() {
+    let mut published = Published::new(&[LocalMac { mac: mac(1), ..learned(1) }]);
+    let held = Arc::clone(published.world.mapping.rows());
+    published.change(vec![gone(tables::UCAST_MACS_REMOTE, uuid(7, 1))]);
+    let World { mirror, mapping } = &published.world;
+    assert_eq!(published.publisher.next(View { mirror, mapping, rows: &held }, 1000), []);
+}
+
+#[test]
+fn stations_of_another_gateway_are_left_alone() {
+    let mut published = Published::new(&[]);
+    published.change(vec![local(1, ext(1), RED, AT_HV1, None)]);
+    assert_eq!(published.words(), Vec::<String>::new());
+}
+
+#[test]
+fn a_station_behind_two_gateways_is_published_by_both() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_HV1, None)]);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn of_two_rows_for_a_station_one_goes() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None), local(2, ext(1), RED, AT_OWN, None)]);
+    assert_eq!(published.words(), ["delete Ucast_Macs_Local 2"]);
+}
+
+#[test]
+fn a_switch_without_bindings_has_no_stations() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.words();
+    published.change(vec![port(ETH1, "eth1", [])]);
+    assert_eq!(published.words(), ["delete Mcast_Macs_Local 21", "delete Ucast_Macs_Local 1"]);
+}
+
+#[test]
+fn a_switch_that_is_bound_again_gets_its_stations_back() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![switch(RED, "red", TunnelKey::Zero)]);
+    published.words();
+    published.change(vec![gone(tables::MCAST_MACS_LOCAL, uuid(6, 21)), switch(RED, "red", keyed(5))]);
+    assert_eq!(
+        published.words(),
+        [
+            "insert Physical_Locator_Set",
+            "insert Mcast_Macs_Local unknown-dst",
+            "insert Ucast_Macs_Local 02:ee:00:00:00:01"
+        ]
+    );
+}
+
+#[test]
+fn stations_of_a_vni_that_is_not_known_yet_are_published_when_it_is() {
+    let mut published = Published::new(&[]);
+    published.words();
+    published.publisher.learn(LocalMac { vni: vni(6), ..learned(1) });
+    assert_eq!(published.words(), Vec::<String>::new());
+    published.change(vec![switch(RED, "red", keyed(6))]);
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+}
+
+#[test]
+fn a_locator_that_is_missing_is_made_once_in_a_transaction() {
+    let mut world = World::filled();
+    let mut publisher = Publisher::new(identity());
+    publisher.replace(&world.mirror, [learned(1), learned(2)]);
+    let view = View { mirror: &world.mirror, mapping: &world.mapping, rows: world.mapping.rows() };
+    let said: Vec<_> = publisher.next(view, 1000).iter().map(words).collect();
+    let made = said.iter().filter(|words| *words == "insert Physical_Locator").count();
+    assert_eq!((made, said.len()), (1, 6), "{said:?}");
+    world.change(vec![]);
+}
+
+#[test]
+fn a_locator_with_a_key_of_its_own_is_not_taken() {
+    let mut published = Published::new(&[learned(1)]);
+    let row = Locator { address: ip(OWN), vni: Some(vni(9)), vxlan: true };
+    published.change(vec![change(tables::PHYSICAL_LOCATOR, AT_OWN, Row::PhysicalLocator(row))]);
+    assert_eq!(published.words()[0], "insert Physical_Locator");
+}
+
+#[test]
+fn many_stations_are_few_transactions() {
+    let mut published = Published::new(&[]);
+    let all = (0..10_000_u32).map(|i| {
+        let [_, _, a, b] = i.to_be_bytes();
+        LocalMac { vni: vni(5), mac: MacAddr([2, 0xee, 0, 0, a, b]), ip: None }
+    });
+    published.publisher.replace(&published.world.mirror, all);
+    let mut sizes = Vec::new();
+    loop {
+        let operations = published.next();
+        if operations.is_empty() {
+            break;
+        }
+        published.publisher.done(true);
+        sizes.push(operations.len());
+    }
+    assert_eq!(sizes.len(), 10);
+    assert!(sizes.iter().all(|size| *size <= 1002), "{sizes:?}");
+}
+
+#[test]
+fn flood_members_of_another_gateway_are_left_alone() {
+    let mut published = Published::new(&[]);
+    published.words();
+    published.change(vec![set(uuid(5, 22), [AT_HV1]), flood(tables::MCAST_MACS_LOCAL, 22, RED, uuid(5, 22))]);
+    published.change(vec![port(ETH1, "eth1", [])]);
+    assert_eq!(published.words(), ["delete Mcast_Macs_Local 21"]);
+}
+
+#[test]
+fn what_was_published_with_an_address_that_is_no_longer_ours_is_replaced() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.words();
+    let identity = Identity { tunnel_ips: [ip("172.31.0.22")].into(), ..identity() };
+    published.world.mapping.reconfigure(&published.world.mirror, identity.clone(), 8192);
+    published.publisher.reconfigure(&published.world.mirror, identity);
+    assert_eq!(
+        published.words(),
+        [
+            "insert Physical_Locator",
+            "delete Mcast_Macs_Local 21",
+            "insert Physical_Locator_Set",
+            "insert Mcast_Macs_Local unknown-dst",
+            "delete Ucast_Macs_Local 1",
+            "insert Ucast_Macs_Local 02:ee:00:00:00:01"
+        ]
+    );
+}
