@@ -52,6 +52,7 @@ fn config() -> Config {
         uplinks: vec![interface("eth0")],
         ports: vec![interface("eth1"), interface("eth2")],
         rows: Arc::default(),
+        database: None,
     }
 }
 

@@ -52,7 +52,11 @@ fn unknown_keys_and_what_could_be_meant() {
             "13:1: switch \"db-net\": learn-limit: no such key; expected one of learn_limit, learn_remote, bindings, name, vni, flood, macs",
         ),
         ("vlan = 0", "vln = 0", "15:61: switch \"db-net\": bindings[1].vln: no such key; expected one of vlan, port"),
-        ("[[uplink]]", "[[uplinks]]", "3:3: uplinks: no such key; expected one of uplink, port, switch, gateway, database"),
+        (
+            "[[uplink]]",
+            "[[uplinks]]",
+            "3:3: uplinks: no such key; expected one of uplink, port, switch, gateway, database",
+        ),
     ]);
 }
 
