@@ -5,6 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::{
+    database::HardwareVtepError,
     datapath::{attach::AttachError, load::LoadError, maps::MapsError},
     instance::InstanceError,
     nic::NicError,
@@ -16,6 +17,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum AgentError {
+    #[error(transparent)]
+    Database(#[from] HardwareVtepError),
     #[error(transparent)]
     Preflight(#[from] PreflightError),
     #[error(transparent)]

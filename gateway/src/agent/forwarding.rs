@@ -6,7 +6,7 @@ use aya::Ebpf;
 use gateway_common::{
     event::{self, LearnEvent},
     fdb::FdbKey,
-    net::MacAddr,
+    net::{MacAddr, VlanId},
     tunnel::LEASE_FOREVER,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     devices::Devices,
     plan::{self, LEASE},
     underlay::Snapshot,
+    vtep::TrafficByBinding,
 };
 
 /// Programs, maps and interfaces, and what they have been told so far.
@@ -42,12 +43,13 @@ pub(super) struct Forwarding {
 }
 
 impl Forwarding {
-    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force.
+    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force. Without rows, what
+    /// is in adopted maps stays as it is.
     pub(super) fn start(
         mut loaded: Loaded,
         devices: Devices,
         config: &Config,
-        rows: &Rows,
+        rows: Option<&Rows>,
         underlay: &Snapshot,
     ) -> Result<Self, AgentError> {
         Attacher::load(&mut loaded.ebpf)?;
@@ -66,10 +68,12 @@ impl Forwarding {
             stations: Stations::default(),
             swept: false,
         };
-        // An adopted database has learned MACs in it: they count before the first ceiling is set.
-        this.take_census(config, rows)?;
-        if !adopted {
-            this.bring_up_to_date(config, rows, underlay)?;
+        if let Some(rows) = rows {
+            // An adopted database has learned MACs in it: they count before the first ceiling is set.
+            this.take_census(config, rows)?;
+            if !adopted {
+                this.bring_up_to_date(config, rows, underlay)?;
+            }
         }
         if let Err(error) = this.put_in_force(&commit, first, config, rows, underlay) {
             this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
@@ -97,7 +101,7 @@ impl Forwarding {
         commit: &Committer,
         first: bool,
         config: &Config,
-        rows: &Rows,
+        rows: Option<&Rows>,
         underlay: &Snapshot,
     ) -> Result<(), AgentError> {
         if let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay) {
@@ -107,7 +111,9 @@ impl Forwarding {
             // A data plane that forwards is not left without an agent for one interface's sake: a standing problem.
             tracing::debug!("{error}");
         }
-        self.bring_up_to_date(config, rows, underlay)?;
+        if let Some(rows) = rows {
+            self.bring_up_to_date(config, rows, underlay)?;
+        }
         Ok(commit.commit()?)
     }
 
@@ -137,6 +143,27 @@ impl Forwarding {
         let mut problems = Vec::new();
         self.carry_out(&ops, &mut problems);
         problems.is_empty()
+    }
+
+    /// Rows aren't there yet: attaches to interfaces that have come or changed, and leaves the maps as they are.
+    pub(super) fn wait(&mut self, config: &Config, underlay: &Snapshot) {
+        if self.devices.differ(config, underlay)
+            && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
+        {
+            tracing::debug!("{error}");
+        }
+    }
+
+    /// What each binding has carried, by name of its port and VLAN.
+    pub(super) fn traffic(&self, underlay: &Snapshot) -> Result<TrafficByBinding, AgentError> {
+        let names: BTreeMap<u32, &String> = underlay.links.iter().map(|(name, link)| (link.ifindex, name)).collect();
+        let mut all = TrafficByBinding::new();
+        for (key, binding) in &self.programmed.bindings {
+            let (Some(name), Some(vlan)) = (names.get(&key.ifindex), VlanId::new(key.vlan)) else { continue };
+            let traffic = self.maps.binding_traffic(binding.id)?;
+            all.insert(((*name).clone(), vlan), traffic.into());
+        }
+        Ok(all)
     }
 
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {

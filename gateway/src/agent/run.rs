@@ -1,11 +1,14 @@
 //! The loop.
 
-use std::{collections::BTreeSet, io, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, net::IpAddr, path::Path, pin::pin, sync::Arc, time::Duration};
 
 use aya_log::EbpfLogger;
 use log::Log;
 
-use gateway_common::event::LearnEvent;
+use gateway_common::{
+    event::LearnEvent,
+    net::{MacAddr, Vni},
+};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    database::{Database, Rows, StaticDatabase},
+    database::{Database, HardwareVtep, Rows, StaticDatabase},
     datapath::{
         Maps,
         attach::Attacher,
@@ -31,12 +34,19 @@ use crate::{
     nic::NicSettings,
     plan,
     preflight::preflight,
-    underlay::{self, Snapshot, Wanted},
+    underlay::{self, Resolution, Snapshot, Wanted},
+    vtep::LocalMac,
 };
 
 /// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
 /// problem and resolved when it can be.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the first rows of a database that is elsewhere.
+const FIRST_ROWS: Duration = Duration::from_secs(1);
+
+/// How often the database is told what the bindings have carried.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// Learning events taken in at a turn of the loop: whoever floods a VLAN with forged sources must not keep the agent from
 /// everything else. What the ring buffer has no room for meanwhile, the census finds.
@@ -56,8 +66,12 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
 
-    let database: Box<dyn Database> = Box::new(StaticDatabase::new(&config));
+    let database = open_database(&config)?;
     let mut rows = database.rows();
+    if !database.is_known() {
+        // With rows to start from, forwarding is complete at once. Without, it starts all the same.
+        let _ = timeout(FIRST_ROWS, rows.changed()).await;
+    }
     let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow_and_update())));
     let (follower, mut snapshots) = underlay::open(wanted.subscribe()).await?;
     let mut following = pin!(follower.run());
@@ -78,11 +92,17 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     };
     let devices = Devices::new(Attacher::new(pins.clone()), NicSettings::open(&config.gateway.run_dir)?);
     let (now, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow_and_update()));
-    let forwarding = Forwarding::start(loaded, devices, &config, &now, &underlay)?;
+    let known = database.is_known();
+    if !known {
+        tracing::warn!("the database has not been reached yet; what an earlier run has programmed stays as it is");
+    }
+    let forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
     let mut sweeps = sweeps(&config);
+    let mut reports = interval(REPORT);
+    reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut agent = Agent { config, database, wanted, forwarding, planned: now };
     loop {
         tokio::select! {
@@ -92,7 +112,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 sweeps = self::sweeps(&agent.config);
                 agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
                 // A learning limit or ageing time that has changed counts from now on.
-                agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
+                agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?;
                 tracing::info!("reloaded {}", path.display());
             },
             Ok(()) = rows.changed() => {
@@ -101,8 +121,10 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }
-            _ = sweeps.tick() => {
-                agent.forwarding.sweep(&agent.config, &rows.borrow().clone(), &snapshots.borrow().clone())?;
+            _ = sweeps.tick() => agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?,
+            _ = reports.tick() => {
+                let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
+                agent.database.report_traffic(traffic);
             }
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
@@ -123,6 +145,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
         }
+        agent.publish();
     }
     tracing::info!("stopping; the data plane goes on forwarding (vtep-gateway detach takes it down)");
     Ok(())
@@ -150,6 +173,11 @@ impl Agent {
 
     /// Rows, underlay or configuration have changed.
     fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        if !self.database.is_known() {
+            self.forwarding.wait(&self.config, underlay);
+            return Ok(());
+        }
+        self.database.report_unreachable(unreachable(underlay));
         self.planned = Arc::clone(rows);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
@@ -161,6 +189,19 @@ impl Agent {
             }
         });
         self.forwarding.update(&self.config, rows, underlay)
+    }
+
+    fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        if self.database.is_known() { self.forwarding.sweep(&self.config, rows, underlay) } else { Ok(()) }
+    }
+
+    /// Tells the database of the stations on the VLANs, if others are there than it was told of last.
+    fn publish(&mut self) {
+        let Some(stations) = self.forwarding.stations() else { return };
+        let stations = stations
+            .iter()
+            .filter_map(|(key, ip)| Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: *ip }));
+        self.database.publish(stations.collect());
     }
 
     /// Reads the configuration again; true if it was taken over.
@@ -182,6 +223,19 @@ impl Agent {
         self.database.reconfigure(&self.config);
         true
     }
+}
+
+fn open_database(config: &Config) -> Result<Box<dyn Database>, AgentError> {
+    match &config.database {
+        None => Ok(Box::new(StaticDatabase::new(config))),
+        Some(database) => Ok(Box::new(HardwareVtep::open(config, database)?)),
+    }
+}
+
+/// Remote VTEPs that packets can't be sent to.
+fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
+    let hops = underlay.hops.iter();
+    hops.filter(|(_, hop)| matches!(hop, Resolution::Unresolved(_))).map(|(remote, _)| *remote).collect()
 }
 
 fn settings(config: &Config) -> Settings {

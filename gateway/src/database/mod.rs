@@ -2,28 +2,50 @@
 //!
 //! A database says which logical switches there are, what is bound to them and where their stations are. Each kind of
 //! database delivers the same typed [`rows`] through [`Database`]; what comes after does not know which kind it was. The
-//! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`crate::config`]).
+//! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`crate::config`]); [`HardwareVtep`] follows
+//! the database that a controller such as OVN's fills.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use tokio::sync::watch;
 
+mod follower;
+mod hardware_vtep;
 mod macs;
 pub mod rows;
 mod static_database;
 pub(crate) mod static_rows;
 
+pub use hardware_vtep::{HardwareVtep, HardwareVtepError};
 pub use macs::Macs;
 pub use rows::{Location, LogicalSwitch, Remote, Rows};
 pub use static_database::StaticDatabase;
 
-use crate::config::Config;
+use crate::{
+    config::Config,
+    vtep::{LocalMac, TrafficByBinding},
+};
 
 /// Where rows come from.
 pub trait Database {
     /// The rows, and word of every change. What is received is whole: never half of a change.
     fn rows(&self) -> watch::Receiver<Arc<Rows>>;
 
+    /// False until there have been rows: the database was not reached yet. What an earlier run has programmed stays
+    /// meanwhile.
+    fn is_known(&self) -> bool {
+        true
+    }
+
     /// Takes over a configuration that was read again.
     fn reconfigure(&mut self, config: &Config);
+
+    /// Takes note of the stations learned behind access ports, all of them.
+    fn publish(&mut self, _stations: BTreeSet<LocalMac>) {}
+
+    /// Takes note of how much each binding has carried so far.
+    fn report_traffic(&mut self, _traffic: TrafficByBinding) {}
+
+    /// Takes note of the remote VTEPs that can't be reached.
+    fn report_unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
 }

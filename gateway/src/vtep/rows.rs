@@ -8,7 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use gateway_common::net::{MacAddr, Vni};
+use gateway_common::{
+    binding::Traffic,
+    net::{MacAddr, Vni},
+};
 
 use crate::ovsdb::Uuid;
 
@@ -77,6 +80,17 @@ pub struct Counters {
     pub packets_to_local: u64,
     /// Bytes that went to the VLAN.
     pub bytes_to_local: u64,
+}
+
+impl From<Traffic> for Counters {
+    fn from(traffic: Traffic) -> Self {
+        Self {
+            packets_from_local: traffic.rx_packets,
+            bytes_from_local: traffic.rx_bytes,
+            packets_to_local: traffic.tx_packets,
+            bytes_to_local: traffic.tx_bytes,
+        }
+    }
 }
 
 /// A row of `Logical_Switch`.
