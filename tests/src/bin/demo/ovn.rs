@@ -35,7 +35,7 @@ const NET: &str = "net1";
 const VLAN: u16 = 100;
 
 pub(crate) fn show(stay: &Stay) -> Result<()> {
-    println!("vtep-gateway makes one network of a network of OVN and VLAN {VLAN}.\n{PICTURE}");
+    println!("vtep-gateway makes one network of a tenant's network in OVN and VLAN {VLAN}.\n{PICTURE}");
     println!("Each box is a network namespace, and all of OVN is Debian's own. Starting it ...");
 
     let mut cloud = Cloud::build()?;
