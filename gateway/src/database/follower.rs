@@ -137,7 +137,12 @@ impl Follower {
                 let touched = self.mirror.apply(changes);
                 self.mapping.update(&self.mirror, &touched);
                 self.publisher.touch(&touched);
+                for row in &touched.unreadable {
+                    // The mirror tells of each only once.
+                    tracing::warn!(table = %row.table, uuid = %row.uuid, "a row of the database is left out: {}", row.error);
+                }
                 let standing = Standing::of(&self.mirror, &self.identity);
+                tracing::debug!(?standing, "the database has changed");
                 let rows = Arc::clone(self.mapping.rows());
                 let notice = self.hold.picture(&rows, standing, self.start.elapsed());
                 self.known.store(true, Ordering::Release);
