@@ -157,7 +157,7 @@ impl Hold {
 
     /// The database says this now.
     pub fn picture(&mut self, rows: &Arc<Rows>, standing: Standing, now: Duration) -> Option<Notice> {
-        let held = self.holds();
+        let held = self.holds() && !matches!(self.link, Link::Waiting { .. });
         let before = std::mem::replace(&mut self.standing, standing);
         let bound = rows.switches.values().any(|switch| !switch.bindings.is_empty());
         let notice = if standing.emptied(before) {
