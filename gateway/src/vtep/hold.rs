@@ -119,11 +119,11 @@ impl Standing {
         }
     }
 
-    /// True if whoever filled the database as it stood `before` has left. One network that is removed looks the same where
-    /// it was the only one, but for the zero that a controller writes then.
+    /// True if whoever filled the database as it stood `before` has left: an exit unsets all keys. A controller that stays
+    /// writes a zero for a network that is removed, and that can be the only one; of several, it does not take all at once.
     fn withdrawn(self, before: Self) -> bool {
-        let nothing_left = before.bound > 0 && self.bound == 0 && self.macs == 0;
-        nothing_left && (before.bound > 1 || self.zero <= before.zero)
+        let unset = self.zero <= before.zero;
+        before.bound > 0 && self.bound == 0 && (unset || before.bound > 1 && self.macs == 0)
     }
 
     /// True if this is not the database that it was before.
