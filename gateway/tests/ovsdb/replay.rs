@@ -223,7 +223,7 @@ async fn after_a_break_a_cluster_is_caught_up_with() {
     let said = recorder.proxy.said();
     let pictures: Vec<_> =
         said.iter().filter(|(who, message)| *who == '<' && message["result"][0].is_boolean()).collect();
-    let rows = |at: usize| pictures[at].1["result"][2]["Switch"].as_object().map(|rows| rows.len());
+    let rows = |at: usize| pictures[at].1["result"][2]["Switch"].as_object().map(serde_json::Map::len);
     assert_eq!((&pictures[0].1["result"][0], rows(0)), (&json!(false), Some(1)));
     assert_eq!((&pictures[1].1["result"][0], rows(1)), (&json!(true), Some(1)));
 }
