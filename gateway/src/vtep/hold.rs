@@ -119,11 +119,11 @@ impl Standing {
         }
     }
 
-    /// True if whoever filled the database as it stood `before` has left: an exit unsets all keys. A controller that stays
-    /// writes a zero for a network that is removed, and that can be the only one; of several, it does not take all at once.
+    /// True if whoever filled the database as it stood `before` has left. A controller that exits empties the tunnel keys,
+    /// and takes its MACs away in the same transaction or in the next ones; for a network that is removed it writes a zero.
     fn withdrawn(self, before: Self) -> bool {
-        let unset = self.zero <= before.zero;
-        before.bound > 0 && self.bound == 0 && (unset || before.bound > 1 && self.macs == 0)
+        let none_left = before.bound > 0 && self.bound == 0;
+        none_left && (self.zero <= before.zero || (before.bound > 1 && self.macs == 0))
     }
 
     /// True if this is not the database that it was before.
