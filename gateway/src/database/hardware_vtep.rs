@@ -311,10 +311,14 @@ impl Actor {
                 Said::Debug(text) => tracing::debug!("{text}"),
             }
         }
-        let rows = self.engine.rows();
-        self.rows.send_if_modified(|told| replace(told, rows));
+        // The status first: who sees rows finds out from it whether the database is known.
+        let was_known = is_known(&self.status.borrow());
         let status = Arc::new(self.engine.status(self.now()));
+        let known = is_known(&status);
         self.status.send_if_modified(|told| replace(told, &status));
+        let rows = self.engine.rows();
+        // That there are none is news the first time.
+        self.rows.send_if_modified(|told| replace(told, rows) || known && !was_known);
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -327,6 +331,11 @@ impl Actor {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// False until the database was seen, or given up.
+fn is_known(status: &Status) -> bool {
+    !matches!(status.hold, vtep::HoldState::Waiting { .. })
 }
 
 /// True if `new` is something else than `told`, which it then replaces.

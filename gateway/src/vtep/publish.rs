@@ -77,8 +77,20 @@ impl Publisher {
 
     /// These stations are there, and no others.
     pub fn replace(&mut self, mirror: &Mirror, learned: impl IntoIterator<Item = LocalMac>) {
-        self.learned = Some(learned.into_iter().map(|LocalMac { vni, mac, ip }| ((vni, mac), ip)).collect());
-        self.touch_everything(mirror);
+        let learned = learned.into_iter().map(|LocalMac { vni, mac, ip }| ((vni, mac), ip)).collect();
+        match self.learned.replace(learned) {
+            // What an earlier run has published is looked at too.
+            None => self.touch_everything(mirror),
+            Some(before) => {
+                let now = self.learned.take().unwrap_or_default();
+                let gone = before.keys().filter(|key| !now.contains_key(key));
+                let come = now.iter().filter(|(key, ip)| before.get(key) != Some(ip)).map(|(key, _)| key);
+                for (vni, mac) in gone.chain(come) {
+                    self.touch_station(*vni, *mac);
+                }
+                self.learned = Some(now);
+            }
+        }
     }
 
     /// A station is there.

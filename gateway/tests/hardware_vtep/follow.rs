@@ -5,7 +5,10 @@ use gateway::{
     vtep::HoldState,
 };
 
-use crate::vtep::{Gateway, Vtep, mac, test, vni};
+use crate::{
+    lab::PATIENCE,
+    vtep::{Gateway, Vtep, mac, test, vni},
+};
 
 async fn followed(vtep: &Vtep) -> Gateway {
     let gateway = vtep.gateway("gw1", "172.31.0.21", "");
@@ -23,6 +26,18 @@ fn a_switch_that_is_filled_forwards() {
         let rows = gateway.rows.borrow().clone();
         let remote = Remote { address: "172.31.0.11".parse().unwrap(), vni: None };
         assert_eq!(rows.switches["red"].macs[&mac("02:aa:00:00:00:01")], Location::Remote(remote));
+        assert_eq!(gateway.status.borrow().hold, HoldState::Following);
+    });
+}
+
+#[test]
+fn that_a_database_has_no_switches_is_told_too() {
+    test(async {
+        let vtep = Vtep::start();
+        let mut gateway = vtep.gateway("gw1", "172.31.0.21", "");
+        assert!(matches!(gateway.status.borrow().hold, HoldState::Waiting { .. }));
+        tokio::time::timeout(PATIENCE, gateway.rows.changed()).await.unwrap().unwrap();
+        assert!(gateway.rows.borrow().switches.is_empty());
         assert_eq!(gateway.status.borrow().hold, HoldState::Following);
     });
 }

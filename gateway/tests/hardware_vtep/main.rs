@@ -7,6 +7,7 @@ mod lab;
 
 mod follow;
 mod hold;
+mod load;
 mod publish;
 mod register;
 mod vtep;

@@ -135,6 +135,14 @@ fn a_controller_that_exits_while_the_database_is_gone_does_too() {
 }
 
 #[test]
+fn a_controller_that_exits_step_by_step_does_too() {
+    let mut held = Held::new();
+    assert_eq!(held.change(10, vec![switch(RED, "red", TunnelKey::Unset)]), Some(Notice::Withdrawn(1, HOLD)));
+    assert_eq!(held.exit(11, TunnelKey::Unset), None);
+    assert_eq!(forwarding(held.red()), AS_BEFORE);
+}
+
+#[test]
 fn one_network_that_is_unbound_is_gone_at_once() {
     let mut held = Held::new();
     assert_eq!(held.exit(10, TunnelKey::Zero), None);

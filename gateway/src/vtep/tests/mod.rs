@@ -1,5 +1,6 @@
 //! Tests of the mirror and of what is derived from it, and the rows that they are made with.
 
+mod engine;
 mod hold;
 mod incremental;
 mod mapping;

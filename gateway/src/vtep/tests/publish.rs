@@ -119,6 +119,19 @@ fn an_address_that_becomes_known_is_added() {
 }
 
 #[test]
+fn of_a_new_set_of_stations_the_difference_is_looked_at() {
+    let mut published = Published::new(&[learned(1), learned(2)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None), local(2, ext(2), RED, AT_OWN, None)]);
+    assert_eq!(published.words(), Vec::<String>::new());
+    let known = LocalMac { ip: Some(ip("10.0.0.2")), ..learned(2) };
+    published.publisher.replace(&published.world.mirror, [known, learned(3)]);
+    assert_eq!(
+        published.words(),
+        ["delete Ucast_Macs_Local 1", "ipaddr = \"10.0.0.2\"", "insert Ucast_Macs_Local 02:ee:00:00:00:03"]
+    );
+}
+
+#[test]
 fn before_anything_is_told_what_an_earlier_run_published_stays() {
     let mut published = Published::new(&[]);
     published.publisher = Publisher::new(identity());
