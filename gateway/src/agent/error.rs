@@ -5,7 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::{
-    database::HardwareVtepError,
+    database::OpenError,
     datapath::{attach::AttachError, load::LoadError, maps::MapsError},
     instance::InstanceError,
     nic::NicError,
@@ -18,7 +18,7 @@ use crate::{
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum AgentError {
     #[error(transparent)]
-    Database(#[from] HardwareVtepError),
+    Database(#[from] OpenError),
     #[error(transparent)]
     Preflight(#[from] PreflightError),
     #[error(transparent)]

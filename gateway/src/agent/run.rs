@@ -1,6 +1,14 @@
 //! The loop.
 
-use std::{collections::BTreeSet, io, net::IpAddr, path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::IpAddr,
+    path::Path,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use aya_log::EbpfLogger;
 use log::Log;
@@ -66,11 +74,14 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
 
-    let database = open_database(&config)?;
+    let (database, mut database_work) = open_database(&config)?;
     let mut rows = database.rows();
     if !database.is_known() {
         // With rows to start from, forwarding is complete at once. Without, it starts all the same.
-        let _ = timeout(FIRST_ROWS, rows.changed()).await;
+        tokio::select! {
+            _ = timeout(FIRST_ROWS, rows.changed()) => {}
+            () = &mut database_work => {}
+        }
     }
     let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow_and_update())));
     let (follower, mut snapshots) = underlay::open(wanted.subscribe()).await?;
@@ -78,6 +89,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     tokio::select! {
         _ = timeout(SETTLE, snapshots.wait_for(|underlay| underlay.is_settled())) => {}
         ended = &mut following => ended?,
+        () = &mut database_work => {}
     }
 
     let pins = PinDir::new(&config.gateway.pin_dir);
@@ -124,7 +136,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             _ = sweeps.tick() => agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = reports.tick() => {
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
-                agent.database.report_traffic(traffic);
+                agent.database.carried(traffic);
             }
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
@@ -144,6 +156,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             }
             read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
+            () = &mut database_work => {}
         }
         agent.publish();
     }
@@ -177,7 +190,7 @@ impl Agent {
             self.forwarding.wait(&self.config, underlay);
             return Ok(());
         }
-        self.database.report_unreachable(unreachable(underlay));
+        self.database.unreachable(unreachable(underlay));
         self.planned = Arc::clone(rows);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
@@ -201,7 +214,7 @@ impl Agent {
         let stations = stations
             .iter()
             .filter_map(|(key, ip)| Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: *ip }));
-        self.database.publish(stations.collect());
+        self.database.learned(stations.collect());
     }
 
     /// Reads the configuration again; true if it was taken over.
@@ -225,11 +238,15 @@ impl Agent {
     }
 }
 
-fn open_database(config: &Config) -> Result<Box<dyn Database>, AgentError> {
-    match &config.database {
-        None => Ok(Box::new(StaticDatabase::new(config))),
-        Some(database) => Ok(Box::new(HardwareVtep::open(config, database)?)),
+/// The work that a database has to do beside the loop; it does not end.
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+fn open_database(config: &Config) -> Result<(Box<dyn Database>, Work), AgentError> {
+    if config.database.is_none() {
+        return Ok((Box::new(StaticDatabase::new(config)), Box::pin(std::future::pending())));
     }
+    let (database, work) = HardwareVtep::open(config)?;
+    Ok((Box::new(database), Box::pin(work)))
 }
 
 /// Remote VTEPs that packets can't be sent to.

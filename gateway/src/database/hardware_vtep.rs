@@ -1,76 +1,133 @@
-//! The database `hardware_vtep` of an OVSDB server, which a controller fills.
-//!
-//! A task of its own follows the server, so the agent's loop is never kept waiting; the two talk through channels.
+//! A live `hardware_vtep` database: the [`Engine`] and its connection.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+    pin::{Pin, pin},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use gateway_common::net::{MacAddr, Vni};
+use nix::errno::Errno;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Database, Rows};
+use crate::{
+    config::{Config, DatabaseConfig},
+    ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
+    vtep::{
+        self, Engine, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder, rows::Row,
     },
 };
 
-use tokio::sync::{mpsc, watch};
+/// How often the status is told while something in it runs out.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
 
-use super::{
-    Database,
-    follower::{Follower, Told},
-    rows::Rows,
-};
-use crate::{
-    config::{Config, DatabaseConfig},
-    ovsdb::{self, Options, OptionsError},
-    vtep::{self, Identity, LocalMac, TrafficByBinding, VtepDecoder},
-};
-
-/// Why the database can't be followed at all. A server that can't be reached is no such reason.
+/// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum HardwareVtepError {
-    /// The configuration makes no sense.
-    #[error("database: {0}")]
+pub enum OpenError {
+    /// It is not configured.
+    #[error("the configuration has no [database]")]
+    NotConfigured,
+    /// The gateway has no name.
+    #[error("reading the host name: {0}; name the gateway with database.switch")]
+    HostName(#[from] Errno),
+    /// What was configured does not make sense.
+    #[error(transparent)]
     Options(#[from] OptionsError),
-    /// This gateway needs a name.
-    #[error("database.switch is not set, and the name of this machine can't be read: {0}")]
-    HostName(#[from] nix::errno::Errno),
 }
 
-/// A handle on the task that follows the database; the task ends with it.
+/// A `hardware_vtep` database that is followed, registered in and published to. The work is done by the future that comes
+/// with it.
 #[derive(Debug)]
 pub struct HardwareVtep {
     rows: watch::Receiver<Arc<Rows>>,
-    known: Arc<AtomicBool>,
-    tell: mpsc::UnboundedSender<Told>,
+    status: watch::Receiver<Arc<Status>>,
+    inbox: Arc<Inbox>,
+    host: String,
+}
+
+/// What changes of the stations behind access ports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Local {
+    /// These are there, and no others. The first of these has to come before anything is published or withdrawn, so that
+    /// an agent that starts does not withdraw what it is about to find.
+    All(BTreeSet<LocalMac>),
+    /// This one is there, or is known better.
+    There(LocalMac),
+    /// This one is gone: aged, moved behind a tunnel, or its switch is unbound.
+    Gone(Vni, MacAddr),
 }
 
 impl HardwareVtep {
-    /// Starts following the database that `config` names.
+    /// Opens the database of `config`. Rows are empty until the database was seen; the [status](Self::status) tells.
+    ///
+    /// The future has to be run. It ends when this is dropped.
     ///
     /// # Errors
-    /// See [`HardwareVtepError`].
-    pub fn open(config: &Config, database: &DatabaseConfig) -> Result<Self, HardwareVtepError> {
-        let options = Options {
-            remotes: database.remotes.clone(),
-            database: vtep::DATABASE.to_owned(),
-            tables: vtep::tables(),
-            leader_only: true,
-            probe: database.inactivity_probe,
-            tls: database.tls.clone(),
+    /// What is configured does not make sense. A server that cannot be reached is no error.
+    pub fn open(config: &Config) -> Result<(Self, impl Future<Output = ()> + use<>), OpenError> {
+        let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
+        let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
+        let settings = settings(config, database, &host);
+        let (client, events, driver) = ovsdb::open(options(database), VtepDecoder)?;
+        let engine = Engine::new(settings, Duration::ZERO);
+        let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
+        let (status_sender, status) = watch::channel(Arc::new(engine.status(Duration::ZERO)));
+        let inbox = Arc::new(Inbox::default());
+        let actor = Actor {
+            engine,
+            events,
+            client,
+            inbox: Arc::clone(&inbox),
+            started: Instant::now(),
+            rows: rows_sender,
+            status: status_sender,
         };
-        let (client, events, driver) = ovsdb::open(options, VtepDecoder)?;
-        let (sender, rows) = watch::channel(Arc::default());
-        let known = Arc::new(AtomicBool::new(false));
-        let (tell, told) = mpsc::unbounded_channel();
-        let identity = identity(config, database)?;
-        let follower = Follower::new(client, identity, database, sender, Arc::clone(&known));
-        tokio::spawn(driver);
-        tokio::spawn(follower.run(events, told));
-        Ok(Self { rows, known, tell })
+        let work = async move {
+            tokio::select! {
+                () = driver => {}
+                () = actor.run() => {}
+            }
+        };
+        Ok((Self { rows, status, inbox, host }, work))
     }
 
-    fn tell(&self, what: Told) {
-        // The task only ends when this handle does.
-        let _ = self.tell.send(what);
+    /// How things stand, and word of every change.
+    pub fn status(&self) -> watch::Receiver<Arc<Status>> {
+        self.status.clone()
+    }
+
+    /// Tells what was learned on access ports.
+    pub fn publish(&self, local: Local) {
+        self.inbox.put(|pending| match local {
+            Local::All(all) => (pending.all, pending.local) = (Some(all), BTreeMap::new()),
+            Local::There(station) => {
+                pending.local.insert((station.vni, station.mac), Some(station.ip));
+            }
+            Local::Gone(vni, mac) => {
+                pending.local.insert((vni, mac), None);
+            }
+        });
+    }
+
+    /// Tells the counters of all bindings.
+    pub fn report_traffic(&self, traffic: TrafficByBinding) {
+        self.inbox.put(|pending| pending.traffic = Some(traffic));
+    }
+
+    /// Tells the faults that stand.
+    pub fn report_faults(&self, faults: Faults) {
+        self.inbox.put(|pending| pending.faults = Some(faults));
+    }
+
+    /// Tells which remote VTEPs cannot be reached: no service node is chosen among them if there is another.
+    pub fn set_unreachable(&self, unreachable: BTreeSet<IpAddr>) {
+        self.inbox.put(|pending| pending.unreachable = Some(unreachable));
     }
 }
 
@@ -79,41 +136,211 @@ impl Database for HardwareVtep {
         self.rows.clone()
     }
 
-    fn is_known(&self) -> bool {
-        self.known.load(Ordering::Acquire)
-    }
-
     fn reconfigure(&mut self, config: &Config) {
         let Some(database) = &config.database else { return };
-        match identity(config, database) {
-            Ok(identity) => self.tell(Told::Configuration(Box::new((identity, database.clone())))),
-            Err(error) => tracing::error!("{error}"),
-        }
+        let settings = settings(config, database, &self.host);
+        self.inbox.put(|pending| pending.settings = Some(settings));
     }
 
-    fn publish(&mut self, stations: BTreeSet<LocalMac>) {
-        self.tell(Told::Stations(stations));
+    fn is_known(&self) -> bool {
+        !matches!(self.status.borrow().hold, vtep::HoldState::Waiting { .. })
     }
 
-    fn report_traffic(&mut self, traffic: TrafficByBinding) {
-        self.tell(Told::Traffic(traffic));
+    fn learned(&mut self, stations: BTreeSet<LocalMac>) {
+        self.publish(Local::All(stations));
     }
 
-    fn report_unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
-        self.tell(Told::Unreachable(remotes));
+    fn carried(&mut self, traffic: TrafficByBinding) {
+        HardwareVtep::report_traffic(self, traffic);
+    }
+
+    fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
+        self.set_unreachable(remotes);
     }
 }
 
-fn identity(config: &Config, database: &DatabaseConfig) -> Result<Identity, nix::errno::Errno> {
-    let name = match &database.switch {
-        Some(name) => name.clone(),
-        None => nix::unistd::gethostname()?.to_string_lossy().into_owned(),
-    };
-    Ok(Identity {
-        name,
+impl Drop for HardwareVtep {
+    fn drop(&mut self) {
+        self.inbox.put(|pending| pending.closed = true);
+    }
+}
+
+fn settings(config: &Config, database: &DatabaseConfig, host: &str) -> Settings {
+    let identity = Identity {
+        name: database.switch.clone().unwrap_or_else(|| host.to_owned()),
         tunnel_ips: config.gateway.vteps.iter().collect(),
         management_ips: database.management_ips.clone(),
         description: database.description.clone(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
-    })
+    };
+    Settings { identity, learn_limit: database.learn_limit, hold_time: database.hold_time }
+}
+
+fn options(database: &DatabaseConfig) -> Options {
+    Options {
+        remotes: database.remotes.clone(),
+        database: vtep::DATABASE.to_owned(),
+        tables: vtep::tables(),
+        // Others do not take transactions at once, and lag behind.
+        leader_only: true,
+        probe: database.inactivity_probe,
+        tls: database.tls.clone(),
+    }
+}
+
+/// What waits for the actor. Of two words about one thing the later one counts, so it does not grow without bounds.
+#[derive(Debug, Default)]
+struct Inbox {
+    pending: Mutex<Pending>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    all: Option<BTreeSet<LocalMac>>,
+    /// After `all`: a station's address, if it has one, or nothing if it is gone.
+    local: BTreeMap<(Vni, MacAddr), Option<Option<IpAddr>>>,
+    traffic: Option<TrafficByBinding>,
+    faults: Option<Faults>,
+    unreachable: Option<BTreeSet<IpAddr>>,
+    settings: Option<Settings>,
+    closed: bool,
+}
+
+impl Inbox {
+    fn put(&self, change: impl FnOnce(&mut Pending)) {
+        change(&mut self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        self.news.notify_one();
+    }
+
+    fn take(&self) -> Pending {
+        std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+type Transaction = Pin<Box<dyn Future<Output = Result<(), TransactError>>>>;
+
+/// Feeds the engine.
+struct Actor {
+    engine: Engine,
+    events: Events<Row>,
+    client: Client,
+    inbox: Arc<Inbox>,
+    started: Instant,
+    rows: watch::Sender<Arc<Rows>>,
+    status: watch::Sender<Arc<Status>>,
+}
+
+impl Actor {
+    async fn run(mut self) {
+        let mut transaction: Option<Transaction> = None;
+        loop {
+            self.tell();
+            if transaction.is_none()
+                && let Some(operations) = self.engine.transaction(self.now())
+            {
+                let client = self.client.clone();
+                transaction = Some(Box::pin(async move { client.transact(operations).await.map(drop) }));
+            }
+            let deadline = self.deadline();
+            let mut timer = pin!(async {
+                match deadline {
+                    Some(deadline) => sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            });
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => self.engine.event(event, self.now()),
+                    None => return,
+                },
+                outcome = finish(&mut transaction) => {
+                    transaction = None;
+                    self.drain();
+                    self.engine.outcome(outcome, self.now());
+                },
+                () = self.inbox.news.notified() => if !self.take_inbox() {
+                    return;
+                },
+                () = &mut timer => self.engine.tick(self.now()),
+            }
+            self.drain();
+        }
+    }
+
+    /// Everything that was told already: one set of rows for all of it, and what a transaction did before its outcome.
+    fn drain(&mut self) {
+        while let Some(event) = self.events.try_recv() {
+            self.engine.event(event, self.now());
+        }
+    }
+
+    /// False if nobody wants anything any more.
+    fn take_inbox(&mut self) -> bool {
+        let Pending { all, local, traffic, faults, unreachable, settings, closed } = self.inbox.take();
+        if let Some(settings) = settings {
+            self.engine.reconfigure(settings, self.now());
+        }
+        if let Some(all) = all {
+            self.engine.set_local(all);
+        }
+        for ((vni, mac), change) in local {
+            match change {
+                Some(ip) => self.engine.learn(LocalMac { vni, mac, ip }),
+                None => self.engine.forget(vni, mac),
+            }
+        }
+        if let Some(traffic) = traffic {
+            self.engine.set_traffic(traffic);
+        }
+        if let Some(faults) = faults {
+            self.engine.set_faults(faults);
+        }
+        if let Some(unreachable) = unreachable {
+            self.engine.set_unreachable(unreachable, self.now());
+        }
+        !closed
+    }
+
+    /// Logs what is to be logged, and hands out rows and status where they have changed.
+    fn tell(&mut self) {
+        for said in self.engine.said() {
+            match said {
+                Said::Warning(text) => tracing::warn!("{text}"),
+                Said::Info(text) => tracing::info!("{text}"),
+                Said::Debug(text) => tracing::debug!("{text}"),
+            }
+        }
+        let rows = self.engine.rows();
+        self.rows.send_if_modified(|told| replace(told, rows));
+        let status = Arc::new(self.engine.status(self.now()));
+        self.status.send_if_modified(|told| replace(told, &status));
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let now = self.now();
+        let running_out = self.engine.status(now).hold != vtep::HoldState::Following;
+        let status = running_out.then(|| now + STATUS_EVERY);
+        self.engine.deadline(now).into_iter().chain(status).min().map(|deadline| self.started + deadline)
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+/// True if `new` is something else than `told`, which it then replaces.
+fn replace<T: PartialEq>(told: &mut Arc<T>, new: &Arc<T>) -> bool {
+    let differs = !Arc::ptr_eq(told, new) && **told != **new;
+    if differs {
+        *told = Arc::clone(new);
+    }
+    differs
+}
+
+async fn finish(transaction: &mut Option<Transaction>) -> Result<(), TransactError> {
+    match transaction {
+        Some(transaction) => transaction.await,
+        None => std::future::pending().await,
+    }
 }

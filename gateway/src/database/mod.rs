@@ -3,20 +3,19 @@
 //! A database says which logical switches there are, what is bound to them and where their stations are. Each kind of
 //! database delivers the same typed [`rows`] through [`Database`]; what comes after does not know which kind it was. The
 //! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`crate::config`]); [`HardwareVtep`] follows
-//! the database that a controller such as OVN's fills.
+//! one of the kind that controllers of clouds fill.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use tokio::sync::watch;
 
-mod follower;
 mod hardware_vtep;
 mod macs;
 pub mod rows;
 mod static_database;
 pub(crate) mod static_rows;
 
-pub use hardware_vtep::{HardwareVtep, HardwareVtepError};
+pub use hardware_vtep::{HardwareVtep, Local, OpenError};
 pub use macs::Macs;
 pub use rows::{Location, LogicalSwitch, Remote, Rows};
 pub use static_database::StaticDatabase;
@@ -41,11 +40,11 @@ pub trait Database {
     fn reconfigure(&mut self, config: &Config);
 
     /// Takes note of the stations learned behind access ports, all of them.
-    fn publish(&mut self, _stations: BTreeSet<LocalMac>) {}
+    fn learned(&mut self, _stations: BTreeSet<LocalMac>) {}
 
     /// Takes note of how much each binding has carried so far.
-    fn report_traffic(&mut self, _traffic: TrafficByBinding) {}
+    fn carried(&mut self, _traffic: TrafficByBinding) {}
 
     /// Takes note of the remote VTEPs that can't be reached.
-    fn report_unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
+    fn unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
 }

@@ -9,7 +9,7 @@
 use std::{collections::HashMap, mem};
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Decoder, Event, Operation, Options, TransactError,
@@ -201,18 +201,18 @@ impl Conversation {
         outputs: &mut Vec<Output<D::Row>>,
     ) -> Result<(), Failure> {
         if method == "monitor_canceled" {
-            let (id,): (serde_json::Value,) = read("monitor_canceled", params)?;
-            if id == json!(self.round) {
+            let (id,): (Value,) = read("monitor_canceled", params)?;
+            if id == self.round {
                 self.ask_for_schema();
             }
             return Ok(());
         }
         let Some(notification) = monitor::notification(method, params) else { return Ok(()) };
         let (id, told) = notification.map_err(|error| unreadable("an update", error))?;
-        if id.get() == json!(SERVER_MONITOR).to_string() {
+        if id == SERVER_MONITOR {
             return self.take_server(told.updates);
         }
-        if id.get() != self.round.to_string() {
+        if id != self.round {
             return Ok(());
         }
         if !self.is_live() {

@@ -42,8 +42,8 @@ impl Layout {
     pub(crate) fn with(&self, schema: &Schema) -> Self {
         let table = |table: &TableLayout| {
             let columns = schema.table(&table.name);
-            let types = |column: &Box<str>| columns.as_ref().and_then(|columns| columns(column));
-            let types = table.columns.iter().map(types).collect();
+            let kind = |column: &str| columns.as_ref().and_then(|columns| columns(column));
+            let types = table.columns.iter().map(|column| kind(column)).collect();
             TableLayout { types, known: columns.is_some(), ..table.clone() }
         };
         Self { tables: self.tables.iter().map(table).collect() }

@@ -72,11 +72,11 @@ impl Method {
 pub(crate) fn notification<'a>(
     method: &str,
     params: &'a RawValue,
-) -> Option<Result<(&'a RawValue, Told<'a>), serde_json::Error>> {
+) -> Option<Result<(Value, Told<'a>), serde_json::Error>> {
     #[derive(Deserialize)]
-    struct Two<'a>(#[serde(borrow)] &'a RawValue, #[serde(borrow)] &'a RawValue);
+    struct Two<'a>(Value, #[serde(borrow)] &'a RawValue);
     #[derive(Deserialize)]
-    struct Three<'a>(#[serde(borrow)] &'a RawValue, Uuid, #[serde(borrow)] &'a RawValue);
+    struct Three<'a>(Value, Uuid, #[serde(borrow)] &'a RawValue);
     let told = |transaction, updates, format| Told { complete: false, transaction, updates, format };
     let two = |format| {
         let two = serde_json::from_str(params.get());
@@ -131,9 +131,9 @@ mod tests {
     fn notifications_are_read() {
         let json = format!(r#"[7,"{UUID}",{{}}]"#);
         let (id, told) = notification("update3", raw(&json)).unwrap().unwrap();
-        assert_eq!((id.get(), told.transaction, told.format), ("7", UUID.parse().ok(), Format::Difference));
+        assert_eq!((id, told.transaction, told.format), (json!(7), UUID.parse().ok(), Format::Difference));
         let (id, told) = notification("update", raw(r#"["x",{}]"#)).unwrap().unwrap();
-        assert_eq!((id.get(), told.transaction, told.format), (r#""x""#, None, Format::OldNew));
+        assert_eq!((id, told.transaction, told.format), (json!("x"), None, Format::OldNew));
         assert!(notification("update2", raw("[1]")).unwrap().is_err());
         assert!(notification("locked", raw("[1]")).is_none());
     }

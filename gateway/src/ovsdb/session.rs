@@ -105,3 +105,7 @@ impl Session {
         self.live_since
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -126,7 +126,7 @@ impl Serialize for Operation {
                 map.serialize_entry("table", table)?;
                 map.serialize_entry("where", condition)?;
                 map.serialize_entry("columns", columns)?;
-                map.serialize_entry("rows", &rows.iter().map(|row| Columns(row)).collect::<Vec<_>>())?;
+                map.serialize_entry("rows", &rows.iter().map(Columns).collect::<Vec<_>>())?;
                 map.serialize_entry("until", if *until_equal { "==" } else { "!=" })?;
                 map.serialize_entry("timeout", timeout_ms)?;
             }

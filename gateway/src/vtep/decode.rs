@@ -167,7 +167,7 @@ impl Reader<'_> {
     }
 
     fn integer(&self, column: &str) -> Result<Option<i64>, RowError> {
-        self.single(column, "a whole number", |datum| datum.integer())
+        self.single(column, "a whole number", Datum::integer)
     }
 
     /// A counter. A negative one is one that has wrapped.
@@ -176,7 +176,7 @@ impl Reader<'_> {
     }
 
     fn uuid(&self, column: &str) -> Result<Uuid, RowError> {
-        let uuid = self.single(column, "a row", |datum| datum.uuid())?;
+        let uuid = self.single(column, "a row", Datum::uuid)?;
         uuid.ok_or_else(|| error(column, "a row", "nothing"))
     }
 

@@ -119,11 +119,11 @@ impl Standing {
         }
     }
 
-    /// True if whoever filled the database as it stood `before` has left. One network that is removed looks the same where
-    /// it was the only one, but for the zero that a controller writes then.
+    /// True if whoever filled the database as it stood `before` has left. A controller that exits empties the tunnel keys,
+    /// and takes its MACs away in the same transaction or in the next ones; for a network that is removed it writes a zero.
     fn withdrawn(self, before: Self) -> bool {
-        let nothing_left = before.bound > 0 && self.bound == 0 && self.macs == 0;
-        nothing_left && (before.bound > 1 || self.zero <= before.zero)
+        let none_left = before.bound > 0 && self.bound == 0;
+        none_left && (self.zero <= before.zero || (before.bound > 1 && self.macs == 0))
     }
 
     /// True if this is not the database that it was before.
@@ -157,7 +157,7 @@ impl Hold {
 
     /// The database says this now.
     pub fn picture(&mut self, rows: &Arc<Rows>, standing: Standing, now: Duration) -> Option<Notice> {
-        let held = self.holds();
+        let held = self.holds() && !matches!(self.link, Link::Waiting { .. });
         let before = std::mem::replace(&mut self.standing, standing);
         let bound = rows.switches.values().any(|switch| !switch.bindings.is_empty());
         let notice = if standing.emptied(before) {

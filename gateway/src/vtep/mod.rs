@@ -6,14 +6,17 @@
 //! The other way, [`register`] sees to the rows that present this gateway, [`Publisher`] to the stations behind it, and
 //! [`status`] to counters and faults: each looks at what should be there and what is, and gives operations for the
 //! difference, none if there is none. So whatever happens to a transaction, the next look finds what is left to do.
+//! [`Engine`] puts all of it together: events and the time in, rows and transactions out.
 
 mod bindings;
 mod decode;
+mod engine;
 mod fault;
 mod hold;
 mod identity;
 mod mapping;
 mod mirror;
+mod pace;
 mod problem;
 mod publish;
 mod register;
@@ -25,6 +28,7 @@ mod tables;
 mod tests;
 
 pub use decode::VtepDecoder;
+pub use engine::{Engine, Said, Settings, Status};
 pub use fault::{Fault, Faults};
 pub use hold::{Hold, HoldState, Notice, Standing};
 pub use identity::Identity;

@@ -1,22 +1,22 @@
 //! A RAFT cluster of three.
 
 use gateway::ovsdb::{Operation, Options};
-use serde_json::json;
 
 use crate::{
     follower::{Follower, options},
-    lab::{PATIENCE, Place, SCHEMA, Server, run},
+    lab::{Place, SCHEMA, Server, run},
 };
 
 const MEMBERS: [&str; 3] = ["a", "b", "c"];
 
-struct Cluster {
-    place: Place,
+/// A cluster with the members [`MEMBERS`].
+pub(crate) struct Cluster {
+    pub(crate) place: Place,
     servers: Vec<Server>,
 }
 
 impl Cluster {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Place::new();
         let raft = |name: &str| format!("unix:{}", place.file(&format!("{name}.raft")));
         let database = |name: &str| place.file(&format!("{name}.db"));
@@ -73,27 +73,4 @@ async fn a_member_that_no_longer_leads_is_left() {
     follower.down_because("does not lead").await;
     assert_ne!(cluster.up(&mut follower).await, leader);
     assert_eq!(follower.changes().await, []);
-}
-
-#[tokio::test]
-async fn what_happened_while_away_is_caught_up_with() {
-    let mut cluster = Cluster::new();
-    let (mut follower, leader) = cluster.follow().await;
-    follower.client.transact(insert("s1")).await.unwrap();
-    follower.changes().await;
-    let others: Vec<_> = (0..MEMBERS.len()).filter(|&at| at != leader).collect();
-    // Nobody leads before one of the two others does; both stand still until something is written.
-    others.iter().for_each(|&at| cluster.servers[at].freeze());
-    cluster.servers[leader].kill();
-    follower.down().await;
-    others.iter().for_each(|&at| cluster.servers[at].thaw());
-    let writing = cluster.place.remote(MEMBERS[others[0]]);
-    let row = json!(["lab", {"op": "insert", "table": "Switch", "row": {"name": "s2"}}]).to_string();
-    let writing =
-        tokio::task::spawn_blocking(move || run("ovsdb-client", &["--no-leader-only", "transact", &writing, &row]));
-    let names = ["s1", "s2"];
-    while follower.rows("Switch").into_keys().ne(names) {
-        tokio::time::timeout(PATIENCE, follower.next()).await.unwrap();
-    }
-    writing.await.unwrap();
 }

@@ -103,9 +103,14 @@ impl Drop for Place {
 impl Server {
     /// The port it chose, if it was told to listen at one.
     pub(crate) fn port(&self) -> u16 {
-        let log = fs::read_to_string(&self.log).unwrap();
-        let (_, rest) = log.split_once("listening on port ").unwrap_or_else(|| panic!("{log}"));
-        rest.lines().next().unwrap().parse().unwrap()
+        let mut port = None;
+        wait_until(|| {
+            let log = fs::read_to_string(&self.log).unwrap();
+            // Without an end of the line, it is still being written.
+            port = log.split_once("listening on port ").and_then(|(_, rest)| rest.split_once('\n')?.0.parse().ok());
+            port.is_some()
+        });
+        port.unwrap()
     }
 
     /// Ends it without a word, as a crash would.

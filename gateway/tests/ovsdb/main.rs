@@ -6,5 +6,7 @@ mod connections;
 mod follow;
 mod follower;
 mod lab;
+mod proxy;
+mod replay;
 mod tls;
 mod transact;

@@ -71,7 +71,8 @@ async fn certificates_of_ovs_pki_are_accepted_both_ways() {
     assert_eq!(follower.changes().await.len(), 1);
 
     server.kill();
-    assert!(follower.down().await.contains("closed the connection"));
+    let reason = follower.down().await;
+    assert!(reason.contains("closed the connection"), "{reason}");
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ impl Held {
     /// A filled database, seen in second 0.
     fn new() -> Self {
         let mut held = Self { world: World::filled(), hold: Hold::new(HOLD, Duration::ZERO) };
-        assert_eq!(held.picture(0), Some(Notice::Restored));
+        assert_eq!(held.picture(0), None);
         assert_eq!(held.hold.state(Duration::ZERO), HoldState::Following);
         held
     }

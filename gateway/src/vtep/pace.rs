@@ -1,0 +1,64 @@
+//! When a kind of transaction may be sent again.
+
+use std::time::Duration;
+
+/// The first pause after a failure.
+const FIRST: Duration = Duration::from_millis(50);
+/// The longest one.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// One transaction after the other, with longer and longer pauses while they fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Pace {
+    not_before: Duration,
+    pause: Duration,
+}
+
+impl Pace {
+    /// True if one may be sent at `now`.
+    pub(super) fn is_due(self, now: Duration) -> bool {
+        now >= self.not_before
+    }
+
+    /// When the next one may be sent.
+    pub(super) fn due(self) -> Duration {
+        self.not_before
+    }
+
+    /// One was done. The next may follow after `interval`.
+    pub(super) fn done(&mut self, now: Duration, interval: Duration) {
+        *self = Self { not_before: now + interval, pause: Duration::ZERO };
+    }
+
+    /// One failed.
+    pub(super) fn failed(&mut self, now: Duration) {
+        self.pause = (self.pause * 2).clamp(FIRST, LONGEST);
+        self.not_before = now + self.pause;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit_while_transactions_fail() {
+        let mut pace = Pace::default();
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            pace.failed(Duration::ZERO);
+            pauses.push(pace.due().as_millis());
+        }
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000]);
+    }
+
+    #[test]
+    fn the_first_failure_after_a_success_has_a_short_pause() {
+        let mut pace = Pace::default();
+        (0..12).for_each(|_| pace.failed(Duration::ZERO));
+        pace.done(Duration::ZERO, Duration::ZERO);
+        assert!(pace.is_due(Duration::ZERO));
+        pace.failed(Duration::ZERO);
+        assert_eq!(pace.due(), FIRST);
+    }
+}

@@ -1,0 +1,94 @@
+//! What happens when others are gone.
+
+use gateway::vtep::HoldState;
+use serde_json::json;
+
+use crate::vtep::{Gateway, Vtep, test, vni};
+
+/// What `ovn-controller-vtep` does when it is told to exit.
+fn controller_exits(vtep: &Vtep) {
+    vtep.place.transact(
+        "vtep",
+        &json!([
+            "hardware_vtep",
+            { "op": "update", "table": "Logical_Switch", "where": [], "row": { "tunnel_key": ["set", []] } },
+            { "op": "delete", "table": "Ucast_Macs_Remote", "where": [] },
+            { "op": "delete", "table": "Mcast_Macs_Remote", "where": [] },
+        ]),
+    );
+}
+
+async fn filled(vtep: &Vtep, keys: &str) -> Gateway {
+    let mut gateway = vtep.gateway("gw1", "172.31.0.21", keys);
+    vtep.until_list("Physical_Port", "name", &["eth1", "eth2"]).await;
+    vtep.make_red();
+    gateway.until_red(|red| red.vni == Some(vni(5)) && red.macs.len() == 1 && red.flood.len() == 2).await;
+    gateway
+}
+
+#[test]
+fn a_controller_that_exits_leaves_forwarding_as_it_was() {
+    test(async {
+        let vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "").await;
+        controller_exits(&vtep);
+        gateway.until_status(|status| matches!(status.hold, HoldState::Kept { switches: 1, .. })).await;
+        gateway.until_red(|red| red.vni == Some(vni(5)) && red.macs.len() == 1 && red.flood.len() == 2).await;
+        vtep.ctl("unbind-ls gw1 eth1 100");
+        gateway.until_red(|red| red.vni.is_none() && red.bindings.is_empty()).await;
+    });
+}
+
+#[test]
+fn a_controller_that_stays_away_is_not_waited_for_for_ever() {
+    test(async {
+        let vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "hold_time = 1").await;
+        controller_exits(&vtep);
+        gateway.until_red(|red| red.vni.is_none() && red.macs.is_empty()).await;
+        gateway.until_status(|status| status.hold == HoldState::Following).await;
+    });
+}
+
+#[test]
+fn a_server_that_restarts_changes_nothing() {
+    test(async {
+        let mut vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "").await;
+        gateway.rows.mark_unchanged();
+        vtep.server.kill();
+        gateway.until_status(|status| matches!(status.hold, HoldState::Gone { .. })).await;
+        vtep.server.restart();
+        gateway.until_status(|status| status.hold == HoldState::Following).await;
+        assert!(!gateway.rows.has_changed().unwrap());
+    });
+}
+
+#[test]
+fn a_server_that_stays_away_is_not_waited_for_for_ever() {
+    test(async {
+        let mut vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "hold_time = 1").await;
+        vtep.server.kill();
+        gateway.until(|rows| rows.switches.is_empty()).await;
+        vtep.server.restart();
+        gateway.until_red(|red| red.macs.len() == 1).await;
+    });
+}
+
+#[test]
+fn a_database_that_is_made_anew_leaves_forwarding_as_it_was() {
+    test(async {
+        let mut vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "").await;
+        vtep.server.kill();
+        std::fs::remove_file(vtep.place.file("vtep.db")).unwrap();
+        crate::lab::run("ovsdb-tool", &["create", &vtep.place.file("vtep.db"), crate::vtep::SCHEMA]);
+        vtep.server.restart();
+        gateway.until_status(|status| matches!(status.hold, HoldState::Kept { switches: 1, .. })).await;
+        gateway.until_red(|red| red.vni == Some(vni(5)) && red.bindings.len() == 1).await;
+        vtep.until_list("Physical_Port", "name", &["eth1", "eth2"]).await;
+        vtep.make_red();
+        gateway.until_status(|status| status.hold == HoldState::Following).await;
+    });
+}
