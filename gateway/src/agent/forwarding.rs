@@ -1,6 +1,10 @@
 //! The data plane in the agent's hands: rows and underlay in, operations on maps out.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use aya::Ebpf;
 use gateway_common::{
@@ -18,7 +22,7 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::{diff, diff_macs},
+        diff::{Limit, diff, diff_macs},
         learned,
         load::{Committer, Loaded},
         op::Op,
@@ -26,7 +30,7 @@ use crate::{
     devices::Devices,
     plan::{self, LEASE},
     underlay::Snapshot,
-    vtep::TrafficByBinding,
+    vtep::{Fault, TrafficByBinding},
 };
 
 /// Programs, maps and interfaces, and what they have been told so far.
@@ -39,6 +43,7 @@ pub(super) struct Forwarding {
     ceilings: BTreeMap<u32, u64>,
     report: Report,
     stations: Stations,
+    faults: BTreeSet<Fault>,
     swept: bool,
 }
 
@@ -66,6 +71,7 @@ impl Forwarding {
             ceilings: BTreeMap::new(),
             report: Report::default(),
             stations: Stations::default(),
+            faults: BTreeSet::new(),
             swept: false,
         };
         if let Some(rows) = rows {
@@ -171,12 +177,16 @@ impl Forwarding {
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
         self.desired = plan.desired;
+        self.faults.clear();
         let mut changes = diff(&self.desired, &self.programmed, &self.ceilings);
         let mut done = self.carry_out(&changes.ops, &mut problems);
         if !changes.limits.is_empty() {
             // What was removed just now has made room.
             changes = diff(&self.desired, &self.programmed, &self.ceilings);
             done += self.carry_out(&changes.ops, &mut problems);
+        }
+        if changes.limits.iter().any(|limit| matches!(limit, Limit::Tunnels(_))) {
+            self.faults.insert(Fault::TunnelExhaustion);
         }
         problems.extend(changes.limits.iter().map(ToString::to_string));
         if done > 0 {
@@ -204,7 +214,12 @@ impl Forwarding {
                     self.programmed.note(op);
                     done += 1;
                 }
-                Err(error) if error.is_full() => *full.entry(error.to_string()).or_default() += 1,
+                Err(error) if error.is_full() => {
+                    if matches!(op, Op::PutMac(..)) {
+                        self.faults.insert(Fault::MacTableExhaustion);
+                    }
+                    *full.entry(error.to_string()).or_default() += 1;
+                }
                 Err(error) => problems.push(error.to_string()),
             }
         }
@@ -234,6 +249,11 @@ impl Forwarding {
         if !self.programmed.given.contains_key(&key) {
             self.stations.event(event);
         }
+    }
+
+    /// What of the database could not be programmed for want of room.
+    pub(super) fn faults(&self) -> &BTreeSet<Fault> {
+        &self.faults
     }
 
     /// The stations learned behind access ports, if they are others than at the last call.

@@ -201,11 +201,18 @@ impl Agent {
                 true
             }
         });
-        self.forwarding.update(&self.config, rows, underlay)
+        self.forwarding.update(&self.config, rows, underlay)?;
+        self.database.faults(self.forwarding.faults());
+        Ok(())
     }
 
     fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
-        if self.database.is_known() { self.forwarding.sweep(&self.config, rows, underlay) } else { Ok(()) }
+        if !self.database.is_known() {
+            return Ok(());
+        }
+        self.forwarding.sweep(&self.config, rows, underlay)?;
+        self.database.faults(self.forwarding.faults());
+        Ok(())
     }
 
     /// Tells the database of the stations on the VLANs, if others are there than it was told of last.

@@ -20,7 +20,8 @@ use crate::{
     config::{Config, DatabaseConfig},
     ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
     vtep::{
-        self, Engine, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder, rows::Row,
+        self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
+        rows::Row,
     },
 };
 
@@ -152,6 +153,10 @@ impl Database for HardwareVtep {
 
     fn carried(&mut self, traffic: TrafficByBinding) {
         HardwareVtep::report_traffic(self, traffic);
+    }
+
+    fn faults(&mut self, faults: &BTreeSet<Fault>) {
+        self.report_faults(Faults { switch: faults.clone(), ..Faults::default() });
     }
 
     fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {

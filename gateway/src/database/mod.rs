@@ -22,7 +22,7 @@ pub use static_database::StaticDatabase;
 
 use crate::{
     config::Config,
-    vtep::{LocalMac, TrafficByBinding},
+    vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
 /// Where rows come from.
@@ -44,6 +44,9 @@ pub trait Database {
 
     /// Takes note of how much each binding has carried so far.
     fn carried(&mut self, _traffic: TrafficByBinding) {}
+
+    /// Takes note of what could not be programmed for want of room.
+    fn faults(&mut self, _faults: &BTreeSet<Fault>) {}
 
     /// Takes note of the remote VTEPs that can't be reached.
     fn unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
