@@ -19,6 +19,9 @@ mod event;
 mod events;
 mod failure;
 mod framing;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod layout;
 mod liveness;
 mod message;

@@ -144,6 +144,17 @@ impl<D: Decoder> Replica<D> {
         Ok(news)
     }
 
+    /// All that is known, as a complete picture.
+    #[cfg(fuzzing)]
+    pub(crate) fn whole(&self) -> Vec<RowUpdate> {
+        let rows = self.tables.iter().enumerate().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row)));
+        let whole = |(table, (uuid, entry)): (usize, (&Uuid, &Entry))| {
+            let what = What::Whole(entry.packed.clone()?);
+            Some(RowUpdate { table, uuid: *uuid, what })
+        };
+        rows.filter_map(whole).collect()
+    }
+
     /// Puts a row in, of which `known` was there before.
     fn put(
         &mut self,

@@ -81,7 +81,7 @@ enum BaseJson {
 enum MaxJson {
     Number(u64),
     /// "unlimited"
-    Word(#[expect(dead_code, reason = "there is only one")] String),
+    Word(#[allow(dead_code, reason = "there is only one")] String),
 }
 
 impl Default for MaxJson {
