@@ -3,12 +3,13 @@
 //! It knows nothing of what the tables mean. [`open`] gives three things: a [`Client`] that sends transactions, [`Events`]
 //! that tell how the tables change, and the future that does the work and has to be run.
 //!
-//! From the wire up: [`framing`] cuts the stream into JSON texts, [`message`] tells requests from replies, [`handshake`],
-//! [`monitor`] and [`transaction`] are the conversations that are had, [`session`] holds them all for one connection. What
-//! the server tells of its tables is read by [`update`] after the [`schema`] and kept by the [`replica`], which gives the
-//! difference. None of them does IO or reads a clock: bytes and the time are passed in. [`driver`] and [`transport`] do.
-//! When a connection is lost, [`rotation`] says which server is tried next and when, and the [`replica`] lives on, so that
-//! only what changed meanwhile is told.
+//! From the wire up: `framing` cuts the stream into JSON texts, `message` tells requests from replies, and `conversation`
+//! says what is asked in which order: `server` judges whether it is the right one, `monitor` follows the tables,
+//! `transaction` changes them. `session` is all that for one connection, with `liveness` to notice its end. What the server
+//! tells of its tables is read by `update` after the `schema` and kept by the `replica`, which gives the difference. None of
+//! them does IO or reads a clock: bytes and the time are passed in. `driver` and `transport` do. When a connection is lost,
+//! `rotation` says which server is tried next and when, and the `replica` lives on, so that only what changed meanwhile is
+//! told.
 
 mod client;
 mod columns;
