@@ -33,6 +33,8 @@ pub enum AgentError {
     Maps(#[from] MapsError),
     #[error(transparent)]
     Underlay(#[from] UnderlayError),
+    #[error("the work on the database has ended, which it should not; start the agent again")]
+    DatabaseEnded,
     #[error("reading the clock: {0}")]
     Clock(#[from] Errno),
     #[error("{doing}: {reason}")]

@@ -80,7 +80,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
         // With rows to start from, forwarding is complete at once. Without, it starts all the same.
         tokio::select! {
             _ = timeout(FIRST_ROWS, rows.changed()) => {}
-            () = &mut database_work => {}
+            () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
     }
     let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow_and_update())));
@@ -89,7 +89,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     tokio::select! {
         _ = timeout(SETTLE, snapshots.wait_for(|underlay| underlay.is_settled())) => {}
         ended = &mut following => ended?,
-        () = &mut database_work => {}
+        () = &mut database_work => return Err(AgentError::DatabaseEnded),
     }
 
     let pins = PinDir::new(&config.gateway.pin_dir);
@@ -156,7 +156,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
             }
             read = read_log(kernel_log.as_mut()) => read.map_err(|error| AgentError::io("reading the kernel's log", error))?,
             ended = &mut following => ended?,
-            () = &mut database_work => {}
+            () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
         agent.publish();
     }
