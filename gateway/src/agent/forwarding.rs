@@ -14,6 +14,8 @@ use gateway_common::{
     tunnel::LEASE_FOREVER,
 };
 
+use serde_json::{Value, json};
+
 use super::{error::AgentError, report::Report, stations::Stations};
 use crate::{
     clock,
@@ -158,6 +160,17 @@ impl Forwarding {
         {
             tracing::debug!("{error}");
         }
+    }
+
+    /// How much is programmed, and what stands in the way of more.
+    pub(super) fn describe(&self) -> Value {
+        json!({
+            "switches": self.programmed.segments.len(),
+            "bindings": self.programmed.bindings.len(),
+            "tunnels": self.programmed.tunnels.len(),
+            "macs": self.programmed.given.len(),
+            "problems": self.report.all().collect::<Vec<_>>(),
+        })
     }
 
     /// What each binding has carried, by name of its port and VLAN.

@@ -10,6 +10,7 @@ mod forwarding;
 mod report;
 mod run;
 mod stations;
+mod status;
 
 pub use detach::{DetachError, detach};
 pub use error::AgentError;

@@ -24,6 +24,11 @@ impl Report {
         self.standing = now;
     }
 
+    /// The problems that stand.
+    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
+        self.standing.iter().map(String::as_str)
+    }
+
     /// How many problems stand.
     pub(super) fn standing(&self) -> usize {
         self.standing.len()

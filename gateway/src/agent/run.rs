@@ -12,6 +12,7 @@ use std::{
 
 use aya_log::EbpfLogger;
 use log::Log;
+use serde_json::{Value, json};
 
 use gateway_common::{
     event::LearnEvent,
@@ -27,6 +28,7 @@ use tokio::{
 use super::{
     error::AgentError,
     forwarding::{Forwarding, sweep_interval},
+    status::StatusFile,
 };
 use crate::{
     config::Config,
@@ -52,6 +54,9 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// How long a start waits for the first rows of a database that is elsewhere.
 const FIRST_ROWS: Duration = Duration::from_secs(1);
+
+/// How often the status file is looked after.
+const STATUS: Duration = Duration::from_secs(1);
 
 /// How often the database is told what the bindings have carried.
 const REPORT: Duration = Duration::from_secs(10);
@@ -115,6 +120,9 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut sweeps = sweeps(&config);
     let mut reports = interval(REPORT);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut status = StatusFile::new(&config.gateway.run_dir);
+    let mut statuses = interval(STATUS);
+    statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut agent = Agent { config, database, wanted, forwarding, planned: now };
     loop {
         tokio::select! {
@@ -138,6 +146,7 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
+            _ = statuses.tick() => status.write(&agent.describe()),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let events = ready.get_inner_mut();
@@ -175,6 +184,15 @@ struct Agent {
 }
 
 impl Agent {
+    fn describe(&self) -> Value {
+        json!({
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "database": self.database.describe(),
+            "forwarding": self.forwarding.describe(),
+        })
+    }
+
     /// The rows have changed, and nothing else.
     fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         let old = std::mem::replace(&mut self.planned, Arc::clone(rows));

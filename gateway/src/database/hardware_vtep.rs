@@ -10,6 +10,7 @@ use std::{
 
 use gateway_common::net::{MacAddr, Vni};
 use nix::errno::Errno;
+use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -141,6 +142,26 @@ impl Database for HardwareVtep {
         let Some(database) = &config.database else { return };
         let settings = settings(config, database, &self.host);
         self.inbox.put(|pending| pending.settings = Some(settings));
+    }
+
+    fn describe(&self) -> Value {
+        let status = self.status.borrow();
+        let (state, remaining) = match status.hold {
+            vtep::HoldState::Waiting { remaining } => ("waiting", Some(remaining)),
+            vtep::HoldState::Following => ("following", None),
+            vtep::HoldState::Gone { remaining } => ("gone", Some(remaining)),
+            vtep::HoldState::Kept { remaining, .. } => ("kept", Some(remaining)),
+            vtep::HoldState::Expired => ("expired", None),
+        };
+        json!({
+            "kind": "hardware_vtep",
+            "state": state,
+            "hold_seconds_left": remaining.map(|left| left.as_secs()),
+            "remote": status.remote,
+            "schema_version": status.schema_version,
+            "unreadable_rows": status.unreadable,
+            "problems": status.problems,
+        })
     }
 
     fn is_known(&self) -> bool {

@@ -7,6 +7,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 mod hardware_vtep;
@@ -34,6 +35,11 @@ pub trait Database {
     /// meanwhile.
     fn is_known(&self) -> bool {
         true
+    }
+
+    /// How things stand with it, for people and programs.
+    fn describe(&self) -> Value {
+        json!({ "kind": "static" })
     }
 
     /// Takes over a configuration that was read again.

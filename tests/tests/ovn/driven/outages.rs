@@ -19,6 +19,16 @@ use crate::{
     outer::{Outer, PORT},
 };
 
+/// Waits until the agent's status file says that its database is in this state.
+fn wait_state(lab: &Filled, state: &str) -> Result<()> {
+    let path = lab.cloud.driven_config(Mode::Xdp).run_dir.join("status.json");
+    wait_for(&format!("the status says that the database is {state}"), SOON, || {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        status["database"]["state"] == state
+    })
+}
+
 #[test]
 fn forwarding_goes_on_without_the_database_and_follows_it_again_once_it_is_back() -> Result<()> {
     let mut lab = Filled::build()?;
@@ -28,13 +38,16 @@ fn forwarding_goes_on_without_the_database_and_follows_it_again_once_it_is_back(
     let back = Flow::start(&lab.ext, &lab.vms[0].host, VM.v4().into())?;
     there.wait_more(100)?;
 
+    wait_state(&lab, "following")?;
     lab.cloud.vtep.database().kill()?;
+    wait_state(&lab, "gone")?;
     there.wait_more(200)?;
     back.wait_more(200)?;
     lab.ext.forget_neighbours()?;
     lab.ext.wait_reaches(&VM2.v4().to_string())?;
 
     lab.cloud.vtep.database().resume()?;
+    wait_state(&lab, "following")?;
     there.wait_more(200)?;
     back.wait_more(200)?;
     let vm3 = lab.cloud.vm("vm3", NET, 1, VM3)?;
@@ -61,6 +74,7 @@ fn forwarding_goes_on_when_the_controller_has_taken_everything_away() -> Result<
     lab.cloud.vtep.part()?;
     assert_eq!(lab.cloud.vtep.vni(NET)?, None);
     assert!(lab.cloud.vtep.remote_macs(NET)?.unicast.is_empty());
+    wait_state(&lab, "kept")?;
 
     let hypervisor = &lab.cloud.hypervisors[0];
     let (underlay, outside) = (Wire::open(hypervisor.host(), UPLINK)?, Wire::open(&lab.ext, "eth0")?);

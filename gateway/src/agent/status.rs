@@ -1,0 +1,76 @@
+//! What the agent knows of itself, in a file for whoever wants to look: `<run_dir>/status.json`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+const NAME: &str = "status.json";
+
+/// The file; it goes with the agent.
+#[derive(Debug)]
+pub(super) struct StatusFile {
+    path: PathBuf,
+    written: String,
+    failed: bool,
+}
+
+impl StatusFile {
+    /// In `run_dir`, not written yet.
+    pub(super) fn new(run_dir: &Path) -> Self {
+        Self { path: run_dir.join(NAME), written: String::new(), failed: false }
+    }
+
+    /// Writes `status`, if it is another one than before. Readers see the old one or the new one, never half.
+    pub(super) fn write(&mut self, status: &Value) {
+        let text = format!("{status:#}\n");
+        if text == self.written {
+            return;
+        }
+        match replace(&self.path, &text) {
+            Ok(()) => (self.written, self.failed) = (text, false),
+            Err(error) => {
+                if !self.failed {
+                    tracing::warn!("{}: {error}; the status can't be looked up", self.path.display());
+                }
+                self.failed = true;
+            }
+        }
+    }
+}
+
+impl Drop for StatusFile {
+    fn drop(&mut self) {
+        // One that stays behind would tell of an agent that isn't there.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let new = path.with_extension("json.new");
+    fs::write(&new, text)?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_file_holds_the_last_status_and_goes_with_its_writer() {
+        let dir = std::env::temp_dir().join(format!("vtep-gateway-status-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let mut file = StatusFile::new(&dir);
+        file.write(&json!({ "macs": 1 }));
+        file.write(&json!({ "macs": 2 }));
+        let read: Value = serde_json::from_str(&fs::read_to_string(dir.join(NAME)).unwrap()).unwrap();
+        assert_eq!(read, json!({ "macs": 2 }));
+        drop(file);
+        assert!(!dir.join(NAME).exists());
+        fs::remove_dir(&dir).unwrap();
+    }
+}
