@@ -1,5 +1,6 @@
 //! Taking the data plane down.
 
+use super::status::StatusFile;
 use crate::{
     config::Config,
     datapath::{
@@ -42,6 +43,8 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
             say(error.to_string());
         }
     }
+    // An agent that was killed has left its status behind; the file goes with its owner.
+    drop(StatusFile::new(&config.gateway.run_dir));
     if pins.root().exists() {
         remove_tree(pins.root())?;
         say(format!("removed {}", pins.root().display()));

@@ -89,7 +89,7 @@ pub fn sweep(
     for vni in segments.keys() {
         counted.insert(*vni, maps.learned(*vni)?);
     }
-    let census = Census::take(maps.fdb().filter_map(Result::ok), programmed, now, ageing);
+    let mut census = Census::take(maps.fdb().filter_map(Result::ok), programmed, now, ageing);
     for key in census.aged.iter().chain(&census.stray) {
         maps.remove_mac(key)?;
     }
@@ -98,7 +98,6 @@ pub fn sweep(
             maps.write(&Op::PutMac(*key, *entry))?;
         }
     }
-    let mut census = census;
     for (vni, plan) in segments {
         let present = census.learned.get_mut(vni);
         if let Some(present) = present
