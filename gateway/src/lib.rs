@@ -17,4 +17,5 @@ pub mod ovsdb;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;
+pub mod vrrp;
 pub mod vtep;

@@ -53,6 +53,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
         hold_time,
         learn_limit,
         inactivity_probe,
+        shared: false,
     })
 }
 

@@ -7,7 +7,7 @@ use gateway_common::limits::MAX_PORTS;
 use super::{
     raw::{RawConfig, RawInterface},
     report::{Quoted, Report},
-    types::Interface,
+    types::{Interface, Track},
     values,
 };
 
@@ -61,5 +61,5 @@ fn one<'r>(
             format_args!("expected each interface once, found it a second time (first as {})", entry.get()),
         ),
     }
-    Some(Interface { name: name?, mode: mode? })
+    Some(Interface { name: name?, mode: mode?, track: Track::Fault })
 }

@@ -7,7 +7,7 @@ use super::{
     raw::RawConfig,
     report::{ConfigError, Report, not_utf8},
     shape,
-    types::Config,
+    types::{Config, InstanceConfig, SyncConfig},
 };
 use crate::database::static_rows;
 
@@ -42,7 +42,10 @@ fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let (uplinks, ports) = interfaces::check(raw, report);
     let database = database_section::check(raw, report);
     let rows = static_rows::read(raw, &gateway, report);
-    Config { gateway, uplinks, ports, rows: Arc::new(rows), database }
+    let switch = database.as_ref().and_then(|database| database.switch.clone());
+    let instances = vec![InstanceConfig { name: "gateway".to_owned(), vteps: gateway.vteps, switch, vrrp: None }];
+    let sync = SyncConfig { port: 0 };
+    Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database }
 }
 
 fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {

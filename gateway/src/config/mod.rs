@@ -22,4 +22,7 @@ mod tests;
 
 pub(crate) use gateway_section::MAX_FDB;
 pub use report::{ConfigError, Problem, Problems};
-pub use types::{Config, DatabaseConfig, GatewayConfig, Interface, Mode, Vteps};
+pub use types::{
+    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track,
+    VrrpConfig, Vteps,
+};

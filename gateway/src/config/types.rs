@@ -12,6 +12,7 @@ use std::{
 use crate::{
     database::Rows,
     ovsdb::{Remotes, TlsFiles},
+    vrrp::{Checksum, Interval, Priority, Version, Vrid},
 };
 
 /// All that the configuration file says.
@@ -19,6 +20,10 @@ use crate::{
 pub struct Config {
     /// What concerns the gateway as a whole.
     pub gateway: GatewayConfig,
+    /// Its tunnel addresses, with what is theirs; at least one.
+    pub instances: Vec<InstanceConfig>,
+    /// How nodes that stand in for each other tell what they have learned.
+    pub sync: SyncConfig,
     /// NICs towards the VXLAN underlay; at least one.
     pub uplinks: Vec<Interface>,
     /// Access ports, NICs towards the VLANs; at least one.
@@ -27,6 +32,83 @@ pub struct Config {
     pub rows: Arc<Rows>,
     /// The database to follow in its place.
     pub database: Option<DatabaseConfig>,
+}
+
+/// Tunnel addresses that move together, and the physical switch that has them. Without `[[vrrp]]` there is one, which stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceConfig {
+    /// Its name, for people and for `switch.instance`.
+    pub name: String,
+    /// Its tunnel addresses.
+    pub vteps: Vteps,
+    /// Name of its row in `Physical_Switch`; where there is none, the machine's.
+    pub switch: Option<String>,
+    /// How it moves between nodes.
+    pub vrrp: Option<VrrpConfig>,
+}
+
+/// Section `[[vrrp]]`: a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrrpConfig {
+    /// Its number on the segment, also that of its lease.
+    pub vrid: Vrid,
+    /// The interface it speaks on and has the addresses on: an uplink, or a subinterface.
+    pub interface: String,
+    /// What is sent.
+    pub version: Version,
+    /// Higher wins.
+    pub priority: Priority,
+    /// Time between advertisements.
+    pub interval: Interval,
+    /// Whether a node of higher priority takes the role from an active one of lower.
+    pub preempt: bool,
+    /// After a start, or after first hearing a lower priority, time until it does.
+    pub preempt_delay: Duration,
+    /// After a start, time until it takes part.
+    pub startup_delay: Duration,
+    /// The other nodes, where multicast does not reach them. None: multicast.
+    pub peers: Vec<IpAddr>,
+    /// The address it sends from; where there is none, the interface's first that is not virtual.
+    pub source: Option<IpAddr>,
+    /// Addresses are on a macvlan with the virtual router's MAC address (RFC 9568 section 7.3), not the interface's own.
+    pub virtual_mac: bool,
+    /// Of what is sent in version 3 over IPv4.
+    pub checksum: Checksum,
+    /// Gratuitous ARP and unsolicited neighbour advertisements.
+    pub announce: AnnounceConfig,
+    /// What the data plane not being attached does.
+    pub track_data_plane: Track,
+    /// What the database not being reached does.
+    pub track_database: Track,
+}
+
+/// How often a virtual address is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnounceConfig {
+    /// Announcements of each address at a takeover.
+    pub count: u8,
+    /// Time until the same is done once more; zero: it is not.
+    pub delay: Duration,
+    /// Time between announcements while active; zero: none.
+    pub refresh: Duration,
+}
+
+/// What something that is down does to a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// Nothing.
+    Ignore,
+    /// This node can't be active.
+    Fault,
+    /// Its priority changes by so much, -253 to 253.
+    Weight(i16),
+}
+
+/// Section `[sync]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// TCP port of the active node; 0: off.
+    pub port: u16,
 }
 
 /// Section `[database]`: a `hardware_vtep` database.
@@ -48,6 +130,8 @@ pub struct DatabaseConfig {
     pub learn_limit: u64,
     /// Silence after which the server is asked whether it is there. Zero: never.
     pub inactivity_probe: Duration,
+    /// All nodes use this one database, so only the active one writes to it.
+    pub shared: bool,
 }
 
 /// Section `[gateway]`.
@@ -85,6 +169,8 @@ pub struct Interface {
     pub name: String,
     /// Where the programs attach.
     pub mode: Mode,
+    /// What its being down does to the virtual routers.
+    pub track: Track,
 }
 
 /// Where the programs of an interface attach.
@@ -106,6 +192,13 @@ impl fmt::Display for Mode {
             Self::Xdp => "xdp",
             Self::Tc => "tc",
         })
+    }
+}
+
+impl InstanceConfig {
+    /// Number of the lease it forwards under: the virtual router's, or 0.
+    pub fn lease(&self) -> u32 {
+        self.vrrp.as_ref().map_or(0, |vrrp| vrrp.vrid.get().into())
     }
 }
 
@@ -191,6 +284,8 @@ mod tests {
                 pin_dir: "/sys/fs/bpf/vtep-gateway".into(),
                 run_dir: "/run/vtep-gateway".into(),
             },
+            instances: vec![],
+            sync: SyncConfig { port: 0 },
             uplinks: vec![],
             ports: vec![],
             rows: Arc::default(),
@@ -208,6 +303,7 @@ mod tests {
             hold_time: Duration::from_secs(300),
             learn_limit: 8192,
             inactivity_probe: Duration::from_secs(5),
+            shared: false,
         }
     }
 
@@ -280,7 +376,7 @@ mod tests {
         new.gateway.ttl = 32;
         new.gateway.ageing = Duration::from_secs(60);
         new.gateway.vteps.v6 = Some(Ipv6Addr::LOCALHOST);
-        new.ports.push(Interface { name: "eth1".to_owned(), mode: Mode::Tc });
+        new.ports.push(Interface { name: "eth1".to_owned(), mode: Mode::Tc, track: Track::Fault });
         assert!(config().changes_needing_restart(&new).is_empty());
     }
 

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::{GatewayConfig, Interface, Mode, Vteps},
+    config::{GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track, Vteps},
     underlay::{LinkState, Why},
 };
 
@@ -38,10 +38,13 @@ fn vni(number: u32) -> Vni {
 }
 
 fn config() -> Config {
-    let interface = |name: &str| Interface { name: name.to_owned(), mode: Mode::Auto };
+    let interface = |name: &str| Interface { name: name.to_owned(), mode: Mode::Auto, track: Track::Fault };
+    let vteps = Vteps { v4: Some(VTEP_V4.parse().unwrap()), v6: Some(VTEP_V6.parse().unwrap()) };
     Config {
+        instances: vec![InstanceConfig { name: "gateway".to_owned(), vteps, switch: None, vrrp: None }],
+        sync: SyncConfig { port: 0 },
         gateway: GatewayConfig {
-            vteps: Vteps { v4: Some(VTEP_V4.parse().unwrap()), v6: Some(VTEP_V6.parse().unwrap()) },
+            vteps,
             udp_port: 4790,
             ttl: 17,
             ageing: Duration::from_secs(300),

@@ -6,7 +6,7 @@ use gateway_common::net::{VlanId, Vni};
 
 use super::{GOOD, parse};
 use crate::{
-    config::{Config, Interface, Mode},
+    config::{Config, Interface, Mode, Track},
     database::{Location, LogicalSwitch, Remote},
 };
 
@@ -44,7 +44,7 @@ fn each_family_has_its_tunnel_address() {
 
 #[test]
 fn interfaces_keep_their_order_and_mode() {
-    let interface = |name: &str, mode| Interface { name: name.to_owned(), mode };
+    let interface = |name: &str, mode| Interface { name: name.to_owned(), mode, track: Track::Fault };
     assert_eq!(good().uplinks, [interface("eth0", Mode::Auto)]);
     assert_eq!(good().ports, [interface("eth1", Mode::Auto), interface("eth2", Mode::Tc)]);
 }

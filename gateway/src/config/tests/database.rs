@@ -35,6 +35,7 @@ fn a_remote_is_all_it_takes() {
         hold_time: Duration::from_secs(300),
         learn_limit: 8192,
         inactivity_probe: Duration::from_secs(5),
+        shared: false,
     };
     assert_eq!(accepted(REMOTE), expected);
 }

@@ -1,0 +1,14 @@
+//! The Virtual Router Redundancy Protocol, as far as it is pure: RFC 9568 (version 3) and RFC 3768 (version 2).
+//!
+//! `types` has the protocol's quantities, `packet` what is on the wire, `machine` one virtual router's states, and with
+//! them the lease under which the data plane forwards. Nothing here reads a clock or owns a socket; that is
+//! [`crate::ha`]'s part.
+
+mod action;
+mod types;
+
+pub use action::{Action, Heard, Leave, Role, Status, Token, Tracked};
+pub use types::{Checksum, Interval, Priority, Version, Vrid};
+
+/// A moment: time since the zero of CLOCK_MONOTONIC.
+pub type Time = std::time::Duration;
