@@ -30,10 +30,13 @@ use crate::{
         op::Op,
     },
     devices::Devices,
-    plan::{self, LEASE},
+    plan,
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
+
+/// Number of the lease of a gateway that stands alone.
+const ALONE: u32 = 0;
 
 /// Programs, maps and interfaces, and what they have been told so far.
 pub(super) struct Forwarding {
@@ -61,7 +64,8 @@ impl Forwarding {
     ) -> Result<Self, AgentError> {
         Attacher::load(&mut loaded.ebpf)?;
         let programmed = loaded.maps.programmed()?;
-        loaded.maps.set_lease(LEASE, LEASE_FOREVER)?;
+        // Where tunnel addresses move between nodes, leases are given by who moves them.
+        loaded.maps.set_lease(ALONE, if config.is_redundant() { 0 } else { LEASE_FOREVER })?;
         let (adopted, first) = (loaded.adopted, loaded.first);
         let commit = loaded.committer();
         let mut this = Self {

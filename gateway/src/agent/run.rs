@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    database::{Database, HardwareVtep, Rows, StaticDatabase},
+    database::{Database, HardwareVtep, Rows, Several, StaticDatabase},
     datapath::{
         Maps,
         attach::Attacher,
@@ -270,7 +270,11 @@ fn open_database(config: &Config) -> Result<(Box<dyn Database>, Work), AgentErro
     if config.database.is_none() {
         return Ok((Box::new(StaticDatabase::new(config)), Box::pin(std::future::pending())));
     }
-    let (database, work) = HardwareVtep::open(config)?;
+    if config.instances.len() > 1 {
+        let (databases, work) = Several::open(config)?;
+        return Ok((Box::new(databases), work));
+    }
+    let (database, work) = HardwareVtep::open(config, 0)?;
     Ok((Box::new(database), Box::pin(work)))
 }
 
@@ -305,7 +309,7 @@ fn wanted(config: &Config, rows: &Rows) -> Wanted {
         remotes: plan::remotes(rows),
         uplinks: names(&config.uplinks),
         ports: names(&config.ports),
-        vteps: config.gateway.vteps.iter().collect(),
+        vteps: config.vteps().collect(),
     }
 }
 
