@@ -55,7 +55,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
         hold_time,
         learn_limit,
         inactivity_probe,
-        shared: database.shared.unwrap_or_else(|| !local),
+        shared: database.shared.unwrap_or(!local),
     })
 }
 
