@@ -16,16 +16,16 @@ use gateway_common::{
 
 use serde_json::{Value, json};
 
-use super::{error::AgentError, report::Report, stations::Stations};
+use super::{error::AgentError, followed::Heard, report::Report, stations::Stations};
 use crate::{
     clock,
-    config::Config,
+    config::{Config, InstanceConfig},
     database::Rows,
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
         diff::{Limit, diff, diff_macs},
-        learned,
+        learned::{self, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
     },
@@ -41,13 +41,16 @@ const ALONE: u32 = 0;
 /// Programs, maps and interfaces, and what they have been told so far.
 pub(super) struct Forwarding {
     ebpf: Ebpf,
-    maps: Maps,
-    devices: Devices,
-    desired: Desired,
-    programmed: Programmed,
+    pub(super) maps: Maps,
+    pub(super) devices: Devices,
+    pub(super) desired: Desired,
+    pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
+    pub(super) epochs: Epochs,
+    /// By lease, the stations that another node has learned and this one has programmed.
+    pub(super) followed: BTreeMap<u32, Heard>,
     report: Report,
-    stations: Stations,
+    pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     swept: bool,
 }
@@ -75,6 +78,15 @@ impl Forwarding {
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
+            // Until a virtual router is active here, nothing of it ages.
+            epochs: config
+                .instances
+                .iter()
+                .map(InstanceConfig::lease)
+                .filter(|lease| *lease != ALONE)
+                .map(|lease| (lease, NEVER))
+                .collect(),
+            followed: BTreeMap::new(),
             report: Report::default(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
@@ -291,7 +303,7 @@ impl Forwarding {
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, now, ageing)?;
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, &self.epochs, now, ageing)?;
         if !census.aged.is_empty() {
             tracing::debug!(macs = census.aged.len(), "aged");
         }

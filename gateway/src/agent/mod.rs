@@ -4,8 +4,10 @@
 //! [`run`] is the loop. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`detach`] is the way out.
 
+mod announcer;
 mod detach;
 mod error;
+mod followed;
 mod forwarding;
 mod report;
 mod run;
