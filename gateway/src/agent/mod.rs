@@ -2,8 +2,9 @@
 //! operations on the data plane.
 //!
 //! [`run`] is the loop. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
-//! the worse or the better, once. [`detach`] is the way out.
+//! the worse or the better, once. [`control`] has what the control socket offers. [`detach`] is the way out.
 
+pub mod control;
 mod detach;
 mod error;
 mod forwarding;
