@@ -2,9 +2,12 @@
 //! operations on the data plane.
 //!
 //! [`run`] is the loop. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
-//! the worse or the better, once. [`detach`] is the way out.
+//! the worse or the better, once. [`control`] has what the control socket offers.
+//! [`cluster`] has this node's part among several, with [`followed`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
+mod cluster;
+pub mod control;
 mod detach;
 mod error;
 mod followed;
