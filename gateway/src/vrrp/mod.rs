@@ -5,9 +5,14 @@
 //! [`crate::ha`]'s part.
 
 mod action;
+mod holds;
+mod machine;
+mod tenure;
 mod types;
 
 pub use action::{Action, Heard, Leave, Role, Status, Token, Tracked};
+pub use machine::{Machine, Settings};
+pub use tenure::{CLAIM, DELAY, GUARD};
 pub use types::{Checksum, Interval, Priority, Version, Vrid};
 
 /// A moment: time since the zero of CLOCK_MONOTONIC.
