@@ -15,8 +15,10 @@ use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding};
 use crate::{
     announce,
     config::{Config, InstanceConfig},
+    ctl::Request,
     database::Database,
-    ha::{FrameSender, Handle, InstanceStatus},
+    datapath::pins::PinDir,
+    ha::{Counters, FrameError, FrameSender, Handle, InstanceStatus, Leases},
     vrrp::{Role, Vrid},
 };
 
@@ -26,8 +28,15 @@ const BATCH: usize = 100;
 const PACE: Duration = Duration::from_millis(5);
 
 /// What is going on between this node and the others.
-pub(super) struct Cluster {
-    pub(super) ha: Handle,
+pub(super) struct Cluster<'a> {
+    ha: &'a Handle,
+    pins: PinDir,
+    /// To look at.
+    leases: Option<Leases>,
+    attached: Option<bool>,
+    database: Option<bool>,
+    /// Who waits for virtual routers to be active here no longer.
+    handovers: Vec<(BTreeSet<u32>, Request)>,
     statuses: Arc<Vec<InstanceStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
@@ -38,11 +47,16 @@ pub(super) struct Cluster {
     refused: bool,
 }
 
-impl Cluster {
+impl<'a> Cluster<'a> {
     /// Nobody is active here as far as it is known yet.
-    pub(super) fn new(ha: Handle) -> Self {
+    pub(super) fn new(ha: &'a Handle, pins: PinDir) -> Self {
         Self {
             ha,
+            pins,
+            leases: None,
+            attached: None,
+            database: None,
+            handovers: Vec::new(),
             statuses: Arc::default(),
             active: BTreeSet::new(),
             announcer: Announcer::default(),
@@ -81,7 +95,64 @@ impl Cluster {
             }
         }
         self.statuses = statuses;
+        self.answer_handovers();
         Ok(())
+    }
+
+    /// The data plane is attached, or is not.
+    pub(super) fn attached(&mut self, attached: bool) -> Result<(), AgentError> {
+        if self.attached.replace(attached) != Some(attached) {
+            self.leases = Leases::open(&self.pins)?;
+            self.ha.data_plane(if attached { Leases::open(&self.pins)? } else { None });
+        }
+        Ok(())
+    }
+
+    /// The database is reached, or is not.
+    pub(super) fn database(&mut self, reached: bool) {
+        if self.database.replace(reached) != Some(reached) {
+            self.ha.database(reached);
+        }
+    }
+
+    /// Takes over another configuration.
+    pub(super) fn reconfigure(&self, config: &Config) {
+        self.ha.reconfigure(config.instances.clone(), config.uplinks.clone(), config.ports.clone());
+    }
+
+    /// Gives the role of one virtual router away, named by name or number, or of all; answers when it is done.
+    pub(super) fn handover(&mut self, which: Option<&str>, _force: bool, config: &Config, request: Request) {
+        let named = |instance: &&InstanceConfig| {
+            which.is_none_or(|which| which == instance.name || which == instance.lease().to_string())
+        };
+        let chosen: BTreeSet<u32> = config.instances.iter().filter(named).map(InstanceConfig::lease).collect();
+        let active: BTreeSet<u32> = chosen.intersection(&self.active).copied().collect();
+        if active.is_empty() {
+            let which = which.unwrap_or("any virtual router");
+            let why = match chosen.is_empty() {
+                true => format!("there is no virtual router {which}; `vtep-gateway status` lists them"),
+                false => format!("this node is not active for {which}, so there is nothing to hand over"),
+            };
+            return drop(request.answer(Err(why)));
+        }
+        for lease in &active {
+            self.ha.handover(u8::try_from(*lease).ok().and_then(Vrid::new));
+        }
+        self.handovers.push((active, request));
+    }
+
+    /// Answers those whose virtual routers are active here no longer.
+    fn answer_handovers(&mut self) {
+        let waiting = std::mem::take(&mut self.handovers);
+        for (leases, request) in waiting {
+            if leases.is_disjoint(&self.active) {
+                let names = self.statuses.iter().filter(|one| leases.contains(&one.vrid.get().into()));
+                let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
+                drop(request.answer(Ok(format!("{}: handed over\n", names.join(", ")))));
+            } else {
+                self.handovers.push((leases, request));
+            }
+        }
     }
 
     /// True if this node is active for the virtual router with this lease.
@@ -131,14 +202,13 @@ impl Cluster {
             }
         }
         // Once for a row of failures: a port that is down refuses a hundred thousand.
-        match (&refused, self.refused) {
-            (Some(error), false) => tracing::warn!("announcing the cloud's stations on an access port: {error}"),
-            (None, true) | (Some(_), true) | (None, false) => {}
+        if let (Some(error), false) = (&refused, self.refused) {
+            tracing::warn!("announcing the cloud's stations on an access port: {error}");
         }
         self.refused = refused.is_some();
     }
 
-    fn send(&mut self, ifindex: u32, frame: &[u8]) -> Result<(), crate::ha::FrameError> {
+    fn send(&mut self, ifindex: u32, frame: &[u8]) -> Result<(), FrameError> {
         if let Some(sender) = self.senders.get(&ifindex) {
             let sent = sender.send(frame);
             if sent.is_err() {
@@ -156,7 +226,8 @@ impl Cluster {
     pub(super) fn describe(&self, now: Duration) -> Value {
         let routers = self.statuses.iter().map(|one| {
             let status = &one.status;
-            let lease_left = status.lease.map(|end| end.saturating_sub(now).as_millis() as u64);
+            let lease = self.leases.as_ref().and_then(|leases| leases.read(one.vrid).ok());
+            let lease_left = lease.filter(|end| *end > now).map(|end| end.saturating_sub(now).as_millis() as u64);
             json!({
                 "name": one.name,
                 "vrid": one.vrid.get(),
@@ -169,7 +240,7 @@ impl Cluster {
                 "addresses_there": one.addresses_there,
                 "others": one.others.keys().collect::<Vec<_>>(),
                 "problems": one.problems,
-                "counters": one.counters.describe(),
+                "counters": counters(&one.counters),
             })
         });
         Value::Array(routers.collect())
@@ -195,4 +266,24 @@ pub(super) fn role_name(role: Role) -> &'static str {
         Role::Claiming => "claiming",
         Role::Active => "active",
     }
+}
+
+fn counters(counters: &Counters) -> Value {
+    json!({
+        "advert_rcvd": counters.advert_rcvd,
+        "advert_sent": counters.advert_sent,
+        "become_master": counters.become_master,
+        "release_master": counters.release_master,
+        "packet_len_err": counters.packet_len_err,
+        "advert_interval_err": counters.advert_interval_err,
+        "ip_ttl_err": counters.ip_ttl_err,
+        "invalid_type_rcvd": counters.invalid_type_rcvd,
+        "addr_list_err": counters.addr_list_err,
+        "invalid_authtype": counters.invalid_authtype,
+        "version_err": counters.version_err,
+        "checksum_err": counters.checksum_err,
+        "priority_zero_rcvd": counters.priority_zero_rcvd,
+        "priority_zero_sent": counters.priority_zero_sent,
+        "send_err": counters.send_err,
+    })
 }

@@ -178,6 +178,11 @@ impl Forwarding {
         }
     }
 
+    /// True if the programs are attached wherever they should be.
+    pub(super) fn is_attached(&self) -> bool {
+        self.devices.problems().next().is_none()
+    }
+
     /// How much is programmed, and what stands in the way of more.
     pub(super) fn describe(&self) -> Value {
         json!({

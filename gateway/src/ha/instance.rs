@@ -333,7 +333,7 @@ impl Instance {
     pub(crate) fn is_leaving(&self, how: Leave) -> bool {
         match how {
             Leave::Handover => !self.wanted && self.there.is_some(),
-            Leave::Keep => self.port.as_ref().is_some_and(Port::is_sending),
+            Leave::Keep => !self.machine.finished(),
         }
     }
 
