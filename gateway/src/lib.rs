@@ -17,6 +17,7 @@ pub mod instance;
 mod nearest;
 pub mod nic;
 pub mod ovsdb;
+pub mod peers;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;
