@@ -69,6 +69,10 @@ impl Sum {
                 }
             }
         }
+        self.troubles.retain(|with, _| match with {
+            With::Remote(remote) => wanted.follow.values().any(|active| active == remote),
+            With::Listener(_) => true,
+        });
         let differences = self.conversations.values().flat_map(|seen| &seen.differences);
         let problems: BTreeSet<&String> = self.troubles.values().chain(differences).collect();
         self.since = problems

@@ -139,6 +139,12 @@ impl Session {
         line
     }
 
+    /// Messages that wait to be made ready.
+    #[cfg(test)]
+    fn telling_queue(&self) -> usize {
+        self.telling.waiting()
+    }
+
     /// The other node's name, once it has said it.
     pub(super) fn node(&self) -> Option<&str> {
         self.hearing.node()

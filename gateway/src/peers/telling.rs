@@ -55,6 +55,12 @@ impl Telling {
         self.queue.pop_front()
     }
 
+    /// Messages that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
     fn describe(&mut self) {
         self.described = true;
         let description = self.description.clone();
