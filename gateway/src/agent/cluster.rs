@@ -11,14 +11,16 @@ use gateway_common::net::VlanId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding};
+use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, siblings::Siblings};
 use crate::{
     announce,
     config::{Config, InstanceConfig},
     ctl::Request,
-    database::Database,
+    database::{Database, Rows},
     datapath::pins::PinDir,
     ha::{Counters, FrameError, FrameSender, Handle, InstanceStatus, Leases},
+    peers::Followed,
+    underlay::Snapshot,
     vrrp::{Role, Vrid},
 };
 
@@ -30,6 +32,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// What is going on between this node and the others.
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
+    siblings: Option<Siblings>,
     pins: PinDir,
     /// To look at.
     leases: Option<Leases>,
@@ -49,9 +52,10 @@ pub(super) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// Nobody is active here as far as it is known yet.
-    pub(super) fn new(ha: &'a Handle, pins: PinDir) -> Self {
+    pub(super) fn new(ha: &'a Handle, siblings: Option<Siblings>, pins: PinDir) -> Self {
         Self {
             ha,
+            siblings,
             pins,
             leases: None,
             attached: None,
@@ -85,6 +89,9 @@ impl<'a> Cluster<'a> {
             if shares_database(config) {
                 database.role(index, active);
             }
+            if let Some(siblings) = &mut self.siblings {
+                siblings.changed();
+            }
             if active {
                 self.active.insert(lease);
                 self.announce(lease, instance, forwarding);
@@ -95,8 +102,55 @@ impl<'a> Cluster<'a> {
             }
         }
         self.statuses = statuses;
+        if let Some(siblings) = &mut self.siblings {
+            siblings.roles(&self.statuses, config);
+        }
         self.answer_handovers();
+        self.follow(forwarding)
+    }
+
+    /// Takes in what is bound where.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.update(config, rows, underlay);
+        }
+    }
+
+    /// Stations were learned here, or are gone.
+    pub(super) fn stations_changed(&mut self) {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.changed();
+        }
+    }
+
+    /// Takes in what other nodes have told.
+    pub(super) fn heard(&mut self, followed: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.hear(followed);
+        }
+        self.follow(forwarding)
+    }
+
+    /// Programs what the active nodes have learned, as far as this one is not active itself.
+    fn follow(&self, forwarding: &mut Forwarding) -> Result<(), AgentError> {
+        let Some(siblings) = &self.siblings else { return Ok(()) };
+        for one in self.statuses.iter().filter(|one| one.status.role == Role::Backup) {
+            if let Some(heard) = siblings.heard(one.vrid) {
+                forwarding.follow(one.vrid.get().into(), heard)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Tells other nodes what was learned here.
+    fn tell(&mut self, forwarding: &Forwarding) {
+        let Some(siblings) = &mut self.siblings else { return };
+        siblings.told();
+        for one in self.statuses.iter() {
+            let lease = u32::from(one.vrid.get());
+            let heard = self.active.contains(&lease).then(|| forwarding.learned_here(lease));
+            siblings.tell(one.vrid, heard.as_ref());
+        }
     }
 
     /// The data plane is attached, or is not.
@@ -121,7 +175,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Gives the role of one virtual router away, named by name or number, or of all; answers when it is done.
-    pub(super) fn handover(&mut self, which: Option<&str>, _force: bool, config: &Config, request: Request) {
+    pub(super) fn handover(&mut self, which: Option<&str>, force: bool, config: &Config, request: Request) {
         let named = |instance: &&InstanceConfig| {
             which.is_none_or(|which| which == instance.name || which == instance.lease().to_string())
         };
@@ -134,6 +188,14 @@ impl<'a> Cluster<'a> {
                 false => format!("this node is not active for {which}, so there is nothing to hand over"),
             };
             return drop(request.answer(Err(why)));
+        }
+        if let (Some(siblings), false) = (&self.siblings, force)
+            && let standbys = &siblings.followed().standbys
+            && standbys.iter().all(|(vrid, nodes)| nodes.is_empty() || !active.contains(&vrid.get().into()))
+        {
+            let why = "no other node is connected that could take over; `vtep-gateway handover --force` does it all the \
+                       same (a node that is no vtep-gateway never connects)";
+            return drop(request.answer(Err(why.to_owned())));
         }
         for lease in &active {
             self.ha.handover(u8::try_from(*lease).ok().and_then(Vrid::new));
@@ -155,16 +217,6 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// True if this node is active for the virtual router with this lease.
-    pub(super) fn is_active(&self, lease: u32) -> bool {
-        self.active.contains(&lease)
-    }
-
-    /// How the virtual routers stand.
-    pub(super) fn statuses(&self) -> &[InstanceStatus] {
-        &self.statuses
-    }
-
     fn announce(&mut self, lease: u32, instance: &InstanceConfig, forwarding: &Forwarding) {
         self.announcer.start(forwarding.desired(), lease, forwarding.learned_remotes());
         let Some(vrrp) = &instance.vrrp else { return };
@@ -177,12 +229,17 @@ impl<'a> Cluster<'a> {
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.again.values().min().copied();
         let now = (!self.announcer.is_done()).then(|| Instant::now() + PACE);
-        now.into_iter().chain(next).min()
+        let tell = self.siblings.as_ref().and_then(Siblings::due);
+        now.into_iter().chain(next).chain(tell).min()
     }
 
-    /// Announces a few more stations to the switches outside, or all of them once more.
+    /// Announces a few more stations to the switches outside, or all of them once more, and tells other nodes what is
+    /// due.
     pub(super) fn on_time(&mut self, config: &Config, forwarding: &Forwarding) {
         let now = Instant::now();
+        if self.siblings.as_ref().and_then(Siblings::due).is_some_and(|due| due <= now) {
+            self.tell(forwarding);
+        }
         let due: Vec<u32> = self.again.iter().filter(|(_, at)| **at <= now).map(|(lease, _)| *lease).collect();
         for lease in due {
             self.again.remove(&lease);
@@ -244,6 +301,30 @@ impl<'a> Cluster<'a> {
             })
         });
         Value::Array(routers.collect())
+    }
+
+    /// What is told of the other nodes.
+    pub(super) fn describe_nodes(&self) -> Value {
+        let Some(siblings) = &self.siblings else { return Value::Null };
+        let followed = siblings.followed();
+        let standbys: BTreeMap<String, Vec<String>> = followed
+            .standbys
+            .iter()
+            .map(|(vrid, nodes)| {
+                let nodes = nodes.iter().map(|(address, name)| format!("{name} ({address})"));
+                (vrid.to_string(), nodes.collect())
+            })
+            .collect();
+        json!({
+            "standbys": standbys,
+            "stations_heard": followed.stations.values().map(|stations| stations.len()).sum::<usize>(),
+            "problems": followed.problems,
+        })
+    }
+
+    /// What two nodes have differently, and which ones can't be reached.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        self.siblings.iter().flat_map(|siblings| siblings.followed().problems.iter().cloned())
     }
 }
 

@@ -43,6 +43,8 @@ pub enum AgentError {
     Leases(#[from] LeasesError),
     #[error("the thread of the virtual routers has ended, which it should not; start the agent again")]
     HaEnded,
+    #[error("the conversation with other nodes has ended, which it should not; start the agent again")]
+    SiblingsEnded,
     #[error("the control socket has ended, which it should not; start the agent again")]
     ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]

@@ -3,7 +3,7 @@
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers.
-//! [`cluster`] has this node's part among several, with [`followed`] and [`announcer`]. [`detach`] is the way out.
+//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
@@ -14,6 +14,7 @@ mod followed;
 mod forwarding;
 mod report;
 mod run;
+mod siblings;
 mod stations;
 mod status;
 mod turns;

@@ -25,6 +25,8 @@ use super::{
     control::COMMANDS,
     error::AgentError,
     forwarding::{Forwarding, sweep_interval},
+    report::Report,
+    siblings::Siblings,
     status::StatusFile,
     turns::{Agent, End},
 };
@@ -43,6 +45,7 @@ use crate::{
     ha::{self, Handle, Leases, Setup},
     instance::Instance,
     nic::NicSettings,
+    peers::{self, Followed},
     plan,
     preflight::preflight,
     underlay::{self, Resolution, Snapshot, Wanted},
@@ -116,6 +119,18 @@ fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
     Ok(Some(ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?))
 }
 
+type Hearing = Option<watch::Receiver<Arc<Followed>>>;
+
+/// The conversation with other nodes, where there are any and it is not turned off.
+fn open_siblings(config: &Config, redundant: bool) -> (Option<Siblings>, Hearing, Work) {
+    if !redundant || config.sync.port == 0 {
+        return (None, None, Box::pin(std::future::pending()));
+    }
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (peers, followed, work) = peers::open(config.sync.port, config.gateway.fdb_size as usize);
+    (Some(Siblings::new(peers, host)), Some(followed), Box::pin(work))
+}
+
 fn is_running(config: &Config, leases: &Leases) -> bool {
     let now = clock::monotonic();
     let vrids = config.instances.iter().filter_map(|instance| Some(instance.vrrp.as_ref()?.vrid));
@@ -180,8 +195,13 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     let mut statuses = interval(STATUS);
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
-    let cluster = ha.map(|ha| Cluster::new(ha, pins));
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster };
+    let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
+    let mut cluster = ha.map(|ha| Cluster::new(ha, siblings, pins));
+    if let Some(cluster) = &mut cluster {
+        cluster.update(&config, &now, &underlay);
+    }
+    let differences = Report::default();
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     loop {
@@ -197,6 +217,10 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 tracing::info!("reloaded {}", path.display());
             },
             now = changed(roles.as_mut()) => agent.roles(Some(now.ok_or(AgentError::HaEnded)?))?,
+            now = changed(heard.as_mut()) => if let Some(now) = now {
+                agent.heard(now)?;
+            },
+            () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
             Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
                 return Ok(end);

@@ -6,13 +6,14 @@ use gateway_common::net::{MacAddr, Vni};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding};
+use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
 use crate::{
     clock,
     config::Config,
     ctl::{self, Request},
     database::{Database, Rows},
     ha::InstanceStatus,
+    peers::Followed,
     underlay::{Snapshot, Wanted},
     vrrp::Leave,
     vtep::LocalMac,
@@ -27,6 +28,8 @@ pub(super) struct Agent<'a> {
     /// The rows that forwarding was planned from last.
     pub(super) planned: Arc<Rows>,
     pub(super) cluster: Option<Cluster<'a>>,
+    /// What was told of the other nodes.
+    pub(super) differences: Report,
 }
 
 impl Agent<'_> {
@@ -40,6 +43,7 @@ impl Agent<'_> {
         });
         if let Some(cluster) = &self.cluster {
             status["vrrp"] = cluster.describe(clock::monotonic());
+            status["nodes"] = cluster.describe_nodes();
         }
         status
     }
@@ -48,6 +52,14 @@ impl Agent<'_> {
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
         cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)
+    }
+
+    /// Other nodes have told something.
+    pub(super) fn heard(&mut self, followed: Arc<Followed>) -> Result<(), AgentError> {
+        let Some(cluster) = &mut self.cluster else { return Ok(()) };
+        cluster.heard(followed, &mut self.forwarding)?;
+        self.differences.problems(cluster.problems());
+        Ok(())
     }
 
     /// Announces some of the cloud's stations to the switches outside.
@@ -107,6 +119,9 @@ impl Agent<'_> {
             }
         });
         self.forwarding.update(&self.config, rows, underlay)?;
+        if let Some(cluster) = &mut self.cluster {
+            cluster.update(&self.config, rows, underlay);
+        }
         self.database.faults(self.forwarding.faults());
         self.attached()
     }
@@ -135,6 +150,9 @@ impl Agent<'_> {
             cluster.database(self.database.is_reached());
         }
         let Some(stations) = self.forwarding.stations() else { return };
+        if let Some(cluster) = &mut self.cluster {
+            cluster.stations_changed();
+        }
         let stations = stations
             .iter()
             .filter_map(|(key, ip)| Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: *ip }));

@@ -136,7 +136,7 @@ impl Conversation<'_> {
     }
 
     fn is_allowed(&self) -> bool {
-        self.called.is_some() || self.wanted.borrow().allowed.contains(&self.address)
+        self.called.is_some() || self.wanted.borrow().allowed.include(&self.address)
     }
 
     /// Notes what the other node has told; true if there is something to look at.

@@ -185,7 +185,7 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
             Some(_) = conversations.join_next(), if !conversations.is_empty() => continue,
         };
         let address = from.ip();
-        if !shared.wanted.borrow().allowed.contains(&address) {
+        if !shared.wanted.borrow().allowed.include(&address) {
             tracing::debug!("{address} is no known node, and was not answered");
             continue;
         }

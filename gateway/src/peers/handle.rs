@@ -15,6 +15,25 @@ use super::{
 };
 use crate::vrrp::Vrid;
 
+/// Who may call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Callers {
+    /// Nodes with these addresses.
+    Only(BTreeSet<IpAddr>),
+    /// Whoever is on the same link: a standby that has never been active is not known by its address where VRRP is
+    /// multicast.
+    Neighbours,
+}
+
+impl Callers {
+    pub(super) fn include(&self, address: &IpAddr) -> bool {
+        match self {
+            Self::Only(addresses) => addresses.contains(address),
+            Self::Neighbours => true,
+        }
+    }
+}
+
 /// What the agent wants said and heard.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
@@ -22,7 +41,7 @@ pub(super) struct Wanted {
     pub(super) stations: Arc<ByVrid<Stations>>,
     pub(super) follow: BTreeMap<Vrid, Remote>,
     pub(super) listen: BTreeSet<Local>,
-    pub(super) allowed: BTreeSet<IpAddr>,
+    pub(super) allowed: Callers,
 }
 
 impl Wanted {
@@ -32,7 +51,7 @@ impl Wanted {
             stations: telling::none(),
             follow: BTreeMap::new(),
             listen: BTreeSet::new(),
-            allowed: BTreeSet::new(),
+            allowed: Callers::Only(BTreeSet::new()),
         }
     }
 }
@@ -92,9 +111,9 @@ impl Peers {
         self.wanted.send_if_modified(|wanted| replace(&mut wanted.listen, addresses));
     }
 
-    /// The addresses that this node may be called from. None: nobody may call.
-    pub fn allow(&self, addresses: BTreeSet<IpAddr>) {
-        self.wanted.send_if_modified(|wanted| replace(&mut wanted.allowed, addresses));
+    /// Who may call this node. Until it is told, nobody.
+    pub fn allow(&self, callers: Callers) {
+        self.wanted.send_if_modified(|wanted| replace(&mut wanted.allowed, callers));
     }
 }
 

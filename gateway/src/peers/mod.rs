@@ -27,4 +27,4 @@ mod telling;
 
 pub use data::{Bound, Description, Followed, Instance, Local, Remote, Station, Stations};
 pub use driver::open;
-pub use handle::Peers;
+pub use handle::{Callers, Peers};

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use gateway::{
-    peers::{self, Bound, Description, Followed, Instance, Local, Peers, Remote, Station, Stations},
+    peers::{self, Bound, Callers, Description, Followed, Instance, Local, Peers, Remote, Station, Stations},
     vrrp::Vrid,
 };
 use gateway_common::net::{MacAddr, VlanId, Vni};
@@ -28,7 +28,7 @@ impl Node {
         let (peers, followed, work) = peers::open(PORT, 100_000);
         let address = address.parse().unwrap();
         peers.listen([Local { address, scope: 0 }].into());
-        peers.allow(allowed.iter().map(|address| address.parse().unwrap()).collect());
+        peers.allow(Callers::Only(allowed.iter().map(|address| address.parse().unwrap()).collect()));
         let node = Self { peers, address, followed, work: tokio::spawn(work) };
         node.bind(name, &[100]);
         node

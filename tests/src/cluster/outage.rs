@@ -102,7 +102,8 @@ mod tests {
 
     /// Packets sent one each millisecond, those of them that `arrive`.
     fn tally(sent: u64, arrive: impl IntoIterator<Item = u64>) -> Tally {
-        let arrivals: Vec<Arrival> = arrive.into_iter().map(|number| Arrival { number, at: ms(1000 + number) }).collect();
+        let arrivals: Vec<Arrival> =
+            arrive.into_iter().map(|number| Arrival { number, at: ms(1000 + number) }).collect();
         Tally::new(sent, &arrivals)
     }
 
