@@ -75,8 +75,7 @@ mod tests {
 
     /// The times in milliseconds from the start, of the first ten at most.
     fn times(count: u8, delay: u64, refresh: u64) -> Vec<u128> {
-        let config =
-            AnnounceConfig { count, delay: Duration::from_secs(delay), refresh: Duration::from_secs(refresh) };
+        let config = AnnounceConfig { count, delay: Duration::from_secs(delay), refresh: Duration::from_secs(refresh) };
         let mut announcing = Announcing::default();
         announcing.begin(&config, START);
         let mut times = Vec::new();

@@ -1,14 +1,14 @@
 //! The BPF map `leases`: until when the data plane may forward for each virtual router.
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
 use aya::maps::{Array, Map, MapData, MapError};
 
 use crate::{
-    datapath::PinDir,
+    datapath::pins::PinDir,
     vrrp::{Time, Vrid},
 };
 
@@ -46,8 +46,13 @@ pub enum LeasesError {
 
 /// The leases: entry number VRID has the time until which to forward, in nanoseconds of CLOCK_MONOTONIC. The programs
 /// compare with the coarse clock, which lags by up to one of its ticks.
-#[derive(Debug)]
 pub struct Leases(Array<MapData, u64>);
+
+impl fmt::Debug for Leases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leases").finish_non_exhaustive()
+    }
+}
 
 impl Leases {
     /// Opens the map of a data plane that is there; nothing where there is none.
@@ -65,9 +70,7 @@ impl Leases {
     pub fn open_pinned(path: &Path) -> Result<Option<Self>, LeasesError> {
         let failed = |source| LeasesError::Open { path: path.to_owned(), source };
         match MapData::from_pin(path) {
-            Ok(data) => {
-                Map::from_map_data(data).and_then(TryInto::try_into).map(|map| Some(Self(map))).map_err(failed)
-            }
+            Ok(data) => Map::from_map_data(data).and_then(TryInto::try_into).map(|map| Some(Self(map))).map_err(failed),
             Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(failed(source)),
         }

@@ -87,9 +87,10 @@ impl Links {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::Link { ifindex, name, up, mac } => {
-                let entry = self.by_index.entry(ifindex).or_insert_with(|| {
-                    (String::new(), Link { ifindex, up: false, mac: None, addresses: Vec::new() })
-                });
+                let entry = self
+                    .by_index
+                    .entry(ifindex)
+                    .or_insert_with(|| (String::new(), Link { ifindex, up: false, mac: None, addresses: Vec::new() }));
                 entry.0 = name;
                 entry.1.up = up;
                 entry.1.mac = mac;

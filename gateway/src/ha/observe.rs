@@ -89,7 +89,9 @@ impl Observer {
         if from == expected.own {
             note(
                 Kind::OwnAddress,
-                format_args!("an advertisement came from this node's own address {from}: a loop in the network, or another host has it"),
+                format_args!(
+                    "an advertisement came from this node's own address {from}: a loop in the network, or another host has it"
+                ),
             );
             return false;
         }

@@ -51,7 +51,8 @@ fn sound_peer_is_heard_without_a_word() {
 
 #[test]
 fn same_vrid_with_no_address_in_common_is_ignored_and_told() {
-    let (accepted, problems) = verdict(&Advertisement { addresses: vec![ip("10.0.0.99")], ..advertisement() }, PEER, &[]);
+    let (accepted, problems) =
+        verdict(&Advertisement { addresses: vec![ip("10.0.0.99")], ..advertisement() }, PEER, &[]);
     assert!(!accepted);
     only(&problems, "uses the same VRID for 10.0.0.99");
 }

@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, io, net::IpAddr};
 
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{
-    AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions,
-    socket::Received,
-};
+use super::{AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions, socket::Received};
 use crate::vrrp::{Advertisement, Time, Token};
 
 /// Advertisements on their way at once.
@@ -120,11 +117,6 @@ impl Port {
                 return Some(sent);
             }
         }
-    }
-
-    /// True while the kernel has not said of an advertisement that it left.
-    pub(crate) fn is_sending(&self) -> bool {
-        !self.on_the_way.is_empty()
     }
 }
 

@@ -1,13 +1,6 @@
 //! The loop: every virtual router has its turn whenever anything happened, and then the loop waits for the next thing.
 
-use std::{
-    collections::BTreeMap,
-    future::poll_fn,
-    pin::pin,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -41,7 +34,11 @@ pub(crate) enum Command {
     DataPlane(Option<Leases>),
     Database(bool),
     Handover(Option<Vrid>),
-    Reconfigure { instances: Vec<InstanceConfig>, uplinks: Vec<Interface>, ports: Vec<Interface> },
+    Reconfigure {
+        instances: Vec<InstanceConfig>,
+        uplinks: Vec<Interface>,
+        ports: Vec<Interface>,
+    },
     /// Says when all that was told before is done.
     Settle(oneshot::Sender<()>),
     Stop(Leave, oneshot::Sender<()>),
@@ -265,6 +262,7 @@ impl Loop {
 
     /// Leaves, and sees it through for a while.
     async fn leave(&mut self, how: Leave) {
+        self.turn();
         self.each(|instance, shared| instance.leave(how, shared));
         let until = clock::monotonic() + LEAVING;
         loop {

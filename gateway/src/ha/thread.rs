@@ -156,6 +156,7 @@ impl Handle {
 fn be_real_time() -> io::Result<()> {
     let param = libc::sched_param { sched_priority: PRIORITY };
     // SAFETY: 0 is the calling thread, and the parameter is read only during the call.
-    let outcome = unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
+    let outcome =
+        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

@@ -91,11 +91,7 @@ mod tests {
             source: None,
             virtual_mac: false,
             checksum: Checksum::PseudoHeader,
-            announce: AnnounceConfig {
-                count: 1,
-                delay: std::time::Duration::ZERO,
-                refresh: std::time::Duration::ZERO,
-            },
+            announce: AnnounceConfig { count: 1, delay: std::time::Duration::ZERO, refresh: std::time::Duration::ZERO },
             track_data_plane: Track::Fault,
             track_database: Track::Weight(-20),
         }
@@ -138,7 +134,11 @@ mod tests {
         assert_eq!(tracked, Tracked { fault: false, delta: -55 });
         assert_eq!(
             problems.into_iter().collect::<Vec<_>>(),
-            ["port a is down: priority -30", "port b is not there: priority -5", "the database is not reached: priority -20"]
+            [
+                "port a is down: priority -30",
+                "port b is not there: priority -5",
+                "the database is not reached: priority -20"
+            ]
         );
     }
 
