@@ -1,7 +1,7 @@
 //! FRR's vrrpd as the other node. It wants the macvlan made beforehand, with the virtual address on it, and lets it up
 //! and down by `protodown`.
 
-use std::{env, fs, path::PathBuf, process};
+use std::{env, fs, os::unix::fs::PermissionsExt, path::PathBuf, process};
 
 use gateway::{
     config::VrrpConfig,
@@ -18,11 +18,13 @@ struct Frr {
 }
 
 impl Frr {
-    fn start(node: &Node, version: u8, priority: u8, interval: u16) -> Self {
+    fn start(node: &Node, version: u8, interval: u16) -> Self {
         let dir = env::temp_dir().join(format!("vrrp-peers-{}-frr-{:?}", process::id(), std::thread::current().id()));
         fs::create_dir_all(&dir).unwrap();
+        // The daemons give up root for a user of their own, who has to write here.
+        fs::set_permissions(&dir, fs::Permissions::from_mode(0o777)).unwrap();
         for line in [
-            "ip link add vrrp4-2-51 link up0 addrgenmode random type macvlan mode bridge",
+            "ip link add vrrp4-2-51 link up0 type macvlan mode bridge",
             "ip link set vrrp4-2-51 address 00:00:5e:00:01:33",
             &format!("ip addr add {VIP}/24 dev vrrp4-2-51"),
             "ip link set vrrp4-2-51 up",
@@ -30,7 +32,7 @@ impl Frr {
             node.netns.run(line);
         }
         let text = format!(
-            "hostname peer\ninterface up0\n vrrp 51 version {version}\n vrrp 51 priority {priority}\n vrrp 51 \
+            "hostname peer\ninterface up0\n vrrp 51 version {version}\n vrrp 51 priority 100\n vrrp 51 \
              advertisement-interval {interval}\n vrrp 51 ip {VIP}\nexit\n"
         );
         fs::write(dir.join("vrrpd.conf"), text).unwrap();
@@ -39,7 +41,7 @@ impl Frr {
         let daemon = |name: &str| {
             format!(
                 "/usr/lib/frr/{name} -f {place}/{name}.conf -i {place}/{name}.pid -z {place}/zserv --vty_socket {place} \
-                 -A 127.0.0.1 -P 0 -u root -g root --log file:{place}/{name}.log --log-level debugging"
+                 -A 127.0.0.1 -P 0 -u frr -g frr --log file:{place}/{name}.log --log-level debugging"
             )
         };
         let zebra = node.spawn(&daemon("zebra"));
@@ -73,7 +75,7 @@ impl Drop for Frr {
 async fn both_roles(version: u8, interval: u16, vrrp: VrrpConfig) {
     let switch = Switch::new();
     let (mut ours, peer) = (switch.node(1), switch.node(2));
-    let frr = Frr::start(&peer, version, 100, interval);
+    let frr = Frr::start(&peer, version, interval);
     frr.until("Master").await;
     ours.start_with(instance(&vrrp));
     ours.active().await;
