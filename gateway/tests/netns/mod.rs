@@ -36,11 +36,16 @@ impl Netns {
 
     /// Runs a program in it; see [`run`].
     pub(crate) fn run(&self, line: &str) -> String {
+        self.within(|| run(line))
+    }
+
+    /// Does something in it, on another thread.
+    pub(crate) fn within<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         thread::scope(|scope| {
             scope
                 .spawn(|| {
                     setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
-                    run(line)
+                    act()
                 })
                 .join()
                 .unwrap()
