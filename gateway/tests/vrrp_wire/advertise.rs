@@ -124,7 +124,8 @@ fn own_advertisements_are_not_heard() {
 fn other_interfaces_are_not_heard() {
     in_new(|| async {
         let lab = Lab::new();
-        run("ip link add other0 type dummy");
+        run("ip link add other0 type veth peer name other1");
+        run("ip link set other1 up");
         run("ip addr add 10.8.0.1/24 dev other0");
         run("ip addr add fe80::8/64 dev other0 nodad");
         run("ip link set other0 up");

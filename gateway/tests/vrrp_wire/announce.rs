@@ -1,5 +1,10 @@
 //! What neighbours make of announcements.
 
+use std::{
+    io::Read,
+    process::{Command, Stdio},
+};
+
 use gateway::{
     announce,
     ha::{FrameError, FrameSender},
@@ -13,6 +18,7 @@ use crate::{
 };
 
 const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+const STATION: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
 
 fn sender() -> FrameSender {
     FrameSender::open(if_nametoindex("own0").unwrap()).unwrap()
@@ -44,21 +50,36 @@ fn neighbour_advertisement_updates_a_neighbour() {
 fn switch_learns_a_station_from_rarp() {
     in_new(|| async {
         let lab = Lab::new();
-        lab.peer.run("ip link add br0 type bridge vlan_filtering 1");
+        lab.peer.run("ip link add br0 type bridge");
         lab.peer.run("ip link set br0 up");
         lab.peer.run("ip link set peer0 master br0");
-        lab.peer.run("bridge vlan add vid 301 dev peer0");
-        let station = MacAddr([2, 0, 0, 0, 0, 7]);
-        let sender = sender();
+        let (sender, frame) = (sender(), announce::rarp(STATION, VlanId::UNTAGGED));
         until("learned", || {
-            sender.send(&announce::rarp(station, VlanId::UNTAGGED)).unwrap();
-            sender.send(&announce::rarp(station, VlanId::new(301).unwrap())).unwrap();
-            let learned = lab.peer.run("bridge fdb show br br0");
-            (learned.contains("02:00:00:00:00:07 dev peer0 vlan 1 master br0")
-                && learned.contains("02:00:00:00:00:07 dev peer0 vlan 301 master br0"))
-            .then_some(())
+            sender.send(&frame).unwrap();
+            lab.peer.run("bridge fdb show br br0").contains("02:00:00:00:00:07 dev peer0").then_some(())
         })
         .await;
+    });
+}
+
+#[test]
+fn rarp_on_a_vlan_is_on_the_wire_as_such() {
+    in_new(|| async {
+        let lab = Lab::new();
+        let mut tcpdump = Command::new("tcpdump");
+        tcpdump.args(["-i", "peer0", "-c", "1", "-e", "-n", "vlan 301"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut tcpdump = lab.peer.within(|| tcpdump.spawn()).unwrap();
+        let (sender, frame) = (sender(), announce::rarp(STATION, VlanId::new(301).unwrap()));
+        until("seen", || {
+            sender.send(&frame).unwrap();
+            tcpdump.try_wait().unwrap()
+        })
+        .await;
+        let mut seen = String::new();
+        tcpdump.stdout.take().unwrap().read_to_string(&mut seen).unwrap();
+        for part in ["02:00:00:00:00:07 > ff:ff:ff:ff:ff:ff", "vlan 301", "Reverse Request who-is 02:00:00:00:00:07"] {
+            assert!(seen.contains(part), "{seen}");
+        }
     });
 }
 

@@ -1,11 +1,9 @@
 //! Sending from the virtual router's MAC address.
 
-use std::net::IpAddr;
-
-use gateway::ha::{AdvertSocket, Family, SocketOptions};
+use gateway::ha::Family;
 
 use crate::{
-    lab::{Lab, OWN, OWN_LINK_LOCAL, PEER, advertisement, arrival, departure, ip, open, options, parse},
+    lab::{Lab, OWN, OWN_LINK_LOCAL, advertisement, arrival, departure, ip, open, parse},
     netns::{in_new, run},
 };
 
@@ -44,23 +42,6 @@ fn macvlan_hears_multicast() {
             lab.open_peer(family, &[]).send(&advertisement("10.9.0.100")).unwrap();
             arrival(&mut own).await;
         }
-    });
-}
-
-#[test]
-fn unicast_leaves_by_the_macvlan_and_arrives_at_the_interface_below() {
-    in_new(|| async {
-        let lab = Lab::new();
-        stack();
-        let peers: &[IpAddr] = &[ip(PEER)];
-        let through = SocketOptions { peers, listen: false, ..options("vrrp51", Family::V4) };
-        let (mut through, mut below) = (AdvertSocket::open(&through).unwrap(), open("own0", Family::V4, &[PEER]));
-        let mut peer = lab.open_peer(Family::V4, &[OWN]);
-        let id = through.send(&advertisement("10.9.0.100")).unwrap();
-        departure(&mut through, id).await;
-        arrival(&mut peer).await;
-        peer.send(&advertisement("10.9.0.100")).unwrap();
-        arrival(&mut below).await;
     });
 }
 

@@ -1,6 +1,10 @@
 //! Other implementations, at the other end of the cable.
 
-use std::process::{Command, Stdio};
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
 
 use gateway::{
     ha::Family,
@@ -42,12 +46,13 @@ fn frr(lab: &Lab, directory: &Directory, version: u8) -> [Daemon; 2] {
          vrrp 51 ip 10.9.0.100\n vrrp 51 ipv6 2001:db8::100\n"
     );
     let config = directory.write("vrrpd.conf", &config);
+    // They become another user.
+    fs::set_permissions(&directory.0, Permissions::from_mode(0o777)).unwrap();
     let nothing = directory.write("zebra.conf", "");
     let (socket, here) = (directory.path("zserv.api"), directory.path(""));
     let daemon = |name: &str, config: &str| {
         let pid = directory.path(&format!("{name}.pid"));
-        let arguments =
-            ["-u", "root", "-g", "root", "-P", "0", "-f", config, "-i", &pid, "-z", &socket, "--vty_socket", &here];
+        let arguments = ["-P", "0", "-f", config, "-i", &pid, "-z", &socket, "--vty_socket", &here];
         spawn(lab, &format!("/usr/lib/frr/{name}"), &arguments)
     };
     let zebra = daemon("zebra", &nothing);
