@@ -36,11 +36,11 @@ impl Netns {
 
     /// Runs a program in it; see [`run`].
     pub(crate) fn run(&self, line: &str) -> String {
-        self.scoped(|| run(line))
+        self.within(|| run(line))
     }
 
     /// Does something in it, on a thread of its own.
-    pub(crate) fn scoped<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn within<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
         let outcome = thread::scope(|scope| {
             scope
                 .spawn(|| {

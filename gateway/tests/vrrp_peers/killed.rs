@@ -30,7 +30,7 @@ fn child_that_is_active_until_it_is_killed() {
 /// A node whose virtual router runs in another process.
 fn start_child(node: &Node) -> Program {
     let fd = node.map.inheritable();
-    let child = node.netns.scoped(|| {
+    let child = node.netns.within(|| {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "killed::child_that_is_active_until_it_is_killed", "--nocapture"]);
         command.env(FD, fd.as_raw_fd().to_string()).stdin(Stdio::null()).stdout(Stdio::null());

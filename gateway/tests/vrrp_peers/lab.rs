@@ -94,7 +94,7 @@ impl Node {
 
     pub(crate) fn start_with(&mut self, instance: InstanceConfig) {
         let setup = setup(instance, self.map.share());
-        let handle = self.netns.scoped(|| ha::start(setup).unwrap());
+        let handle = self.netns.within(|| ha::start(setup).unwrap());
         handle.data_plane(Some(self.map.share()));
         handle.database(true);
         self.handle = Some(handle);
@@ -143,7 +143,7 @@ impl Node {
 
     /// A program on this node, which ends with the value.
     pub(crate) fn spawn(&self, line: &str) -> Program {
-        self.netns.scoped(|| {
+        self.netns.within(|| {
             let mut words = line.split_whitespace();
             let mut command = Command::new(words.next().unwrap());
             command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
