@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -28,10 +28,14 @@ Examples:
   vtep-gateway run --config gateway.toml            forward, in the foreground
   kill -HUP PID                                     make a running agent re-read its file
   vtep-gateway detach                               stop forwarding and remove every trace
+  vtep-gateway status                               what a running agent does, and what troubles it
+  vtep-gateway handover                             make another node active, say before maintenance
+  vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap.
 
-Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then).";
+Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
+running that could be asked.";
 
 /// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
 #[derive(Clone, Debug, Parser)]
@@ -54,6 +58,60 @@ pub enum Command {
     Detach(ConfigOption),
     /// Check a configuration file without touching the system.
     CheckConfig(ConfigOption),
+    /// Ask the running agent how things stand.
+    Status(StatusOptions),
+    /// Have the running agent give the active role to another node.
+    Handover(HandoverOptions),
+    /// End the running agent. What it attached stays, and forwards while its leases run.
+    Exit(ExitOptions),
+}
+
+impl Command {
+    /// Which configuration it is about.
+    pub fn config(&self) -> &Path {
+        match self {
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
+            Self::Status(StatusOptions { config, .. })
+            | Self::Handover(HandoverOptions { config, .. })
+            | Self::Exit(ExitOptions { config, .. }) => &config.config,
+        }
+    }
+}
+
+/// `status`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct StatusOptions {
+    /// As a JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// Of which agent.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
+/// `handover`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct HandoverOptions {
+    /// Name or VRID of the instance; all of them if none is named.
+    #[arg(value_name = "NAME|VRID")]
+    pub instance: Option<String>,
+    /// Also if no other node is known to take it.
+    #[arg(long)]
+    pub force: bool,
+    /// Of which agent.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
+/// `exit`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ExitOptions {
+    /// Keep the active role, and forward on, for an agent that is started again before the lease ends.
+    #[arg(long)]
+    pub keep_role: bool,
+    /// Of which agent.
+    #[command(flatten)]
+    pub config: ConfigOption,
 }
 
 /// Which configuration.
@@ -118,6 +176,8 @@ fn directives(text: &str) -> String {
     let mut directives = Vec::new();
     if let Some(level) = bare.iter().filter_map(|word| word.parse::<LevelFilter>().ok()).next_back() {
         directives.push(level.min(LevelFilter::INFO).to_string());
+        // It warns of every message that comes after nobody wants one any more, which is at each end.
+        directives.push(format!("netlink_proto={}", level.min(LevelFilter::ERROR)));
         directives.extend(OWN_CRATES.map(|name| format!("{name}={level}")));
     }
     // After the bare ones, which they overrule.
@@ -193,13 +253,18 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config"] {
+        for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
-                let (Command::Run(option) | Command::Detach(option) | Command::CheckConfig(option)) =
-                    parse(&format!("{verb}{args}")).unwrap().command;
-                assert_eq!(option.config, PathBuf::from(file), "{verb}{args}");
+                let command = parse(&format!("{verb}{args}")).unwrap().command;
+                assert_eq!(command.config(), Path::new(file), "{verb}{args}");
             }
         }
+    }
+
+    #[test]
+    fn a_handover_may_name_an_instance() {
+        let Command::Handover(options) = parse("handover a --force").unwrap().command else { panic!() };
+        assert_eq!((options.instance.as_deref(), options.force), (Some("a"), true));
     }
 
     #[test]

@@ -1,38 +1,70 @@
 //! The `vtep-gateway` command.
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use gateway::{
     agent,
     cli::{Cli, Command},
     config::Config,
+    ctl::{self, CallError},
 };
 use nix::sys::signal::{SigSet, Signal};
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
 
+/// How long a running agent has to answer. Its loop may be at work on a large change.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// How long it has to end.
+const END: Duration = Duration::from_secs(30);
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Err(error) = cli.log.init() {
         return fail(1, &error);
     }
-    let (Command::Run(option) | Command::Detach(option) | Command::CheckConfig(option)) = &cli.command;
-    let config = match Config::load(&option.config) {
+    let path = cli.command.config();
+    let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => return fail(BAD_INPUT, &error),
     };
-    match cli.command {
-        Command::Run(_) => run(&option.config, config),
+    let socket = ctl::path(&config.gateway.run_dir);
+    match &cli.command {
+        Command::Run(_) => run(path, config),
         Command::Detach(_) => match agent::detach(&config, |line| println!("{line}")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },
         Command::CheckConfig(_) => {
-            println!("{}: fine", option.config.display());
+            println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
+        Command::Status(options) => {
+            let params: &[&str] = if options.json { &["json"] } else { &[] };
+            told(ctl::call(&socket, "status", params, ANSWER))
+        }
+        Command::Handover(options) => {
+            let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
+            params.extend(options.force.then_some("--force"));
+            told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
+        }
+        Command::Exit(options) => {
+            let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
+            told(ctl::end(&socket, "exit", params, END))
+        }
+    }
+}
+
+/// Tells what the agent answered.
+fn told(answer: Result<String, CallError>) -> ExitCode {
+    match answer {
+        Ok(text) => {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(error.exit_code(), &error),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The few tiny programs that hosts of a lab need, assembled by hand: one that lets everything pass, because a veth
-//! takes redirected frames only if its peer runs XDP, and two that tag and untag, because a host may have to speak VLAN
-//! on a kernel without 802.1Q interfaces.
+//! takes redirected frames only if its peer runs XDP, two that tag and untag, because a host may have to speak VLAN
+//! on a kernel without 802.1Q interfaces, and one that drops VRRP, because a kernel may have no packet filter either.
 //!
 //! Links are pinned, so they live as long as the lab, not as long as the process that made them.
 
@@ -8,6 +8,7 @@ use std::{
     ffi::{CString, c_long},
     fs, io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    path::PathBuf,
 };
 
 use anyhow::{Context, Result};
@@ -55,6 +56,10 @@ const ATTACH_TCX_EGRESS: u32 = 47;
 const HELPER_VLAN_PUSH: i32 = 18;
 const HELPER_VLAN_POP: i32 = 19;
 const SKB_VLAN_TCI: i16 = 24;
+const SKB_DATA: i16 = 76;
+const SKB_DATA_END: i16 = 80;
+/// IP protocol of VRRP (RFC 9568 section 5.1.1.4).
+const VRRP: i32 = 112;
 const XDP_PASS: i32 = 2;
 const XDP_FLAGS_DRV_MODE: u32 = 4;
 const TCX_NEXT: i32 = -1;
@@ -66,7 +71,51 @@ const TCX_DROP: i32 = 2;
 /// If the kernel refuses.
 pub fn pass(host: &Host, dev: &str) -> Result<()> {
     let program = load(TYPE_XDP, &[set(0, XDP_PASS), EXIT])?;
-    attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "pass")
+    attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "pass").map(drop)
+}
+
+/// While it lives, no VRRP comes in by some interface.
+#[derive(Debug)]
+pub struct VrrpCut {
+    pin: PathBuf,
+}
+
+impl Drop for VrrpCut {
+    fn drop(&mut self) {
+        // The pin is all that holds the program there.
+        let _ = fs::remove_file(&self.pin);
+    }
+}
+
+/// Drops VRRP, over IPv4 and IPv6, that comes in by `dev` of `host`; nothing else.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn cut_vrrp(host: &Host, dev: &str) -> Result<VrrpCut> {
+    let ipv4 = i32::from(0x0800u16.to_be());
+    let ipv6 = i32::from(0x86ddu16.to_be());
+    let program = [
+        // r2 = the frame, r3 = its end; what is shorter than an IPv4 header up to its protocol goes on.
+        insn(0x61, 2, 1, SKB_DATA, 0),
+        insn(0x61, 3, 1, SKB_DATA_END, 0),
+        copy(4, 2),
+        insn(0x07, 4, 0, 0, 24),
+        insn(0x2d, 4, 3, 7, 0),
+        // r5 = EtherType, then the protocol of IPv4 or the next header of IPv6.
+        insn(0x69, 5, 2, 12, 0),
+        insn(0x55, 5, 0, 2, ipv4),
+        insn(0x71, 5, 2, 23, 0),
+        insn(0x05, 0, 0, 2, 0),
+        insn(0x55, 5, 0, 2, ipv6),
+        insn(0x71, 5, 2, 20, 0),
+        insn(0x15, 5, 0, 2, VRRP),
+        set(0, TCX_NEXT),
+        EXIT,
+        set(0, TCX_DROP),
+        EXIT,
+    ];
+    let pin = attach(&load(TYPE_SCHED_CLS, &program)?, host, dev, ATTACH_TCX_INGRESS, 0, "cut")?;
+    Ok(VrrpCut { pin })
 }
 
 /// Tags all that leaves `dev` of `host` with `vlan`, untags what arrives with it, and drops what arrives otherwise.
@@ -97,7 +146,7 @@ pub fn speak_vlan(host: &Host, dev: &str, vlan: u16) -> Result<()> {
         EXIT,
     ];
     attach(&load(TYPE_SCHED_CLS, &tag)?, host, dev, ATTACH_TCX_EGRESS, 0, "tag")?;
-    attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag")
+    attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag").map(drop)
 }
 
 fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
@@ -118,7 +167,7 @@ fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
     bpf(CMD_PROG_LOAD, &attributes).context("loading a program of the lab")
 }
 
-fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name: &str) -> Result<()> {
+fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name: &str) -> Result<PathBuf> {
     #[repr(C)]
     struct Create {
         program: i32,
@@ -144,7 +193,7 @@ fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name
     let path = CString::new(pin.as_os_str().as_encoded_bytes())?;
     let attributes = Pin { path: path.as_ptr() as u64, fd: link.as_raw_fd(), flags: 0 };
     command(CMD_OBJ_PIN, &attributes).with_context(|| format!("pinning {}", pin.display()))?;
-    Ok(())
+    Ok(pin)
 }
 
 /// bpf(2) of a command that gives a descriptor.

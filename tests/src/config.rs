@@ -10,6 +10,10 @@ use gateway_common::net::MacAddr;
 
 use crate::{Host, ovn::tls::Identity};
 
+pub mod vrrp;
+
+pub use vrrp::{Track, Vrrp};
+
 /// What a lab tells its gateway.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +35,10 @@ pub struct Config {
     pub switches: Vec<Switch>,
     /// What drives the gateway in their place.
     pub database: Option<Database>,
+    /// Virtual routers.
+    pub vrrp: Vec<Vrrp>,
+    /// TCP port on which nodes tell each other what they have learned; the gateway's default if `None`.
+    pub sync_port: Option<u16>,
 }
 
 /// Where the gateway's `hardware_vtep` database is.
@@ -44,6 +52,8 @@ pub struct Database {
     pub identity: Option<Identity>,
     /// Seconds that forwarding goes on as it was without the database; the gateway's default if `None`.
     pub hold_time: Option<u32>,
+    /// Whether all nodes use this one database; the gateway's default if `None`.
+    pub shared: Option<bool>,
 }
 
 /// One NIC.
@@ -53,6 +63,8 @@ pub struct Nic {
     pub name: String,
     /// How it is driven.
     pub mode: Mode,
+    /// What its being down does to virtual routers; the gateway's default if `None`.
+    pub track: Option<Track>,
 }
 
 /// How a NIC is driven.
@@ -106,18 +118,20 @@ impl Config {
             ports: Vec::new(),
             switches: Vec::new(),
             database: None,
+            vrrp: Vec::new(),
+            sync_port: None,
         }
     }
 
     /// The same with one more uplink.
     pub fn uplink(mut self, name: &str, mode: Mode) -> Self {
-        self.uplinks.push(Nic { name: name.into(), mode });
+        self.uplinks.push(Nic { name: name.into(), mode, track: None });
         self
     }
 
     /// The same with one more access port.
     pub fn port(mut self, name: &str, mode: Mode) -> Self {
-        self.ports.push(Nic { name: name.into(), mode });
+        self.ports.push(Nic { name: name.into(), mode, track: None });
         self
     }
 
@@ -129,8 +143,15 @@ impl Config {
 
     /// The same driven by a database.
     pub fn database(self, remote: &str, switch: &str) -> Self {
-        let database = Database { remote: remote.into(), switch: switch.into(), identity: None, hold_time: None };
+        let (remote, switch) = (remote.into(), switch.into());
+        let database = Database { remote, switch, identity: None, hold_time: None, shared: None };
         Self { database: Some(database), ..self }
+    }
+
+    /// The same with one more virtual router.
+    pub fn vrrp(mut self, vrrp: Vrrp) -> Self {
+        self.vrrp.push(vrrp);
+        self
     }
 
     /// The logical switch `vni`, to be changed.
@@ -179,7 +200,9 @@ impl Display for Mode {
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "[gateway]")?;
-        writeln!(f, "vtep = {}", texts(&self.vtep))?;
+        if !self.vtep.is_empty() {
+            writeln!(f, "vtep = {}", texts(&self.vtep))?;
+        }
         if let Some(ageing) = self.ageing {
             writeln!(f, "ageing = {ageing}")?;
         }
@@ -194,8 +217,15 @@ impl Display for Config {
         for (table, nics) in [("uplink", &self.uplinks), ("port", &self.ports)] {
             for nic in nics {
                 writeln!(f, "\n[[{table}]]\nname = {:?}\nmode = \"{}\"", nic.name, nic.mode)?;
+                if let Some(track) = nic.track {
+                    writeln!(f, "track = {track}")?;
+                }
             }
         }
+        if let Some(port) = self.sync_port {
+            writeln!(f, "\n[sync]\nport = {port}")?;
+        }
+        self.vrrp.iter().try_for_each(|vrrp| write!(f, "\n{vrrp}"))?;
         self.switches.iter().try_for_each(|switch| write!(f, "\n{switch}"))
     }
 }
@@ -205,6 +235,9 @@ impl Display for Database {
         writeln!(f, "[database]\nremote = {:?}\nswitch = {:?}", self.remote, self.switch)?;
         if let Some(time) = self.hold_time {
             writeln!(f, "hold_time = {time}")?;
+        }
+        if let Some(shared) = self.shared {
+            writeln!(f, "shared = {shared}")?;
         }
         if let Some(identity) = &self.identity {
             writeln!(f, "private_key = {:?}", identity.private_key)?;

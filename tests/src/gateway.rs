@@ -144,6 +144,35 @@ impl Gateway {
         agent.wait(SOON).map(drop)
     }
 
+    /// Sends the agent a signal, such as SIGSTOP.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.agent.as_mut().ok_or_else(not_running)?.signal(signal)
+    }
+
+    /// Ends the agent with `vtep-gateway exit`, which may have `options`.
+    ///
+    /// # Errors
+    /// What it says, or if the agent ends with an error.
+    pub fn exit(&mut self, options: &str) -> Result<()> {
+        self.ask(&format!("exit {options}"))?;
+        let mut agent = self.agent.take().ok_or_else(not_running)?;
+        let status = agent.wait(SOON)?;
+        ensure!(status.success(), "the agent ended with {status}:\n{}", agent.log());
+        Ok(())
+    }
+
+    /// Runs a verb of `vtep-gateway` that asks the running agent, and gives what it prints.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn ask(&self, verb: &str) -> Result<String> {
+        let output = self.host.run(&format!("{} {verb} --config {}", binary()?, self.file.display()))?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     /// `vtep-gateway detach`.
     ///
     /// # Errors

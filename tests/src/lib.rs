@@ -12,6 +12,7 @@
 //! - [`ovn`]: a cloud of real OVN, opposite the gateway
 //! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
 //! - [`crossing`]: the lab most tests want, with all of the above in place
+//! - [`cluster`]: the same with two gateways that stand in for each other, what can happen to them, and what it costs
 //! - [`frame`], [`wire`]: frames made by hand
 //! - [`dhcp`]: an address from a real server for a real client
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
@@ -21,6 +22,7 @@
 pub mod bpf;
 pub mod bridge;
 pub mod cable;
+pub mod cluster;
 pub mod config;
 pub mod crossing;
 pub mod dhcp;

@@ -19,7 +19,7 @@ mod driver;
 mod event;
 mod events;
 mod failure;
-mod framing;
+pub(crate) mod framing;
 #[cfg(fuzzing)]
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;

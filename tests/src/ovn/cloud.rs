@@ -11,6 +11,7 @@ use super::{Central, Hypervisor, Vtep, translate};
 use crate::{
     Host, Lab,
     bridge::Bridge,
+    cluster::pair::NODES,
     config::{Config, Mode},
     crossing::{self, GW, HV, Station, UNDERLAY_MTU, Underlay},
     ovs::Ovs,
@@ -27,11 +28,35 @@ pub const VLANS: [u16; 2] = [100, 200];
 /// Number of the centre on the management network; all others have there the number that they have on the underlay.
 const CENTRE: u8 = 1;
 
+/// How gateways and their databases are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deployment {
+    /// One gateway.
+    Single,
+    /// Two gateways, each with a database and an `ovn-controller-vtep` of its own, which know of the same physical switch.
+    PerNode,
+    /// Two gateways with one clustered database: a member beside each, and one in the centre, where the one
+    /// `ovn-controller-vtep` is.
+    Shared,
+}
+
+impl Deployment {
+    /// Numbers of the gateways, and their names.
+    fn nodes(self) -> Vec<(u8, &'static str)> {
+        match self {
+            Self::Single => vec![(GW, "gw")],
+            Self::PerNode | Self::Shared => NODES.to_vec(),
+        }
+    }
+}
+
 /// The cloud without a gateway: one can be started on the machine [`Cloud::gw`]. Fields are dropped in this order.
 #[derive(Debug)]
 pub struct Cloud {
     /// The database beside the gateway. Its physical switch is called `gw1`, but nothing is registered yet.
     pub vtep: Vtep,
+    /// The database beside the second gateway, if it has one of its own.
+    pub vtep2: Option<Vtep>,
     /// `hv1` and `hv2`.
     pub hypervisors: Vec<Hypervisor>,
     /// The centre.
@@ -40,8 +65,14 @@ pub struct Cloud {
     pub outside: Ovs,
     /// The gateway's machine.
     pub gw: Host,
+    /// The second gateway's.
+    pub gw2: Option<Host>,
+    /// The management network.
+    pub mgmt: Bridge,
     /// The switch between tunnel ends.
     pub und: Bridge,
+    deployment: Deployment,
+    tunnel: IpAddr,
     /// The lab itself.
     pub lab: Lab,
 }
@@ -60,6 +91,14 @@ impl Cloud {
     /// # Errors
     /// If any of it does not start.
     pub fn build() -> Result<Self> {
+        Self::of(Deployment::Single, Underlay::V4.ip(GW))
+    }
+
+    /// The same with this deployment, and `tunnel` as the tunnel address of the gateway, or of all together.
+    ///
+    /// # Errors
+    /// If any of it does not start.
+    pub fn of(deployment: Deployment, tunnel_address: IpAddr) -> Result<Self> {
         let lab = Lab::new()?;
         let und = Bridge::new(&lab, "und", UNDERLAY_MTU)?;
         let mgmt = Bridge::new(&lab, "mgmt", 1500)?;
@@ -68,13 +107,12 @@ impl Cloud {
             host.address("m0", &format!("{}/24", management(number)))
         };
 
+        let centre = lab.host("ctl")?;
+        on_management(&centre, CENTRE)?;
+
         // None of them needs another one to be there, and each waits for its daemons.
-        let (central, hypervisors, outside, vtep) = thread::scope(|scope| {
-            let central = scope.spawn(|| {
-                let host = lab.host("ctl")?;
-                on_management(&host, CENTRE)?;
-                Central::start(&host, management(CENTRE))
-            });
+        let (central, hypervisors, outside, (gateways, vteps)) = thread::scope(|scope| {
+            let central = scope.spawn(|| Central::start(&centre, management(CENTRE)));
             let hypervisors = [1, 2].map(|index| {
                 let (lab, und, on_management) = (&lab, &und, &on_management);
                 scope.spawn(move || {
@@ -85,25 +123,65 @@ impl Cloud {
                 })
             });
             let outside = scope.spawn(|| Ovs::start(&lab, "sw"));
-            let vtep = scope.spawn(|| {
-                let gw = crossing::gateway_host(&und, "gw", &Underlay::V4.address(GW))?;
-                on_management(&gw, GW)?;
-                Ok((Vtep::start(&gw, management(GW), "gw1")?, gw))
+            let vteps = scope.spawn(|| {
+                let mut gateways = Vec::new();
+                for (number, name) in deployment.nodes() {
+                    let gw = crossing::gateway_host(&und, name, &Underlay::V4.address(number))?;
+                    on_management(&gw, number)?;
+                    gateways.push((gw, management(number)));
+                }
+                let members = gateways.iter().map(|(host, address)| (host, *address));
+                let vteps = if deployment == Deployment::Shared {
+                    let members: Vec<_> = members.chain([(&centre, management(CENTRE))]).collect();
+                    vec![Vtep::start_cluster(&members, "gw1")?]
+                } else {
+                    members.map(|(host, address)| Vtep::start(host, address, "gw1")).collect::<Result<_>>()?
+                };
+                Ok((gateways, vteps))
             });
             let hypervisors = hypervisors.map(finished).into_iter().collect::<Result<Vec<_>>>();
-            anyhow::Ok((finished(central)?, hypervisors?, finished(outside)?, finished(vtep)?))
+            anyhow::Ok((finished(central)?, hypervisors?, finished(outside)?, finished(vteps)?))
         })?;
 
-        let (vtep, gw) = vtep;
-        let mut cloud = Self { vtep, hypervisors, central, outside, gw, und, lab };
+        let mut vteps = vteps.into_iter();
+        let mut gateways = gateways.into_iter().map(|(host, _)| host);
+        let mut cloud = Self {
+            vtep: vteps.next().context("there is no database")?,
+            vtep2: vteps.next(),
+            hypervisors,
+            central,
+            outside,
+            gw: gateways.next().context("there is no gateway")?,
+            gw2: gateways.next(),
+            mgmt,
+            und,
+            deployment,
+            tunnel: tunnel_address,
+            lab,
+        };
         let trunks = VLANS.map(|vlan| vlan.to_string()).join(",");
-        cloud.outside.trunk(&cloud.gw, PORT, &format!("trunks={trunks}"))?;
+        for gw in [Some(&cloud.gw), cloud.gw2.as_ref()].into_iter().flatten() {
+            cloud.outside.trunk(gw, PORT, &format!("trunks={trunks}"))?;
+        }
         let remote = cloud.central.remote();
         for hypervisor in &mut cloud.hypervisors {
             hypervisor.join(&remote, "geneve,vxlan")?;
         }
         cloud.vtep.join(&remote)?;
+        if let Some(vtep) = &mut cloud.vtep2 {
+            vtep.join(&remote)?;
+        }
         Ok(cloud)
+    }
+
+    /// The gateways' machines, each with how it names its database.
+    pub fn gateways(&self) -> Vec<(Host, String)> {
+        let second = self.gw2.iter().map(|gw| (gw.clone(), self.vtep2.as_ref().unwrap_or(&self.vtep).remote()));
+        [(self.gw.clone(), self.vtep.remote())].into_iter().chain(second).collect()
+    }
+
+    fn vteps(&self) -> impl Iterator<Item = &Vtep> {
+        [&self.vtep].into_iter().chain(&self.vtep2)
     }
 
     /// Adds a network: a logical switch of OVN, and one of that name for the gateway, joined by a port of OVN.
@@ -112,7 +190,7 @@ impl Cloud {
     /// If the name is taken.
     pub fn network(&self, name: &str) -> Result<()> {
         let (port, switch) = (format!("vtep-{name}"), self.vtep.switch());
-        self.vtep.ctl(&format!("add-ls {name}"))?;
+        self.vteps().try_for_each(|vtep| vtep.ctl(&format!("add-ls {name}")).map(drop))?;
         self.central
             .nbctl(&format!(
                 "ls-add {name} -- lsp-add {name} {port} -- lsp-set-type {port} vtep \
@@ -187,7 +265,26 @@ impl Cloud {
     /// # Errors
     /// If it is registered.
     pub fn register(&self) -> Result<()> {
-        self.vtep.register(self.tunnel(), PORT)
+        self.vteps().try_for_each(|vtep| vtep.register(self.tunnel(), PORT))
+    }
+
+    /// Has the operator bind a VLAN to a network, for all gateways.
+    ///
+    /// # Errors
+    /// If it is bound.
+    pub fn bind(&self, port: &str, vlan: u16, network: &str) -> Result<()> {
+        self.vteps().try_for_each(|vtep| vtep.bind(port, vlan, network))
+    }
+
+    /// Kills the database server beside a gateway, counted from 0. Gives whether it led a cluster.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn kill_database(&mut self, gateway: usize) -> Result<bool> {
+        match (self.deployment, gateway, &mut self.vtep2) {
+            (Deployment::PerNode, 1, Some(vtep)) => vtep.kill_member(0),
+            _ => self.vtep.kill_member(gateway),
+        }
     }
 
     /// Waits until the controller has written for a network where this VM is, and its VNI.
@@ -197,9 +294,11 @@ impl Cloud {
     pub fn wait_written(&self, network: &str, vm: &Vm, station: Station) -> Result<u32> {
         let vtep: IpAddr = self.vtep_of(vm);
         wait_for(&format!("{} is in the database of the gateway, behind {vtep}", vm.host.name()), SOON, || {
-            self.vtep.remote_macs(network).is_ok_and(|macs| {
-                macs.unknown.contains(&vtep)
-                    && macs.unicast.get(&station.mac()).is_some_and(|vteps| vteps.iter().eq([&vtep]))
+            self.vteps().all(|database| {
+                database.remote_macs(network).is_ok_and(|macs| {
+                    macs.unknown.contains(&vtep)
+                        && macs.unicast.get(&station.mac()).is_some_and(|vteps| vteps.iter().eq([&vtep]))
+                })
             })
         })?;
         self.vtep.vni(network)?.context("the network has stations but no VNI")
@@ -212,7 +311,7 @@ impl Cloud {
 
     /// The gateway's tunnel address.
     pub fn tunnel(&self) -> IpAddr {
-        Underlay::V4.ip(GW)
+        self.tunnel
     }
 
     /// The gateway's NICs, and no networks yet.
@@ -237,6 +336,7 @@ impl Cloud {
     /// Leaves all of it running when this handle is dropped.
     pub fn leave(&mut self) {
         self.vtep.leave();
+        self.vtep2.iter_mut().for_each(Vtep::leave);
         self.hypervisors.iter_mut().for_each(Hypervisor::leave);
         self.central.leave();
         self.outside.leave();

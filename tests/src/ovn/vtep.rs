@@ -18,14 +18,24 @@ use crate::{
 
 /// The database's port.
 const PORT: u16 = 6640;
+/// The port on which members of a cluster talk.
+const RAFT_PORT: u16 = 6641;
+/// Name of the schema.
+const SCHEMA: &str = "hardware_vtep";
 
 /// The database of one gateway, and its controller.
 #[derive(Debug)]
 pub struct Vtep {
-    address: Ipv4Addr,
+    /// How clients name it over TCP.
+    remote: String,
+    /// How those on the machine of `home` name it.
+    local: String,
+    /// Where the controller runs.
+    home: Node,
     switch: String,
     controller: Option<Process>,
-    database: Database,
+    /// The server, or the members of the cluster.
+    databases: Vec<Database>,
 }
 
 /// The stations of one kind that the database knows of a logical switch, and behind which VTEPs they are.
@@ -54,8 +64,38 @@ impl Vtep {
     pub fn start_with(host: &Host, address: Ipv4Addr, switch: &str, options: &str) -> Result<Self> {
         let node = Node::new(host)?;
         let options = format!("--remote=ptcp:{PORT}:{address} {options}");
-        let database = Database::create(&node, "vtep", &format!("{OVS_SCHEMAS}/vtep.ovsschema"), &options)?;
-        Ok(Self { address, switch: switch.into(), controller: None, database })
+        let database = Database::create(&node, "vtep", &schema_file(), &options)?;
+        Ok(Self {
+            remote: format!("tcp:{address}:{PORT}"),
+            local: database.remote(),
+            home: node,
+            switch: switch.into(),
+            controller: None,
+            databases: vec![database],
+        })
+    }
+
+    /// The same as a cluster with a member on each of these hosts, of which the first one leads at first. On the last one
+    /// the controller will run, and commands do.
+    ///
+    /// # Errors
+    /// If a member does not start, or does not become one.
+    pub fn start_cluster(members: &[(&Host, Ipv4Addr)], switch: &str) -> Result<Self> {
+        let raft = |address: Ipv4Addr| format!("tcp:{address}:{RAFT_PORT}");
+        let options = |address: Ipv4Addr| format!("--remote=ptcp:{PORT}:{address}");
+        let (&(first, leader), others) = members.split_first().context("a cluster without members")?;
+        let mut home = Node::new(first)?;
+        let first = Database::create_cluster(&home, "vtep", &schema_file(), &raft(leader), &options(leader))?;
+        let mut databases = vec![first];
+        for &(host, address) in others {
+            home = Node::new(host)?;
+            let place = [raft(address), raft(leader)];
+            let place = [place[0].as_str(), place[1].as_str()];
+            databases.push(Database::join_cluster(&home, "vtep", SCHEMA, place, &options(address))?);
+        }
+        let remotes: Vec<String> = members.iter().map(|(_, address)| format!("tcp:{address}:{PORT}")).collect();
+        let remote = remotes.join(",");
+        Ok(Self { local: remote.clone(), remote, home, switch: switch.into(), controller: None, databases })
     }
 
     /// Name of the physical switch.
@@ -63,19 +103,31 @@ impl Vtep {
         &self.switch
     }
 
-    /// The database's server.
+    /// The database's server; of a cluster the first member.
     pub fn database(&mut self) -> &mut Database {
-        &mut self.database
+        &mut self.databases[0]
+    }
+
+    /// Kills a server, counted from 0. Gives whether it led the others.
+    ///
+    /// # Errors
+    /// If there is none of that number, or it is not running.
+    pub fn kill_member(&mut self, number: usize) -> Result<bool> {
+        let clustered = self.databases.len() > 1;
+        let member = self.databases.get_mut(number).with_context(|| format!("there is no database server {number}"))?;
+        let led = clustered && member.leads(SCHEMA)?;
+        member.kill()?;
+        Ok(led)
     }
 
     /// The database, as clients name it over TCP.
     pub fn remote(&self) -> String {
-        format!("tcp:{}:{PORT}", self.address)
+        self.remote.clone()
     }
 
     /// The database, as clients on the same computer name it.
     pub fn local_remote(&self) -> String {
-        self.database.remote()
+        self.local.clone()
     }
 
     /// Starts `ovn-controller-vtep` between this database and the southbound database `remote`.
@@ -83,9 +135,8 @@ impl Vtep {
     /// # Errors
     /// If it does not start.
     pub fn join(&mut self, remote: &str) -> Result<()> {
-        let command =
-            format!("ovn-controller-vtep --vtep-db={} --ovnsb-db={remote} -vconsole:warn", self.database.remote());
-        self.controller = Some(self.database.node().start("ovn-controller-vtep", &command)?);
+        let command = format!("ovn-controller-vtep --vtep-db={} --ovnsb-db={remote} -vconsole:warn", self.local);
+        self.controller = Some(self.home.start("ovn-controller-vtep", &command)?);
         Ok(())
     }
 
@@ -95,7 +146,7 @@ impl Vtep {
     /// If it is not running, or does not end.
     pub fn part(&mut self) -> Result<()> {
         let mut controller = self.controller.take().context("ovn-controller-vtep is not running")?;
-        let node = self.database.node();
+        let node = &self.home;
         let socket = node.file(&format!("ovn-controller-vtep.{}.ctl", controller.pid()));
         node.run(&format!("ovs-appctl -t {} exit", socket.display()))?;
         controller.wait(SOON).map(drop)
@@ -106,8 +157,8 @@ impl Vtep {
     /// # Errors
     /// What it says.
     pub fn ctl(&self, arguments: &str) -> Result<String> {
-        let command = format!("vtep-ctl --db={} --timeout=20 {arguments}", self.database.remote());
-        let output = self.database.node().run(&command)?;
+        let command = format!("vtep-ctl --db={} --timeout=20 {arguments}", self.local);
+        let output = self.home.run(&command)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -180,8 +231,12 @@ impl Vtep {
         if let Some(controller) = &mut self.controller {
             controller.leave();
         }
-        self.database.leave();
+        self.databases.iter_mut().for_each(Database::leave);
     }
+}
+
+fn schema_file() -> String {
+    format!("{OVS_SCHEMAS}/vtep.ovsschema")
 }
 
 /// Reads lines like `02:aa:00:00:00:01 -> vxlan_over_ipv4/172.31.0.11`.

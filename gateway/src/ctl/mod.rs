@@ -1,0 +1,31 @@
+//! The control socket, `<run_dir>/vtep-gateway.ctl`: a running agent is asked to do something, or how it is.
+//!
+//! It speaks the protocol that daemons of Open vSwitch call unixctl, which is JSON-RPC 1.0 (`ovs-appctl(8)`,
+//! `lib/unixctl.c`): a request has a method and a list of strings, its reply a text, or a text that says what is wrong.
+//! So `ovs-appctl -t /run/vtep-gateway/vtep-gateway.ctl list-commands` works.
+//!
+//! `message` has requests and replies, `commands` what is to be done with a request; both are pure. [`server`] has the
+//! socket and its clients, whom it does not trust with more than it must: the mode of the socket lets in root alone.
+//! [`client`] is the other side. [`text`] writes a status for people.
+
+pub mod client;
+mod commands;
+mod listener;
+mod message;
+pub mod server;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+pub use client::{CallError, call, end};
+pub use commands::{Answer, Command};
+pub use server::{CtlError, Request, Requests, open};
+pub use text::text;
+
+/// Name of the socket in the run directory.
+const NAME: &str = "vtep-gateway.ctl";
+
+/// Where the control socket of an agent with this `run_dir` is.
+pub fn path(run_dir: &Path) -> PathBuf {
+    run_dir.join(NAME)
+}

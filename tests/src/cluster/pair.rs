@@ -1,0 +1,255 @@
+//! The lab with two gateways.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, anyhow};
+
+use super::Probes;
+use crate::{
+    Host, Lab,
+    bridge::Bridge,
+    config::{Config, Mode, Switch, Track, Vrrp},
+    crossing::{EXT, HV, UNDERLAY_MTU, Underlay, VLAN, VM, VNI, gateway_host, texts},
+    gateway::Gateway,
+    ovn::{Cloud, Vm, cloud::Deployment},
+    ovs::Ovs,
+    vxlan::VmHost,
+    wait::{SOON, wait_for},
+};
+
+/// Number of the virtual address on the underlay.
+pub const VIRTUAL: u8 = 20;
+/// Numbers of the two gateways on the underlay, and their names.
+pub const NODES: [(u8, &str); 2] = [(21, "gw1"), (22, "gw2")];
+/// The network of a pair with OVN.
+pub const NETWORK: &str = "net1";
+
+const UPLINK: &str = "u0";
+const PORT: &str = "a0";
+
+/// What a pair is to be like.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How NICs are driven.
+    pub mode: Mode,
+    /// The virtual router of both; `None`: there is none, and both forward.
+    pub vrrp: Option<Vrrp>,
+    /// Priorities of the two nodes.
+    pub priorities: [u8; 2],
+}
+
+impl Default for Plan {
+    /// Advertisements each 100 ms. The first node has the higher priority, but nobody takes the role back, so that each
+    /// event is one takeover.
+    fn default() -> Self {
+        Self::interval(0.1)
+    }
+}
+
+impl Plan {
+    /// The same with so many seconds between advertisements.
+    pub fn interval(seconds: f64) -> Self {
+        let vrrp = Vrrp { preempt: Some(false), ..Vrrp::new(20, seconds) };
+        Self { mode: Mode::Xdp, vrrp: Some(vrrp), priorities: [150, 100] }
+    }
+
+    /// With gateways that know nothing of each other.
+    pub fn without_vrrp() -> Self {
+        Self { vrrp: None, ..Self::default() }
+    }
+}
+
+/// One of the two gateways.
+#[derive(Debug)]
+pub struct Member {
+    /// Its machine.
+    pub host: Host,
+    /// What it is told.
+    pub config: Config,
+    gateway: Option<Gateway>,
+}
+
+/// The lab. Fields are dropped in this order.
+#[derive(Debug)]
+pub struct Pair {
+    /// `gw1` and `gw2`.
+    pub members: [Member; 2],
+    /// The virtual machine, [`VM`].
+    pub vm: Host,
+    /// The outside host, [`EXT`].
+    pub ext: Host,
+    /// The switch between VTEPs; its port towards a node has the node's name.
+    pub und: Host,
+    /// The switch outside; its port towards the node `gw1` is `t-gw1-a0`.
+    pub outside: Host,
+    /// What is opposite.
+    pub world: World,
+    /// The lab itself.
+    pub lab: Lab,
+}
+
+/// What is opposite the gateways, and the switch outside.
+#[derive(Debug)]
+pub enum World {
+    /// A plain Linux VTEP; the gateways have the network in their configuration.
+    Linux {
+        /// The VTEP that has the VM.
+        hv: VmHost,
+        /// The switch outside.
+        outside: Ovs,
+    },
+    /// OVN, which drives the gateways through databases.
+    Ovn {
+        /// The virtual machine.
+        vm: Vm,
+        /// All the rest.
+        cloud: Box<Cloud>,
+    },
+}
+
+impl Pair {
+    /// Lays it out opposite a plain Linux VTEP. No gateway is started yet.
+    ///
+    /// # Errors
+    /// If any of it fails.
+    pub fn linux(plan: &Plan) -> Result<Self> {
+        let lab = Lab::new()?;
+        let und = Bridge::new(&lab, "und", UNDERLAY_MTU)?;
+        let hv = VmHost::new(&und, "hv", &Underlay::V4.address(HV))?;
+        hv.join(VNI, &[virtual_address()])?;
+        let vm = hv.vm("vm", VNI, &VM.mac().to_string(), &texts(&VM.addresses(false)))?;
+
+        let outside = Ovs::start(&lab, "sw")?;
+        let mut members = Vec::new();
+        for (index, (number, name)) in NODES.into_iter().enumerate() {
+            let host = gateway_host(&und, name, &Underlay::V4.address(number))?;
+            outside.trunk(&host, PORT, &format!("trunks={VLAN}"))?;
+            let switch = Switch::new(VNI, &[hv.vtep()]).bound(PORT, VLAN).remote(VM.mac(), hv.vtep());
+            members.push(Member::new(host, index, plan, |config| config.switch(switch)));
+        }
+        let ext = outside.access("ext", VLAN, &EXT.mac().to_string(), &texts(&EXT.addresses(false)))?;
+        let sides = (und.host().clone(), outside.host().clone());
+        Ok(Self::put_together(members, (vm, ext), sides, World::Linux { hv, outside }, lab)?)
+    }
+
+    /// Lays it out in a cloud of real OVN. No gateway is started yet.
+    ///
+    /// # Errors
+    /// If any of it fails.
+    pub fn ovn(plan: &Plan, deployment: Deployment) -> Result<Self> {
+        let cloud = Cloud::of(deployment, virtual_address())?;
+        cloud.network(NETWORK)?;
+        cloud.register()?;
+        cloud.bind(PORT, VLAN, NETWORK)?;
+        let vm = cloud.vm("vm1", NETWORK, 0, VM)?;
+        let ext = cloud.host("ext", VLAN, EXT)?;
+        cloud.wait_written(NETWORK, &vm, VM)?;
+
+        let mut members = Vec::new();
+        for (index, (host, remote)) in cloud.gateways().into_iter().enumerate() {
+            members.push(Member::new(host, index, plan, |config| {
+                let mut config = config.database(&remote, cloud.vtep.switch());
+                if let Some(database) = &mut config.database {
+                    database.shared = Some(deployment == Deployment::Shared);
+                }
+                config
+            }));
+        }
+        let sides = (cloud.und.host().clone(), cloud.outside.host().clone());
+        let (lab, machine) = (cloud.lab.clone(), vm.host.clone());
+        let world = World::Ovn { vm, cloud: Box::new(cloud) };
+        Ok(Self::put_together(members, (machine, ext), sides, world, lab)?)
+    }
+
+    fn put_together(
+        members: Vec<Member>,
+        (vm, ext): (Host, Host),
+        (und, outside): (Host, Host),
+        world: World,
+        lab: Lab,
+    ) -> Result<Self> {
+        let members = members.try_into().map_err(|_| anyhow!("a pair is of two"))?;
+        Ok(Self { members, vm, ext, und, outside, world, lab })
+    }
+
+    /// Starts both gateways, the first one first: it is active when this is through, and the other one ready.
+    ///
+    /// # Errors
+    /// If one does not start, or nothing crosses.
+    pub fn start(&mut self) -> Result<()> {
+        self.members[0].start()?;
+        self.vm.wait_reaches(&EXT.v4().to_string())?;
+        self.members[1].start()
+    }
+
+    /// Starts probes between the VM and the outside host.
+    ///
+    /// # Errors
+    /// If they cannot be started.
+    pub fn probes(&self) -> Result<Probes> {
+        Probes::start((&self.vm, VM), (&self.ext, EXT))
+    }
+
+    /// Waits until node `index` forwards what VM and outside host send to each other, of which there has to be something.
+    ///
+    /// # Errors
+    /// If it never does.
+    pub fn wait_forwards(&self, index: usize) -> Result<()> {
+        let member = &self.members[index];
+        let goal = member.forwarded()? + 100;
+        let what = format!("{} forwards", member.host.name());
+        wait_for(&what, SOON, || member.forwarded().is_ok_and(|count| count >= goal))
+    }
+}
+
+impl Member {
+    fn new(host: Host, index: usize, plan: &Plan, finish: impl FnOnce(Config) -> Config) -> Self {
+        let config = Config::new(&host, &[virtual_address()]).uplink(UPLINK, plan.mode).port(PORT, plan.mode);
+        let mut config = finish(config);
+        if let Some(vrrp) = &plan.vrrp {
+            // No node is active without a link on either side.
+            for nic in config.uplinks.iter_mut().chain(&mut config.ports) {
+                nic.track = Some(Track::Fault);
+            }
+            config.vrrp.push(vrrp.clone().priority(plan.priorities[index]));
+        }
+        Self { host, config, gateway: None }
+    }
+
+    /// Starts its agent, and waits until it is ready.
+    ///
+    /// # Errors
+    /// If it does not become ready.
+    pub fn start(&mut self) -> Result<()> {
+        match &mut self.gateway {
+            Some(gateway) => gateway.resume(),
+            None => {
+                self.gateway = Some(Gateway::start(&self.host, &self.config)?);
+                Ok(())
+            }
+        }
+    }
+
+    /// Its gateway.
+    ///
+    /// # Errors
+    /// If it has not been started.
+    pub fn gateway(&mut self) -> Result<&mut Gateway> {
+        self.gateway.as_mut().with_context(|| format!("{} has no gateway yet", self.host.name()))
+    }
+
+    /// Known unicast that its programs have forwarded, ever.
+    ///
+    /// # Errors
+    /// If it was not started yet.
+    pub fn forwarded(&self) -> Result<u64> {
+        let gateway = self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))?;
+        let paths = gateway.read().paths()?;
+        Ok(paths.xdp_encap + paths.xdp_decap + paths.tc_encap + paths.tc_decap)
+    }
+}
+
+/// The address that moves between the nodes.
+pub fn virtual_address() -> IpAddr {
+    Underlay::V4.ip(VIRTUAL)
+}

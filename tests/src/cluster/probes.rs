@@ -1,0 +1,253 @@
+//! Numbered packets between a VM and a host outside, all the while something happens to the gateways.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::{Result, anyhow};
+use gateway_common::net::MacAddr;
+
+use super::{
+    outage::{Arrival, Report, Tally},
+    tap::Tap,
+};
+use crate::{
+    Host,
+    crossing::Station,
+    wait::{SOON, pause, wait_for},
+};
+
+/// Time between two unicast packets. With the time it takes to wake up they make 1000 packets a second.
+const GAP: Duration = Duration::from_micros(900);
+
+/// One broadcast for so many unicast packets.
+const BROADCAST_EACH: u64 = 10;
+
+/// UDP port of the probes, at either end.
+const PORT: u16 = 47_890;
+
+/// All stations of the labs are in 10.0.0.0/24.
+const BROADCAST: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 255);
+
+const MAGIC: [u8; 6] = *b"probe!";
+
+/// Bytes of a probe: magic, sender, cast, number.
+const LENGTH: usize = 16;
+
+/// The time of kernel receive timestamps.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What a probe says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Probe {
+    /// 0: the VM, 1: the outside host.
+    sender: u8,
+    broadcast: bool,
+    number: u64,
+}
+
+impl Probe {
+    fn bytes(self) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        bytes[..6].copy_from_slice(&MAGIC);
+        bytes[6] = self.sender;
+        bytes[7] = u8::from(self.broadcast);
+        bytes[8..].copy_from_slice(&self.number.to_be_bytes());
+        bytes
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let bytes: &[u8; LENGTH] = bytes.first_chunk()?;
+        let number = u64::from_be_bytes(*bytes.last_chunk()?);
+        (bytes[..6] == MAGIC).then_some(Self { sender: bytes[6], broadcast: bytes[7] != 0, number })
+    }
+}
+
+/// Probes on their way.
+#[derive(Debug)]
+pub struct Probes {
+    stop: Arc<AtomicBool>,
+    /// Arrived so far at either host, unicast and broadcast.
+    arrived: [Arc<[AtomicU64; 2]>; 2],
+    senders: [JoinHandle<[u64; 2]>; 2],
+    receivers: [JoinHandle<Vec<(Probe, Duration)>>; 2],
+}
+
+/// Where a host listens and from where it sends.
+struct Place {
+    tap: Tap,
+    socket: UdpSocket,
+    target: Ipv4Addr,
+}
+
+impl Probes {
+    /// Sends 1000 unicast packets and 100 broadcasts a second from each of the two to the other. That they find each other
+    /// by ARP is not what is measured: they know each other's Ethernet addresses from now on.
+    ///
+    /// # Errors
+    /// If the sockets cannot be opened.
+    pub fn start((vm, vm_is): (&Host, Station), (ext, ext_is): (&Host, Station)) -> Result<Self> {
+        let vm = Place::new(vm, ext_is)?;
+        let ext = Place::new(ext, vm_is)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let arrived = [(); 2].map(|()| Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+        let (mut senders, mut receivers) = (Vec::new(), Vec::new());
+        for ((own, place), arrived) in [(0, vm), (1, ext)].into_iter().zip(&arrived) {
+            let Place { tap, socket, target } = place;
+            let (stop_sending, stop_receiving, arrived) = (stop.clone(), stop.clone(), arrived.clone());
+            receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived)));
+            senders.push(thread::spawn(move || send(own, &socket, target, &stop_sending)));
+        }
+        let two = || anyhow!("two of each were started");
+        Ok(Self {
+            stop,
+            arrived,
+            senders: senders.try_into().map_err(|_| two())?,
+            receivers: receivers.try_into().map_err(|_| two())?,
+        })
+    }
+
+    /// Waits until so many more unicast packets have arrived in each direction, and a broadcast.
+    ///
+    /// # Errors
+    /// If they do not; the error says in which direction.
+    pub fn wait_more(&self, count: u64) -> Result<()> {
+        let now = || self.arrived.each_ref().map(|arrived| arrived.each_ref().map(|n| n.load(Ordering::Relaxed)));
+        let before = now();
+        let more = || {
+            let [vm, ext] = now();
+            [[vm[0] - before[0][0], vm[1] - before[0][1]], [ext[0] - before[1][0], ext[1] - before[1][1]]]
+        };
+        let enough = || more().iter().all(|[unicast, broadcast]| *unicast >= count && *broadcast > 0);
+        wait_for(&format!("{count} more probes each way"), SOON, enough).map_err(|error| {
+            let [vm, ext] = more();
+            error.context(format!(
+                "arrived from the outside: {} and {} broadcasts; from the VM: {} and {} broadcasts",
+                vm[0], vm[1], ext[0], ext[1]
+            ))
+        })
+    }
+
+    /// Ends the probes, lets the last ones arrive, and counts.
+    ///
+    /// # Errors
+    /// If a thread panicked.
+    pub fn finish(self) -> Result<Report> {
+        self.stop.store(true, Ordering::Relaxed);
+        let join = |thread: JoinHandle<[u64; 2]>| thread.join().map_err(|_| anyhow!("a sender of probes panicked"));
+        let [vm, ext] = self.senders;
+        let sent = [join(vm)?, join(ext)?];
+        let mut heard = Vec::new();
+        for receiver in self.receivers {
+            heard.push(receiver.join().map_err(|_| anyhow!("a receiver of probes panicked"))?);
+        }
+        Ok(report(sent, &heard))
+    }
+}
+
+/// `sent` by the VM and the outside host, unicast and broadcast; `heard` at the VM and the outside host.
+fn report(sent: [[u64; 2]; 2], heard: &[Vec<(Probe, Duration)>]) -> Report {
+    let tally = |sender: u8, broadcast: bool| {
+        let at_other = heard.get(usize::from(1 - sender)).into_iter().flatten();
+        let wanted = at_other.filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast));
+        let arrivals: Vec<Arrival> = wanted.map(|(probe, at)| Arrival { number: probe.number, at: *at }).collect();
+        Tally::new(sent[usize::from(sender)][usize::from(broadcast)], &arrivals)
+    };
+    let own = (0u8..).zip(heard).flat_map(|(own, heard)| heard.iter().filter(move |(probe, _)| probe.sender == own));
+    let mut reflections: Vec<Duration> = own.map(|(_, at)| *at).collect();
+    reflections.sort();
+    Report {
+        out: tally(0, false),
+        back: tally(1, false),
+        broadcast_out: tally(0, true),
+        broadcast_back: tally(1, true),
+        reflections,
+    }
+}
+
+impl Place {
+    fn new(host: &Host, other: Station) -> Result<Self> {
+        know(host, other.v4(), other.mac())?;
+        let tap = Tap::open(host, "eth0")?;
+        // Also there so that nobody answers that the port is closed; it is never read.
+        let socket = host.enter(|| {
+            let socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))?;
+            socket.set_broadcast(true)?;
+            Ok(socket)
+        })?;
+        Ok(Self { tap, socket, target: other.v4() })
+    }
+}
+
+/// Has `host` know the Ethernet address of another one for good.
+fn know(host: &Host, address: Ipv4Addr, mac: MacAddr) -> Result<()> {
+    host.ip(&format!("neigh replace {address} lladdr {mac} nud permanent dev eth0")).map(drop)
+}
+
+/// Gives the number of packets sent, unicast and broadcast.
+fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool) -> [u64; 2] {
+    let mut sent = [0, 0];
+    while !stop.load(Ordering::Relaxed) {
+        // What the host's own queue has no room for is lost like any other.
+        let _ = socket.send_to(&Probe { sender: own, broadcast: false, number: sent[0] }.bytes(), (target, PORT));
+        if sent[0] % BROADCAST_EACH == 0 {
+            let probe = Probe { sender: own, broadcast: true, number: sent[1] };
+            let _ = socket.send_to(&probe.bytes(), (BROADCAST, PORT));
+            sent[1] += 1;
+        }
+        sent[0] += 1;
+        pause(GAP);
+    }
+    sent
+}
+
+/// All probes that arrive, until they are stopped and a while brings no more.
+fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2]) -> Vec<(Probe, Duration)> {
+    let mut probes = Vec::new();
+    let mut quiet = 0;
+    while quiet < 10 {
+        let packet = tap.next(Duration::from_millis(50), PORT);
+        let Some((probe, at)) = packet.and_then(|(bytes, at)| Some((Probe::parse(&bytes)?, at))) else {
+            quiet += u32::from(stop.load(Ordering::Relaxed));
+            continue;
+        };
+        if probe.sender != own {
+            arrived[usize::from(probe.broadcast)].fetch_add(1, Ordering::Relaxed);
+        }
+        probes.push((probe, at));
+        quiet = 0;
+    }
+    probes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_reads_as_it_was_written() {
+        let probe = Probe { sender: 1, broadcast: true, number: 0x0102_0304_0506 };
+        assert_eq!(Probe::parse(&probe.bytes()), Some(probe));
+        assert_eq!(Probe::parse(b"something else"), None);
+    }
+
+    #[test]
+    fn what_a_sender_hears_of_itself_is_a_reflection_and_no_arrival() {
+        let at = Duration::from_secs;
+        let probe = |sender, broadcast, number| Probe { sender, broadcast, number };
+        let at_vm = vec![(probe(1, false, 0), at(1)), (probe(0, true, 0), at(2)), (probe(1, false, 0), at(3))];
+        let at_ext = vec![(probe(0, true, 0), at(1)), (probe(1, true, 0), at(4))];
+        let report = report([[0, 1], [2, 1]], &[at_vm, at_ext]);
+        assert_eq!((report.back.lost, report.back.doubles.len()), (1, 1));
+        assert_eq!((report.broadcast_out.lost, report.broadcast_back.lost), (0, 1));
+        assert_eq!(report.reflections, [at(2), at(4)]);
+    }
+}

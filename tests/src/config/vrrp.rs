@@ -1,0 +1,154 @@
+//! Section `[[vrrp]]` of the file.
+
+use std::{
+    fmt::{self, Display, Formatter},
+    net::IpAddr,
+};
+
+use super::texts;
+
+/// A virtual router. What is `None`, or an empty list, the gateway's default stands for.
+#[derive(Clone, Debug, Default)]
+pub struct Vrrp {
+    /// Its number.
+    pub vrid: u8,
+    /// Its name.
+    pub name: Option<String>,
+    /// The interface it speaks on.
+    pub interface: Option<String>,
+    /// Its tunnel addresses, if they are not the gateway's.
+    pub vtep: Vec<IpAddr>,
+    /// Name of the physical switch.
+    pub switch: Option<String>,
+    /// Version of the protocol that is sent.
+    pub version: Option<u8>,
+    /// Higher wins.
+    pub priority: Option<u8>,
+    /// Seconds between advertisements.
+    pub interval: Option<f64>,
+    /// Whether a higher priority takes the role from a lower one.
+    pub preempt: Option<bool>,
+    /// Seconds until it does.
+    pub preempt_delay: Option<f64>,
+    /// Seconds after a start until it takes part.
+    pub startup_delay: Option<f64>,
+    /// The other nodes, where there is no multicast.
+    pub peers: Vec<IpAddr>,
+    /// The address it sends from.
+    pub source: Option<IpAddr>,
+    /// Whether the addresses are on a macvlan.
+    pub virtual_mac: Option<bool>,
+    /// What the checksum of version 3 over IPv4 covers: `pseudo-header` or `message`.
+    pub v3_checksum: Option<String>,
+    /// Announcements of each address at a takeover.
+    pub announce_count: Option<u8>,
+    /// Seconds until they are made once more.
+    pub announce_delay: Option<f64>,
+    /// Seconds between further ones.
+    pub announce_refresh: Option<f64>,
+    /// What the data plane not being attached does.
+    pub track_data_plane: Option<Track>,
+    /// What the database not being connected does.
+    pub track_database: Option<Track>,
+}
+
+/// What something that is down does to a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// It can't be active.
+    Fault,
+    /// Nothing.
+    Ignore,
+    /// Its priority changes by so much.
+    Weight(i16),
+}
+
+impl Vrrp {
+    /// Virtual router `vrid`, which sends an advertisement every `interval` seconds.
+    pub fn new(vrid: u8, interval: f64) -> Self {
+        Self { vrid, interval: Some(interval), ..Self::default() }
+    }
+
+    /// The same with this priority.
+    pub fn priority(self, priority: u8) -> Self {
+        Self { priority: Some(priority), ..self }
+    }
+}
+
+impl Display for Track {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fault => f.write_str("\"fault\""),
+            Self::Ignore => f.write_str("\"ignore\""),
+            Self::Weight(weight) => weight.fmt(f),
+        }
+    }
+}
+
+impl Display for Vrrp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        fn quoted(value: Option<impl Display>) -> Option<String> {
+            value.map(|value| format!("\"{value}\""))
+        }
+        // A whole number of seconds is written as one.
+        fn plain(value: Option<impl Display>) -> Option<String> {
+            value.map(|value| value.to_string())
+        }
+        fn list(addresses: &[IpAddr]) -> Option<String> {
+            (!addresses.is_empty()).then(|| texts(addresses))
+        }
+        writeln!(f, "[[vrrp]]\nvrid = {}", self.vrid)?;
+        let settings = [
+            ("name", quoted(self.name.as_ref())),
+            ("interface", quoted(self.interface.as_ref())),
+            ("vtep", list(&self.vtep)),
+            ("switch", quoted(self.switch.as_ref())),
+            ("version", plain(self.version)),
+            ("priority", plain(self.priority)),
+            ("interval", plain(self.interval)),
+            ("preempt", plain(self.preempt)),
+            ("preempt_delay", plain(self.preempt_delay)),
+            ("startup_delay", plain(self.startup_delay)),
+            ("peers", list(&self.peers)),
+            ("source", quoted(self.source)),
+            ("virtual_mac", plain(self.virtual_mac)),
+            ("v3_checksum", quoted(self.v3_checksum.as_ref())),
+            ("announce_count", plain(self.announce_count)),
+            ("announce_delay", plain(self.announce_delay)),
+            ("announce_refresh", plain(self.announce_refresh)),
+            ("track_data_plane", plain(self.track_data_plane)),
+            ("track_database", plain(self.track_database)),
+        ];
+        for (key, value) in settings {
+            if let Some(value) = value {
+                writeln!(f, "{key} = {value}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_set_is_not_written() {
+        let vrrp = Vrrp {
+            peers: vec![[172, 31, 0, 22].into()],
+            track_database: Some(Track::Weight(-20)),
+            track_data_plane: Some(Track::Fault),
+            ..Vrrp::new(20, 0.1).priority(150)
+        };
+        let expected = "\
+[[vrrp]]
+vrid = 20
+priority = 150
+interval = 0.1
+peers = [\"172.31.0.22\"]
+track_data_plane = \"fault\"
+track_database = -20
+";
+        assert_eq!(vrrp.to_string(), expected);
+    }
+}
