@@ -37,6 +37,13 @@ impl Network {
         *disturbed = (*disturbed).max(Some(at));
     }
 
+    /// That node starts to claim without having listened.
+    pub(crate) fn unaware(&mut self, node: usize, at: Moment) {
+        for from in 0..self.cut.len() {
+            self.disturb(from, node, at);
+        }
+    }
+
     /// The last disturbance between the two, in either direction.
     pub(crate) fn disturbed_between(&self, one: usize, other: usize) -> Option<Moment> {
         self.disturbed[one][other].max(self.disturbed[other][one])

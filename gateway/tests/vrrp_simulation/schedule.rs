@@ -73,7 +73,11 @@ impl Schedule {
         restore(random, &mut blows, nodes, calm);
         blows.sort_by_key(|(at, _)| *at);
         let delays = settings.iter().map(|settings| settings.preempt_delay + settings.startup_delay).max();
-        let settled = calm + 5 * longest + 100 * MILLISECOND + delays.unwrap_or_default().as_nanos() as u64;
+        // A takeover after silence: three intervals, skew, claim. Or, where a process has just started, three seconds at
+        // least. Then, perhaps, a preemption, in which priority 0 may be overtaken by what was sent before: a hold more.
+        let takeover = (4 * longest).max(3000 * MILLISECOND + longest);
+        let delays = delays.unwrap_or_default().as_nanos() as u64;
+        let settled = calm + takeover + delays + 4 * longest + 100 * MILLISECOND;
         Self {
             settings,
             clocks,
