@@ -32,6 +32,18 @@ impl Network {
         }
     }
 
+    /// One without disturbances.
+    pub(crate) fn calm(nodes: usize) -> Self {
+        Self {
+            cut: vec![vec![false; nodes]; nodes],
+            disturbed: vec![vec![None; nodes]; nodes],
+            loss: 0,
+            late: 0,
+            doubled: 0,
+            latest: 0,
+        }
+    }
+
     pub(crate) fn disturb(&mut self, from: usize, to: usize, at: Moment) {
         let disturbed = &mut self.disturbed[from][to];
         *disturbed = (*disturbed).max(Some(at));

@@ -92,6 +92,37 @@ impl Schedule {
     }
 }
 
+impl Schedule {
+    /// Nothing but processes that are killed, and started again before their lease ends. Once all is calm the same node
+    /// has to forward all the time.
+    pub(crate) fn restarts(random: &mut Random) -> Self {
+        let mut schedule = Self::new(random);
+        schedule.stalls = 0;
+        for settings in &mut schedule.settings {
+            settings.interval = Interval::from_centiseconds(10).unwrap_or(Interval::DEFAULT);
+            // No preemption comes later than the first takeover, not even by an owner that starts.
+            settings.preempt = false;
+            settings.priority = settings.priority.min(Priority::DEFAULT);
+            settings.startup_delay = Duration::ZERO;
+        }
+        schedule.longest = 100 * MILLISECOND;
+        schedule.calm = 4500 * MILLISECOND;
+        schedule.settled = Moment::MAX;
+        schedule.end = schedule.calm + 4000 * MILLISECOND;
+        schedule.blows.clear();
+        for kill in 0..8 {
+            let at = schedule.calm + kill * 400 * MILLISECOND + random.within(0..100 * MILLISECOND);
+            for node in 0..schedule.settings.len() {
+                // An interval at most has gone by since the lease was given, and the restart needs some of the rest.
+                let later = at + random.any_scale(160 * MILLISECOND);
+                schedule.blows.extend([(at, Blow::Kill(node)), (later, Blow::Start(node))]);
+            }
+        }
+        schedule.blows.sort_by_key(|(at, _)| *at);
+        schedule
+    }
+}
+
 fn settings(random: &mut Random, node: usize, base: u16, version: Version, style: u64, tick: u64) -> Settings {
     let interval = if style == 3 { (base * random.pick(&[1, 2, 10])).min(100) } else { base };
     // Three intervals must be well more than a tick.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use gateway::vrrp::{Action, Heard, Interval, Leave, Machine, Priority, Role};
+use gateway::vrrp::{Action, Heard, Leave, Machine, Priority, Role};
 
 use crate::{
     check::Check,
@@ -477,10 +477,5 @@ impl World {
     /// The one node that forwards.
     pub(crate) fn forwarder(&self) -> Option<usize> {
         (0..self.nodes.len()).find(|node| self.check.forwards(*node))
-    }
-
-    /// The interval that a node advertises.
-    pub(crate) fn interval(&self, node: usize) -> Interval {
-        self.nodes[node].settings.interval
     }
 }
