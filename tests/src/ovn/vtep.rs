@@ -135,8 +135,7 @@ impl Vtep {
     /// # Errors
     /// If it does not start.
     pub fn join(&mut self, remote: &str) -> Result<()> {
-        let command =
-            format!("ovn-controller-vtep --vtep-db={} --ovnsb-db={remote} -vconsole:warn", self.local);
+        let command = format!("ovn-controller-vtep --vtep-db={} --ovnsb-db={remote} -vconsole:warn", self.local);
         self.controller = Some(self.home.start("ovn-controller-vtep", &command)?);
         Ok(())
     }

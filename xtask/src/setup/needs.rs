@@ -35,7 +35,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Lab, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 19] = [
+pub(super) const PROGRAMS: [Program; 20] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -49,6 +49,7 @@ pub(super) const PROGRAMS: [Program; 19] = [
     program("iperf3", "iperf3", &[Lab], "TCP and UDP traffic through the gateway"),
     program("tcpdump", "tcpdump", &[Lab], "shows what passes on a link"),
     program("bpftool", "bpftool", &[Lab], "prints the gateway's maps"),
+    program("keepalived", "keepalived", &[Lab], "the other node of a virtual router"),
     program("dnsmasq", "dnsmasq-base", &[Lab], "the DHCP server of a lab; the package has no daemon to start"),
     program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
