@@ -77,6 +77,7 @@ counters! {
     TooBig too_big "A frame that would not fit the MTU of the underlay once encapsulated.",
     RewriteFailed rewrite_failed "The kernel could not make or take away room for headers.",
     FloodFailed flood_failed "The kernel could not send a copy of a frame.",
+    StandbyArp standby_arp "ARP or a neighbour solicitation for a tunnel address whose lease this node does not hold now.",
 }
 
 counters! {

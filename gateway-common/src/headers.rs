@@ -31,6 +31,12 @@ pub const ETH_P_8021Q: u16 = 0x8100;
 pub const ETH_P_8021AD: u16 = 0x88a8;
 /// IP protocol of UDP.
 pub const IPPROTO_UDP: u8 = 17;
+/// Next header: ICMPv6 (RFC 4443 section 1).
+pub const IPPROTO_ICMPV6: u8 = 58;
+/// ICMPv6 type of a neighbour solicitation (RFC 4861 section 4.3).
+pub const NEIGHBOUR_SOLICITATION: u8 = 135;
+/// ICMPv6 type of a neighbour advertisement (RFC 4861 section 4.4).
+pub const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// The VNI field is valid (RFC 7348 section 5).
 pub const VXLAN_FLAG_I: u8 = 0x08;
 

@@ -1,7 +1,9 @@
 //! Sizes of the maps and bounds of the loops over them.
 
-/// VTEP addresses of this gateway, and leases: one each.
+/// VTEP addresses of this gateway.
 pub const MAX_VTEPS: u32 = 64;
+/// Leases: one for each number a virtual router can have, 1 to 255, and number 0, without high availability.
+pub const MAX_LEASES: u32 = 256;
 /// Remote VTEPs, times local addresses they talk to.
 pub const MAX_TUNNELS: u32 = 8192;
 /// Logical switches.

@@ -29,6 +29,7 @@ mod lease;
 mod maps;
 mod outer;
 mod snoop;
+mod standby;
 mod tc;
 mod trace;
 mod uplink;

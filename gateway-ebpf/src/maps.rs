@@ -29,9 +29,9 @@ pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 #[btf_map(name = "vteps")]
 pub(crate) static VTEPS: HashMap<Addr, Vtep, { limits::MAX_VTEPS as usize }> = HashMap::new();
 
-/// Until when each VTEP address may be forwarded for: CLOCK_MONOTONIC nanoseconds.
+/// Until when the VTEP addresses of each virtual router may be forwarded for: CLOCK_MONOTONIC nanoseconds.
 #[btf_map(name = "leases")]
-pub(crate) static LEASES: Array<u64, { limits::MAX_VTEPS as usize }> = Array::new();
+pub(crate) static LEASES: Array<u64, { limits::MAX_LEASES as usize }> = Array::new();
 
 /// Known pairs of tunnel ends, giving the tunnel's number.
 #[btf_map(name = "peers")]

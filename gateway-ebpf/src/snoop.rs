@@ -5,7 +5,7 @@ use aya_ebpf::bindings::BPF_ANY;
 use gateway_common::{
     event::{self, LearnEvent, SnoopKey},
     fdb::{FdbKey, Target},
-    headers::{ETH_P_ARP, ETH_P_IPV6, IPV6_LEN},
+    headers::{ETH_P_ARP, ETH_P_IPV6, IPPROTO_ICMPV6, IPV6_LEN, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION},
     limits::SNOOP_AGAIN_NS,
     tunnel::Addr,
 };
@@ -18,11 +18,8 @@ use crate::{
 
 /// Ethernet, IPv4, lengths of both (RFC 826).
 const ARP_ETHERNET_IPV4: [u8; 6] = [0, 1, 8, 0, 6, 4];
-const IPPROTO_ICMPV6: u8 = 58;
 /// Neighbour discovery is believed only if no router has passed it on (RFC 4861 section 7.1).
 const HOP_LIMIT: u8 = 255;
-const SOLICITATION: u8 = 135;
-const ADVERTISEMENT: u8 = 136;
 
 /// Tells the agent if the frame says what the sender's address is, and it was not told so lately.
 #[inline(always)]
@@ -54,8 +51,8 @@ fn discovery<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
     }
     let kind: u8 = read(frame, at + IPV6_LEN)?;
     let ip = match kind {
-        SOLICITATION => Addr { bytes: read(frame, at + 8)? },
-        ADVERTISEMENT => Addr { bytes: read(frame, at + IPV6_LEN + 8)? },
+        NEIGHBOUR_SOLICITATION => Addr { bytes: read(frame, at + 8)? },
+        NEIGHBOUR_ADVERTISEMENT => Addr { bytes: read(frame, at + IPV6_LEN + 8)? },
         _ => return None,
     };
     // Before it has an address a station asks from none (RFC 4862 section 5.4.2).

@@ -14,13 +14,16 @@ use crate::{
     learn, lease,
     maps::{FDB, PEERS, SEGMENTS, TUNNELS},
     outer::{Inner, Outer},
+    standby,
     verdict::{Decision, Flood, Verdict},
 };
 
 /// Decides about a frame that came in through an uplink.
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
-    let Some(outer) = Outer::parse(frame) else { return Ok(Verdict::Pass) };
+    let Some(outer) = Outer::parse(frame) else {
+        return if standby::keeps_silent(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
+    };
     // SAFETY: a live map value, copied at once.
     let Some(tunnel) = (unsafe { PEERS.get(outer.ends) }).copied() else {
         return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };

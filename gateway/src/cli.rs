@@ -176,6 +176,8 @@ fn directives(text: &str) -> String {
     let mut directives = Vec::new();
     if let Some(level) = bare.iter().filter_map(|word| word.parse::<LevelFilter>().ok()).next_back() {
         directives.push(level.min(LevelFilter::INFO).to_string());
+        // It warns of every message that comes after nobody wants one any more, which is at each end.
+        directives.push(format!("netlink_proto={}", level.min(LevelFilter::ERROR)));
         directives.extend(OWN_CRATES.map(|name| format!("{name}={level}")));
     }
     // After the bare ones, which they overrule.

@@ -4,6 +4,7 @@
 //! the [`underlay`], and the maps of the [`datapath`] are brought to it by the difference. The [`agent`] turns the wheel.
 
 pub mod agent;
+pub mod announce;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,10 +12,12 @@ pub mod ctl;
 pub mod database;
 pub mod datapath;
 pub mod devices;
+pub mod ha;
 pub mod instance;
 mod nearest;
 pub mod nic;
 pub mod ovsdb;
+pub mod peers;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;

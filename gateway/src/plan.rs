@@ -14,7 +14,7 @@ use gateway_common::{
 };
 
 use crate::{
-    config::Config,
+    config::{Config, InstanceConfig},
     database::{Location, LogicalSwitch, Remote, Rows},
     datapath::desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
     underlay::{Hop, Resolution, Snapshot},
@@ -26,8 +26,8 @@ mod problem;
 pub use changes::mac_changes;
 pub use problem::Problem;
 
-/// The one lease there is without high availability.
-pub const LEASE: u32 = 0;
+/// A lease that nobody gives, for what belongs to no instance.
+const NO_LEASE: u32 = u32::MAX;
 
 /// Desired forwarding, and what stands in the way of more.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,15 +44,15 @@ pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeS
     let settings = settings(config, underlay);
     let desired = Desired { xdp_ports, settings, segments: learn_limits(config, rows), ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay) };
-    let remotes = remotes(rows);
-    plan.problems.extend(mtus(config, underlay, &remotes));
+    let tunnels = tunnels(rows);
+    plan.problems.extend(mtus(config, underlay, &tunnels));
     plan.problems.extend(doubles);
-    for vtep in config.gateway.vteps.iter() {
-        plan.desired.vteps.insert(vtep.into(), LEASE);
+    for instance in &config.instances {
+        plan.desired.vteps.extend(instance.vteps.iter().map(|vtep| (vtep.into(), instance.lease())));
     }
     let mut planner = Planner { config, underlay, plan, owners: BTreeMap::new() };
-    for remote in remotes {
-        planner.tunnel(remote);
+    for (instance, remote) in tunnels {
+        planner.tunnel(instance, remote);
     }
     for port in bound.iter().flat_map(|bound| &bound.switch.bindings).map(|(port, _)| port).collect::<BTreeSet<_>>() {
         if !config.ports.iter().any(|configured| configured.name == *port) {
@@ -90,6 +90,11 @@ fn bound(rows: &Rows) -> (Vec<Bound<'_>>, Vec<Problem>) {
 
 /// All remote VTEPs in the rows: those to send to, and the only ones to hear.
 pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
+    tunnels(rows).into_iter().map(|(_, remote)| remote).collect()
+}
+
+/// The same, each with the instance, by index, whose tunnel leads there.
+fn tunnels(rows: &Rows) -> BTreeSet<(usize, IpAddr)> {
     let (bound, _) = bound(rows);
     bound
         .iter()
@@ -98,9 +103,15 @@ pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
                 Location::Remote(remote) => Some(remote.address),
                 Location::Port { .. } => None,
             });
-            switch.flood.iter().map(|remote| remote.address).chain(stations)
+            let all = switch.flood.iter().map(|remote| remote.address).chain(stations);
+            all.map(|remote| (switch.instance, remote))
         })
         .collect()
+}
+
+/// What a switch's instance has: its tunnel addresses and its lease.
+fn instance<'c>(config: &'c Config, switch: &LogicalSwitch) -> Option<&'c InstanceConfig> {
+    config.instances.get(switch.instance)
 }
 
 /// What each logical switch may learn: its limit, or its share of the room that the given MACs leave in the database,
@@ -112,7 +123,7 @@ pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> 
     let segment = |switch: &LogicalSwitch| SegmentPlan {
         learn_remote: switch.learn_remote,
         learn_limit: switch.learn_limit.min(share),
-        lease: LEASE,
+        lease: instance(config, switch).map_or(NO_LEASE, InstanceConfig::lease),
     };
     bound.iter().map(|bound| (bound.vni.get(), segment(bound.switch))).collect()
 }
@@ -126,12 +137,13 @@ struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    fn tunnel(&mut self, remote: IpAddr) {
-        let Some(local) = self.config.gateway.vteps.towards(remote) else {
+    fn tunnel(&mut self, instance: usize, remote: IpAddr) {
+        let Some(instance) = self.config.instances.get(instance) else { return };
+        let Some(local) = instance.vteps.towards(remote) else {
             self.plan.problems.push(Problem::NoVtep(remote));
             return;
         };
-        if remote == local {
+        if self.config.is_own(remote) {
             // Programmed, it would let packets in that claim to come from this gateway itself.
             self.plan.problems.push(Problem::OwnAddress(remote));
             return;
@@ -145,19 +157,19 @@ impl<'a> Planner<'a> {
             None => NextHop::UNRESOLVED,
         };
         let ends = PeerKey { local: local.into(), remote: remote.into() };
-        self.plan.desired.tunnels.insert(ends, TunnelPlan { hop, lease: LEASE });
+        self.plan.desired.tunnels.insert(ends, TunnelPlan { hop, lease: instance.lease() });
     }
 
     fn switch(&mut self, bound: &Bound<'a>) {
         let Bound { vni, name, switch } = *bound;
         let key = vni.get();
         let mut flood: BTreeSet<Place> = self.bindings(bound).into_iter().map(Place::Local).collect();
-        flood.extend(switch.flood.iter().filter_map(|remote| remote_place(self.config, vni, remote)));
+        flood.extend(switch.flood.iter().filter_map(|remote| remote_place(self.config, switch, vni, remote)));
         self.plan.desired.flood.insert(key, flood);
         let mut elsewhere = BTreeSet::new();
         for (mac, location) in switch.macs.iter() {
             let place = match location {
-                Location::Remote(remote) => remote_place(self.config, vni, remote),
+                Location::Remote(remote) => remote_place(self.config, switch, vni, remote),
                 Location::Port { name: port, vlan } => {
                     let binding = self.binding_key(port, *vlan);
                     let own = binding.filter(|key| self.owners.get(key) == Some(&name));
@@ -195,7 +207,8 @@ impl<'a> Planner<'a> {
                 });
                 continue;
             }
-            let plan = BindingPlan { vni: bound.vni.get(), lease: LEASE, check_sender: bound.switch.learn_remote };
+            let lease = instance(self.config, bound.switch).map_or(NO_LEASE, InstanceConfig::lease);
+            let plan = BindingPlan { vni: bound.vni.get(), lease, check_sender: bound.switch.learn_remote };
             self.plan.desired.bindings.insert(key, plan);
             own.push(key);
         }
@@ -211,8 +224,8 @@ impl<'a> Planner<'a> {
 }
 
 /// Nowhere, if this gateway has no address to tunnel from, or is the remote itself.
-fn remote_place(config: &Config, vni: Vni, remote: &Remote) -> Option<Place> {
-    let local = config.gateway.vteps.towards(remote.address).filter(|local| *local != remote.address)?;
+fn remote_place(config: &Config, switch: &LogicalSwitch, vni: Vni, remote: &Remote) -> Option<Place> {
+    let local = instance(config, switch)?.vteps.towards(remote.address).filter(|_| !config.is_own(remote.address))?;
     let ends = PeerKey { local: local.into(), remote: remote.address.into() };
     Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
 }
@@ -259,9 +272,10 @@ fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
     .collect()
 }
 
-fn mtus(config: &Config, underlay: &Snapshot, remotes: &BTreeSet<IpAddr>) -> Vec<Problem> {
-    let reachable = remotes.iter().filter(|remote| config.gateway.vteps.towards(**remote).is_some());
-    let Some(worst) = reachable.map(|remote| overhead(*remote)).max() else { return Vec::new() };
+fn mtus(config: &Config, underlay: &Snapshot, tunnels: &BTreeSet<(usize, IpAddr)>) -> Vec<Problem> {
+    let local = |(instance, remote): &&(usize, IpAddr)| config.instances.get(*instance)?.vteps.towards(*remote);
+    let reachable = tunnels.iter().filter(|tunnel| local(tunnel).is_some());
+    let Some(worst) = reachable.map(|(_, remote)| overhead(*remote)).max() else { return Vec::new() };
     let mut problems = Vec::new();
     for uplink in &config.uplinks {
         let Some(up) = underlay.links.get(&uplink.name) else { continue };

@@ -5,8 +5,10 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::{
+    ctl::CtlError,
     database::OpenError,
     datapath::{attach::AttachError, load::LoadError, maps::MapsError},
+    ha::{HaError, LeasesError},
     instance::InstanceError,
     nic::NicError,
     preflight::PreflightError,
@@ -33,6 +35,18 @@ pub enum AgentError {
     Maps(#[from] MapsError),
     #[error(transparent)]
     Underlay(#[from] UnderlayError),
+    #[error(transparent)]
+    Control(#[from] CtlError),
+    #[error(transparent)]
+    Ha(#[from] HaError),
+    #[error(transparent)]
+    Leases(#[from] LeasesError),
+    #[error("the thread of the virtual routers has ended, which it should not; start the agent again")]
+    HaEnded,
+    #[error("the conversation with other nodes has ended, which it should not; start the agent again")]
+    SiblingsEnded,
+    #[error("the control socket has ended, which it should not; start the agent again")]
+    ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]
     DatabaseEnded,
     #[error("reading the clock: {0}")]

@@ -16,35 +16,41 @@ use gateway_common::{
 
 use serde_json::{Value, json};
 
-use super::{error::AgentError, report::Report, stations::Stations};
+use super::{error::AgentError, followed::Heard, report::Report, stations::Stations};
 use crate::{
     clock,
-    config::Config,
+    config::{Config, InstanceConfig},
     database::Rows,
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
         diff::{Limit, diff, diff_macs},
-        learned,
+        learned::{self, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
     },
     devices::Devices,
-    plan::{self, LEASE},
+    plan,
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
 
+/// Number of the lease of a gateway that stands alone.
+const ALONE: u32 = 0;
+
 /// Programs, maps and interfaces, and what they have been told so far.
 pub(super) struct Forwarding {
     ebpf: Ebpf,
-    maps: Maps,
-    devices: Devices,
-    desired: Desired,
-    programmed: Programmed,
+    pub(super) maps: Maps,
+    pub(super) devices: Devices,
+    pub(super) desired: Desired,
+    pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
+    pub(super) epochs: Epochs,
+    /// By lease, the stations that another node has learned and this one has programmed.
+    pub(super) followed: BTreeMap<u32, Heard>,
     report: Report,
-    stations: Stations,
+    pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     swept: bool,
 }
@@ -61,7 +67,8 @@ impl Forwarding {
     ) -> Result<Self, AgentError> {
         Attacher::load(&mut loaded.ebpf)?;
         let programmed = loaded.maps.programmed()?;
-        loaded.maps.set_lease(LEASE, LEASE_FOREVER)?;
+        // Where tunnel addresses move between nodes, leases are given by who moves them.
+        loaded.maps.set_lease(ALONE, if config.is_redundant() { 0 } else { LEASE_FOREVER })?;
         let (adopted, first) = (loaded.adopted, loaded.first);
         let commit = loaded.committer();
         let mut this = Self {
@@ -71,6 +78,15 @@ impl Forwarding {
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
+            // Until a virtual router is active here, nothing of it ages.
+            epochs: config
+                .instances
+                .iter()
+                .map(InstanceConfig::lease)
+                .filter(|lease| *lease != ALONE)
+                .map(|lease| (lease, NEVER))
+                .collect(),
+            followed: BTreeMap::new(),
             report: Report::default(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
@@ -160,6 +176,11 @@ impl Forwarding {
         {
             tracing::debug!("{error}");
         }
+    }
+
+    /// True if the programs are attached wherever they should be.
+    pub(super) fn is_attached(&self) -> bool {
+        self.devices.problems().next().is_none()
     }
 
     /// How much is programmed, and what stands in the way of more.
@@ -287,7 +308,7 @@ impl Forwarding {
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, now, ageing)?;
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, &self.epochs, now, ageing)?;
         if !census.aged.is_empty() {
             tracing::debug!(macs = census.aged.len(), "aged");
         }

@@ -11,28 +11,30 @@ use std::{
 };
 
 use aya_log::EbpfLogger;
+use gateway_common::event::LearnEvent;
 use log::Log;
-use serde_json::{Value, json};
-
-use gateway_common::{
-    event::LearnEvent,
-    net::{MacAddr, Vni},
-};
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    time::{MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 use super::{
+    cluster::{Cluster, shares_database},
+    control::COMMANDS,
     error::AgentError,
     forwarding::{Forwarding, sweep_interval},
+    report::Report,
+    siblings::Siblings,
     status::StatusFile,
+    turns::{Agent, End},
 };
 use crate::{
+    clock,
     config::Config,
-    database::{Database, HardwareVtep, Rows, StaticDatabase},
+    ctl::{self, Requests},
+    database::{Database, HardwareVtep, Rows, Several, StaticDatabase},
     datapath::{
         Maps,
         attach::Attacher,
@@ -40,12 +42,14 @@ use crate::{
         pins::PinDir,
     },
     devices::Devices,
+    ha::{self, Handle, Leases, Setup},
     instance::Instance,
     nic::NicSettings,
+    peers::{self, Followed},
     plan,
     preflight::preflight,
     underlay::{self, Resolution, Snapshot, Wanted},
-    vtep::LocalMac,
+    vrrp::Leave,
 };
 
 /// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
@@ -68,18 +72,80 @@ const BATCH: usize = 512;
 /// Target of what the programs in the kernel log.
 const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 
-/// Runs until SIGTERM or SIGINT. The data plane goes on forwarding after that. `path` is read again on SIGHUP.
+/// Runs until SIGTERM or SIGINT, or until it is asked to end. The data plane stays; it goes on forwarding where nobody else
+/// can, or where the role is kept. `path` is read again on SIGHUP.
 ///
 /// # Errors
 /// What keeps the agent from running. Nothing is attached then that was not before.
 pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     preflight(&config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
+    let (requests, control) = ctl::open(&ctl::path(&config.gateway.run_dir), COMMANDS)?;
+    let mut control = pin!(control);
+    // Before all else: a lease that an earlier run has left is renewed while the rest starts.
+    let ha = start_ha(&config)?;
+    let outcome: Result<End, AgentError> = tokio::select! {
+        outcome = drive(path, config, ha.as_ref(), requests) => outcome,
+        () = &mut control => Err(AgentError::ControlEnded),
+    };
+    let leave = outcome.as_ref().map_or(Leave::Handover, |end| end.leave);
+    let kept = ha.is_none() || leave == Leave::Keep;
+    if let Some(ha) = ha {
+        ha.stop(leave).await;
+    }
+    let End { request, .. } = outcome?;
+    if kept {
+        tracing::info!("stopping; the data plane goes on forwarding (vtep-gateway detach takes it down)");
+    } else {
+        tracing::info!("stopping; the data plane is left without a lease, another node forwards");
+    }
+    if let Some(request) = request {
+        tokio::select! {
+            () = request.answer(Ok(String::new())) => {}
+            () = control => {}
+        }
+    }
+    Ok(())
+}
+
+fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
+    if !config.is_redundant() {
+        return Ok(None);
+    }
+    // What an earlier run has left counts only while it forwards: without a lease this node is not fit to be active before
+    // all that has changed since is programmed.
+    let leases = Leases::open(&PinDir::new(&config.gateway.pin_dir))?.filter(|leases| is_running(config, leases));
+    let (uplinks, ports) = (config.uplinks.clone(), config.ports.clone());
+    Ok(Some(ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?))
+}
+
+type Hearing = Option<watch::Receiver<Arc<Followed>>>;
+
+/// The conversation with other nodes, where there are any and it is not turned off.
+fn open_siblings(config: &Config, redundant: bool) -> (Option<Siblings>, Hearing, Work) {
+    if !redundant || config.sync.port == 0 {
+        return (None, None, Box::pin(std::future::pending()));
+    }
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (peers, followed, work) = peers::open(config.sync.port, config.gateway.fdb_size as usize);
+    (Some(Siblings::new(peers, host)), Some(followed), Box::pin(work))
+}
+
+fn is_running(config: &Config, leases: &Leases) -> bool {
+    let now = clock::monotonic();
+    let vrids = config.instances.iter().filter_map(|instance| Some(instance.vrrp.as_ref()?.vrid));
+    vrids.into_iter().any(|vrid| leases.read(vrid).is_ok_and(|end| end > now))
+}
+
+async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: Requests) -> Result<End, AgentError> {
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
 
-    let (database, mut database_work) = open_database(&config)?;
+    let (mut database, mut database_work) = open_database(&config)?;
+    if shares_database(&config) {
+        (0..config.instances.len()).for_each(|index| database.role(index, false));
+    }
     let mut rows = database.rows();
     if !database.is_known() {
         // With rows to start from, forwarding is complete at once. Without, it starts all the same.
@@ -99,6 +165,11 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
 
     let pins = PinDir::new(&config.gateway.pin_dir);
     let mut loaded = load::load(&pins, settings(&config))?;
+    if let (Some(ha), false) = (ha, loaded.adopted || loaded.first) {
+        // An earlier run's programs give way to ones that look in a new map: leases have to be there before.
+        ha.data_plane(Leases::open_pinned(&pins.new_maps().join("leases"))?);
+        ha.settled().await;
+    }
     let mut kernel_log = if tracing::enabled!(target: KERNEL_LOG, tracing::Level::TRACE) {
         let logger =
             EbpfLogger::init(&mut loaded.ebpf).map_err(|error| AgentError::io("reading the kernel's log", error))?;
@@ -123,17 +194,36 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     let mut status = StatusFile::new(&config.gateway.run_dir);
     let mut statuses = interval(STATUS);
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now };
+    let mut roles = ha.map(Handle::statuses);
+    let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
+    let mut cluster = ha.map(|ha| Cluster::new(ha, siblings, pins));
+    if let Some(cluster) = &mut cluster {
+        cluster.update(&config, &now, &underlay);
+    }
+    let differences = Report::default();
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    agent.attached()?;
+    agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     loop {
+        let due = agent.cluster.as_ref().and_then(Cluster::due);
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
+            _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = hangup.recv() => if agent.reload(path) {
                 sweeps = self::sweeps(&agent.config);
                 agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
                 // A learning limit or ageing time that has changed counts from now on.
                 agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?;
                 tracing::info!("reloaded {}", path.display());
+            },
+            now = changed(roles.as_mut()) => agent.roles(Some(now.ok_or(AgentError::HaEnded)?))?,
+            now = changed(heard.as_mut()) => if let Some(now) = now {
+                agent.heard(now)?;
+            },
+            () = &mut talking => return Err(AgentError::SiblingsEnded),
+            () = until(due) => agent.announce(),
+            Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
+                return Ok(end);
             },
             Ok(()) = rows.changed() => {
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
@@ -169,98 +259,6 @@ pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
         }
         agent.publish();
     }
-    tracing::info!("stopping; the data plane goes on forwarding (vtep-gateway detach takes it down)");
-    Ok(())
-}
-
-/// What the loop's turns work on.
-struct Agent {
-    config: Config,
-    database: Box<dyn Database>,
-    wanted: watch::Sender<Arc<Wanted>>,
-    forwarding: Forwarding,
-    /// The rows that forwarding was planned from last.
-    planned: Arc<Rows>,
-}
-
-impl Agent {
-    fn describe(&self) -> Value {
-        json!({
-            "pid": std::process::id(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "database": self.database.describe(),
-            "forwarding": self.forwarding.describe(),
-        })
-    }
-
-    /// The rows have changed, and nothing else.
-    fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
-        let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
-        if self.forwarding.update_rows(&self.config, &old, rows) {
-            return Ok(());
-        }
-        self.update(rows, underlay)
-    }
-
-    /// Rows, underlay or configuration have changed.
-    fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
-        if !self.database.is_known() {
-            self.forwarding.wait(&self.config, underlay);
-            return Ok(());
-        }
-        self.database.unreachable(unreachable(underlay));
-        self.planned = Arc::clone(rows);
-        let wanted = Arc::new(wanted(&self.config, rows));
-        self.wanted.send_if_modified(|old| {
-            if *old == wanted {
-                false
-            } else {
-                *old = wanted;
-                true
-            }
-        });
-        self.forwarding.update(&self.config, rows, underlay)?;
-        self.database.faults(self.forwarding.faults());
-        Ok(())
-    }
-
-    fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
-        if !self.database.is_known() {
-            return Ok(());
-        }
-        self.forwarding.sweep(&self.config, rows, underlay)?;
-        self.database.faults(self.forwarding.faults());
-        Ok(())
-    }
-
-    /// Tells the database of the stations on the VLANs, if others are there than it was told of last.
-    fn publish(&mut self) {
-        let Some(stations) = self.forwarding.stations() else { return };
-        let stations = stations
-            .iter()
-            .filter_map(|(key, ip)| Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: *ip }));
-        self.database.learned(stations.collect());
-    }
-
-    /// Reads the configuration again; true if it was taken over.
-    fn reload(&mut self, path: &Path) -> bool {
-        let new = match Config::load(path) {
-            Ok(new) => new,
-            Err(error) => {
-                tracing::error!("reload refused, the agent goes on as before: {error}");
-                return false;
-            }
-        };
-        let restart = self.config.changes_needing_restart(&new);
-        if !restart.is_empty() {
-            let restart = restart.join(", ");
-            tracing::error!("reload refused, the agent goes on as before: these need a restart: {restart}");
-            return false;
-        }
-        self.config = new;
-        self.database.reconfigure(&self.config);
-        true
-    }
 }
 
 /// The work that a database has to do beside the loop; it does not end.
@@ -270,12 +268,16 @@ fn open_database(config: &Config) -> Result<(Box<dyn Database>, Work), AgentErro
     if config.database.is_none() {
         return Ok((Box::new(StaticDatabase::new(config)), Box::pin(std::future::pending())));
     }
-    let (database, work) = HardwareVtep::open(config)?;
+    if config.instances.len() > 1 {
+        let (databases, work) = Several::open(config)?;
+        return Ok((Box::new(databases), work));
+    }
+    let (database, work) = HardwareVtep::open(config, 0)?;
     Ok((Box::new(database), Box::pin(work)))
 }
 
 /// Remote VTEPs that packets can't be sent to.
-fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
+pub(super) fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
     let hops = underlay.hops.iter();
     hops.filter(|(_, hop)| matches!(hop, Resolution::Unresolved(_))).map(|(remote, _)| *remote).collect()
 }
@@ -297,7 +299,7 @@ async fn read_log<T: Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Resul
     Ok(())
 }
 
-fn wanted(config: &Config, rows: &Rows) -> Wanted {
+pub(super) fn wanted(config: &Config, rows: &Rows) -> Wanted {
     let names = |interfaces: &[crate::config::Interface]| -> BTreeSet<String> {
         interfaces.iter().map(|interface| interface.name.clone()).collect()
     };
@@ -305,7 +307,21 @@ fn wanted(config: &Config, rows: &Rows) -> Wanted {
         remotes: plan::remotes(rows),
         uplinks: names(&config.uplinks),
         ports: names(&config.ports),
-        vteps: config.gateway.vteps.iter().collect(),
+        vteps: config.vteps().collect(),
+    }
+}
+
+/// What was sent last, when something is; `None` if nothing more can come. Without a channel it never ends.
+async fn changed<T>(channel: Option<&mut watch::Receiver<Arc<T>>>) -> Option<Arc<T>> {
+    let Some(channel) = channel else { return std::future::pending().await };
+    channel.changed().await.ok()?;
+    Some(Arc::clone(&channel.borrow_and_update()))
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
     }
 }
 

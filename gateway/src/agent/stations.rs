@@ -45,6 +45,34 @@ impl Stations {
         }
     }
 
+    /// Takes in what another node has heard a station announce.
+    pub(super) fn announced(&mut self, key: FdbKey, ip: IpAddr) {
+        if let Some(known) = self.known.get_mut(&key)
+            && *known != Some(ip)
+        {
+            *known = Some(ip);
+            self.changed = true;
+        }
+    }
+
+    /// A station that another node has learned is behind a port here, too.
+    pub(super) fn there(&mut self, key: FdbKey) {
+        if let std::collections::btree_map::Entry::Vacant(entry) = self.known.entry(key) {
+            entry.insert(None);
+            self.changed = true;
+        }
+    }
+
+    /// A station is gone.
+    pub(super) fn gone(&mut self, key: &FdbKey) {
+        self.changed |= self.known.remove(key).is_some();
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &BTreeMap<FdbKey, Option<IpAddr>> {
+        &self.known
+    }
+
     /// Takes in which stations are there now.
     pub(super) fn census(&mut self, present: &BTreeSet<FdbKey>) {
         let before = self.known.len();

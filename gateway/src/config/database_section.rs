@@ -44,6 +44,8 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
         .switch
         .as_ref()
         .and_then(|name| report.check(name.span(), "database.switch", values::switch_name(name.get_ref())));
+    // Beside a server on this machine there is one for each node, most likely.
+    let local = remotes.as_ref().is_some_and(|remotes| remotes.iter().all(|remote| matches!(remote, Remote::Unix(_))));
     Some(DatabaseConfig {
         management_ips: management_ips(database, report),
         description: description(database, report),
@@ -53,7 +55,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
         hold_time,
         learn_limit,
         inactivity_probe,
-        shared: false,
+        shared: database.shared.unwrap_or(!local),
     })
 }
 

@@ -22,7 +22,6 @@ pub(crate) const MAX_FDB: i64 = 1 << 24;
 /// The section's values; a default stands in for each that is wrong.
 pub(super) fn check(raw: &RawGateway, report: &mut Report<'_>) -> GatewayConfig {
     GatewayConfig {
-        vteps: vteps(&raw.vtep, report),
         udp_port: number(raw.udp_port.as_ref(), "udp_port", 1, 65_535, VXLAN_PORT, report),
         ttl: number(raw.ttl.as_ref(), "ttl", 1, 255, 64, report),
         ageing: Duration::from_secs(number(raw.ageing.as_ref(), "ageing", 1, MAX_AGEING, 300, report)),
@@ -57,13 +56,18 @@ fn path(
         .unwrap_or_else(|| PathBuf::from(default))
 }
 
-fn vteps(raw: &Spanned<Vec<Spanned<String>>>, report: &mut Report<'_>) -> Vteps {
+/// Tunnel addresses, at most one of each family; `of` is the section that has them.
+pub(super) fn vteps(raw: &Spanned<Vec<Spanned<String>>>, of: &str, report: &mut Report<'_>) -> Vteps {
     let mut vteps = Vteps::default();
     if raw.get_ref().is_empty() {
-        report.add(raw.span(), "gateway.vtep", "expected this gateway's tunnel address, found an empty list");
+        report.add(
+            raw.span(),
+            format_args!("{of}.vtep"),
+            "expected this gateway's tunnel address, found an empty list",
+        );
     }
     for (i, text) in raw.get_ref().iter().enumerate() {
-        let field = format!("gateway.vtep[{i}]");
+        let field = format!("{of}.vtep[{i}]");
         let Some(address) = report.check(text.span(), &field, values::tunnel_end(text.get_ref())) else { continue };
         let (family, first) = match address {
             IpAddr::V4(ip) => ("IPv4", vteps.v4.replace(ip).map(IpAddr::V4)),

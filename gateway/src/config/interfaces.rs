@@ -47,6 +47,10 @@ fn one<'r>(
         None => Some(Default::default()),
         Some(mode) => report.check(mode.span(), field("mode"), values::mode(mode.get_ref())),
     };
+    let track = match &raw.track {
+        None => Some(Track::Fault),
+        Some(track) => report.check(track.span(), field("track"), values::track(track.get_ref())),
+    };
     let count = taken.len() + 1;
     match taken.entry(raw.name.get_ref()) {
         Entry::Vacant(entry) => {
@@ -61,5 +65,5 @@ fn one<'r>(
             format_args!("expected each interface once, found it a second time (first as {})", entry.get()),
         ),
     }
-    Some(Interface { name: name?, mode: mode?, track: Track::Fault })
+    Some(Interface { name: name?, mode: mode?, track: track? })
 }

@@ -7,7 +7,8 @@ use super::{
     raw::RawConfig,
     report::{ConfigError, Report, not_utf8},
     shape,
-    types::{Config, InstanceConfig, SyncConfig},
+    types::Config,
+    vrrp_section,
 };
 use crate::database::static_rows;
 
@@ -41,10 +42,8 @@ fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let gateway = gateway_section::check(&raw.gateway, report);
     let (uplinks, ports) = interfaces::check(raw, report);
     let database = database_section::check(raw, report);
-    let rows = static_rows::read(raw, &gateway, report);
-    let switch = database.as_ref().and_then(|database| database.switch.clone());
-    let instances = vec![InstanceConfig { name: "gateway".to_owned(), vteps: gateway.vteps, switch, vrrp: None }];
-    let sync = SyncConfig { port: 0 };
+    let (instances, sync) = vrrp_section::check(raw, database.as_ref(), report);
+    let rows = static_rows::read(raw, &gateway, &instances, report);
     Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database }
 }
 

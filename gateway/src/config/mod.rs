@@ -16,6 +16,7 @@ pub(crate) mod report;
 mod shape;
 mod types;
 pub(crate) mod values;
+mod vrrp_section;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,12 @@
 //!
 //! `docs/CONFIGURATION.md` describes every key; a test holds the two together.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
 use toml::Spanned;
 
 /// The whole file.
@@ -17,13 +22,16 @@ pub(crate) struct RawConfig {
     #[serde(default)]
     pub(crate) switch: Vec<RawSwitch>,
     pub(crate) database: Option<RawDatabase>,
+    #[serde(default)]
+    pub(crate) vrrp: Vec<RawVrrp>,
+    pub(crate) sync: Option<RawSync>,
 }
 
 /// `[gateway]`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RawGateway {
-    pub(crate) vtep: Spanned<Vec<Spanned<String>>>,
+    pub(crate) vtep: Option<Spanned<Vec<Spanned<String>>>>,
     pub(crate) udp_port: Option<Spanned<i64>>,
     pub(crate) ttl: Option<Spanned<i64>>,
     pub(crate) ageing: Option<Spanned<i64>>,
@@ -38,6 +46,7 @@ pub(crate) struct RawGateway {
 pub(crate) struct RawInterface {
     pub(crate) name: Spanned<String>,
     pub(crate) mode: Option<Spanned<String>>,
+    pub(crate) track: Option<Spanned<RawTrack>>,
 }
 
 /// `[[switch]]`.
@@ -46,6 +55,7 @@ pub(crate) struct RawInterface {
 pub(crate) struct RawSwitch {
     pub(crate) name: Spanned<String>,
     pub(crate) vni: Spanned<i64>,
+    pub(crate) instance: Option<Spanned<String>>,
     pub(crate) learn_remote: Option<bool>,
     pub(crate) learn_limit: Option<Spanned<i64>>,
     #[serde(default)]
@@ -89,4 +99,94 @@ pub(crate) struct RawDatabase {
     pub(crate) hold_time: Option<Spanned<i64>>,
     pub(crate) learn_limit: Option<Spanned<i64>>,
     pub(crate) inactivity_probe: Option<Spanned<i64>>,
+    pub(crate) shared: Option<bool>,
+}
+
+/// `[[vrrp]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawVrrp {
+    pub(crate) vrid: Spanned<i64>,
+    pub(crate) name: Option<Spanned<String>>,
+    pub(crate) interface: Option<Spanned<String>>,
+    pub(crate) vtep: Option<Spanned<Vec<Spanned<String>>>>,
+    pub(crate) switch: Option<Spanned<String>>,
+    pub(crate) version: Option<Spanned<i64>>,
+    pub(crate) priority: Option<Spanned<i64>>,
+    pub(crate) interval: Option<Spanned<Seconds>>,
+    pub(crate) preempt: Option<bool>,
+    pub(crate) preempt_delay: Option<Spanned<Seconds>>,
+    pub(crate) startup_delay: Option<Spanned<Seconds>>,
+    #[serde(default)]
+    pub(crate) peers: Vec<Spanned<String>>,
+    pub(crate) source: Option<Spanned<String>>,
+    pub(crate) virtual_mac: Option<bool>,
+    pub(crate) v3_checksum: Option<Spanned<String>>,
+    pub(crate) announce_count: Option<Spanned<i64>>,
+    pub(crate) announce_delay: Option<Spanned<Seconds>>,
+    pub(crate) announce_refresh: Option<Spanned<Seconds>>,
+    pub(crate) track_data_plane: Option<Spanned<RawTrack>>,
+    pub(crate) track_database: Option<Spanned<RawTrack>>,
+}
+
+/// `[sync]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawSync {
+    pub(crate) port: Option<Spanned<i64>>,
+}
+
+/// Seconds, whole or with a fraction.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seconds(pub(crate) f64);
+
+impl<'de> Deserialize<'de> for Seconds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = Seconds;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of seconds")
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Seconds, E> {
+                Ok(Seconds(value as f64))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Seconds, E> {
+                Ok(Seconds(value))
+            }
+        }
+        deserializer.deserialize_any(Number)
+    }
+}
+
+/// `"fault"`, `"ignore"`, or what is added to the priority.
+#[derive(Clone, Debug)]
+pub(crate) enum RawTrack {
+    Word(String),
+    Weight(i64),
+}
+
+impl<'de> Deserialize<'de> for RawTrack {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WordOrWeight;
+        impl Visitor<'_> for WordOrWeight {
+            type Value = RawTrack;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(r#""fault", "ignore" or a whole number"#)
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<RawTrack, E> {
+                Ok(RawTrack::Weight(value))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<RawTrack, E> {
+                Ok(RawTrack::Word(value.to_owned()))
+            }
+        }
+        deserializer.deserialize_any(WordOrWeight)
+    }
 }

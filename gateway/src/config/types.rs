@@ -137,8 +137,6 @@ pub struct DatabaseConfig {
 /// Section `[gateway]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
-    /// This gateway's tunnel addresses.
-    pub vteps: Vteps,
     /// UDP port of VXLAN, for what is sent and what is received.
     pub udp_port: u16,
     /// TTL or hop limit of the outer header.
@@ -218,10 +216,25 @@ impl Vteps {
 }
 
 impl Config {
+    /// True if `address` is one of this gateway's tunnel addresses.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.instances.iter().any(|instance| instance.vteps.towards(address) == Some(address))
+    }
+
+    /// All of this gateway's tunnel addresses.
+    pub fn vteps(&self) -> impl Iterator<Item = IpAddr> {
+        self.instances.iter().flat_map(|instance| instance.vteps.iter())
+    }
+
+    /// True if the tunnel addresses move between nodes.
+    pub fn is_redundant(&self) -> bool {
+        self.instances.iter().any(|instance| instance.vrrp.is_some())
+    }
+
     /// What differs in `new` that a running agent cannot take over, one text for each key. A reload is refused unless
     /// this is empty: these values are built into maps and programs, or name where they are.
     pub fn changes_needing_restart(&self, new: &Self) -> Vec<String> {
-        let new_database = new.database.as_ref();
+        let (old_config, new_config) = (self, new);
         let (old, new) = (&self.gateway, &new.gateway);
         let mut changes = Vec::new();
         let mut compare = |key: &str, old: &dyn fmt::Display, new: &dyn fmt::Display| {
@@ -234,9 +247,47 @@ impl Config {
         compare("fdb_size", &old.fdb_size, &new.fdb_size);
         compare("pin_dir", &old.pin_dir.display(), &new.pin_dir.display());
         compare("run_dir", &old.run_dir.display(), &new.run_dir.display());
-        changes.extend(database_changes(self.database.as_ref(), new_database));
+        changes.extend(database_changes(old_config.database.as_ref(), new_config.database.as_ref()));
+        changes.extend(instance_changes(old_config, new_config));
         changes
     }
+}
+
+/// The same for `[[vrrp]]` and `[sync]`: sockets, addresses and leases are made once.
+fn instance_changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    let routers = |config: &Config| -> Vec<String> {
+        let virtual_routers = config.instances.iter().filter_map(|instance| Some((instance, instance.vrrp.as_ref()?)));
+        let vteps = |instance: &InstanceConfig| instance.vteps.iter().map(|vtep| vtep.to_string()).collect::<Vec<_>>();
+        virtual_routers
+            .map(|(instance, vrrp)| {
+                let mac = if vrrp.virtual_mac { " with a virtual MAC" } else { "" };
+                let (vrid, name, interface) = (vrrp.vrid, &instance.name, &vrrp.interface);
+                format!("{vrid} {name} on {interface}{mac}: {}", vteps(instance).join(" "))
+            })
+            .collect()
+    };
+    let (before, after) = (routers(old), routers(new));
+    if before != after {
+        let list = |all: Vec<String>| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        changes.push(format!("vrrp ({} -> {})", list(before), list(after)));
+    }
+    let switches = |config: &Config| -> Vec<Option<String>> {
+        config.instances.iter().map(|instance| instance.switch.clone()).collect()
+    };
+    let one_database = old.database.is_some() && new.database.is_some();
+    if one_database && old.is_redundant() && before_and_after_differ(&switches(old), &switches(new)) {
+        changes.push("vrrp.switch".to_owned());
+    }
+    if old.is_redundant() && new.is_redundant() && old.sync != new.sync {
+        changes.push(format!("sync.port ({} -> {})", old.sync.port, new.sync.port));
+    }
+    changes
+}
+
+/// True where there are as many, and other ones; a different number is told already.
+fn before_and_after_differ<T: PartialEq>(before: &[T], after: &[T]) -> bool {
+    before.len() == after.len() && before != after
 }
 
 /// The same for `[database]`: a connection is opened once.
@@ -260,6 +311,7 @@ fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) 
     [
         ("remote", remotes(old), remotes(new)),
         ("switch", name(old), name(new)),
+        ("shared", old.shared.to_string(), new.shared.to_string()),
         ("private_key, certificate, ca_cert", tls(old), tls(new)),
         ("inactivity_probe", probe(old), probe(new)),
     ]
@@ -276,7 +328,6 @@ mod tests {
     fn config() -> Config {
         Config {
             gateway: GatewayConfig {
-                vteps: Vteps { v4: Some(Ipv4Addr::new(172, 31, 0, 21)), v6: None },
                 udp_port: 4789,
                 ttl: 64,
                 ageing: Duration::from_secs(300),
@@ -284,7 +335,12 @@ mod tests {
                 pin_dir: "/sys/fs/bpf/vtep-gateway".into(),
                 run_dir: "/run/vtep-gateway".into(),
             },
-            instances: vec![],
+            instances: vec![InstanceConfig {
+                name: "gateway".to_owned(),
+                vteps: Vteps { v4: Some(Ipv4Addr::new(172, 31, 0, 21)), v6: None },
+                switch: None,
+                vrrp: None,
+            }],
             sync: SyncConfig { port: 0 },
             uplinks: vec![],
             ports: vec![],
@@ -375,14 +431,14 @@ mod tests {
         let mut new = config();
         new.gateway.ttl = 32;
         new.gateway.ageing = Duration::from_secs(60);
-        new.gateway.vteps.v6 = Some(Ipv6Addr::LOCALHOST);
+        new.instances[0].vteps.v6 = Some(Ipv6Addr::LOCALHOST);
         new.ports.push(Interface { name: "eth1".to_owned(), mode: Mode::Tc, track: Track::Fault });
         assert!(config().changes_needing_restart(&new).is_empty());
     }
 
     #[test]
     fn a_tunnel_starts_from_the_address_of_its_family() {
-        let vteps = config().gateway.vteps;
+        let vteps = config().instances[0].vteps;
         assert_eq!(vteps.towards("172.31.0.11".parse().unwrap()), Some("172.31.0.21".parse().unwrap()));
         assert_eq!(vteps.towards("2001:db8::11".parse().unwrap()), None);
     }

@@ -4,11 +4,16 @@ use std::{
     net::IpAddr,
     ops::RangeInclusive,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use gateway_common::net::{MacAddr, VlanId, Vni};
 
-use super::{report::Quoted, types::Mode};
+use super::{
+    raw::{RawTrack, Seconds},
+    report::Quoted,
+    types::{Mode, Track},
+};
 
 /// Longest name of a logical switch, in characters.
 const MAX_SWITCH_NAME: usize = 128;
@@ -24,6 +29,27 @@ pub(crate) fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) ->
         return Err(refused());
     }
     T::try_from(value).map_err(|_| refused())
+}
+
+/// A time of `range`, in seconds, to the millisecond.
+pub(crate) fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, String> {
+    if range.contains(&value.0) {
+        Ok(Duration::from_millis((value.0 * 1000.0).round() as u64))
+    } else {
+        Err(format!("expected {} to {} seconds, found {}", range.start(), range.end(), value.0))
+    }
+}
+
+/// What something that is down does to a virtual router.
+pub(crate) fn track(value: &RawTrack) -> Result<Track, String> {
+    match value {
+        RawTrack::Weight(weight) => Ok(Track::Weight(number(*weight, -253..=253)?)),
+        RawTrack::Word(word) if word == "fault" => Ok(Track::Fault),
+        RawTrack::Word(word) if word == "ignore" => Ok(Track::Ignore),
+        RawTrack::Word(other) => {
+            Err(format!(r#"expected "fault", "ignore" or a number from -253 to 253, found {}"#, Quoted(other)))
+        }
+    }
 }
 
 /// A VXLAN network identifier.

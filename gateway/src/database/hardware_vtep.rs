@@ -47,6 +47,7 @@ pub enum OpenError {
 /// with it.
 #[derive(Debug)]
 pub struct HardwareVtep {
+    instance: usize,
     rows: watch::Receiver<Arc<Rows>>,
     status: watch::Receiver<Arc<Status>>,
     inbox: Arc<Inbox>,
@@ -66,16 +67,17 @@ pub enum Local {
 }
 
 impl HardwareVtep {
-    /// Opens the database of `config`. Rows are empty until the database was seen; the [status](Self::status) tells.
+    /// Opens the database of `config` for one of its instances, by index. Rows are empty until the database was seen; the
+    /// [status](Self::status) tells.
     ///
     /// The future has to be run. It ends when this is dropped.
     ///
     /// # Errors
     /// What is configured does not make sense. A server that cannot be reached is no error.
-    pub fn open(config: &Config) -> Result<(Self, impl Future<Output = ()> + use<>), OpenError> {
+    pub fn open(config: &Config, instance: usize) -> Result<(Self, impl Future<Output = ()> + use<>), OpenError> {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
-        let settings = settings(config, database, &host);
+        let settings = settings(config, instance, database, &host);
         let (client, events, driver) = ovsdb::open(options(database), VtepDecoder)?;
         let engine = Engine::new(settings, Duration::ZERO);
         let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
@@ -96,7 +98,7 @@ impl HardwareVtep {
                 () = actor.run() => {}
             }
         };
-        Ok((Self { rows, status, inbox, host }, work))
+        Ok((Self { instance, rows, status, inbox, host }, work))
     }
 
     /// How things stand, and word of every change.
@@ -140,7 +142,7 @@ impl Database for HardwareVtep {
 
     fn reconfigure(&mut self, config: &Config) {
         let Some(database) = &config.database else { return };
-        let settings = settings(config, database, &self.host);
+        let settings = settings(config, self.instance, database, &self.host);
         self.inbox.put(|pending| pending.settings = Some(settings));
     }
 
@@ -155,6 +157,7 @@ impl Database for HardwareVtep {
         };
         json!({
             "kind": "hardware_vtep",
+            "reached": status.remote.is_some(),
             "state": state,
             "hold_seconds_left": remaining.map(|left| left.as_secs()),
             "remote": status.remote,
@@ -183,6 +186,16 @@ impl Database for HardwareVtep {
     fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
         self.set_unreachable(remotes);
     }
+
+    fn is_reached(&self) -> bool {
+        self.status.borrow().remote.is_some()
+    }
+
+    fn role(&mut self, instance: usize, active: bool) {
+        if instance == self.instance {
+            self.inbox.put(|pending| pending.writing = Some(active));
+        }
+    }
 }
 
 impl Drop for HardwareVtep {
@@ -191,10 +204,12 @@ impl Drop for HardwareVtep {
     }
 }
 
-fn settings(config: &Config, database: &DatabaseConfig, host: &str) -> Settings {
+fn settings(config: &Config, instance: usize, database: &DatabaseConfig, host: &str) -> Settings {
+    let instance = config.instances.get(instance);
+    let name = instance.and_then(|instance| instance.switch.clone());
     let identity = Identity {
-        name: database.switch.clone().unwrap_or_else(|| host.to_owned()),
-        tunnel_ips: config.gateway.vteps.iter().collect(),
+        name: name.unwrap_or_else(|| host.to_owned()),
+        tunnel_ips: instance.map(|instance| instance.vteps.iter().collect()).unwrap_or_default(),
         management_ips: database.management_ips.clone(),
         description: database.description.clone(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
@@ -229,6 +244,7 @@ struct Pending {
     traffic: Option<TrafficByBinding>,
     faults: Option<Faults>,
     unreachable: Option<BTreeSet<IpAddr>>,
+    writing: Option<bool>,
     settings: Option<Settings>,
     closed: bool,
 }
@@ -303,7 +319,7 @@ impl Actor {
 
     /// False if nobody wants anything any more.
     fn take_inbox(&mut self) -> bool {
-        let Pending { all, local, traffic, faults, unreachable, settings, closed } = self.inbox.take();
+        let Pending { all, local, traffic, faults, unreachable, writing, settings, closed } = self.inbox.take();
         if let Some(settings) = settings {
             self.engine.reconfigure(settings, self.now());
         }
@@ -324,6 +340,9 @@ impl Actor {
         }
         if let Some(unreachable) = unreachable {
             self.engine.set_unreachable(unreachable, self.now());
+        }
+        if let Some(writing) = writing {
+            self.engine.set_writing(writing);
         }
         !closed
     }

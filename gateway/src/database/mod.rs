@@ -13,12 +13,14 @@ use tokio::sync::watch;
 mod hardware_vtep;
 mod macs;
 pub mod rows;
+mod several;
 mod static_database;
 pub(crate) mod static_rows;
 
 pub use hardware_vtep::{HardwareVtep, Local, OpenError};
 pub use macs::Macs;
 pub use rows::{Location, LogicalSwitch, Remote, Rows};
+pub use several::Several;
 pub use static_database::StaticDatabase;
 
 use crate::{
@@ -36,6 +38,15 @@ pub trait Database {
     fn is_known(&self) -> bool {
         true
     }
+
+    /// True while there is a connection to it.
+    fn is_reached(&self) -> bool {
+        true
+    }
+
+    /// Takes note of whether this node is the one of several that speaks for an instance. Where it is not, a database that
+    /// they share is not written to.
+    fn role(&mut self, _instance: usize, _active: bool) {}
 
     /// How things stand with it, for people and programs.
     fn describe(&self) -> Value {

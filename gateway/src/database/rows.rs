@@ -27,6 +27,8 @@ pub struct LogicalSwitch {
     /// Column `tunnel_key`. `None` where it is 0 or empty: the controller has not bound the switch yet, and it does not
     /// forward.
     pub vni: Option<Vni>,
+    /// The instance it belongs to: an index into [`crate::config::Config::instances`].
+    pub instance: usize,
     /// Learn the MACs of remote stations from what arrives through tunnels. Not in the schema, where a controller tells
     /// them.
     pub learn_remote: bool,
@@ -48,6 +50,7 @@ impl Default for LogicalSwitch {
     fn default() -> Self {
         Self {
             vni: None,
+            instance: 0,
             learn_remote: false,
             learn_limit: limits::DEFAULT_LEARN_LIMIT,
             bindings: BTreeSet::new(),

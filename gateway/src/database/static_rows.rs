@@ -19,19 +19,28 @@ use super::{
     rows::{Location, LogicalSwitch, Remote, Rows},
 };
 use crate::config::{
-    GatewayConfig, MAX_FDB,
+    GatewayConfig, InstanceConfig, MAX_FDB,
     raw::{RawBinding, RawConfig, RawMac, RawSwitch},
     report::{Quoted, Report},
     values,
 };
 
 /// The rows that the file gives. What is wrong with it goes to the report, and not into the rows.
-pub(crate) fn read(raw: &RawConfig, gateway: &GatewayConfig, report: &mut Report<'_>) -> Rows {
-    let own = raw.gateway.vtep.get_ref().len();
+pub(crate) fn read(
+    raw: &RawConfig,
+    gateway: &GatewayConfig,
+    instances: &[InstanceConfig],
+    report: &mut Report<'_>,
+) -> Rows {
+    // An address of the gateway that is refused, or missing, is not another error for each remote of its family.
+    let lists = raw.gateway.vtep.iter().chain(raw.vrrp.iter().filter_map(|vrrp| vrrp.vtep.as_ref()));
+    let own: usize = lists.map(|list| list.get_ref().len()).sum();
+    let sound = instances.iter().all(|instance| instance.vteps.iter().next().is_some());
+    let taken: usize = instances.iter().map(|instance| instance.vteps.iter().count()).sum();
     let mut reader = Reader {
         gateway,
-        // An address of the gateway that is refused, or missing, is not another error for each remote of its family.
-        families_known: [1, 2].contains(&own) && gateway.vteps.iter().count() == own,
+        instances,
+        families_known: sound && own == taken,
         ports: raw.port.iter().map(|port| port.name.get_ref().as_str()).collect(),
         report,
         vnis: HashMap::new(),
@@ -50,6 +59,7 @@ pub(crate) fn read(raw: &RawConfig, gateway: &GatewayConfig, report: &mut Report
 /// What is known from the rest of the file and from the switches before.
 struct Reader<'r, 'p, 't> {
     gateway: &'r GatewayConfig,
+    instances: &'r [InstanceConfig],
     families_known: bool,
     ports: HashSet<&'r str>,
     report: &'p mut Report<'t>,
@@ -66,17 +76,19 @@ struct Reader<'r, 'p, 't> {
 impl<'r> Reader<'r, '_, '_> {
     fn switch(&mut self, raw: &'r RawSwitch, rows: &mut Rows) {
         let vni = self.vni(raw);
+        let instance = self.instance(raw);
         let learn_limit = raw.learn_limit.as_ref().and_then(|limit| {
             let field = Field(raw, format_args!("learn_limit"));
             self.report.check(limit.span(), field, values::number(*limit.get_ref(), 0..=MAX_FDB))
         });
         let switch = LogicalSwitch {
             vni,
+            instance,
             learn_remote: raw.learn_remote.unwrap_or(false),
             learn_limit: learn_limit.unwrap_or(limits::DEFAULT_LEARN_LIMIT),
             bindings: self.bindings(raw),
-            flood: self.flood(raw),
-            macs: self.macs(raw),
+            flood: self.flood(raw, instance),
+            macs: self.macs(raw, instance),
         };
         let (at, field) = (raw.name.span(), Field(raw, format_args!("name")));
         let Some(name) = self.report.check(at.clone(), field, values::switch_name(raw.name.get_ref())) else { return };
@@ -87,6 +99,27 @@ impl<'r> Reader<'r, '_, '_> {
             }
             btree_map::Entry::Occupied(_) => {
                 self.report.add(at, field, "expected a name of its own, found it a second time");
+            }
+        }
+    }
+
+    /// Index of the instance it belongs to: the one named, or the only one.
+    fn instance(&mut self, raw: &RawSwitch) -> usize {
+        let field = Field(raw, format_args!("instance"));
+        match &raw.instance {
+            None if self.instances.len() > 1 => {
+                let what = "required where there are several [[vrrp]], but missing";
+                self.report.add(raw.name.span(), field, what);
+                0
+            }
+            None => 0,
+            Some(name) => {
+                let found = self.instances.iter().position(|instance| instance.name == *name.get_ref());
+                if found.is_none() {
+                    let what = format_args!("expected the name of a [[vrrp]], found {}", Quoted(name.get_ref()));
+                    self.report.add(name.span(), field, what);
+                }
+                found.unwrap_or(0)
             }
         }
     }
@@ -151,11 +184,11 @@ impl<'r> Reader<'r, '_, '_> {
         known.then_some((name, vlan))
     }
 
-    fn flood(&mut self, raw: &'r RawSwitch) -> BTreeSet<Remote> {
+    fn flood(&mut self, raw: &'r RawSwitch, instance: usize) -> BTreeSet<Remote> {
         let mut flood = BTreeSet::new();
         for (i, text) in raw.flood.iter().enumerate() {
             let (at, key) = (text.span(), format_args!("flood[{i}]"));
-            let Some(remote) = self.remote(raw, key, text) else { continue };
+            let Some(remote) = self.remote(raw, instance, key, text) else { continue };
             if flood.insert(remote) {
                 // A frame is copied to each of these and to each binding; the copies share one set of slots.
                 let copies = flood.len() + raw.bindings.len();
@@ -174,10 +207,17 @@ impl<'r> Reader<'r, '_, '_> {
     }
 
     /// The address of a VTEP that a tunnel can lead to.
-    fn remote(&mut self, raw: &RawSwitch, key: Arguments<'_>, text: &Spanned<String>) -> Option<Remote> {
+    fn remote(
+        &mut self,
+        raw: &RawSwitch,
+        instance: usize,
+        key: Arguments<'_>,
+        text: &Spanned<String>,
+    ) -> Option<Remote> {
         let (at, field) = (text.span(), Field(raw, key));
         let address = self.report.check(at.clone(), field, values::tunnel_end(text.get_ref()))?;
-        match self.gateway.vteps.towards(address) {
+        let vteps = self.instances.get(instance).map(|instance| instance.vteps).unwrap_or_default();
+        match vteps.towards(address) {
             Some(own) if own == address => {
                 let what = format_args!("expected the address of another VTEP, found this gateway's own, {own}");
                 self.report.add(at, field, what);
@@ -198,7 +238,7 @@ impl<'r> Reader<'r, '_, '_> {
         Some(Remote { address, vni: None })
     }
 
-    fn macs(&mut self, raw: &'r RawSwitch) -> Macs {
+    fn macs(&mut self, raw: &'r RawSwitch, instance: usize) -> Macs {
         // As they are written: a binding that is refused is not another error for each MAC on it.
         let bound = raw.bindings.iter().map(|RawBinding { port, vlan }| (port.get_ref().as_str(), *vlan.get_ref()));
         let bound: HashSet<_> = bound.collect();
@@ -207,7 +247,7 @@ impl<'r> Reader<'r, '_, '_> {
             let (at, key) = (entry.mac.span(), format_args!("macs[{i}]"));
             let field = Field(raw, format_args!("{key}.mac"));
             let mac = self.report.check(at.clone(), field, values::station(entry.mac.get_ref()));
-            let location = self.location(raw, key, entry, &bound);
+            let location = self.location(raw, instance, key, entry, &bound);
             let (Some(mac), Some(location)) = (mac, location) else { continue };
             if macs.insert(mac, location).is_some() {
                 self.report.add(at, field, format_args!("expected each MAC once, found {mac} a second time"));
@@ -224,13 +264,16 @@ impl<'r> Reader<'r, '_, '_> {
     fn location(
         &mut self,
         raw: &'r RawSwitch,
+        instance: usize,
         key: Arguments<'_>,
         entry: &'r RawMac,
         bound: &HashSet<(&str, i64)>,
     ) -> Option<Location> {
         let whole = Field(raw, key);
         match (&entry.vtep, &entry.port, &entry.vlan) {
-            (Some(vtep), None, None) => self.remote(raw, format_args!("{key}.vtep"), vtep).map(Location::Remote),
+            (Some(vtep), None, None) => {
+                self.remote(raw, instance, format_args!("{key}.vtep"), vtep).map(Location::Remote)
+            }
             (None, Some(port), Some(vlan)) => {
                 let (name, id) = self.place(raw, key, port, vlan)?;
                 if !bound.contains(&(name, i64::from(id.get()))) {

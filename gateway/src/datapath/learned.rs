@@ -16,6 +16,13 @@ use super::{
     programmed::Programmed,
 };
 
+/// For each lease, the moment since when this node would have heard a station (CLOCK_MONOTONIC nanoseconds): nothing that
+/// was learned by the node before ages for what this one could not hear. [`NEVER`]: it hears nothing now.
+pub type Epochs = BTreeMap<u32, u64>;
+
+/// Of an instance that another node is active for: nothing ages here.
+pub const NEVER: u64 = u64::MAX;
+
 /// What one walk through the forwarding database found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
@@ -39,16 +46,19 @@ impl Census {
     pub fn take(
         rows: impl Iterator<Item = (FdbKey, FdbEntry)>,
         programmed: &Programmed,
+        epochs: &Epochs,
         now: u64,
         ageing: u64,
     ) -> Self {
         let mut census = Self::default();
+        let epoch = |vni| epochs.get(&programmed.segments.get(&vni)?.lease).copied();
+        let silent = |key: &FdbKey, entry: &FdbEntry| now.saturating_sub(entry.seen.max(epoch(key.vni).unwrap_or(0)));
         for (key, entry) in rows.filter(|(_, entry)| entry.origin == fdb::LEARNED) {
             if programmed.given.contains_key(&key) {
                 census.overwritten.push(key);
             } else if !holds(&key, &entry, programmed) {
                 census.stray.push(key);
-            } else if now.saturating_sub(entry.seen) > ageing.saturating_add(REFRESH_NS) {
+            } else if silent(&key, &entry) > ageing.saturating_add(REFRESH_NS) {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;
@@ -81,6 +91,7 @@ pub fn sweep(
     maps: &mut Maps,
     programmed: &Programmed,
     segments: &BTreeMap<u32, SegmentPlan>,
+    epochs: &Epochs,
     now: u64,
     ageing: u64,
 ) -> Result<(Census, BTreeMap<u32, u64>), MapsError> {
@@ -89,7 +100,7 @@ pub fn sweep(
     for vni in segments.keys() {
         counted.insert(*vni, maps.learned(*vni)?);
     }
-    let mut census = Census::take(maps.fdb().filter_map(Result::ok), programmed, now, ageing);
+    let mut census = Census::take(maps.fdb().filter_map(Result::ok), programmed, epochs, now, ageing);
     for key in census.aged.iter().chain(&census.stray) {
         maps.remove_mac(key)?;
     }

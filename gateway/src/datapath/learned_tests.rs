@@ -32,7 +32,7 @@ fn learning_from_tunnels() -> Desired {
 /// A census of MACs 10, 11, and so on of VNI 5001.
 fn census(desired: &Desired, entries: &[FdbEntry]) -> Census {
     let rows = entries.iter().zip(10..).map(|(entry, number)| (mac(5001, number), *entry));
-    Census::take(rows, &programmed(desired), NOW, AGEING)
+    Census::take(rows, &programmed(desired), &Epochs::new(), NOW, AGEING)
 }
 
 #[test]
@@ -48,6 +48,18 @@ fn a_mac_from_a_moment_after_the_clock_was_read_has_not_aged() {
 }
 
 #[test]
+fn what_the_node_before_has_learned_ages_from_the_takeover_and_on_a_standby_not_at_all() {
+    let lease = programmed(&one_switch()).segments[&5001].lease;
+    let aged = |epoch| {
+        let rows = [(mac(5001, 10), learned(PORT, 0))].into_iter();
+        let epochs = Epochs::from([(lease, epoch)]);
+        Census::take(rows, &programmed(&one_switch()), &epochs, NOW, AGEING).aged.len()
+    };
+    let due = NOW - AGEING - REFRESH_NS;
+    assert_eq!((aged(due - 1), aged(due), aged(NEVER)), (1, 0, 0));
+}
+
+#[test]
 fn given_macs_never_age_and_are_not_counted() {
     let given = FdbEntry { origin: fdb::GIVEN, ..learned(PORT, 0) };
     assert_eq!(census(&one_switch(), &[given]), Census::default());
@@ -59,7 +71,7 @@ fn each_switch_has_its_own_count() {
     let entry = |vni, number, to| (mac(vni, number), learned(to, NOW));
     let other = Target::local(11, 200, 1);
     let rows = [entry(5001, 10, PORT), entry(5002, 10, other), entry(5002, 11, other)];
-    let census = Census::take(rows.into_iter(), &programmed(&desired), NOW, AGEING);
+    let census = Census::take(rows.into_iter(), &programmed(&desired), &Epochs::new(), NOW, AGEING);
     assert_eq!(census.learned, [(5001, 1), (5002, 2)].into());
 }
 

@@ -168,6 +168,7 @@ fn fingerprint(settings: Settings) -> u64 {
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
         limits::MAX_VTEPS.into(),
+        limits::MAX_LEASES.into(),
         limits::MAX_TUNNELS.into(),
         limits::MAX_SEGMENTS.into(),
         limits::MAX_BINDINGS.into(),

@@ -16,6 +16,10 @@ const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GFEATURES: u32 = 0x3a;
 const ETHTOOL_SFEATURES: u32 = 0x3b;
 
+const ETHTOOL_GET_TS_INFO: u32 = 0x41;
+/// Words of `struct ethtool_ts_info`: command, flags, clock, two masks with three reserved words each.
+const TS_INFO_WORDS: usize = 11;
+
 /// The set of feature names.
 const ETH_SS_FEATURES: u32 = 4;
 /// Bytes per name.
@@ -109,6 +113,14 @@ impl Ethtool {
         info[0] = ETHTOOL_GDRVINFO;
         self.command(name, &mut info).map_err(|source| NicError::refused(name, "asking for the driver", source))?;
         Ok(text(&bytemuck::cast_slice(&info)[4..36]))
+    }
+
+    /// The timestamps a driver can make (`SOF_TIMESTAMPING_*`). Stacked interfaces tell of the one below.
+    pub(super) fn timestamps(&self, name: &str) -> Result<u32, NicError> {
+        let mut info = [0; TS_INFO_WORDS];
+        info[0] = ETHTOOL_GET_TS_INFO;
+        self.command(name, &mut info).map_err(|source| NicError::refused(name, "asking for timestamps", source))?;
+        Ok(info[1])
     }
 
     /// `SIOCETHTOOL`: the command is the first of `words`, the answer goes where the command's struct has it. Every

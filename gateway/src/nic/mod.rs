@@ -16,7 +16,7 @@
 
 mod error;
 mod ethtool;
-mod netlink;
+pub(crate) mod netlink;
 mod plan;
 mod settings;
 mod store;
@@ -33,4 +33,11 @@ pub use xdp::{XdpFeatures, xdp_features};
 /// When there is no such interface, or its driver doesn't tell.
 pub fn driver(name: &str) -> Result<String, NicError> {
     ethtool::Ethtool::open()?.driver(name)
+}
+
+/// Whether the driver puts a timestamp on packets when it has handed them to the NIC (`ETHTOOL_GET_TS_INFO`). Without an
+/// answer it doesn't.
+pub fn stamps_transmitted(name: &str) -> bool {
+    let timestamps = ethtool::Ethtool::open().and_then(|ethtool| ethtool.timestamps(name));
+    timestamps.is_ok_and(|timestamps| timestamps & libc::SOF_TIMESTAMPING_TX_SOFTWARE != 0)
 }

@@ -1,4 +1,4 @@
-//! Netlink in its smallest form, for two questions that need no more: one request, its answers, its acknowledgement.
+//! Netlink in its smallest form, for questions that need no more: one request, its answers, its acknowledgement.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ const HEADER: usize = 16;
 const ALIGN: usize = 4;
 
 /// Sends a request and collects the bodies of its answers until the kernel acknowledges it.
-pub(super) fn request(protocol: SockProtocol, kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+pub(crate) fn request(protocol: SockProtocol, kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let socket = open(protocol)?;
     let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
     let mut message = Vec::with_capacity(HEADER + body.len());
@@ -64,7 +64,7 @@ fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io:
 }
 
 /// Adds an attribute to a message body.
-pub(super) fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(crate) fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend(((4 + value.len()) as u16).to_ne_bytes());
     body.extend(kind.to_ne_bytes());
     body.extend(value);
@@ -72,7 +72,7 @@ pub(super) fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 }
 
 /// Finds an attribute among those that fill `bytes`.
-pub(super) fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
+pub(crate) fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let length = usize::from(u16_at(bytes, 0).ok()?);
         let kind = u16_at(bytes, 2).ok()?;

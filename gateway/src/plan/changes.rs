@@ -38,7 +38,7 @@ pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -
             let place = match after.macs.get(&mac) {
                 None => None,
                 Some(Location::Port { .. }) => return None,
-                Some(Location::Remote(remote)) => match remote_place(config, vni, remote) {
+                Some(Location::Remote(remote)) => match remote_place(config, after, vni, remote) {
                     Some(place) if is_there(&place, desired) => Some(place),
                     // A tunnel to be made, or one that can't be.
                     _ => return None,
@@ -51,7 +51,7 @@ pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -
 }
 
 fn same_but_for_macs(a: &LogicalSwitch, b: &LogicalSwitch) -> bool {
-    let facts = |switch: &LogicalSwitch| (switch.vni, switch.learn_remote, switch.learn_limit);
+    let facts = |switch: &LogicalSwitch| (switch.vni, switch.instance, switch.learn_remote, switch.learn_limit);
     facts(a) == facts(b) && a.bindings == b.bindings && a.flood == b.flood
 }
 

@@ -44,7 +44,6 @@ fn config() -> Config {
         instances: vec![InstanceConfig { name: "gateway".to_owned(), vteps, switch: None, vrrp: None }],
         sync: SyncConfig { port: 0 },
         gateway: GatewayConfig {
-            vteps,
             udp_port: 4790,
             ttl: 17,
             ageing: Duration::from_secs(300),
@@ -134,7 +133,7 @@ fn ends(local: &str, remote: &str) -> PeerKey {
 }
 
 fn next_hop_to(remote: &str, hop: &Hop) -> NextHop {
-    let local = config().gateway.vteps.towards(ip(remote)).unwrap();
+    let local = config().instances[0].vteps.towards(ip(remote)).unwrap();
     next_hop(&config(), local, ip(remote), hop)
 }
 
@@ -291,7 +290,7 @@ fn a_tunnel_starts_from_the_address_of_its_family() {
 #[test]
 fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_told() {
     let mut config = config();
-    config.gateway.vteps.v6 = None;
+    config.instances[0].vteps.v6 = None;
     let switch = LogicalSwitch { flood: [far(FAR_V4), far(FAR_V6)].into(), ..switch() };
     let Plan { desired, problems } = plan(&config, &rows([("db-net", switch)]), &underlay(), BTreeSet::new());
     assert_eq!(desired.tunnels.into_keys().collect::<Vec<_>>(), [ends(VTEP_V4, FAR_V4)]);

@@ -5,9 +5,19 @@
 //! [`crate::ha`]'s part.
 
 mod action;
+pub(crate) mod checksum;
+mod holds;
+mod machine;
+mod packet;
+#[cfg(test)]
+mod packet_tests;
+mod tenure;
 mod types;
 
 pub use action::{Action, Heard, Leave, Role, Status, Token, Tracked};
+pub use machine::{Machine, Settings};
+pub use packet::{Advertisement, Envelope, GROUP_V4, GROUP_V6, PROTOCOL, PacketError, TTL, unwrap_ipv4};
+pub use tenure::{CLAIM, DELAY, GUARD};
 pub use types::{Checksum, Interval, Priority, Version, Vrid};
 
 /// A moment: time since the zero of CLOCK_MONOTONIC.

@@ -93,6 +93,7 @@ pub struct Engine {
     complete: bool,
     /// What its schema lacks.
     missing: BTreeSet<String>,
+    writing: bool,
     asked: Option<Kind>,
     /// By [`Kind`].
     paces: [Pace; 4],
@@ -117,6 +118,7 @@ impl Engine {
             up: None,
             complete: false,
             missing: BTreeSet::new(),
+            writing: true,
             asked: None,
             paces: [Pace::default(); 4],
             said_down: None,
@@ -173,6 +175,15 @@ impl Engine {
     /// A station is no longer on an access port.
     pub fn forget(&mut self, vni: Vni, mac: MacAddr) {
         self.publisher.forget(vni, mac);
+    }
+
+    /// Whether anything is written, or all of it is left to another node that is this gateway now.
+    pub fn set_writing(&mut self, writing: bool) {
+        if writing && !self.writing {
+            // The other one has written meanwhile, or has not.
+            self.publisher.touch_everything(&self.mirror);
+        }
+        self.writing = writing;
     }
 
     /// Counters of the bindings.
@@ -262,14 +273,14 @@ impl Engine {
 
     /// When there is something to do at the latest, even if nothing happens.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
-        let idle = self.complete && self.asked.is_none();
+        let idle = self.complete && self.writing && self.asked.is_none();
         let paced = self.paces.iter().filter(|pace| idle && !pace.is_due(now)).map(|pace| pace.due());
         paced.chain(self.hold.deadline()).min()
     }
 
     /// The next transaction, if there is one to send. What comes of it is to be [told](Self::outcome) before the next one.
     pub fn transaction(&mut self, now: Duration) -> Option<Vec<Operation>> {
-        if !self.complete || self.asked.is_some() {
+        if !self.complete || !self.writing || self.asked.is_some() {
             return None;
         }
         for kind in KINDS {

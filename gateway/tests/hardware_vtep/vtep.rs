@@ -48,7 +48,7 @@ impl Vtep {
 
     /// Starts the gateway `name` with ports eth1 and eth2, `address`, and more keys of `[database]`.
     pub(crate) fn gateway(&self, name: &str, address: &str, keys: &str) -> Gateway {
-        let (database, work) = HardwareVtep::open(&self.config(name, address, keys)).unwrap();
+        let (database, work) = HardwareVtep::open(&self.config(name, address, keys), 0).unwrap();
         tokio::task::spawn_local(work);
         Gateway { rows: database.rows(), status: database.status(), database }
     }

@@ -34,6 +34,11 @@ impl Netns {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
 
+    /// Moves the thread into it.
+    pub(crate) fn enter(&self) {
+        setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
+    }
+
     /// Runs a program in it; see [`run`].
     pub(crate) fn run(&self, line: &str) -> String {
         thread::scope(|scope| {

@@ -110,8 +110,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Reasons that only replication, or a state of the world, brings about; each has a test below or in `flood`.
-const ELSEWHERE: [DropReason; 4] = [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed];
+/// Reasons that only replication, or a state of the world, brings about; each has a test below, in `flood` or in `standby`.
+const ELSEWHERE: [DropReason; 5] = [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed, StandbyArp];
 
 #[test]
 fn each_packet_is_dropped_for_its_reason_and_no_other() {

@@ -11,5 +11,6 @@ mod flood;
 mod learning;
 mod packets;
 mod plane;
+mod standby;
 mod switching;
 mod world;

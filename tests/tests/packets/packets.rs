@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use etherparse::{EtherType, PacketBuilder};
+use etherparse::{ArpHardwareId, ArpOperation, ArpPacket, EtherType, PacketBuilder};
 use gateway_common::{headers::VXLAN_FLAG_I, net::MacAddr};
 
 use crate::world::{GATEWAY_MAC, GATEWAY_V4, GATEWAY_V6, ROUTER_MAC};
@@ -62,18 +62,16 @@ pub(crate) fn tcp6(src: MacAddr, dst: MacAddr) -> Vec<u8> {
 
 /// An ARP request, 42 bytes long: shorter than Ethernet's shortest.
 pub(crate) fn arp(src: MacAddr, dst: MacAddr) -> Vec<u8> {
-    let request = etherparse::ArpPacket::new(
-        etherparse::ArpHardwareId::ETHERNET,
-        EtherType::IPV4,
-        etherparse::ArpOperation::REQUEST,
-        &src.0,
-        &[10, 0, 0, 101],
-        &[0; 6],
-        &[10, 0, 0, 11],
-    )
-    .unwrap();
+    arp_about(src, dst, ArpOperation::REQUEST, "10.0.0.101", "10.0.0.11")
+}
+
+/// Any ARP packet.
+pub(crate) fn arp_about(src: MacAddr, dst: MacAddr, operation: ArpOperation, sender: &str, target: &str) -> Vec<u8> {
+    let octets = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().octets();
+    let (hardware, ip) = (ArpHardwareId::ETHERNET, EtherType::IPV4);
+    let packet = ArpPacket::new(hardware, ip, operation, &src.0, &octets(sender), &[0; 6], &octets(target)).unwrap();
     let mut bytes = Vec::new();
-    PacketBuilder::ethernet2(src.0, dst.0).arp(request).write(&mut bytes).unwrap();
+    PacketBuilder::ethernet2(src.0, dst.0).arp(packet).write(&mut bytes).unwrap();
     bytes
 }
 

@@ -37,7 +37,7 @@ fn keys_that_are_left_out_have_their_defaults() {
 
 #[test]
 fn each_family_has_its_tunnel_address() {
-    let vteps = good().gateway.vteps;
+    let vteps = good().instances[0].vteps;
     assert_eq!(vteps.v4, Some("172.31.0.21".parse().unwrap()));
     assert_eq!(vteps.v6, Some("2001:db8::21".parse().unwrap()));
 }

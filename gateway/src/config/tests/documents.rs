@@ -10,7 +10,7 @@ use serde::{
 
 use crate::config::{
     Config, DatabaseConfig,
-    raw::{RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawSwitch},
+    raw::{RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawSwitch, RawSync, RawVrrp},
 };
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.toml");
@@ -76,6 +76,8 @@ fn the_reference_describes_every_key() {
     assert_described("Elements of `bindings`", &keys::<RawBinding>());
     assert_described("Elements of `macs`", &keys::<RawMac>());
     assert_described("`[database]`", &keys::<RawDatabase>());
+    assert_described("`[[vrrp]]`", &keys::<RawVrrp>());
+    assert_described("`[sync]`", &keys::<RawSync>());
 }
 
 #[test]
@@ -108,6 +110,8 @@ fn the_example_mentions_every_key() {
         keys::<RawBinding>(),
         keys::<RawMac>(),
         keys::<RawDatabase>(),
+        keys::<RawVrrp>(),
+        keys::<RawSync>(),
     ];
     for key in all.concat() {
         assert!(EXAMPLE.contains(&format!("{key} =")) || EXAMPLE.contains(&format!("[{key}]")), "{key}");
@@ -135,6 +139,23 @@ fn the_example_shows_a_database_with_its_defaults() {
     let expected = DatabaseConfig { switch: shown.switch.clone(), tls: shown.tls.clone(), ..bare };
     assert!(shown.switch.is_some() && shown.tls.is_some());
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn the_example_shows_a_virtual_router_with_its_defaults() {
+    let (before, rest) = EXAMPLE.split_once("#[[vrrp]]").unwrap();
+    let (shown, rest) = rest.split_once("# Logical switches").unwrap();
+    let elsewhere = ["#vtep =", "#switch =", "#source ="];
+    let enabled = shown.lines().filter(|line| !elsewhere.iter().any(|key| line.starts_with(key)));
+    let enabled = enabled.map(|line| match line.strip_prefix('#') {
+        Some(line) if !line.starts_with(' ') => line,
+        _ => line,
+    });
+    let shown: String = enabled.map(|line| line.to_owned() + "\n").collect();
+    let load = |keys: &str| Config::parse(&format!("{before}{keys}#{rest}"), Path::new("gateway.toml")).unwrap();
+    let (shown, bare) = (load(&format!("[[vrrp]]{shown}")), load("[[vrrp]]\nvrid = 51\n"));
+    assert_eq!((&shown.instances, shown.sync), (&bare.instances, bare.sync));
+    assert!(shown.is_redundant());
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod damage;
 mod database;
 mod documents;
 mod refusals;
+mod vrrp;
 
 use std::path::Path;
 

@@ -45,17 +45,17 @@ fn unknown_keys_and_what_could_be_meant() {
             "vtepp = []\nvtep =",
             "2:1: gateway.vtepp: no such key; expected one of vtep, ttl, ageing, pin_dir, run_dir, udp_port, fdb_size",
         ),
-        ("mode", "mod", "9:1: port \"eth2\": mod: no such key; expected one of mode, name"),
+        ("mode", "mod", "9:1: port \"eth2\": mod: no such key; expected one of mode, name, track"),
         (
             "learn_limit",
             "learn-limit",
-            "13:1: switch \"db-net\": learn-limit: no such key; expected one of learn_limit, learn_remote, bindings, name, vni, flood, macs",
+            "13:1: switch \"db-net\": learn-limit: no such key; expected one of learn_limit, learn_remote, bindings, name, vni, flood, instance, macs",
         ),
         ("vlan = 0", "vln = 0", "15:61: switch \"db-net\": bindings[1].vln: no such key; expected one of vlan, port"),
         (
             "[[uplink]]",
             "[[uplinks]]",
-            "3:3: uplinks: no such key; expected one of uplink, port, switch, database, gateway",
+            "3:3: uplinks: no such key; expected one of uplink, port, switch, sync, database, gateway, vrrp",
         ),
     ]);
 }

@@ -1,0 +1,370 @@
+//! This node among those that share its tunnel addresses: what follows for the data plane, the database and the switches
+//! outside from who is active. Who that is, is decided elsewhere ([`crate::ha`]).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use gateway_common::net::VlanId;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, siblings::Siblings};
+use crate::{
+    announce,
+    config::{Config, InstanceConfig},
+    ctl::Request,
+    database::{Database, Rows},
+    datapath::pins::PinDir,
+    ha::{Counters, FrameError, FrameSender, Handle, InstanceStatus, Leases},
+    peers::Followed,
+    underlay::Snapshot,
+    vrrp::{Role, Vrid},
+};
+
+/// Frames to the switches outside that are sent at a time.
+const BATCH: usize = 100;
+/// Time between two batches: 20,000 frames a second, a few percent of what a slow access port carries.
+const PACE: Duration = Duration::from_millis(5);
+
+/// What is going on between this node and the others.
+pub(super) struct Cluster<'a> {
+    ha: &'a Handle,
+    siblings: Option<Siblings>,
+    pins: PinDir,
+    /// To look at.
+    leases: Option<Leases>,
+    attached: Option<bool>,
+    database: Option<bool>,
+    /// Who waits for virtual routers to be active here no longer.
+    handovers: Vec<(BTreeSet<u32>, Request)>,
+    statuses: Arc<Vec<InstanceStatus>>,
+    /// Leases of the virtual routers that this node is active for.
+    active: BTreeSet<u32>,
+    announcer: Announcer,
+    senders: BTreeMap<u32, FrameSender>,
+    /// When stations are announced once more, by lease.
+    again: BTreeMap<u32, Instant>,
+    refused: bool,
+}
+
+impl<'a> Cluster<'a> {
+    /// Nobody is active here as far as it is known yet.
+    pub(super) fn new(ha: &'a Handle, siblings: Option<Siblings>, pins: PinDir) -> Self {
+        Self {
+            ha,
+            siblings,
+            pins,
+            leases: None,
+            attached: None,
+            database: None,
+            handovers: Vec::new(),
+            statuses: Arc::default(),
+            active: BTreeSet::new(),
+            announcer: Announcer::default(),
+            senders: BTreeMap::new(),
+            again: BTreeMap::new(),
+            refused: false,
+        }
+    }
+
+    /// Takes in how the virtual routers stand now, and does what follows from it.
+    pub(super) fn roles(
+        &mut self,
+        statuses: Arc<Vec<InstanceStatus>>,
+        config: &Config,
+        forwarding: &mut Forwarding,
+        database: &mut dyn Database,
+    ) -> Result<(), AgentError> {
+        for status in statuses.iter() {
+            let Some((index, instance)) = instance_of(config, status.vrid) else { continue };
+            let lease = instance.lease();
+            let active = status.status.role == Role::Active;
+            if active == self.active.contains(&lease) {
+                continue;
+            }
+            forwarding.role(lease, active)?;
+            if shares_database(config) {
+                database.role(index, active);
+            }
+            if let Some(siblings) = &mut self.siblings {
+                siblings.changed();
+            }
+            if active {
+                self.active.insert(lease);
+                self.announce(lease, instance, forwarding);
+            } else {
+                self.active.remove(&lease);
+                self.again.remove(&lease);
+                self.announcer.stop(forwarding.desired(), lease);
+            }
+        }
+        self.statuses = statuses;
+        if let Some(siblings) = &mut self.siblings {
+            siblings.roles(&self.statuses, config);
+        }
+        self.answer_handovers();
+        self.follow(forwarding)
+    }
+
+    /// Takes in what is bound where.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.update(config, rows, underlay);
+        }
+    }
+
+    /// Stations were learned here, or are gone.
+    pub(super) fn stations_changed(&mut self) {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.changed();
+        }
+    }
+
+    /// Takes in what other nodes have told.
+    pub(super) fn heard(&mut self, followed: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
+        if let Some(siblings) = &mut self.siblings {
+            siblings.hear(followed);
+        }
+        self.follow(forwarding)
+    }
+
+    /// Programs what the active nodes have learned, as far as this one is not active itself.
+    fn follow(&self, forwarding: &mut Forwarding) -> Result<(), AgentError> {
+        let Some(siblings) = &self.siblings else { return Ok(()) };
+        for one in self.statuses.iter().filter(|one| one.status.role == Role::Backup) {
+            if let Some(heard) = siblings.heard(one.vrid) {
+                forwarding.follow(one.vrid.get().into(), heard)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells other nodes what was learned here.
+    fn tell(&mut self, forwarding: &Forwarding) {
+        let Some(siblings) = &mut self.siblings else { return };
+        siblings.told();
+        for one in self.statuses.iter() {
+            let lease = u32::from(one.vrid.get());
+            let heard = self.active.contains(&lease).then(|| forwarding.learned_here(lease));
+            siblings.tell(one.vrid, heard.as_ref());
+        }
+    }
+
+    /// The data plane is attached, or is not.
+    pub(super) fn attached(&mut self, attached: bool) -> Result<(), AgentError> {
+        if self.attached.replace(attached) != Some(attached) {
+            self.leases = Leases::open(&self.pins)?;
+            self.ha.data_plane(if attached { Leases::open(&self.pins)? } else { None });
+        }
+        Ok(())
+    }
+
+    /// The database is reached, or is not.
+    pub(super) fn database(&mut self, reached: bool) {
+        if self.database.replace(reached) != Some(reached) {
+            self.ha.database(reached);
+        }
+    }
+
+    /// Takes over another configuration.
+    pub(super) fn reconfigure(&self, config: &Config) {
+        self.ha.reconfigure(config.instances.clone(), config.uplinks.clone(), config.ports.clone());
+    }
+
+    /// Gives the role of one virtual router away, named by name or number, or of all; answers when it is done.
+    pub(super) fn handover(&mut self, which: Option<&str>, force: bool, config: &Config, request: Request) {
+        let named = |instance: &&InstanceConfig| {
+            which.is_none_or(|which| which == instance.name || which == instance.lease().to_string())
+        };
+        let chosen: BTreeSet<u32> = config.instances.iter().filter(named).map(InstanceConfig::lease).collect();
+        let active: BTreeSet<u32> = chosen.intersection(&self.active).copied().collect();
+        if active.is_empty() {
+            let which = which.unwrap_or("any virtual router");
+            let why = match chosen.is_empty() {
+                true => format!("there is no virtual router {which}; `vtep-gateway status` lists them"),
+                false => format!("this node is not active for {which}, so there is nothing to hand over"),
+            };
+            return drop(request.answer(Err(why)));
+        }
+        if let (Some(siblings), false) = (&self.siblings, force)
+            && let standbys = &siblings.followed().standbys
+            && standbys.iter().all(|(vrid, nodes)| nodes.is_empty() || !active.contains(&vrid.get().into()))
+        {
+            let why = "no other node is connected that could take over; `vtep-gateway handover --force` does it all the \
+                       same (a node that is no vtep-gateway never connects)";
+            return drop(request.answer(Err(why.to_owned())));
+        }
+        for lease in &active {
+            self.ha.handover(u8::try_from(*lease).ok().and_then(Vrid::new));
+        }
+        self.handovers.push((active, request));
+    }
+
+    /// Answers those whose virtual routers are active here no longer.
+    fn answer_handovers(&mut self) {
+        let waiting = std::mem::take(&mut self.handovers);
+        for (leases, request) in waiting {
+            if leases.is_disjoint(&self.active) {
+                let names = self.statuses.iter().filter(|one| leases.contains(&one.vrid.get().into()));
+                let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
+                drop(request.answer(Ok(format!("{}: handed over\n", names.join(", ")))));
+            } else {
+                self.handovers.push((leases, request));
+            }
+        }
+    }
+
+    fn announce(&mut self, lease: u32, instance: &InstanceConfig, forwarding: &Forwarding) {
+        self.announcer.start(forwarding.desired(), lease, forwarding.learned_remotes());
+        let Some(vrrp) = &instance.vrrp else { return };
+        if !vrrp.announce.delay.is_zero() {
+            self.again.insert(lease, Instant::now() + vrrp.announce.delay);
+        }
+    }
+
+    /// When [`Cluster::on_time`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let next = self.again.values().min().copied();
+        let now = (!self.announcer.is_done()).then(|| Instant::now() + PACE);
+        let tell = self.siblings.as_ref().and_then(Siblings::due);
+        now.into_iter().chain(next).chain(tell).min()
+    }
+
+    /// Announces a few more stations to the switches outside, or all of them once more, and tells other nodes what is
+    /// due.
+    pub(super) fn on_time(&mut self, config: &Config, forwarding: &Forwarding) {
+        let now = Instant::now();
+        if self.siblings.as_ref().and_then(Siblings::due).is_some_and(|due| due <= now) {
+            self.tell(forwarding);
+        }
+        let due: Vec<u32> = self.again.iter().filter(|(_, at)| **at <= now).map(|(lease, _)| *lease).collect();
+        for lease in due {
+            self.again.remove(&lease);
+            self.announcer.start(forwarding.desired(), lease, forwarding.learned_remotes());
+            let instance = config.instances.iter().find(|instance| instance.lease() == lease);
+            let refresh = instance.and_then(|instance| instance.vrrp.as_ref()).map(|vrrp| vrrp.announce.refresh);
+            if let Some(refresh) = refresh.filter(|refresh| !refresh.is_zero()) {
+                self.again.insert(lease, now + refresh);
+            }
+        }
+        let mut refused = None;
+        for call in self.announcer.next(forwarding.desired(), BATCH) {
+            let Some(vlan) = VlanId::new(call.to.vlan) else { continue };
+            let frame = announce::rarp(call.station, vlan);
+            if let Err(error) = self.send(call.to.ifindex, &frame) {
+                refused = Some(error);
+            }
+        }
+        // Once for a row of failures: a port that is down refuses a hundred thousand.
+        if let (Some(error), false) = (&refused, self.refused) {
+            tracing::warn!("announcing the cloud's stations on an access port: {error}");
+        }
+        self.refused = refused.is_some();
+    }
+
+    fn send(&mut self, ifindex: u32, frame: &[u8]) -> Result<(), FrameError> {
+        if let Some(sender) = self.senders.get(&ifindex) {
+            let sent = sender.send(frame);
+            if sent.is_err() {
+                self.senders.remove(&ifindex);
+            }
+            return sent;
+        }
+        let sender = FrameSender::open(ifindex)?;
+        let sent = sender.send(frame);
+        self.senders.insert(ifindex, sender);
+        sent
+    }
+
+    /// What is told of the virtual routers.
+    pub(super) fn describe(&self, now: Duration) -> Value {
+        let routers = self.statuses.iter().map(|one| {
+            let status = &one.status;
+            let lease = self.leases.as_ref().and_then(|leases| leases.read(one.vrid).ok());
+            let lease_left = lease.filter(|end| *end > now).map(|end| end.saturating_sub(now).as_millis() as u64);
+            json!({
+                "name": one.name,
+                "vrid": one.vrid.get(),
+                "role": role_name(status.role),
+                "seconds_in_role": now.saturating_sub(status.since).as_secs(),
+                "priority": status.priority.get(),
+                "interval": status.interval.duration().as_secs_f64(),
+                "lease_left_ms": lease_left,
+                "active_node": status.active,
+                "addresses_there": one.addresses_there,
+                "others": one.others.keys().collect::<Vec<_>>(),
+                "problems": one.problems,
+                "counters": counters(&one.counters),
+            })
+        });
+        Value::Array(routers.collect())
+    }
+
+    /// What is told of the other nodes.
+    pub(super) fn describe_nodes(&self) -> Value {
+        let Some(siblings) = &self.siblings else { return Value::Null };
+        let followed = siblings.followed();
+        let standbys: BTreeMap<String, Vec<String>> = followed
+            .standbys
+            .iter()
+            .map(|(vrid, nodes)| {
+                let nodes = nodes.iter().map(|(address, name)| format!("{name} ({address})"));
+                (vrid.to_string(), nodes.collect())
+            })
+            .collect();
+        json!({
+            "standbys": standbys,
+            "stations_heard": followed.stations.values().map(|stations| stations.len()).sum::<usize>(),
+            "problems": followed.problems,
+        })
+    }
+
+    /// What two nodes have differently, and which ones can't be reached.
+    pub(super) fn problems(&self) -> impl Iterator<Item = String> {
+        self.siblings.iter().flat_map(|siblings| siblings.followed().problems.iter().cloned())
+    }
+}
+
+fn instance_of(config: &Config, vrid: Vrid) -> Option<(usize, &InstanceConfig)> {
+    let of_vrid = |instance: &InstanceConfig| instance.vrrp.as_ref().is_some_and(|vrrp| vrrp.vrid == vrid);
+    config.instances.iter().enumerate().find(|(_, instance)| of_vrid(instance))
+}
+
+/// True if other nodes write to the same database.
+pub(super) fn shares_database(config: &Config) -> bool {
+    config.is_redundant() && config.database.as_ref().is_some_and(|database| database.shared)
+}
+
+/// A role as operators call it.
+pub(super) fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Starting => "starting",
+        Role::Fault => "fault",
+        Role::Backup => "backup",
+        Role::Claiming => "claiming",
+        Role::Active => "active",
+    }
+}
+
+fn counters(counters: &Counters) -> Value {
+    json!({
+        "advert_rcvd": counters.advert_rcvd,
+        "advert_sent": counters.advert_sent,
+        "become_master": counters.become_master,
+        "release_master": counters.release_master,
+        "packet_len_err": counters.packet_len_err,
+        "advert_interval_err": counters.advert_interval_err,
+        "ip_ttl_err": counters.ip_ttl_err,
+        "invalid_type_rcvd": counters.invalid_type_rcvd,
+        "addr_list_err": counters.addr_list_err,
+        "invalid_authtype": counters.invalid_authtype,
+        "version_err": counters.version_err,
+        "checksum_err": counters.checksum_err,
+        "priority_zero_rcvd": counters.priority_zero_rcvd,
+        "priority_zero_sent": counters.priority_zero_sent,
+        "send_err": counters.send_err,
+    })
+}

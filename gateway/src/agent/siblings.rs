@@ -1,0 +1,146 @@
+//! What this node tells the others of its cluster and hears from them: learned stations and bindings, in the form that
+//! [`crate::peers`] carries.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use gateway_common::{
+    binding::BindingKey,
+    fdb::FdbKey,
+    net::{MacAddr, VlanId, Vni},
+};
+use tokio::time::Instant;
+
+use super::followed::Heard;
+use crate::{
+    config::Config,
+    database::Rows,
+    ha::InstanceStatus,
+    peers::{Bound, Callers, Description, Followed, Instance, Peers, Remote, Station},
+    underlay::Snapshot,
+    vrrp::Vrid,
+};
+
+/// Stations are told at most so often: to sum up what is learned in a burst.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// This node's conversation with the others.
+pub(super) struct Siblings {
+    peers: Peers,
+    host: String,
+    followed: Arc<Followed>,
+    ports: BTreeMap<String, u32>,
+    tell: Option<Instant>,
+}
+
+impl Siblings {
+    /// Nobody has said anything yet.
+    pub(super) fn new(peers: Peers, host: String) -> Self {
+        Self { peers, host, followed: Arc::default(), ports: BTreeMap::new(), tell: None }
+    }
+
+    /// Takes in what is bound where, and who may call.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) {
+        self.ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
+        self.peers.local(description(&self.host, config, rows));
+        self.peers.allow(callers(config));
+    }
+
+    /// Takes in who is active.
+    pub(super) fn roles(&mut self, statuses: &[InstanceStatus], config: &Config) {
+        for one in statuses {
+            let interface = config.instances.iter().find_map(|instance| {
+                instance.vrrp.as_ref().filter(|vrrp| vrrp.vrid == one.vrid).map(|vrrp| vrrp.interface.as_str())
+            });
+            let scope = |address: IpAddr| match address {
+                IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                    interface.and_then(|name| self.ports.get(name)).copied()
+                }
+                _ => None,
+            };
+            let active = one.status.active;
+            let remote = |address| Remote { address, scope: scope(address).unwrap_or(0), from: None };
+            self.peers.follow(one.vrid, active.map(remote));
+        }
+    }
+
+    /// What this node has learned has changed, or it is active only now.
+    pub(super) fn changed(&mut self) {
+        self.tell.get_or_insert(Instant::now() + TELL_EVERY);
+    }
+
+    /// When it is to be [told](Self::tell).
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.tell
+    }
+
+    /// Takes note that what is due is done.
+    pub(super) fn told(&mut self) {
+        self.tell = None;
+    }
+
+    /// Tells the stations that this node has learned as the active one; `None`: it is not.
+    pub(super) fn tell(&self, vrid: Vrid, heard: Option<&Heard>) {
+        let names: BTreeMap<u32, Arc<str>> =
+            self.ports.iter().map(|(name, ifindex)| (*ifindex, Arc::from(name.as_str()))).collect();
+        let station = |(key, (at, ip)): (&FdbKey, &(BindingKey, Option<IpAddr>))| {
+            let (vni, vlan) = (Vni::new(key.vni)?, VlanId::new(at.vlan)?);
+            Some(Station { vni, mac: MacAddr(key.mac), port: Arc::clone(names.get(&at.ifindex)?), vlan, ip: *ip })
+        };
+        let stations = heard.map(|heard| Arc::new(heard.iter().filter_map(station).collect::<BTreeSet<_>>()));
+        self.peers.stations(vrid, stations);
+    }
+
+    /// Takes in what others have said.
+    pub(super) fn hear(&mut self, followed: Arc<Followed>) {
+        self.followed = followed;
+    }
+
+    /// The stations that the active node of a virtual router has told, as they would be here.
+    pub(super) fn heard(&self, vrid: Vrid) -> Option<Heard> {
+        let stations = self.followed.stations.get(&vrid)?;
+        let here = |station: &Station| {
+            let ifindex = *self.ports.get(&*station.port)?;
+            let at = BindingKey { ifindex, vlan: station.vlan.get(), reserved: 0 };
+            Some((FdbKey::new(station.vni.get(), station.mac.0), (at, station.ip)))
+        };
+        Some(stations.iter().filter_map(here).collect())
+    }
+
+    /// What the others have said, as it was told.
+    pub(super) fn followed(&self) -> &Followed {
+        &self.followed
+    }
+}
+
+/// Who may call: those that are named, or where VRRP is multicast whoever hears it.
+fn callers(config: &Config) -> Callers {
+    let routers: Vec<_> = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref()).collect();
+    if routers.iter().any(|vrrp| vrrp.peers.is_empty()) {
+        return Callers::Neighbours;
+    }
+    Callers::Only(routers.iter().flat_map(|vrrp| vrrp.peers.iter().copied()).collect())
+}
+
+fn description(host: &str, config: &Config, rows: &Rows) -> Description {
+    let instances = config.instances.iter().enumerate().filter_map(|(index, instance)| {
+        let vrrp = instance.vrrp.as_ref()?;
+        let switches = rows.switches.iter().filter(|(_, switch)| switch.instance == index);
+        let bindings = switches.flat_map(|(name, switch)| {
+            let name: Arc<str> = Arc::from(name.as_str());
+            let bound = switch.bindings.iter();
+            bound.map(move |(port, vlan)| Bound { port: port.as_str().into(), vlan: *vlan, switch: Arc::clone(&name) })
+        });
+        let description = Instance {
+            switch: instance.switch.clone().unwrap_or_default(),
+            tunnel_ips: instance.vteps.iter().collect(),
+            bindings: Arc::new(bindings.collect()),
+        };
+        Some((vrrp.vrid, description))
+    });
+    Description { node: host.to_owned(), instances: instances.collect() }
+}

@@ -1,0 +1,7 @@
+//! Frames that tell others where an address is now; pure.
+
+mod neighbour;
+mod station;
+
+pub use neighbour::{gratuitous_arp, neighbour_advertisement, takeover};
+pub use station::rarp;

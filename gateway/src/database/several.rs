@@ -1,0 +1,177 @@
+//! One `hardware_vtep` database for each instance: nodes that share the load are one physical switch in each of several
+//! virtual routers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::poll_fn,
+    net::IpAddr,
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{Database, HardwareVtep, LogicalSwitch, OpenError, Rows};
+use crate::{
+    config::Config,
+    vtep::{Fault, LocalMac, TrafficByBinding},
+};
+
+/// The databases of all instances as one. The work is done by the future that comes with it.
+#[derive(Debug)]
+pub struct Several {
+    parts: Vec<(String, HardwareVtep)>,
+    rows: watch::Receiver<Arc<Rows>>,
+}
+
+type Work = Pin<Box<dyn Future<Output = ()>>>;
+
+impl Several {
+    /// Opens the database once for each instance of `config`. The future has to be run; it ends when one of them does.
+    ///
+    /// # Errors
+    /// As [`HardwareVtep::open`].
+    pub fn open(config: &Config) -> Result<(Self, Work), OpenError> {
+        let (mut parts, mut works, mut receivers) = (Vec::new(), Vec::<Work>::new(), Vec::new());
+        for (index, instance) in config.instances.iter().enumerate() {
+            let (part, work) = HardwareVtep::open(config, index)?;
+            receivers.push((instance.name.clone(), part.rows()));
+            parts.push((instance.name.clone(), part));
+            works.push(Box::pin(work));
+        }
+        let (sender, rows) = watch::channel(Arc::new(merge_latest(&receivers, None)));
+        for (_, receiver) in &receivers {
+            let (mut changes, all, sender) = (receiver.clone(), receivers.clone(), sender.clone());
+            works.push(Box::pin(async move {
+                while changes.changed().await.is_ok() {
+                    changes.mark_unchanged();
+                    sender.send_modify(|rows| *rows = Arc::new(merge_latest(&all, Some(rows))));
+                }
+            }));
+        }
+        Ok((Self { parts, rows }, Box::pin(first_to_end(works))))
+    }
+}
+
+/// Runs all of them until one ends.
+async fn first_to_end(mut works: Vec<Work>) {
+    poll_fn(|context| {
+        for work in &mut works {
+            if work.as_mut().poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+type Receivers = [(String, watch::Receiver<Arc<Rows>>)];
+
+fn merge_latest(all: &Receivers, before: Option<&Rows>) -> Rows {
+    let mut switches = BTreeMap::new();
+    for (index, (name, receiver)) in all.iter().enumerate() {
+        switches.extend(of_instance(index, name, &receiver.borrow(), before));
+    }
+    Rows { switches }
+}
+
+/// The switches that are bound at this instance, as `instance/switch`; those of `before` that have not changed are the same
+/// ones still. One that is bound at another instance is there too, but not this one's to forward.
+fn of_instance<'a>(
+    index: usize,
+    instance: &'a str,
+    rows: &Rows,
+    before: Option<&'a Rows>,
+) -> Vec<(String, Arc<LogicalSwitch>)> {
+    let bound = rows.switches.iter().filter(|(_, switch)| !switch.bindings.is_empty());
+    bound
+        .map(|(name, switch)| {
+            let name = format!("{instance}/{name}");
+            let own = LogicalSwitch { instance: index, ..(**switch).clone() };
+            let known = before.and_then(|rows| rows.switches.get(&name)).filter(|known| ***known == own);
+            let own = known.map_or_else(|| Arc::new(own), Arc::clone);
+            (name, own)
+        })
+        .collect()
+}
+
+impl Database for Several {
+    fn rows(&self) -> watch::Receiver<Arc<Rows>> {
+        self.rows.clone()
+    }
+
+    fn is_known(&self) -> bool {
+        self.parts.iter().all(|(_, part)| part.is_known())
+    }
+
+    fn is_reached(&self) -> bool {
+        self.parts.iter().all(|(_, part)| part.is_reached())
+    }
+
+    fn role(&mut self, instance: usize, active: bool) {
+        self.parts.iter_mut().for_each(|(_, part)| part.role(instance, active));
+    }
+
+    fn describe(&self) -> Value {
+        let parts: BTreeMap<&str, Value> =
+            self.parts.iter().map(|(name, part)| (name.as_str(), part.describe())).collect();
+        json!({ "kind": "several", "instances": parts })
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.parts.iter_mut().for_each(|(_, part)| part.reconfigure(config));
+    }
+
+    fn learned(&mut self, stations: BTreeSet<LocalMac>) {
+        self.parts.iter_mut().for_each(|(_, part)| part.learned(stations.clone()));
+    }
+
+    fn carried(&mut self, traffic: TrafficByBinding) {
+        self.parts.iter_mut().for_each(|(_, part)| part.carried(traffic.clone()));
+    }
+
+    fn faults(&mut self, faults: &BTreeSet<Fault>) {
+        self.parts.iter_mut().for_each(|(_, part)| part.faults(faults));
+    }
+
+    fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
+        self.parts.iter_mut().for_each(|(_, part)| part.unreachable(remotes.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::net::{VlanId, Vni};
+
+    use super::*;
+
+    fn switch(vni: u32, bound: bool) -> Arc<LogicalSwitch> {
+        let bindings = bound.then(|| ("eth1".to_owned(), VlanId::UNTAGGED)).into_iter().collect();
+        Arc::new(LogicalSwitch { vni: Vni::new(vni), bindings, ..LogicalSwitch::default() })
+    }
+
+    fn receiver(switches: &[(&str, Arc<LogicalSwitch>)]) -> watch::Receiver<Arc<Rows>> {
+        let switches = switches.iter().map(|(name, switch)| ((*name).to_owned(), Arc::clone(switch))).collect();
+        watch::Sender::new(Arc::new(Rows { switches })).subscribe()
+    }
+
+    #[test]
+    fn a_switch_belongs_to_the_instance_it_is_bound_at() {
+        let one = receiver(&[("red", switch(1, true)), ("blue", switch(2, false))]);
+        let two = receiver(&[("red", switch(1, false)), ("blue", switch(2, true))]);
+        let rows = merge_latest(&[("a".to_owned(), one), ("b".to_owned(), two)], None);
+        let found: Vec<_> = rows.switches.iter().map(|(name, switch)| (name.as_str(), switch.instance)).collect();
+        assert_eq!(found, [("a/red", 0), ("b/blue", 1)]);
+    }
+
+    #[test]
+    fn what_has_not_changed_is_the_same_one() {
+        let all = [("a".to_owned(), receiver(&[("red", switch(1, true))]))];
+        let before = merge_latest(&all, None);
+        let after = merge_latest(&all, Some(&before));
+        assert!(Arc::ptr_eq(&before.switches["a/red"], &after.switches["a/red"]));
+    }
+}

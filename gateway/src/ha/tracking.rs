@@ -1,0 +1,155 @@
+//! From what is tracked to what it does to a virtual router. Pure.
+
+use std::collections::BTreeSet;
+
+use super::links::Links;
+use crate::{
+    config::{Interface, Track, VrrpConfig},
+    vrrp::Tracked,
+};
+
+/// Everything that virtual routers may track.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conditions<'a> {
+    pub(crate) links: &'a Links,
+    pub(crate) uplinks: &'a [Interface],
+    pub(crate) ports: &'a [Interface],
+    /// The data plane is attached.
+    pub(crate) data_plane: bool,
+    /// The database is reached.
+    pub(crate) database: bool,
+}
+
+/// What the conditions do to one virtual router, and a text for each one that does something.
+pub(crate) fn evaluate(config: &VrrpConfig, conditions: Conditions<'_>) -> (Tracked, BTreeSet<String>) {
+    let mut sum = Sum::default();
+    match conditions.links.get(&config.interface) {
+        None => sum.add(Track::Fault, format!("interface {} is not there", config.interface)),
+        Some(link) if !link.up => sum.add(Track::Fault, format!("interface {} is down", config.interface)),
+        Some(_) => {}
+    }
+    let uplinks = conditions.uplinks.iter().map(|uplink| ("uplink", uplink));
+    for (kind, interface) in uplinks.chain(conditions.ports.iter().map(|port| ("port", port))) {
+        let name = &interface.name;
+        match conditions.links.get(name) {
+            None => sum.add(interface.track, format!("{kind} {name} is not there")),
+            Some(link) if !link.up => sum.add(interface.track, format!("{kind} {name} is down")),
+            Some(_) => {}
+        }
+    }
+    if !conditions.data_plane {
+        sum.add(config.track_data_plane, "the data plane is not attached".to_owned());
+    }
+    if !conditions.database {
+        sum.add(config.track_database, "the database is not reached".to_owned());
+    }
+    (sum.tracked, sum.problems)
+}
+
+#[derive(Default)]
+struct Sum {
+    tracked: Tracked,
+    problems: BTreeSet<String>,
+}
+
+impl Sum {
+    fn add(&mut self, track: Track, what: String) {
+        match track {
+            Track::Ignore => {}
+            Track::Fault => {
+                self.tracked.fault = true;
+                self.problems.insert(format!("{what}: this node can't be active"));
+            }
+            Track::Weight(weight) => {
+                self.tracked.delta = self.tracked.delta.saturating_add(i32::from(weight));
+                self.problems.insert(format!("{what}: priority {weight:+}"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        config::{AnnounceConfig, Mode},
+        ha::links::Change,
+        vrrp::{Checksum, Interval, Priority, Version, Vrid},
+    };
+
+    fn config() -> VrrpConfig {
+        VrrpConfig {
+            vrid: Vrid::new(51).unwrap(),
+            interface: "up0".to_owned(),
+            version: Version::V3,
+            priority: Priority::DEFAULT,
+            interval: Interval::DEFAULT,
+            preempt: true,
+            preempt_delay: std::time::Duration::ZERO,
+            startup_delay: std::time::Duration::ZERO,
+            peers: vec![],
+            source: None,
+            virtual_mac: false,
+            checksum: Checksum::PseudoHeader,
+            announce: AnnounceConfig { count: 1, delay: std::time::Duration::ZERO, refresh: std::time::Duration::ZERO },
+            track_data_plane: Track::Fault,
+            track_database: Track::Weight(-20),
+        }
+    }
+
+    fn interface(name: &str, track: Track) -> Interface {
+        Interface { name: name.to_owned(), mode: Mode::Auto, track }
+    }
+
+    fn links(states: &[(&str, bool)]) -> Links {
+        let mut links = Links::default();
+        for (ifindex, (name, up)) in states.iter().enumerate() {
+            let ifindex = ifindex as u32 + 1;
+            links.apply(Change::Link { ifindex, name: (*name).to_owned(), up: *up, mac: None });
+        }
+        links
+    }
+
+    fn tracked(links: &Links, ports: &[Interface], data_plane: bool, database: bool) -> (Tracked, BTreeSet<String>) {
+        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane, database })
+    }
+
+    #[test]
+    fn nothing_is_amiss_where_all_is_well() {
+        let ports = [interface("port0", Track::Fault)];
+        let links = links(&[("up0", true), ("port0", true)]);
+        assert_eq!(tracked(&links, &ports, true, true), (Tracked::default(), BTreeSet::new()));
+    }
+
+    #[test]
+    fn own_interface_that_is_down_or_missing_is_always_a_fault() {
+        assert!(tracked(&links(&[("up0", false)]), &[], true, true).0.fault);
+        assert!(tracked(&links(&[]), &[], true, true).0.fault);
+    }
+
+    #[test]
+    fn weights_add_up() {
+        let ports = [interface("a", Track::Weight(-30)), interface("b", Track::Weight(-5))];
+        let (tracked, problems) = tracked(&links(&[("up0", true), ("a", false)]), &ports, true, false);
+        assert_eq!(tracked, Tracked { fault: false, delta: -55 });
+        assert_eq!(
+            problems.into_iter().collect::<Vec<_>>(),
+            [
+                "port a is down: priority -30",
+                "port b is not there: priority -5",
+                "the database is not reached: priority -20"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_ignored_is_no_problem() {
+        let ports = [interface("a", Track::Ignore)];
+        assert_eq!(tracked(&links(&[("up0", true)]), &ports, true, true), (Tracked::default(), BTreeSet::new()));
+    }
+
+    #[test]
+    fn data_plane_that_is_not_attached_is_a_fault_here() {
+        assert!(tracked(&links(&[("up0", true)]), &[], false, true).0.fault);
+    }
+}

@@ -1,0 +1,157 @@
+//! What all conversations have heard, summed up.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    data::{Followed, Local, Remote, Stations},
+    handle::Wanted,
+    message::ByVrid,
+};
+use crate::vrrp::{Time, Vrid};
+
+/// A problem is told when it has lasted so long: two databases are never changed at the same instant, and a connection
+/// breaks whenever a role changes.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
+
+/// One conversation, as far as it concerns the others.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Whom this node has called; `None`: it was called.
+    pub(super) called: Option<Remote>,
+    pub(super) address: IpAddr,
+    /// The other node's name.
+    pub(super) node: String,
+    /// The virtual routers it takes part in.
+    pub(super) instances: BTreeSet<Vrid>,
+    pub(super) differences: BTreeSet<String>,
+}
+
+/// What a trouble is with; there is one of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum With {
+    Remote(Remote),
+    Listener(Local),
+}
+
+/// What all conversations have heard.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    next: u64,
+    conversations: BTreeMap<u64, Seen>,
+    pub(super) kept: ByVrid<Stations>,
+    pub(super) troubles: BTreeMap<With, String>,
+    since: BTreeMap<String, Time>,
+}
+
+impl Sum {
+    /// What there is to tell, and when to look again though nothing has changed.
+    pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
+        let ours = &wanted.description.instances;
+        self.kept.retain(|vrid, _| ours.contains_key(vrid));
+        let mut followed = Followed { stations: self.kept.clone(), ..Followed::default() };
+        for seen in self.conversations.values() {
+            match seen.called {
+                Some(remote) => {
+                    let vrids = wanted.follow.iter().filter(|(_, active)| **active == remote);
+                    followed.active.extend(vrids.map(|(vrid, _)| (*vrid, seen.node.clone())));
+                }
+                None => {
+                    for vrid in seen.instances.iter().filter(|vrid| ours.contains_key(vrid)) {
+                        followed.standbys.entry(*vrid).or_default().insert(seen.address, seen.node.clone());
+                    }
+                }
+            }
+        }
+        self.troubles.retain(|with, _| match with {
+            With::Remote(remote) => wanted.follow.values().any(|active| active == remote),
+            With::Listener(_) => true,
+        });
+        let differences = self.conversations.values().flat_map(|seen| &seen.differences);
+        let problems: BTreeSet<&String> = self.troubles.values().chain(differences).collect();
+        self.since = problems
+            .into_iter()
+            .map(|problem| (problem.clone(), self.since.get(problem).copied().unwrap_or(now)))
+            .collect();
+        let settled = |since: Time| now >= since + SETTLE;
+        let lasting = self.since.iter().filter(|(_, since)| settled(**since));
+        followed.problems = lasting.map(|(problem, _)| problem.clone()).collect();
+        let next = self.since.values().filter(|since| !settled(**since)).min().map(|since| *since + SETTLE);
+        (followed, next)
+    }
+}
+
+/// The sum, where all can reach it.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    sum: Mutex<Sum>,
+    news: Notify,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Sum> {
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it, and says so to who waits for [`Board::changed`].
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Sum) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.news.notify_one();
+        result
+    }
+
+    /// Takes over the stations of a virtual router.
+    pub(super) fn keep(&self, vrid: Vrid, stations: &Stations) {
+        let mut sum = self.lock();
+        if !sum.kept.get(&vrid).is_some_and(|kept| Arc::ptr_eq(kept, stations)) {
+            sum.kept.insert(vrid, stations.clone());
+            self.news.notify_one();
+        }
+    }
+
+    /// What there is to tell; see [`Sum::followed`].
+    pub(super) fn followed(&self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
+        self.lock().followed(now, wanted)
+    }
+
+    /// Something has been changed.
+    pub(super) async fn changed(&self) {
+        self.news.notified().await;
+    }
+
+    /// Notes a conversation for as long as the result lives.
+    pub(super) fn enter(&self, seen: Seen) -> Entry<'_> {
+        let number = self.update(|sum| {
+            sum.next += 1;
+            sum.conversations.insert(sum.next, seen);
+            sum.next
+        });
+        Entry { board: self, number }
+    }
+}
+
+/// A conversation's place.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    board: &'a Board,
+    number: u64,
+}
+
+impl Entry<'_> {
+    /// Changes what is noted of it.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Seen)) {
+        self.board.update(|sum| sum.conversations.get_mut(&self.number).map(change));
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.board.update(|sum| sum.conversations.remove(&self.number));
+    }
+}

@@ -1,0 +1,219 @@
+//! Listens and calls.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    Followed, Local, Peers, Remote,
+    board::{Board, With},
+    conversation::{Ended, Shared, converse},
+    handle::Wanted,
+    socket,
+};
+
+/// Nodes that may have called at one time.
+const CALLERS: usize = 8;
+/// How long a call may take to be answered.
+const CONNECT: Duration = Duration::from_secs(5);
+/// Wait after a first failure; it doubles with each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A conversation that lasted this long was a good one.
+const GOOD: Duration = Duration::from_secs(10);
+
+/// Listens on TCP port `port`, calls active nodes there, and takes `max_stations` stations of each at most.
+///
+/// Nothing happens before the future is run. It ends when the [`Peers`] are dropped.
+pub fn open(
+    port: u16,
+    max_stations: usize,
+) -> (Peers, watch::Receiver<Arc<Followed>>, impl Future<Output = ()> + Send) {
+    let (peers, wanted) = Peers::new();
+    let (followed, receiver) = watch::channel(Arc::default());
+    (peers, receiver, run(port, max_stations, wanted, followed))
+}
+
+async fn run(
+    port: u16,
+    max_stations: usize,
+    mut wanted: watch::Receiver<Wanted>,
+    followed: watch::Sender<Arc<Followed>>,
+) {
+    let (board, start) = (Board::default(), Instant::now());
+    let shared = Arc::new(Shared { board, wanted: wanted.clone(), port, max_stations, start });
+    let callers = Arc::new(Semaphore::new(CALLERS));
+    // Tasks end with the set that they are in.
+    let mut tasks = JoinSet::new();
+    let mut listening: BTreeMap<Local, AbortHandle> = BTreeMap::new();
+    let mut calling: BTreeMap<Remote, AbortHandle> = BTreeMap::new();
+    loop {
+        let now = wanted.borrow_and_update().clone();
+        let (listen, call) = targets(&now);
+        keep_only(&mut listening, &listen, |local| With::Listener(*local), &shared);
+        keep_only(&mut calling, &call, |remote| With::Remote(*remote), &shared);
+        for local in listen {
+            let task = || tasks.spawn(answer(shared.clone(), local, callers.clone()));
+            listening.entry(local).or_insert_with(task);
+        }
+        for remote in call {
+            calling.entry(remote).or_insert_with(|| tasks.spawn(follow(shared.clone(), remote)));
+        }
+        let (sum, look) = shared.board.followed(shared.now(), &now);
+        followed.send_if_modified(|last| {
+            let new = **last != sum;
+            if new {
+                *last = Arc::new(sum);
+            }
+            new
+        });
+        let look = look.map(|look| shared.instant(look));
+        tokio::select! {
+            changed = wanted.changed() => if changed.is_err() { return },
+            () = shared.board.changed() => {}
+            () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {}
+            Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
+        }
+    }
+}
+
+/// Where to listen, and whom to call.
+fn targets(wanted: &Wanted) -> (BTreeSet<Local>, BTreeSet<Remote>) {
+    if wanted.description.node.is_empty() {
+        return (BTreeSet::new(), BTreeSet::new());
+    }
+    let listen = if wanted.listen.is_empty() { socket::ANY.into() } else { wanted.listen.clone() };
+    (listen, wanted.follow.values().copied().collect())
+}
+
+/// Ends the tasks that are no longer wanted.
+fn keep_only<K: Ord>(
+    running: &mut BTreeMap<K, AbortHandle>,
+    keys: &BTreeSet<K>,
+    with: impl Fn(&K) -> With,
+    shared: &Shared,
+) {
+    running.retain(|key, task| {
+        let stays = keys.contains(key);
+        if !stays {
+            task.abort();
+            shared.board.update(|sum| sum.troubles.remove(&with(key)));
+        }
+        stays
+    });
+}
+
+/// Waits between attempts.
+struct Patience(Duration);
+
+impl Patience {
+    fn new() -> Self {
+        Self(FIRST_WAIT)
+    }
+
+    /// Waits after an attempt that `lasted` so long.
+    async fn wait(&mut self, lasted: Option<Duration>) {
+        if lasted.is_some_and(|lasted| lasted >= GOOD) {
+            self.0 = FIRST_WAIT;
+        }
+        sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LONGEST_WAIT);
+    }
+}
+
+/// Calls `remote` again and again.
+async fn follow(shared: Arc<Shared>, remote: Remote) {
+    let mut patience = Patience::new();
+    loop {
+        let (reason, lasted) = match timeout(CONNECT, socket::call(remote, shared.port)).await {
+            Ok(Ok(stream)) => {
+                let Ended { reason, lasted } = converse(&shared, stream, remote.address, Some(remote)).await;
+                (reason, lasted)
+            }
+            Ok(Err(error)) => (error.to_string(), None),
+            Err(_) => (format!("no answer within {CONNECT:?}"), None),
+        };
+        tracing::debug!("conversation with the active node {}: {reason}", remote.address);
+        let text = format!("the active node {} does not tell what it has learned: {reason}", remote.address);
+        shared.board.update(|sum| sum.troubles.insert(With::Remote(remote), text));
+        patience.wait(lasted).await;
+    }
+}
+
+/// Listens at `local`, and answers who may call.
+async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
+    let mut patience = Patience::new();
+    loop {
+        let reason = match socket::listen(local, shared.port) {
+            Ok(listener) => {
+                shared.board.update(|sum| sum.troubles.remove(&With::Listener(local)));
+                accept(&shared, listener, &callers).await
+            }
+            // A kernel without IPv6 needs no listener for it.
+            Err(error) if socket::ANY.contains(&local) && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => return,
+            Err(error) => error,
+        };
+        let text = format!("other nodes can't be answered at {} port {}: {reason}", local.address, shared.port);
+        shared.board.update(|sum| sum.troubles.insert(With::Listener(local), text));
+        patience.wait(None).await;
+    }
+}
+
+/// Accepts until the listener fails: why.
+async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semaphore>) -> io::Error {
+    let mut conversations = JoinSet::new();
+    let mut latest: BTreeMap<IpAddr, AbortHandle> = BTreeMap::new();
+    loop {
+        let (stream, from): (TcpStream, SocketAddr) = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) if is_passing(&error) => continue,
+                Err(error) => return error,
+            },
+            Some(_) = conversations.join_next(), if !conversations.is_empty() => continue,
+        };
+        let address = from.ip();
+        if !shared.wanted.borrow().allowed.include(&address) {
+            tracing::debug!("{address} is no known node, and was not answered");
+            continue;
+        }
+        // A node calls once. What there was of it before has broken without a word.
+        if let Some(before) = latest.remove(&address) {
+            before.abort();
+            while conversations.try_join_next().is_some() {}
+        }
+        let Ok(place) = callers.clone().try_acquire_owned() else {
+            tracing::debug!("{address} was not answered, {CALLERS} other nodes have called");
+            continue;
+        };
+        let shared = shared.clone();
+        let task = conversations.spawn(async move {
+            let _place = place;
+            let _ = stream.set_nodelay(true);
+            let Ended { reason, .. } = converse(&shared, stream, address, None).await;
+            tracing::debug!("conversation with {address}: {reason}");
+        });
+        latest.insert(address, task);
+        latest.retain(|_, task| !task.is_finished());
+    }
+}
+
+/// True for what went wrong with one caller only.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

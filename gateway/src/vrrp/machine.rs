@@ -1,0 +1,493 @@
+//! The states of one virtual router (RFC 9568 section 6.4), and with them the lease under which the data plane forwards.
+//!
+//! ```text
+//!   Starting ──▶ Backup ◀──────────────────┐ higher precedence heard, handover
+//!      │           │ timer                 │
+//!      │           ▼      nobody else may  │
+//!      └──255──▶ Claiming ────forward────▶ Active      Fault: from any state, and back to Backup
+//!                  ▲                       │
+//!                  └──── lease lapsed ─────┘
+//! ```
+//!
+//! Claiming is the RFC's Active state as others see it: it advertises and answers. It does not forward, since the node
+//! that was active may still do so, or somebody else claims as well. What follows from it, in the order of importance:
+//!
+//! - A lease ends before the hold that the advertisement behind it gave others ([`Tenure`], [`Holds`]).
+//! - All that had arrived is known before anything is decided: only [`Machine::tick`] advertises, claims and gives up a
+//!   lease that has lapsed, and it is called after everything was read.
+//! - What takes away is done at once, wherever it comes from, and the lease before all else. Only then others are told by
+//!   priority 0 that they need not wait. That is also said by a node that was only claiming: others hold it for active.
+//! - After priority 0 nothing is advertised for a moment, lest the two arrive in the wrong order.
+
+use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
+
+use super::{
+    Action, Heard, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version, holds::Holds, tenure::Tenure,
+};
+
+/// Advertisements that are no periodic ones are this far from the last one.
+const ANSWERS: Duration = Duration::from_millis(10);
+
+/// Silence after priority 0, longer than [`super::DELAY`].
+const SILENCE: Duration = Duration::from_millis(5);
+
+/// The least interval that is advertised when a node leaves to come back: three of them are the time it has.
+const KEEP: Interval = Interval::DEFAULT;
+
+/// What is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Higher wins, before tracking changes it.
+    pub priority: Priority,
+    /// Time between own advertisements.
+    pub interval: Interval,
+    /// What is sent.
+    pub version: Version,
+    /// The address advertisements are sent from: of two with the same priority the higher one wins.
+    pub own: IpAddr,
+    /// Whether the role is taken from an active node of lower priority.
+    pub preempt: bool,
+    /// Since a lower priority was first heard, time until it is.
+    pub preempt_delay: Duration,
+    /// After the start, time until this node takes part.
+    pub startup_delay: Duration,
+    /// The resolution of the clock that the data plane compares a lease with, which lags by up to this.
+    pub tick: Duration,
+}
+
+/// One virtual router. Times are those of CLOCK_MONOTONIC.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    settings: Settings,
+    tracked: Tracked,
+    role: Role,
+    since: Time,
+    holds: Holds,
+    tenure: Tenure,
+    actions: VecDeque<Action>,
+    next_token: u64,
+    /// The latest tick: what arrived before it is known.
+    drained: Time,
+    /// When Starting ends (Starting) or the active node is taken for gone (Backup).
+    timer: Time,
+    /// The active node (Backup).
+    active: Option<IpAddr>,
+    /// The active node's interval (Backup).
+    interval: Interval,
+    /// Since when a node of lower priority may be preempted; nothing while none is active.
+    preempt_from: Option<Time>,
+    /// The role was given away by order, and is not taken back from who has it.
+    yielded: bool,
+    /// When to advertise (Claiming, Active).
+    advertise_at: Time,
+    /// The latest advertisement.
+    advertised: Option<Time>,
+    /// Others have been sent a priority above 0, which they were not told is over.
+    known: bool,
+    /// Nothing is sent before.
+    silent_until: Time,
+    /// Priority 0 goes out now; the next tick is after it, and the silence starts then.
+    silence: bool,
+    /// The addresses have been asked for.
+    addresses: bool,
+    leaving: bool,
+}
+
+impl Machine {
+    /// At the start of the process. `resume` is the end of a lease that was found still running: the node is active then,
+    /// as if it had never been away. Otherwise whatever an earlier process has left is taken away.
+    pub fn new(settings: Settings, now: Time, resume: Option<Time>) -> Self {
+        let mut machine = Self {
+            settings,
+            tracked: Tracked::default(),
+            role: Role::Starting,
+            since: now,
+            holds: Holds::default(),
+            tenure: Tenure::default(),
+            actions: VecDeque::new(),
+            next_token: 0,
+            drained: now,
+            timer: now + settings.startup_delay,
+            active: None,
+            interval: settings.interval,
+            preempt_from: None,
+            yielded: false,
+            advertise_at: now,
+            advertised: None,
+            known: false,
+            silent_until: Time::ZERO,
+            silence: true,
+            addresses: false,
+            leaving: false,
+        };
+        match resume {
+            Some(end) if plausible(end, now) => {
+                machine.tenure = Tenure::resumed(end);
+                machine.enter(Role::Active, now);
+                machine.silence = false;
+                machine.known = true;
+                machine.addresses = true;
+                machine.actions.extend([Action::AddAddresses, Action::Announce]);
+            }
+            _ => {
+                machine.actions.extend([Action::Lease(Time::ZERO), Action::RemoveAddresses]);
+                if settings.startup_delay.is_zero() {
+                    machine.begin(now);
+                }
+            }
+        }
+        machine
+    }
+
+    /// Another configuration. It acts at the next tick, which is due at once; of a node that is active others hear then.
+    pub fn reconfigure(&mut self, settings: Settings, now: Time) {
+        let before = self.priority();
+        let old = std::mem::replace(&mut self.settings, settings);
+        self.reprioritized(before);
+        match self.role {
+            Role::Starting => self.timer = self.timer.min(self.since + settings.startup_delay),
+            Role::Claiming | Role::Active if old != settings => self.advertise_at = now,
+            Role::Backup if self.active.is_none() => self.interval = settings.interval,
+            _ => {}
+        }
+    }
+
+    /// A sound advertisement of another router has arrived `at`, which may be a while ago.
+    pub fn heard(&mut self, heard: Heard, at: Time) {
+        if heard.from == self.settings.own || self.leaving {
+            return;
+        }
+        self.holds.heard(heard, at);
+        match self.role {
+            Role::Starting | Role::Fault => {}
+            Role::Backup => self.heard_as_backup(heard, at),
+            Role::Claiming | Role::Active => match self.precedence(heard) {
+                Ordering::Greater => {
+                    self.step_down(Role::Backup, at);
+                    self.follow(heard, at);
+                }
+                // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
+                _ => self.advertise_soon(at),
+            },
+        }
+    }
+
+    /// The socket had no room for all that arrived: somebody unknown may have become active.
+    pub fn overran(&mut self, now: Time) {
+        let longest = self.interval.max(self.settings.interval);
+        self.holds.unknown(now + longest.three());
+    }
+
+    /// What is tracked has changed.
+    pub fn track(&mut self, tracked: Tracked, now: Time) {
+        if self.tracked == tracked || self.leaving {
+            return;
+        }
+        let before = self.priority();
+        self.tracked = tracked;
+        self.reprioritized(before);
+        match self.role {
+            Role::Starting => {}
+            Role::Fault if !tracked.fault => self.begin(now),
+            Role::Fault => {}
+            _ if tracked.fault => self.step_down(Role::Fault, now),
+            Role::Claiming | Role::Active if self.priority() != before => self.advertise_soon(now),
+            _ => {}
+        }
+    }
+
+    /// Gives the role away. It is not taken back by preemption before this node has been active again.
+    pub fn handover(&mut self, now: Time) {
+        if self.leaving {
+            return;
+        }
+        self.yielded = true;
+        if matches!(self.role, Role::Claiming | Role::Active) {
+            self.step_down(Role::Backup, now);
+        }
+    }
+
+    /// The process ends. Best called after a tick, in the same turn: a lease that is kept counts from the latest one.
+    /// What follows is to be performed until [`Self::finished`].
+    pub fn leave(&mut self, how: Leave, now: Time) {
+        if self.leaving {
+            return;
+        }
+        match (how, self.role) {
+            (Leave::Keep, Role::Active) => {
+                let interval = match self.settings.version {
+                    Version::V2 => self.settings.interval,
+                    Version::V3 => self.settings.interval.max(KEEP),
+                };
+                self.advertise(self.drained, interval);
+            }
+            (_, Role::Claiming | Role::Active) => self.step_down(Role::Backup, now),
+            _ => {}
+        }
+        self.leaving = true;
+    }
+
+    /// Whether, after [`Self::leave`], all is done, but for actions not yet taken by [`Self::next`].
+    pub fn finished(&self) -> bool {
+        self.leaving && self.actions.is_empty() && !self.tenure.waits()
+    }
+
+    /// Time goes on. Everything that arrived before `now` has to be told by [`Self::heard`] before.
+    pub fn tick(&mut self, now: Time) {
+        self.drained = self.drained.max(now);
+        if self.leaving {
+            return;
+        }
+        if std::mem::take(&mut self.silence) {
+            self.silent_until = now + SILENCE;
+        }
+        match self.role {
+            Role::Starting if self.timer <= now => self.begin(now),
+            Role::Backup if self.backup_due() <= now => self.claim(now),
+            Role::Active if self.tenure.lapsed(now) => self.lapse(now),
+            _ => {}
+        }
+        if !matches!(self.role, Role::Claiming | Role::Active) {
+            return;
+        }
+        if self.holds.end(now).is_none()
+            && let Some(end) = self.tenure.claim(now)
+        {
+            self.actions.push_back(Action::Lease(end));
+            if self.role == Role::Claiming {
+                self.actions.push_back(Action::Announce);
+                self.yielded = false;
+                self.enter(Role::Active, now);
+            }
+        }
+        if self.advertise_at.max(self.silent_until) <= now {
+            self.advertise(now, self.settings.interval);
+            self.advertise_at = now + self.settings.interval.duration();
+            if !self.addresses {
+                self.addresses = true;
+                self.actions.push_back(Action::AddAddresses);
+            }
+        }
+    }
+
+    /// That advertisement has really left before `now`; `started` was read before it was handed to the kernel.
+    pub fn left(&mut self, token: Token, started: Time, now: Time) {
+        if let Some(end) = self.tenure.left(token, started, now, self.settings.tick) {
+            self.actions.push_back(Action::Lease(end));
+        }
+    }
+
+    /// It could not be sent. Another one is tried soon, not only after an interval.
+    pub fn failed(&mut self, token: Token, now: Time) {
+        if self.tenure.failed(token) && !self.leaving {
+            let soon = now + ANSWERS.max(self.settings.interval.duration() / 4);
+            self.advertise_at = self.advertise_at.min(soon);
+        }
+    }
+
+    /// What to do, in order.
+    #[expect(clippy::should_implement_trait, reason = "more actions come after the last one")]
+    pub fn next(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::tick`] if nothing happens before. In the past: at once.
+    pub fn deadline(&self) -> Option<Time> {
+        if self.leaving {
+            return None;
+        }
+        match self.role {
+            Role::Starting => Some(self.timer),
+            Role::Fault => None,
+            Role::Backup => Some(self.backup_due()),
+            Role::Claiming | Role::Active => {
+                let mut due = self.advertise_at.max(self.silent_until);
+                if self.silence {
+                    due = Time::ZERO;
+                }
+                if let Some(claim) = self.tenure.claimable() {
+                    due = due.min(claim.max(self.holds.end(self.drained).unwrap_or_default()));
+                }
+                if let (Role::Active, Some(lapse)) = (self.role, self.tenure.lapse()) {
+                    due = due.min(lapse);
+                }
+                Some(due)
+            }
+        }
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let follows = self.role == Role::Backup;
+        Status {
+            role: self.role,
+            since: self.since,
+            priority: self.priority(),
+            active: self.active.filter(|_| follows),
+            interval: if follows { self.interval } else { self.settings.interval },
+            lease: self.tenure.end(),
+        }
+    }
+
+    // === what changes ===
+
+    /// Takes part from now on.
+    fn begin(&mut self, now: Time) {
+        self.interval = self.settings.interval;
+        if self.tracked.fault {
+            self.enter(Role::Fault, now);
+        } else if self.priority() == Priority::OWNER {
+            self.claim(now);
+        } else {
+            self.enter(Role::Backup, now);
+            self.active = None;
+            self.timer = now + self.interval.down(self.priority());
+        }
+    }
+
+    fn claim(&mut self, now: Time) {
+        self.enter(Role::Claiming, now);
+        self.tenure = Tenure::default();
+        self.advertise_at = now;
+    }
+
+    /// The lease of an active node has ended, or is so near its end that it can't be renewed.
+    fn lapse(&mut self, now: Time) {
+        let taken = self.holds.end(now).is_some() && (self.yielded || !self.settings.preempt);
+        if taken {
+            self.active = self.holds.last(now);
+            self.step_down(Role::Backup, now);
+        } else {
+            self.actions.push_back(Action::Lease(Time::ZERO));
+            self.claim(now);
+        }
+    }
+
+    /// Stops forwarding, then says so.
+    fn step_down(&mut self, role: Role, now: Time) {
+        self.settle_actions();
+        self.tenure = Tenure::default();
+        self.actions.push_back(Action::Lease(Time::ZERO));
+        if std::mem::take(&mut self.known) {
+            let (token, interval) = (self.token(), self.settings.interval);
+            self.actions.push_back(Action::Advertise { token, priority: 0, interval });
+            self.silence = true;
+        }
+        if std::mem::take(&mut self.addresses) {
+            self.actions.push_back(Action::RemoveAddresses);
+        }
+        self.enter(role, now);
+        self.interval = self.settings.interval;
+        self.timer = now + self.interval.down(self.priority());
+    }
+
+    fn enter(&mut self, role: Role, now: Time) {
+        if self.role != role {
+            self.role = role;
+            self.since = now;
+            self.preempt_from = None;
+            if role != Role::Backup {
+                self.active = None;
+            }
+        }
+    }
+
+    /// What was to be done and is not done yet, except what takes away, is void.
+    fn settle_actions(&mut self) {
+        self.actions.retain(|action| {
+            matches!(
+                action,
+                Action::Lease(Time::ZERO) | Action::Advertise { priority: 0, .. } | Action::RemoveAddresses
+            )
+        });
+    }
+
+    /// An advertisement, at the knowledge of `drained`.
+    fn advertise(&mut self, drained: Time, interval: Interval) {
+        let (token, priority) = (self.token(), self.priority().get());
+        self.tenure.sent(token, interval, drained);
+        self.actions.push_back(Action::Advertise { token, priority, interval });
+        self.advertised = Some(drained);
+        self.known = true;
+    }
+
+    fn advertise_soon(&mut self, now: Time) {
+        let soon = self.advertised.map_or(now, |advertised| now.max(advertised + ANSWERS));
+        self.advertise_at = self.advertise_at.min(soon);
+    }
+
+    fn token(&mut self) -> Token {
+        self.next_token += 1;
+        Token(self.next_token)
+    }
+
+    // === Backup ===
+
+    fn heard_as_backup(&mut self, heard: Heard, at: Time) {
+        let own = self.priority();
+        if heard.priority == 0 {
+            // Somebody who has lost a claim says this too, while another node is heard.
+            if self.holds.end(at).is_none() {
+                self.active = None;
+                self.timer = self.timer.min(at + self.interval.skew(own));
+            }
+        } else if heard.priority >= own.get() {
+            self.preempt_from = None;
+            self.follow(heard, at);
+        } else {
+            let from = *self.preempt_from.get_or_insert(at + self.settings.preempt_delay);
+            if !self.settings.preempt || self.yielded {
+                self.follow(heard, at);
+            } else if at < from {
+                self.follow(heard, at);
+                self.timer = self.timer.min(from);
+            } else {
+                self.active = Some(heard.from);
+            }
+        }
+    }
+
+    /// That node is active, with that interval.
+    fn follow(&mut self, heard: Heard, at: Time) {
+        self.active = Some(heard.from);
+        self.interval = heard.interval;
+        self.timer = at + heard.interval.down(self.priority());
+    }
+
+    /// When to claim. While a node that would not yield may forward it is no use.
+    fn backup_due(&self) -> Time {
+        self.timer.max(self.holds.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
+    }
+
+    // === precedence ===
+
+    fn priority(&self) -> Priority {
+        self.settings.priority.adjusted(self.tracked.delta)
+    }
+
+    /// Of the node heard over this one (RFC 9568 section 6.4.3, (825)).
+    fn precedence(&self, heard: Heard) -> Ordering {
+        if heard.priority == 0 {
+            return Ordering::Less;
+        }
+        heard.priority.cmp(&self.priority().get()).then(heard.from.cmp(&self.settings.own))
+    }
+
+    /// The timer of a backup has the skew of its priority in it.
+    fn reprioritized(&mut self, before: Priority) {
+        if self.role == Role::Backup {
+            let (old, new) = (self.interval.skew(before), self.interval.skew(self.priority()));
+            self.timer = (self.timer + new).saturating_sub(old);
+        }
+    }
+}
+
+/// No lease is longer than three of the longest intervals.
+fn plausible(end: Time, now: Time) -> bool {
+    const LONGEST: Duration = Duration::from_millis(4095 * 30);
+    end > now && end <= now + LONGEST
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;
