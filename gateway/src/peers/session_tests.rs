@@ -12,7 +12,7 @@ const ROOM: usize = 200_000;
 
 fn station(number: u32) -> Station {
     let [_, a, b, c] = number.to_be_bytes();
-    let ip = (number % 3 == 0).then(|| IpAddr::from([10, a, b, c]));
+    let ip = number.is_multiple_of(3).then(|| IpAddr::from([10, a, b, c]));
     let vlan = VlanId::new((number % 4000) as u16).unwrap();
     Station { vni: Vni::new(5001).unwrap(), mac: MacAddr([2, 0xee, 0, a, b, c]), port: "eth1".into(), vlan, ip }
 }
