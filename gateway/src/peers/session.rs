@@ -27,6 +27,8 @@ pub(super) enum SessionError {
     TooLong,
     #[error("nothing was heard of it for {0:?}")]
     Silent(Duration),
+    #[error("it did not say within {0:?} who it is")]
+    Nameless(Duration),
     #[error("it took nothing of what it was told for {0:?}")]
     Stuck(Duration),
 }
@@ -50,6 +52,7 @@ pub(super) struct Session {
     out: Vec<u8>,
     /// Bytes of `out` that have left.
     left: usize,
+    began: Time,
     heard: Time,
     said: Time,
     /// When something left last, or there was nothing to leave.
@@ -63,7 +66,7 @@ impl Session {
         Message::Hello { protocol: PROTOCOL, node: node.to_owned() }.encode(&mut out);
         let hearing = Hearing::new(side == Side::Follower, max_stations);
         let (lines, telling) = (Lines::new(LINE), Telling::default());
-        Self { side, lines, hearing, telling, out, left: 0, heard: now, said: now, moved: now }
+        Self { side, lines, hearing, telling, out, left: 0, began: now, heard: now, said: now, moved: now }
     }
 
     /// What is to be told from now on. Only who was called tells of stations.
@@ -110,7 +113,7 @@ impl Session {
 
     /// When to look again.
     pub(super) fn deadline(&self) -> Time {
-        let gone = self.heard + SILENCE;
+        let gone = if self.node().is_none() { self.began } else { self.heard } + SILENCE;
         let next = if self.left < self.out.len() { self.moved + SILENCE } else { self.said + KEEPALIVE };
         gone.min(next)
     }
@@ -119,6 +122,10 @@ impl Session {
     pub(super) fn look(&mut self, now: Time) -> Result<(), SessionError> {
         if now >= self.heard + SILENCE {
             return Err(SessionError::Silent(SILENCE));
+        }
+        // A byte now and then is no reason to keep a place for somebody without a name.
+        if self.node().is_none() && now >= self.began + SILENCE {
+            return Err(SessionError::Nameless(SILENCE));
         }
         if !self.unsent().is_empty() {
             return if now >= self.moved + SILENCE { Err(SessionError::Stuck(SILENCE)) } else { Ok(()) };

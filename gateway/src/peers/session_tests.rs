@@ -12,7 +12,7 @@ const ROOM: usize = 200_000;
 
 fn station(number: u32) -> Station {
     let [_, a, b, c] = number.to_be_bytes();
-    let ip = (number % 3 == 0).then(|| IpAddr::from([10, a, b, c]));
+    let ip = number.is_multiple_of(3).then(|| IpAddr::from([10, a, b, c]));
     let vlan = VlanId::new((number % 4000) as u16).unwrap();
     Station { vni: Vni::new(5001).unwrap(), mac: MacAddr([2, 0xee, 0, a, b, c]), port: "eth1".into(), vlan, ip }
 }
@@ -228,6 +228,7 @@ fn who_was_not_called_for_it_may_not_tell_of_stations() {
 #[test]
 fn who_does_not_read_costs_no_more_memory_than_a_message_and_is_given_up() {
     let mut pair = Pair::new();
+    carry(&mut pair.follower, &mut pair.source, pair.now);
     let mut most = 0;
     for round in 0..200 {
         pair.tell(stations(round * 100..round * 100 + 5000));
@@ -259,6 +260,24 @@ fn silence_is_the_end() {
     pair.settle();
     assert_eq!(pair.source.look(pair.now + SILENCE - SECOND), Ok(()));
     assert_eq!(pair.source.look(pair.now + SILENCE), Err(SessionError::Silent(SILENCE)));
+}
+
+#[test]
+fn who_only_drips_bytes_is_not_kept_without_a_name() {
+    let mut session = Session::new(Time::ZERO, Side::Source, "gw1", 3);
+    let mut now = Time::ZERO;
+    let mut drips = HELLO.bytes();
+    let failure = loop {
+        now += SECOND;
+        session.receive(now, &[drips.next().unwrap()]).unwrap();
+        let waiting = session.unsent().len();
+        session.sent(now, waiting);
+        if let Err(failure) = session.look(now) {
+            break failure;
+        }
+        assert!(session.deadline() > now);
+    };
+    assert_eq!((failure, now), (SessionError::Nameless(SILENCE), SILENCE));
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_neighbour_is_answered_and_one_behind_a_router_is_not() {
         // The far one has had as much time as the near one needed, and more.
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
         let standbys = active.heard().standbys.clone();
-        assert_eq!(standbys.values().map(|nodes| nodes.len()).sum::<usize>(), 1, "{standbys:?}");
+        assert_eq!(standbys.values().map(std::collections::BTreeMap::len).sum::<usize>(), 1, "{standbys:?}");
         stop_far.send(()).unwrap();
         stop_near.send(()).unwrap();
         assert!(near.join().unwrap(), "the neighbour has the stations");

@@ -1,5 +1,7 @@
 //! An active node and a standby.
 
+use gateway::peers::{Local, Remote};
+
 use crate::{
     netns::{in_new, run},
     node::{Node, VRID},
@@ -113,6 +115,24 @@ fn it_works_over_ipv6() {
         let (active, mut standby) = (Node::start("gw1", "fd00::1", &["fd00::2"]), Node::start("gw2", "fd00::2", &[]));
         active.learn(0..100);
         standby.follow("fd00::1");
+        standby.has(0..100).await;
+    });
+}
+
+#[test]
+fn it_works_between_link_local_addresses() {
+    in_new(async || {
+        for address in ["fe80::1", "fe80::2"] {
+            run(&format!("ip address add {address}/64 dev lo nodad"));
+        }
+        let address = |text: &str| text.parse().unwrap();
+        let scope = nix::net::if_::if_nametoindex("lo").unwrap();
+        let (active, mut standby) = (Node::start("gw1", "fe80::1", &["fe80::2"]), Node::start("gw2", "fe80::2", &[]));
+        active.peers.listen([Local { address: address("fe80::1"), scope }].into());
+        standby.peers.listen([Local { address: address("fe80::2"), scope }].into());
+        active.learn(0..100);
+        let from = Some(address("fe80::2"));
+        standby.peers.follow(VRID, Some(Remote { address: address("fe80::1"), scope, from }));
         standby.has(0..100).await;
     });
 }
