@@ -17,7 +17,7 @@ use super::{
     leases::LeaseMaps,
     links::Links,
     macvlan,
-    observe::{Expected, Observer},
+    observe::{Expected, Observer, Verdict},
     port::{Port, PortOptions},
     status::{Counters, InstanceStatus},
     sysctl::Sysctls,
@@ -216,7 +216,7 @@ impl Instance {
     fn is_astray(&self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>) -> bool {
         let Some(port) = &self.port else { return false };
         let Some(link) = links.get(&self.config.interface) else { return true };
-        let source = self.config.source.map_or(true, |source| source == port.source());
+        let source = self.config.source.is_none_or(|source| source == port.source());
         let kept = self.config.source.is_some()
             || link.addresses.contains(&port.source())
             || links.source(&self.config.interface, self.family() == Family::V6, virtual_addresses).is_none();
@@ -293,6 +293,9 @@ impl Instance {
         }
         // Everything that came before this moment was heard, or it is an earlier moment.
         let heard = self.hear_all(now, shared);
+        if self.port.as_mut().is_some_and(Port::overran) {
+            self.machine.overran(now);
+        }
         self.departures();
         self.perform(shared);
         self.machine.tick(heard.unwrap_or(now));
@@ -434,9 +437,13 @@ impl Instance {
             addresses: &self.spoken,
             peers: &self.config.peers,
         };
-        if !self.observer.hear(&heard, from, expected, now) {
-            self.counters.addr_list_err += 1;
-            return;
+        match self.observer.hear(&heard, from, expected, now) {
+            Verdict::Heard => {}
+            Verdict::Stranger => return,
+            Verdict::Foreign => {
+                self.counters.addr_list_err += 1;
+                return;
+            }
         }
         self.counters.advert_rcvd += 1;
         self.counters.priority_zero_rcvd += u64::from(heard.priority == 0);
