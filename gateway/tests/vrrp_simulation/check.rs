@@ -3,7 +3,7 @@
 //! Two nodes *hear each other* at a moment if during four of the longest intervals that are advertised, and 2 ms,
 //! before it no advertisement from either to the other was lost, late (more than 2 ms from leaving to the other's
 //! socket), or arrived where no process listened. What a process does with its socket is its own affair: one that stalls
-//! still hears.
+//! still hears. The start of a node of priority 255 counts as a loss too: it claims before it could have heard anybody.
 //!
 //! A node *forwards* while it is alive and its coarse clock is below its lease in the map.
 

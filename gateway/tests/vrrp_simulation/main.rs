@@ -20,6 +20,9 @@ use std::{
     thread,
 };
 
+use network::Network;
+use random::Random;
+use schedule::Schedule;
 use world::{Flaw, World};
 
 const SCHEDULES: u64 = 10_000;
@@ -67,4 +70,64 @@ fn never_two_forward_who_hear_each_other_and_soon_one_does() {
              vrrp_simulation never_two -- --nocapture"
         );
     }
+}
+
+/// The simulation finds what a flaw of the driver does.
+fn finds(flaw: Flaw, what: &str) {
+    let found = first_failure(2_000, |seed| match World::new(seed, flaw, false).run() {
+        Err(error) if error.contains(what) => Err(error),
+        _ => Ok(()),
+    });
+    assert!(found.is_some(), "{flaw:?} is not found");
+}
+
+const BOTH: &str = "hear each other";
+
+#[test]
+fn a_driver_that_ticks_before_it_has_read_everything_is_found() {
+    finds(Flaw::TicksUndrained, BOTH);
+}
+
+#[test]
+fn a_driver_that_takes_sent_for_left_is_found() {
+    finds(Flaw::TakesSentForLeft, BOTH);
+}
+
+#[test]
+fn a_node_that_says_priority_zero_and_goes_on_is_found() {
+    finds(Flaw::Lies, BOTH);
+}
+
+#[test]
+fn a_driver_that_tells_nothing_of_others_is_found() {
+    finds(Flaw::Deaf, BOTH);
+}
+
+#[test]
+fn a_node_that_forgets_the_tick_of_the_coarse_clock_is_found() {
+    finds(Flaw::ForgetsTick, BOTH);
+}
+
+#[test]
+fn a_node_restarted_within_its_lease_forwards_without_a_gap() {
+    let found = first_failure(1_000, |seed| {
+        let mut random = Random::new(seed);
+        let schedule = Schedule::restarts(&mut random);
+        let calm = schedule.calm;
+        let network = Network::calm(schedule.settings.len());
+        let mut world = World::of(random, schedule, network, Flaw::None, false);
+        let mut forwarder = None;
+        while world.step()? {
+            if world.now < calm {
+                continue;
+            }
+            let now = world.forwarder();
+            forwarder = forwarder.or(now);
+            if now.is_none() || now != forwarder {
+                return Err(format!("{now:?} forwards at {}, not {forwarder:?}", world.now));
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(found, None);
 }

@@ -32,9 +32,28 @@ impl Network {
         }
     }
 
+    /// One without disturbances.
+    pub(crate) fn calm(nodes: usize) -> Self {
+        Self {
+            cut: vec![vec![false; nodes]; nodes],
+            disturbed: vec![vec![None; nodes]; nodes],
+            loss: 0,
+            late: 0,
+            doubled: 0,
+            latest: 0,
+        }
+    }
+
     pub(crate) fn disturb(&mut self, from: usize, to: usize, at: Moment) {
         let disturbed = &mut self.disturbed[from][to];
         *disturbed = (*disturbed).max(Some(at));
+    }
+
+    /// That node starts to claim without having listened.
+    pub(crate) fn unaware(&mut self, node: usize, at: Moment) {
+        for from in 0..self.cut.len() {
+            self.disturb(from, node, at);
+        }
     }
 
     /// The last disturbance between the two, in either direction.

@@ -73,7 +73,11 @@ impl Schedule {
         restore(random, &mut blows, nodes, calm);
         blows.sort_by_key(|(at, _)| *at);
         let delays = settings.iter().map(|settings| settings.preempt_delay + settings.startup_delay).max();
-        let settled = calm + 5 * longest + 100 * MILLISECOND + delays.unwrap_or_default().as_nanos() as u64;
+        // A takeover after silence: three intervals, skew, claim. Or, where a process has just started, three seconds at
+        // least. Then, perhaps, a preemption, in which priority 0 may be overtaken by what was sent before: a hold more.
+        let takeover = (4 * longest).max(3000 * MILLISECOND + longest);
+        let delays = delays.unwrap_or_default().as_nanos() as u64;
+        let settled = calm + takeover + delays + 4 * longest + 100 * MILLISECOND;
         Self {
             settings,
             clocks,
@@ -85,6 +89,37 @@ impl Schedule {
             settled,
             end: settled + 2 * longest,
         }
+    }
+}
+
+impl Schedule {
+    /// Nothing but processes that are killed, and started again before their lease ends. Once all is calm the same node
+    /// has to forward all the time.
+    pub(crate) fn restarts(random: &mut Random) -> Self {
+        let mut schedule = Self::new(random);
+        schedule.stalls = 0;
+        for settings in &mut schedule.settings {
+            settings.interval = Interval::from_centiseconds(10).unwrap_or(Interval::DEFAULT);
+            // No preemption comes later than the first takeover, not even by an owner that starts.
+            settings.preempt = false;
+            settings.priority = settings.priority.min(Priority::DEFAULT);
+            settings.startup_delay = Duration::ZERO;
+        }
+        schedule.longest = 100 * MILLISECOND;
+        schedule.calm = 4500 * MILLISECOND;
+        schedule.settled = Moment::MAX;
+        schedule.end = schedule.calm + 4000 * MILLISECOND;
+        schedule.blows.clear();
+        for kill in 0..8 {
+            let at = schedule.calm + kill * 400 * MILLISECOND + random.within(0..100 * MILLISECOND);
+            for node in 0..schedule.settings.len() {
+                // An interval at most has gone by since the lease was given, and the restart needs some of the rest.
+                let later = at + random.any_scale(160 * MILLISECOND);
+                schedule.blows.extend([(at, Blow::Kill(node)), (later, Blow::Start(node))]);
+            }
+        }
+        schedule.blows.sort_by_key(|(at, _)| *at);
+        schedule
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
 
-use gateway::vrrp::{Action, Heard, Interval, Leave, Machine, Role};
+use gateway::vrrp::{Action, Heard, Leave, Machine, Priority, Role};
 
 use crate::{
     check::Check,
@@ -287,6 +287,9 @@ impl World {
                 }
                 let resume = (found > time).then_some(found);
                 trace!(self, "{node} starts, resumes {}", resume.is_some());
+                if resume.is_none() && settings.priority == Priority::OWNER {
+                    self.network.unaware(node, self.now);
+                }
                 let mut machine = Machine::new(settings, time, resume);
                 machine.track(self.nodes[node].tracked, time);
                 process.machine = Some(machine);
@@ -474,10 +477,5 @@ impl World {
     /// The one node that forwards.
     pub(crate) fn forwarder(&self) -> Option<usize> {
         (0..self.nodes.len()).find(|node| self.check.forwards(*node))
-    }
-
-    /// The interval that a node advertises.
-    pub(crate) fn interval(&self, node: usize) -> Interval {
-        self.nodes[node].settings.interval
     }
 }

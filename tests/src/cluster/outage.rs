@@ -1,6 +1,10 @@
 //! What numbered packets tell of an outage: how long, how many were lost, which came twice.
 
-use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 /// Arrival of packet `number`, by the receiver's clock; the same clock for all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +37,11 @@ impl Tally {
         let mut ordered: Vec<&Arrival> = arrivals.iter().filter(|arrival| arrival.number < sent).collect();
         ordered.sort_by_key(|arrival| arrival.at);
         for arrival in ordered {
-            if first.contains_key(&arrival.number) {
-                doubles.push(arrival.at);
-            } else {
-                first.insert(arrival.number, arrival.at);
+            match first.entry(arrival.number) {
+                Entry::Vacant(place) => {
+                    place.insert(arrival.at);
+                }
+                Entry::Occupied(_) => doubles.push(arrival.at),
             }
         }
         let pairs = first.iter().zip(first.iter().skip(1));

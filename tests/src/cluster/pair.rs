@@ -96,7 +96,7 @@ pub enum World {
         /// The VTEP that has the VM.
         hv: VmHost,
         /// The switch outside.
-        outside: Ovs,
+        outside: Box<Ovs>,
     },
     /// OVN, which drives the gateways through databases.
     Ovn {
@@ -129,7 +129,8 @@ impl Pair {
         }
         let ext = outside.access("ext", VLAN, &EXT.mac().to_string(), &texts(&EXT.addresses(false)))?;
         let sides = (und.host().clone(), outside.host().clone());
-        Ok(Self::put_together(members, (vm, ext), sides, World::Linux { hv, outside }, lab)?)
+        let world = World::Linux { hv, outside: Box::new(outside) };
+        Self::put_together(members, (vm, ext), sides, world, lab)
     }
 
     /// Lays it out in a cloud of real OVN. No gateway is started yet.
@@ -149,7 +150,8 @@ impl Pair {
         for (index, (host, remote)) in cloud.gateways().into_iter().enumerate() {
             members.push(Member::new(host, index, plan, |config| {
                 let mut config = config.database(&remote, cloud.vtep.switch());
-                if let Some(database) = &mut config.database {
+                // Without VRRP nobody asks.
+                if let Some(database) = config.database.as_mut().filter(|_| plan.vrrp.is_some()) {
                     database.shared = Some(deployment == Deployment::Shared);
                 }
                 config
@@ -158,7 +160,7 @@ impl Pair {
         let sides = (cloud.und.host().clone(), cloud.outside.host().clone());
         let (lab, machine) = (cloud.lab.clone(), vm.host.clone());
         let world = World::Ovn { vm, cloud: Box::new(cloud) };
-        Ok(Self::put_together(members, (machine, ext), sides, world, lab)?)
+        Self::put_together(members, (machine, ext), sides, world, lab)
     }
 
     fn put_together(

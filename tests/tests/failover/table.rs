@@ -1,0 +1,96 @@
+//! Measuring an event, and a line about it.
+
+use std::{
+    io::{Write, stderr},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+use lab::cluster::{Pair, Plan, Probes, Report};
+
+/// What a machine with two busy processors adds to an outage: the agents, the switch outside and the probes share them,
+/// and a thread that is to act waits its turn. Bounds of the protocol are tens to hundreds of milliseconds.
+pub(crate) const ALLOWANCE: Duration = Duration::from_millis(400);
+
+/// How often an event may be tried until its outage is within bounds.
+const ATTEMPTS: u32 = 3;
+
+/// Packets each way before an event and after it.
+const AROUND: u64 = 500;
+
+/// An event and its bound.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    /// What happens.
+    pub(crate) name: &'static str,
+    /// The longest outage; zero: nothing may be lost.
+    pub(crate) bound: Duration,
+}
+
+impl Event {
+    pub(crate) fn new(name: &'static str, bound_ms: u64) -> Self {
+        Self { name, bound: Duration::from_millis(bound_ms) }
+    }
+
+    /// Has it happen in a lab of two gateways opposite Linux, of which the first is active. `happen` is through when the
+    /// gateway that should forward then does.
+    pub(crate) fn measure(self, plan: &Plan, happen: impl Fn(&mut Pair, &Probes) -> Result<()>) -> Result<()> {
+        self.measure_in(|| Pair::linux(plan), happen)
+    }
+
+    /// The same in another lab.
+    pub(crate) fn measure_in(
+        self,
+        build: impl Fn() -> Result<Pair>,
+        happen: impl Fn(&mut Pair, &Probes) -> Result<()>,
+    ) -> Result<()> {
+        for attempt in 1..=ATTEMPTS {
+            let mut pair = build()?;
+            pair.start()?;
+            let probes = pair.probes()?;
+            probes.wait_more(AROUND)?;
+            happen(&mut pair, &probes)?;
+            probes.wait_more(AROUND)?;
+            let report = probes.finish()?;
+            self.tell(&report, attempt);
+            assert_eq!((report.doubles(), report.reflections.len()), (0, 0), "{}: {report:?}", self.name);
+            if self.is_kept(&report) {
+                return Ok(());
+            }
+        }
+        bail!("{}: the outage was beyond {:?} and {ALLOWANCE:?} {ATTEMPTS} times", self.name, self.bound)
+    }
+
+    fn is_kept(self, report: &Report) -> bool {
+        if self.bound.is_zero() { report.lost() == 0 } else { report.outage() <= self.bound + ALLOWANCE }
+    }
+
+    /// Writes the line, past the capturing of output: the numbers are wanted of tests that pass.
+    pub(crate) fn tell(self, report: &Report, attempt: u32) {
+        static HEADED: Mutex<bool> = Mutex::new(false);
+        let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
+        let mut headed = HEADED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = String::new();
+        if !*headed {
+            text = format!(
+                "\n{:<44} {:>9} {:>9} {:>5} {:>5} {:>7} {:>9} {:>9}\n",
+                "event", "vm->ext", "ext->vm", "lost", "lost", "doubles", "reflected", "bound"
+            );
+            *headed = true;
+        }
+        text.push_str(&format!(
+            "{:<44} {:>9} {:>9} {:>5} {:>5} {:>7} {:>9} {:>9}{}\n",
+            self.name,
+            ms(report.out.gap),
+            ms(report.back.gap),
+            report.out.lost,
+            report.back.lost,
+            report.doubles(),
+            report.reflections.len(),
+            ms(self.bound),
+            if attempt > 1 { format!("  (attempt {attempt})") } else { String::new() }
+        ));
+        let _ = stderr().write_all(text.as_bytes());
+    }
+}
