@@ -3,6 +3,7 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -34,7 +35,7 @@ fn keepalived(lab: &Lab, directory: &Directory, instance: &str) -> Daemon {
 }
 
 /// FRR wants a macvlan with the virtual MAC and the virtual address, and zebra to tell it of both.
-fn frr(lab: &Lab, directory: &Directory, version: u8) -> [Daemon; 2] {
+async fn frr(lab: &Lab, directory: &Directory, version: u8) -> [Daemon; 2] {
     for (name, octet, address) in [("vrrp4", 1, "10.9.0.100/24"), ("vrrp6", 2, "2001:db8::100/64")] {
         lab.peer
             .run(&format!("ip link add {name} link peer0 address 00:00:5e:00:0{octet}:33 type macvlan mode bridge"));
@@ -56,6 +57,8 @@ fn frr(lab: &Lab, directory: &Directory, version: u8) -> [Daemon; 2] {
         spawn(lab, &format!("/usr/lib/frr/{name}"), &arguments)
     };
     let zebra = daemon("zebra", &nothing);
+    // Else vrrpd tries again ten seconds later.
+    until("ready", || Path::new(&socket).exists().then_some(())).await;
     [zebra, daemon("vrrpd", &config)]
 }
 
@@ -141,7 +144,7 @@ fn keepalived_hears_us_and_stays_backup() {
 fn frr_version_2_is_understood() {
     in_new(|| async {
         let (lab, directory) = (Lab::new(), Directory::new("frr-2"));
-        let _daemons = frr(&lab, &directory, 2);
+        let _daemons = frr(&lab, &directory, 2).await;
         assert_is(&first(Family::V4).await.unwrap(), Version::V2, 100, &["10.9.0.100"]);
     });
 }
@@ -150,7 +153,7 @@ fn frr_version_2_is_understood() {
 fn frr_version_3_is_understood_over_both_families() {
     in_new(|| async {
         let (lab, directory) = (Lab::new(), Directory::new("frr-3"));
-        let _daemons = frr(&lab, &directory, 3);
+        let _daemons = frr(&lab, &directory, 3).await;
         assert_is(&first(Family::V4).await.unwrap(), Version::V3, 100, &["10.9.0.100"]);
         let mut own = open("own0", Family::V6, &[]);
         let read = parse(&arrival(&mut own).await).unwrap();
