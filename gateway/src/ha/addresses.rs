@@ -104,8 +104,8 @@ struct Worker {
     sysctls: Sysctls,
     wanted: watch::Receiver<Wanted>,
     reports: mpsc::UnboundedSender<Report>,
-    /// The interface whose settings this one has changed.
-    holds: Option<String>,
+    /// The interface whose settings this one has changed, and the note of what they were.
+    holds: Option<(String, String)>,
 }
 
 impl Worker {
@@ -159,6 +159,10 @@ impl Worker {
             }
         }
         if !there || !site.virtual_mac {
+            // One that an earlier run has left says how things were before.
+            if lower.is_some() && macvlan::note(&self.handle, site.vrid, ipv6).await?.is_some() {
+                self.hold(site).await?;
+            }
             macvlan::remove(&self.handle, site.vrid, ipv6).await?;
             self.release().await;
         }
@@ -167,8 +171,8 @@ impl Worker {
         }
         let mut ifindex = lower.ok_or_else(missing)?;
         if site.virtual_mac {
-            self.hold(&site.interface).await?;
-            ifindex = macvlan::create(&self.handle, ifindex, site.vrid, ipv6).await?;
+            let note = self.hold(site).await?;
+            ifindex = macvlan::create(&self.handle, ifindex, site.vrid, ipv6, &note).await?;
         }
         for address in &site.addresses {
             add(&self.handle, ifindex, *address).await?;
@@ -176,23 +180,33 @@ impl Worker {
         Ok(Some(ifindex))
     }
 
-    async fn hold(&mut self, interface: &str) -> io::Result<()> {
-        if self.holds.as_deref() == Some(interface) {
-            return Ok(());
+    /// Makes the settings of the interface below, if they are not made yet, and gives the note of what was before.
+    async fn hold(&mut self, site: &Site) -> io::Result<String> {
+        if let Some((interface, note)) = &self.holds
+            && *interface == site.interface
+        {
+            return Ok(note.clone());
         }
         self.release().await;
-        self.holds = Some(interface.to_owned());
-        let (sysctls, interface) = (self.sysctls.clone(), interface.to_owned());
-        let held = tokio::task::spawn_blocking(move || sysctls.hold(&interface)).await.map_err(io::Error::other);
-        if let Err(error) = held.flatten() {
-            self.release().await;
-            return Err(error);
+        let noted = macvlan::note(&self.handle, site.vrid, macvlan::is_ipv6(&site.addresses)).await?;
+        let (sysctls, interface) = (self.sysctls.clone(), site.interface.clone());
+        // Even where it fails half way, there may be something to put back.
+        self.holds = Some((site.interface.clone(), String::new()));
+        let held = tokio::task::spawn_blocking(move || sysctls.hold(&interface, noted.as_deref())).await;
+        match held.map_err(io::Error::other).flatten() {
+            Ok(note) => {
+                self.holds = Some((site.interface.clone(), note.clone()));
+                Ok(note)
+            }
+            Err(error) => {
+                self.release().await;
+                Err(error)
+            }
         }
-        Ok(())
     }
 
     async fn release(&mut self) {
-        if let Some(interface) = self.holds.take() {
+        if let Some((interface, _)) = self.holds.take() {
             let sysctls = self.sysctls.clone();
             let _ = tokio::task::spawn_blocking(move || sysctls.release(&interface)).await;
         }

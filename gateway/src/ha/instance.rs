@@ -1,33 +1,38 @@
 //! One virtual router in the loop: its machine, and the hands that do what the machine wants.
 
+mod surroundings;
+mod terms;
+mod work;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
 use rtnetlink::Handle;
+pub(crate) use terms::virtual_addresses;
+use terms::{addresses, is_running, settings, site};
 use tokio::sync::mpsc;
 
 use super::{
-    Family, FrameSender,
-    addresses::{Mover, Outcome, Report, Site},
+    Family,
+    addresses::{Mover, Outcome, Report},
     announcing::Announcing,
     leases::LeaseMaps,
     links::Links,
     macvlan,
-    observe::{Expected, Observer},
-    port::{Port, PortOptions},
+    observe::Observer,
+    port::Port,
     status::{Counters, InstanceStatus},
     sysctl::Sysctls,
-    tracking::{self, Conditions},
     voice::Voice,
 };
 use crate::{
-    announce, clock,
+    clock,
     config::{InstanceConfig, Interface, VrrpConfig},
-    vrrp::{Action, Advertisement, Heard, Leave, Machine, Priority, Role, Settings, Time, Token, Tracked, Vrid},
+    vrrp::{Leave, Machine, Priority, Role, Settings, Time, Tracked, Vrid},
 };
 
 /// Packets read in one turn.
@@ -176,115 +181,6 @@ impl Instance {
         true
     }
 
-    /// Looks at interfaces and all else that is tracked, and opens the socket if it is not open.
-    pub(crate) fn look(&mut self, shared: &mut Shared) {
-        let now = clock::monotonic();
-        if self.is_astray(&shared.links, &shared.virtual_addresses) {
-            self.close();
-            self.reopen = now;
-        }
-        if self.port.is_none() && self.reopen <= now {
-            self.open(shared, now);
-        }
-        self.track(shared, now);
-        self.mend(&shared.links);
-    }
-
-    fn track(&mut self, shared: &Shared, now: Time) {
-        let Shared { links, uplinks, ports, data_plane, database, .. } = shared;
-        let conditions = Conditions { links, uplinks, ports, data_plane: *data_plane, database: *database };
-        let (mut tracked, problems) = tracking::evaluate(&self.config, conditions);
-        // Who can't be heard can't say that it is active.
-        tracked.fault |= self.port.is_none();
-        self.tracking = problems;
-        if self.config.priority == Priority::OWNER
-            && let Some(link) = links.get(&self.config.interface)
-        {
-            for address in self.addresses.iter().filter(|address| !link.addresses.contains(address)) {
-                let interface = &self.config.interface;
-                self.tracking
-                    .insert(format!("priority 255 means that {address} is an address of {interface}, which it is not"));
-            }
-        }
-        if tracked != self.tracked {
-            self.tracked = tracked;
-            self.machine.track(tracked, now);
-        }
-    }
-
-    /// True if the socket is no longer the one that would be opened now.
-    fn is_astray(&self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>) -> bool {
-        let Some(port) = &self.port else { return false };
-        let Some(link) = links.get(&self.config.interface) else { return true };
-        let source = self.config.source.map_or(true, |source| source == port.source());
-        let kept = self.config.source.is_some()
-            || link.addresses.contains(&port.source())
-            || links.source(&self.config.interface, self.family() == Family::V6, virtual_addresses).is_none();
-        link.ifindex != port.ifindex() || !source || !kept
-    }
-
-    /// Puts addresses on again that somebody has taken off.
-    fn mend(&mut self, links: &Links) {
-        if !self.wanted || self.there.is_none() || self.config.priority == Priority::OWNER {
-            return;
-        }
-        let name = if self.config.virtual_mac { self.macvlan() } else { self.config.interface.clone() };
-        let whole = |addresses: &[IpAddr]| self.addresses.iter().all(|address| addresses.contains(address));
-        if !links.get(&name).is_some_and(|link| whole(&link.addresses)) {
-            self.mover.want(true);
-        }
-    }
-
-    fn open(&mut self, shared: &Shared, now: Time) {
-        let all: Vec<IpAddr> = shared.virtual_addresses.iter().copied().collect();
-        match Port::open(self.port_options(&all)) {
-            Ok(port) => {
-                self.port = Some(port);
-                self.hindrances.remove(&Work::Listening);
-                self.machine.reconfigure(self.settings(shared), now);
-                if self.there.is_some() {
-                    self.speak();
-                }
-            }
-            Err(error) => {
-                self.hindrances.insert(Work::Listening, format!("{error}: this node can't be active"));
-                self.reopen = now + REOPEN;
-            }
-        }
-    }
-
-    fn close(&mut self) {
-        self.port = None;
-    }
-
-    fn port_options<'a>(&'a self, virtual_addresses: &'a [IpAddr]) -> PortOptions<'a> {
-        PortOptions {
-            interface: &self.config.interface,
-            family: self.family(),
-            peers: &self.config.peers,
-            source: self.config.source,
-            virtual_addresses,
-        }
-    }
-
-    /// From the virtual MAC address, once its interface is there.
-    fn speak(&mut self) {
-        if !self.config.virtual_mac || self.config.priority == Priority::OWNER {
-            return;
-        }
-        let macvlan = self.macvlan();
-        let Some(mut port) = self.port.take() else { return };
-        match port.speak_by(&macvlan, self.port_options(&self.addresses)) {
-            Ok(()) => {
-                self.hindrances.remove(&Work::Speaking);
-            }
-            Err(error) => {
-                self.hindrances.insert(Work::Speaking, error.to_string());
-            }
-        }
-        self.port = Some(port);
-    }
-
     /// One turn: hears all that waits, lets time pass, does what is to be done. True if there is more to hear.
     pub(crate) fn turn(&mut self, shared: &mut Shared) -> bool {
         let now = clock::monotonic();
@@ -293,6 +189,9 @@ impl Instance {
         }
         // Everything that came before this moment was heard, or it is an earlier moment.
         let heard = self.hear_all(now, shared);
+        if self.port.as_mut().is_some_and(Port::overran) {
+            self.machine.overran(now);
+        }
         self.departures();
         self.perform(shared);
         self.machine.tick(heard.unwrap_or(now));
@@ -389,166 +288,6 @@ impl Instance {
         format!("virtual router {} ({})", self.vrid, self.name)
     }
 
-    /// Gives the time of the last packet heard where more may wait.
-    fn hear_all(&mut self, now: Time, shared: &mut Shared) -> Option<Time> {
-        let mut last = now;
-        for _ in 0..READ_AT_ONCE {
-            match self.port.as_mut()?.receive() {
-                Ok(Some(received)) => {
-                    last = received.at.min(now);
-                    self.hear(&received, now);
-                }
-                Ok(None) => return None,
-                Err(error) => {
-                    shared.voice.warn(format!("{}: receiving advertisements: {error}", self.title()));
-                    self.close();
-                    self.reopen = now + REOPEN;
-                    self.track(shared, now);
-                    return None;
-                }
-            }
-        }
-        Some(last)
-    }
-
-    fn hear(&mut self, received: &super::Received, now: Time) {
-        // Of other virtual routers on the same segment.
-        if received.message.get(1).is_some_and(|vrid| *vrid != self.vrid.get()) {
-            return;
-        }
-        let from = received.envelope.from;
-        let heard = match Advertisement::parse(&received.message, &received.envelope) {
-            Ok(heard) => heard,
-            Err(error) => {
-                self.counters.refused(&error);
-                self.observer.refuse(&error, from, now);
-                return;
-            }
-        };
-        let Some(port) = &self.port else { return };
-        let expected = Expected {
-            own: port.source(),
-            version: self.config.version,
-            priority: self.config.priority,
-            interval: self.config.interval,
-            addresses: &self.spoken,
-            peers: &self.config.peers,
-        };
-        if !self.observer.hear(&heard, from, expected, now) {
-            self.counters.addr_list_err += 1;
-            return;
-        }
-        self.counters.advert_rcvd += 1;
-        self.counters.priority_zero_rcvd += u64::from(heard.priority == 0);
-        self.machine.heard(Heard { from, priority: heard.priority, interval: heard.interval }, received.at);
-    }
-
-    /// Tells the machine which advertisements have left.
-    fn departures(&mut self) {
-        while let Some((token, started)) = self.port.as_mut().and_then(Port::left) {
-            self.machine.left(token, started, clock::monotonic());
-        }
-    }
-
-    fn perform(&mut self, shared: &mut Shared) {
-        while let Some(action) = self.machine.next() {
-            match action {
-                Action::Advertise { token, priority, interval } => {
-                    self.advertise(token, priority, interval);
-                    self.departures();
-                }
-                Action::Lease(until) => self.lease(until, shared),
-                Action::AddAddresses => {
-                    self.wanted = true;
-                    self.moving = true;
-                    self.mover.want(true);
-                }
-                Action::RemoveAddresses => {
-                    self.wanted = false;
-                    self.moving = true;
-                    self.announce = false;
-                    self.announcing.stop();
-                    if let Some(port) = &mut self.port {
-                        port.speak_plainly();
-                    }
-                    self.mover.want(false);
-                }
-                Action::Announce => self.announce = true,
-            }
-        }
-    }
-
-    fn advertise(&mut self, token: Token, priority: u8, interval: crate::vrrp::Interval) {
-        let advertisement = Advertisement {
-            version: self.config.version,
-            vrid: self.vrid,
-            priority,
-            interval,
-            addresses: self.spoken.clone(),
-            checksum: self.config.checksum,
-        };
-        let started = clock::monotonic();
-        let sent = match &mut self.port {
-            Some(port) => port.send(&advertisement, token, started).map_err(|error| Some(error.to_string())),
-            None => Err(None),
-        };
-        match sent {
-            Ok(()) => {
-                self.counters.advert_sent += 1;
-                self.counters.priority_zero_sent += u64::from(priority == 0);
-                self.hindrances.remove(&Work::Sending);
-            }
-            Err(reason) => {
-                self.counters.send_err += 1;
-                if let Some(reason) = reason {
-                    self.hindrances.insert(Work::Sending, format!("sending advertisements: {reason}"));
-                }
-                self.machine.failed(token, clock::monotonic());
-            }
-        }
-    }
-
-    fn lease(&mut self, until: Time, shared: &mut Shared) {
-        match shared.leases.write(self.vrid, until) {
-            Ok(()) => {
-                self.hindrances.remove(&Work::Leasing);
-            }
-            Err(error) => {
-                self.hindrances.insert(Work::Leasing, error.to_string());
-            }
-        }
-    }
-
-    /// Sends the announcements that are due.
-    fn announce(&mut self, now: Time, shared: &Shared) {
-        let Some(ifindex) = self.there.filter(|_| self.wanted) else { return };
-        if self.announce {
-            self.announce = false;
-            self.announcing.begin(&self.config.announce, now);
-        }
-        if !self.announcing.due(&self.config.announce, now) {
-            return;
-        }
-        let mac = if self.config.virtual_mac && self.config.priority != Priority::OWNER {
-            Some(macvlan::virtual_mac(self.vrid, self.family() == Family::V6))
-        } else {
-            shared.links.get(&self.config.interface).and_then(|link| link.mac)
-        };
-        // An interface without a MAC address has no neighbours to tell.
-        let Some(mac) = mac else { return };
-        let sent = FrameSender::open(ifindex).and_then(|sender| {
-            self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address)))
-        });
-        match sent {
-            Ok(()) => {
-                self.hindrances.remove(&Work::Announcing);
-            }
-            Err(error) => {
-                self.hindrances.insert(Work::Announcing, format!("announcing the addresses: {error}"));
-            }
-        }
-    }
-
     /// Counts and tells a change of role.
     fn tell(&mut self, shared: &mut Shared) {
         let status = self.machine.status();
@@ -580,54 +319,4 @@ impl Instance {
     fn settings(&self, shared: &Shared) -> Settings {
         settings(&self.config, &self.spoken, self.port.as_ref().map(Port::source), shared.tick)
     }
-}
-
-/// All addresses of an instance, and those its advertisements carry: IPv4 where there is one.
-fn addresses(config: &InstanceConfig) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
-    let v4 = config.vteps.v4.map(IpAddr::V4);
-    let v6 = config.vteps.v6.map(IpAddr::V6);
-    Some((v4.into_iter().chain(v6).collect(), vec![v4.or(v6)?]))
-}
-
-/// The virtual addresses of all instances.
-pub(crate) fn virtual_addresses(instances: &[InstanceConfig]) -> BTreeSet<IpAddr> {
-    // The owner's are the interface's own, and it may well send from them.
-    let virtual_ones = instances.iter().filter(|one| one.vrrp.as_ref().is_some_and(|v| v.priority != Priority::OWNER));
-    virtual_ones.filter_map(addresses).flat_map(|(all, _)| all).collect()
-}
-
-fn site(config: &VrrpConfig, addresses: &[IpAddr]) -> Site {
-    Site {
-        vrid: config.vrid,
-        interface: config.interface.clone(),
-        addresses: addresses.to_vec(),
-        virtual_mac: config.virtual_mac,
-        owner: config.priority == Priority::OWNER,
-    }
-}
-
-fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, tick: Duration) -> Settings {
-    // Until there is a socket it can't be active, and loses every comparison.
-    let none = if spoken.iter().all(IpAddr::is_ipv4) {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-    } else {
-        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
-    };
-    Settings {
-        priority: config.priority,
-        interval: config.interval,
-        version: config.version,
-        own: own.unwrap_or(none),
-        preempt: config.preempt,
-        preempt_delay: config.preempt_delay,
-        startup_delay: config.startup_delay,
-        tick,
-    }
-}
-
-/// Whether a lease found is one that an earlier run may have given itself: no longer than three of the longest
-/// intervals.
-fn is_running(end: Time, now: Time) -> bool {
-    const LONGEST: Duration = Duration::from_millis(3 * 40_950);
-    end > now && end <= now + LONGEST
 }

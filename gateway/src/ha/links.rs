@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use gateway_common::net::MacAddr;
 use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::{
@@ -172,17 +172,26 @@ impl Follower {
                 () = sender.closed() => None,
             };
             let Some(message) = message else { return io::Error::from(io::ErrorKind::UnexpectedEof) };
-            match change(&message) {
-                Some(Change::Overrun) => {
-                    if let Err(error) = self.dump().await {
-                        return error;
-                    }
-                }
-                Some(change) => self.links.apply(change),
-                None => continue,
+            let mut overrun = self.take(&message);
+            // A host with thousands of interfaces tells of many at once.
+            while let Some(Some(message)) = self.messages.next().now_or_never() {
+                overrun |= self.take(&message);
+            }
+            if overrun && let Err(error) = self.dump().await {
+                return error;
             }
             publish(sender, &self.links);
         }
+    }
+
+    /// True if news were lost.
+    fn take(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
+        match change(message) {
+            Some(Change::Overrun) => return true,
+            Some(change) => self.links.apply(change),
+            None => {}
+        }
+        false
     }
 
     async fn dump(&mut self) -> io::Result<()> {

@@ -25,9 +25,9 @@ pub(crate) fn name(vrid: Vrid, ipv6: bool) -> String {
     format!("vrrp{}.{vrid}", if ipv6 { 6 } else { 4 })
 }
 
-/// Makes it, up and without addresses, and gives its index. One that a crash has left is taken over if it is on the
-/// right interface, and else made anew.
-pub(crate) async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool) -> io::Result<u32> {
+/// Makes it, up, and gives its index. One that a crash has left is taken over if it is on the right interface, and else
+/// made anew. `note` is kept with it.
+pub(crate) async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &str) -> io::Result<u32> {
     let name = name(vrid, ipv6);
     let mac = virtual_mac(vrid, ipv6);
     let ifindex = match find(handle, &name).await? {
@@ -41,9 +41,18 @@ pub(crate) async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool) 
     // It gets its settings before it is up, so that it never speaks by itself.
     let of = name.clone();
     tokio::task::spawn_blocking(move || sysctl::prepare(&of)).await.map_err(io::Error::other)??;
-    let up = LinkUnspec::new_with_index(ifindex).up().build();
+    let up = LinkUnspec::new_with_index(ifindex).alias(note.trim()).up().build();
     handle.link().set(up).execute().await.map_err(|error| io_error(&error))?;
     Ok(ifindex)
+}
+
+/// The note kept with one that is there.
+pub(crate) async fn note(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<Option<String>> {
+    let found = find(handle, &name(vrid, ipv6)).await?;
+    Ok(found.into_iter().flat_map(|found| found.attributes).find_map(|attribute| match attribute {
+        LinkAttribute::IfAlias(note) => Some(note),
+        _ => None,
+    }))
 }
 
 /// Takes it away; gone is fine.
@@ -81,8 +90,8 @@ async fn find(handle: &Handle, name: &str) -> io::Result<Option<LinkMessage>> {
 }
 
 fn is_on(found: &LinkMessage, lower: u32, mac: MacAddr) -> bool {
-    let on = found.attributes.iter().any(|attribute| *attribute == LinkAttribute::Link(lower));
-    on && found.attributes.iter().any(|attribute| *attribute == LinkAttribute::Address(mac.0.to_vec()))
+    let has = |attribute| found.attributes.contains(&attribute);
+    has(LinkAttribute::Link(lower)) && has(LinkAttribute::Address(mac.0.to_vec()))
 }
 
 /// True for the family that a virtual router speaks.

@@ -39,6 +39,17 @@ enum Kind {
     Malformed,
 }
 
+/// What becomes of a sound advertisement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The virtual router hears it.
+    Heard,
+    /// It is of somebody who should not send it.
+    Stranger,
+    /// It is of another virtual router with the same VRID.
+    Foreign,
+}
+
 /// What this node holds to be right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expected<'a> {
@@ -82,8 +93,8 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Looks at a sound advertisement under the right VRID; true if the virtual router shall hear it.
-    pub(crate) fn hear(&mut self, heard: &Advertisement, from: IpAddr, expected: Expected<'_>, now: Time) -> bool {
+    /// Looks at a sound advertisement under the right VRID.
+    pub(crate) fn hear(&mut self, heard: &Advertisement, from: IpAddr, expected: Expected<'_>, now: Time) -> Verdict {
         let life = heard.interval.three().max(Duration::from_secs(3));
         let mut note = |kind, text: fmt::Arguments<'_>| self.note(kind, from, text, now, now + life);
         if from == expected.own {
@@ -93,14 +104,14 @@ impl Observer {
                     "an advertisement came from this node's own address {from}: a loop in the network, or another host has it"
                 ),
             );
-            return false;
+            return Verdict::Stranger;
         }
         if !expected.peers.is_empty() && !expected.peers.contains(&from) {
             note(
                 Kind::Stranger,
                 format_args!("{from} advertises the same VRID and is none of the configured peers: it is ignored"),
             );
-            return false;
+            return Verdict::Stranger;
         }
         let common = heard.addresses.iter().filter(|address| expected.addresses.contains(address)).count();
         if common == 0 {
@@ -111,7 +122,7 @@ impl Observer {
                     List(&heard.addresses)
                 ),
             );
-            return false;
+            return Verdict::Foreign;
         }
         if common != expected.addresses.len() || common != heard.addresses.len() {
             note(
@@ -148,7 +159,7 @@ impl Observer {
             );
         }
         self.remember(heard, from, now);
-        true
+        Verdict::Heard
     }
 
     /// Looks at something that is no sound advertisement.

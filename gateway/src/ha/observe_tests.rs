@@ -21,13 +21,13 @@ fn advertisement() -> Advertisement {
 }
 
 /// What is told of `heard` from `from`, and whether it is accepted.
-fn verdict(heard: &Advertisement, from: &str, peers: &[IpAddr]) -> (bool, Vec<String>) {
+fn verdict(heard: &Advertisement, from: &str, peers: &[IpAddr]) -> (Verdict, Vec<String>) {
     let mut observer = Observer::default();
     let accepted = hear(&mut observer, heard, ip(from), peers, NOW);
     (accepted, observer.problems().map(str::to_owned).collect())
 }
 
-fn hear(observer: &mut Observer, heard: &Advertisement, from: IpAddr, peers: &[IpAddr], now: Time) -> bool {
+fn hear(observer: &mut Observer, heard: &Advertisement, from: IpAddr, peers: &[IpAddr], now: Time) -> Verdict {
     let expected = Expected {
         own: ip(OWN),
         version: Version::V3,
@@ -45,15 +45,15 @@ fn only(problems: &[String], part: &str) {
 
 #[test]
 fn sound_peer_is_heard_without_a_word() {
-    assert_eq!(verdict(&advertisement(), PEER, &[]), (true, vec![]));
-    assert_eq!(verdict(&advertisement(), PEER, &[ip(PEER)]), (true, vec![]));
+    assert_eq!(verdict(&advertisement(), PEER, &[]), (Verdict::Heard, vec![]));
+    assert_eq!(verdict(&advertisement(), PEER, &[ip(PEER)]), (Verdict::Heard, vec![]));
 }
 
 #[test]
 fn same_vrid_with_no_address_in_common_is_ignored_and_told() {
     let (accepted, problems) =
         verdict(&Advertisement { addresses: vec![ip("10.0.0.99")], ..advertisement() }, PEER, &[]);
-    assert!(!accepted);
+    assert_eq!(accepted, Verdict::Foreign);
     only(&problems, "uses the same VRID for 10.0.0.99");
 }
 
@@ -61,21 +61,21 @@ fn same_vrid_with_no_address_in_common_is_ignored_and_told() {
 fn peer_with_some_addresses_in_common_is_heard_and_told() {
     let addresses = vec![ip("10.0.0.21"), ip("10.0.0.22")];
     let (accepted, problems) = verdict(&Advertisement { addresses, ..advertisement() }, PEER, &[]);
-    assert!(accepted);
+    assert_eq!(accepted, Verdict::Heard);
     only(&problems, "advertises 10.0.0.21, 10.0.0.22, this node 10.0.0.21");
 }
 
 #[test]
 fn other_version_is_heard_and_told() {
     let (accepted, problems) = verdict(&Advertisement { version: Version::V2, ..advertisement() }, PEER, &[]);
-    assert!(accepted);
+    assert_eq!(accepted, Verdict::Heard);
     only(&problems, "speaks version 2");
 }
 
 #[test]
 fn other_interval_is_told_in_version_2_only() {
     let interval = Interval::from_centiseconds(300).unwrap();
-    assert_eq!(verdict(&Advertisement { interval, ..advertisement() }, PEER, &[]), (true, vec![]));
+    assert_eq!(verdict(&Advertisement { interval, ..advertisement() }, PEER, &[]), (Verdict::Heard, vec![]));
     let (_, problems) = verdict(&Advertisement { interval, version: Version::V2, ..advertisement() }, PEER, &[]);
     assert!(problems.iter().any(|problem| problem.contains("every 3s")), "{problems:?}");
 }
@@ -83,21 +83,21 @@ fn other_interval_is_told_in_version_2_only() {
 #[test]
 fn sender_that_is_no_configured_peer_is_ignored_and_told() {
     let (accepted, problems) = verdict(&advertisement(), "10.0.0.3", &[ip(PEER)]);
-    assert!(!accepted);
+    assert_eq!(accepted, Verdict::Stranger);
     only(&problems, "none of the configured peers");
 }
 
 #[test]
 fn own_address_of_somebody_else_is_ignored_and_told() {
     let (accepted, problems) = verdict(&advertisement(), OWN, &[]);
-    assert!(!accepted);
+    assert_eq!(accepted, Verdict::Stranger);
     only(&problems, "own address");
 }
 
 #[test]
 fn same_priority_is_heard_and_told() {
     let (accepted, problems) = verdict(&Advertisement { priority: 100, ..advertisement() }, PEER, &[]);
-    assert!(accepted);
+    assert_eq!(accepted, Verdict::Heard);
     only(&problems, "same priority");
 }
 

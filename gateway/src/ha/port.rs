@@ -1,7 +1,12 @@
 //! How one virtual router sends and hears: a socket on its interface and, while its macvlan is there, one on that to
 //! send by, so that advertisements come from the virtual MAC address (RFC 9568 section 7.3).
 
-use std::{collections::BTreeMap, io, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::IpAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
 
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -27,6 +32,8 @@ pub(crate) struct Port {
     listener: AsyncFd<AdvertSocket>,
     /// By the macvlan.
     speaker: Option<AsyncFd<AdvertSocket>>,
+    /// Packets that found no room so far.
+    dropped: u32,
     on_the_way: BTreeMap<(Way, SendId), (Token, Time)>,
 }
 
@@ -47,7 +54,9 @@ pub(crate) enum PortError {
 
 impl Port {
     pub(crate) fn open(options: PortOptions<'_>) -> Result<Self, PortError> {
-        Ok(Self { listener: open(options.interface, options, true)?, speaker: None, on_the_way: BTreeMap::new() })
+        let listener = open(options.interface, options, true)?;
+        let dropped = dropped(listener.get_ref().as_fd());
+        Ok(Self { listener, speaker: None, dropped, on_the_way: BTreeMap::new() })
     }
 
     /// Sends by `macvlan` from now on.
@@ -89,6 +98,12 @@ impl Port {
     /// What has arrived next, if anything has.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Received>> {
         self.listener.get_mut().receive()
+    }
+
+    /// True if packets that arrived since the last time found no room in the socket.
+    pub(crate) fn overran(&mut self) -> bool {
+        let dropped = dropped(self.listener.get_ref().as_fd());
+        std::mem::replace(&mut self.dropped, dropped) != dropped
     }
 
     /// Sends an advertisement; `started` was read before.
@@ -135,4 +150,22 @@ async fn ready(socket: &AsyncFd<AdvertSocket>) {
         // The runtime is going down.
         Err(_) => std::future::pending().await,
     }
+}
+
+/// `SK_MEMINFO_DROPS` of `SO_MEMINFO` (linux/sock_diag.h).
+fn dropped(socket: BorrowedFd<'_>) -> u32 {
+    const DROPS: usize = 8;
+    let mut numbers = [0_u32; DROPS + 1];
+    let mut len = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes as many bytes as it is told there are, at most.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if outcome == 0 { numbers[DROPS] } else { 0 }
 }

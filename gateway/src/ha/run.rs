@@ -143,7 +143,7 @@ impl Loop {
                 self.shared.data_plane = leases.is_some();
                 if let Some(leases) = leases {
                     self.shared.leases.replace(leases);
-                    self.each(|instance, shared| instance.renew(shared));
+                    self.each(Instance::renew);
                 }
                 self.look();
             }

@@ -30,23 +30,28 @@ pub(crate) struct Sysctls {
 #[derive(Debug, Default)]
 struct Held {
     users: usize,
-    before: Vec<(&'static str, String)>,
+    before: BTreeMap<&'static str, String>,
 }
 
 impl Sysctls {
-    /// Makes the settings of the interface below, for one more user.
-    pub(crate) fn hold(&self, interface: &str) -> io::Result<()> {
+    /// Makes the settings of the interface below, for one more user. Where an earlier run has made them, `noted` is what
+    /// [`Sysctls::hold`] gave it: a note of what was there before.
+    pub(crate) fn hold(&self, interface: &str, noted: Option<&str>) -> io::Result<String> {
         let mut lower = self.lower.lock().unwrap_or_else(PoisonError::into_inner);
         let held = lower.entry(interface.to_owned()).or_default();
         held.users += 1;
         for (key, value) in LOWER {
             let before = read(interface, key)?;
+            let noted = noted.into_iter().flat_map(str::split_whitespace).find_map(|note| {
+                let (of, before) = note.split_once('=')?;
+                (of == key).then(|| before.to_owned())
+            });
             if before != value {
                 write("ipv4", interface, key, value)?;
-                held.before.push((key, before));
             }
+            held.before.entry(key).or_insert(noted.unwrap_or(before));
         }
-        Ok(())
+        Ok(held.before.iter().map(|(key, before)| format!("{key}={before} ")).collect())
     }
 
     /// Puts them back after the last user. An interface that went took its settings along.
@@ -55,8 +60,8 @@ impl Sysctls {
         let Some(held) = lower.get_mut(interface) else { return };
         held.users = held.users.saturating_sub(1);
         if held.users == 0 {
-            for (key, before) in held.before.drain(..) {
-                let _ = write("ipv4", interface, key, &before);
+            for (key, before) in &held.before {
+                let _ = write("ipv4", interface, key, before);
             }
             lower.remove(interface);
         }

@@ -89,7 +89,7 @@ pub struct Machine {
     known: bool,
     /// Nothing is sent before.
     silent_until: Time,
-    /// Priority 0 goes out now; the next tick is after it, and the silence starts then.
+    /// Priority 0 has gone out since the last tick, or may have before the process started; the silence starts now.
     silence: bool,
     /// The addresses have been asked for.
     addresses: bool,
@@ -294,7 +294,10 @@ impl Machine {
     /// What to do, in order.
     #[expect(clippy::should_implement_trait, reason = "more actions come after the last one")]
     pub fn next(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        // The next tick is after it was carried out.
+        self.silence |= matches!(action, Some(Action::Advertise { priority: 0, .. }));
+        action
     }
 
     /// When to call [`Self::tick`] if nothing happens before. In the past: at once.
@@ -377,7 +380,6 @@ impl Machine {
         if std::mem::take(&mut self.known) {
             let (token, interval) = (self.token(), self.settings.interval);
             self.actions.push_back(Action::Advertise { token, priority: 0, interval });
-            self.silence = true;
         }
         if std::mem::take(&mut self.addresses) {
             self.actions.push_back(Action::RemoveAddresses);

@@ -12,12 +12,14 @@ use std::{
 use gateway::{
     clock,
     config::{Interface, Mode, Track, VrrpConfig},
-    vrrp::{Leave, Role, Time},
+    ha::InstanceStatus,
+    vrrp::{Leave, Role, Time, Vrid},
 };
 
 use crate::{
     lab::{Node, Switch, VIP, VIP6, VRID, config, instance, instance_v6, test, until},
     map::LeaseMap,
+    netns::PATIENCE,
 };
 
 /// Watches two maps: no moment when both forward, and how long none did.
@@ -382,5 +384,76 @@ fn new_map_has_the_lease_before_programs_are_attached_under_it() {
         a.handle().settled().await;
         assert!(new.forwards(VRID), "{:?}", new.read(VRID));
         assert!(a.map.forwards(VRID), "programs under the old map stopped forwarding");
+    });
+}
+
+#[test]
+fn virtual_router_taken_out_of_the_configuration_hands_over() {
+    test(async {
+        let switch = Switch::new();
+        let (a, b) = pair(&switch, &config(150), &config(100)).await;
+        a.handle().reconfigure(vec![], vec![], vec![]);
+        b.active().await;
+        assert_eq!(b.status().counters.priority_zero_rcvd, 1);
+        a.until_has("up0", VIP, false).await;
+        assert!(!a.map.forwards(VRID));
+    });
+}
+
+#[test]
+fn other_address_takes_the_place_of_the_old_one() {
+    test(async {
+        let switch = Switch::new();
+        let mut a = switch.node(1);
+        a.start(&config(100));
+        a.active().await;
+        let mut other = instance(&config(100));
+        other.vteps.v4 = Some([10, 9, 0, 101].into());
+        a.handle().reconfigure(vec![other], vec![], vec![]);
+        a.until_has("up0", VIP, false).await;
+        a.active().await;
+        a.until_has("up0", "10.9.0.101", true).await;
+        assert!(!a.has("up0", VIP));
+    });
+}
+
+#[test]
+fn priority_changed_while_running_decides_who_is_active() {
+    test(async {
+        let switch = Switch::new();
+        let (a, b) = pair(&switch, &config(150), &config(100)).await;
+        let watch = Watch::start(&a, &b);
+        b.handle().reconfigure(vec![instance(&config(200))], vec![], vec![]);
+        b.active().await;
+        a.backup().await;
+        until("the lease of the new active node", || b.map.forwards(VRID)).await;
+        watch.finish();
+    });
+}
+
+#[test]
+fn two_virtual_routers_share_the_load() {
+    test(async {
+        let switch = Switch::new();
+        let (mut a, mut b) = (switch.node(1), switch.node(2));
+        let both = |first: u8, second: u8| {
+            let mut other = instance(&VrrpConfig { vrid: Vrid::new(52).unwrap(), ..config(second) });
+            other.vteps.v4 = Some([10, 9, 0, 101].into());
+            vec![instance(&config(first)), other]
+        };
+        a.start(&config(150));
+        b.start(&config(100));
+        a.handle().reconfigure(both(150, 100), vec![], vec![]);
+        b.handle().reconfigure(both(100, 150), vec![], vec![]);
+        let role = |wanted: [Role; 2]| {
+            move |statuses: &Arc<Vec<_>>| statuses.iter().map(|s: &InstanceStatus| s.status.role).eq(wanted)
+        };
+        for (node, wanted) in [(&a, [Role::Active, Role::Backup]), (&b, [Role::Backup, Role::Active])] {
+            let mut statuses = node.handle().statuses();
+            tokio::time::timeout(PATIENCE, statuses.wait_for(role(wanted)))
+                .await
+                .expect("the load is not shared")
+                .unwrap();
+        }
     });
 }

@@ -14,7 +14,7 @@ mod world;
 use std::{
     env,
     sync::{
-        Mutex,
+        Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -45,7 +45,7 @@ fn first_failure(count: u64, run: impl Fn(u64) -> Result<(), String> + Sync) -> 
                     }
                     if let Err(error) = run(seed) {
                         next.store(count, Ordering::Relaxed);
-                        let mut failure = failure.lock().unwrap();
+                        let mut failure = failure.lock().unwrap_or_else(PoisonError::into_inner);
                         if failure.as_ref().is_none_or(|(other, _)| seed < *other) {
                             *failure = Some((seed, error));
                         }
@@ -54,7 +54,7 @@ fn first_failure(count: u64, run: impl Fn(u64) -> Result<(), String> + Sync) -> 
             });
         }
     });
-    failure.into_inner().unwrap()
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[test]
