@@ -80,6 +80,8 @@ pub(crate) struct Instance {
     mover: Mover,
     /// The addresses are wanted there.
     wanted: bool,
+    /// That is on its way.
+    moving: bool,
     /// The interface that has them.
     there: Option<u32>,
     /// They are to be announced as soon as they are there.
@@ -119,6 +121,7 @@ impl Instance {
                 shared.reports.clone(),
             ),
             wanted: resume.is_some(),
+            moving: true,
             there: None,
             announce: false,
             announcing: Announcing::default(),
@@ -332,7 +335,7 @@ impl Instance {
     /// True while what was done on leaving is still on its way.
     pub(crate) fn is_leaving(&self, how: Leave) -> bool {
         match how {
-            Leave::Handover => !self.wanted && self.there.is_some(),
+            Leave::Handover => self.moving,
             Leave::Keep => !self.machine.finished(),
         }
     }
@@ -342,6 +345,7 @@ impl Instance {
         match outcome {
             Outcome::There(ifindex) if self.wanted => {
                 let before = self.there.replace(ifindex);
+                self.moving = false;
                 self.hindrances.remove(&Work::Moving);
                 if before != self.there {
                     self.speak();
@@ -350,6 +354,7 @@ impl Instance {
             Outcome::There(_) => {}
             Outcome::Gone => {
                 self.there = None;
+                self.moving = self.wanted;
                 self.hindrances.remove(&Work::Moving);
             }
             Outcome::Failed(text) => {
@@ -455,10 +460,12 @@ impl Instance {
                 Action::Lease(until) => self.lease(until, shared),
                 Action::AddAddresses => {
                     self.wanted = true;
+                    self.moving = true;
                     self.mover.want(true);
                 }
                 Action::RemoveAddresses => {
                     self.wanted = false;
+                    self.moving = true;
                     self.announce = false;
                     self.announcing.stop();
                     if let Some(port) = &mut self.port {

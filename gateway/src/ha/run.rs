@@ -262,6 +262,7 @@ impl Loop {
 
     /// Leaves, and sees it through for a while.
     async fn leave(&mut self, how: Leave) {
+        self.turn();
         self.each(|instance, shared| instance.leave(how, shared));
         let until = clock::monotonic() + LEAVING;
         loop {

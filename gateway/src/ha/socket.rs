@@ -71,14 +71,15 @@ pub struct SocketOptions<'a> {
     pub interface: &'a str,
     /// The family it speaks.
     pub family: Family,
-    /// The other routers, where multicast is not used: on the link, since 255 hops are demanded. None: multicast.
+    /// The other routers, where multicast is not used: on the link, since 255 hops are demanded. None: multicast. Not on
+    /// a macvlan: it would ask for their MAC addresses, and so teach them the virtual MAC for this node's own address.
     pub peers: &'a [IpAddr],
     /// The address to send from. Where there is none: the interface's first that is not virtual, over IPv6 a link-local
     /// one; or else that of the interface below.
     pub source: Option<IpAddr>,
     /// The virtual addresses, which are no source.
     pub virtual_addresses: &'a [IpAddr],
-    /// Whether it receives. With a virtual MAC, what is sent to this node alone arrives at the interface below.
+    /// Whether it receives.
     pub listen: bool,
 }
 

@@ -192,7 +192,8 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
         // A node calls once. What there was of it before has broken without a word.
         if let Some(before) = latest.remove(&address) {
             before.abort();
-            while conversations.try_join_next().is_some() {}
+            // Its place is free when it has really ended, which takes no longer than a turn of the runtime.
+            while !before.is_finished() && conversations.join_next().await.is_some() {}
         }
         let Ok(place) = callers.clone().try_acquire_owned() else {
             tracing::debug!("{address} was not answered, {CALLERS} other nodes have called");

@@ -17,6 +17,8 @@ pub(super) struct Holds {
     table: Vec<Hold>,
     /// The latest end of those that are not in the table: it was full, or nobody knows whose they are.
     nameless: Time,
+    /// Until when somebody may forward whom this process could not have heard, since it did not run.
+    before: Time,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +32,10 @@ impl Holds {
     /// Notes an advertisement that arrived `at`.
     pub(super) fn heard(&mut self, heard: Heard, at: Time) {
         if heard.priority == 0 {
+            // Who was active, and is no more, has known that nobody else forwards.
+            if self.table.iter().any(|hold| hold.from == heard.from && hold.end > at) {
+                self.before = Time::ZERO;
+            }
             self.table.retain(|hold| hold.from != heard.from);
             return;
         }
@@ -54,15 +60,20 @@ impl Holds {
         self.nameless = self.nameless.max(end);
     }
 
+    /// The process has just started, and somebody may forward until `end` of whom it has heard nothing.
+    pub(super) fn started(&mut self, end: Time) {
+        self.before = end;
+    }
+
     /// Until when any other node may forward; nothing if none does at `now`.
     pub(super) fn end(&self, now: Time) -> Option<Time> {
-        self.table.iter().map(|hold| hold.end).chain([self.nameless]).max().filter(|end| *end > now)
+        self.table.iter().map(|hold| hold.end).chain([self.nameless, self.before]).max().filter(|end| *end > now)
     }
 
     /// The same for nodes of a priority that is at least `priority`, of which a backup knows that they won't yield.
     pub(super) fn end_of_better(&self, priority: u8, now: Time) -> Option<Time> {
         let better = self.table.iter().filter(|hold| hold.priority >= priority).map(|hold| hold.end);
-        better.chain([self.nameless]).max().filter(|end| *end > now)
+        better.chain([self.nameless, self.before]).max().filter(|end| *end > now)
     }
 
     /// The node whose hold ends last.

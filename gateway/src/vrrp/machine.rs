@@ -17,6 +17,9 @@
 //!   lease that has lapsed, and it is called after everything was read.
 //! - What takes away is done at once, wherever it comes from, and the lease before all else. Only then others are told by
 //!   priority 0 that they need not wait. That is also said by a node that was only claiming: others hold it for active.
+//! - A process that starts knows of nobody. A node that advertises every second or faster may forward for up to three
+//!   seconds, so a new process does not before that, however short its own interval. Priority 255 is the exception: it
+//!   claims at once, as RFC 9568 section 6.4.1 has it, and so relies on the others being awake to yield.
 //! - After priority 0 nothing is advertised for a moment, lest the two arrive in the wrong order.
 
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
@@ -131,6 +134,9 @@ impl Machine {
             }
             _ => {
                 machine.actions.extend([Action::Lease(Time::ZERO), Action::RemoveAddresses]);
+                if settings.priority != Priority::OWNER {
+                    machine.holds.started(now + settings.interval.max(KEEP).three());
+                }
                 if settings.startup_delay.is_zero() {
                     machine.begin(now);
                 }

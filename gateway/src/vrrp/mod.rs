@@ -6,6 +6,9 @@
 
 mod action;
 pub(crate) mod checksum;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod holds;
 mod machine;
 mod packet;

@@ -41,15 +41,20 @@ impl Netns {
 
     /// Runs a program in it; see [`run`].
     pub(crate) fn run(&self, line: &str) -> String {
-        thread::scope(|scope| {
+        self.within(|| run(line))
+    }
+
+    /// Does something in it, on a thread of its own.
+    pub(crate) fn within<T: Send>(&self, what: impl FnOnce() -> T + Send) -> T {
+        let outcome = thread::scope(|scope| {
             scope
                 .spawn(|| {
                     setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET).unwrap();
-                    run(line)
+                    what()
                 })
                 .join()
-                .unwrap()
-        })
+        });
+        outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 }
 

@@ -60,20 +60,9 @@ impl Node {
     }
 
     /// Waits until what was heard is as `wanted`.
-    #[track_caller]
-    pub(crate) fn hears(
-        &mut self,
-        what: &str,
-        wanted: impl Fn(&Followed) -> bool,
-    ) -> impl Future<Output = Arc<Followed>> {
-        let what = what.to_owned();
-        async move {
-            let heard = timeout(PATIENCE, self.followed.wait_for(|followed| wanted(followed))).await;
-            match heard {
-                Ok(followed) => followed.unwrap().clone(),
-                Err(_) => panic!("not within {PATIENCE:?}: {what}; heard {:?}", self.followed.borrow()),
-            }
-        }
+    pub(crate) async fn hears(&mut self, what: &str, wanted: impl Fn(&Followed) -> bool) {
+        let heard = timeout(PATIENCE, self.followed.wait_for(|followed| wanted(followed))).await.is_ok();
+        assert!(heard, "not within {PATIENCE:?}: {what}; problems: {:?}", self.heard().problems);
     }
 
     /// Waits for these stations.

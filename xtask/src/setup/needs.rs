@@ -51,6 +51,8 @@ pub(super) const PROGRAMS: [Program; 20] = [
     program("bpftool", "bpftool", &[Lab], "prints the gateway's maps"),
     program("keepalived", "keepalived", &[Lab], "the other node of a virtual router"),
     program("dnsmasq", "dnsmasq-base", &[Lab], "the DHCP server of a lab; the package has no daemon to start"),
+    program("keepalived", "keepalived", &[Lab], "the other node of a pair, and one to take over from"),
+    program("vrrpd", "frr", &[Lab], "another other node; the package keeps it in /usr/lib/frr"),
     program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
     program("modinfo", "kmod", &[Vm], "tells which modules a kernel module needs"),
@@ -59,17 +61,17 @@ pub(super) const PROGRAMS: [Program; 20] = [
 ];
 
 impl Program {
-    /// Whether it is on this machine: on PATH, or where the system keeps what only root runs.
+    /// Whether it is on this machine: on PATH, or where the system or FRR keeps what only root runs.
     pub(super) fn is_there(&self) -> bool {
         on_path(self.name)
     }
 }
 
-/// Whether a program of this name is on PATH, or where the system keeps what only root runs.
+/// Whether a program of this name is on PATH, or where the system or FRR keeps what only root runs.
 pub(super) fn on_path(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
-        .chain(["/usr/sbin", "/sbin"].map(|dir| Path::new(dir).to_owned()))
+        .chain(["/usr/sbin", "/sbin", "/usr/lib/frr"].map(|dir| Path::new(dir).to_owned()))
         .any(|dir| dir.join(name).is_file())
 }
 

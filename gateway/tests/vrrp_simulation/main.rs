@@ -1,0 +1,133 @@
+//! Random schedules of everything that can go wrong between nodes that stand in for each other, with the real state
+//! machine and a model of the rest. Each schedule follows from its seed alone.
+//!
+//! `VTEP_SIMULATION_SCHEDULES=n` runs so many; `VTEP_SIMULATION_SEED=n` runs that one and tells all that happens.
+
+mod check;
+mod clock;
+mod network;
+mod node;
+mod random;
+mod schedule;
+mod world;
+
+use std::{
+    env,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use network::Network;
+use random::Random;
+use schedule::Schedule;
+use world::{Flaw, World};
+
+const SCHEDULES: u64 = 10_000;
+
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
+}
+
+/// Runs schedules 0 to `count` on all processors until one fails.
+fn first_failure(count: u64, run: impl Fn(u64) -> Result<(), String> + Sync) -> Option<(u64, String)> {
+    let next = AtomicU64::new(0);
+    let failure = Mutex::new(None);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    if let Err(error) = run(seed) {
+                        next.store(count, Ordering::Relaxed);
+                        let mut failure = failure.lock().unwrap();
+                        if failure.as_ref().is_none_or(|(other, _)| seed < *other) {
+                            *failure = Some((seed, error));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    failure.into_inner().unwrap()
+}
+
+#[test]
+fn never_two_forward_who_hear_each_other_and_soon_one_does() {
+    if let Some(seed) = number("VTEP_SIMULATION_SEED") {
+        World::new(seed, Flaw::None, true).run().unwrap_or_else(|error| panic!("schedule {seed}: {error}"));
+        return;
+    }
+    let count = number("VTEP_SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
+    if let Some((seed, error)) = first_failure(count, |seed| World::new(seed, Flaw::None, false).run()) {
+        panic!(
+            "schedule {seed}: {error}\nto see it:\nVTEP_SIMULATION_SEED={seed} cargo test -p gateway --test \
+             vrrp_simulation never_two -- --nocapture"
+        );
+    }
+}
+
+/// The simulation finds what a flaw of the driver does.
+fn finds(flaw: Flaw, what: &str) {
+    let found = first_failure(2_000, |seed| match World::new(seed, flaw, false).run() {
+        Err(error) if error.contains(what) => Err(error),
+        _ => Ok(()),
+    });
+    assert!(found.is_some(), "{flaw:?} is not found");
+}
+
+const BOTH: &str = "hear each other";
+
+#[test]
+fn a_driver_that_ticks_before_it_has_read_everything_is_found() {
+    finds(Flaw::TicksUndrained, BOTH);
+}
+
+#[test]
+fn a_driver_that_takes_sent_for_left_is_found() {
+    finds(Flaw::TakesSentForLeft, BOTH);
+}
+
+#[test]
+fn a_node_that_says_priority_zero_and_goes_on_is_found() {
+    finds(Flaw::Lies, BOTH);
+}
+
+#[test]
+fn a_driver_that_tells_nothing_of_others_is_found() {
+    finds(Flaw::Deaf, BOTH);
+}
+
+#[test]
+fn a_node_that_forgets_the_tick_of_the_coarse_clock_is_found() {
+    finds(Flaw::ForgetsTick, BOTH);
+}
+
+#[test]
+fn a_node_restarted_within_its_lease_forwards_without_a_gap() {
+    let found = first_failure(1_000, |seed| {
+        let mut random = Random::new(seed);
+        let schedule = Schedule::restarts(&mut random);
+        let calm = schedule.calm;
+        let network = Network::calm(schedule.settings.len());
+        let mut world = World::of(random, schedule, network, Flaw::None, false);
+        let mut forwarder = None;
+        while world.step()? {
+            if world.now < calm {
+                continue;
+            }
+            let now = world.forwarder();
+            forwarder = forwarder.or(now);
+            if now.is_none() || now != forwarder {
+                return Err(format!("{now:?} forwards at {}, not {forwarder:?}", world.now));
+            }
+        }
+        Ok(())
+    });
+    assert_eq!(found, None);
+}

@@ -1,0 +1,109 @@
+//! Who hears whom, and when.
+
+use crate::{
+    clock::{MILLISECOND, Moment},
+    random::Random,
+};
+
+/// An advertisement that is neither lost nor late arrives within this, the library's `DELAY` on a slow clock.
+const DELAY: u64 = 19 * MILLISECOND / 10;
+
+pub(crate) struct Network {
+    /// `cut[from][to]`
+    pub(crate) cut: Vec<Vec<bool>>,
+    /// `disturbed[from][to]`: the last time something was lost there, or had not yet arrived though it was late.
+    pub(crate) disturbed: Vec<Vec<Option<Moment>>>,
+    /// One in so many is lost, late, doubled; 0: none.
+    pub(crate) loss: u64,
+    pub(crate) late: u64,
+    pub(crate) doubled: u64,
+    pub(crate) latest: u64,
+}
+
+impl Network {
+    pub(crate) fn new(nodes: usize, random: &mut Random, latest: u64) -> Self {
+        Self {
+            cut: vec![vec![false; nodes]; nodes],
+            disturbed: vec![vec![None; nodes]; nodes],
+            loss: random.pick(&[0, 0, 0, 3, 10, 50]),
+            late: random.pick(&[0, 0, 0, 30]),
+            doubled: random.pick(&[0, 0, 5]),
+            latest,
+        }
+    }
+
+    /// One without disturbances.
+    pub(crate) fn calm(nodes: usize) -> Self {
+        Self {
+            cut: vec![vec![false; nodes]; nodes],
+            disturbed: vec![vec![None; nodes]; nodes],
+            loss: 0,
+            late: 0,
+            doubled: 0,
+            latest: 0,
+        }
+    }
+
+    pub(crate) fn disturb(&mut self, from: usize, to: usize, at: Moment) {
+        let disturbed = &mut self.disturbed[from][to];
+        *disturbed = (*disturbed).max(Some(at));
+    }
+
+    /// That node starts to claim without having listened.
+    pub(crate) fn unaware(&mut self, node: usize, at: Moment) {
+        for from in 0..self.cut.len() {
+            self.disturb(from, node, at);
+        }
+    }
+
+    /// The last disturbance between the two, in either direction.
+    pub(crate) fn disturbed_between(&self, one: usize, other: usize) -> Option<Moment> {
+        self.disturbed[one][other].max(self.disturbed[other][one])
+    }
+
+    /// When what leaves now arrives: not at all, once or twice, and not after `end`, when all disturbances are over.
+    pub(crate) fn send(
+        &mut self,
+        from: usize,
+        to: usize,
+        now: Moment,
+        end: Moment,
+        random: &mut Random,
+    ) -> [Option<Moment>; 2] {
+        let usual = |random: &mut Random| now + random.any_scale(DELAY);
+        if now >= end {
+            return [Some(usual(random)), None];
+        }
+        if self.cut[from][to] || random.once_in(self.loss) {
+            self.disturb(from, to, now);
+            return [None, None];
+        }
+        let mut arrival = usual(random);
+        if random.once_in(self.late) {
+            arrival = (now + random.any_scale(self.latest)).min(end.max(arrival));
+            if arrival - now > DELAY {
+                self.disturb(from, to, arrival);
+            }
+        }
+        let again = random.once_in(self.doubled).then(|| usual(random));
+        [Some(arrival), again]
+    }
+
+    /// Everybody hears everybody again.
+    pub(crate) fn heal(&mut self) {
+        self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
+    }
+
+    /// A partition: some nodes here and the others there, or single links, perhaps in one direction only.
+    pub(crate) fn split(&mut self, random: &mut Random) {
+        let nodes = self.cut.len();
+        let sides: Vec<bool> = (0..nodes).map(|_| random.once_in(2)).collect();
+        let (both_ways, by_link) = (random.once_in(2), random.once_in(3));
+        for from in 0..nodes {
+            for to in 0..nodes {
+                self.cut[from][to] =
+                    if by_link { random.once_in(3) } else { sides[from] != sides[to] && (both_ways || sides[from]) };
+            }
+        }
+    }
+}
