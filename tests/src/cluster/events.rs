@@ -117,7 +117,8 @@ impl Pair {
     /// # Errors
     /// If the kernel refuses.
     pub fn split(&self) -> Result<Split> {
-        let cuts = self.members.iter().map(|member| bpf::cut_vrrp(&self.und, member.host.name()));
+        // It heals in this order: that the second node stops may be heard of when it has heard the first.
+        let cuts = self.members.iter().rev().map(|member| bpf::cut_vrrp(&self.und, member.host.name()));
         Ok(Split { _cuts: cuts.collect::<Result<_>>()? })
     }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result, anyhow};
+use gateway_common::counters::Drops;
 
 use super::Probes;
 use crate::{
@@ -240,13 +241,32 @@ impl Member {
         self.gateway.as_mut().with_context(|| format!("{} has no gateway yet", self.host.name()))
     }
 
+    /// Packets that its programs have dropped, by reason.
+    ///
+    /// # Errors
+    /// If it was not started yet.
+    pub fn drops(&self) -> Result<Drops> {
+        self.started()?.read().drops()
+    }
+
+    /// What its agent has logged.
+    ///
+    /// # Errors
+    /// If it is not running.
+    pub fn log(&self) -> Result<String> {
+        self.started()?.log()
+    }
+
+    fn started(&self) -> Result<&Gateway> {
+        self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))
+    }
+
     /// Known unicast that its programs have forwarded, ever.
     ///
     /// # Errors
     /// If it was not started yet.
     pub fn forwarded(&self) -> Result<u64> {
-        let gateway = self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))?;
-        let paths = gateway.read().paths()?;
+        let paths = self.started()?.read().paths()?;
         Ok(paths.xdp_encap + paths.xdp_decap + paths.tc_encap + paths.tc_decap)
     }
 }

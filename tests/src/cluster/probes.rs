@@ -77,9 +77,15 @@ pub struct Probes {
     stop: Arc<AtomicBool>,
     /// Arrived so far at either host, unicast and broadcast.
     arrived: [Arc<[AtomicU64; 2]>; 2],
-    senders: [JoinHandle<[u64; 2]>; 2],
+    /// Sent so far by either host.
+    sent: [Arc<[AtomicU64; 2]>; 2],
+    senders: [JoinHandle<()>; 2],
     receivers: [JoinHandle<Vec<(Probe, Duration)>>; 2],
 }
+
+/// A moment in the flow of probes: how many were sent before.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark([[u64; 2]; 2]);
 
 /// Where a host listens and from where it sends.
 struct Place {
@@ -98,18 +104,21 @@ impl Probes {
         let vm = Place::new(vm, ext_is)?;
         let ext = Place::new(ext, vm_is)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let arrived = [(); 2].map(|()| Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+        let counters = || [(); 2].map(|()| Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
+        let (arrived, sent) = (counters(), counters());
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-        for ((own, place), arrived) in [(0, vm), (1, ext)].into_iter().zip(&arrived) {
+        for (((own, place), arrived), sent) in [(0, vm), (1, ext)].into_iter().zip(&arrived).zip(&sent) {
             let Place { tap, socket, target } = place;
-            let (stop_sending, stop_receiving, arrived) = (stop.clone(), stop.clone(), arrived.clone());
+            let (stop_sending, stop_receiving) = (stop.clone(), stop.clone());
+            let (arrived, sent) = (arrived.clone(), sent.clone());
             receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived)));
-            senders.push(thread::spawn(move || send(own, &socket, target, &stop_sending)));
+            senders.push(thread::spawn(move || send(own, &socket, target, &stop_sending, &sent)));
         }
         let two = || anyhow!("two of each were started");
         Ok(Self {
             stop,
             arrived,
+            sent,
             senders: senders.try_into().map_err(|_| two())?,
             receivers: receivers.try_into().map_err(|_| two())?,
         })
@@ -120,7 +129,7 @@ impl Probes {
     /// # Errors
     /// If they do not; the error says in which direction.
     pub fn wait_more(&self, count: u64) -> Result<()> {
-        let now = || self.arrived.each_ref().map(|arrived| arrived.each_ref().map(|n| n.load(Ordering::Relaxed)));
+        let now = || load(&self.arrived);
         let before = now();
         let more = || {
             let [vm, ext] = now();
@@ -136,33 +145,57 @@ impl Probes {
         })
     }
 
+    /// Now.
+    pub fn mark(&self) -> Mark {
+        Mark(load(&self.sent))
+    }
+
     /// Ends the probes, lets the last ones arrive, and counts.
     ///
     /// # Errors
     /// If a thread panicked.
     pub fn finish(self) -> Result<Report> {
+        Ok(self.finish_since(Mark([[0; 2]; 2]))?.0)
+    }
+
+    /// The same; gives also what came of those that were sent after `mark`.
+    ///
+    /// # Errors
+    /// If a thread panicked.
+    pub fn finish_since(self, mark: Mark) -> Result<(Report, Report)> {
         self.stop.store(true, Ordering::Relaxed);
-        let join = |thread: JoinHandle<[u64; 2]>| thread.join().map_err(|_| anyhow!("a sender of probes panicked"));
-        let [vm, ext] = self.senders;
-        let sent = [join(vm)?, join(ext)?];
+        for sender in self.senders {
+            sender.join().map_err(|_| anyhow!("a sender of probes panicked"))?;
+        }
         let mut heard = Vec::new();
         for receiver in self.receivers {
             heard.push(receiver.join().map_err(|_| anyhow!("a receiver of probes panicked"))?);
         }
-        Ok(report(sent, &heard))
+        let sent = load(&self.sent);
+        Ok((report([[0; 2]; 2], sent, &heard), report(mark.0, sent, &heard)))
     }
 }
 
-/// `sent` by the VM and the outside host, unicast and broadcast; `heard` at the VM and the outside host.
-fn report(sent: [[u64; 2]; 2], heard: &[Vec<(Probe, Duration)>]) -> Report {
+fn load(counters: &[Arc<[AtomicU64; 2]>; 2]) -> [[u64; 2]; 2] {
+    counters.each_ref().map(|counters| counters.each_ref().map(|counter| counter.load(Ordering::Relaxed)))
+}
+
+/// Of the probes that the VM and the outside host have sent, unicast and broadcast, those from `first` to before `sent`;
+/// `heard` at the VM and the outside host.
+fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: &[Vec<(Probe, Duration)>]) -> Report {
+    let place = |probe: &Probe| first[usize::from(probe.sender & 1)][usize::from(probe.broadcast)];
     let tally = |sender: u8, broadcast: bool| {
+        let first = first[usize::from(sender)][usize::from(broadcast)];
         let at_other = heard.get(usize::from(1 - sender)).into_iter().flatten();
-        let wanted = at_other.filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast));
-        let arrivals: Vec<Arrival> = wanted.map(|(probe, at)| Arrival { number: probe.number, at: *at }).collect();
-        Tally::new(sent[usize::from(sender)][usize::from(broadcast)], &arrivals)
+        let wanted = at_other
+            .filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast) && probe.number >= first);
+        let arrivals: Vec<Arrival> =
+            wanted.map(|(probe, at)| Arrival { number: probe.number - first, at: *at }).collect();
+        Tally::new(sent[usize::from(sender)][usize::from(broadcast)] - first, &arrivals)
     };
     let own = (0u8..).zip(heard).flat_map(|(own, heard)| heard.iter().filter(move |(probe, _)| probe.sender == own));
-    let mut reflections: Vec<Duration> = own.map(|(_, at)| *at).collect();
+    let mut reflections: Vec<Duration> =
+        own.filter(|(probe, _)| probe.number >= place(probe)).map(|(_, at)| *at).collect();
     reflections.sort();
     Report {
         out: tally(0, false),
@@ -192,21 +225,20 @@ fn know(host: &Host, address: Ipv4Addr, mac: MacAddr) -> Result<()> {
     host.ip(&format!("neigh replace {address} lladdr {mac} nud permanent dev eth0")).map(drop)
 }
 
-/// Gives the number of packets sent, unicast and broadcast.
-fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool) -> [u64; 2] {
-    let mut sent = [0, 0];
+fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool, sent: &[AtomicU64; 2]) {
+    let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         // What the host's own queue has no room for is lost like any other.
-        let _ = socket.send_to(&Probe { sender: own, broadcast: false, number: sent[0] }.bytes(), (target, PORT));
-        if sent[0] % BROADCAST_EACH == 0 {
-            let probe = Probe { sender: own, broadcast: true, number: sent[1] };
+        let _ = socket.send_to(&Probe { sender: own, broadcast: false, number }.bytes(), (target, PORT));
+        sent[0].fetch_add(1, Ordering::Relaxed);
+        if number % BROADCAST_EACH == 0 {
+            let probe = Probe { sender: own, broadcast: true, number: number / BROADCAST_EACH };
             let _ = socket.send_to(&probe.bytes(), (BROADCAST, PORT));
-            sent[1] += 1;
+            sent[1].fetch_add(1, Ordering::Relaxed);
         }
-        sent[0] += 1;
+        number += 1;
         pause(GAP);
     }
-    sent
 }
 
 /// All probes that arrive, until they are stopped and a while brings no more.
@@ -245,9 +277,19 @@ mod tests {
         let probe = |sender, broadcast, number| Probe { sender, broadcast, number };
         let at_vm = vec![(probe(1, false, 0), at(1)), (probe(0, true, 0), at(2)), (probe(1, false, 0), at(3))];
         let at_ext = vec![(probe(0, true, 0), at(1)), (probe(1, true, 0), at(4))];
-        let report = report([[0, 1], [2, 1]], &[at_vm, at_ext]);
+        let report = report([[0; 2]; 2], [[0, 1], [2, 1]], &[at_vm, at_ext]);
         assert_eq!((report.back.lost, report.back.doubles.len()), (1, 1));
         assert_eq!((report.broadcast_out.lost, report.broadcast_back.lost), (0, 1));
         assert_eq!(report.reflections, [at(2), at(4)]);
+    }
+
+    #[test]
+    fn probes_from_before_a_mark_count_for_nothing() {
+        let at = Duration::from_secs;
+        let probe = |number| Probe { sender: 1, broadcast: false, number };
+        let at_vm = vec![(probe(0), at(1)), (probe(0), at(2)), (probe(5), at(3)), (probe(7), at(4))];
+        let report = report([[0, 0], [5, 0]], [[0, 0], [8, 0]], &[at_vm, Vec::new()]);
+        assert_eq!((report.back.sent, report.back.lost, report.back.gap), (3, 1, at(1)));
+        assert!(report.back.doubles.is_empty());
     }
 }

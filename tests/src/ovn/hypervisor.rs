@@ -9,6 +9,7 @@ use crate::{
     bridge::Bridge,
     cable::{End, connect, finish_frames},
     crossing::UNDERLAY_MTU,
+    host::sysctl,
     ovs::Ovs,
     process::Process,
 };
@@ -35,6 +36,9 @@ impl Hypervisor {
     /// If it does not start.
     pub fn start(host: &Host, underlay: &Bridge, vtep: Ipv4Addr) -> Result<Self> {
         underlay.plug(host, UPLINK)?;
+        // The kernel sees what arrives as well, and would answer for the bridge's address with that of the cable, where
+        // tunnels do not end.
+        host.enter(|| sysctl("ipv4/conf/all/arp_ignore", "1"))?;
         let ovs = Ovs::on(host, PHYSICAL)?;
         ovs.vsctl(&format!(
             "add-port {PHYSICAL} {UPLINK} -- add-br {INTEGRATION} \

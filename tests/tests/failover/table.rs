@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use gateway_common::counters::DropReason;
 use lab::cluster::{Pair, Plan, Probes, Report};
 
 /// What a machine with two busy processors adds to an outage: the agents, the switch outside and the probes share them,
@@ -58,6 +59,7 @@ impl Event {
             if self.is_kept(&report) {
                 return Ok(());
             }
+            why(&pair, &report);
         }
         bail!("{}: the outage was beyond {:?} and {ALLOWANCE:?} {ATTEMPTS} times", self.name, self.bound)
     }
@@ -93,4 +95,22 @@ impl Event {
         ));
         let _ = stderr().write_all(text.as_bytes());
     }
+}
+
+/// Tells what may explain an outage that was too long.
+fn why(pair: &Pair, report: &Report) {
+    let [out, back] = [&report.broadcast_out, &report.broadcast_back];
+    let mut text =
+        format!("    broadcasts: {:?} and {:?} long, {} and {} lost\n", out.gap, back.gap, out.lost, back.lost);
+    for member in &pair.members {
+        let name = member.host.name();
+        if let Ok(drops) = member.drops() {
+            let drops = DropReason::ALL.iter().map(|which| (which.name(), drops.get(*which))).filter(|(_, n)| *n > 0);
+            text.push_str(&format!("    {name} dropped: {:?}\n", drops.collect::<Vec<_>>()));
+        }
+        for line in member.log().unwrap_or_default().lines() {
+            text.push_str(&format!("    {name}: {line}\n"));
+        }
+    }
+    let _ = stderr().write_all(text.as_bytes());
 }
