@@ -1,6 +1,6 @@
 //! The lab with two gateways.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use gateway_common::counters::Drops;
@@ -15,7 +15,7 @@ use crate::{
     ovn::{Cloud, Vm, cloud::Deployment},
     ovs::Ovs,
     vxlan::VmHost,
-    wait::{SOON, wait_for},
+    wait::{SOON, pause, wait_for},
 };
 
 /// Number of the virtual address on the underlay.
@@ -24,6 +24,10 @@ pub const VIRTUAL: u8 = 20;
 pub const NODES: [(u8, &str); 2] = [(21, "gw1"), (22, "gw2")];
 /// The network of a pair with OVN.
 pub const NETWORK: &str = "net1";
+
+/// A process without a lease takes over three seconds after its start at the earliest, unless the active one hands over: it
+/// can't know whom it could not hear before.
+const SETTLED: Duration = Duration::from_millis(3300);
 
 const UPLINK: &str = "u0";
 const PORT: &str = "a0";
@@ -182,7 +186,9 @@ impl Pair {
     pub fn start(&mut self) -> Result<()> {
         self.members[0].start()?;
         self.vm.wait_reaches(&EXT.v4().to_string())?;
-        self.members[1].start()
+        self.members[1].start()?;
+        pause(SETTLED);
+        Ok(())
     }
 
     /// Starts probes between the VM and the outside host.
