@@ -43,6 +43,8 @@ pub(super) struct Cluster<'a> {
     statuses: Arc<Vec<InstanceStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
+    /// How often the addresses of each lease were announced on the underlay.
+    announced: BTreeMap<u32, u64>,
     announcer: Announcer,
     senders: BTreeMap<u32, FrameSender>,
     /// When stations are announced once more, by lease.
@@ -63,6 +65,7 @@ impl<'a> Cluster<'a> {
             handovers: Vec::new(),
             statuses: Arc::default(),
             active: BTreeSet::new(),
+            announced: BTreeMap::new(),
             announcer: Announcer::default(),
             senders: BTreeMap::new(),
             again: BTreeMap::new(),
@@ -82,7 +85,12 @@ impl<'a> Cluster<'a> {
             let Some((index, instance)) = instance_of(config, status.vrid) else { continue };
             let lease = instance.lease();
             let active = status.status.role == Role::Active;
+            let announced = self.announced.insert(lease, status.announced);
             if active == self.active.contains(&lease) {
+                if active && announced != Some(status.announced) {
+                    // Another node had the addresses as well for a while.
+                    self.announce(lease, instance, forwarding);
+                }
                 continue;
             }
             forwarding.role(lease, active)?;
