@@ -46,6 +46,8 @@ pub(super) struct Cluster<'a> {
     /// How often the addresses of each lease were announced on the underlay.
     announced: BTreeMap<u32, u64>,
     announcer: Announcer,
+    /// When its next batch goes out.
+    next_batch: Instant,
     senders: BTreeMap<u32, FrameSender>,
     /// When stations are announced once more, by lease.
     again: BTreeMap<u32, Instant>,
@@ -67,6 +69,7 @@ impl<'a> Cluster<'a> {
             active: BTreeSet::new(),
             announced: BTreeMap::new(),
             announcer: Announcer::default(),
+            next_batch: Instant::now(),
             senders: BTreeMap::new(),
             again: BTreeMap::new(),
             refused: false,
@@ -236,7 +239,7 @@ impl<'a> Cluster<'a> {
     /// When [`Cluster::on_time`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.again.values().min().copied();
-        let now = (!self.announcer.is_done()).then(|| Instant::now() + PACE);
+        let now = (!self.announcer.is_done()).then_some(self.next_batch);
         let tell = self.siblings.as_ref().and_then(Siblings::due);
         now.into_iter().chain(next).chain(tell).min()
     }
@@ -258,6 +261,13 @@ impl<'a> Cluster<'a> {
                 self.again.insert(lease, now + refresh);
             }
         }
+        if self.next_batch <= now && !self.announcer.is_done() {
+            self.next_batch = now + PACE;
+            self.send_batch(forwarding);
+        }
+    }
+
+    fn send_batch(&mut self, forwarding: &Forwarding) {
         let mut refused = None;
         for call in self.announcer.next(forwarding.desired(), BATCH) {
             let Some(vlan) = VlanId::new(call.to.vlan) else { continue };
