@@ -17,7 +17,7 @@ use terms::{addresses, is_running, settings, site};
 use tokio::sync::mpsc;
 
 use super::{
-    Family,
+    Family, FrameSender,
     addresses::{Mover, Outcome, Report},
     announcing::Announcing,
     leases::LeaseMaps,
@@ -96,6 +96,8 @@ pub(crate) struct Instance {
     announce: bool,
     announced: u64,
     announcing: Announcing,
+    /// What announcements are sent by, and on which interface.
+    sender: Option<(u32, FrameSender)>,
     observer: Observer,
     counters: Counters,
     tracking: BTreeSet<String>,
@@ -136,6 +138,7 @@ impl Instance {
             announce: false,
             announced: 0,
             announcing: Announcing::default(),
+            sender: None,
             observer: Observer::default(),
             counters: Counters::default(),
             tracking: BTreeSet::new(),
@@ -178,7 +181,7 @@ impl Instance {
             self.mover.moved(site(&self.config, &self.addresses));
         }
         if reopen {
-            self.close();
+            self.close(shared);
             self.reopen = now;
         }
         self.look(shared);

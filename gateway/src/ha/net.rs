@@ -37,6 +37,13 @@ impl Net {
         self.runtime.spawn(work);
     }
 
+    /// Has it close a socket, or what else is dropped at leisure: to close one that frames are sent by takes as long as all
+    /// CPUs need to pass a quiet moment (`synchronize_net()` in `packet_release()`), one that has joined a group waits
+    /// for the lock.
+    pub(crate) fn close<T: Send + 'static>(&self, socket: T) {
+        self.runtime.spawn(async move { drop(socket) });
+    }
+
     /// Has it do this, and waits for the outcome.
     pub(crate) async fn run<T: Send + 'static>(
         &self,

@@ -19,7 +19,7 @@ impl Instance {
     pub(crate) fn look(&mut self, shared: &mut Shared) {
         let now = clock::monotonic();
         if self.is_astray(&shared.links, &shared.virtual_addresses) {
-            self.close();
+            self.close(shared);
             self.reopen = now;
         }
         if self.port.is_none() && self.reopen <= now {
@@ -92,8 +92,10 @@ impl Instance {
         }
     }
 
-    pub(super) fn close(&mut self) {
-        self.port = None;
+    pub(super) fn close(&mut self, shared: &Shared) {
+        if let Some(port) = self.port.take() {
+            shared.net.close(port);
+        }
     }
 
     pub(super) fn port_options<'a>(&'a self, virtual_addresses: &'a [IpAddr]) -> PortOptions<'a> {

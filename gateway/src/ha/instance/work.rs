@@ -1,10 +1,12 @@
 //! What a virtual router does: hears, and carries out what its machine wants.
 
+use gateway_common::net::MacAddr;
+
 use super::{Instance, READ_AT_ONCE, REOPEN, Shared, Work};
 use crate::{
     announce, clock,
     ha::{
-        Family, FrameSender, Received, macvlan,
+        Family, FrameError, FrameSender, Received, macvlan,
         observe::{Expected, Verdict},
         port::Port,
     },
@@ -24,7 +26,7 @@ impl Instance {
                 Ok(None) => return None,
                 Err(error) => {
                     shared.voice.warn(format!("{}: receiving advertisements: {error}", self.title()));
-                    self.close();
+                    self.close(shared);
                     self.reopen = now + REOPEN;
                     self.track(shared, now);
                     return None;
@@ -95,6 +97,7 @@ impl Instance {
                     self.moving = true;
                     self.announce = false;
                     self.announcing.stop();
+                    self.keep_quiet(shared);
                     if let Some(port) = &mut self.port {
                         port.speak_plainly();
                     }
@@ -166,9 +169,10 @@ impl Instance {
         };
         // An interface without a MAC address has no neighbours to tell.
         let Some(mac) = mac else { return };
-        let sent = FrameSender::open(ifindex).and_then(|sender| {
-            self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address)))
-        });
+        let sent = self.send_frames(ifindex, mac);
+        if sent.is_err() {
+            self.keep_quiet(shared);
+        }
         match sent {
             Ok(()) => {
                 self.hindrances.remove(&Work::Announcing);
@@ -176,6 +180,22 @@ impl Instance {
             Err(error) => {
                 self.hindrances.insert(Work::Announcing, format!("announcing the addresses: {error}"));
             }
+        }
+    }
+
+    fn send_frames(&mut self, ifindex: u32, mac: MacAddr) -> Result<(), FrameError> {
+        let sender = match self.sender.take() {
+            Some((on, sender)) if on == ifindex => sender,
+            _ => FrameSender::open(ifindex)?,
+        };
+        let (_, sender) = self.sender.insert((ifindex, sender));
+        self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address)))
+    }
+
+    /// Lets go of the socket that announcements are sent by.
+    fn keep_quiet(&mut self, shared: &Shared) {
+        if let Some(sender) = self.sender.take() {
+            shared.net.close(sender);
         }
     }
 }
