@@ -47,8 +47,8 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         Event {
             name: "agent killed, later started",
             told: [
-                "The agent of gw2, which is active now, is killed: SIGKILL. Its lease in the",
-                "kernel runs out, then gw1 takes over. gw2 is started again, as a standby.",
+                "The agent of gw2, which is active now, is killed with SIGKILL. The kernel",
+                "forwards until its lease ends, then gw1 takes over. gw2 is started again.",
             ],
             happen: |pair, probes| {
                 pair.kill(1)?;
@@ -84,8 +84,8 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         Event {
             name: "agent upgraded",
             told: [
-                "The agent of gw2 is replaced: `vtep-gateway exit --keep-role`, and started again.",
-                "The kernel goes on forwarding meanwhile, and the role stays.",
+                "The agent of gw2 is replaced: `vtep-gateway exit --keep-role`, and a new one.",
+                "The old one leaves a lease of three seconds, and the kernel forwards on.",
             ],
             happen: |pair, probes| {
                 pair.upgrade(1)?;
@@ -105,6 +105,7 @@ pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
     let live = Live::new(pair, &probes, &screen)?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     thread::scope(|scope| {
+        live.head();
         scope.spawn(|| live.run());
         pause(READ);
         for (number, event) in (1..).zip(events(plan.priorities)) {
@@ -120,7 +121,7 @@ pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
     if INTERRUPTED.load(Ordering::SeqCst) {
         bail!("interrupted");
     }
-    screen.say("");
+    screen.clear();
     probes.finish()?;
     Ok(outcomes)
 }
@@ -130,10 +131,14 @@ impl Event {
         screen.say("");
         screen.say(&format!("{number}. {}", self.told[0]));
         screen.say(&format!("   {}", self.told[1]));
+        live.restart();
         pause(READ);
+        screen.say("   Now:");
         let from = probes.mark();
-        live.restart(from);
-        let recovered = (self.happen)(pair, probes)
+        // What arrives before it is needed: a gap is from one packet to the next.
+        let recovered = probes
+            .wait_more(200)
+            .and_then(|()| (self.happen)(pair, probes))
             .and_then(|()| pair.wait_forwards(self.forwards))
             .and_then(|()| probes.wait_more(1500));
         let to = probes.mark();

@@ -58,6 +58,14 @@ impl<'a> Live<'a> {
         Ok(Self { screen, probes, nodes, clock: Stopwatch::start(), since, over: AtomicBool::new(false) })
     }
 
+    /// Tells what it will tell.
+    pub(super) fn head(&self) {
+        self.screen.head("");
+        self.screen.head(&format!("{:44} packets/s      longest gap", ""));
+        let nodes = "role   lease left ";
+        self.screen.head(&format!("    s  gw1 {nodes} gw2 {nodes} vm>ext ext>vm  vm>ext ext>vm"));
+    }
+
     /// Tells until it is over.
     pub(super) fn run(&self) {
         let mut before = (self.probes.arrived(), self.clock.elapsed());
@@ -71,9 +79,9 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Looks for the longest gap from `mark` on.
-    pub(super) fn restart(&self, mark: Mark) {
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = mark;
+    /// Looks for the longest gap from now on.
+    pub(super) fn restart(&self) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.probes.mark();
     }
 
     pub(super) fn end(&self) {
@@ -91,14 +99,14 @@ impl<'a> Live<'a> {
         let gaps = [report.out.gap, report.back.gap].map(|gap| format!("{} ms", gap.as_millis()));
 
         let mut block = vec![String::new(), "  node  role      lease left".into()];
-        let mut line = format!("  {:>4.1} s ", self.clock.elapsed().as_secs_f64());
+        let mut line = format!("{:>5.1}", self.clock.elapsed().as_secs_f64());
         for State { name, role, lease } in &states {
             block.push(format!("  {name:<4}  {role:<8}  {lease:>10}"));
-            line.push_str(&format!(" {name} {role:<8} {lease:>7} "));
+            line.push_str(&format!("  {name} {role:<8}{lease:>8}"));
         }
         block.push(format!("  vm -> ext  {out:>5.0} packets/s, longest gap {:>7}", gaps[0]));
         block.push(format!("  ext -> vm  {back:>5.0} packets/s, longest gap {:>7}", gaps[1]));
-        line.push_str(&format!(" {out:>4.0}/s> {back:>4.0}/s<  gap {}", gaps.join(", ")));
+        line.push_str(&format!("  {out:>6.0} {back:>6.0} {:>7} {:>6}", gaps[0], gaps[1]));
         if !self.is_over() {
             self.screen.draw(&block, &line);
         }

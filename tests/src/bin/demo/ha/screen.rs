@@ -27,6 +27,18 @@ impl Screen {
         }
     }
 
+    /// What is drawn is gone.
+    pub(super) fn clear(&self) {
+        self.write([], 0);
+    }
+
+    /// Writes a line for good if lines are written one below the other: what their columns are.
+    pub(super) fn head(&self, line: &str) {
+        if !self.terminal {
+            self.say(line);
+        }
+    }
+
     /// Writes a line for good. A block that stands there is gone.
     pub(super) fn say(&self, line: &str) {
         self.write([line], 0);

@@ -26,7 +26,7 @@ impl Outcome {
             Ok(()) if strays > 0 => format!("=> {strays} packets came twice or back to their sender."),
             Ok(()) if report.lost() == 0 => "=> Nothing was lost.".into(),
             Ok(()) => format!(
-                "=> Nothing passed for {} from vm to ext, and for {} from ext to vm.",
+                "=> Nothing passed from vm to ext for {}, from ext to vm for {}.",
                 ms(report.out.gap),
                 ms(report.back.gap)
             ),
@@ -48,25 +48,26 @@ impl Outcome {
 }
 
 pub(super) fn print(outcomes: &[Outcome]) {
-    println!(
-        "  {:<28}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}",
-        "event", "vm->ext", "ext->vm", "by VRRP", "lost", "twice", "back"
-    );
+    println!("  {:<28}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}", "event", "vm>ext", "ext>vm", "by VRRP", "lost", "twice", "back");
     for Outcome { name, wait, report, recovered } in outcomes {
+        if recovered.is_err() {
+            println!("  {name:<28}  not recovered");
+            continue;
+        }
         println!(
-            "  {name:<28}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}{}",
+            "  {name:<28}{:>9}{:>9}{:>9}{:>7}{:>7}{:>7}",
             ms(report.out.gap),
             ms(report.back.gap),
             ms(*wait),
             report.lost(),
             report.doubles(),
             report.reflections.len(),
-            if recovered.is_err() { "  not recovered" } else { "" }
         );
     }
-    println!("\n  by VRRP: how long a standby has to wait, with advertisements each {INTERVAL} s;");
-    println!("  lost: of 1000 packets a second, either way; twice: copies beyond the first;");
-    println!("  back: packets that came back to their sender, as in a loop.");
+    println!("\n  vm>ext, ext>vm: the longest time without a packet; by VRRP: how long a standby");
+    println!("  waits since it last heard the active node, with advertisements each {INTERVAL} s;");
+    println!("  lost: both ways, of some 2000 a second; twice: copies beyond the first;");
+    println!("  back: packets that their sender heard again.");
 }
 
 fn ms(time: Duration) -> String {
