@@ -49,7 +49,6 @@ pub(super) const PROGRAMS: [Program; 20] = [
     program("iperf3", "iperf3", &[Lab], "TCP and UDP traffic through the gateway"),
     program("tcpdump", "tcpdump", &[Lab], "shows what passes on a link"),
     program("bpftool", "bpftool", &[Lab], "prints the gateway's maps"),
-    program("keepalived", "keepalived", &[Lab], "the other node of a virtual router"),
     program("dnsmasq", "dnsmasq-base", &[Lab], "the DHCP server of a lab; the package has no daemon to start"),
     program("keepalived", "keepalived", &[Lab], "the other node of a pair, and one to take over from"),
     program("vrrpd", "frr", &[Lab], "another other node; the package keeps it in /usr/lib/frr"),
