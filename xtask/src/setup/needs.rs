@@ -35,7 +35,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Lab, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 20] = [
+pub(super) const PROGRAMS: [Program; 21] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),

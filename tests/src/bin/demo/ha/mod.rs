@@ -42,7 +42,8 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
 
     heading("Now it is watched while things happen");
     println!("  vm ({}) and ext ({}) send each other some 1000 numbered packets", VM.v4(), EXT.v4());
-    println!("  a second, and 100 broadcasts.");
+    println!("  a second, and 100 broadcasts. A node forwards while it has a lease, which its");
+    println!("  advertisements renew.");
     let results = events::run(&mut pair, &plan)?;
     heading("What it cost");
     table::print(&results);
