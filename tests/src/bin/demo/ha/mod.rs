@@ -36,7 +36,6 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     let plan = Plan::interval(INTERVAL);
     let mut pair = Pair::linux(&plan)?;
     stay.guard(&pair.lab);
-    forget_flows(&pair)?;
     pair.start()?;
     told(&mut pair)?;
 
@@ -56,13 +55,6 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
         leave(&mut pair)?;
     }
     stay.conclude(&pair.lab)
-}
-
-/// Has the switch outside forget flows after a second instead of ten. It learns from frames of a flow it still knows only
-/// twice a second, so a role that comes back sooner would be found late; a switch of hardware learns from each frame.
-fn forget_flows(pair: &Pair) -> Result<()> {
-    let World::Linux { outside, .. } = &pair.world else { return Ok(()) };
-    outside.vsctl("set Open_vSwitch . other_config:max-idle=1000").map(drop)
 }
 
 /// What the nodes are told.
