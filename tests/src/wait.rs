@@ -1,6 +1,9 @@
 //! Waiting for something to become true. The only place of the labs that reads a clock or sleeps for it.
 
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, bail};
 
@@ -45,6 +48,15 @@ impl Stopwatch {
     }
 }
 
+thread_local! {
+    static IN_VAIN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True if this thread has waited for something in vain: its test is about to fail.
+pub fn in_vain() -> bool {
+    IN_VAIN.get()
+}
+
 /// Waits until `condition` gives something.
 ///
 /// # Errors
@@ -56,6 +68,7 @@ pub fn wait_some<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> 
             return Ok(value);
         }
         if deadline.left().is_none() {
+            IN_VAIN.set(true);
             bail!("waited {} s in vain: {what}", limit.as_secs());
         }
         pause(STEP);

@@ -18,7 +18,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{links::io_error, macvlan, sysctl::Sysctls};
+use super::{links::io_error, macvlan, net::Net, sysctl::Sysctls};
 use crate::vrrp::Vrid;
 
 const RETRY: Duration = Duration::from_millis(500);
@@ -71,6 +71,7 @@ pub(crate) struct Mover {
 impl Mover {
     /// Starts with the addresses there or, which cleans up after a crash, not there.
     pub(crate) fn start(
+        net: &Net,
         handle: Handle,
         sysctls: Sysctls,
         site: Site,
@@ -78,7 +79,7 @@ impl Mover {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
         let (wanted, receiver) = watch::channel(Wanted { site: Arc::new(site), there });
-        tokio::spawn(Worker { handle, sysctls, wanted: receiver, reports, holds: None }.run());
+        net.spawn(Worker { handle, sysctls, wanted: receiver, reports, holds: None }.run());
         Self { wanted }
     }
 

@@ -23,6 +23,7 @@ use super::{
     leases::LeaseMaps,
     links::Links,
     macvlan,
+    net::Net,
     observe::Observer,
     port::Port,
     status::{Counters, InstanceStatus},
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     /// The resolution of the data plane's clock.
     pub(crate) tick: Duration,
     pub(crate) voice: Voice,
+    /// Where requests to the kernel wait.
+    pub(crate) net: Net,
     pub(crate) netlink: Handle,
     pub(crate) sysctls: Sysctls,
     pub(crate) reports: mpsc::UnboundedSender<Report>,
@@ -120,6 +123,7 @@ impl Instance {
             port: None,
             reopen: now,
             mover: Mover::start(
+                &shared.net,
                 shared.netlink.clone(),
                 shared.sysctls.clone(),
                 site(&vrrp, &addresses),

@@ -7,8 +7,8 @@
 //! plane forwards under. What a machine has to know comes from `links` (interfaces and addresses, followed by netlink) by
 //! way of `tracking`. `observe` finds misconfiguration in what others send, `status` is what is told of it all.
 //!
-//! Nothing in the loop waits for anything but the loop itself: changes of addresses run as tasks beside it, and log lines
-//! are written by another thread (`voice`).
+//! Nothing in the loop waits for anything but the loop itself: interfaces are followed and addresses changed on a second
+//! thread (`net`), and log lines are written by a third (`voice`).
 
 mod addresses;
 mod announcing;
@@ -19,6 +19,7 @@ mod interface;
 mod leases;
 mod links;
 mod macvlan;
+mod net;
 mod observe;
 mod opening;
 mod port;

@@ -13,9 +13,10 @@ use super::{
     instance::{Instance, Shared, virtual_addresses},
     leases::LeaseMaps,
     links::{self, Links},
+    net::Net,
     status::InstanceStatus,
     sysctl::Sysctls,
-    thread::Setup,
+    thread::{self, Setup},
     voice::Voice,
 };
 use crate::{
@@ -72,9 +73,14 @@ impl Loop {
         statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
     ) -> Result<Self, HaError> {
         let open = |source| HaError::Netlink { source };
-        let links = links::follow().await.map_err(open)?;
-        let (connection, netlink, _) = rtnetlink::new_connection().map_err(open)?;
-        tokio::spawn(connection);
+        let net = Net::start(thread::be_nearly_real_time).map_err(open)?;
+        let asking = net.run(async {
+            let links = links::follow().await?;
+            let (connection, netlink, _) = rtnetlink::new_connection()?;
+            tokio::spawn(connection);
+            Ok((links, netlink))
+        });
+        let (links, netlink) = asking.await.map_err(open)?;
         let tick = clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;
         let (sender, reports) = mpsc::unbounded_channel();
         let attached = setup.leases.is_some();
@@ -89,6 +95,7 @@ impl Loop {
             virtual_addresses: virtual_addresses(&setup.instances),
             tick,
             voice,
+            net,
             netlink,
             sysctls: Sysctls::default(),
             reports: sender,

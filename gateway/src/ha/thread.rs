@@ -77,7 +77,7 @@ pub fn start(setup: Setup) -> Result<Handle, HaError> {
     let (ready, started) = channel::sync_channel(1);
     let mut voice = Voice::start().map_err(thread)?;
     let run = move || {
-        if let Err(error) = be_real_time() {
+        if let Err(error) = be_real_time(PRIORITY) {
             voice.warn(format!(
                 "the virtual routers run without real-time priority ({error}): on a busy machine this node may lose its \
                  role; give the agent CAP_SYS_NICE"
@@ -153,10 +153,15 @@ impl Handle {
 }
 
 /// Lets the calling thread run before all that is not real-time. Threads it starts are not real-time.
-fn be_real_time() -> io::Result<()> {
-    let param = libc::sched_param { sched_priority: PRIORITY };
+fn be_real_time(priority: libc::c_int) -> io::Result<()> {
+    let param = libc::sched_param { sched_priority: priority };
     // SAFETY: 0 is the calling thread, and the parameter is read only during the call.
     let outcome =
         unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const param) };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The same for the thread that does what a virtual router waits for. That it is not permitted was told already.
+pub(super) fn be_nearly_real_time() {
+    let _ = be_real_time(PRIORITY - 1);
 }
