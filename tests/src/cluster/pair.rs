@@ -125,6 +125,7 @@ impl Pair {
         let vm = hv.vm("vm", VNI, &VM.mac().to_string(), &texts(&VM.addresses(false)))?;
 
         let outside = Ovs::start(&lab, "sw")?;
+        outside.learn_soon()?;
         let mut members = Vec::new();
         for (index, (number, name)) in NODES.into_iter().enumerate() {
             let host = gateway_host(&und, name, &Underlay::V4.address(number))?;

@@ -3,7 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -79,13 +79,23 @@ pub struct Probes {
     arrived: [Arc<[AtomicU64; 2]>; 2],
     /// Sent so far by either host.
     sent: [Arc<[AtomicU64; 2]>; 2],
-    senders: [JoinHandle<()>; 2],
-    receivers: [JoinHandle<Vec<(Probe, Duration)>>; 2],
+    /// Heard so far by either host, those of its own as well.
+    heard: [Arc<Mutex<Heard>>; 2],
+    senders: Vec<JoinHandle<()>>,
+    receivers: Vec<JoinHandle<()>>,
 }
 
-/// A moment in the flow of probes: how many were sent before.
-#[derive(Clone, Copy, Debug)]
-pub struct Mark([[u64; 2]; 2]);
+/// Probes and when they were received, in that order.
+type Heard = Vec<(Probe, Duration)>;
+
+/// A moment in the flow of probes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mark {
+    /// How many were sent before, unicast and broadcast.
+    sent: [[u64; 2]; 2],
+    /// How many were heard before at either host.
+    heard: [usize; 2],
+}
 
 /// Where a host listens and from where it sends.
 struct Place {
@@ -107,21 +117,16 @@ impl Probes {
         let counters = || [(); 2].map(|()| Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
         let (arrived, sent) = (counters(), counters());
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-        for (((own, place), arrived), sent) in [(0, vm), (1, ext)].into_iter().zip(&arrived).zip(&sent) {
+        let heard = [(); 2].map(|()| Arc::new(Mutex::new(Heard::new())));
+        let counted = arrived.iter().zip(&sent).zip(&heard);
+        for ((own, place), ((arrived, sent), heard)) in [(0, vm), (1, ext)].into_iter().zip(counted) {
             let Place { tap, socket, target } = place;
             let (stop_sending, stop_receiving) = (stop.clone(), stop.clone());
-            let (arrived, sent) = (arrived.clone(), sent.clone());
-            receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived)));
+            let (arrived, sent, heard) = (arrived.clone(), sent.clone(), heard.clone());
+            receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived, &heard)));
             senders.push(thread::spawn(move || send(own, &socket, target, &stop_sending, &sent)));
         }
-        let two = || anyhow!("two of each were started");
-        Ok(Self {
-            stop,
-            arrived,
-            sent,
-            senders: senders.try_into().map_err(|_| two())?,
-            receivers: receivers.try_into().map_err(|_| two())?,
-        })
+        Ok(Self { stop, arrived, sent, heard, senders, receivers })
     }
 
     /// Waits until so many more unicast packets have arrived in each direction, and a broadcast.
@@ -147,7 +152,22 @@ impl Probes {
 
     /// Now.
     pub fn mark(&self) -> Mark {
-        Mark(load(&self.sent))
+        // In this order: what is sent after the mark is heard after it, and looked for there.
+        let heard = self.heard.each_ref().map(|heard| lock(heard).len());
+        Mark { sent: load(&self.sent), heard }
+    }
+
+    /// Unicast packets that have arrived so far: at the outside host, and at the VM.
+    pub fn arrived(&self) -> [u64; 2] {
+        let [vm, ext] = load(&self.arrived);
+        [ext[0], vm[0]]
+    }
+
+    /// What came so far of the probes sent between two moments. Those still on their way count as lost.
+    pub fn between(&self, from: Mark, to: Mark) -> Report {
+        let [vm, ext] = self.heard.each_ref().map(|heard| lock(heard));
+        let heard = [(&vm, from.heard[0]), (&ext, from.heard[1])].map(|(heard, from)| heard.get(from..).unwrap_or(&[]));
+        report(from.sent, to.sent, heard)
     }
 
     /// Ends the probes, lets the last ones arrive, and counts.
@@ -155,47 +175,53 @@ impl Probes {
     /// # Errors
     /// If a thread panicked.
     pub fn finish(self) -> Result<Report> {
-        Ok(self.finish_since(Mark([[0; 2]; 2]))?.0)
+        Ok(self.finish_since(Mark::default())?.0)
     }
 
     /// The same; gives also what came of those that were sent after `mark`.
     ///
     /// # Errors
     /// If a thread panicked.
-    pub fn finish_since(self, mark: Mark) -> Result<(Report, Report)> {
+    pub fn finish_since(mut self, mark: Mark) -> Result<(Report, Report)> {
         self.stop.store(true, Ordering::Relaxed);
-        for sender in self.senders {
+        for sender in self.senders.drain(..) {
             sender.join().map_err(|_| anyhow!("a sender of probes panicked"))?;
         }
-        let mut heard = Vec::new();
-        for receiver in self.receivers {
-            heard.push(receiver.join().map_err(|_| anyhow!("a receiver of probes panicked"))?);
+        for receiver in self.receivers.drain(..) {
+            receiver.join().map_err(|_| anyhow!("a receiver of probes panicked"))?;
         }
-        let sent = load(&self.sent);
-        Ok((report([[0; 2]; 2], sent, &heard), report(mark.0, sent, &heard)))
+        let end = self.mark();
+        Ok((self.between(Mark::default(), end), self.between(mark, end)))
     }
 }
 
 fn load(counters: &[Arc<[AtomicU64; 2]>; 2]) -> [[u64; 2]; 2] {
-    counters.each_ref().map(|counters| counters.each_ref().map(|counter| counter.load(Ordering::Relaxed)))
+    counters.each_ref().map(|counters| counters.each_ref().map(|counter| counter.load(Ordering::SeqCst)))
+}
+
+fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
+    heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Of the probes that the VM and the outside host have sent, unicast and broadcast, those from `first` to before `sent`;
 /// `heard` at the VM and the outside host.
-fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: &[Vec<(Probe, Duration)>]) -> Report {
-    let place = |probe: &Probe| first[usize::from(probe.sender & 1)][usize::from(probe.broadcast)];
+fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: [&[(Probe, Duration)]; 2]) -> Report {
+    let wanted = |probe: &Probe| {
+        let [sender, cast] = [usize::from(probe.sender & 1), usize::from(probe.broadcast)];
+        (first[sender][cast]..sent[sender][cast]).contains(&probe.number)
+    };
     let tally = |sender: u8, broadcast: bool| {
         let first = first[usize::from(sender)][usize::from(broadcast)];
-        let at_other = heard.get(usize::from(1 - sender)).into_iter().flatten();
-        let wanted = at_other
-            .filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast) && probe.number >= first);
-        let arrivals: Vec<Arrival> =
-            wanted.map(|(probe, at)| Arrival { number: probe.number - first, at: *at }).collect();
+        let at_other = heard[usize::from(1 - sender)].iter();
+        let these = at_other.filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast));
+        let arrivals: Vec<Arrival> = these
+            .filter(|(probe, _)| wanted(probe))
+            .map(|(probe, at)| Arrival { number: probe.number - first, at: *at })
+            .collect();
         Tally::new(sent[usize::from(sender)][usize::from(broadcast)] - first, &arrivals)
     };
     let own = (0u8..).zip(heard).flat_map(|(own, heard)| heard.iter().filter(move |(probe, _)| probe.sender == own));
-    let mut reflections: Vec<Duration> =
-        own.filter(|(probe, _)| probe.number >= place(probe)).map(|(_, at)| *at).collect();
+    let mut reflections: Vec<Duration> = own.filter(|(probe, _)| wanted(probe)).map(|(_, at)| *at).collect();
     reflections.sort();
     Report {
         out: tally(0, false),
@@ -227,23 +253,24 @@ fn know(host: &Host, address: Ipv4Addr, mac: MacAddr) -> Result<()> {
 
 fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool, sent: &[AtomicU64; 2]) {
     let mut number = 0;
+    let send = |broadcast: bool, number, target| {
+        // Counted first: what is not counted at a mark is not heard before it. What the host's own queue has no room for
+        // is lost like any other.
+        sent[usize::from(broadcast)].fetch_add(1, Ordering::SeqCst);
+        let _ = socket.send_to(&Probe { sender: own, broadcast, number }.bytes(), (target, PORT));
+    };
     while !stop.load(Ordering::Relaxed) {
-        // What the host's own queue has no room for is lost like any other.
-        let _ = socket.send_to(&Probe { sender: own, broadcast: false, number }.bytes(), (target, PORT));
-        sent[0].fetch_add(1, Ordering::Relaxed);
+        send(false, number, target);
         if number % BROADCAST_EACH == 0 {
-            let probe = Probe { sender: own, broadcast: true, number: number / BROADCAST_EACH };
-            let _ = socket.send_to(&probe.bytes(), (BROADCAST, PORT));
-            sent[1].fetch_add(1, Ordering::Relaxed);
+            send(true, number / BROADCAST_EACH, BROADCAST);
         }
         number += 1;
         pause(GAP);
     }
 }
 
-/// All probes that arrive, until they are stopped and a while brings no more.
-fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2]) -> Vec<(Probe, Duration)> {
-    let mut probes = Vec::new();
+/// Takes all probes that arrive, until they are stopped and a while brings no more.
+fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2], heard: &Mutex<Heard>) {
     let mut quiet = 0;
     while quiet < 10 {
         let packet = tap.next(Duration::from_millis(50), PORT);
@@ -251,13 +278,12 @@ fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2]) -> V
             quiet += u32::from(stop.load(Ordering::Relaxed));
             continue;
         };
+        lock(heard).push((probe, at));
         if probe.sender != own {
             arrived[usize::from(probe.broadcast)].fetch_add(1, Ordering::Relaxed);
         }
-        probes.push((probe, at));
         quiet = 0;
     }
-    probes
 }
 
 #[cfg(test)]
@@ -277,7 +303,7 @@ mod tests {
         let probe = |sender, broadcast, number| Probe { sender, broadcast, number };
         let at_vm = vec![(probe(1, false, 0), at(1)), (probe(0, true, 0), at(2)), (probe(1, false, 0), at(3))];
         let at_ext = vec![(probe(0, true, 0), at(1)), (probe(1, true, 0), at(4))];
-        let report = report([[0; 2]; 2], [[0, 1], [2, 1]], &[at_vm, at_ext]);
+        let report = report([[0; 2]; 2], [[0, 1], [2, 1]], [&at_vm, &at_ext]);
         assert_eq!((report.back.lost, report.back.doubles.len()), (1, 1));
         assert_eq!((report.broadcast_out.lost, report.broadcast_back.lost), (0, 1));
         assert_eq!(report.reflections, [at(2), at(4)]);
@@ -288,7 +314,7 @@ mod tests {
         let at = Duration::from_secs;
         let probe = |number| Probe { sender: 1, broadcast: false, number };
         let at_vm = vec![(probe(0), at(1)), (probe(0), at(2)), (probe(5), at(3)), (probe(7), at(4))];
-        let report = report([[0, 0], [5, 0]], [[0, 0], [8, 0]], &[at_vm, Vec::new()]);
+        let report = report([[0, 0], [5, 0]], [[0, 0], [8, 0]], [&at_vm, &[]]);
         assert_eq!((report.back.sent, report.back.lost, report.back.gap), (3, 1, at(1)));
         assert!(report.back.doubles.is_empty());
     }

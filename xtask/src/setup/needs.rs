@@ -35,7 +35,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Lab, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 20] = [
+pub(super) const PROGRAMS: [Program; 21] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -49,7 +49,6 @@ pub(super) const PROGRAMS: [Program; 20] = [
     program("iperf3", "iperf3", &[Lab], "TCP and UDP traffic through the gateway"),
     program("tcpdump", "tcpdump", &[Lab], "shows what passes on a link"),
     program("bpftool", "bpftool", &[Lab], "prints the gateway's maps"),
-    program("keepalived", "keepalived", &[Lab], "the other node of a virtual router"),
     program("dnsmasq", "dnsmasq-base", &[Lab], "the DHCP server of a lab; the package has no daemon to start"),
     program("keepalived", "keepalived", &[Lab], "the other node of a pair, and one to take over from"),
     program("vrrpd", "frr", &[Lab], "another other node; the package keeps it in /usr/lib/frr"),

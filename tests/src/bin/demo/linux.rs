@@ -3,7 +3,10 @@
 use anyhow::Result;
 use lab::crossing::{Plan, Site, VLAN, VNI};
 
-use crate::{Stay, show::Cast};
+use crate::{
+    Stay,
+    show::{Cast, configuration},
+};
 
 const PICTURE: &str = "
       a network of a cloud                               a VLAN outside of it
@@ -23,7 +26,7 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     let config = site.config();
     let mut demo = site.start(config)?;
     let cast = Cast { gateway: &demo.gateway, vm: &demo.vm, ext: &demo.ext };
-    cast.configuration()?;
+    configuration(cast.gateway, "The gateway")?;
     cast.traffic()?;
     cast.maps()?;
     if stay.keep {

@@ -1,5 +1,6 @@
 //! Shows vtep-gateway at work: a VM behind a VXLAN tunnel and a host in a VLAN talk as if on one switch.
 
+mod ha;
 mod linux;
 mod ovn;
 mod show;
@@ -22,6 +23,9 @@ struct Cli {
     /// A cloud of real OVN, which drives the gateway
     #[arg(long)]
     ovn: bool,
+    /// Two gateways that stand in for each other, and what happens when one goes
+    #[arg(long, conflicts_with = "ovn")]
+    ha: bool,
     /// Leave everything up, and tell how to look around
     #[arg(long)]
     keep: bool,
@@ -34,7 +38,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match &cli.down {
         Some(id) => sweep::remove(id).map(|()| println!("{id} is down.")),
-        None => Stay::new(&cli).and_then(|stay| if cli.ovn { ovn::show(&stay) } else { linux::show(&stay) }),
+        None => Stay::new(&cli).and_then(|stay| match (cli.ovn, cli.ha) {
+            (true, _) => ovn::show(&stay),
+            (_, true) => ha::show(&stay),
+            _ => linux::show(&stay),
+        }),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -63,7 +71,11 @@ impl Stay {
     fn new(cli: &Cli) -> Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block()?;
-        let command = if cli.ovn { "cargo xtask demo --ovn --keep" } else { "cargo xtask demo --keep" };
+        let command = match (cli.ovn, cli.ha) {
+            (true, _) => "cargo xtask demo --ovn --keep",
+            (_, true) => "cargo xtask demo --ha --keep",
+            _ => "cargo xtask demo --keep",
+        };
         Ok(Self { keep: cli.keep, command, signals })
     }
 

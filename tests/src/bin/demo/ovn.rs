@@ -11,7 +11,7 @@ use lab::{
 
 use crate::{
     Stay,
-    show::{Cast, heading, show as lines},
+    show::{Cast, configuration, heading, show as lines},
 };
 
 const PICTURE: &str = "
@@ -49,7 +49,7 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     lines(cloud.central.sbctl("show")?.lines());
 
     let mut gateway = Gateway::start(&cloud.gw, &cloud.driven_config(Mode::Xdp))?;
-    Cast { gateway: &gateway, vm: &vm1.host, ext: &ext }.configuration()?;
+    configuration(&gateway, "The gateway")?;
     wait_for("the gateway has registered itself", SOON, || cloud.vtep.bindings(PORT).is_ok())?;
     heading("It has registered itself in its database");
     vtep_ctl(&cloud, "show")?;

@@ -1,4 +1,4 @@
-//! What both demos show of a gateway at work, and how it looks on the terminal.
+//! What the demos show of a gateway at work, and how it looks on the terminal.
 
 use std::{fs, process::Output};
 
@@ -21,13 +21,6 @@ pub(crate) struct Cast<'a> {
 }
 
 impl Cast<'_> {
-    pub(crate) fn configuration(&self) -> Result<()> {
-        heading("The gateway is told");
-        fs::read_to_string(self.gateway.file())?.lines().for_each(|line| println!("  {line}"));
-        println!("  and says it is ready, process {}.", self.gateway.pid().unwrap_or_default());
-        Ok(())
-    }
-
     pub(crate) fn traffic(&self) -> Result<()> {
         let (vm, ext) = (VM.v4().to_string(), EXT.v4().to_string());
 
@@ -92,6 +85,14 @@ impl Cast<'_> {
             println!("  kill {pid}    # stops the agent; traffic goes on");
         }
     }
+}
+
+/// What `name` was told, a gateway that has just been started.
+pub(crate) fn configuration(gateway: &Gateway, name: &str) -> Result<()> {
+    heading(&format!("{name} is told"));
+    fs::read_to_string(gateway.file())?.lines().for_each(|line| println!("  {line}"));
+    println!("  and says it is ready, process {}.", gateway.pid().unwrap_or_default());
+    Ok(())
 }
 
 pub(crate) fn heading(text: &str) {
