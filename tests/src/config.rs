@@ -84,6 +84,8 @@ pub enum Mode {
 pub struct Switch {
     /// Its VXLAN network; also makes its name.
     pub vni: u32,
+    /// Name of the virtual router that it forwards with; the only one if `None`.
+    pub instance: Option<String>,
     /// Whether MACs behind tunnels are learned.
     pub learn_remote: bool,
     /// Learned MACs at most; the gateway's default if `None`.
@@ -181,6 +183,11 @@ impl Switch {
         self
     }
 
+    /// The same, forwarding with the virtual router of this name.
+    pub fn of(self, instance: &str) -> Self {
+        Self { instance: Some(instance.into()), ..self }
+    }
+
     /// The same, learning from tunnels.
     pub fn learning(self) -> Self {
         Self { learn_remote: true, ..self }
@@ -251,6 +258,9 @@ impl Display for Database {
 impl Display for Switch {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "[[switch]]\nname = \"net-{0}\"\nvni = {0}", self.vni)?;
+        if let Some(instance) = &self.instance {
+            writeln!(f, "instance = {instance:?}")?;
+        }
         writeln!(f, "learn_remote = {}", self.learn_remote)?;
         if let Some(limit) = self.learn_limit {
             writeln!(f, "learn_limit = {limit}")?;
