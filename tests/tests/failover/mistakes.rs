@@ -86,6 +86,22 @@ fn a_reload_with_another_priority_interrupts_nothing() -> Result<()> {
 }
 
 #[test]
+fn reloads_with_another_interval_interrupt_nothing() -> Result<()> {
+    Event::new("reloads with another interval", 0).measure(&Plan::default(), |pair, probes| {
+        // Longer and shorter again, on the active node first.
+        for interval in [1.0, 0.1] {
+            for member in &mut pair.members {
+                let mut config = member.config.clone();
+                config.vrrp[0].interval = Some(interval);
+                member.gateway()?.reload(&config)?;
+            }
+            probes.wait_more(3500)?;
+        }
+        pair.wait_forwards(0)
+    })
+}
+
+#[test]
 fn a_reload_with_less_priority_than_the_standby_moves_the_role_where_it_preempts() -> Result<()> {
     let mut plan = Plan::default();
     if let Some(vrrp) = &mut plan.vrrp {

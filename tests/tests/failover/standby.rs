@@ -1,8 +1,12 @@
 //! What a standby knows, and what it leaves alone.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use gateway_common::net::MacAddr;
 use lab::{
     Host,
@@ -92,6 +96,33 @@ fn it_loses_a_station_whose_binding_is_gone_at_the_active_node() -> Result<()> {
     config.switch_mut(VNI).bindings.clear();
     pair.members[0].gateway()?.reload(&config)?;
     wait_lost_station(&pair, 1, EXT.mac())
+}
+
+/// It does not hear the active node for a moment.
+#[test]
+fn it_keeps_the_stations_while_the_agent_of_the_active_node_is_upgraded() -> Result<()> {
+    let mut pair = started(|_| ())?;
+    wait_has_station(&pair, 1, EXT.mac())?;
+    let standby = pair.members[1].read()?;
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            let mut there = true;
+            while !stop.load(Ordering::Relaxed) {
+                there &= standby.station(VNI, EXT.mac()).is_ok_and(|entry| entry.is_some());
+                pause(Duration::from_millis(1));
+            }
+            there
+        });
+        let upgraded = pair.upgrade(0).and_then(|()| pair.members[0].wait_role(VRID, "active"));
+        // Whatever the new agent has told first has come.
+        pause(Duration::from_secs(2));
+        stop.store(true, Ordering::Relaxed);
+        upgraded?;
+        let there = watcher.join().map_err(|_| anyhow!("the watcher panicked"))?;
+        ensure!(there, "the station was gone meanwhile");
+        Ok(())
+    })
 }
 
 /// What the cloud sends to all comes to the standby's access port from the switch outside, as if it came from there.
