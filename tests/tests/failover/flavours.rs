@@ -7,7 +7,7 @@ use lab::{
         Pair, Plan, World,
         pair::{NODES, virtual_address},
     },
-    config::Vrrp,
+    config::{Mode, Vrrp},
     crossing::Underlay,
 };
 
@@ -75,6 +75,27 @@ fn virtual_mac_handover_and_back() -> Result<()> {
         pair.wait_forwards(0)?;
         assert_eq!(known(pair)?, Some(VIRTUAL_MAC));
         Ok(())
+    })
+}
+
+/// The interface with the virtual MAC address must not take from the programs what comes for it.
+#[test]
+fn virtual_mac_in_tc_handover_and_back() -> Result<()> {
+    let plan = Plan { mode: Mode::Tc, ..virtual_mac() };
+    Event::new("virtual MAC, TC: handover, and back", SKEW_MS + 20).measure(&plan, |pair, probes| {
+        pair.hand_over(0)?;
+        pair.wait_forwards(1)?;
+        probes.wait_more(300)?;
+        pair.hand_over(1)?;
+        pair.wait_forwards(0)
+    })
+}
+
+#[test]
+fn tc_node_gone() -> Result<()> {
+    Event::new("TC: node gone", SILENCE_MS).measure(&Plan { mode: Mode::Tc, ..Plan::default() }, |pair, _| {
+        pair.all_links(0, false)?;
+        pair.wait_forwards(1)
     })
 }
 

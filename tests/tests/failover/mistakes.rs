@@ -1,8 +1,8 @@
 //! What operators get wrong, and what they are told.
 
-use std::process::Output;
+use std::{process::Output, thread};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use lab::{
     cluster::{
         Pair, Plan, World,
@@ -68,6 +68,28 @@ fn of_equal_priorities_one_is_active_and_both_tell() -> Result<()> {
     pair.members[1].wait_role(VRID, "active")?;
     pair.members[0].wait_role(VRID, "backup")?;
     wait_problem(&pair, 0, &["same priority 100"])
+}
+
+/// Both wait equally long for somebody else.
+#[test]
+fn of_two_with_equal_priorities_that_start_together_one_is_active() -> Result<()> {
+    let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::default() })?;
+    let probes = pair.probes()?;
+    let [one, two] = &mut pair.members;
+    thread::scope(|scope| {
+        let one = scope.spawn(|| one.start());
+        two.start()?;
+        one.join().map_err(|_| anyhow!("starting the first node panicked"))?
+    })?;
+    wait_for("one is active, the other one a backup", SOON, || {
+        let mut roles = [0, 1].map(|node| pair.members[node].role(VRID).unwrap_or_default());
+        roles.sort();
+        roles == ["active", "backup"]
+    })?;
+    probes.wait_more(500)?;
+    let report = probes.finish()?;
+    assert_eq!((report.doubles(), report.reflections.len()), (0, 0), "{report:?}");
+    Ok(())
 }
 
 #[test]
