@@ -1,6 +1,6 @@
-//! What an agent that was killed leaves behind, and `detach` takes away.
+//! What an agent that was killed leaves behind, and who takes it away: `detach`, or the next agent.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use gateway_common::net::MacAddr;
 use lab::{
     Host,
@@ -10,6 +10,7 @@ use lab::{
         pair::{VIRTUAL, virtual_address},
     },
     crossing::Underlay,
+    wait::{SOON, wait_for},
 };
 
 const VRID: u8 = 20;
@@ -38,6 +39,20 @@ fn detach_takes_the_address_off() -> Result<()> {
     member.started()?.detach()?;
     assert!(!has_address(&member.host, virtual_address())?);
     assert!(has_address(&member.host, Underlay::V4.ip(21))?, "the node's own address stays");
+    Ok(())
+}
+
+#[test]
+fn detach_says_what_it_took_off_and_the_next_time_nothing() -> Result<()> {
+    let pair = killed(&Plan::default(), |_| Ok(()))?;
+    let detach = || {
+        let output = pair.members[0].started()?.try_ask("detach")?;
+        ensure!(output.status.success(), "{output:?}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let taken = format!("took {} off u0", virtual_address());
+    assert!(detach()?.lines().any(|line| line == taken));
+    assert_eq!(detach()?, "");
     Ok(())
 }
 
@@ -80,6 +95,47 @@ fn detach_leaves_the_address_of_its_owner_alone() -> Result<()> {
     member.started()?.detach()?;
     assert!(has_address(&member.host, virtual_address())?);
     Ok(())
+}
+
+/// Another node is active meanwhile.
+fn next_agent_takes_it_off(virtual_mac: bool) -> Result<()> {
+    let mut plan = Plan::default();
+    if let Some(vrrp) = &mut plan.vrrp {
+        vrrp.virtual_mac = Some(virtual_mac);
+    }
+    let mut pair = Pair::linux(&plan)?;
+    pair.start()?;
+    pair.kill(0)?;
+    pair.members[1].wait_role(VRID, "active")?;
+    let host = pair.members[0].host.clone();
+    let has = || if virtual_mac { Ok(host.mac(MACVLAN).is_ok()) } else { has_address(&host, virtual_address()) };
+    assert!(has()?, "there is nothing to take off");
+    pair.members[0].start()?;
+    wait_for("it is gone", SOON, || has().is_ok_and(|there| !there))?;
+    pair.members[0].wait_role(VRID, "backup")
+}
+
+#[test]
+fn the_next_agent_takes_the_address_off() -> Result<()> {
+    next_agent_takes_it_off(false)
+}
+
+#[test]
+fn the_next_agent_takes_the_interface_with_the_virtual_mac_away() -> Result<()> {
+    next_agent_takes_it_off(true)
+}
+
+#[test]
+fn an_agent_that_hung_for_too_long_takes_the_address_off_when_it_wakes() -> Result<()> {
+    let mut pair = Pair::linux(&Plan::default())?;
+    pair.start()?;
+    pair.hang(0)?;
+    pair.members[1].wait_role(VRID, "active")?;
+    let host = pair.members[0].host.clone();
+    assert!(has_address(&host, virtual_address())?);
+    pair.wake(0)?;
+    wait_for("it is gone", SOON, || has_address(&host, virtual_address()).is_ok_and(|there| !there))?;
+    pair.members[1].wait_role(VRID, "active")
 }
 
 #[test]
