@@ -46,8 +46,8 @@ pub struct Config {
 pub struct Database {
     /// Like `unix:/path` or `tcp:10.0.0.1:6640`; several with commas between.
     pub remote: String,
-    /// Name of the physical switch that the gateway is.
-    pub switch: String,
+    /// Name of the physical switch that the gateway is; `None` where each virtual router is one.
+    pub switch: Option<String>,
     /// Who the gateway is and whom it believes, for `ssl:`.
     pub identity: Option<Identity>,
     /// Seconds that forwarding goes on as it was without the database; the gateway's default if `None`.
@@ -145,7 +145,7 @@ impl Config {
 
     /// The same driven by a database.
     pub fn database(self, remote: &str, switch: &str) -> Self {
-        let (remote, switch) = (remote.into(), switch.into());
+        let (remote, switch) = (remote.into(), Some(switch.into()));
         let database = Database { remote, switch, identity: None, hold_time: None, shared: None };
         Self { database: Some(database), ..self }
     }
@@ -239,7 +239,10 @@ impl Display for Config {
 
 impl Display for Database {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[database]\nremote = {:?}\nswitch = {:?}", self.remote, self.switch)?;
+        writeln!(f, "[database]\nremote = {:?}", self.remote)?;
+        if let Some(switch) = &self.switch {
+            writeln!(f, "switch = {switch:?}")?;
+        }
         if let Some(time) = self.hold_time {
             writeln!(f, "hold_time = {time}")?;
         }
