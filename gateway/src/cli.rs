@@ -32,7 +32,8 @@ Examples:
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
-Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap.
+Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
+[[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
 
 Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
 running that could be asked.";

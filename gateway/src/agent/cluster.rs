@@ -43,7 +43,11 @@ pub(super) struct Cluster<'a> {
     statuses: Arc<Vec<InstanceStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
+    /// How often the addresses of each lease were announced on the underlay.
+    announced: BTreeMap<u32, u64>,
     announcer: Announcer,
+    /// When its next batch goes out.
+    next_batch: Instant,
     senders: BTreeMap<u32, FrameSender>,
     /// When stations are announced once more, by lease.
     again: BTreeMap<u32, Instant>,
@@ -63,7 +67,9 @@ impl<'a> Cluster<'a> {
             handovers: Vec::new(),
             statuses: Arc::default(),
             active: BTreeSet::new(),
+            announced: BTreeMap::new(),
             announcer: Announcer::default(),
+            next_batch: Instant::now(),
             senders: BTreeMap::new(),
             again: BTreeMap::new(),
             refused: false,
@@ -82,7 +88,12 @@ impl<'a> Cluster<'a> {
             let Some((index, instance)) = instance_of(config, status.vrid) else { continue };
             let lease = instance.lease();
             let active = status.status.role == Role::Active;
+            let announced = self.announced.insert(lease, status.announced);
             if active == self.active.contains(&lease) {
+                if active && announced != Some(status.announced) {
+                    // Another node had the addresses as well for a while.
+                    self.announce(lease, instance, forwarding);
+                }
                 continue;
             }
             forwarding.role(lease, active)?;
@@ -228,7 +239,7 @@ impl<'a> Cluster<'a> {
     /// When [`Cluster::on_time`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.again.values().min().copied();
-        let now = (!self.announcer.is_done()).then(|| Instant::now() + PACE);
+        let now = (!self.announcer.is_done()).then_some(self.next_batch);
         let tell = self.siblings.as_ref().and_then(Siblings::due);
         now.into_iter().chain(next).chain(tell).min()
     }
@@ -250,6 +261,13 @@ impl<'a> Cluster<'a> {
                 self.again.insert(lease, now + refresh);
             }
         }
+        if self.next_batch <= now && !self.announcer.is_done() {
+            self.next_batch = now + PACE;
+            self.send_batch(forwarding);
+        }
+    }
+
+    fn send_batch(&mut self, forwarding: &Forwarding) {
         let mut refused = None;
         for call in self.announcer.next(forwarding.desired(), BATCH) {
             let Some(vlan) = VlanId::new(call.to.vlan) else { continue };

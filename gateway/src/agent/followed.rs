@@ -35,6 +35,10 @@ impl Forwarding {
 
     /// Stations behind tunnels that were learned, not given.
     pub(super) fn learned_remotes(&self) -> Vec<FdbKey> {
+        if !self.desired.segments.values().any(|segment| segment.learn_remote) {
+            // A walk through a hundred thousand given ones would find none.
+            return Vec::new();
+        }
         let learned = self.maps.fdb().filter_map(Result::ok);
         let remote = learned.filter(|(_, entry)| entry.origin == fdb::LEARNED && entry.to.kind == fdb::REMOTE);
         remote.map(|(key, _)| key).collect()

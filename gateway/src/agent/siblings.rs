@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     database::Rows,
     ha::InstanceStatus,
-    peers::{Bound, Callers, Description, Followed, Instance, Peers, Remote, Station},
+    peers::{Bound, Callers, Description, Followed, Instance, Local, Peers, Remote, Station},
     underlay::Snapshot,
     vrrp::Vrid,
 };
@@ -53,19 +53,21 @@ impl Siblings {
     /// Takes in who is active.
     pub(super) fn roles(&mut self, statuses: &[InstanceStatus], config: &Config) {
         for one in statuses {
-            let interface = config.instances.iter().find_map(|instance| {
-                instance.vrrp.as_ref().filter(|vrrp| vrrp.vrid == one.vrid).map(|vrrp| vrrp.interface.as_str())
-            });
-            let scope = |address: IpAddr| match address {
-                IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-                    interface.and_then(|name| self.ports.get(name)).copied()
-                }
-                _ => None,
-            };
             let active = one.status.active;
-            let remote = |address| Remote { address, scope: scope(address).unwrap_or(0), from: None };
+            let remote = |address| Remote { address, scope: self.scope(config, one.vrid, address), from: one.source };
             self.peers.follow(one.vrid, active.map(remote));
         }
+        let sources = statuses.iter().filter_map(|one| Some((one, one.source?)));
+        let listen = sources.map(|(one, address)| Local { address, scope: self.scope(config, one.vrid, address) });
+        self.peers.listen(listen.collect());
+    }
+
+    /// The interface of a virtual router, where an address does not say by itself which one it is on.
+    fn scope(&self, config: &Config, vrid: Vrid, address: IpAddr) -> u32 {
+        let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let mut routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
+        let interface = routers.find(|vrrp| vrrp.vrid == vrid).map(|vrrp| &vrrp.interface).filter(|_| link_local);
+        interface.and_then(|name| self.ports.get(name)).copied().unwrap_or(0)
     }
 
     /// What this node has learned has changed, or it is active only now.

@@ -291,7 +291,8 @@ impl Loop {
 fn is_same(old: &InstanceStatus, new: &InstanceStatus) -> bool {
     let key = |one: &InstanceStatus| {
         let status = one.status;
-        (one.vrid, status.role, status.since, status.priority, status.active, status.interval, one.addresses_there)
+        let who = (one.vrid, status.role, status.since, status.priority, status.active, status.interval);
+        (who, one.source, one.addresses_there, one.announced)
     };
     key(old) == key(new)
         && old.name == new.name

@@ -17,8 +17,12 @@ pub struct InstanceStatus {
     pub name: String,
     /// Its role, and all that goes with it.
     pub status: Status,
+    /// The address that it advertises from, while it can.
+    pub source: Option<IpAddr>,
     /// The virtual addresses are on the interface.
     pub addresses_there: bool,
+    /// How often it was to be said where the addresses are: at each takeover, and when another node had them as well.
+    pub announced: u64,
     /// What is wrong, one sentence each.
     pub problems: BTreeSet<String>,
     /// What was counted since the start.

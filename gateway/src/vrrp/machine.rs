@@ -58,6 +58,16 @@ pub struct Settings {
     pub tick: Duration,
 }
 
+/// How far a contest for the addresses has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Contest {
+    None,
+    /// Another node has shown up.
+    Heard,
+    /// They were announced since. The other one may have them still.
+    Announced,
+}
+
 /// One virtual router. Times are those of CLOCK_MONOTONIC.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -91,6 +101,8 @@ pub struct Machine {
     silent_until: Time,
     /// Priority 0 has gone out since the last tick, or may have before the process started; the silence starts now.
     silence: bool,
+    /// Whether another node has advertised the addresses while this one had them (Active).
+    contest: Contest,
     /// The addresses have been asked for.
     addresses: bool,
     leaving: bool,
@@ -120,6 +132,7 @@ impl Machine {
             known: false,
             silent_until: Time::ZERO,
             silence: true,
+            contest: Contest::None,
             addresses: false,
             leaving: false,
         };
@@ -173,7 +186,12 @@ impl Machine {
                     self.follow(heard, at);
                 }
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
-                _ => self.advertise_soon(at),
+                _ => {
+                    if self.role == Role::Active && self.contest == Contest::None && heard.priority > 0 {
+                        self.contest = Contest::Heard;
+                    }
+                    self.advertise_soon(at);
+                }
             },
         }
     }
@@ -266,6 +284,7 @@ impl Machine {
                 self.enter(Role::Active, now);
             }
         }
+        self.settle_contest(now);
         if self.advertise_at.max(self.silent_until) <= now {
             self.advertise(now, self.settings.interval);
             self.advertise_at = now + self.settings.interval.duration();
@@ -320,6 +339,11 @@ impl Machine {
                 if let (Role::Active, Some(lapse)) = (self.role, self.tenure.lapse()) {
                     due = due.min(lapse);
                 }
+                match self.contest {
+                    Contest::None => {}
+                    Contest::Heard => due = Time::ZERO,
+                    Contest::Announced => due = due.min(self.holds.end(self.drained).unwrap_or_default()),
+                }
                 Some(due)
             }
         }
@@ -352,6 +376,20 @@ impl Machine {
             self.active = None;
             self.timer = now + self.interval.down(self.priority());
         }
+    }
+
+    /// Two were active, as after a split. The neighbours believe whoever has announced the addresses last, so they are
+    /// announced at once, and once more when the other one has stopped.
+    fn settle_contest(&mut self, now: Time) {
+        let over = self.holds.end(now).is_none();
+        self.contest = match self.contest {
+            _ if self.role != Role::Active => return,
+            Contest::None => return,
+            Contest::Announced if !over => return,
+            Contest::Heard if !over => Contest::Announced,
+            Contest::Heard | Contest::Announced => Contest::None,
+        };
+        self.actions.push_back(Action::Announce);
     }
 
     fn claim(&mut self, now: Time) {
@@ -394,6 +432,7 @@ impl Machine {
             self.role = role;
             self.since = now;
             self.preempt_from = None;
+            self.contest = Contest::None;
             if role != Role::Backup {
                 self.active = None;
             }

@@ -490,6 +490,34 @@ fn input() -> impl Strategy<Value = Input> {
     ]
 }
 
+#[test]
+fn an_active_node_announces_when_another_one_shows_up_and_when_that_has_stopped() {
+    let (mut machine, now) = active(settings());
+    let announces =
+        |machine: &mut Machine, now| turn(machine, now).iter().filter(|action| **action == Action::Announce).count();
+    machine.heard(from(4, 90), now + ms(20));
+    assert_eq!(announces(&mut machine, now + ms(20)), 1);
+    machine.heard(from(4, 90), now + ms(40));
+    assert_eq!(announces(&mut machine, now + ms(40)), 0, "once, however much is heard");
+    machine.heard(from(4, 0), now + ms(60));
+    assert_eq!(announces(&mut machine, now + ms(60)), 1);
+}
+
+#[test]
+fn an_active_node_announces_when_another_one_has_fallen_silent() {
+    let (mut machine, now) = active(settings());
+    machine.heard(from(4, 90), now);
+    let mut announced = Vec::new();
+    let mut at = now;
+    while at < now + ms(4000) {
+        if turn(&mut machine, at).contains(&Action::Announce) {
+            announced.push(at - now);
+        }
+        at += ms(500);
+    }
+    assert_eq!(announced, [ms(0), ms(3000)]);
+}
+
 proptest! {
     #[test]
     fn no_input_breaks_what_others_rely_on(

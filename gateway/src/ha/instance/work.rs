@@ -100,7 +100,10 @@ impl Instance {
                     }
                     self.mover.want(false);
                 }
-                Action::Announce => self.announce = true,
+                Action::Announce => {
+                    self.announce = true;
+                    self.announced += 1;
+                }
             }
         }
     }
