@@ -46,8 +46,8 @@ pub struct Config {
 pub struct Database {
     /// Like `unix:/path` or `tcp:10.0.0.1:6640`; several with commas between.
     pub remote: String,
-    /// Name of the physical switch that the gateway is.
-    pub switch: String,
+    /// Name of the physical switch that the gateway is; `None` where each virtual router is one.
+    pub switch: Option<String>,
     /// Who the gateway is and whom it believes, for `ssl:`.
     pub identity: Option<Identity>,
     /// Seconds that forwarding goes on as it was without the database; the gateway's default if `None`.
@@ -84,6 +84,8 @@ pub enum Mode {
 pub struct Switch {
     /// Its VXLAN network; also makes its name.
     pub vni: u32,
+    /// Name of the virtual router that it forwards with; the only one if `None`.
+    pub instance: Option<String>,
     /// Whether MACs behind tunnels are learned.
     pub learn_remote: bool,
     /// Learned MACs at most; the gateway's default if `None`.
@@ -143,7 +145,7 @@ impl Config {
 
     /// The same driven by a database.
     pub fn database(self, remote: &str, switch: &str) -> Self {
-        let (remote, switch) = (remote.into(), switch.into());
+        let (remote, switch) = (remote.into(), Some(switch.into()));
         let database = Database { remote, switch, identity: None, hold_time: None, shared: None };
         Self { database: Some(database), ..self }
     }
@@ -179,6 +181,11 @@ impl Switch {
     pub fn remote(mut self, mac: MacAddr, vtep: IpAddr) -> Self {
         self.macs.push((mac, Place::Vtep(vtep)));
         self
+    }
+
+    /// The same, forwarding with the virtual router of this name.
+    pub fn of(self, instance: &str) -> Self {
+        Self { instance: Some(instance.into()), ..self }
     }
 
     /// The same, learning from tunnels.
@@ -232,7 +239,10 @@ impl Display for Config {
 
 impl Display for Database {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "[database]\nremote = {:?}\nswitch = {:?}", self.remote, self.switch)?;
+        writeln!(f, "[database]\nremote = {:?}", self.remote)?;
+        if let Some(switch) = &self.switch {
+            writeln!(f, "switch = {switch:?}")?;
+        }
         if let Some(time) = self.hold_time {
             writeln!(f, "hold_time = {time}")?;
         }
@@ -251,6 +261,9 @@ impl Display for Database {
 impl Display for Switch {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         writeln!(f, "[[switch]]\nname = \"net-{0}\"\nvni = {0}", self.vni)?;
+        if let Some(instance) = &self.instance {
+            writeln!(f, "instance = {instance:?}")?;
+        }
         writeln!(f, "learn_remote = {}", self.learn_remote)?;
         if let Some(limit) = self.learn_limit {
             writeln!(f, "learn_limit = {limit}")?;

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use crate::{
     Host,
@@ -177,6 +178,22 @@ impl Gateway {
     pub fn ask(&self, verb: &str) -> Result<String> {
         let output = self.host.run(&format!("{} {verb} --config {}", binary()?, self.file.display()))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// The same, whatever comes of it.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn try_ask(&self, verb: &str) -> Result<Output> {
+        command(&self.host, &format!("{verb} --config {}", self.file.display()))
+    }
+
+    /// What `vtep-gateway status --json` says.
+    ///
+    /// # Errors
+    /// What it says, or if that is no JSON.
+    pub fn status(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.ask("status --json")?)?)
     }
 
     /// `vtep-gateway detach`.

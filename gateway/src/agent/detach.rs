@@ -8,6 +8,7 @@ use crate::{
         load::{LoadError, remove_tree},
         pins::PinDir,
     },
+    ha::{self, HaError},
     instance::{Instance, InstanceError},
     nic::{NicError, NicSettings, PutBack},
 };
@@ -19,6 +20,8 @@ pub enum DetachError {
     #[error(transparent)]
     Instance(#[from] InstanceError),
     #[error(transparent)]
+    Addresses(#[from] HaError),
+    #[error(transparent)]
     Attach(#[from] AttachError),
     #[error(transparent)]
     Pins(#[from] LoadError),
@@ -26,12 +29,14 @@ pub enum DetachError {
     Nic(#[from] NicError),
 }
 
-/// Removes programs and pins, and puts NIC settings back. Says what it did through `say`. Fine where there is nothing.
+/// Removes programs and pins, and puts NIC settings back. Takes virtual addresses off that an agent has left. Says what it did through `say`. Fine where there is nothing.
 ///
 /// # Errors
 /// An agent runs, or the kernel refuses something.
 pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), DetachError> {
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
+    // First: once the programs are gone, the host would answer ARP for an address that is still there.
+    ha::withdraw(&config.instances, &mut say)?;
     let pins = PinDir::new(&config.gateway.pin_dir);
     let attacher = Attacher::new(pins.clone());
     for link in attacher.detach_others(&[])? {

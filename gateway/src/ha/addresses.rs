@@ -79,7 +79,7 @@ impl Mover {
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
         let (wanted, receiver) = watch::channel(Wanted { site: Arc::new(site), there });
-        net.spawn(Worker { handle, sysctls, wanted: receiver, reports, holds: None }.run());
+        net.spawn(Worker { hands: Hands::new(handle, sysctls), wanted: receiver, reports }.run());
         Self { wanted }
     }
 
@@ -101,12 +101,9 @@ impl Mover {
 }
 
 struct Worker {
-    handle: Handle,
-    sysctls: Sysctls,
+    hands: Hands,
     wanted: watch::Receiver<Wanted>,
     reports: mpsc::UnboundedSender<Report>,
-    /// The interface whose settings this one has changed, and the note of what they were.
-    holds: Option<(String, String)>,
 }
 
 impl Worker {
@@ -117,10 +114,10 @@ impl Worker {
             let Wanted { site, there } = self.wanted.borrow_and_update().clone();
             if let Some(last) = last.take_if(|last| **last != *site) {
                 // Its failing is no reason not to go where they belong now.
-                let _ = self.bring(&last, false).await;
+                let _ = self.hands.bring(&last, false).await;
             }
             last = Some(Arc::clone(&site));
-            let attempt = timeout(LIMIT, self.bring(&site, there)).await;
+            let attempt = timeout(LIMIT, self.hands.bring(&site, there)).await;
             let outcome = match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(Some(ifindex)) => Outcome::There(ifindex),
                 Ok(None) => Outcome::Gone,
@@ -142,9 +139,23 @@ impl Worker {
             }
         }
     }
+}
+
+/// What puts the addresses of one virtual router on and takes them off.
+pub(crate) struct Hands {
+    handle: Handle,
+    sysctls: Sysctls,
+    /// The interface whose settings this one has changed, and the note of what they were.
+    holds: Option<(String, String)>,
+}
+
+impl Hands {
+    pub(crate) fn new(handle: Handle, sysctls: Sysctls) -> Self {
+        Self { handle, sysctls, holds: None }
+    }
 
     /// Gives the index of the interface they are on, if they are wanted.
-    async fn bring(&mut self, site: &Site, there: bool) -> io::Result<Option<u32>> {
+    pub(crate) async fn bring(&mut self, site: &Site, there: bool) -> io::Result<Option<u32>> {
         let ipv6 = macvlan::is_ipv6(&site.addresses);
         let lower = macvlan::index(&self.handle, &site.interface).await?;
         let missing = || io::Error::from_raw_os_error(libc::ENODEV);

@@ -12,8 +12,8 @@ use std::{
 };
 
 use rtnetlink::Handle;
-pub(crate) use terms::virtual_addresses;
 use terms::{addresses, is_running, settings, site};
+pub(crate) use terms::{site_of, virtual_addresses};
 use tokio::sync::mpsc;
 
 use super::{

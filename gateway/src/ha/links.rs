@@ -211,7 +211,8 @@ fn publish(sender: &watch::Sender<Arc<Links>>, links: &Links) {
     });
 }
 
-async fn list(handle: &Handle) -> io::Result<Links> {
+/// All interfaces, at this moment.
+pub(crate) async fn list(handle: &Handle) -> io::Result<Links> {
     let mut all = Links::default();
     let mut links = std::pin::pin!(handle.link().get().execute());
     while let Some(message) = links.try_next().await.map_err(|error| io_error(&error))? {

@@ -5,7 +5,7 @@
 //! `socket`, `addresses` puts the virtual addresses on and takes them off (with `macvlan` and `sysctl` for those with a
 //! virtual MAC address), `announcing` says when they are announced and `frames` sends that, `leases` holds what the data
 //! plane forwards under. What a machine has to know comes from `links` (interfaces and addresses, followed by netlink) by
-//! way of `tracking`. `observe` finds misconfiguration in what others send, `status` is what is told of it all.
+//! way of `tracking`. `observe` finds misconfiguration in what others send, `status` is what is told of it all. `withdraw` cleans up after a thread that is gone.
 //!
 //! Nothing in the loop waits for anything but the loop itself: interfaces are followed and addresses changed on a second
 //! thread (`net`), and log lines are written by a third (`voice`).
@@ -30,6 +30,7 @@ mod sysctl;
 mod thread;
 mod tracking;
 mod voice;
+mod withdraw;
 
 pub use frames::{FrameError, FrameSender};
 pub use leases::{Leases, LeasesError};
@@ -37,3 +38,4 @@ pub use observe::Other;
 pub use socket::{AdvertSocket, Family, Received, SendError, SendId, SocketError, SocketOptions};
 pub use status::{Counters, InstanceStatus};
 pub use thread::{HaError, Handle, Setup, start};
+pub use withdraw::withdraw;

@@ -37,6 +37,12 @@ pub enum HaError {
         /// The kernel's reason.
         source: io::Error,
     },
+    /// What an agent has left can't be taken away.
+    #[error("taking virtual addresses off: {source}; detach needs CAP_NET_ADMIN")]
+    Addresses {
+        /// The kernel's reason.
+        source: io::Error,
+    },
     /// The data plane's clock can't be read.
     #[error("asking for the resolution of CLOCK_MONOTONIC_COARSE: {source}")]
     Clock {

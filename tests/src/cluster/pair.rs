@@ -3,7 +3,12 @@
 use std::{net::IpAddr, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
-use gateway_common::counters::Drops;
+use gateway_common::{
+    counters::Drops,
+    fdb::{FdbEntry, LOCAL},
+    net::MacAddr,
+};
+use serde_json::Value;
 
 use super::Probes;
 use crate::{
@@ -14,6 +19,7 @@ use crate::{
     gateway::Gateway,
     ovn::{Cloud, Vm, cloud::Deployment},
     ovs::Ovs,
+    readings::Readings,
     vxlan::VmHost,
     wait::{SOON, pause, wait_for},
 };
@@ -30,7 +36,10 @@ pub const NETWORK: &str = "net1";
 const SETTLED: Duration = Duration::from_millis(3300);
 
 const UPLINK: &str = "u0";
-const PORT: &str = "a0";
+/// The access port of each node.
+pub const PORT: &str = "a0";
+/// Another VLAN that the trunks carry; nobody is there at first.
+pub const VLAN2: u16 = 200;
 
 /// What a pair is to be like.
 #[derive(Clone, Debug)]
@@ -41,6 +50,8 @@ pub struct Plan {
     pub vrrp: Option<Vrrp>,
     /// Priorities of the two nodes.
     pub priorities: [u8; 2],
+    /// Addresses on the underlay, opposite Linux.
+    pub underlay: Underlay,
 }
 
 impl Default for Plan {
@@ -55,7 +66,7 @@ impl Plan {
     /// The same with so many seconds between advertisements.
     pub fn interval(seconds: f64) -> Self {
         let vrrp = Vrrp { preempt: Some(false), ..Vrrp::new(20, seconds) };
-        Self { mode: Mode::Xdp, vrrp: Some(vrrp), priorities: [150, 100] }
+        Self { mode: Mode::Xdp, vrrp: Some(vrrp), priorities: [150, 100], underlay: Underlay::V4 }
     }
 
     /// With gateways that know nothing of each other.
@@ -120,16 +131,17 @@ impl Pair {
     pub fn linux(plan: &Plan) -> Result<Self> {
         let lab = Lab::new()?;
         let und = Bridge::new(&lab, "und", UNDERLAY_MTU)?;
-        let hv = VmHost::new(&und, "hv", &Underlay::V4.address(HV))?;
-        hv.join(VNI, &[virtual_address()])?;
+        let underlay = plan.underlay;
+        let hv = VmHost::new(&und, "hv", &underlay.address(HV))?;
+        hv.join(VNI, &[underlay.ip(VIRTUAL)])?;
         let vm = hv.vm("vm", VNI, &VM.mac().to_string(), &texts(&VM.addresses(false)))?;
 
         let outside = Ovs::start(&lab, "sw")?;
         outside.learn_soon()?;
         let mut members = Vec::new();
         for (index, (number, name)) in NODES.into_iter().enumerate() {
-            let host = gateway_host(&und, name, &Underlay::V4.address(number))?;
-            outside.trunk(&host, PORT, &format!("trunks={VLAN}"))?;
+            let host = gateway_host(&und, name, &underlay.address(number))?;
+            outside.trunk(&host, PORT, &format!("trunks={VLAN},{VLAN2}"))?;
             let switch = Switch::new(VNI, &[hv.vtep()]).bound(PORT, VLAN).remote(VM.mac(), hv.vtep());
             members.push(Member::new(host, index, plan, |config| config.switch(switch)));
         }
@@ -214,7 +226,7 @@ impl Pair {
 
 impl Member {
     fn new(host: Host, index: usize, plan: &Plan, finish: impl FnOnce(Config) -> Config) -> Self {
-        let config = Config::new(&host, &[virtual_address()]).uplink(UPLINK, plan.mode).port(PORT, plan.mode);
+        let config = Config::new(&host, &[plan.underlay.ip(VIRTUAL)]).uplink(UPLINK, plan.mode).port(PORT, plan.mode);
         let mut config = finish(config);
         if let Some(vrrp) = &plan.vrrp {
             // No node is active without a link on either side.
@@ -248,6 +260,55 @@ impl Member {
         self.gateway.as_mut().with_context(|| format!("{} has no gateway yet", self.host.name()))
     }
 
+    /// How its virtual router stands, or the first of them, as `vtep-gateway status --json` tells.
+    ///
+    /// # Errors
+    /// If the agent does not answer.
+    pub fn router(&self) -> Result<Value> {
+        Ok(self.started()?.status()?["vrrp"][0].clone())
+    }
+
+    /// Its role in virtual router `vrid`; `None` while it does not say.
+    pub fn role(&self, vrid: u8) -> Option<String> {
+        let status = self.started().ok()?.status().ok()?;
+        let router = status["vrrp"].as_array()?.iter().find(|router| router["vrid"] == vrid)?.clone();
+        router["role"].as_str().map(str::to_owned)
+    }
+
+    /// Waits until it says that this is its role in virtual router `vrid`.
+    ///
+    /// # Errors
+    /// If it never does.
+    pub fn wait_role(&self, vrid: u8, role: &str) -> Result<()> {
+        let what = format!("{} is {role} in virtual router {vrid}", self.host.name());
+        wait_for(&what, SOON, || self.role(vrid).as_deref() == Some(role))
+    }
+
+    /// What its maps say.
+    ///
+    /// # Errors
+    /// If it was not started yet.
+    pub fn read(&self) -> Result<Readings> {
+        Ok(self.started()?.read())
+    }
+
+    /// Where it has a station behind an access port: name of the port, and VLAN. `None` where it has not.
+    ///
+    /// # Errors
+    /// If the maps are not there.
+    pub fn station_here(&self, vni: u32, mac: MacAddr) -> Result<Option<(String, u16)>> {
+        let entry = self.read()?.station(vni, mac)?.filter(|entry| entry.to.kind == LOCAL);
+        let name = |entry: FdbEntry| Ok((self.name_of(entry.to.out)?, entry.to.vlan));
+        entry.map(name).transpose()
+    }
+
+    fn name_of(&self, ifindex: u32) -> Result<String> {
+        let links = self.host.ip_json("link show")?;
+        let link = links.as_array().into_iter().flatten().find(|link| link["ifindex"] == ifindex);
+        let name = link.and_then(|link| link["ifname"].as_str());
+        Ok(name.with_context(|| format!("{} has no interface {ifindex}", self.host.name()))?.to_owned())
+    }
+
     /// Packets that its programs have dropped, by reason.
     ///
     /// # Errors
@@ -256,16 +317,20 @@ impl Member {
         self.started()?.read().drops()
     }
 
+    /// Its gateway, to be looked at.
+    ///
+    /// # Errors
+    /// If it has not been started.
+    pub fn started(&self) -> Result<&Gateway> {
+        self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))
+    }
+
     /// What its agent has logged.
     ///
     /// # Errors
     /// If it is not running.
     pub fn log(&self) -> Result<String> {
         self.started()?.log()
-    }
-
-    fn started(&self) -> Result<&Gateway> {
-        self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))
     }
 
     /// Known unicast that its programs have forwarded, ever.

@@ -189,7 +189,15 @@ impl Cloud {
     /// # Errors
     /// If the name is taken.
     pub fn network(&self, name: &str) -> Result<()> {
-        let (port, switch) = (format!("vtep-{name}"), self.vtep.switch());
+        self.network_of(name, self.vtep.switch())
+    }
+
+    /// The same for another physical switch than the database's first one.
+    ///
+    /// # Errors
+    /// If the name is taken.
+    pub fn network_of(&self, name: &str, switch: &str) -> Result<()> {
+        let port = format!("vtep-{name}");
         self.vteps().try_for_each(|vtep| vtep.ctl(&format!("add-ls {name}")).map(drop))?;
         self.central
             .nbctl(&format!(

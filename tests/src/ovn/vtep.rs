@@ -162,6 +162,16 @@ impl Vtep {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Starts a client that writes a line of comma-separated values for each row of `table` that is there (`initial`) or
+    /// changes (`insert`, `delete`, `old`, `new`), with these columns.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn monitor(&self, table: &str, columns: &str) -> Result<Process> {
+        let command = format!("ovsdb-client --format=csv monitor {} {SCHEMA} {table} {columns}", self.local);
+        self.home.start("monitor", &command)
+    }
+
     /// Puts the physical switch with its port into the database, as an operator may do before there is a gateway.
     ///
     /// # Errors

@@ -13,10 +13,21 @@
 //! each in a lab of its own; the line says how often.
 //!
 //! `labs` shows without VRRP that the lab sees what it is there to see; `events` has the events of one node with another
-//! gateway as its peer, `clouds` the same with OVN and databases, `peers` keepalived as the other node.
+//! gateway as its peer, `clouds` the same with OVN and databases, `peers` keepalived as the other node, `flavours` other
+//! ways to set the virtual router up.
+//!
+//! Not measured, but true or false: `standby` has what a standby knows and leaves alone, `databases` who writes what where,
+//! `sharing` two virtual routers on two nodes, `mistakes` what operators get wrong and are told, `leftovers` what a crash
+//! leaves behind.
 
 mod clouds;
+mod databases;
 mod events;
+mod flavours;
 mod labs;
+mod leftovers;
+mod mistakes;
 mod peers;
+mod sharing;
+mod standby;
 mod table;

@@ -36,6 +36,11 @@ pub(super) fn site(config: &VrrpConfig, addresses: &[IpAddr]) -> Site {
     }
 }
 
+/// Where the virtual addresses of an instance belong; nowhere without VRRP.
+pub(crate) fn site_of(config: &InstanceConfig) -> Option<Site> {
+    Some(site(config.vrrp.as_ref()?, &addresses(config)?.0))
+}
+
 pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, tick: Duration) -> Settings {
     // Until there is a socket it can't be active, and loses every comparison.
     let none = if spoken.iter().all(IpAddr::is_ipv4) {
