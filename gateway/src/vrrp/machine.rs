@@ -187,7 +187,8 @@ impl Machine {
                 }
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
                 _ => {
-                    if self.role == Role::Active && self.contest == Contest::None && heard.priority > 0 {
+                    // Priority 0 as well: it may be all that is ever heard of a node that was active too.
+                    if self.role == Role::Active && self.contest == Contest::None {
                         self.contest = Contest::Heard;
                     }
                     self.advertise_soon(at);

@@ -303,7 +303,7 @@ fn lower_precedence_and_priority_zero_are_answered_but_not_too_often() {
         machine.heard(heard, now);
         assert_eq!(priorities(&turn(&mut machine, now)), [100]);
         machine.heard(heard, now + ms(1));
-        assert!(turn(&mut machine, now + ms(1)).is_empty());
+        assert!(priorities(&turn(&mut machine, now + ms(1))).is_empty());
         assert_eq!(machine.deadline(), Some(now + ms(10)));
         assert_eq!(priorities(&turn(&mut machine, now + ms(10))), [100]);
     }
@@ -501,6 +501,13 @@ fn an_active_node_announces_when_another_one_shows_up_and_when_that_has_stopped(
     assert_eq!(announces(&mut machine, now + ms(40)), 0, "once, however much is heard");
     machine.heard(from(4, 0), now + ms(60));
     assert_eq!(announces(&mut machine, now + ms(60)), 1);
+}
+
+#[test]
+fn an_active_node_announces_when_all_it_hears_of_another_one_is_that_it_has_stopped() {
+    let (mut machine, now) = active(settings());
+    machine.heard(from(4, 0), now + ms(20));
+    assert!(turn(&mut machine, now + ms(20)).contains(&Action::Announce));
 }
 
 #[test]
