@@ -78,7 +78,13 @@ impl Forwarding {
             let (Some(binding), false) = (binding, self.programmed.given.contains_key(key)) else { continue };
             let to = Target::local(at.ifindex, at.vlan, binding.id);
             let entry = FdbEntry { to, seen: now, origin: fdb::LEARNED, flags: binding.flags };
-            match self.maps.write(&Op::PutMac(*key, entry)) {
+            let same = |known: &FdbEntry| (known.to, known.origin, known.flags) == (to, fdb::LEARNED, binding.flags);
+            let written = if self.maps.mac(key)?.as_ref().is_some_and(same) {
+                Ok(())
+            } else {
+                self.maps.write(&Op::PutMac(*key, entry))
+            };
+            match written {
                 Ok(()) => self.stations.there(*key),
                 Err(error) if error.is_full() => continue,
                 Err(error) => return Err(error.into()),

@@ -31,6 +31,10 @@ use super::{
 /// Advertisements that are no periodic ones are this far from the last one.
 const ANSWERS: Duration = Duration::from_millis(10);
 
+/// Between two contests that are answered by announcements: whoever forges advertisements shall not have this node announce
+/// all the cloud's stations without end.
+const CONTESTS: Duration = Duration::from_secs(1);
+
 /// Silence after priority 0, longer than [`super::DELAY`].
 const SILENCE: Duration = Duration::from_millis(5);
 
@@ -103,6 +107,8 @@ pub struct Machine {
     silence: bool,
     /// Whether another node has advertised the addresses while this one had them (Active).
     contest: Contest,
+    /// When the next contest is answered at the earliest.
+    contest_from: Time,
     /// The addresses have been asked for.
     addresses: bool,
     leaving: bool,
@@ -133,6 +139,7 @@ impl Machine {
             silent_until: Time::ZERO,
             silence: true,
             contest: Contest::None,
+            contest_from: Time::ZERO,
             addresses: false,
             leaving: false,
         };
@@ -342,7 +349,7 @@ impl Machine {
                 }
                 match self.contest {
                     Contest::None => {}
-                    Contest::Heard => due = Time::ZERO,
+                    Contest::Heard => due = due.min(self.contest_from),
                     Contest::Announced => due = due.min(self.holds.end(self.drained).unwrap_or_default()),
                 }
                 Some(due)
@@ -386,6 +393,7 @@ impl Machine {
         self.contest = match self.contest {
             _ if self.role != Role::Active => return,
             Contest::None => return,
+            Contest::Heard if now < self.contest_from => return,
             Contest::Announced if !over => return,
             Contest::Heard if !over => Contest::Announced,
             Contest::Heard | Contest::Announced => Contest::None,

@@ -511,6 +511,17 @@ fn an_active_node_announces_when_all_it_hears_of_another_one_is_that_it_has_stop
 }
 
 #[test]
+fn forged_goodbyes_have_it_announce_once_a_second_at_most() {
+    let (mut machine, now) = active(settings());
+    let announced = (0..300).filter(|turns| {
+        let at = now + ms(20 + 10 * turns);
+        machine.heard(from(4, 0), at);
+        turn(&mut machine, at).contains(&Action::Announce)
+    });
+    assert_eq!(announced.count(), 3);
+}
+
+#[test]
 fn an_active_node_announces_when_another_one_has_fallen_silent() {
     let (mut machine, now) = active(settings());
     machine.heard(from(4, 90), now);
