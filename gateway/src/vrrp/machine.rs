@@ -389,7 +389,7 @@ impl Machine {
     /// Two were active, as after a split. The neighbours believe whoever has announced the addresses last, so they are
     /// announced at once, and once more when the other one has stopped.
     fn settle_contest(&mut self, now: Time) {
-        let over = self.holds.end(now).is_none();
+        let (over, first) = (self.holds.end(now).is_none(), self.contest == Contest::Heard);
         self.contest = match self.contest {
             _ if self.role != Role::Active => return,
             Contest::None => return,
@@ -398,6 +398,9 @@ impl Machine {
             Contest::Heard if !over => Contest::Announced,
             Contest::Heard | Contest::Announced => Contest::None,
         };
+        if first {
+            self.contest_from = now + CONTESTS;
+        }
         self.actions.push_back(Action::Announce);
     }
 
