@@ -1,21 +1,16 @@
 //! What one node of a virtual router has learned, in the maps of another: a standby has the stations of the active node, so
 //! that after a takeover they need not be looked for by flooding.
 
-use std::{collections::BTreeMap, net::IpAddr};
-
 use gateway_common::{
     binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey, Target},
 };
 
-use super::{error::AgentError, forwarding::Forwarding};
+use super::{error::AgentError, forwarding::Forwarding, stations::Heard};
 use crate::{
     clock,
     datapath::{Desired, learned::NEVER, op::Op},
 };
-
-/// Stations behind access ports: where each is, and the IP address it announced last.
-pub(super) type Heard = BTreeMap<FdbKey, (BindingKey, Option<IpAddr>)>;
 
 impl Forwarding {
     /// This node is active for the virtual router with this lease, from now on; or another one is.

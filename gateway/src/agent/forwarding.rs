@@ -16,7 +16,11 @@ use gateway_common::{
 
 use serde_json::{Value, json};
 
-use super::{error::AgentError, followed::Heard, report::Report, stations::Stations};
+use super::{
+    error::AgentError,
+    report::Report,
+    stations::{Heard, Stations},
+};
 use crate::{
     clock,
     config::{Config, InstanceConfig},

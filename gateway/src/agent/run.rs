@@ -1,9 +1,7 @@
 //! The loop.
 
 use std::{
-    collections::BTreeSet,
     io,
-    net::IpAddr,
     path::Path,
     pin::{Pin, pin},
     sync::Arc,
@@ -28,13 +26,13 @@ use super::{
     report::Report,
     siblings::Siblings,
     status::StatusFile,
-    turns::{Agent, End},
+    turns::{Agent, End, wanted},
 };
 use crate::{
     clock,
     config::Config,
     ctl::{self, Requests},
-    database::{Database, HardwareVtep, Rows, Several, StaticDatabase},
+    database::{Database, HardwareVtep, Several, StaticDatabase},
     datapath::{
         Maps,
         attach::Attacher,
@@ -46,9 +44,8 @@ use crate::{
     instance::Instance,
     nic::NicSettings,
     peers::{self, Followed},
-    plan,
     preflight::preflight,
-    underlay::{self, Resolution, Snapshot, Wanted},
+    underlay,
     vrrp::Leave,
 };
 
@@ -276,12 +273,6 @@ fn open_database(config: &Config) -> Result<(Box<dyn Database>, Work), AgentErro
     Ok((Box::new(database), Box::pin(work)))
 }
 
-/// Remote VTEPs that packets can't be sent to.
-pub(super) fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
-    let hops = underlay.hops.iter();
-    hops.filter(|(_, hop)| matches!(hop, Resolution::Unresolved(_))).map(|(remote, _)| *remote).collect()
-}
-
 fn settings(config: &Config) -> Settings {
     Settings {
         udp_port: config.gateway.udp_port,
@@ -297,18 +288,6 @@ async fn read_log<T: Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Resul
     ready.get_inner_mut().flush();
     ready.clear_ready();
     Ok(())
-}
-
-pub(super) fn wanted(config: &Config, rows: &Rows) -> Wanted {
-    let names = |interfaces: &[crate::config::Interface]| -> BTreeSet<String> {
-        interfaces.iter().map(|interface| interface.name.clone()).collect()
-    };
-    Wanted {
-        remotes: plan::remotes(rows),
-        uplinks: names(&config.uplinks),
-        ports: names(&config.ports),
-        vteps: config.vteps().collect(),
-    }
 }
 
 /// What was sent last, when something is; `None` if nothing more can come. Without a channel it never ends.

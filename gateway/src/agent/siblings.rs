@@ -15,7 +15,7 @@ use gateway_common::{
 };
 use tokio::time::Instant;
 
-use super::followed::Heard;
+use super::stations::Heard;
 use crate::{
     config::Config,
     database::Rows,

@@ -9,9 +9,13 @@ use std::{
 };
 
 use gateway_common::{
+    binding::BindingKey,
     event::{self, LearnEvent},
     fdb::{self, FdbKey},
 };
+
+/// Stations behind access ports, as another node is told of them: where each is, and the IP address it announced last.
+pub(super) type Heard = BTreeMap<FdbKey, (BindingKey, Option<IpAddr>)>;
 
 /// Stations by logical switch and MAC, with the IP address they announced last.
 #[derive(Debug, Default)]

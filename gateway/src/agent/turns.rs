@@ -1,6 +1,6 @@
 //! What happens at a turn of the loop.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc};
 
 use gateway_common::net::{MacAddr, Vni};
 use serde_json::{Value, json};
@@ -9,12 +9,13 @@ use tokio::sync::watch;
 use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Interface},
     ctl::{self, Request},
     database::{Database, Rows},
     ha::InstanceStatus,
     peers::Followed,
-    underlay::{Snapshot, Wanted},
+    plan,
+    underlay::{Resolution, Snapshot, Wanted},
     vrrp::Leave,
     vtep::LocalMac,
 };
@@ -107,9 +108,9 @@ impl Agent<'_> {
             self.forwarding.wait(&self.config, underlay);
             return Ok(());
         }
-        self.database.unreachable(super::run::unreachable(underlay));
+        self.database.unreachable(unreachable(underlay));
         self.planned = Arc::clone(rows);
-        let wanted = Arc::new(super::run::wanted(&self.config, rows));
+        let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
             if *old == wanted {
                 false
@@ -188,4 +189,23 @@ pub(super) struct End {
     pub(super) leave: Leave,
     /// Who asked for it, and waits for word that it is done.
     pub(super) request: Option<Request>,
+}
+
+/// Remote VTEPs that packets can't be sent to.
+fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
+    let hops = underlay.hops.iter();
+    hops.filter(|(_, hop)| matches!(hop, Resolution::Unresolved(_))).map(|(remote, _)| *remote).collect()
+}
+
+/// What the underlay is to be followed for.
+pub(super) fn wanted(config: &Config, rows: &Rows) -> Wanted {
+    let names = |interfaces: &[Interface]| -> BTreeSet<String> {
+        interfaces.iter().map(|interface| interface.name.clone()).collect()
+    };
+    Wanted {
+        remotes: plan::remotes(rows),
+        uplinks: names(&config.uplinks),
+        ports: names(&config.ports),
+        vteps: config.vteps().collect(),
+    }
 }

@@ -25,15 +25,12 @@
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
 use super::{
-    Action, Heard, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version, holds::Holds, tenure::Tenure,
+    Action, Heard, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version, contest::Contest,
+    holds::Holds, tenure::Tenure,
 };
 
 /// Advertisements that are no periodic ones are this far from the last one.
 const ANSWERS: Duration = Duration::from_millis(10);
-
-/// Between two contests that are answered by announcements: whoever forges advertisements shall not have this node announce
-/// all the cloud's stations without end.
-const CONTESTS: Duration = Duration::from_secs(1);
 
 /// Silence after priority 0, longer than [`super::DELAY`].
 const SILENCE: Duration = Duration::from_millis(5);
@@ -60,16 +57,6 @@ pub struct Settings {
     pub startup_delay: Duration,
     /// The resolution of the clock that the data plane compares a lease with, which lags by up to this.
     pub tick: Duration,
-}
-
-/// How far a contest for the addresses has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Contest {
-    None,
-    /// Another node has shown up.
-    Heard,
-    /// They were announced since. The other one may have them still.
-    Announced,
 }
 
 /// One virtual router. Times are those of CLOCK_MONOTONIC.
@@ -107,8 +94,6 @@ pub struct Machine {
     silence: bool,
     /// Whether another node has advertised the addresses while this one had them (Active).
     contest: Contest,
-    /// When the next contest is answered at the earliest.
-    contest_from: Time,
     /// The addresses have been asked for.
     addresses: bool,
     leaving: bool,
@@ -138,8 +123,7 @@ impl Machine {
             known: false,
             silent_until: Time::ZERO,
             silence: true,
-            contest: Contest::None,
-            contest_from: Time::ZERO,
+            contest: Contest::default(),
             addresses: false,
             leaving: false,
         };
@@ -194,9 +178,8 @@ impl Machine {
                 }
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
                 _ => {
-                    // Priority 0 as well: it may be all that is ever heard of a node that was active too.
-                    if self.role == Role::Active && self.contest == Contest::None {
-                        self.contest = Contest::Heard;
+                    if self.role == Role::Active {
+                        self.contest.heard();
                     }
                     self.advertise_soon(at);
                 }
@@ -292,7 +275,9 @@ impl Machine {
                 self.enter(Role::Active, now);
             }
         }
-        self.settle_contest(now);
+        if self.role == Role::Active && self.contest.settle(now, self.holds.end(now).is_none()) {
+            self.actions.push_back(Action::Announce);
+        }
         if self.advertise_at.max(self.silent_until) <= now {
             self.advertise(now, self.settings.interval);
             self.advertise_at = now + self.settings.interval.duration();
@@ -347,10 +332,8 @@ impl Machine {
                 if let (Role::Active, Some(lapse)) = (self.role, self.tenure.lapse()) {
                     due = due.min(lapse);
                 }
-                match self.contest {
-                    Contest::None => {}
-                    Contest::Heard => due = due.min(self.contest_from),
-                    Contest::Announced => due = due.min(self.holds.end(self.drained).unwrap_or_default()),
+                if let Some(contest) = self.contest.due(self.holds.end(self.drained).unwrap_or_default()) {
+                    due = due.min(contest);
                 }
                 Some(due)
             }
@@ -384,24 +367,6 @@ impl Machine {
             self.active = None;
             self.timer = now + self.interval.down(self.priority());
         }
-    }
-
-    /// Two were active, as after a split. The neighbours believe whoever has announced the addresses last, so they are
-    /// announced at once, and once more when the other one has stopped.
-    fn settle_contest(&mut self, now: Time) {
-        let (over, first) = (self.holds.end(now).is_none(), self.contest == Contest::Heard);
-        self.contest = match self.contest {
-            _ if self.role != Role::Active => return,
-            Contest::None => return,
-            Contest::Heard if now < self.contest_from => return,
-            Contest::Announced if !over => return,
-            Contest::Heard if !over => Contest::Announced,
-            Contest::Heard | Contest::Announced => Contest::None,
-        };
-        if first {
-            self.contest_from = now + CONTESTS;
-        }
-        self.actions.push_back(Action::Announce);
     }
 
     fn claim(&mut self, now: Time) {
@@ -444,7 +409,7 @@ impl Machine {
             self.role = role;
             self.since = now;
             self.preempt_from = None;
-            self.contest = Contest::None;
+            self.contest.end();
             if role != Role::Backup {
                 self.active = None;
             }

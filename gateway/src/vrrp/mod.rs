@@ -6,6 +6,7 @@
 
 mod action;
 pub(crate) mod checksum;
+mod contest;
 #[cfg(fuzzing)]
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;
