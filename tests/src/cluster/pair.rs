@@ -69,6 +69,11 @@ impl Plan {
         Self { mode: Mode::Xdp, vrrp: Some(vrrp), priorities: [150, 100], underlay: Underlay::V4 }
     }
 
+    /// For what is not about time: a machine that stands still for a second or two moves no role.
+    pub fn steady() -> Self {
+        Self::interval(1.0)
+    }
+
     /// With gateways that know nothing of each other.
     pub fn without_vrrp() -> Self {
         Self { vrrp: None, ..Self::default() }

@@ -20,7 +20,7 @@ const VRID: u8 = 20;
 const OTHER_VLAN: u16 = 200;
 
 fn pair(deployment: Deployment) -> Result<Pair> {
-    Pair::ovn(&Plan::default(), deployment)
+    Pair::ovn(&Plan::steady(), deployment)
 }
 
 fn cloud(pair: &Pair) -> Result<&Cloud> {

@@ -22,6 +22,11 @@ fn killed(plan: &Plan, prepare: impl FnOnce(&Host) -> Result<()>) -> Result<Pair
     prepare(&pair.members[0].host)?;
     pair.members[0].start()?;
     pair.members[0].wait_role(VRID, "active")?;
+    // The role does not wait for the address.
+    let there = || pair.members[0].started().and_then(|gateway| gateway.status());
+    wait_for("the address is there", SOON, || {
+        there().is_ok_and(|status| status["vrrp"][0]["addresses_there"] == true)
+    })?;
     pair.kill(0)?;
     Ok(pair)
 }
@@ -127,7 +132,7 @@ fn the_next_agent_takes_the_interface_with_the_virtual_mac_away() -> Result<()> 
 
 #[test]
 fn an_agent_that_hung_for_too_long_takes_the_address_off_when_it_wakes() -> Result<()> {
-    let mut pair = Pair::linux(&Plan::default())?;
+    let mut pair = Pair::linux(&Plan::steady())?;
     pair.start()?;
     pair.hang(0)?;
     pair.members[1].wait_role(VRID, "active")?;
@@ -140,7 +145,7 @@ fn an_agent_that_hung_for_too_long_takes_the_address_off_when_it_wakes() -> Resu
 
 #[test]
 fn detach_is_refused_while_the_agent_runs_and_changes_nothing() -> Result<()> {
-    let mut pair = Pair::linux(&Plan::default())?;
+    let mut pair = Pair::linux(&Plan::steady())?;
     pair.members[0].start()?;
     pair.members[0].wait_role(VRID, "active")?;
     let member = &pair.members[0];

@@ -18,7 +18,7 @@ use crate::table::Event;
 const VRID: u8 = 20;
 
 fn started() -> Result<Pair> {
-    let mut pair = Pair::linux(&Plan::default())?;
+    let mut pair = Pair::linux(&Plan::steady())?;
     pair.start()?;
     Ok(pair)
 }
@@ -59,7 +59,7 @@ fn another_group_with_the_same_vrid_is_told_and_changes_no_role() -> Result<()> 
 
 #[test]
 fn of_equal_priorities_one_is_active_and_both_tell() -> Result<()> {
-    let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::default() })?;
+    let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::steady() })?;
     pair.start()?;
     wait_problem(&pair, 1, &["same priority 100"])?;
     pair.members[0].wait_role(VRID, "active")?;
@@ -73,7 +73,7 @@ fn of_equal_priorities_one_is_active_and_both_tell() -> Result<()> {
 /// Both wait equally long for somebody else.
 #[test]
 fn of_two_with_equal_priorities_that_start_together_one_is_active() -> Result<()> {
-    let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::default() })?;
+    let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::steady() })?;
     let probes = pair.probes()?;
     let [one, two] = &mut pair.members;
     thread::scope(|scope| {
@@ -125,7 +125,7 @@ fn reloads_with_another_interval_interrupt_nothing() -> Result<()> {
 
 #[test]
 fn a_reload_with_less_priority_than_the_standby_moves_the_role_where_it_preempts() -> Result<()> {
-    let mut plan = Plan::default();
+    let mut plan = Plan::steady();
     if let Some(vrrp) = &mut plan.vrrp {
         vrrp.preempt = Some(true);
     }
@@ -154,7 +154,7 @@ fn a_reload_with_another_vrid_is_refused_and_the_key_named() -> Result<()> {
 
 /// A node that is active, and alone.
 fn alone() -> Result<Pair> {
-    let mut pair = Pair::linux(&Plan::default())?;
+    let mut pair = Pair::linux(&Plan::steady())?;
     pair.members[0].start()?;
     pair.members[0].wait_role(VRID, "active")?;
     Ok(pair)

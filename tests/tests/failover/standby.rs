@@ -31,7 +31,7 @@ fn hypervisor(pair: &Pair) -> Result<&Host> {
 
 /// Two nodes, of which the first is active and has learned the outside host.
 fn started(change: impl Fn(&mut lab::config::Config)) -> Result<Pair> {
-    let mut pair = Pair::linux(&Plan::default())?;
+    let mut pair = Pair::linux(&Plan::steady())?;
     pair.members.iter_mut().for_each(|member| change(&mut member.config));
     pair.start()?;
     Ok(pair)
