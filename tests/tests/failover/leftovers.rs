@@ -23,7 +23,7 @@ fn killed(plan: &Plan, prepare: impl FnOnce(&Host) -> Result<()>) -> Result<Pair
     pair.members[0].start()?;
     pair.members[0].wait_role(VRID, "active")?;
     // The role does not wait for the address.
-    let there = || pair.members[0].started().and_then(|gateway| gateway.status());
+    let there = || pair.members[0].started().and_then(lab::gateway::Gateway::status);
     wait_for("the address is there", SOON, || {
         there().is_ok_and(|status| status["vrrp"][0]["addresses_there"] == true)
     })?;
