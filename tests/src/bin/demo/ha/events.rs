@@ -108,8 +108,10 @@ pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
         live.head();
         scope.spawn(|| live.run());
         pause(READ);
+        let mut holder = 0;
         for (number, event) in (1..).zip(events(plan.priorities)) {
-            let outcome = event.run(number, pair, &probes, &live, &screen);
+            let outcome = event.run(number, holder, pair, &probes, &live, &screen);
+            holder = event.forwards;
             let over = outcome.recovered.is_err();
             outcomes.push(outcome);
             if over {
@@ -127,7 +129,17 @@ pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
 }
 
 impl Event {
-    fn run(&self, number: u32, pair: &mut Pair, probes: &Probes, live: &Live, screen: &Screen) -> Outcome {
+    /// `holder` is the node that has the role before.
+    fn run(
+        &self,
+        number: u32,
+        holder: usize,
+        pair: &mut Pair,
+        probes: &Probes,
+        live: &Live,
+        screen: &Screen,
+    ) -> Outcome {
+        let prepared = give_back(holder, pair, screen);
         screen.say("");
         screen.say(&format!("{number}. {}", self.told[0]));
         screen.say(&format!("   {}", self.told[1]));
@@ -136,10 +148,9 @@ impl Event {
         screen.say("   Now:");
         let from = probes.mark();
         // What arrives before it is needed: a gap is from one packet to the next.
-        let recovered = probes
-            .wait_more(200)
+        let recovered = prepared
+            .and_then(|()| probes.wait_more(200))
             .and_then(|()| (self.happen)(pair, probes))
-            .and_then(|()| pair.wait_forwards(self.forwards))
             .and_then(|()| probes.wait_more(1500));
         let to = probes.mark();
         pause(ARRIVE);
@@ -147,4 +158,18 @@ impl Event {
         screen.say(&format!("   {}", outcome.line()));
         outcome
     }
+}
+
+/// Both nodes are on one machine. Where that stands still for longer than three intervals, it is left to chance who claims
+/// the role when it goes on: then it is given back, so that the story goes on as it is told.
+fn give_back(holder: usize, pair: &mut Pair, screen: &Screen) -> Result<()> {
+    let Some(vrid) = pair.members[holder].config.vrrp.first().map(|vrrp| vrrp.vrid) else { return Ok(()) };
+    if pair.members[holder].role(vrid).as_deref() == Some("active") {
+        return Ok(());
+    }
+    screen.say("");
+    screen.say("(The role has moved by itself: this machine stood still for longer than the");
+    screen.say(" lease. It is given back first.)");
+    pair.hand_over(1 - holder)?;
+    pair.wait_forwards(holder)
 }

@@ -13,7 +13,7 @@ pub(super) struct Outcome {
     /// How long the protocol lets nobody forward.
     pub(super) wait: Duration,
     pub(super) report: Report,
-    /// Whether the right node forwards in the end, and packets cross both ways.
+    /// Whether packets cross both ways in the end.
     pub(super) recovered: Result<()>,
 }
 
