@@ -101,7 +101,7 @@ impl<'a> Cluster<'a> {
                 database.role(index, active);
             }
             if let Some(siblings) = &mut self.siblings {
-                siblings.changed();
+                siblings.changed(0);
             }
             if active {
                 self.active.insert(lease);
@@ -112,12 +112,15 @@ impl<'a> Cluster<'a> {
                 self.announcer.stop(forwarding.desired(), lease);
             }
         }
+        let roles = |statuses: &[InstanceStatus]| statuses.iter().map(|one| one.status.role).collect::<Vec<_>>();
+        let moved = roles(&self.statuses) != roles(&statuses);
         self.statuses = statuses;
         if let Some(siblings) = &mut self.siblings {
             siblings.roles(&self.statuses, config);
         }
         self.answer_handovers();
-        self.follow(forwarding)
+        // Counters come each second; what others have told has to be looked at again only in another role.
+        if moved { self.follow(forwarding) } else { Ok(()) }
     }
 
     /// Takes in what is bound where.
@@ -127,10 +130,10 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Stations were learned here, or are gone.
-    pub(super) fn stations_changed(&mut self) {
+    /// Stations were learned here, or are gone; there are `count` now.
+    pub(super) fn stations_changed(&mut self, count: usize) {
         if let Some(siblings) = &mut self.siblings {
-            siblings.changed();
+            siblings.changed(count);
         }
     }
 

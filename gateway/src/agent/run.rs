@@ -144,6 +144,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
         (0..config.instances.len()).for_each(|index| database.role(index, false));
     }
     let mut rows = database.rows();
+    let mut reached = database.reached();
     if !database.is_known() {
         // With rows to start from, forwarding is complete at once. Without, it starts all the same.
         tokio::select! {
@@ -225,6 +226,8 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             Ok(()) = rows.changed() => {
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
+            // That is told at the end of the turn.
+            Ok(()) = reached.changed() => {}
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }

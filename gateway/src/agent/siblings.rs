@@ -28,6 +28,10 @@ use crate::{
 /// Stations are told at most so often: to sum up what is learned in a burst.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// And later by so much for each of them, which is ten times as long as looking one up takes: whoever floods a VLAN with
+/// forged sources must not keep the agent at this.
+const TELL_EACH: Duration = Duration::from_micros(10);
+
 /// This node's conversation with the others.
 pub(super) struct Siblings {
     peers: Peers,
@@ -70,9 +74,10 @@ impl Siblings {
         interface.and_then(|name| self.ports.get(name)).copied().unwrap_or(0)
     }
 
-    /// What this node has learned has changed, or it is active only now.
-    pub(super) fn changed(&mut self) {
-        self.tell.get_or_insert(Instant::now() + TELL_EVERY);
+    /// What this node has learned has changed, `count` stations by now, or it is active only now.
+    pub(super) fn changed(&mut self, count: usize) {
+        let each = TELL_EACH * u32::try_from(count).unwrap_or(u32::MAX);
+        self.tell.get_or_insert(Instant::now() + TELL_EVERY + each);
     }
 
     /// When it is to be [told](Self::tell).

@@ -148,11 +148,11 @@ impl Agent<'_> {
     /// routers whether there is a database.
     pub(super) fn publish(&mut self) {
         if let Some(cluster) = &mut self.cluster {
-            cluster.database(self.database.is_reached());
+            cluster.database(*self.database.reached().borrow());
         }
         let Some(stations) = self.forwarding.stations() else { return };
         if let Some(cluster) = &mut self.cluster {
-            cluster.stations_changed();
+            cluster.stations_changed(stations.len());
         }
         let stations = stations
             .iter()

@@ -50,6 +50,7 @@ pub struct HardwareVtep {
     instance: usize,
     rows: watch::Receiver<Arc<Rows>>,
     status: watch::Receiver<Arc<Status>>,
+    reached: watch::Receiver<bool>,
     inbox: Arc<Inbox>,
     host: String,
 }
@@ -82,6 +83,7 @@ impl HardwareVtep {
         let engine = Engine::new(settings, Duration::ZERO);
         let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
         let (status_sender, status) = watch::channel(Arc::new(engine.status(Duration::ZERO)));
+        let (reached_sender, reached) = watch::channel(false);
         let inbox = Arc::new(Inbox::default());
         let actor = Actor {
             engine,
@@ -91,6 +93,7 @@ impl HardwareVtep {
             started: Instant::now(),
             rows: rows_sender,
             status: status_sender,
+            reached: reached_sender,
         };
         let work = async move {
             tokio::select! {
@@ -98,7 +101,7 @@ impl HardwareVtep {
                 () = actor.run() => {}
             }
         };
-        Ok((Self { instance, rows, status, inbox, host }, work))
+        Ok((Self { instance, rows, status, reached, inbox, host }, work))
     }
 
     /// How things stand, and word of every change.
@@ -187,8 +190,8 @@ impl Database for HardwareVtep {
         self.set_unreachable(remotes);
     }
 
-    fn is_reached(&self) -> bool {
-        self.status.borrow().remote.is_some()
+    fn reached(&self) -> watch::Receiver<bool> {
+        self.reached.clone()
     }
 
     fn role(&mut self, instance: usize, active: bool) {
@@ -205,9 +208,11 @@ impl Drop for HardwareVtep {
 }
 
 fn settings(config: &Config, instance: usize, database: &DatabaseConfig, host: &str) -> Settings {
-    let instance = config.instances.get(instance);
+    let of = instance;
+    let instance = config.instances.get(of);
     let name = instance.and_then(|instance| instance.switch.clone());
     let identity = Identity {
+        instance: of,
         name: name.unwrap_or_else(|| host.to_owned()),
         tunnel_ips: instance.map(|instance| instance.vteps.iter().collect()).unwrap_or_default(),
         management_ips: database.management_ips.clone(),
@@ -271,6 +276,7 @@ struct Actor {
     started: Instant,
     rows: watch::Sender<Arc<Rows>>,
     status: watch::Sender<Arc<Status>>,
+    reached: watch::Sender<bool>,
 }
 
 impl Actor {
@@ -360,7 +366,9 @@ impl Actor {
         let was_known = is_known(&self.status.borrow());
         let status = Arc::new(self.engine.status(self.now()));
         let known = is_known(&status);
+        let reached = status.remote.is_some();
         self.status.send_if_modified(|told| replace(told, &status));
+        self.reached.send_if_modified(|told| std::mem::replace(told, reached) != reached);
         let rows = self.engine.rows();
         // That there are none is news the first time.
         self.rows.send_if_modified(|told| replace(told, rows) || known && !was_known);

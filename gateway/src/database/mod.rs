@@ -39,9 +39,9 @@ pub trait Database {
         true
     }
 
-    /// True while there is a connection to it.
-    fn is_reached(&self) -> bool {
-        true
+    /// Whether there is a connection to it, and word of every change.
+    fn reached(&self) -> watch::Receiver<bool> {
+        watch::channel(true).1
     }
 
     /// Takes note of whether this node is the one of several that speaks for an instance. Where it is not, a database that

@@ -13,7 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Database, HardwareVtep, LogicalSwitch, OpenError, Rows};
+use super::{Database, HardwareVtep, OpenError, Rows};
 use crate::{
     config::Config,
     vtep::{Fault, LocalMac, TrafficByBinding},
@@ -24,6 +24,8 @@ use crate::{
 pub struct Several {
     parts: Vec<(String, HardwareVtep)>,
     rows: watch::Receiver<Arc<Rows>>,
+    /// All of them are.
+    reached: watch::Receiver<bool>,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
@@ -41,17 +43,27 @@ impl Several {
             parts.push((instance.name.clone(), part));
             works.push(Box::pin(work));
         }
-        let (sender, rows) = watch::channel(Arc::new(merge_latest(&receivers, None)));
+        let (sender, rows) = watch::channel(Arc::new(merge_latest(&receivers)));
         for (_, receiver) in &receivers {
             let (mut changes, all, sender) = (receiver.clone(), receivers.clone(), sender.clone());
             works.push(Box::pin(async move {
                 while changes.changed().await.is_ok() {
                     changes.mark_unchanged();
-                    sender.send_modify(|rows| *rows = Arc::new(merge_latest(&all, Some(rows))));
+                    sender.send_replace(Arc::new(merge_latest(&all)));
                 }
             }));
         }
-        Ok((Self { parts, rows }, Box::pin(first_to_end(works))))
+        let each: Vec<_> = parts.iter().map(|(_, part)| part.reached()).collect();
+        let (sender, reached) = watch::channel(false);
+        for part in &each {
+            let (mut changes, all, sender) = (part.clone(), each.clone(), sender.clone());
+            works.push(Box::pin(async move {
+                while changes.changed().await.is_ok() {
+                    sender.send_replace(all.iter().all(|part| *part.borrow()));
+                }
+            }));
+        }
+        Ok((Self { parts, rows, reached }, Box::pin(first_to_end(works))))
     }
 }
 
@@ -70,32 +82,16 @@ async fn first_to_end(mut works: Vec<Work>) {
 
 type Receivers = [(String, watch::Receiver<Arc<Rows>>)];
 
-fn merge_latest(all: &Receivers, before: Option<&Rows>) -> Rows {
+/// The switches that are bound at an instance, as `instance/switch`. One that is bound at another instance only is among
+/// this one's rows too, but not this one's to forward.
+fn merge_latest(all: &Receivers) -> Rows {
     let mut switches = BTreeMap::new();
-    for (index, (name, receiver)) in all.iter().enumerate() {
-        switches.extend(of_instance(index, name, &receiver.borrow(), before));
+    for (instance, receiver) in all {
+        let rows = receiver.borrow();
+        let bound = rows.switches.iter().filter(|(_, switch)| !switch.bindings.is_empty());
+        switches.extend(bound.map(|(name, switch)| (format!("{instance}/{name}"), Arc::clone(switch))));
     }
     Rows { switches }
-}
-
-/// The switches that are bound at this instance, as `instance/switch`; those of `before` that have not changed are the same
-/// ones still. One that is bound at another instance is there too, but not this one's to forward.
-fn of_instance<'a>(
-    index: usize,
-    instance: &'a str,
-    rows: &Rows,
-    before: Option<&'a Rows>,
-) -> Vec<(String, Arc<LogicalSwitch>)> {
-    let bound = rows.switches.iter().filter(|(_, switch)| !switch.bindings.is_empty());
-    bound
-        .map(|(name, switch)| {
-            let name = format!("{instance}/{name}");
-            let own = LogicalSwitch { instance: index, ..(**switch).clone() };
-            let known = before.and_then(|rows| rows.switches.get(&name)).filter(|known| ***known == own);
-            let own = known.map_or_else(|| Arc::new(own), Arc::clone);
-            (name, own)
-        })
-        .collect()
 }
 
 impl Database for Several {
@@ -107,8 +103,8 @@ impl Database for Several {
         self.parts.iter().all(|(_, part)| part.is_known())
     }
 
-    fn is_reached(&self) -> bool {
-        self.parts.iter().all(|(_, part)| part.is_reached())
+    fn reached(&self) -> watch::Receiver<bool> {
+        self.reached.clone()
     }
 
     fn role(&mut self, instance: usize, active: bool) {
@@ -147,10 +143,11 @@ mod tests {
     use gateway_common::net::{VlanId, Vni};
 
     use super::*;
+    use crate::database::LogicalSwitch;
 
-    fn switch(vni: u32, bound: bool) -> Arc<LogicalSwitch> {
+    fn switch(vni: u32, instance: usize, bound: bool) -> Arc<LogicalSwitch> {
         let bindings = bound.then(|| ("eth1".to_owned(), VlanId::UNTAGGED)).into_iter().collect();
-        Arc::new(LogicalSwitch { vni: Vni::new(vni), bindings, ..LogicalSwitch::default() })
+        Arc::new(LogicalSwitch { vni: Vni::new(vni), instance, bindings, ..LogicalSwitch::default() })
     }
 
     fn receiver(switches: &[(&str, Arc<LogicalSwitch>)]) -> watch::Receiver<Arc<Rows>> {
@@ -159,19 +156,13 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_belongs_to_the_instance_it_is_bound_at() {
-        let one = receiver(&[("red", switch(1, true)), ("blue", switch(2, false))]);
-        let two = receiver(&[("red", switch(1, false)), ("blue", switch(2, true))]);
-        let rows = merge_latest(&[("a".to_owned(), one), ("b".to_owned(), two)], None);
+    fn a_switch_belongs_to_the_instance_it_is_bound_at_and_is_the_same_one() {
+        let red = switch(1, 0, true);
+        let one = receiver(&[("red", Arc::clone(&red)), ("blue", switch(2, 0, false))]);
+        let two = receiver(&[("red", switch(1, 1, false)), ("blue", switch(2, 1, true))]);
+        let rows = merge_latest(&[("a".to_owned(), one), ("b".to_owned(), two)]);
         let found: Vec<_> = rows.switches.iter().map(|(name, switch)| (name.as_str(), switch.instance)).collect();
         assert_eq!(found, [("a/red", 0), ("b/blue", 1)]);
-    }
-
-    #[test]
-    fn what_has_not_changed_is_the_same_one() {
-        let all = [("a".to_owned(), receiver(&[("red", switch(1, true))]))];
-        let before = merge_latest(&all, None);
-        let after = merge_latest(&all, Some(&before));
-        assert!(Arc::ptr_eq(&before.switches["a/red"], &after.switches["a/red"]));
+        assert!(Arc::ptr_eq(&rows.switches["a/red"], &red));
     }
 }

@@ -5,6 +5,8 @@ use std::{collections::BTreeSet, net::IpAddr};
 /// What this gateway is in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
+    /// Which of the gateway's instances it is: an index into [`crate::config::Config::instances`].
+    pub instance: usize,
     /// Name of its row in `Physical_Switch`.
     pub name: String,
     /// Its tunnel addresses.

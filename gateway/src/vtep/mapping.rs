@@ -168,7 +168,7 @@ impl Mapping {
     fn new_switch(&self, mirror: &Mirror, uuid: Uuid) -> LogicalSwitch {
         let stations = mirror.remote.stations(uuid);
         let macs: Macs = stations.filter_map(|mac| Some((mac, self.locate(mirror, (uuid, mac))?))).collect();
-        LogicalSwitch { macs, ..LogicalSwitch::default() }
+        LogicalSwitch { macs, instance: self.identity.instance, ..LogicalSwitch::default() }
     }
 
     fn update_macs(&mut self, mirror: &Mirror, touched: &BTreeSet<Station>) {

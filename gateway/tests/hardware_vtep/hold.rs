@@ -1,9 +1,13 @@
 //! What happens when others are gone.
 
-use gateway::vtep::HoldState;
+use gateway::{database::Database, vtep::HoldState};
 use serde_json::json;
+use tokio::time::timeout;
 
-use crate::vtep::{Gateway, Vtep, test, vni};
+use crate::{
+    lab::PATIENCE,
+    vtep::{Gateway, Vtep, test, vni},
+};
 
 /// What `ovn-controller-vtep` does when it is told to exit.
 fn controller_exits(vtep: &Vtep) {
@@ -61,6 +65,20 @@ fn a_server_that_restarts_changes_nothing() {
         vtep.server.restart();
         gateway.until_status(|status| status.hold == HoldState::Following).await;
         assert!(!gateway.rows.has_changed().unwrap());
+    });
+}
+
+#[test]
+fn that_the_server_has_gone_and_come_is_told() {
+    test(async {
+        let mut vtep = Vtep::start();
+        let gateway = filled(&vtep, "").await;
+        let mut reached = gateway.database.reached();
+        assert!(*reached.borrow_and_update());
+        vtep.server.kill();
+        timeout(PATIENCE, reached.wait_for(|reached| !*reached)).await.unwrap().unwrap();
+        vtep.server.restart();
+        timeout(PATIENCE, reached.wait_for(|reached| *reached)).await.unwrap().unwrap();
     });
 }
 

@@ -73,6 +73,7 @@ fn at(address: &str) -> Location {
 
 fn identity() -> Identity {
     Identity {
+        instance: 0,
         name: "gw1".to_owned(),
         tunnel_ips: [ip(OWN)].into(),
         ports: ["eth1".to_owned(), "eth2".to_owned()].into(),
