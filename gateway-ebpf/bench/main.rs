@@ -1,0 +1,88 @@
+//! The two ends of a benchmark: a source that the kernel runs on live frames (`BPF_F_TEST_XDP_LIVE_FRAMES`), and a sink
+//! that checks and counts what arrives; between them, as yardsticks, the least that a program can do with a frame that is
+//! to go on. `abi` says what the benchmark tells them and what they tell it.
+#![no_std]
+#![no_main]
+
+use aya_ebpf::{
+    bindings::{TC_ACT_SHOT, xdp_action},
+    helpers::generated::bpf_redirect,
+    macros::{classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+
+mod abi;
+mod least;
+mod maps;
+mod sink;
+mod source;
+
+use maps::{OUT, SETTINGS};
+
+/// Makes each frame anew, for the Ethernet header, one tag and the headers above.
+#[xdp]
+fn source_short(ctx: XdpContext) -> u32 {
+    source::send::<{ abi::SHORT }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// Makes each frame anew, for outer headers and those inside.
+#[xdp]
+fn source_long(ctx: XdpContext) -> u32 {
+    source::send::<{ abi::LONG }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The end of the way, for frames.
+#[xdp]
+fn sink_xdp(ctx: XdpContext) -> u32 {
+    sink::take(ctx.data(), ctx.data_end());
+    xdp_action::XDP_DROP
+}
+
+/// The end of the way, for what the kernel's stack makes of frames.
+#[classifier]
+fn sink_tc(ctx: TcContext) -> i32 {
+    sink::take_from_stack(&ctx);
+    TC_ACT_SHOT
+}
+
+/// The limit at XDP: sends each frame on as it is.
+#[xdp]
+fn limit_xdp(_ctx: XdpContext) -> u32 {
+    OUT.redirect(abi::BEYOND, 0).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The limit of who decapsulates.
+#[xdp]
+fn least_decap(ctx: XdpContext) -> u32 {
+    least::decapsulate(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The limit of who encapsulates.
+#[xdp]
+fn least_encap(ctx: XdpContext) -> u32 {
+    least::encapsulate(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The limit at TC.
+#[classifier]
+fn limit_tc(_ctx: TcContext) -> i32 {
+    let Some(settings) = SETTINGS.get(0) else { return TC_ACT_SHOT };
+    // SAFETY: the helper takes two numbers.
+    unsafe { bpf_redirect(settings.beyond, 0) as i32 }
+}
+
+/// Hands frames to the stack.
+#[xdp]
+fn pass(_ctx: XdpContext) -> u32 {
+    xdp_action::XDP_PASS
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

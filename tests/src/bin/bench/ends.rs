@@ -1,0 +1,207 @@
+//! The source and the sink: loaded once, sinks at the outer ends of all rigs, the source run wherever asked.
+
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, anyhow, bail};
+use aya::{
+    Ebpf,
+    maps::{Array, DevMap, MapData, PerCpuArray, PerCpuValues},
+    programs::{SchedClassifier, TcAttachType, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
+};
+
+use crate::{
+    abi::{BEYOND, FIRST, Headers, Seen, Settings},
+    rig::{Rig, Wire},
+    traffic::{Direction, Traffic},
+};
+
+/// Frames that the kernel sends in one go: as many as one poll of a receiving interface takes.
+const BATCH: u32 = 64;
+
+// SAFETY: `repr(C)`, made of integers, without padding.
+unsafe impl aya::Pod for Settings {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Headers {}
+// SAFETY: as above.
+unsafe impl aya::Pod for Seen {}
+
+/// What came of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    /// Frames sent.
+    pub(crate) sent: u64,
+    /// Frames that arrived as they should be.
+    pub(crate) good: u64,
+    /// Frames that arrived otherwise.
+    pub(crate) bad: u64,
+    /// How long each took, nanoseconds.
+    pub(crate) ns: u64,
+}
+
+/// Source and sink.
+pub(crate) struct Ends {
+    ebpf: Ebpf,
+    settings: Array<MapData, Settings>,
+    headers: Array<MapData, Headers>,
+    out: DevMap<MapData>,
+    seen: PerCpuArray<MapData, Seen>,
+}
+
+impl Ends {
+    /// Loads the programs from the object at `path`.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let object = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
+        let mut ebpf = Ebpf::load(&object).context("loading the benchmark's programs")?;
+        for name in ["source_short", "source_long", "sink_xdp", "limit_xdp", "least_decap", "least_encap", "pass"] {
+            xdp(&mut ebpf, name)?.load()?;
+        }
+        for name in ["sink_tc", "limit_tc"] {
+            classifier(&mut ebpf, name)?.load()?;
+        }
+        macro_rules! take {
+            ($name:literal) => {
+                ebpf.take_map($name).ok_or_else(|| anyhow!("no map {}", $name))?.try_into()?
+            };
+        }
+        Ok(Self {
+            settings: take!("settings"),
+            headers: take!("headers"),
+            out: take!("out"),
+            seen: take!("seen"),
+            ebpf,
+        })
+    }
+
+    /// Puts sinks for frames at the outer ends of `rig`.
+    pub(crate) fn sink_frames(&mut self, rig: &Rig) -> Result<()> {
+        Wire::ALL.iter().try_for_each(|wire| self.attach_xdp(rig, "sink_xdp", wire.outer()))
+    }
+
+    /// Puts sinks for what comes out of a stack at the outer ends of `rig`.
+    pub(crate) fn sink_packets(&mut self, rig: &Rig) -> Result<()> {
+        rig.enter()?;
+        for wire in Wire::ALL {
+            classifier(&mut self.ebpf, "sink_tc")?.attach(wire.outer(), TcAttachType::Ingress)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches the XDP program `name` to `dev`.
+    pub(crate) fn attach_xdp(&mut self, rig: &Rig, name: &str, dev: &str) -> Result<()> {
+        rig.enter()?;
+        xdp(&mut self.ebpf, name)?
+            .attach(dev, XdpMode::Driver)
+            .with_context(|| format!("attaching {name} to {dev}"))?;
+        Ok(())
+    }
+
+    /// Has frames that arrive at `dev` go up the stack, one by one.
+    pub(crate) fn pass(&mut self, rig: &Rig, dev: &str) -> Result<()> {
+        self.attach_xdp(rig, "pass", dev)?;
+        rig.host.run(&format!("ethtool -K {dev} gro off")).map(drop)
+    }
+
+    /// Attaches the TC program `name` to `dev`.
+    pub(crate) fn attach_tc(&mut self, rig: &Rig, name: &str, dev: &str) -> Result<()> {
+        rig.enter()?;
+        classifier(&mut self.ebpf, name)?.attach(dev, TcAttachType::Ingress)?;
+        Ok(())
+    }
+
+    /// Sends `frames` of `traffic` out of `through`, an interface of `rig`, and waits for what comes of it. `beyond`: where
+    /// a limit sends on. `arrives`: the subject makes of them what the gateway is to make of them.
+    pub(crate) fn send(&mut self, rig: &Rig, way: &Way, traffic: &Traffic, frames: u32) -> Result<Run> {
+        self.prepare(rig, way, traffic)?;
+        let before = self.seen()?;
+        let ns = self.run(traffic, frames)?;
+        let after = self.seen()?;
+        let (good, bad) = (after.good - before.good, after.bad - before.bad);
+        Ok(Run { sent: frames.into(), good, bad, ns })
+    }
+
+    /// Has everything in place for [`Self::run`].
+    pub(crate) fn prepare(&mut self, rig: &Rig, way: &Way, traffic: &Traffic) -> Result<()> {
+        rig.enter()?;
+        let beyond = rig.index(way.beyond)?;
+        self.settings.set(0, Settings { beyond, ..traffic.settings(way.arrives) }, 0)?;
+        for (at, headers) in (0..).zip(traffic.headers()) {
+            self.headers.set(at, headers, 0)?;
+        }
+        // `least_encap` puts on the headers that the source of the other direction makes.
+        if traffic.direction == Direction::Encap {
+            let [headers] = Traffic::known(Direction::Decap).headers()[..] else { bail!("no headers") };
+            self.headers.set(1, headers, 0)?;
+        }
+        self.out.set(FIRST, rig.index(way.through)?, None, 0)?;
+        self.out.set(BEYOND, beyond, None, 0)?;
+        Ok(())
+    }
+
+    /// Sends `frames` on this CPU; gives how long each took, nanoseconds.
+    pub(crate) fn run(&self, traffic: &Traffic, frames: u32) -> Result<u64> {
+        let name = if traffic.direction == Direction::Decap { "source_long" } else { "source_short" };
+        let program: &Xdp = self.ebpf.program(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?;
+        let template = traffic.template();
+        let options = TestRunOptions {
+            data_in: Some(&template),
+            repeat: frames,
+            attrs: TestRunAttrs::new().xdp_live_frames(BATCH.min(frames)),
+            ..TestRunOptions::new()
+        };
+        // The kernel's own watch: what comes after the last frame (it waits for the end of an RCU grace period) is no part of it.
+        let result = program.test_run(options).context("sending live frames")?;
+        Ok(result.duration.as_nanos() as u64)
+    }
+
+    /// What the sinks have seen so far, all CPUs together.
+    pub(crate) fn seen(&self) -> Result<Seen> {
+        let cpus: PerCpuValues<Seen> = self.seen.get(&0, 0)?;
+        Ok(cpus.iter().fold(Seen::default(), |sum, cpu| Seen {
+            good: sum.good + cpu.good,
+            bad: sum.bad + cpu.bad,
+            bytes: sum.bytes + cpu.bytes,
+        }))
+    }
+}
+
+/// The way that frames take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// The interface that the source sends out of.
+    pub(crate) through: &'static str,
+    /// The interface that a limit sends on to.
+    pub(crate) beyond: &'static str,
+    /// The frames arrive as the gateway would make them.
+    pub(crate) arrives: bool,
+}
+
+impl Way {
+    /// To the sink and nowhere else, by the wire that `direction` begins with: what source and sink cost.
+    pub(crate) fn direct(direction: Direction) -> Self {
+        let (from, _) = wires(direction);
+        Self { through: from.inner(), beyond: from.inner(), arrives: false }
+    }
+
+    /// Through a subject. `arrives`: it makes of the frames what the gateway makes of them.
+    pub(crate) fn through(direction: Direction, arrives: bool) -> Self {
+        let (from, to) = wires(direction);
+        Self { through: from.outer(), beyond: to.inner(), arrives }
+    }
+}
+
+/// Where frames come from, and where they go.
+const fn wires(direction: Direction) -> (Wire, Wire) {
+    match direction {
+        Direction::Decap => (Wire::Underlay, Wire::Access),
+        Direction::Encap => (Wire::Access, Wire::Underlay),
+        Direction::Local => (Wire::Access, Wire::Other),
+    }
+}
+
+fn xdp<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp> {
+    Ok(ebpf.program_mut(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?)
+}
+
+fn classifier<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut SchedClassifier> {
+    Ok(ebpf.program_mut(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?)
+}
