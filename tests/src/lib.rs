@@ -17,8 +17,10 @@
 //! - [`dhcp`]: an address from a real server for a real client
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
+//! - [`additions`]: programs of known length, and what a test run of them takes
 //! - [`wait`]: waiting for a condition, with a deadline
 
+pub mod additions;
 pub mod bpf;
 pub mod bridge;
 pub mod cable;

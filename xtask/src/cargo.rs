@@ -43,14 +43,14 @@ pub(crate) fn executables<'a>(
     Ok(executables_in(&String::from_utf8_lossy(&output)))
 }
 
-/// The integration tests of the workspace at `root`, by target name.
+/// The integration tests of the workspace at `root` that `cargo test` runs unasked, by target name.
 pub(crate) fn integration_tests(root: &Path) -> Result<Vec<String>> {
     let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     let metadata: Value = serde_json::from_slice(&output)?;
     let mut names = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
-            if target["kind"][0] == "test" {
+            if target["kind"][0] == "test" && target["test"] == true {
                 names.extend(target["name"].as_str().map(str::to_owned));
             }
         }

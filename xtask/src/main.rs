@@ -5,6 +5,7 @@ mod cargo;
 mod child;
 mod demo;
 mod ebpf;
+mod instructions;
 mod interrupt;
 mod setup;
 mod test;
@@ -36,7 +37,7 @@ enum Verb {
     },
     /// Build the BPF object, and tell where it is
     BuildEbpf,
-    /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels
+    /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels, instructions
     Test {
         /// Leave out the kernels that are booted in QEMU
         #[arg(long)]
@@ -51,6 +52,15 @@ enum Verb {
         kernel: Vec<String>,
         /// Run only tests whose name has this in it
         filter: Option<String>,
+    },
+    /// Count the instructions that a packet costs on each path, in QEMU, and compare them with those on record
+    Instructions {
+        /// Put what is counted on record
+        #[arg(long)]
+        record: bool,
+        /// Print what is counted as JSON, and compare nothing
+        #[arg(long)]
+        json: bool,
     },
     /// Lay out a small cloud and a VLAN in network namespaces, and show traffic crossing between them
     Demo {
@@ -69,6 +79,7 @@ fn main() -> ExitCode {
         Verb::BuildEbpf => build_ebpf::run(&root),
         Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
+        Verb::Instructions { record, json } => instructions::run(&root, record, json),
         Verb::Demo { args } => demo::run(&root, &args),
     };
     match outcome {

@@ -11,4 +11,5 @@ mod initramfs;
 mod kernel;
 mod verb;
 
-pub(crate) use verb::{SERIES, run, run_on};
+pub(crate) use boot::Clock;
+pub(crate) use verb::{SERIES, run, run_on, run_target};
