@@ -85,6 +85,7 @@ pub(crate) struct Outcome {
     /// The packet afterwards. At TC a VLAN tag is beside it, not in it.
     pub(crate) bytes: Vec<u8>,
     /// How long the kernel says the program took.
+    #[allow(dead_code, reason = "for those who count instructions")]
     pub(crate) took: Duration,
     pub(crate) drops: (Drops, Drops),
     pub(crate) paths: (Paths, Paths),
