@@ -18,6 +18,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use instructions::What;
 
 /// Developer verbs of vtep-gateway. Each installs what it needs and builds what it runs.
 #[derive(Parser)]
@@ -55,11 +56,11 @@ enum Verb {
     },
     /// Count the instructions that a packet costs on each path, in QEMU, and compare them with those on record
     Instructions {
-        /// Put what is counted on record
+        /// Put them on record, in place of those that were
         #[arg(long)]
         record: bool,
-        /// Print what is counted as JSON, and compare nothing
-        #[arg(long)]
+        /// Print them as JSON, and compare nothing
+        #[arg(long, conflicts_with = "record")]
         json: bool,
     },
     /// Lay out a small cloud and a VLAN in network namespaces, and show traffic crossing between them
@@ -79,7 +80,14 @@ fn main() -> ExitCode {
         Verb::BuildEbpf => build_ebpf::run(&root),
         Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
-        Verb::Instructions { record, json } => instructions::run(&root, record, json),
+        Verb::Instructions { record, json } => {
+            let what = match (record, json) {
+                (true, _) => What::Record,
+                (_, true) => What::Json,
+                _ => What::Compare,
+            };
+            instructions::run(&root, what)
+        }
         Verb::Demo { args } => demo::run(&root, &args),
     };
     match outcome {

@@ -54,7 +54,7 @@ const fn path(name: &'static str, hook: Hook, from: From, fate: Fate, packet: fn
     Path { name, hook, from, fate, packet }
 }
 
-/// Where the first packet of a flow is told from later ones.
+/// Where the first packet of a flow is told from later ones. Sender and receiver are given, not learned.
 const FLOWING: [Path; 6] = [
     path("xdp_decap", Hook::Xdp, From::Uplink, Fate::Taken(PathCounter::XdpDecap), from_tunnel),
     path("xdp_encap", Hook::Xdp, From::PortA, Fate::Taken(PathCounter::XdpEncap), to_tunnel),
@@ -81,7 +81,7 @@ const OTHERS: [Path; 9] = [
 pub(crate) fn all(clock: &Clock) -> BTreeMap<String, u64> {
     let mut counts = BTreeMap::new();
     for path in &FLOWING {
-        // Written anew, forwarding is new to the programs, whatever they may have kept from before.
+        // Forwarding that has just been written is new to the programs, whatever they may keep of what they have seen.
         let mut first = Vec::new();
         let mut later = Vec::new();
         for _ in 0..FLOWS {

@@ -19,6 +19,11 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// Its name.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Whether the record tells what the path costs. Too little is wrong as well: a record that nobody keeps up would let
     /// a gain be lost again.
     pub(super) fn holds(&self) -> bool {

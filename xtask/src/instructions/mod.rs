@@ -9,4 +9,4 @@ mod console;
 mod record;
 mod verb;
 
-pub(crate) use verb::{STAGE, check, run};
+pub(crate) use verb::{STAGE, What, check, run};

@@ -28,10 +28,11 @@ impl Record {
         serde_json::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
     }
 
-    /// Puts this one on file.
-    pub(super) fn write(&self, root: &Path) -> Result<()> {
+    /// Puts this one on file, and says on which.
+    pub(super) fn write(&self, root: &Path) -> Result<PathBuf> {
         let path = file(root);
-        fs::write(&path, self.json()? + "\n").with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, self.json()? + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
     }
 
     /// As it is on file.
