@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use lab::additions::{Additions, Kind};
+use lab::{
+    additions::{Additions, Kind},
+    sample::median,
+};
 
-use crate::{sample::median, world::Hook};
+use crate::world::Hook;
 
 /// Additions that must take as many nanoseconds.
 const KNOWN: u32 = 1000;

@@ -9,14 +9,13 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod clock;
-#[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 #[path = "../packets/packets.rs"]
+#[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 mod packets;
 mod paths;
 #[path = "../packets/plane.rs"]
 #[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 mod plane;
-mod sample;
 #[path = "../packets/world.rs"]
 #[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 mod world;

@@ -11,11 +11,11 @@ use gateway_common::{
     counters::{DropReason, PathCounter},
     net::MacAddr,
 };
+use lab::sample::median;
 
 use crate::{
     clock::Clock,
     packets::*,
-    sample::median,
     world::{From, GATEWAY_MAC, GATEWAY_V4, Hook, NET, Outcome, REMOTE_V4, ROUTER_MAC, Verdict, World},
 };
 
