@@ -18,7 +18,7 @@ use crate::Host;
 /// An eBPF instruction (RFC 9669 section 3).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-struct Insn {
+pub(crate) struct Insn {
     code: u8,
     /// Destination register in the low half, source register in the high half.
     registers: u8,
@@ -26,11 +26,11 @@ struct Insn {
     immediate: i32,
 }
 
-const fn insn(code: u8, dst: u8, src: u8, offset: i16, immediate: i32) -> Insn {
+pub(crate) const fn insn(code: u8, dst: u8, src: u8, offset: i16, immediate: i32) -> Insn {
     Insn { code, registers: dst | src << 4, offset, immediate }
 }
 
-const fn set(dst: u8, value: i32) -> Insn {
+pub(crate) const fn set(dst: u8, value: i32) -> Insn {
     insn(0xb7, dst, 0, 0, value)
 }
 
@@ -42,14 +42,14 @@ const fn call(helper: i32) -> Insn {
     insn(0x85, 0, 0, 0, helper)
 }
 
-const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
+pub(crate) const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
 
 // Numbers of the kernel's ABI, from <linux/bpf.h>.
 const CMD_PROG_LOAD: u32 = 5;
 const CMD_OBJ_PIN: u32 = 6;
 const CMD_LINK_CREATE: u32 = 28;
-const TYPE_SCHED_CLS: u32 = 3;
-const TYPE_XDP: u32 = 6;
+pub(crate) const TYPE_SCHED_CLS: u32 = 3;
+pub(crate) const TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
 const ATTACH_TCX_INGRESS: u32 = 46;
 const ATTACH_TCX_EGRESS: u32 = 47;
@@ -149,7 +149,7 @@ pub fn speak_vlan(host: &Host, dev: &str, vlan: u16) -> Result<()> {
     attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag").map(drop)
 }
 
-fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
+pub(crate) fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
     #[repr(C)]
     struct Load {
         kind: u32,

@@ -17,8 +17,10 @@
 //! - [`dhcp`]: an address from a real server for a real client
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
+//! - [`additions`], [`sample`]: programs of known length and what a test run of them takes; many runs and their middle
 //! - [`wait`]: waiting for a condition, with a deadline
 
+pub mod additions;
 pub mod bpf;
 pub mod bridge;
 pub mod cable;
@@ -39,6 +41,7 @@ pub mod ovs;
 pub mod ovsdb;
 pub mod process;
 pub mod readings;
+pub mod sample;
 pub mod sweep;
 pub mod throughput;
 pub mod transfer;

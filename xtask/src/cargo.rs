@@ -43,20 +43,23 @@ pub(crate) fn executables<'a>(
     Ok(executables_in(&String::from_utf8_lossy(&output)))
 }
 
-/// The integration tests of the workspace at `root`, by target name.
+/// The integration tests of the workspace at `root` that `cargo test` runs unasked, by target name.
 pub(crate) fn integration_tests(root: &Path) -> Result<Vec<String>> {
     let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
-    let metadata: Value = serde_json::from_slice(&output)?;
+    Ok(integration_tests_in(&serde_json::from_slice(&output)?))
+}
+
+fn integration_tests_in(metadata: &Value) -> Vec<String> {
     let mut names = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
-            if target["kind"][0] == "test" {
+            if target["kind"][0] == "test" && target["test"] == true {
                 names.extend(target["name"].as_str().map(str::to_owned));
             }
         }
     }
     names.sort();
-    Ok(names)
+    names
 }
 
 fn executables_in(messages: &str) -> BTreeMap<String, PathBuf> {
@@ -80,5 +83,15 @@ mod tests {
 {"reason":"build-finished","success":true}"#;
         let expected = BTreeMap::from([("packets".to_owned(), PathBuf::from("/t/packets-1"))]);
         assert_eq!(executables_in(messages), expected);
+    }
+
+    #[test]
+    fn only_tests_that_are_run_unasked_are_integration_tests() {
+        let target =
+            |kind: &str, name: &str, test: bool| serde_json::json!({"kind": [kind], "name": name, "test": test});
+        let targets = [target("test", "packets", true), target("test", "apart", false), target("lib", "lab", true)];
+        let metadata =
+            serde_json::json!({"packages": [{"targets": targets}, {"targets": [target("test", "e2e", true)]}]});
+        assert_eq!(integration_tests_in(&metadata), ["e2e", "packets"]);
     }
 }

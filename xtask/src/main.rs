@@ -5,6 +5,7 @@ mod cargo;
 mod child;
 mod demo;
 mod ebpf;
+mod instructions;
 mod interrupt;
 mod setup;
 mod test;
@@ -17,6 +18,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use instructions::What;
 
 /// Developer verbs of vtep-gateway. Each installs what it needs and builds what it runs.
 #[derive(Parser)]
@@ -36,7 +38,7 @@ enum Verb {
     },
     /// Build the BPF object, and tell where it is
     BuildEbpf,
-    /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels
+    /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels, instructions
     Test {
         /// Leave out the kernels that are booted in QEMU
         #[arg(long)]
@@ -51,6 +53,15 @@ enum Verb {
         kernel: Vec<String>,
         /// Run only tests whose name has this in it
         filter: Option<String>,
+    },
+    /// Count the instructions that a packet costs on each path, in QEMU, and compare them with those on record
+    Instructions {
+        /// Put them on record, in place of those that were
+        #[arg(long)]
+        record: bool,
+        /// Print them as JSON, and compare nothing
+        #[arg(long, conflicts_with = "record")]
+        json: bool,
     },
     /// Lay out a small cloud and a VLAN in network namespaces, and show traffic crossing between them
     Demo {
@@ -69,6 +80,14 @@ fn main() -> ExitCode {
         Verb::BuildEbpf => build_ebpf::run(&root),
         Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
+        Verb::Instructions { record, json } => {
+            let what = match (record, json) {
+                (true, _) => What::Record,
+                (_, true) => What::Json,
+                _ => What::Compare,
+            };
+            instructions::run(&root, what)
+        }
         Verb::Demo { args } => demo::run(&root, &args),
     };
     match outcome {

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
@@ -83,6 +84,9 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// The packet afterwards. At TC a VLAN tag is beside it, not in it.
     pub(crate) bytes: Vec<u8>,
+    /// How long the kernel says the program took.
+    #[allow(dead_code, reason = "for those who count instructions")]
+    pub(crate) took: Duration,
     pub(crate) drops: (Drops, Drops),
     pub(crate) paths: (Paths, Paths),
 }
@@ -180,7 +184,7 @@ impl World {
         let mac = |mac: MacAddr| FdbKey::new(NET, mac.0);
         Desired {
             vteps: [GATEWAY_V4, GATEWAY_V6].map(|vtep| (address(vtep).into(), 0)).into(),
-            tunnels: remotes.map(|remote| (ends(remote), TunnelPlan { hop: self.hop(remote), lease: 0 })).into(),
+            tunnels: remotes.map(|remote| self.tunnel(remote)).into(),
             segments: [(NET, segment(false)), (LEARNING_NET, segment(true)), (LONELY_NET, segment(false))].into(),
             bindings: [
                 (a100, binding(NET)),
@@ -217,6 +221,11 @@ impl World {
             settings: Settings { fits_every_port: 0 },
             xdp_ports: BTreeSet::from([&self.uplink, &self.port_a, &self.port_b].map(|port| port.ifindex)),
         }
+    }
+
+    /// The tunnel to a remote VTEP, by its ends.
+    pub(crate) fn tunnel(&self, remote: &str) -> (PeerKey, TunnelPlan) {
+        (ends(remote), TunnelPlan { hop: self.hop(remote), lease: 0 })
     }
 
     fn hop(&self, remote: &str) -> NextHop {
@@ -263,44 +272,44 @@ impl World {
     pub(crate) fn run(&mut self, hook: Hook, from: From, packet: &[u8]) -> Outcome {
         let (drops, paths) = (self.maps.drops().unwrap(), self.maps.paths().unwrap());
         let ifindex = self.port(from).ifindex;
-        let (verdict, bytes) = match hook {
+        let (verdict, bytes, took) = match hook {
             Hook::Xdp => self.run_xdp(from, ifindex, packet),
             Hook::Tc => self.run_tc(from, ifindex, packet),
         };
         let drops = (drops, self.maps.drops().unwrap());
         let paths = (paths, self.maps.paths().unwrap());
-        Outcome { verdict, bytes, drops, paths }
+        Outcome { verdict, bytes, took, drops, paths }
     }
 
-    fn run_xdp(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>) {
+    fn run_xdp(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>, Duration) {
         let name = if from == From::Uplink { "xdp_uplink" } else { "xdp_access" };
         let program: &Xdp = self.ebpf.program(name).unwrap().try_into().unwrap();
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
         let context = [0, packet.len() as u32, 0, ifindex, 0, 0];
-        let (result, bytes) = run(program, packet, bytemuck::bytes_of(&context));
+        let (result, bytes, took) = run(program, packet, bytemuck::bytes_of(&context));
         let verdict = match result {
             1 => Verdict::Drop,
             2 => Verdict::Pass,
             4 => Verdict::Redirect,
             other => panic!("XDP verdict {other}"),
         };
-        (verdict, bytes)
+        (verdict, bytes, took)
     }
 
-    fn run_tc(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>) {
+    fn run_tc(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>, Duration) {
         let name = if from == From::Uplink { "tc_uplink" } else { "tc_access" };
         let program: &SchedClassifier = self.ebpf.program(name).unwrap().try_into().unwrap();
         // struct __sk_buff as far as ifindex, the eleventh word.
         let mut context = [0u32; 48];
         context[10] = ifindex;
-        let (result, bytes) = run(program, packet, bytemuck::bytes_of(&context));
+        let (result, bytes, took) = run(program, packet, bytemuck::bytes_of(&context));
         let verdict = match result.cast_signed() {
             -1 => Verdict::Pass,
             2 => Verdict::Drop,
             7 => Verdict::Redirect,
             other => panic!("TC verdict {other}"),
         };
-        (verdict, bytes)
+        (verdict, bytes, took)
     }
 }
 
@@ -327,7 +336,7 @@ impl Drop for World {
     }
 }
 
-fn run<P>(program: &P, packet: &[u8], context: &[u8]) -> (u32, Vec<u8>)
+fn run<P>(program: &P, packet: &[u8], context: &[u8]) -> (u32, Vec<u8>, Duration)
 where
     P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = aya::programs::TestRunResult>,
 {
@@ -338,7 +347,7 @@ where
     options.ctx_in = Some(context);
     let result = program.test_run(options).expect("BPF_PROG_TEST_RUN");
     out.truncate(result.data_size_out as usize);
-    (result.return_value, out)
+    (result.return_value, out, result.duration)
 }
 
 /// The outer headers towards `remote`.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{Report, Stage, Tally, stage};
 use crate::{
     cargo::{self, cargo},
-    ebpf, interrupt,
+    ebpf, instructions, interrupt,
     setup::{self, Purpose},
     vm,
 };
@@ -37,6 +37,9 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
     if with_vms {
         for series in vm::SERIES {
             run.stage(&format!("packets on {series}"), |tally| vm::run_on(root, series, filter, tally));
+        }
+        if filter.is_none() {
+            run.stage(instructions::STAGE, |tally| instructions::check(root, tally));
         }
     }
     Ok(run.report.conclude())

@@ -16,7 +16,7 @@ done
 ip link set lo up
 
 echo "init: Linux $(uname -r)"
-/tests --test-threads=1 $(cat /arguments)
+/tests $(cat /arguments)
 echo "init: tests exited with $?"
 
 sync

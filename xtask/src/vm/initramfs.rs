@@ -14,8 +14,8 @@ use crate::child;
 /// What the tests may ask the kernel for that is not built in everywhere.
 const MODULES: [&str; 3] = ["veth", "sch_ingress", "cls_bpf"];
 
-/// Writes the initramfs that runs `tests` on `kernel` into `dir`, and returns its path.
-pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, filter: Option<&str>) -> Result<PathBuf> {
+/// Writes the initramfs that runs `tests` with `arguments` on `kernel` into `dir`, and returns its path.
+pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, arguments: &str) -> Result<PathBuf> {
     let mut archive = Archive::default();
     for folder in ["/bin", "/proc", "/run", "/sys", "/tmp"] {
         archive.folder(folder);
@@ -47,7 +47,7 @@ pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, filter: Option<&st
     }
     archive.file("/bin/busybox", &read(&busybox)?);
     archive.file("/tests", &read(&stripped)?);
-    archive.file("/arguments", filter.unwrap_or_default().as_bytes());
+    archive.file("/arguments", arguments.as_bytes());
 
     let path = dir.join(format!("initramfs-{}", kernel.release));
     fs::write(&path, archive.finish()).with_context(|| format!("cannot write {}", path.display()))?;

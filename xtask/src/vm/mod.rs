@@ -1,4 +1,4 @@
-//! Runs the packet tests on other kernels than the machine's own, in QEMU.
+//! Runs tests on other kernels than the machine's own, in QEMU: the packet tests, and those that count instructions.
 //!
 //! A [`kernel`] comes from a Debian package that is unpacked, not installed. The [`initramfs`] holds busybox, the very
 //! test binary that runs on the host (with the libraries it asks for), the modules it needs, and an `init` that runs it
@@ -11,4 +11,5 @@ mod initramfs;
 mod kernel;
 mod verb;
 
-pub(crate) use verb::{SERIES, run, run_on};
+pub(crate) use boot::Clock;
+pub(crate) use verb::{SERIES, run, run_on, run_target};

@@ -1,10 +1,17 @@
 //! `cargo xtask vm`.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
 
 use anyhow::{Result, anyhow};
 
-use super::{boot, initramfs, kernel};
+use super::{
+    boot::{self, Clock},
+    initramfs, kernel,
+};
 use crate::{
     cargo, interrupt,
     setup::{self, Purpose},
@@ -29,12 +36,28 @@ pub(crate) fn run(root: &Path, chosen: &[String], filter: Option<&str>) -> Resul
 
 /// Runs the packet tests on the newest kernel of one series, counting them in `tally`.
 pub(crate) fn run_on(root: &Path, series: &str, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
-    let build = ["test", "--no-run", "--test", PACKET_TESTS].into_iter().chain(cargo::HOST_PACKAGES);
+    let arguments = ["--test-threads=1"].into_iter().chain(filter).collect::<Vec<_>>().join(" ");
+    run_target(root, PACKET_TESTS, &arguments, series, Clock::Time, io::stdout(), |line| tally.read(line)).map(drop)
+}
+
+/// Builds a test target and runs it on the newest kernel of one series, whose release is returned. The console is passed
+/// on to `echo`, and `line` is given each line of it.
+pub(crate) fn run_target(
+    root: &Path,
+    target: &str,
+    arguments: &str,
+    series: &str,
+    clock: Clock,
+    echo: impl Write,
+    line: impl FnMut(&str),
+) -> Result<String> {
+    let build = ["test", "--no-run", "--test", target].into_iter().chain(cargo::HOST_PACKAGES);
     let built = cargo::executables(root, build)?;
-    let tests = built.get(PACKET_TESTS).ok_or_else(|| anyhow!("cargo built no test `{PACKET_TESTS}`"))?;
+    let tests = built.get(target).ok_or_else(|| anyhow!("cargo built no test `{target}`"))?;
 
     let dir = root.join("target/vm");
     let kernel = kernel::obtain(&dir.join("kernels"), series)?;
-    let initramfs = initramfs::make(&dir, &kernel, tests, filter)?;
-    boot::run(&kernel, &initramfs, tally)
+    let initramfs = initramfs::make(&dir, &kernel, tests, arguments)?;
+    boot::run(&kernel, &initramfs, clock, echo, line)?;
+    Ok(kernel.release)
 }

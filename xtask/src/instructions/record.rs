@@ -1,0 +1,58 @@
+//! The counts that are checked in.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use super::console::Counts;
+
+/// Counts, and what they were counted on.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Record {
+    /// The kernel, as `uname -r` tells it: helpers are part of it.
+    pub(super) kernel: String,
+    /// Instructions per packet.
+    pub(super) instructions: Counts,
+}
+
+impl Record {
+    /// Reads the one on file.
+    pub(super) fn read(root: &Path) -> Result<Self> {
+        let path = file(root);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
+    }
+
+    /// Puts this one on file, and says on which.
+    pub(super) fn write(&self, root: &Path) -> Result<PathBuf> {
+        let path = file(root);
+        fs::write(&path, self.json()? + "\n").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// As it is on file.
+    pub(super) fn json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self).context("cannot put counts into JSON")
+    }
+}
+
+fn file(root: &Path) -> PathBuf {
+    root.join("tests/tests/instructions/record.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_record_on_file_is_as_it_would_be_written() {
+        let root = crate::root();
+        let text = fs::read_to_string(file(&root)).unwrap();
+        assert_eq!(Record::read(&root).unwrap().json().unwrap() + "\n", text);
+    }
+}
