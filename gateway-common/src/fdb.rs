@@ -76,7 +76,7 @@ impl FdbKey {
 pub struct FdbEntry {
     /// Where the station is.
     pub to: Target,
-    /// When it last sent, CLOCK_MONOTONIC_COARSE nanoseconds, give or take [`crate::limits::REFRESH_NS`]. Zero where
+    /// When it last sent, CLOCK_MONOTONIC_COARSE nanoseconds, give or take [`crate::limits::SEEN_LAG_NS`]. Zero where
     /// given.
     pub seen: u64,
     /// [`GIVEN`] or [`LEARNED`].

@@ -12,6 +12,7 @@ pub mod binding;
 pub mod counters;
 pub mod event;
 pub mod fdb;
+pub mod flow;
 pub mod headers;
 pub mod limits;
 pub mod net;

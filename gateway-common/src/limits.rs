@@ -16,15 +16,22 @@ pub const MAX_FLOOD: u32 = 1 << 20;
 pub const MAX_FLOOD_SLOTS: u32 = 4096;
 /// Interfaces that XDP may redirect to.
 pub const MAX_PORTS: u32 = 1024;
+/// Flows that each CPU remembers the decision about, a power of two; 64 bytes each, so they fit its second cache.
+pub const FLOWS: u32 = 8192;
+/// A decision about a flow is used for this time, in nanoseconds, then made anew.
+pub const FLOW_NS: u64 = 1_000_000_000;
 /// MAC addresses, unless the configuration says otherwise.
 pub const DEFAULT_FDB: u32 = 262_144;
 /// Learned MACs of one logical switch, unless the configuration says otherwise (as many as Open vSwitch keeps).
 pub const DEFAULT_LEARN_LIMIT: u64 = 8192;
 /// Bytes of the ring buffer that carries learning events to the agent.
 pub const EVENT_BYTES: u32 = 512 * 1024;
-/// A learned MAC's time is written again once it is this old, in nanoseconds: ageing counts in seconds, and a write to
-/// a shared cache line for each packet would be the dearest thing on the path.
+/// A learned MAC's time is written again once it is this old, in nanoseconds, at the next frame that is not of a flow
+/// remembered ([`FLOW_NS`]): ageing counts in seconds, and a write to a shared cache line for each packet would be the
+/// dearest thing on the path.
 pub const REFRESH_NS: u64 = 1_000_000_000;
+/// A learned MAC's time is older by this much at most than the last frame of its station.
+pub const SEEN_LAG_NS: u64 = REFRESH_NS + FLOW_NS;
 /// The UDP port of VXLAN (RFC 7348 section 5).
 pub const VXLAN_PORT: u16 = 4789;
 /// Pairs of MAC and IP address that the kernel remembers having told.

@@ -3,6 +3,8 @@
 //! to go on. `abi` says what the benchmark tells them and what they tell it.
 #![no_std]
 #![no_main]
+// Inline assembly for BPF is not stable yet.
+#![feature(asm_experimental_arch)]
 
 use aya_ebpf::{
     bindings::{TC_ACT_SHOT, xdp_action},
@@ -16,6 +18,9 @@ mod least;
 mod maps;
 mod sink;
 mod source;
+#[path = "../src/wide.rs"]
+#[expect(dead_code, reason = "the gateway's own programs use more of it")]
+mod wide;
 
 use maps::{OUT, SETTINGS};
 

@@ -9,7 +9,9 @@ use gateway_common::{
 };
 
 use crate::{
-    count, forward,
+    count,
+    flows::Ticket,
+    forward,
     frame::{Ether, Frame},
     learn, lease,
     maps::{BINDINGS, FDB, SEGMENTS},
@@ -17,9 +19,9 @@ use crate::{
     verdict::{Decision, Flood, Verdict},
 };
 
-/// Decides about a frame that came in through an access port.
+/// Decides about a frame that came in through an access port, and notes it if there is a `ticket`.
 #[inline(always)]
-pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
+pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
     let Some(ether) = Ether::parse(frame, 0, true) else { return Ok(Verdict::Pass) };
     let key = BindingKey { ifindex: frame.ifindex(), vlan: ether.vlan(), reserved: 0 };
     // SAFETY: a live map value, copied at once.
@@ -46,7 +48,12 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
         // SAFETY: a live map value, copied at once.
         && let Some(entry) = unsafe { FDB.get(FdbKey::new(binding.vni, ether.dst)) }
     {
-        return known(frame, entry.to, &from, ether, len, now);
+        let to = entry.to;
+        let decision = known(frame, to, &from, ether, len, now)?;
+        if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
+            ticket.note(now, binding.lease, &to, binding.id);
+        }
+        return Ok(decision);
     }
     unknown(frame, &binding, from, ether, len)
 }
@@ -66,7 +73,7 @@ fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: 
             if F::XDP { PathCounter::XdpLocal } else { PathCounter::TcLocal },
         )
     };
-    if let Verdict::Redirect(_) = decision {
+    if let Verdict::Redirect = decision {
         count::from_binding(from.binding, len);
         count::path(path);
     }

@@ -42,7 +42,7 @@ pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether:
     }
     frame.reframe(Reframe { strip, ether, vlan: to.vlan })?;
     count::to_binding(to.binding, len);
-    Ok(Verdict::Redirect(to.out))
+    Ok(Verdict::Redirect)
 }
 
 /// A frame for a tunnel.
@@ -58,5 +58,5 @@ pub(crate) fn to_tunnel<F: Frame>(frame: &mut F, to: &Target, ether: Ether, len:
     let entropy = entropy::of(frame, &ether);
     frame.encapsulate(ether, hop, Fill { vni: to.vni, len, entropy })?;
     count::to_tunnel(to.out, len);
-    Ok(Verdict::Redirect(hop.ifindex))
+    Ok(Verdict::Redirect)
 }

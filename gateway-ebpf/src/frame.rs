@@ -8,6 +8,7 @@ use gateway_common::{
 use crate::{
     header::Fill,
     verdict::{Flood, Verdict},
+    wide::Raw,
 };
 
 /// The kernel refused to make or take away room.
@@ -56,15 +57,15 @@ pub(crate) trait Frame {
     fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError>;
 }
 
-/// Reads a `T` (an integer or array of bytes, any alignment) at `offset`, if the frame is that long.
+/// Reads a `T` at `offset`, as it lies there, if the frame is that long.
 #[inline(always)]
-pub(crate) fn read<T: Copy>(frame: &impl Frame, offset: usize) -> Option<T> {
+pub(crate) fn read<T: Raw>(frame: &impl Frame, offset: usize) -> Option<T> {
     let at = frame.data() + offset;
     if at + size_of::<T>() > frame.data_end() {
         return None;
     }
-    // SAFETY: the verifier proves the bound just checked; T is an integer or byte array, valid for any bytes.
-    Some(unsafe { (at as *const T).read_unaligned() })
+    // SAFETY: the verifier proves the bound just checked.
+    Some(unsafe { T::load(at as *const u8) })
 }
 
 /// Reads a big-endian 16-bit number at `offset`.

@@ -1,11 +1,11 @@
 //! Writing outer headers from a tunnel's template.
 
-use core::ptr::copy_nonoverlapping;
-
 use gateway_common::{
     headers::{ETH_LEN, IPV4_LEN, TAG_LEN, UDP_LEN, V4_LEN, V6_LEN, VXLAN_LEN, ipv4_checksum, source_port},
     tunnel::NextHop,
 };
+
+use crate::wide::{self, store16, store32};
 
 /// Length of the template with a tag on an IPv4 underlay.
 pub(crate) const V4_TAGGED: usize = V4_LEN + TAG_LEN;
@@ -33,7 +33,7 @@ pub(crate) unsafe fn write<const N: usize>(to: *mut u8, hop: &NextHop, fill: Fil
     let udp_len = fill.len as u16 + (UDP_LEN + VXLAN_LEN) as u16;
     // SAFETY: all offsets are below N, which the caller vouches for; the template holds HEADER_MAX >= N bytes.
     unsafe {
-        copy_nonoverlapping(hop.header.as_ptr(), to, N);
+        wide::copy::<N>(hop.header.as_ptr(), to);
         if v4 {
             let l3 = l4 - IPV4_LEN;
             let total_len = udp_len + IPV4_LEN as u16;
@@ -44,7 +44,7 @@ pub(crate) unsafe fn write<const N: usize>(to: *mut u8, hop: &NextHop, fill: Fil
         }
         put16(to.add(l4), source_port(fill.entropy));
         put16(to.add(l4 + 4), udp_len);
-        to.add(l4 + UDP_LEN + 4).cast::<u32>().write_unaligned((fill.vni << 8).to_be());
+        store32(to.add(l4 + UDP_LEN + 4), (fill.vni << 8).to_be());
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) unsafe fn write<const N: usize>(to: *mut u8, hop: &NextHop, fill: Fil
 #[inline(always)]
 unsafe fn put16(to: *mut u8, value: u16) {
     // SAFETY: the caller vouches for it.
-    unsafe { to.cast::<u16>().write_unaligned(value.to_be()) }
+    unsafe { store16(to, value.to_be()) }
 }
 
 const _: () = assert!(V4_LEN == ETH_LEN + 36 && V6_LEN == ETH_LEN + 56);

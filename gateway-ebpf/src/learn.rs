@@ -14,7 +14,7 @@ use gateway_common::{
 };
 
 use crate::{
-    count,
+    count, flows,
     maps::{EVENTS, FDB, LEARNED, SEGMENTS},
 };
 
@@ -91,6 +91,7 @@ fn moved(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
     // event makes it look and put that right.
     if FDB.insert(key, learned(here, flags, now), u64::from(BPF_EXIST)).is_ok() {
+        flows::outdate();
         count::path(PathCounter::Moved);
         tell(event::MOVED, key, here);
     }

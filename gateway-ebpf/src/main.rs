@@ -5,13 +5,15 @@
 //! an interface without XDP the TC programs do all of it.
 #![no_std]
 #![no_main]
+// Inline assembly for BPF is not stable yet.
+#![feature(asm_experimental_arch)]
 
 use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
-    helpers::generated::bpf_redirect,
+    bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use express::Express;
 use frame::Frame;
 use gateway_common::counters::PathCounter;
 use verdict::{Decision, Verdict};
@@ -19,8 +21,10 @@ use verdict::{Decision, Verdict};
 mod access;
 mod count;
 mod entropy;
+mod express;
 mod flood;
 mod flood_state;
+mod flows;
 mod forward;
 mod frame;
 mod header;
@@ -34,19 +38,28 @@ mod tc;
 mod trace;
 mod uplink;
 mod verdict;
+mod wide;
 mod xdp;
 
 /// XDP on an uplink.
 #[xdp(frags)]
 fn xdp_uplink(mut ctx: XdpContext) -> u32 {
-    let decision = uplink::decide(&mut ctx);
+    let decision = match express::from_tunnel(&mut ctx) {
+        Express::Taken(decision) => decision,
+        Express::New(ticket) => uplink::decide(&mut ctx, Some(&ticket)),
+        Express::No => uplink::decide(&mut ctx, None),
+    };
     xdp_action_for(&ctx, decision)
 }
 
 /// XDP on an access port.
 #[xdp(frags)]
 fn xdp_access(mut ctx: XdpContext) -> u32 {
-    let decision = access::decide(&mut ctx);
+    let decision = match express::from_vlan(&mut ctx) {
+        Express::Taken(decision) => decision,
+        Express::New(ticket) => access::decide(&mut ctx, Some(&ticket)),
+        Express::No => access::decide(&mut ctx, None),
+    };
     xdp_action_for(&ctx, decision)
 }
 
@@ -54,7 +67,7 @@ fn xdp_access(mut ctx: XdpContext) -> u32 {
 #[classifier]
 fn tc_uplink(mut ctx: TcContext) -> i32 {
     tc::pull(&ctx);
-    let decision = uplink::decide(&mut ctx);
+    let decision = uplink::decide(&mut ctx, None);
     tc_action_for(&ctx, decision)
 }
 
@@ -62,7 +75,7 @@ fn tc_uplink(mut ctx: TcContext) -> i32 {
 #[classifier]
 fn tc_access(mut ctx: TcContext) -> i32 {
     tc::pull(&ctx);
-    let decision = access::decide(&mut ctx);
+    let decision = access::decide(&mut ctx, None);
     tc_action_for(&ctx, decision)
 }
 
@@ -74,7 +87,7 @@ fn xdp_action_for(ctx: &XdpContext, decision: Decision) -> u32 {
             count::path(PathCounter::XdpToTc);
             xdp_action::XDP_PASS
         }
-        Ok(Verdict::Redirect(_)) => xdp_action::XDP_REDIRECT,
+        Ok(Verdict::Redirect) => xdp_action::XDP_REDIRECT,
         Err(reason) => {
             count::dropped(reason);
             trace::dropped(ctx, ctx.ingress_ifindex() as u32, reason);
@@ -87,8 +100,7 @@ fn xdp_action_for(ctx: &XdpContext, decision: Decision) -> u32 {
 fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
     let dropped = match decision {
         Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
-        // SAFETY: the helper takes two numbers.
-        Ok(Verdict::Redirect(ifindex)) => return unsafe { bpf_redirect(ifindex, 0) } as i32,
+        Ok(Verdict::Redirect) => return TC_ACT_REDIRECT,
         Ok(Verdict::Flood) => flood::run(ctx),
         Ok(Verdict::ToTc) => Ok(()),
         Err(reason) => Err(reason),

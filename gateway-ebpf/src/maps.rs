@@ -11,6 +11,7 @@ use gateway_common::{
     counters::{Drops, Paths},
     event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
+    flow,
     headers::HEADER_MAX,
     limits,
     segment::{FloodKey, Segment},
@@ -24,6 +25,10 @@ pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
 /// What the agent knows of the interfaces as a whole.
 #[btf_map(name = "settings")]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
+
+/// What was decided for a flow holds while these stand still, see [`crate::flows`].
+#[btf_map(name = "generation")]
+pub(crate) static GENERATION: Array<u32, { flow::GENERATIONS as usize }> = Array::new();
 
 /// Addresses this gateway is a tunnel end with.
 #[btf_map(name = "vteps")]

@@ -85,7 +85,8 @@ fn is_vxlan<F: Frame>(frame: &F, udp: usize) -> bool {
 
 #[inline(always)]
 fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
-    let [version, _, len_high, len_low, _, _, frag_high, frag_low, _, protocol]: [u8; 10] = read(frame, at)?;
+    let [version, _, len_high, len_low]: [u8; 4] = read(frame, at)?;
+    let [frag_high, frag_low, _, protocol]: [u8; 4] = read(frame, at + 6)?;
     let header = usize::from(version & 0xf) * 4;
     let fragment = u16::from_be_bytes([frag_high, frag_low]);
     // Later fragments have no ports, so they can't be told from the host's own.

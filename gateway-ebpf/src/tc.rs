@@ -1,15 +1,18 @@
 //! Frames at the TC ingress hook. The kernel has already moved an outer VLAN tag from the bytes to beside the frame.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
-        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC, bpf_check_mtu_flags::BPF_MTU_CHK_SEGS,
+        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, TC_ACT_REDIRECT, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
+        bpf_check_mtu_flags::BPF_MTU_CHK_SEGS,
     },
     bpf_f_adj_room_encap_l2,
     helpers::generated::{
-        bpf_check_mtu, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail, bpf_skb_store_bytes,
-        bpf_skb_vlan_pop, bpf_skb_vlan_push,
+        bpf_check_mtu, bpf_redirect, bpf_skb_adjust_room, bpf_skb_change_head, bpf_skb_change_tail,
+        bpf_skb_store_bytes, bpf_skb_vlan_pop, bpf_skb_vlan_push,
     },
     programs::TcContext,
 };
@@ -24,6 +27,7 @@ use crate::{
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
     verdict::{Flood, Verdict},
+    wide::{self, address},
 };
 
 /// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
@@ -37,7 +41,7 @@ const PARSE_LEN: u32 = 160;
 #[inline(always)]
 pub(crate) fn pull(ctx: &TcContext) {
     let wanted = PARSE_LEN.min(ctx.len());
-    if ((ctx.data_end() - ctx.data()) as u32) < wanted {
+    if (wide::distance(Frame::data(ctx), Frame::data_end(ctx)) as u32) < wanted {
         // Where it fails the frame is read as too short, which is what it is to us.
         let _ = ctx.pull_data(wanted);
     }
@@ -48,12 +52,14 @@ impl Frame for TcContext {
 
     #[inline(always)]
     fn data(&self) -> usize {
-        self.data()
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { address::<{ offset_of!(__sk_buff, data) }>(self.skb.skb.cast()) }
     }
 
     #[inline(always)]
     fn data_end(&self) -> usize {
-        self.data_end()
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { address::<{ offset_of!(__sk_buff, data_end) }>(self.skb.skb.cast()) }
     }
 
     #[inline(always)]
@@ -100,8 +106,10 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn reserve(&self, _ifindex: u32) -> bool {
-        true
+    fn reserve(&self, ifindex: u32) -> bool {
+        // Only noted here, and done when the program says so.
+        // SAFETY: the helper takes two numbers.
+        unsafe { bpf_redirect(ifindex, 0) == i64::from(TC_ACT_REDIRECT) }
     }
 
     #[inline(always)]

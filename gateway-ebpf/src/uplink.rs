@@ -9,7 +9,9 @@ use gateway_common::{
 };
 
 use crate::{
-    count, forward,
+    count,
+    flows::Ticket,
+    forward,
     frame::{Ether, Frame},
     learn, lease,
     maps::{FDB, PEERS, SEGMENTS, TUNNELS},
@@ -18,9 +20,9 @@ use crate::{
     verdict::{Decision, Flood, Verdict},
 };
 
-/// Decides about a frame that came in through an uplink.
+/// Decides about a frame that came in through an uplink, and notes it if there is a `ticket`.
 #[inline(always)]
-pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
+pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
     let Some(outer) = Outer::parse(frame) else {
         return if standby::keeps_silent(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
     };
@@ -29,8 +31,8 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
         return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };
     };
     let now = lease::now();
-    let held = TUNNELS.get(tunnel).is_some_and(|tunnel| lease::holds(tunnel.lease, now));
-    if !held {
+    let Some(lease) = TUNNELS.get(tunnel).map(|tunnel| tunnel.lease) else { return Err(DropReason::LeaseExpired) };
+    if !lease::holds(lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let inner = outer.inner(frame)?;
@@ -57,7 +59,12 @@ pub(crate) fn decide<F: Frame>(frame: &mut F) -> Decision {
         // SAFETY: a live map value, used at once.
         && let Some(entry) = unsafe { FDB.get(FdbKey::new(inner.vni, ether.dst)) }
     {
-        return known(frame, entry, &from, &inner, ether, len, now);
+        let to = entry.to;
+        let decision = known(frame, entry, &from, &inner, ether, len, now)?;
+        if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
+            ticket.note(now, lease, &to, tunnel);
+        }
+        return Ok(decision);
     }
     unknown(frame, &from, &inner, ether, len, now)
 }
@@ -83,7 +90,7 @@ fn known<F: Frame>(
         learn::source(inner.vni, ether.src, from, 0, now)?;
     }
     let decision = forward::to_port(frame, &to, inner.start, ether, len)?;
-    if let Verdict::Redirect(_) = decision {
+    if let Verdict::Redirect = decision {
         count::from_tunnel(from.out, len);
         count::path(if F::XDP { PathCounter::XdpDecap } else { PathCounter::TcDecap });
     }

@@ -10,8 +10,8 @@ pub(crate) enum Verdict {
     Pass,
     /// Ours, but out of this hook's reach: to TC, as it came, but for bytes behind the packet.
     ToTc,
-    /// Ready to leave through this interface.
-    Redirect(u32),
+    /// Ready to leave through the interface that [`crate::frame::Frame::reserve`] was told.
+    Redirect,
     /// To everyone in the logical switch: what [`crate::frame::Frame::replicate`] was told last.
     Flood,
 }

@@ -1,8 +1,10 @@
 //! Frames at the XDP hook.
 
+use core::mem::offset_of;
+
 use aya_ebpf::{
     EbpfContext,
-    bindings::xdp_action,
+    bindings::{xdp_action, xdp_md},
     helpers::generated::{bpf_check_mtu, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len},
     programs::XdpContext,
 };
@@ -16,6 +18,7 @@ use crate::{
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::DEVMAP,
     verdict::{Flood, Verdict},
+    wide::{address, store32, store64},
 };
 
 /// Destination and source address.
@@ -26,12 +29,14 @@ impl Frame for XdpContext {
 
     #[inline(always)]
     fn data(&self) -> usize {
-        self.data()
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { address::<{ offset_of!(xdp_md, data) }>(self.ctx.cast()) }
     }
 
     #[inline(always)]
     fn data_end(&self) -> usize {
-        self.data_end()
+        // SAFETY: the context is the one the kernel called with.
+        unsafe { address::<{ offset_of!(xdp_md, data_end) }>(self.ctx.cast()) }
     }
 
     #[inline(always)]
@@ -90,8 +95,8 @@ impl Frame for XdpContext {
             // SAFETY: the context is the one the kernel called with.
             check(unsafe { bpf_xdp_adjust_head(self.ctx, growth) })?;
         }
-        let start = self.data();
-        if start + MACS + TAG_LEN > self.data_end() {
+        let start = Frame::data(self);
+        if start + MACS + TAG_LEN > Frame::data_end(self) {
             return Err(RewriteError);
         }
         // SAFETY: the bound was just checked.
@@ -99,7 +104,7 @@ impl Frame for XdpContext {
         if tagged {
             let tag = (u32::from(ETH_P_8021Q) << 16 | u32::from(how.vlan)).to_be();
             // SAFETY: the bound was just checked.
-            unsafe { ((start + MACS) as *mut u32).write_unaligned(tag) };
+            unsafe { store32((start + MACS) as *mut u8, tag) };
         }
         Ok(())
     }
@@ -122,8 +127,8 @@ fn encapsulate<const N: usize>(ctx: &XdpContext, ether: &Ether, hop: &NextHop, f
     let growth = N as i32 - ether.tag_bytes() as i32;
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_xdp_adjust_head(ctx.ctx, -growth) })?;
-    let start = ctx.data();
-    if start + N + MACS > ctx.data_end() {
+    let start = Frame::data(ctx);
+    if start + N + MACS > Frame::data_end(ctx) {
         return Err(RewriteError);
     }
     // SAFETY: the bound was just checked.
@@ -144,8 +149,10 @@ fn encapsulate<const N: usize>(ctx: &XdpContext, ether: &Ether, hop: &NextHop, f
 unsafe fn put_macs(to: *mut u8, ether: &Ether) {
     // SAFETY: the caller vouches for it.
     unsafe {
-        to.cast::<[u8; 6]>().write_unaligned(ether.dst);
-        to.add(6).cast::<[u8; 6]>().write_unaligned(ether.src);
+        let [a, b, c, d, e, f] = ether.dst;
+        let [g, h, i, j, k, l] = ether.src;
+        store64(to, u64::from_ne_bytes([a, b, c, d, e, f, g, h]));
+        store32(to.add(8), u32::from_ne_bytes([i, j, k, l]));
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 pub(crate) const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 
 /// Flags of the BPF target only: debug information, which the linker turns into BTF.
-const RUSTFLAGS: [&str; 4] = ["-C", "debuginfo=2", "-C", "link-arg=--btf"];
+const RUSTFLAGS: [&str; 6] = ["-C", "debuginfo=2", "-C", "link-arg=--btf", "-C", "target-cpu=v3"];
 
 /// A compiler that can build `core` for BPF, or has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey},
-    limits::REFRESH_NS,
+    limits::SEEN_LAG_NS,
     segment::LEARN_REMOTE,
 };
 
@@ -58,7 +58,7 @@ impl Census {
                 census.overwritten.push(key);
             } else if !holds(&key, &entry, programmed) {
                 census.stray.push(key);
-            } else if silent(&key, &entry) > ageing.saturating_add(REFRESH_NS) {
+            } else if silent(&key, &entry) > ageing.saturating_add(SEEN_LAG_NS) {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;

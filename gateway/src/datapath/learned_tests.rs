@@ -37,7 +37,7 @@ fn census(desired: &Desired, entries: &[FdbEntry]) -> Census {
 
 #[test]
 fn a_mac_ages_after_the_ageing_time_and_the_second_that_its_time_may_be_late() {
-    let due = NOW - AGEING - REFRESH_NS;
+    let due = NOW - AGEING - SEEN_LAG_NS;
     let census = census(&one_switch(), &[learned(PORT, due), learned(PORT, due - 1)]);
     assert_eq!((census.aged, census.learned), (vec![mac(5001, 11)], [(5001, 1)].into()));
 }
@@ -55,7 +55,7 @@ fn what_the_node_before_has_learned_ages_from_the_takeover_and_on_a_standby_not_
         let epochs = Epochs::from([(lease, epoch)]);
         Census::take(rows, &programmed(&one_switch()), &epochs, NOW, AGEING).aged.len()
     };
-    let due = NOW - AGEING - REFRESH_NS;
+    let due = NOW - AGEING - SEEN_LAG_NS;
     assert_eq!((aged(due - 1), aged(due), aged(NEVER)), (1, 0, 0));
 }
 

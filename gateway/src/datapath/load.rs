@@ -15,12 +15,13 @@ use gateway_common::{
     counters::{Drops, Paths},
     event::LearnEvent,
     fdb::{FdbEntry, FdbKey, Target},
-    limits,
+    flow, limits,
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
+    cpus,
     maps::{Maps, MapsError},
     pins::{PINNED_MAPS, PinDir},
 };
@@ -92,6 +93,7 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
         loader.map_pin_path(name, dir.join(name));
     }
     loader.map_max_entries("fdb", settings.fdb_size);
+    loader.map_max_entries("flows", limits::FLOWS * cpus::count());
     loader.override_global("UDP_PORT", &settings.udp_port, true);
     // What the programs log under, aya-log's own name for it; 0 is less than any level.
     let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };
@@ -167,6 +169,7 @@ fn fingerprint(settings: Settings) -> u64 {
         size_of::<Drops>() as u64,
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
+        flow::GENERATIONS.into(),
         limits::MAX_VTEPS.into(),
         limits::MAX_LEASES.into(),
         limits::MAX_TUNNELS.into(),

@@ -9,6 +9,7 @@ use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
+    flow::GENERATION_AGENT,
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
@@ -64,6 +65,7 @@ impl<T> Named<T> for Result<T, MapError> {
 /// All maps of the data plane.
 pub struct Maps {
     settings: Array<MapData, Settings>,
+    generation: Array<MapData, u32>,
     vteps: HashMap<MapData, Addr, Vtep>,
     leases: Array<MapData, u64>,
     peers: HashMap<MapData, PeerKey, u32>,
@@ -90,6 +92,7 @@ impl Maps {
         }
         Ok(Self {
             settings: take!("settings"),
+            generation: take!("generation"),
             vteps: take!("vteps"),
             leases: take!("leases"),
             peers: take!("peers"),
@@ -146,7 +149,8 @@ impl Maps {
         })
     }
 
-    /// Carries out one operation.
+    /// Carries out one operation. Frames of flows that the programs remember ([`gateway_common::limits::FLOW_NS`]) go as before until
+    /// [`Self::outdate_flows`].
     pub fn write(&mut self, op: &Op) -> Result<(), MapsError> {
         match op {
             Op::PutSettings(settings) => self.settings.set(0, settings, 0).of("settings"),
@@ -217,6 +221,12 @@ impl Maps {
             gone_is_fine(self.fdb.remove(&key)).of("fdb")?;
         }
         Ok(())
+    }
+
+    /// Has the programs decide anew about all flows that they remember: to be called when operations are done.
+    pub fn outdate_flows(&mut self) -> Result<(), MapsError> {
+        let generation = self.generation.get(&GENERATION_AGENT, 0).of("generation")?;
+        self.generation.set(GENERATION_AGENT, generation.wrapping_add(1), 0).of("generation")
     }
 
     /// Sets until when lease number `lease` runs: CLOCK_MONOTONIC nanoseconds.

@@ -6,6 +6,7 @@
 //! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds.
 
 pub mod attach;
+mod cpus;
 pub mod desired;
 pub mod diff;
 #[cfg(test)]

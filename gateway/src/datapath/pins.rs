@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 16] = [
+pub const PINNED_MAPS: [&str; 17] = [
     "settings",
+    "generation",
     "vteps",
     "leases",
     "peers",

@@ -1,0 +1,138 @@
+//! The flows of late: what was decided about frames between two stations, kept by the CPU that decided it.
+//!
+//! A look-up in a hash map costs about as much as all else that is done to a packet. This is one line of the CPU's cache,
+//! found by two multiplications. Each CPU has lines of its own, so none waits for another; that a program is not
+//! interrupted by another one of its CPU is what all of XDP relies on.
+//!
+//! A line holds until something changes. The agent counts up after it has changed other maps, the kernel after a MAC has
+//! moved, and what was noted under an older count is not used any more. It holds for [`FLOW_NS`] at most, because a
+//! station's time must be written now and then, which the long way does.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE, btf_maps::Array, helpers::generated::bpf_get_smp_processor_id, macros::btf_map,
+};
+use gateway_common::{
+    fdb::Target,
+    flow::{GENERATION_AGENT, GENERATION_KERNEL},
+    limits::{FLOW_NS, FLOWS},
+};
+
+use crate::maps::GENERATION;
+
+/// The lines, those of a CPU one after the other; the agent makes room for the CPUs there are, and others take the long
+/// way. Not part of the ABI. (Mappable only because the kernel begins such a map on a page of its own, which puts each
+/// element into one line of the cache.)
+#[btf_map(name = "flows")]
+static LINES: Array<Flow, { FLOWS as usize }, { BPF_F_MMAPABLE as usize }> = Array::new();
+
+/// What tells flows apart, as it lies in the packet.
+#[derive(Clone, Copy)]
+pub(crate) struct Key {
+    /// From a tunnel: outer source and destination. From a VLAN: interface and VLAN.
+    pub(crate) ends: u64,
+    /// Destination, and the beginning of the source.
+    pub(crate) macs: u64,
+    /// The rest of the source.
+    pub(crate) rest: u32,
+    /// From a tunnel: the VNI. From a VLAN: [`FROM_VLAN`].
+    pub(crate) net: u32,
+}
+
+/// [`Key::net`] of frames from a VLAN: no VNI, which has three bytes and then a zero.
+pub(crate) const FROM_VLAN: u32 = u32::from_le_bytes([0, 0, 0, 1]);
+
+/// A line.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+pub(crate) struct Flow {
+    key: Key,
+    /// Not used from this time on, CLOCK_MONOTONIC_COARSE nanoseconds.
+    until: u64,
+    /// Not used under another generation.
+    generation: u32,
+    /// Index in map `leases` of the lease it forwards under.
+    pub(crate) lease: u32,
+    /// Where to.
+    pub(crate) to: Target,
+    /// Number of the tunnel or the binding it comes from, for the counters.
+    pub(crate) from: u32,
+    reserved: u32,
+}
+
+impl Key {
+    #[inline(always)]
+    fn line(&self) -> Option<*mut Flow> {
+        // A multiplication takes differences up the word, a shift takes them down again. Any odd numbers with bits all over
+        // will do; these are the golden ratio's and the third root of two's.
+        let mixed = (self.macs ^ self.macs >> 32 ^ self.ends).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let rest = u64::from(self.rest) ^ u64::from(self.net) << 32;
+        let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0x428a_2f98_d728_ae23);
+        let slot = (mixed >> (u64::BITS - FLOWS.ilog2())) as u32;
+        // SAFETY: the helper takes nothing.
+        let cpu = unsafe { bpf_get_smp_processor_id() };
+        LINES.get_ptr_mut(cpu * FLOWS + slot)
+    }
+
+    /// What was noted, if it still holds.
+    #[inline(always)]
+    pub(crate) fn find(&self, now: u64) -> Option<&'static Flow> {
+        // SAFETY: a live map value, which only this CPU writes, and not while this program runs.
+        let flow = unsafe { &*self.line()? };
+        let holds = flow.key.macs == self.macs
+            && flow.key.ends == self.ends
+            && flow.key.rest == self.rest
+            && flow.key.net == self.net
+            && now < flow.until
+            && flow.generation == generation();
+        if holds { Some(flow) } else { None }
+    }
+}
+
+/// The right to note what is decided about a flow, taken before it is looked up: should anything change meanwhile, the
+/// note is outdated from the beginning.
+#[derive(Clone, Copy)]
+pub(crate) struct Ticket {
+    key: Key,
+    generation: u32,
+}
+
+impl Ticket {
+    /// For a flow that is to be looked up.
+    #[inline(always)]
+    pub(crate) fn new(key: Key) -> Self {
+        Self { key, generation: generation() }
+    }
+
+    /// Notes that the flow's frames go to `to` under `lease`; `from` is the number of the tunnel or binding they come from.
+    #[inline(always)]
+    pub(crate) fn note(&self, now: u64, lease: u32, to: &Target, from: u32) {
+        if let Some(line) = self.key.line() {
+            let (key, generation) = (self.key, self.generation);
+            // SAFETY: as above.
+            unsafe { *line = Flow { key, until: now + FLOW_NS, generation, lease, to: *to, from, reserved: 0 } };
+        }
+    }
+}
+
+/// How often something has changed.
+#[inline(always)]
+fn generation() -> u32 {
+    let (agent, kernel) = (GENERATION.get_ptr(GENERATION_AGENT), GENERATION.get_ptr(GENERATION_KERNEL));
+    match (agent, kernel) {
+        // SAFETY: live map values of four bytes, aligned.
+        (Some(agent), Some(kernel)) => unsafe { agent.read_volatile().wrapping_add(kernel.read_volatile()) },
+        _ => 0,
+    }
+}
+
+/// Outdates whatever has been noted so far.
+#[inline(always)]
+pub(crate) fn outdate() {
+    if let Some(kernel) = GENERATION.get_ptr_mut(GENERATION_KERNEL) {
+        // Two CPUs may count at once, and neither count must be lost.
+        // SAFETY: a live map value of four bytes, aligned.
+        unsafe { asm!("lock *(u32 *)({at} + 0) += {one}", at = in(reg) kernel, one = in(reg) 1u64, options(nostack)) };
+    }
+}

@@ -1,0 +1,162 @@
+//! Loads and stores of whole words at any address.
+//!
+//! The compiler takes BPF for a machine that can't do that, and makes eight loads, shifts and ors of one; told otherwise, it
+//! would also merge stores to the stack at odd addresses, which the verifier refuses. The machines that BPF is compiled
+//! to can, and the verifier knows (`check_ptr_alignment`, but for the stack).
+
+use core::{arch::asm, mem::transmute};
+
+macro_rules! words {
+    ($($load:ident $store:ident $type:ty, $width:literal;)+) => {
+        $(
+            /// Loads a word as it lies in memory.
+            ///
+            /// # Safety
+            ///
+            /// Its bytes must be readable, and not on the stack.
+            #[inline(always)]
+            pub(crate) unsafe fn $load(at: *const u8) -> $type {
+                let word: u64;
+                // SAFETY: the caller vouches for the address.
+                unsafe {
+                    asm!(
+                        concat!("{word} = *(", $width, " *)({at} + 0)"),
+                        word = lateout(reg) word,
+                        at = in(reg) at,
+                        options(pure, readonly, nostack, preserves_flags),
+                    );
+                }
+                word as $type
+            }
+
+            /// Stores a word as it is to lie in memory.
+            ///
+            /// # Safety
+            ///
+            /// Its bytes must be writable, and not on the stack.
+            #[inline(always)]
+            pub(crate) unsafe fn $store(at: *mut u8, word: $type) {
+                // SAFETY: the caller vouches for the address.
+                unsafe {
+                    asm!(
+                        concat!("*(", $width, " *)({at} + 0) = {word}"),
+                        at = in(reg) at,
+                        word = in(reg) u64::from(word),
+                        options(nostack, preserves_flags),
+                    );
+                }
+            }
+        )+
+    };
+}
+
+words! {
+    load16 store16 u16, "u16";
+    load32 store32 u32, "u32";
+    load64 store64 u64, "u64";
+}
+
+/// Loads the address that a context has at `OFFSET`, where it is declared as a number of 32 bits: widened by the compiler,
+/// which shifts it up and down, it would be no address to the verifier any more.
+///
+/// # Safety
+///
+/// `context` must be the one that the kernel called with, and have an address there.
+#[inline(always)]
+pub(crate) unsafe fn address<const OFFSET: usize>(context: *const u8) -> usize {
+    let address: u64;
+    // SAFETY: the caller vouches for the context.
+    unsafe {
+        asm!(
+            "{address} = *(u32 *)({context} + {offset})",
+            address = lateout(reg) address,
+            context = in(reg) context,
+            offset = const OFFSET,
+            options(pure, readonly, nostack, preserves_flags),
+        );
+    }
+    address as usize
+}
+
+/// Bytes from `start` to `end`, both addresses in one packet. The compiler, where only the lower half of the difference is
+/// wanted, would take the difference of the lower halves, and the verifier knows no halves of addresses.
+#[inline(always)]
+pub(crate) fn distance(start: usize, end: usize) -> usize {
+    let mut distance = end;
+    // SAFETY: a subtraction.
+    unsafe {
+        asm!(
+            "{distance} -= {start}",
+            distance = inout(reg) distance,
+            start = in(reg) start,
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    distance
+}
+
+/// What can be loaded from a packet: any bytes are a value.
+pub(crate) trait Raw: Sized {
+    /// Loads it as it lies in memory.
+    ///
+    /// # Safety
+    ///
+    /// Its bytes must be readable, and not on the stack.
+    unsafe fn load(at: *const u8) -> Self;
+}
+
+macro_rules! raw {
+    ($($type:ty: $at:ident => $value:expr;)+) => {
+        $(
+            impl Raw for $type {
+                #[inline(always)]
+                unsafe fn load($at: *const u8) -> Self {
+                    // SAFETY: the caller vouches for the bytes.
+                    unsafe { $value }
+                }
+            }
+        )+
+    };
+}
+
+raw! {
+    u8: at => at.read();
+    u16: at => load16(at);
+    u32: at => load32(at);
+    [u8; 2]: at => load16(at).to_ne_bytes();
+    [u8; 4]: at => load32(at).to_ne_bytes();
+    [u8; 6]: at => mac(load32(at), load16(at.add(4)));
+    [u8; 16]: at => transmute([load64(at), load64(at.add(8))]);
+    [u32; 8]: at => transmute([load64(at), load64(at.add(8)), load64(at.add(16)), load64(at.add(24))]);
+}
+
+#[inline(always)]
+const fn mac(first: u32, last: u16) -> [u8; 6] {
+    let [a, b, c, d] = first.to_ne_bytes();
+    let [e, f] = last.to_ne_bytes();
+    [a, b, c, d, e, f]
+}
+
+/// Copies `N` bytes, word by word.
+///
+/// # Safety
+///
+/// `N` bytes must be readable at `from` and writable at `to`, and neither be on the stack.
+#[inline(always)]
+pub(crate) unsafe fn copy<const N: usize>(from: *const u8, to: *mut u8) {
+    let mut at = 0;
+    // SAFETY: the caller vouches for the bytes, and no word goes past N.
+    unsafe {
+        while at + 8 <= N {
+            store64(to.add(at), load64(from.add(at)));
+            at += 8;
+        }
+        if at + 4 <= N {
+            store32(to.add(at), load32(from.add(at)));
+            at += 4;
+        }
+        if at + 2 <= N {
+            store16(to.add(at), load16(from.add(at)));
+        }
+    }
+}
