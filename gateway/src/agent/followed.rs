@@ -9,7 +9,7 @@ use gateway_common::{
 use super::{error::AgentError, forwarding::Forwarding, stations::Heard};
 use crate::{
     clock,
-    datapath::{Desired, learned::NEVER, op::Op},
+    datapath::{Desired, Given, learned::NEVER, op::Op},
 };
 
 impl Forwarding {
@@ -23,9 +23,14 @@ impl Forwarding {
         Ok(())
     }
 
-    /// What forwarding should be.
+    /// What forwarding should be, but for the MACs.
     pub(super) fn desired(&self) -> &Desired {
         &self.desired
+    }
+
+    /// The MACs that are given.
+    pub(super) fn given(&self) -> &Given {
+        &self.programmed.given
     }
 
     /// Stations behind tunnels that were learned, not given.

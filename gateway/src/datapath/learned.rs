@@ -106,7 +106,7 @@ pub fn sweep(
     }
     for key in &census.overwritten {
         if let Some(entry) = programmed.given.get(key) {
-            maps.write(&Op::PutMac(*key, *entry))?;
+            maps.write(&Op::PutMac(*key, entry))?;
         }
     }
     for (vni, plan) in segments {
