@@ -72,7 +72,7 @@ impl FdbKey {
 
 /// Value of map `fdb`.
 #[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct FdbEntry {
     /// Where the station is.
     pub to: Target,

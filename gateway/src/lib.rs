@@ -14,6 +14,8 @@ pub mod datapath;
 pub mod devices;
 pub mod ha;
 pub mod instance;
+mod interner;
+pub mod memory;
 mod nearest;
 pub mod nic;
 pub mod ovsdb;

@@ -8,6 +8,7 @@ use gateway::{
     cli::{Cli, Command},
     config::Config,
     ctl::{self, CallError},
+    memory,
 };
 use nix::sys::signal::{SigSet, Signal};
 
@@ -74,6 +75,7 @@ fn run(path: &Path, config: Config) -> ExitCode {
     if let Err(error) = signals.thread_unblock() {
         return fail(1, &error);
     }
+    memory::keep_no_large_blocks();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),

@@ -6,9 +6,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use gateway_common::{binding::BindingKey, fdb::FdbKey, net::MacAddr};
+use gateway_common::{
+    binding::BindingKey,
+    fdb::{self, FdbKey},
+    net::MacAddr,
+};
 
-use crate::datapath::{Desired, desired::Place};
+use crate::datapath::{Desired, Given, desired::Place};
 
 /// One frame to send: a station, and where to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,14 +30,22 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    /// Announces all stations behind tunnels that `desired` gives to lease number `lease`, then `learned` ones. What was
-    /// still waiting is started over.
-    pub(super) fn start(&mut self, desired: &Desired, lease: u32, learned: impl IntoIterator<Item = FdbKey>) {
+    /// Announces all stations of lease number `lease` that are `given` behind tunnels, then `learned` ones. What was still
+    /// waiting is started over.
+    pub(super) fn start(
+        &mut self,
+        desired: &Desired,
+        given: &Given,
+        lease: u32,
+        learned: impl IntoIterator<Item = FdbKey>,
+    ) {
         let of_lease = |vni: u32| desired.segments.get(&vni).is_some_and(|segment| segment.lease == lease);
         self.waiting.retain(|key| !of_lease(key.vni));
-        let given = desired.macs.iter().filter(|(_, place)| matches!(place, Place::Remote { .. }));
-        self.waiting.extend(given.map(|(key, _)| *key).filter(|key| of_lease(key.vni)));
-        self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !desired.macs.contains_key(key)));
+        let remote = given.iter().filter(|(key, entry)| entry.to.kind == fdb::REMOTE && of_lease(key.vni));
+        let mut remote: Vec<FdbKey> = remote.map(|(key, _)| key).collect();
+        remote.sort_unstable();
+        self.waiting.extend(remote);
+        self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !given.contains_key(key)));
     }
 
     /// Leaves the stations of lease number `lease` to another node.
@@ -48,7 +60,7 @@ impl Announcer {
     }
 
     /// The next calls, `most` at most. A station that has moved behind an access port meanwhile is left out.
-    pub(super) fn next(&mut self, desired: &Desired, most: usize) -> Vec<Call> {
+    pub(super) fn next(&mut self, desired: &Desired, given: &Given, most: usize) -> Vec<Call> {
         let mut calls = Vec::new();
         let mut places: BTreeMap<u32, Vec<BindingKey>> = BTreeMap::new();
         while calls.len() < most {
@@ -57,7 +69,7 @@ impl Announcer {
                 continue;
             }
             let Some(key) = self.waiting.pop_front() else { break };
-            if matches!(desired.macs.get(&key), Some(Place::Local(_))) {
+            if given.get(&key).is_some_and(|entry| entry.to.kind == fdb::LOCAL) {
                 continue;
             }
             let bound = places.entry(key.vni).or_insert_with(|| bound(desired, key.vni));
@@ -80,7 +92,10 @@ fn bound(desired: &Desired, vni: u32) -> Vec<BindingKey> {
 
 #[cfg(test)]
 mod tests {
-    use gateway_common::tunnel::{Addr, PeerKey};
+    use gateway_common::{
+        fdb::{FdbEntry, GIVEN, Target},
+        tunnel::{Addr, PeerKey},
+    };
 
     use super::*;
     use crate::datapath::desired::SegmentPlan;
@@ -106,17 +121,24 @@ mod tests {
         let local = |vlan| Place::Local(binding(vlan));
         Desired {
             segments: [(1, segment(LEASE)), (2, segment(LEASE + 1))].into(),
-            macs: [(key(1, 1), remote(1)), (key(1, 2), remote(1)), (key(1, 3), local(100)), (key(2, 1), remote(2))]
-                .into(),
             flood: [(1, [local(100), local(200), remote(1)].into()), (2, [local(300)].into())].into(),
             ..Desired::default()
         }
     }
 
-    fn all(announcer: &mut Announcer, desired: &Desired) -> Vec<(u8, u16)> {
+    fn entry(to: Target) -> FdbEntry {
+        FdbEntry { to, seen: 0, origin: GIVEN, flags: 0 }
+    }
+
+    fn given() -> Given {
+        let (remote, local) = (entry(Target::remote(0, 1)), entry(Target::local(3, 100, 0)));
+        [(key(1, 2), remote), (key(1, 1), remote), (key(1, 3), local), (key(2, 1), remote)].into_iter().collect()
+    }
+
+    fn all(announcer: &mut Announcer, desired: &Desired, given: &Given) -> Vec<(u8, u16)> {
         let mut calls = Vec::new();
         while !announcer.is_done() {
-            let batch = announcer.next(desired, 3);
+            let batch = announcer.next(desired, given, 3);
             assert!(batch.len() <= 3);
             calls.extend(batch.iter().map(|call| (call.station.0[5], call.to.vlan)));
         }
@@ -125,34 +147,34 @@ mod tests {
 
     #[test]
     fn each_remote_station_is_called_on_each_vlan_it_is_bound_to_the_given_ones_first() {
-        let (desired, mut announcer) = (desired(), Announcer::default());
-        announcer.start(&desired, LEASE, [key(1, 9), key(1, 1)]);
-        assert_eq!(all(&mut announcer, &desired), [(1, 100), (1, 200), (2, 100), (2, 200), (9, 100), (9, 200)]);
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, [key(1, 9), key(1, 1)]);
+        assert_eq!(all(&mut announcer, &desired, &given), [(1, 100), (1, 200), (2, 100), (2, 200), (9, 100), (9, 200)]);
     }
 
     #[test]
     fn an_instance_that_is_lost_is_announced_no_further_and_another_is() {
-        let (desired, mut announcer) = (desired(), Announcer::default());
-        announcer.start(&desired, LEASE, []);
-        announcer.start(&desired, LEASE + 1, []);
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        announcer.start(&desired, &given, LEASE + 1, []);
         announcer.stop(&desired, LEASE);
-        assert_eq!(all(&mut announcer, &desired), [(1, 300)]);
+        assert_eq!(all(&mut announcer, &desired, &given), [(1, 300)]);
     }
 
     #[test]
     fn a_station_that_is_behind_a_port_by_now_is_not_called() {
-        let (mut desired, mut announcer) = (desired(), Announcer::default());
-        announcer.start(&desired, LEASE, []);
-        desired.macs.insert(key(1, 1), Place::Local(binding(100)));
-        assert_eq!(all(&mut announcer, &desired), [(2, 100), (2, 200)]);
+        let (desired, mut given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        given.insert(key(1, 1), entry(Target::local(3, 100, 0)));
+        assert_eq!(all(&mut announcer, &desired, &given), [(2, 100), (2, 200)]);
     }
 
     #[test]
     fn started_again_it_begins_anew() {
-        let (desired, mut announcer) = (desired(), Announcer::default());
-        announcer.start(&desired, LEASE, []);
-        announcer.next(&desired, 2);
-        announcer.start(&desired, LEASE, []);
-        assert_eq!(all(&mut announcer, &desired).len(), 4);
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        announcer.next(&desired, &given, 2);
+        announcer.start(&desired, &given, LEASE, []);
+        assert_eq!(all(&mut announcer, &desired, &given).len(), 4);
     }
 }

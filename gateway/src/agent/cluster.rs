@@ -232,7 +232,7 @@ impl<'a> Cluster<'a> {
     }
 
     fn announce(&mut self, lease: u32, instance: &InstanceConfig, forwarding: &Forwarding) {
-        self.announcer.start(forwarding.desired(), lease, forwarding.learned_remotes());
+        self.announcer.start(forwarding.desired(), forwarding.given(), lease, forwarding.learned_remotes());
         let Some(vrrp) = &instance.vrrp else { return };
         if !vrrp.announce.delay.is_zero() {
             self.again.insert(lease, Instant::now() + vrrp.announce.delay);
@@ -257,7 +257,7 @@ impl<'a> Cluster<'a> {
         let due: Vec<u32> = self.again.iter().filter(|(_, at)| **at <= now).map(|(lease, _)| *lease).collect();
         for lease in due {
             self.again.remove(&lease);
-            self.announcer.start(forwarding.desired(), lease, forwarding.learned_remotes());
+            self.announcer.start(forwarding.desired(), forwarding.given(), lease, forwarding.learned_remotes());
             let instance = config.instances.iter().find(|instance| instance.lease() == lease);
             let refresh = instance.and_then(|instance| instance.vrrp.as_ref()).map(|vrrp| vrrp.announce.refresh);
             if let Some(refresh) = refresh.filter(|refresh| !refresh.is_zero()) {
@@ -272,7 +272,7 @@ impl<'a> Cluster<'a> {
 
     fn send_batch(&mut self, forwarding: &Forwarding) {
         let mut refused = None;
-        for call in self.announcer.next(forwarding.desired(), BATCH) {
+        for call in self.announcer.next(forwarding.desired(), forwarding.given(), BATCH) {
             let Some(vlan) = VlanId::new(call.to.vlan) else { continue };
             let frame = announce::rarp(call.station, vlan);
             if let Err(error) = self.send(call.to.ifindex, &frame) {

@@ -9,7 +9,7 @@ use gateway_common::{
 use super::{error::AgentError, forwarding::Forwarding, stations::Heard};
 use crate::{
     clock,
-    datapath::{Desired, learned::NEVER, op::Op},
+    datapath::{Desired, Given, learned::NEVER, op::Op},
 };
 
 impl Forwarding {
@@ -23,9 +23,14 @@ impl Forwarding {
         Ok(())
     }
 
-    /// What forwarding should be.
+    /// What forwarding should be, but for the MACs.
     pub(super) fn desired(&self) -> &Desired {
         &self.desired
+    }
+
+    /// The MACs that are given.
+    pub(super) fn given(&self) -> &Given {
+        &self.programmed.given
     }
 
     /// Stations behind tunnels that were learned, not given.
@@ -60,8 +65,9 @@ impl Forwarding {
             Some(before) => before.keys().copied().collect(),
             None => self.stations.all().keys().copied().filter(|key| self.is_of(lease, key.vni)).collect(),
         };
+        let mut change = self.maps.change();
         for key in known.iter().filter(|key| !heard.contains_key(key) && !self.programmed.given.contains_key(key)) {
-            self.maps.remove_mac(key)?;
+            change.remove_mac(key)?;
             self.stations.gone(key);
         }
         for (key, station) in &heard {
@@ -74,10 +80,10 @@ impl Forwarding {
             let to = Target::local(at.ifindex, at.vlan, binding.id);
             let entry = FdbEntry { to, seen: now, origin: fdb::LEARNED, flags: binding.flags };
             let same = |known: &FdbEntry| (known.to, known.origin, known.flags) == (to, fdb::LEARNED, binding.flags);
-            let written = if self.maps.mac(key)?.as_ref().is_some_and(same) {
+            let written = if change.mac(key)?.as_ref().is_some_and(same) {
                 Ok(())
             } else {
-                self.maps.write(&Op::PutMac(*key, entry))
+                change.write(&Op::PutMac(*key, entry))
             };
             match written {
                 Ok(()) => self.stations.there(*key),
@@ -88,6 +94,7 @@ impl Forwarding {
                 self.stations.announced(*key, *ip);
             }
         }
+        drop(change);
         self.followed.insert(lease, heard);
         Ok(())
     }

@@ -28,16 +28,19 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::Attacher,
-        diff::{Limit, diff, diff_macs},
+        diff::{Limit, diff, diff_ceilings, diff_macs},
         learned::{self, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
     },
     devices::Devices,
-    plan,
+    memory, plan,
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
+
+/// After so many operations on maps there is memory to be given back.
+const MANY: usize = 10_000;
 
 /// Number of the lease of a gateway that stands alone.
 const ALONE: u32 = 0;
@@ -47,6 +50,7 @@ pub(super) struct Forwarding {
     ebpf: Ebpf,
     pub(super) maps: Maps,
     pub(super) devices: Devices,
+    /// Without the MACs: `programmed` has them.
     pub(super) desired: Desired,
     pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
@@ -57,6 +61,10 @@ pub(super) struct Forwarding {
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     swept: bool,
+    /// All that was desired is programmed: nothing is to be tried again.
+    settled: bool,
+    /// Operations since memory was given back last.
+    operations: usize,
 }
 
 impl Forwarding {
@@ -95,6 +103,8 @@ impl Forwarding {
             stations: Stations::default(),
             faults: BTreeSet::new(),
             swept: false,
+            settled: false,
+            operations: 0,
         };
         if let Some(rows) = rows {
             // An adopted database has learned MACs in it: they count before the first ceiling is set.
@@ -121,6 +131,7 @@ impl Forwarding {
             problems = this.report.standing(),
             "ready"
         );
+        this.give_memory_back();
         Ok(this)
     }
 
@@ -153,7 +164,9 @@ impl Forwarding {
             // A standing problem. The other interfaces forward; this one is tried again at the next change or sweep.
             tracing::debug!("{error}");
         }
-        self.bring_up_to_date(config, rows, underlay)
+        self.bring_up_to_date(config, rows, underlay)?;
+        self.give_memory_back();
+        Ok(())
     }
 
     /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
@@ -161,16 +174,21 @@ impl Forwarding {
     pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
         let changes = plan::mac_changes(config, old, new, &self.desired);
         let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
-        let (Some(changes), Some(ops)) = (changes, ops) else { return false };
-        for (key, place) in changes {
-            match place {
-                Some(place) => drop(self.desired.macs.insert(key, place)),
-                None => drop(self.desired.macs.remove(&key)),
-            }
-        }
+        let Some(ops) = ops else { return false };
+        drop(changes);
         let mut problems = Vec::new();
         self.carry_out(&ops, &mut problems);
+        drop(ops);
+        self.give_memory_back();
         problems.is_empty()
+    }
+
+    /// What many changes took in passing is not kept.
+    fn give_memory_back(&mut self) {
+        if self.operations >= MANY {
+            self.operations = 0;
+            memory::give_back();
+        }
     }
 
     /// Rows aren't there yet: attaches to interfaces that have come or changed, and leaves the maps as they are.
@@ -214,15 +232,20 @@ impl Forwarding {
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
-        self.desired = plan.desired;
+        let mut desired = plan.desired;
         self.faults.clear();
-        let mut changes = diff(&self.desired, &self.programmed, &self.ceilings);
+        let mut changes = diff(&desired, &self.programmed, &self.ceilings);
         let mut done = self.carry_out(&changes.ops, &mut problems);
+        let mut all = changes.ops.len();
         if !changes.limits.is_empty() {
             // What was removed just now has made room.
-            changes = diff(&self.desired, &self.programmed, &self.ceilings);
+            changes = diff(&desired, &self.programmed, &self.ceilings);
             done += self.carry_out(&changes.ops, &mut problems);
+            all += changes.ops.len();
         }
+        self.settled = done == all && changes.limits.is_empty();
+        desired.macs.clear();
+        self.desired = desired;
         if changes.limits.iter().any(|limit| matches!(limit, Limit::Tunnels(_))) {
             self.faults.insert(Fault::TunnelExhaustion);
         }
@@ -242,9 +265,10 @@ impl Forwarding {
     fn carry_out(&mut self, ops: &[Op], problems: &mut Vec<String>) -> usize {
         let mut done = 0;
         let mut full = BTreeMap::<String, usize>::new();
-        for op in ops {
-            match self.maps.write(op) {
-                Ok(()) => {
+        let mut failed = self.maps.change().write_all(ops).into_iter().peekable();
+        for (place, op) in ops.iter().enumerate() {
+            match failed.next_if(|(of, _)| *of == place) {
+                None => {
                     if let Op::DelSegment(vni) = op {
                         // Should it come back, the kernel counts from zero.
                         self.ceilings.remove(vni);
@@ -252,15 +276,16 @@ impl Forwarding {
                     self.programmed.note(op);
                     done += 1;
                 }
-                Err(error) if error.is_full() => {
+                Some((_, error)) if error.is_full() => {
                     if matches!(op, Op::PutMac(..)) {
                         self.faults.insert(Fault::MacTableExhaustion);
                     }
                     *full.entry(error.to_string()).or_default() += 1;
                 }
-                Err(error) => problems.push(error.to_string()),
+                Some((_, error)) => problems.push(error.to_string()),
             }
         }
+        self.operations += done;
         let full = full.into_iter();
         problems.extend(full.map(|(error, count)| format!("{error}: the map is full, {count} entries are left out")));
         done
@@ -272,10 +297,11 @@ impl Forwarding {
         let key = FdbKey::new(event.vni, event.mac);
         if event.kind != event::SNOOPED
             && let Some(entry) = self.programmed.given.get(&key)
-            && let Err(error) = self.maps.write(&Op::PutMac(key, *entry))
+            && let Err(error) = self.maps.change().write(&Op::PutMac(key, entry))
         {
             // A difference now, so the next sweep tries again.
             self.programmed.given.remove(&key);
+            self.settled = false;
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
         let what = match event.kind {
@@ -305,7 +331,24 @@ impl Forwarding {
         self.report.learning(self.maps.paths()?, !self.swept);
         self.swept = true;
         self.devices.refresh();
+        let same_devices = !self.devices.differ(config, underlay) && self.devices.xdp_ports() == self.desired.xdp_ports;
+        if self.settled && same_devices && self.set_ceilings(config, rows) {
+            return Ok(());
+        }
         self.update(config, rows, underlay)
+    }
+
+    /// Brings the learning ceilings up to date, which is all that time changes. False if that failed.
+    fn set_ceilings(&mut self, config: &Config, rows: &Rows) -> bool {
+        for (vni, plan) in plan::learn_limits(config, rows) {
+            if let Some(segment) = self.desired.segments.get_mut(&vni) {
+                segment.learn_limit = plan.learn_limit;
+            }
+        }
+        let ops = diff_ceilings(&self.desired, &self.programmed, &self.ceilings);
+        let mut problems = Vec::new();
+        self.carry_out(&ops, &mut problems);
+        problems.is_empty()
     }
 
     fn take_census(&mut self, config: &Config, rows: &Rows) -> Result<(), AgentError> {

@@ -3,12 +3,7 @@
 //! A snapshot of a switch with 100,000 MACs is taken for each change of one. So the sorted entries lie in small blocks that
 //! copies share: a change writes one block anew, and two versions differ only where their blocks are not the same.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    fmt,
-    ops::Index,
-    sync::Arc,
-};
+use std::{cmp::Ordering, collections::HashSet, fmt, ops::Index, sync::Arc};
 
 use gateway_common::net::MacAddr;
 
@@ -17,7 +12,11 @@ use super::rows::Location;
 /// Entries of a block at most.
 const BLOCK: usize = 256;
 
-type Block = Vec<(MacAddr, Location)>;
+/// Entries that a full block gets room for: it may stay as it is for long.
+const SLACK: usize = 8;
+
+/// Places are shared: there are few of them.
+type Block = Vec<(MacAddr, Arc<Location>)>;
 
 /// A sorted map from MAC to [`Location`].
 #[derive(Clone, Default)]
@@ -46,7 +45,8 @@ impl Macs {
     }
 
     /// Places `mac`, and gives its former place.
-    pub fn insert(&mut self, mac: MacAddr, location: Location) -> Option<Location> {
+    pub fn insert(&mut self, mac: MacAddr, location: impl Into<Arc<Location>>) -> Option<Arc<Location>> {
+        let location = location.into();
         // What is greater than all there is goes to the last block.
         let i = self.block_of(&mac).min(self.blocks.len().saturating_sub(1));
         let Some(shared) = self.blocks.get_mut(i) else {
@@ -58,9 +58,13 @@ impl Macs {
         match block.binary_search_by_key(&mac, |(mac, _)| *mac) {
             Ok(at) => Some(std::mem::replace(&mut block[at].1, location)),
             Err(at) => {
+                if block.len() == block.capacity() {
+                    block.reserve_exact(SLACK);
+                }
                 block.insert(at, (mac, location));
                 if block.len() > BLOCK {
                     let upper = block.split_off(BLOCK / 2);
+                    block.shrink_to_fit();
                     self.blocks.insert(i + 1, Arc::new(upper));
                 }
                 self.len += 1;
@@ -70,7 +74,7 @@ impl Macs {
     }
 
     /// Forgets `mac`, and gives the place that it had.
-    pub fn remove(&mut self, mac: &MacAddr) -> Option<Location> {
+    pub fn remove(&mut self, mac: &MacAddr) -> Option<Arc<Location>> {
         let i = self.block_of(mac);
         let at = self.blocks.get(i)?.binary_search_by_key(mac, |(mac, _)| *mac).ok()?;
         let block = Arc::make_mut(&mut self.blocks[i]);
@@ -88,7 +92,7 @@ impl Macs {
 
     /// All in the order of their MACs.
     pub fn iter(&self) -> impl Iterator<Item = (&MacAddr, &Location)> {
-        self.blocks.iter().flat_map(|block| block.iter()).map(|(mac, location)| (mac, location))
+        self.blocks.iter().flat_map(|block| block.iter()).map(|(mac, location)| (mac, &**location))
     }
 
     /// All places, in the order of the MACs.
@@ -96,22 +100,34 @@ impl Macs {
         self.iter().map(|(_, location)| location)
     }
 
-    /// The MACs that are not where they are in `other`, or only in one of the two. Costs as much as was changed since one
-    /// was copied from the other, plus a little for each 100 MACs.
-    pub fn differing(&self, other: &Self) -> BTreeSet<MacAddr> {
-        let (mine, theirs) = (self.unshared(other), other.unshared(self));
-        let differs = |(mac, location): (&MacAddr, &&Location)| {
-            let elsewhere = |there: &BTreeMap<MacAddr, &Location>| there.get(mac) != Some(location);
-            (elsewhere(&mine) || elsewhere(&theirs)).then_some(*mac)
-        };
-        mine.iter().chain(&theirs).filter_map(differs).collect()
+    /// The MACs, sorted, that are not where they are in `other`, or only in one of the two. Costs as much as was changed
+    /// since one was copied from the other, plus a little for each 100 MACs.
+    pub fn differing(&self, other: &Self) -> Vec<MacAddr> {
+        let (theirs, mine) = (other.blocks(), self.blocks());
+        let (mut mine, mut theirs) = (self.unshared(&theirs).peekable(), other.unshared(&mine).peekable());
+        let mut differing = Vec::new();
+        loop {
+            let order = match (mine.peek(), theirs.peek()) {
+                (Some(mine), Some(theirs)) => mine.0.cmp(&theirs.0),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => return differing,
+            };
+            let own = if order.is_le() { mine.next() } else { None };
+            let other = if order.is_ge() { theirs.next() } else { None };
+            if own != other {
+                differing.extend(own.or(other).map(|(mac, _)| *mac));
+            }
+        }
     }
 
-    /// The entries in blocks that `other` does not have.
-    fn unshared(&self, other: &Self) -> BTreeMap<MacAddr, &Location> {
-        let theirs: HashSet<*const Block> = other.blocks.iter().map(Arc::as_ptr).collect();
-        let own = self.blocks.iter().filter(|block| !theirs.contains(&Arc::as_ptr(block)));
-        own.flat_map(|block| block.iter()).map(|(mac, location)| (*mac, location)).collect()
+    fn blocks(&self) -> HashSet<*const Block> {
+        self.blocks.iter().map(Arc::as_ptr).collect()
+    }
+
+    /// The entries in blocks other than `shared`, in the order of their MACs.
+    fn unshared(&self, shared: &HashSet<*const Block>) -> impl Iterator<Item = &(MacAddr, Arc<Location>)> {
+        self.blocks.iter().filter(|block| !shared.contains(&Arc::as_ptr(block))).flat_map(|block| block.iter())
     }
 
     /// Puts block `i` and the next together if they fill half a block at most.
@@ -163,6 +179,8 @@ impl Index<&MacAddr> for Macs {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -216,10 +234,11 @@ mod tests {
             let (mut old, mut old_model) = (macs.clone(), model.clone());
             for (i, (number, to)) in steps.iter().enumerate() {
                 let key = mac(*number);
-                match to {
-                    Some(to) => prop_assert_eq!(macs.insert(key, place(*to)), model.insert(key, place(*to))),
-                    None => prop_assert_eq!(macs.remove(&key), model.remove(&key)),
-                }
+                let (before, model_before) = match to {
+                    Some(to) => (macs.insert(key, place(*to)), model.insert(key, place(*to))),
+                    None => (macs.remove(&key), model.remove(&key)),
+                };
+                prop_assert_eq!(before.as_deref(), model_before.as_ref());
                 prop_assert_eq!(macs.get(&key), model.get(&key));
                 if i == steps.len() / 2 {
                     (old, old_model) = (macs.clone(), model.clone());
@@ -228,8 +247,8 @@ mod tests {
             prop_assert_eq!(macs.len(), model.len());
             prop_assert!(macs.iter().eq(model.iter()));
             let keys = model.keys().chain(old_model.keys());
-            let expected: BTreeSet<_> = keys.filter(|key| model.get(key) != old_model.get(key)).copied().collect();
-            prop_assert_eq!(macs.differing(&old), expected);
+            let expected: BTreeSet<MacAddr> = keys.filter(|key| model.get(key) != old_model.get(key)).copied().collect();
+            prop_assert_eq!(macs.differing(&old), expected.into_iter().collect::<Vec<_>>());
         }
     }
 }

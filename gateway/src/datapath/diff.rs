@@ -56,6 +56,19 @@ pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32,
     work.finish(&tunnels)
 }
 
+/// The operations that bring the learning ceilings of the logical switches to `ceilings`, where nothing else has changed.
+pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Vec<Op> {
+    let mut ops = Vec::new();
+    for (vni, segment) in &programmed.segments {
+        let Some(plan) = desired.segments.get(vni) else { continue };
+        let learn_ceiling = ceilings.get(vni).copied().unwrap_or(plan.learn_limit);
+        if segment.learn_ceiling != learn_ceiling {
+            ops.push(Op::PutSegment(*vni, Segment { learn_ceiling, ..*segment }));
+        }
+    }
+    ops
+}
+
 /// The operations for `changes` of places of given MACs alone. `None` where a place needs more than is programmed, and a
 /// whole [`diff`] is due.
 pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -> Option<Vec<Op>> {
@@ -70,7 +83,7 @@ pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -
             }
         };
         match (wanted, programmed.given.get(key)) {
-            (Some(entry), old) if old != Some(&entry) => ops.push(Op::PutMac(*key, entry)),
+            (Some(entry), old) if old != Some(entry) => ops.push(Op::PutMac(*key, entry)),
             (None, Some(_)) => ops.push(Op::DelMac(*key)),
             _ => {}
         }
@@ -124,12 +137,12 @@ impl Work<'_> {
         for (ends, plan) in &desired.tunnels {
             if let Some(id) = numbers.get(ends) {
                 if let Some(tunnel) = changed_tunnel(programmed.tunnels.get(id), plan) {
-                    self.put(Op::PutTunnel(*id, tunnel));
+                    self.put(Op::PutTunnel(*id, Box::new(tunnel)));
                 }
             } else if let Some(id) = free.next() {
                 numbers.insert(*ends, id);
                 self.put(Op::ResetTunnelStats(id));
-                self.put(Op::PutTunnel(id, new_tunnel(plan)));
+                self.put(Op::PutTunnel(id, Box::new(new_tunnel(plan))));
                 self.put(Op::PutPeer(*ends, id));
             } else {
                 self.changes.limits.push(Limit::Tunnels(ends.remote.into()));
@@ -234,17 +247,14 @@ impl Work<'_> {
             };
             let flags = if check { CHECK_SENDER } else { 0 };
             let entry = FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags };
-            if programmed.given.get(key) != Some(&entry) {
+            if programmed.given.get(key) != Some(entry) {
                 self.put(Op::PutMac(*key, entry));
             }
         }
-        for key in programmed
-            .given
-            .keys()
-            .filter(|key| desired.macs.get(key).is_none_or(|place| target(place, tunnels, bindings).is_none()))
-        {
-            self.changes.ops.push(Op::DelMac(*key));
-        }
+        let placed = |key| desired.macs.get(key).is_some_and(|place| target(place, tunnels, bindings).is_some());
+        let mut gone: Vec<FdbKey> = programmed.given.keys().filter(|key| !placed(key)).copied().collect();
+        gone.sort_unstable();
+        self.changes.ops.extend(gone.into_iter().map(Op::DelMac));
     }
 
     fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {

@@ -134,9 +134,9 @@ proptest! {
         for (at, state) in states(&start, &ops).iter().enumerate() {
             let reset: BTreeSet<u32> =
                 ops[..at].iter().filter_map(|op| if let Op::ResetBindingStats(id) = op { Some(*id) } else { None }).collect();
-            for to in state.flood.values().chain(state.given.values().map(|entry| &entry.to)) {
+            for to in state.flood.values().copied().chain(state.given.iter().map(|(_, entry)| entry.to)) {
                 // A binding's number is that of its counters, which have to be zeroed first.
-                let sound = place(state, to).is_some() || (to.kind == LOCAL && reset.contains(&to.binding));
+                let sound = place(state, &to).is_some() || (to.kind == LOCAL && reset.contains(&to.binding));
                 prop_assert!(sound, "after {:?}: {to:?} leads nowhere", at.checked_sub(1).map(|at| &ops[at]));
             }
         }

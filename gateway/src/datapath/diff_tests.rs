@@ -118,7 +118,7 @@ fn a_lease_that_changes_leaves_the_banks_alone() {
     let mut desired = one_switch();
     desired.tunnels.insert(ends(1), TunnelPlan { hop: hop(2), lease: 1 });
     let ops = changes(&desired, &programmed(&one_switch())).ops;
-    assert_eq!(ops, [Op::PutTunnel(0, Tunnel { bank: 0, lease: 1, next_hop: [hop(2), hop(0)] })]);
+    assert_eq!(ops, [Op::PutTunnel(0, Box::new(Tunnel { bank: 0, lease: 1, next_hop: [hop(2), hop(0)] }))]);
 }
 
 #[test]

@@ -164,7 +164,7 @@ pub(super) fn view(programmed: &Programmed) -> View {
         macs: programmed
             .given
             .iter()
-            .map(|(key, entry)| (*key, (place(programmed, &entry.to), entry.origin, entry.flags)))
+            .map(|(key, entry)| (key, (place(programmed, &entry.to), entry.origin, entry.flags)))
             .collect(),
         flood,
         xdp_ports: programmed.xdp_ports.clone(),

@@ -42,7 +42,7 @@ pub struct Census {
 impl Census {
     /// Sorts `rows` by whether they still hold, with what is programmed and at `now` (CLOCK_MONOTONIC nanoseconds).
     ///
-    /// The kernel writes a MAC's time at most once a second, so a second is allowed on top.
+    /// The kernel writes a MAC's time now and then only, so [`SEEN_LAG_NS`] are allowed on top.
     pub fn take(
         rows: impl Iterator<Item = (FdbKey, FdbEntry)>,
         programmed: &Programmed,
@@ -101,12 +101,13 @@ pub fn sweep(
         counted.insert(*vni, maps.learned(*vni)?);
     }
     let mut census = Census::take(maps.fdb().filter_map(Result::ok), programmed, epochs, now, ageing);
+    let mut change = maps.change();
     for key in census.aged.iter().chain(&census.stray) {
-        maps.remove_mac(key)?;
+        change.remove_mac(key)?;
     }
     for key in &census.overwritten {
         if let Some(entry) = programmed.given.get(key) {
-            maps.write(&Op::PutMac(*key, *entry))?;
+            change.write(&Op::PutMac(*key, entry))?;
         }
     }
     for (vni, plan) in segments {
@@ -115,9 +116,9 @@ pub fn sweep(
             && *present > plan.learn_limit
         {
             // The limit has come down, or given MACs have taken room: the ones silent for longest make way.
-            let rows = maps.fdb().filter_map(Result::ok);
+            let rows = change.fdb().filter_map(Result::ok);
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
-                maps.remove_mac(&key)?;
+                change.remove_mac(&key)?;
                 census.local.remove(&key);
                 *present -= 1;
             }

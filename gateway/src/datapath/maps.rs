@@ -1,9 +1,10 @@
 //! The maps themselves: typed, opened from a loaded object or from their pins, read back and written.
 
-use std::{collections::BTreeSet, io};
+use std::{collections::BTreeSet, io, os::fd::AsFd};
 
 use aya::maps::{
-    Array, DevMapHash, HashMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf, xdp::XdpMapError,
+    Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
+    xdp::XdpMapError,
 };
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
@@ -15,6 +16,7 @@ use gateway_common::{
 };
 
 use super::{
+    batch,
     op::{Forget, Op},
     pins::PinDir,
     programmed::Programmed,
@@ -137,11 +139,9 @@ impl Maps {
             segments: self.segments.iter().collect::<Result<_, _>>().of("segments")?,
             bindings: self.bindings.iter().collect::<Result<_, _>>().of("bindings")?,
             given: self
-                .fdb
-                .iter()
-                .filter(|row| row.as_ref().is_ok_and(|(_, entry)| entry.origin == fdb::GIVEN))
-                .collect::<Result<_, _>>()
-                .of("fdb")?,
+                .fdb()
+                .filter(|row| row.as_ref().map_or(true, |(_, entry)| entry.origin == fdb::GIVEN))
+                .collect::<Result<_, _>>()?,
             flood: self.flood.iter().collect::<Result<_, _>>().of("flood")?,
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
             // What an earlier agent did not get to, the first census finds.
@@ -149,9 +149,8 @@ impl Maps {
         })
     }
 
-    /// Carries out one operation. Frames of flows that the programs remember ([`gateway_common::limits::FLOW_NS`]) go as before until
-    /// [`Self::outdate_flows`].
-    pub fn write(&mut self, op: &Op) -> Result<(), MapsError> {
+    /// Carries out one operation.
+    pub(super) fn write(&mut self, op: &Op) -> Result<(), MapsError> {
         match op {
             Op::PutSettings(settings) => self.settings.set(0, settings, 0).of("settings"),
             Op::PutXdpPort(ifindex) => self
@@ -182,6 +181,37 @@ impl Maps {
         }
     }
 
+    /// Carries out operations in their order, those on many MACs together. Gives the places of those that could not be
+    /// carried out; all others are.
+    pub(super) fn write_all(&mut self, ops: &[Op]) -> Vec<(usize, MapsError)> {
+        let mut failed = Vec::new();
+        let mut at = 0;
+        for run in ops.chunk_by(|op, next| are_alike(op, next)) {
+            let of_run = match run {
+                [Op::PutMac(..), _, ..] => {
+                    let elements = |op: &Op| if let Op::PutMac(key, entry) = op { Some((*key, *entry)) } else { None };
+                    let batch = |maps: &Self, ops: &[Op]| {
+                        let (keys, entries): (Vec<_>, Vec<_>) = ops.iter().filter_map(elements).unzip();
+                        batch::update(maps.fdb.map().fd().as_fd(), &keys, &entries)
+                    };
+                    batch::carry_out(self, run, batch, Self::write)
+                }
+                [Op::DelMac(_), _, ..] => {
+                    let key = |op: &Op| if let Op::DelMac(key) = op { Some(*key) } else { None };
+                    let batch = |maps: &Self, ops: &[Op]| {
+                        let keys: Vec<_> = ops.iter().filter_map(key).collect();
+                        batch::delete(maps.fdb.map().fd().as_fd(), &keys)
+                    };
+                    batch::carry_out(self, run, batch, Self::write)
+                }
+                _ => batch::carry_out(self, run, |_, _| 0, Self::write),
+            };
+            failed.extend(of_run.into_iter().map(|(place, error)| (at + place, error)));
+            at += run.len();
+        }
+        failed
+    }
+
     /// Fills the idle bank first and then turns to it (see [`Tunnel`]).
     fn put_tunnel(&mut self, id: u32, tunnel: &Tunnel) -> Result<(), MapsError> {
         let old = self.tunnels.get(&id, 0).of("tunnels")?;
@@ -204,8 +234,8 @@ impl Maps {
 
     fn forget(&mut self, whose: &BTreeSet<Forget>) -> Result<(), MapsError> {
         let mut doomed = Vec::new();
-        for row in self.fdb.iter() {
-            let (key, entry) = row.of("fdb")?;
+        for row in self.fdb() {
+            let (key, entry) = row?;
             if entry.origin != fdb::LEARNED {
                 continue;
             }
@@ -223,8 +253,8 @@ impl Maps {
         Ok(())
     }
 
-    /// Has the programs decide anew about all flows that they remember: to be called when operations are done.
-    pub fn outdate_flows(&mut self) -> Result<(), MapsError> {
+    /// Has the programs decide anew about all flows that they remember.
+    pub(super) fn outdate_flows(&mut self) -> Result<(), MapsError> {
         let generation = self.generation.get(&GENERATION_AGENT, 0).of("generation")?;
         self.generation.set(GENERATION_AGENT, generation.wrapping_add(1), 0).of("generation")
     }
@@ -235,8 +265,12 @@ impl Maps {
     }
 
     /// All MACs, given and learned.
-    pub fn fdb(&self) -> impl Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_ {
-        self.fdb.iter().map(|row| row.of("fdb"))
+    pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
+        match batch::Walk::begin(self.fdb.map().fd().as_fd()) {
+            Ok(walk) => Box::new(walk.map(|row| row.map_err(MapError::IoError).of("fdb"))),
+            // No batches here.
+            Err(_) => Box::new(self.fdb.iter().map(|row| row.of("fdb"))),
+        }
     }
 
     /// One MAC.
@@ -249,7 +283,7 @@ impl Maps {
     }
 
     /// Removes a learned MAC.
-    pub fn remove_mac(&mut self, key: &FdbKey) -> Result<(), MapsError> {
+    pub(super) fn remove_mac(&mut self, key: &FdbKey) -> Result<(), MapsError> {
         gone_is_fine(self.fdb.remove(key)).of("fdb")
     }
 
@@ -284,6 +318,11 @@ impl Maps {
     pub fn tunnel_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
         Ok(sum(&self.tunnel_stats.get(&id, 0).of("tunnel_stats")?))
     }
+}
+
+/// True for operations that can be one batch.
+fn are_alike(a: &Op, b: &Op) -> bool {
+    matches!((a, b), (Op::PutMac(..), Op::PutMac(..)) | (Op::DelMac(_), Op::DelMac(_)))
 }
 
 fn sum(cpus: &PerCpuValues<Traffic>) -> Traffic {

@@ -1,16 +1,19 @@
 //! The data plane as the agent sees it, and the only place that writes its maps.
 //!
 //! [`desired`] says what forwarding should be, in terms of places and ends. [`programmed`] mirrors what the maps hold,
-//! read back from them at start. [`diff`] turns the two into operations ([`op`]), new things before the removal of old ones,
-//! and [`maps`] carries them out. [`load`] brings programs and maps into the kernel or adopts those that are there,
+//! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
+//! before the removal of old ones, and a [`change`] of the [`maps`] carries them out. [`load`] brings programs and maps into the kernel or adopts those that are there,
 //! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds.
 
 pub mod attach;
+mod batch;
+pub mod change;
 mod cpus;
 pub mod desired;
 pub mod diff;
 #[cfg(test)]
 mod fixtures;
+pub mod given;
 pub mod learned;
 pub mod load;
 pub mod maps;
@@ -19,5 +22,6 @@ pub mod pins;
 pub mod programmed;
 
 pub use desired::{Desired, Place};
+pub use given::Given;
 pub use maps::Maps;
 pub use programmed::Programmed;

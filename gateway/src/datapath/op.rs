@@ -29,7 +29,8 @@ pub enum Op {
     DelXdpPort(u32),
     PutVtep(Addr, Vtep),
     DelVtep(Addr),
-    PutTunnel(u32, Tunnel),
+    /// In a box: it is large, and of other operations there are many.
+    PutTunnel(u32, Box<Tunnel>),
     PutPeer(PeerKey, u32),
     DelPeer(PeerKey, u32),
     PutFlood(FloodKey, Target),

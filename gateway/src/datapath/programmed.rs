@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::{Binding, BindingKey, Settings},
-    fdb::{FdbEntry, FdbKey, Target},
+    fdb::Target,
     segment::{FloodKey, LEARN_REMOTE, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
-use super::op::{Forget, Op};
+use super::{
+    given::Given,
+    op::{Forget, Op},
+};
 
 /// The agent's part of the maps' contents; what the kernel learns is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub struct Programmed {
     /// Map `bindings`.
     pub bindings: BTreeMap<BindingKey, Binding>,
     /// Map `fdb`, the given entries.
-    pub given: BTreeMap<FdbKey, FdbEntry>,
+    pub given: Given,
     /// Map `flood`.
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
@@ -46,7 +49,7 @@ impl Programmed {
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
             Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),
             Op::DelVtep(addr) => drop(self.vteps.remove(&addr)),
-            Op::PutTunnel(id, tunnel) => drop(self.tunnels.insert(id, tunnel)),
+            Op::PutTunnel(id, ref tunnel) => drop(self.tunnels.insert(id, **tunnel)),
             Op::PutPeer(ends, id) => drop(self.peers.insert(ends, id)),
             Op::DelPeer(ends, id) => {
                 self.peers.remove(&ends);
@@ -58,8 +61,8 @@ impl Programmed {
             Op::DelSegment(vni) => drop(self.segments.remove(&vni)),
             Op::PutBinding(key, binding) => drop(self.bindings.insert(key, binding)),
             Op::DelBinding(key) => drop(self.bindings.remove(&key)),
-            Op::PutMac(key, entry) => drop(self.given.insert(key, entry)),
-            Op::DelMac(key) => drop(self.given.remove(&key)),
+            Op::PutMac(key, entry) => self.given.insert(key, entry),
+            Op::DelMac(ref key) => self.given.remove(key),
             Op::Forget(ref whose) => self.outdated.retain(|outdated| !whose.contains(outdated)),
             Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) => {}
         }

@@ -48,9 +48,7 @@ impl Framer {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
-            self.buffer = Vec::new();
-        }
+        self.give_back();
         self.buffer.extend_from_slice(bytes);
     }
 
@@ -73,7 +71,18 @@ impl Framer {
                 return self.take();
             }
         }
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            (self.start, self.scanned) = (0, 0);
+            self.give_back();
+        }
         if self.scanned - self.start > self.limit { Err(FramingError::TooLong(self.limit)) } else { Ok(None) }
+    }
+
+    fn give_back(&mut self) {
+        if self.buffer.is_empty() && self.buffer.capacity() > KEPT {
+            self.buffer = Vec::new();
+        }
     }
 
     /// Takes one byte of a text, and says whether it is the last one.

@@ -3,7 +3,11 @@
 //! It outlives connections. What a server tells after a reconnect, be it everything or only what it remembers to have
 //! changed, goes in here, and what comes out is the difference to what was known.
 
-use std::{collections::HashMap, mem, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::Arc,
+};
 
 use super::{
     Change, Columns, Datum, Decoder, Event, RowError, TableSelect, Uuid, difference,
@@ -21,14 +25,34 @@ pub(crate) struct Replica<D> {
     last_transaction: Option<Uuid>,
 }
 
-type Table = HashMap<Uuid, Entry>;
-
-#[derive(Debug)]
-struct Entry {
+/// The rows of a table.
+#[derive(Debug, Default)]
+struct Table {
     /// `None`: what the server told is not as its schema says, so nobody knows what it holds until it is told whole.
+    rows: HashMap<Uuid, Option<Packed>>,
+    /// The few that could not be decoded and were not told.
+    untold: HashSet<Uuid>,
+}
+
+/// A row that has been taken out.
+struct Entry {
     packed: Option<Packed>,
     /// It was decoded and told.
     told: bool,
+}
+
+impl Table {
+    fn remove(&mut self, uuid: &Uuid) -> Option<Entry> {
+        let packed = self.rows.remove(uuid)?;
+        Some(Entry { packed, told: !self.untold.remove(uuid) })
+    }
+
+    fn insert(&mut self, uuid: Uuid, Entry { packed, told }: Entry) {
+        self.rows.insert(uuid, packed);
+        if !told {
+            self.untold.insert(uuid);
+        }
+    }
 }
 
 /// A server tells of a change to a row that it has not told.
@@ -48,7 +72,7 @@ struct News<R> {
 impl<D: Decoder> Replica<D> {
     pub(crate) fn new(decoder: D, selects: &[TableSelect]) -> Self {
         let layout = Layout::unknown(selects);
-        let tables = (0..layout.len()).map(|_| Table::new()).collect();
+        let tables = (0..layout.len()).map(|_| Table::default()).collect();
         Self { decoder, layout: layout.into(), tables, last_transaction: None }
     }
 
@@ -90,8 +114,8 @@ impl<D: Decoder> Replica<D> {
             self.put(table, uuid, known, result, &mut news);
         }
         for (table, gone) in old.into_iter().enumerate() {
-            let gone = gone.into_iter().filter(|(_, entry)| entry.told);
-            gone.for_each(|(uuid, _)| news.change(self.layout.table(table), uuid, None));
+            let told = gone.rows.into_keys().filter(|uuid| !gone.untold.contains(uuid));
+            told.for_each(|uuid| news.change(self.layout.table(table), uuid, None));
         }
         news.events(true)
     }
@@ -114,7 +138,7 @@ impl<D: Decoder> Replica<D> {
 
     fn change(&mut self, updates: Vec<RowUpdate>) -> Result<News<D::Row>, UnknownRow> {
         for RowUpdate { table, uuid, what } in &updates {
-            if matches!(what, What::Difference(_)) && !self.tables[*table].contains_key(uuid) {
+            if matches!(what, What::Difference(_)) && !self.tables[*table].rows.contains_key(uuid) {
                 return Err(UnknownRow { table: self.layout.table(*table).name.clone(), uuid: *uuid });
             }
         }
@@ -128,7 +152,7 @@ impl<D: Decoder> Replica<D> {
                     Some(Entry { packed: Some(packed), .. }) => Ok(changed(self.layout.table(table), packed, cells)),
                     // Nobody knows what the difference is to.
                     _ => {
-                        self.tables[table].extend(known.map(|entry| (uuid, entry)));
+                        known.into_iter().for_each(|entry| self.tables[table].insert(uuid, entry));
                         continue;
                     }
                 },
@@ -147,9 +171,9 @@ impl<D: Decoder> Replica<D> {
     /// All that is known, as a complete picture.
     #[cfg(fuzzing)]
     pub(crate) fn whole(&self) -> Vec<RowUpdate> {
-        let rows = self.tables.iter().enumerate().flat_map(|(table, rows)| rows.iter().map(move |row| (table, row)));
-        let whole = |(table, (uuid, entry)): (usize, (&Uuid, &Entry))| {
-            let what = What::Whole(entry.packed.clone()?);
+        let rows = self.tables.iter().enumerate().flat_map(|(at, table)| table.rows.iter().map(move |row| (at, row)));
+        let whole = |(table, (uuid, packed)): (usize, (&Uuid, &Option<Packed>))| {
+            let what = What::Whole(packed.clone()?);
             Some(RowUpdate { table, uuid: *uuid, what })
         };
         rows.filter_map(whole).collect()

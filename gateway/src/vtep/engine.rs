@@ -238,7 +238,7 @@ impl Engine {
 
     fn changed(&mut self, touched: Touched, now: Duration) {
         self.mapping.update(&self.mirror, &touched);
-        self.publisher.touch(&touched);
+        self.publisher.touch(&self.mirror, &touched);
         if !self.complete {
             self.complete = true;
             // What was asked for on the last connection may have come about or not.

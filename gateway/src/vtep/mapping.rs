@@ -34,6 +34,8 @@ pub struct Mapping {
     keys: HashMap<Uuid, Vni>,
     by_vni: BTreeMap<Vni, BTreeSet<Uuid>>,
     bindings: Bindings,
+    /// One of each, that all stations behind a remote VTEP share.
+    places: BTreeMap<Remote, Arc<Location>>,
     /// By logical switch.
     contested: BTreeMap<Uuid, Problem>,
 }
@@ -97,11 +99,12 @@ impl Mapping {
             self.bindings = bindings;
         }
         self.index_keys(mirror, &mut dirty);
-        if !dirty.is_empty() {
-            self.update_switches(mirror, dirty);
-        }
+        let made = if dirty.is_empty() { BTreeSet::new() } else { self.update_switches(mirror, dirty) };
         if !touched.remote.is_empty() {
-            self.update_macs(mirror, &touched.remote);
+            self.update_macs(mirror, &touched.remote, &made);
+        }
+        if touched.locators {
+            self.places.retain(|_, place| Arc::strong_count(place) > 1);
         }
     }
 
@@ -130,7 +133,8 @@ impl Mapping {
         dirty.extend(vnis.iter().filter_map(|vni| self.by_vni.get(vni)).flatten());
     }
 
-    fn update_switches(&mut self, mirror: &Mirror, dirty: BTreeSet<Uuid>) {
+    /// Gives those that were not there before; they have all of their stations.
+    fn update_switches(&mut self, mirror: &Mirror, dirty: BTreeSet<Uuid>) -> BTreeSet<Uuid> {
         let mut rows = std::mem::take(&mut self.rows);
         let switches = &mut Arc::make_mut(&mut rows).switches;
         // First all of the old names, then all of the new ones: two switches may have changed names.
@@ -143,9 +147,12 @@ impl Mapping {
             }
             self.contested.remove(uuid);
         }
+        let is_new = |uuid: &&Uuid| mirror.switches.contains_key(uuid) && !known.contains_key(uuid);
+        let new: BTreeSet<Uuid> = dirty.iter().filter(is_new).copied().collect();
+        self.make_switches(mirror, &new, &mut known);
         for uuid in dirty {
             let Some(row) = mirror.switches.get(&uuid) else { continue };
-            let mut switch = known.remove(&uuid).unwrap_or_else(|| Arc::new(self.new_switch(mirror, uuid)));
+            let Some(mut switch) = known.remove(&uuid) else { continue };
             let vni = self.vni(mirror, uuid);
             let flood = self.flood(mirror, uuid, row.replication);
             let bindings = self.bindings.by_switch.get(&uuid);
@@ -162,30 +169,47 @@ impl Mapping {
             switches.insert(row.name.clone(), switch);
         }
         self.rows = rows;
+        new
     }
 
-    /// A switch that was not there, with the stations that were.
-    fn new_switch(&self, mirror: &Mirror, uuid: Uuid) -> LogicalSwitch {
-        let stations = mirror.remote.stations(uuid);
-        let macs: Macs = stations.filter_map(|mac| Some((mac, self.locate(mirror, (uuid, mac))?))).collect();
-        LogicalSwitch { macs, instance: self.identity.instance, ..LogicalSwitch::default() }
+    /// Makes switches that were not there, with the stations that were.
+    fn make_switches(&mut self, mirror: &Mirror, new: &BTreeSet<Uuid>, made: &mut HashMap<Uuid, Arc<LogicalSwitch>>) {
+        let mut macs: HashMap<Uuid, Macs> = HashMap::new();
+        for station in mirror.remote.stations(new) {
+            if let Some(place) = self.locate(mirror, station) {
+                macs.entry(station.0).or_default().insert(station.1, place);
+            }
+        }
+        for uuid in new {
+            let (macs, instance) = (macs.remove(uuid).unwrap_or_default(), self.identity.instance);
+            made.insert(*uuid, Arc::new(LogicalSwitch { macs, instance, ..LogicalSwitch::default() }));
+        }
     }
 
-    fn update_macs(&mut self, mirror: &Mirror, touched: &BTreeSet<Station>) {
+    /// Of the stations, which are sorted, those of switches that were `made` just now are where they should be.
+    fn update_macs(&mut self, mirror: &Mirror, touched: &[Station], made: &BTreeSet<Uuid>) {
         let mut rows = std::mem::take(&mut self.rows);
-        for &(uuid, mac) in touched {
-            let Some(name) = self.names.get(&uuid) else { continue };
-            let location = self.locate(mirror, (uuid, mac));
-            let Some(switch) = rows.switches.get(name) else { continue };
-            if switch.macs.get(&mac) == location.as_ref() {
+        for stations in touched.chunk_by(|a, b| a.0 == b.0).filter(|stations| !made.contains(&stations[0].0)) {
+            let Some(name) = self.names.get(&stations[0].0).cloned() else { continue };
+            let Some(switch) = rows.switches.get(&name) else { continue };
+            let mut changes = Vec::new();
+            for station in stations {
+                let place = self.locate(mirror, *station);
+                if switch.macs.get(&station.1) != place.as_deref() {
+                    changes.push((station.1, place));
+                }
+            }
+            if changes.is_empty() {
                 continue;
             }
-            let Some(switch) = Arc::make_mut(&mut rows).switches.get_mut(name) else { continue };
+            let Some(switch) = Arc::make_mut(&mut rows).switches.get_mut(&name) else { continue };
             let macs = &mut Arc::make_mut(switch).macs;
-            match location {
-                Some(location) => macs.insert(mac, location),
-                None => macs.remove(&mac),
-            };
+            for (mac, place) in changes {
+                match place {
+                    Some(place) => macs.insert(mac, place),
+                    None => macs.remove(&mac),
+                };
+            }
         }
         self.rows = rows;
     }
@@ -227,10 +251,10 @@ impl Mapping {
     }
 
     /// Where a station is. Nothing keeps a controller from giving it two rows.
-    fn locate(&self, mirror: &Mirror, station: Station) -> Option<Location> {
+    fn locate(&mut self, mirror: &Mirror, station: Station) -> Option<Arc<Location>> {
         let rows = mirror.remote.of(station);
-        let places = rows.filter_map(|(_, row)| Some((self.remote(mirror.locators.get(&row.locator)?)?, row.ip)));
-        places.min().map(|(remote, _)| Location::Remote(remote))
+        let remote = rows.filter_map(|(_, row)| self.remote(mirror.locators.get(&row.locator)?)).min()?;
+        Some(Arc::clone(self.places.entry(remote).or_insert_with(|| Arc::new(Location::Remote(remote)))))
     }
 
     /// The VTEP that a locator leads to, if the gateway can use it: a VXLAN tunnel, and not to itself. Rows that place
@@ -249,10 +273,17 @@ impl Touched {
             stats: true,
             locators: true,
             switches: mirror.switches.keys().copied().collect(),
-            remote: mirror.remote.all().collect(),
-            local: mirror.local.all().collect(),
+            remote: sorted(mirror.remote.all()),
+            local: sorted(mirror.local.all()),
             mcast_local: mirror.mcast_local.switches().collect(),
             unreadable: Vec::new(),
         }
     }
+}
+
+fn sorted(stations: impl Iterator<Item = Station>) -> Vec<Station> {
+    let mut stations: Vec<Station> = stations.collect();
+    stations.sort_unstable();
+    stations.dedup();
+    stations
 }

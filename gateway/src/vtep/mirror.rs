@@ -13,6 +13,7 @@ use gateway_common::net::MacAddr;
 use super::{
     rows::{Counters, Global, Group, Locator, LogicalSwitch, Mcast, PhysicalPort, PhysicalSwitch, Row, Ucast},
     tables,
+    ucast::UcastTable,
 };
 use crate::ovsdb::{Change, RowError, Uuid};
 
@@ -49,10 +50,10 @@ pub struct Touched {
     pub locators: bool,
     /// Logical switches of which the row itself or the remote flood members are touched.
     pub switches: BTreeSet<Uuid>,
-    /// Remote stations.
-    pub remote: BTreeSet<Station>,
-    /// Local stations.
-    pub local: BTreeSet<Station>,
+    /// Remote stations, sorted.
+    pub remote: Vec<Station>,
+    /// Local stations, sorted.
+    pub local: Vec<Station>,
     /// Logical switches of which local flood members are touched.
     pub mcast_local: BTreeSet<Uuid>,
     /// Rows that came, or changed, and do not hold what they should.
@@ -74,19 +75,34 @@ impl Mirror {
     /// Takes in a transaction, or several.
     pub fn apply(&mut self, changes: Vec<Change<Row>>) -> Touched {
         let mut touched = Touched::default();
+        let mut locators = BTreeSet::new();
+        self.remote.begin();
+        self.local.begin();
         for Change { table, uuid, row } in changes {
             if !self.unreadable.is_empty() {
                 self.unreadable.remove(&(Arc::clone(&table), uuid));
             }
             match row {
                 Some(Row::Unreadable(error)) => {
+                    locators.extend((*table == *tables::PHYSICAL_LOCATOR).then_some(uuid));
                     self.take(&table, uuid, &mut touched);
                     self.unreadable.insert((Arc::clone(&table), uuid), Arc::clone(&error));
                     touched.unreadable.push(Unreadable { table, uuid, error });
                 }
-                Some(row) => self.put(uuid, row, &mut touched),
-                None => self.take(&table, uuid, &mut touched),
+                Some(row) => {
+                    locators.extend(matches!(row, Row::PhysicalLocator(_)).then_some(uuid));
+                    self.put(uuid, row, &mut touched);
+                }
+                None => {
+                    locators.extend((*table == *tables::PHYSICAL_LOCATOR).then_some(uuid));
+                    self.take(&table, uuid, &mut touched);
+                }
             }
+        }
+        for (rows, stations) in [(&self.remote, &mut touched.remote), (&self.local, &mut touched.local)] {
+            rows.touch_behind(&locators, stations);
+            stations.sort_unstable();
+            stations.dedup();
         }
         touched
     }
@@ -110,7 +126,8 @@ impl Mirror {
                 touched.switches.insert(uuid);
             }
             Row::UcastMacsLocal(row) => self.local.put(uuid, row, &mut touched.local),
-            Row::UcastMacsRemote(row) => self.remote.put(uuid, row, &mut touched.remote),
+            // Nobody asks for the addresses of remote stations.
+            Row::UcastMacsRemote(row) => self.remote.put(uuid, Ucast { ip: None, ..row }, &mut touched.remote),
             Row::McastMacsLocal(row) => self.mcast_local.put(uuid, row, &mut touched.mcast_local),
             Row::McastMacsRemote(row) => self.mcast_remote.put(uuid, row, &mut touched.switches),
             Row::PhysicalLocator(row) => {
@@ -160,8 +177,6 @@ impl Mirror {
 
     fn touch_locator(&self, uuid: Uuid, touched: &mut Touched) {
         touched.locators = true;
-        touched.remote.extend(self.remote.behind(uuid));
-        touched.local.extend(self.local.behind(uuid));
         for (_, set) in self.sets_by_locator.range((uuid, Uuid::ZERO)..).take_while(|(locator, _)| *locator == uuid) {
             self.touch_set(*set, touched);
         }
@@ -195,64 +210,6 @@ impl Mirror {
 
 fn changed<T: PartialEq>(old: Option<T>, new: T) -> bool {
     old != Some(new)
-}
-
-/// `Ucast_Macs_Local` or `Ucast_Macs_Remote`.
-#[derive(Debug, Default)]
-pub(super) struct UcastTable {
-    rows: HashMap<Uuid, Ucast>,
-    /// (switch, MAC, row): there can be several rows for one station.
-    by_station: BTreeSet<(Uuid, MacAddr, Uuid)>,
-    /// (locator, row)
-    by_locator: BTreeSet<(Uuid, Uuid)>,
-}
-
-impl UcastTable {
-    fn put(&mut self, uuid: Uuid, row: Ucast, touched: &mut BTreeSet<Station>) {
-        if self.rows.get(&uuid) == Some(&row) {
-            return;
-        }
-        self.take(uuid, touched);
-        self.by_station.insert((row.switch, row.mac, uuid));
-        self.by_locator.insert((row.locator, uuid));
-        self.rows.insert(uuid, row);
-        touched.insert((row.switch, row.mac));
-    }
-
-    fn take(&mut self, uuid: Uuid, touched: &mut BTreeSet<Station>) {
-        let Some(row) = self.rows.remove(&uuid) else { return };
-        self.by_station.remove(&(row.switch, row.mac, uuid));
-        self.by_locator.remove(&(row.locator, uuid));
-        touched.insert((row.switch, row.mac));
-    }
-
-    /// How many rows there are.
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// The rows of one station.
-    pub(super) fn of(&self, (switch, mac): Station) -> impl Iterator<Item = (Uuid, &Ucast)> {
-        let found = self.by_station.range((switch, mac, Uuid::ZERO)..);
-        let found = found.take_while(move |(s, m, _)| (*s, *m) == (switch, mac));
-        found.filter_map(|(.., uuid)| Some((*uuid, self.rows.get(uuid)?)))
-    }
-
-    /// The stations of a switch.
-    pub(super) fn stations(&self, switch: Uuid) -> impl Iterator<Item = MacAddr> {
-        let found = self.by_station.range((switch, MacAddr([0; 6]), Uuid::ZERO)..);
-        found.take_while(move |(s, ..)| *s == switch).map(|(_, mac, _)| *mac)
-    }
-
-    /// All stations.
-    pub(super) fn all(&self) -> impl Iterator<Item = Station> {
-        self.by_station.iter().map(|(switch, mac, _)| (*switch, *mac))
-    }
-
-    fn behind(&self, locator: Uuid) -> impl Iterator<Item = Station> {
-        let found = self.by_locator.range((locator, Uuid::ZERO)..).take_while(move |(l, _)| *l == locator);
-        found.filter_map(|(_, uuid)| self.rows.get(uuid)).map(|row| (row.switch, row.mac))
-    }
 }
 
 /// `Mcast_Macs_Local` or `Mcast_Macs_Remote`.

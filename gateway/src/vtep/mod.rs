@@ -23,6 +23,7 @@ mod register;
 pub mod rows;
 mod status;
 mod tables;
+mod ucast;
 
 #[cfg(test)]
 mod tests;

@@ -115,15 +115,25 @@ impl Publisher {
         }
     }
 
-    /// The database has changed.
-    pub fn touch(&mut self, touched: &Touched) {
-        self.stations.extend(touched.local.iter().chain(&touched.remote));
+    /// The database, `mirror`, has changed.
+    pub fn touch(&mut self, mirror: &Mirror, touched: &Touched) {
+        let remote = touched.remote.iter().filter(|station| self.is_concerned(mirror, station));
+        let stations: Vec<Station> = touched.local.iter().chain(remote).copied().collect();
+        self.stations.extend(stations);
         self.switches.extend(&touched.mcast_local);
+    }
+
+    /// True if a station is published, or has been learned. All others, of which there may be a hundred thousand, stay
+    /// unpublished wherever they are.
+    fn is_concerned(&self, mirror: &Mirror, station: &Station) -> bool {
+        let learned = || self.learned.as_ref()?.get(&(*self.bound.get(&station.0)?, station.1));
+        learned().is_some() || mirror.local.of(*station).next().is_some()
     }
 
     /// Nothing is certain, as after a lost connection.
     pub fn touch_everything(&mut self, mirror: &Mirror) {
-        self.touch(&Touched::everything(mirror));
+        self.stations.extend(mirror.local.all());
+        self.switches.extend(mirror.mcast_local.switches());
         for (uuid, vni) in &self.bound {
             self.switches.insert(*uuid);
             self.stations.extend(learned_in(&self.learned, *vni).map(|mac| (*uuid, mac)));
@@ -176,17 +186,19 @@ impl Publisher {
         }
         let before = std::mem::replace(&mut self.bound, bound);
         self.by_vni = self.bound.iter().map(|(uuid, vni)| (*vni, *uuid)).collect();
+        let mut changed = BTreeSet::new();
         for uuid in before.keys().chain(self.bound.keys()) {
             let now = self.bound.get(uuid);
             if before.get(uuid) == now {
                 continue;
             }
             self.switches.insert(*uuid);
-            self.stations.extend(view.mirror.local.stations(*uuid).map(|mac| (*uuid, mac)));
+            changed.insert(*uuid);
             if let Some(vni) = now {
                 self.stations.extend(learned_in(&self.learned, *vni).map(|mac| (*uuid, mac)));
             }
         }
+        self.stations.extend(view.mirror.local.stations(&changed));
     }
 
     fn station(&self, view: View<'_>, station: Station, batch: &mut Batch<'_>) {
@@ -195,7 +207,9 @@ impl Publisher {
         let wanted = learned.and_then(|(learned, vni)| learned.get(&(*vni, mac))).copied();
         let wanted = wanted.filter(|_| !self.is_remote(view, station));
         let mut kept = None;
-        for (row, found) in view.mirror.local.of(station) {
+        let mut rows: Vec<_> = view.mirror.local.of(station).collect();
+        rows.sort_unstable_by_key(|(uuid, _)| *uuid);
+        for (row, found) in rows {
             match self.owner(view.mirror.locators.get(&found.locator)) {
                 Owner::Current if wanted.is_some() && kept.is_none() => kept = Some((row, found)),
                 // Of two that are the same, one is enough.
@@ -205,7 +219,7 @@ impl Publisher {
         }
         match (wanted, kept) {
             (Some(ip), None) => batch.insert_station(station, ip),
-            (Some(ip), Some((row, Ucast { ip: known, .. }))) if ip != *known => batch.set_ip(row, ip),
+            (Some(ip), Some((row, Ucast { ip: known, .. }))) if ip != known => batch.set_ip(row, ip),
             _ => {}
         }
     }
@@ -217,7 +231,7 @@ impl Publisher {
         let elsewhere = |row: &Ucast| self.owner(view.mirror.locators.get(&row.locator)) == Owner::Other;
         let name = view.mapping.name(uuid);
         let in_force = name.and_then(|name| view.rows.switches.get(name)).and_then(|switch| switch.macs.get(&mac));
-        view.mirror.remote.of(station).any(|(_, row)| elsewhere(row)) || matches!(in_force, Some(Location::Remote(_)))
+        view.mirror.remote.of(station).any(|(_, row)| elsewhere(&row)) || matches!(in_force, Some(Location::Remote(_)))
     }
 
     /// The row of `Mcast_Macs_Local` that has others send what they do not know here.

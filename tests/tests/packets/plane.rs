@@ -63,11 +63,11 @@ impl Plane {
     pub(crate) fn give_back(mut self) {
         let programmed = self.maps.programmed().unwrap();
         for op in diff(&Desired::default(), &programmed, &BTreeMap::new()).ops {
-            self.maps.write(&op).unwrap();
+            self.maps.change().write(&op).unwrap();
         }
         let rest: Vec<_> = self.maps.fdb().map(|row| row.unwrap().0).collect();
         for key in rest {
-            self.maps.remove_mac(&key).unwrap();
+            self.maps.change().remove_mac(&key).unwrap();
         }
         self.events();
         IDLE.lock().unwrap().push(self);

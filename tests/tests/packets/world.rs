@@ -154,7 +154,7 @@ impl World {
         let changes = diff(desired, &programmed, &BTreeMap::new());
         assert_eq!(changes.limits, vec![]);
         for op in &changes.ops {
-            self.maps.write(op).unwrap();
+            self.maps.change().write(op).unwrap();
         }
     }
 

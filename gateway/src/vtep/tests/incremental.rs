@@ -18,7 +18,7 @@ fn a_station_more_leaves_the_other_switches_as_they_are() {
 fn a_change_touches_what_refers_to_it() {
     let mut world = World::filled();
     let touched = world.change(vec![locator(AT_HV1, HV2)]);
-    assert_eq!(touched.remote, [(RED, mac(1))].into());
+    assert_eq!(touched.remote, [(RED, mac(1))]);
     assert_eq!(touched.switches, [RED].into());
     assert!(!touched.physical);
 }

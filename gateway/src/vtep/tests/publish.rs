@@ -36,7 +36,7 @@ impl Published {
 
     fn change(&mut self, changes: Vec<Change<Row>>) {
         let touched = self.world.change(changes);
-        self.publisher.touch(&touched);
+        self.publisher.touch(&self.world.mirror, &touched);
     }
 
     fn next(&mut self) -> Vec<Operation> {

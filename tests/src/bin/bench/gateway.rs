@@ -74,8 +74,9 @@ impl Gateway {
         loaded.committer().commit()?;
         let (mut ebpf, mut maps) = (loaded.ebpf, loaded.maps);
         maps.set_lease(0, LEASE_FOREVER)?;
-        for op in &diff(&desired(&rig, hook, scale)?, &maps.programmed()?, &BTreeMap::new()).ops {
-            maps.write(op)?;
+        let ops = diff(&desired(&rig, hook, scale)?, &maps.programmed()?, &BTreeMap::new()).ops;
+        if let Some((_, error)) = maps.change().write_all(&ops).into_iter().next() {
+            return Err(error.into());
         }
         Attacher::load(&mut ebpf)?;
         let attacher = Attacher::new(pins);

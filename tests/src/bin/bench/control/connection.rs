@@ -1,0 +1,119 @@
+//! Connections to the database server that do as little as possible with what comes.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Map, Value, json};
+
+use super::LATER;
+
+/// A connection on which whole JSON texts come.
+struct Connection {
+    stream: UnixStream,
+    buffer: Vec<u8>,
+    /// Brackets that are open. None of the texts that come here has any in a string.
+    depth: i64,
+    /// The last bytes that came.
+    tail: Vec<u8>,
+}
+
+impl Connection {
+    fn connect(socket: &str) -> Result<Self> {
+        let stream = UnixStream::connect(socket).with_context(|| format!("connecting to {socket}"))?;
+        stream.set_read_timeout(Some(LATER))?;
+        Ok(Self { stream, buffer: vec![0; 1 << 16], depth: 0, tail: Vec::new() })
+    }
+
+    fn send(&mut self, text: &str) -> Result<()> {
+        self.stream.set_nonblocking(false)?;
+        Ok(self.stream.write_all(text.as_bytes())?)
+    }
+
+    /// Reads what is there, or waits for something if `patient`. True if something came and all of it is complete.
+    fn read(&mut self, patient: bool) -> Result<bool> {
+        self.stream.set_nonblocking(!patient)?;
+        let count = match self.stream.read(&mut self.buffer) {
+            Ok(0) => bail!("the server has closed the connection"),
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !patient => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let came = &self.buffer[..count];
+        let of = |bracket: u8| came.iter().filter(|byte| **byte == bracket).count() as i64;
+        self.depth += of(b'{') - of(b'}');
+        if self.depth == 0 {
+            self.tail = came[count.saturating_sub(400)..].to_vec();
+        }
+        Ok(self.depth == 0)
+    }
+}
+
+/// Sends transactions.
+pub(crate) struct Writer(Connection);
+
+impl Writer {
+    /// Connects.
+    pub(crate) fn connect(socket: &str) -> Result<Self> {
+        Connection::connect(socket).map(Self)
+    }
+
+    /// Sends `operations` and waits for nothing.
+    pub(crate) fn send(&mut self, operations: &str) -> Result<()> {
+        self.0.send(&format!(r#"{{"method":"transact","params":[{operations}],"id":1}}"#))
+    }
+
+    /// True if the answer has come just now.
+    pub(crate) fn is_answered(&mut self) -> Result<bool> {
+        self.answered(false)
+    }
+
+    /// Sends `operations` and waits for the answer.
+    pub(crate) fn transact(&mut self, operations: &str) -> Result<()> {
+        self.send(operations)?;
+        while !self.answered(true)? {}
+        Ok(())
+    }
+
+    fn answered(&mut self, patient: bool) -> Result<bool> {
+        let complete = self.0.read(patient)?;
+        let tail = String::from_utf8_lossy(&self.0.tail);
+        ensure!(!complete || !tail.contains("details"), "the transaction failed: {tail}");
+        Ok(complete)
+    }
+}
+
+/// The reader: asks for the same tables as the agent, in the same way, and throws away what comes.
+pub(crate) struct Follower(Connection);
+
+impl Follower {
+    /// Connects and asks.
+    pub(crate) fn connect(socket: &str) -> Result<Self> {
+        let mut connection = Connection::connect(socket)?;
+        let tables: Map<String, Value> = gateway::vtep::tables()
+            .into_iter()
+            .map(|table| (table.name, json!([{ "columns": table.columns }])))
+            .collect();
+        let params = json!([gateway::vtep::DATABASE, 1, tables, "00000000-0000-0000-0000-000000000000"]);
+        connection.send(&json!({ "method": "monitor_cond_since", "params": params, "id": 1 }).to_string())?;
+        Ok(Self(connection))
+    }
+
+    /// Waits for all there is, which is told at first.
+    pub(crate) fn wait_picture(&mut self) -> Result<()> {
+        self.wait_told()
+    }
+
+    /// Waits until something is told.
+    pub(crate) fn wait_told(&mut self) -> Result<()> {
+        while !self.0.read(true)? {}
+        Ok(())
+    }
+
+    /// True if something has been told just now.
+    pub(crate) fn is_told(&mut self) -> Result<bool> {
+        self.0.read(false)
+    }
+}
