@@ -1,8 +1,16 @@
-//! What outdates decisions that the programs keep by flow.
+//! What outdates the decisions that the programs remember by flow.
 
-/// Index in map `generation`, whose values are `u32`: counted up by the agent after it has changed other maps.
-pub const GENERATION_AGENT: u32 = 0;
-/// Index in map `generation`: counted up by the kernel after a MAC has moved.
-pub const GENERATION_KERNEL: u32 = 1;
-/// Elements of map `generation`.
-pub const GENERATIONS: u32 = 2;
+use bytemuck::{Pod, Zeroable};
+
+/// The one value of map `generation`. Both sides only count up, each its own, and neither with an update of the map, which
+/// would write over what the other counts meanwhile.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+pub struct Generation {
+    /// Counted by the agent, after it has changed other maps.
+    pub agent: u32,
+    /// Counted by the kernel, after a MAC has moved.
+    pub kernel: u32,
+}
+
+crate::map_types!(Generation);

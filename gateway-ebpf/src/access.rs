@@ -9,10 +9,11 @@ use gateway_common::{
 };
 
 use crate::{
-    count,
+    count, entropy,
     flows::Ticket,
     forward,
     frame::{Ether, Frame},
+    header::Fill,
     learn, lease,
     maps::{BINDINGS, FDB, SEGMENTS},
     snoop,
@@ -49,7 +50,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
         && let Some(entry) = unsafe { FDB.get(FdbKey::new(binding.vni, ether.dst)) }
     {
         let to = entry.to;
-        let decision = known(frame, to, &from, ether, len, now)?;
+        let decision = known(frame, to, &from, ether, len, binding.lease, now)?;
         if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
             ticket.note(now, binding.lease, &to, binding.id);
         }
@@ -59,10 +60,11 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
 }
 
 #[inline(always)]
-fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: u32, now: u64) -> Decision {
+fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: u32, held: u32, now: u64) -> Decision {
     let (decision, path) = if to.kind == fdb::REMOTE {
+        let fill = Fill { vni: to.vni, len, source_port: entropy::of(frame, &ether) };
         (
-            forward::to_tunnel(frame, &to, ether, len, now)?,
+            forward::to_tunnel(frame, &to, ether, fill, held, now)?,
             if F::XDP { PathCounter::XdpEncap } else { PathCounter::TcEncap },
         )
     } else if to.same_place(from) {

@@ -1,66 +1,78 @@
-//! A hash of the inner flow, for the outer source port: routers and receiving NICs spread tunnels by it
-//! (RFC 7348 section 5).
+//! The outer source port of an inner flow: routers and receiving NICs spread tunnels by it (RFC 7348 section 5).
 
-use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPV4_LEN, IPV6_LEN, stir};
+use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPV4_LEN, IPV6_LEN, source_port};
 
-use crate::frame::{Ether, Frame, read, read_be16};
+use crate::{
+    frame::{Ether, Frame, read},
+    wide::{load32, load64},
+};
 
 const IPPROTO_TCP: u8 = 6;
 const IPPROTO_UDP: u8 = 17;
 const IPPROTO_SCTP: u8 = 132;
 
-/// Hash of addresses, protocol and ports where the frame has them, else of the MACs.
+/// From addresses, protocol and ports where the frame has them, else from the MACs.
 #[inline(always)]
-pub(crate) fn of<F: Frame>(frame: &F, ether: &Ether) -> u32 {
-    let flow = match ether.ethertype {
+pub(crate) fn of<F: Frame>(frame: &F, ether: &Ether) -> u16 {
+    let port = match ether.ethertype {
         ETH_P_IP => ipv4(frame, ether.payload),
         ETH_P_IPV6 => ipv6(frame, ether.payload),
         _ => None,
     };
-    flow.unwrap_or_else(|| macs(ether))
+    port.unwrap_or_else(|| macs(ether))
 }
 
 #[inline(always)]
-fn macs(ether: &Ether) -> u32 {
+fn macs(ether: &Ether) -> u16 {
     let [a, b, c, d, e, f] = ether.dst;
     let [g, h, i, j, k, l] = ether.src;
-    let hash = stir(u32::from(ether.ethertype), u32::from_le_bytes([a, b, c, d]));
-    let hash = stir(hash, u32::from_le_bytes([e, f, g, h]));
-    stir(hash, u32::from_le_bytes([i, j, k, l]))
+    let [m, n] = ether.ethertype.to_ne_bytes();
+    source_port([u64::from_ne_bytes([a, b, c, d, e, f, g, h]), u64::from_ne_bytes([i, j, k, l, m, n, 0, 0])])
 }
 
 #[inline(always)]
-fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<u32> {
+fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<u16> {
     let version: u8 = read(frame, at)?;
-    let fragment = read_be16(frame, at + 6)?;
-    let protocol: u8 = read(frame, at + 9)?;
-    let hash = stir(u32::from(protocol), read(frame, at + 12)?);
-    let hash = stir(hash, read(frame, at + 16)?);
+    let [frag_high, frag_low, _, protocol]: [u8; 4] = read(frame, at + 6)?;
+    let addresses = read(frame, at + 12)?;
     // Fragments have no ports, or not all of them: the whole datagram takes one path.
-    if version != 0x45 || fragment & 0x3fff != 0 {
-        return Some(hash);
-    }
-    Some(ports(frame, at + IPV4_LEN, protocol, hash))
+    let whole = version == 0x45 && frag_high & 0x3f == 0 && frag_low == 0;
+    let ports = if whole { ports(frame, at + IPV4_LEN, protocol) } else { 0 };
+    Some(source_port([addresses, u64::from(protocol) << 32 | u64::from(ports)]))
+}
+
+/// As [`of`], of the IPv4 header at `at`.
+///
+/// # Safety
+///
+/// It must be readable, and so must four bytes behind it, were it without options.
+#[inline(always)]
+pub(crate) unsafe fn of_ipv4(at: *const u8) -> u16 {
+    // SAFETY: the caller vouches for the bytes.
+    let (version, middle, addresses, ports) =
+        unsafe { (at.read(), load32::<6>(at), load64::<12>(at), load32::<IPV4_LEN>(at)) };
+    let [frag_high, frag_low, _, protocol] = middle.to_ne_bytes();
+    let has_ports = version == 0x45
+        && frag_high & 0x3f == 0
+        && frag_low == 0
+        && matches!(protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_SCTP);
+    let ports = if has_ports { ports } else { 0 };
+    source_port([addresses, u64::from(protocol) << 32 | u64::from(ports)])
 }
 
 #[inline(always)]
-fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<u32> {
+fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<u16> {
     let next_header: u8 = read(frame, at + 6)?;
-    let words: [u32; 8] = read(frame, at + 8)?;
-    let mut hash = u32::from(next_header);
-    for word in words {
-        hash = stir(hash, word);
-    }
-    Some(ports(frame, at + IPV6_LEN, next_header, hash))
+    let [a, b, c, d]: [u64; 4] = read(frame, at + 8)?;
+    let ports = ports(frame, at + IPV6_LEN, next_header);
+    Some(source_port([a, b, c, d, u64::from(next_header) << 32 | u64::from(ports)]))
 }
 
+/// Both ports, or nothing.
 #[inline(always)]
-fn ports<F: Frame>(frame: &F, at: usize, protocol: u8, hash: u32) -> u32 {
+fn ports<F: Frame>(frame: &F, at: usize, protocol: u8) -> u32 {
     if !matches!(protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_SCTP) {
-        return hash;
+        return 0;
     }
-    match read(frame, at) {
-        Some(ports) => stir(hash, ports),
-        None => hash,
-    }
+    read(frame, at).unwrap_or(0)
 }

@@ -15,10 +15,11 @@ use gateway_common::{
 };
 
 use crate::{
-    count,
+    count, entropy,
     flows::{FROM_VLAN, Key, Ticket},
     forward,
     frame::{Ether, Frame, Tag, read},
+    header::Fill,
     lease,
     maps::UDP_PORT,
     verdict::{Decision, Verdict},
@@ -42,35 +43,37 @@ const ETHERTYPE: usize = 12;
 #[inline(always)]
 pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Express {
     match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
-        Some(ETH_P_IP) => over_ipv4::<ETH_LEN>(ctx),
+        Some(ETH_P_IP) => over_ipv4::<0>(ctx),
         Some(ETH_P_8021Q) if read::<u16>(ctx, ETHERTYPE + TAG_LEN) == Some(ETH_P_IP.to_be()) => {
-            over_ipv4::<{ ETH_LEN + TAG_LEN }>(ctx)
+            over_ipv4::<TAG_LEN>(ctx)
         }
         _ => Express::No,
     }
 }
 
-/// A packet whose IPv4 header is at `IP`.
+/// Bytes from the IPv4 header to the inner frame.
+const TO_INNER: usize = IPV4_LEN + UDP_LEN + VXLAN_LEN;
+
+/// A packet with `SHIFT` bytes of tag before its IPv4 header.
 #[inline(always)]
-fn over_ipv4<const IP: usize>(ctx: &mut XdpContext) -> Express {
-    let (udp_at, vxlan_at) = (IP + IPV4_LEN, IP + IPV4_LEN + UDP_LEN);
-    let inner_at = vxlan_at + VXLAN_LEN;
+fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
+    let inner_at = ETH_LEN + SHIFT + TO_INNER;
     let (start, end) = (Frame::data(ctx), Frame::data_end(ctx));
     if start + inner_at + ETH_LEN > end {
         return Express::No;
     }
-    let at = start as *const u8;
     // SAFETY: the bound was just checked.
     let (version, fragment, ends, udp, vxlan, macs, rest, ethertype) = unsafe {
+        let at = (start as *const u8).add(SHIFT);
         (
-            load32(at.add(IP)),
-            load32(at.add(IP + 6)),
-            load64(at.add(IP + 12)),
-            load64(at.add(udp_at)),
-            load64(at.add(vxlan_at)),
-            load64(at.add(inner_at)),
-            load32(at.add(inner_at + 8)),
-            u16::from_be(load16(at.add(inner_at + ETHERTYPE))),
+            load32::<{ ETH_LEN }>(at),
+            load32::<{ ETH_LEN + 6 }>(at),
+            load64::<{ ETH_LEN + 12 }>(at),
+            load64::<{ ETH_LEN + IPV4_LEN }>(at),
+            load64::<{ ETH_LEN + IPV4_LEN + UDP_LEN }>(at),
+            load64::<{ ETH_LEN + TO_INNER }>(at),
+            load32::<{ ETH_LEN + TO_INNER + 8 }>(at),
+            u16::from_be(load16::<{ ETH_LEN + TO_INNER + ETHERTYPE }>(at)),
         )
     };
     let total = usize::from(u16::from_be((version >> 16) as u16));
@@ -82,7 +85,7 @@ fn over_ipv4<const IP: usize>(ctx: &mut XdpContext) -> Express {
         && port == UDP_PORT.load()
         && vxlan as u8 & VXLAN_FLAG_I != 0
         // All in one piece, and nothing behind the packet.
-        && distance(start, end) == IP + total
+        && distance(start, end) == ETH_LEN + SHIFT + total
         && total == IPV4_LEN + datagram
         && !matches!(ethertype, ETH_P_8021Q | ETH_P_8021AD);
     if !plain {
@@ -91,11 +94,14 @@ fn over_ipv4<const IP: usize>(ctx: &mut XdpContext) -> Express {
     let now = lease::now();
     let key = Key { ends, macs, rest, net: (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]) };
     let Some(flow) = key.find(now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease, now) {
+    if !lease::holds(flow.lease.into(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
-    let len = (IP + total - inner_at) as u32;
-    let decision = forward::to_port(ctx, &flow.to, inner_at, key.ether(Tag::None, ethertype), len);
+    let len = (total - TO_INNER) as u32;
+    if len > u32::from(flow.max) {
+        return Express::No;
+    }
+    let decision = forward::deliver(ctx, &flow.to, inner_at, key.ether(Tag::None, ethertype), len);
     if let Ok(Verdict::Redirect) = decision {
         count::from_tunnel(flow.from, len);
         count::path(PathCounter::XdpDecap);
@@ -103,43 +109,59 @@ fn over_ipv4<const IP: usize>(ctx: &mut XdpContext) -> Express {
     Express::Taken(decision)
 }
 
+/// Bytes of an IPv4 header without options, and of the ports behind it.
+const TO_PORTS: usize = IPV4_LEN + 4;
+
 /// A frame from a VLAN.
 #[inline(always)]
 pub(crate) fn from_vlan(ctx: &mut XdpContext) -> Express {
+    match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
+        Some(ETH_P_8021Q) => in_vlan::<TAG_LEN>(ctx),
+        Some(_) => in_vlan::<0>(ctx),
+        None => Express::No,
+    }
+}
+
+/// A frame with `TAG` bytes of tag.
+#[inline(always)]
+fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
     let (start, end) = (Frame::data(ctx), Frame::data_end(ctx));
-    if start + ETH_LEN + TAG_LEN > end {
+    if start + ETH_LEN + TAG + TO_PORTS > end {
         return Express::No;
     }
     let at = start as *const u8;
     // SAFETY: the bound was just checked.
-    let (macs, rest, outermost, behind) =
-        unsafe { (load64(at), load32(at.add(8)), load16(at.add(ETHERTYPE)), load32(at.add(ETH_LEN))) };
-    let (tag, ethertype) = match u16::from_be(outermost) {
-        ETH_P_8021Q => (Tag::Inline(u16::from_be(behind as u16) & 0xfff), u16::from_be((behind >> 16) as u16)),
-        ethertype => (Tag::None, ethertype),
+    let (macs, rest, tci, ethertype, behind) = unsafe {
+        let behind = at.add(TAG);
+        (load64::<0>(at), load32::<8>(at), load16::<ETH_LEN>(at), load16::<ETHERTYPE>(behind), behind)
     };
+    let ethertype = u16::from_be(ethertype);
+    let tag = if TAG == 0 { Tag::None } else { Tag::Inline(u16::from_be(tci) & 0xfff) };
     let ether = Key { ends: 0, macs, rest, net: 0 }.ether(tag, ethertype);
-    // What stations say of their own addresses is for the long way, which tells the agent.
-    let plain = match ethertype {
-        ETH_P_IP => true,
-        ETH_P_IPV6 => read::<u8>(ctx, ether.payload + 6).is_some_and(|next_header| next_header != IPPROTO_ICMPV6),
-        _ => false,
+    let source_port = match ethertype {
+        // SAFETY: the same bound.
+        ETH_P_IP => unsafe { entropy::of_ipv4(behind.add(ETH_LEN)) },
+        // What stations say of their own addresses is for the long way, which tells the agent.
+        ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => entropy::of(ctx, &ether),
+        _ => return Express::No,
     };
-    if !plain {
-        return Express::No;
-    }
     let now = lease::now();
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
     let key = Key { ends, macs, rest, net: FROM_VLAN };
     let Some(flow) = key.find(now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease, now) {
+    if !lease::holds(flow.lease.into(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
-    let len = Frame::len(ctx) - ether.tag_bytes() as u32;
+    let len = Frame::len(ctx) - TAG as u32;
+    if len > u32::from(flow.max) {
+        return Express::No;
+    }
     let (decision, path) = if flow.to.kind == fdb::REMOTE {
-        (forward::to_tunnel(ctx, &flow.to, ether, len, now), PathCounter::XdpEncap)
+        let fill = Fill { vni: flow.to.vni, len, source_port };
+        let decision = forward::to_tunnel(ctx, &flow.to, ether, fill, flow.lease.into(), now);
+        (decision, PathCounter::XdpEncap)
     } else {
-        (forward::to_port(ctx, &flow.to, 0, ether, len), PathCounter::XdpLocal)
+        (forward::deliver(ctx, &flow.to, 0, ether, len), PathCounter::XdpLocal)
     };
     if let Ok(Verdict::Redirect) = decision {
         count::from_binding(flow.from, len);

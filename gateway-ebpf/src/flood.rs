@@ -138,7 +138,7 @@ fn to_port(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, 
 /// Copies to a remote VTEP; `false` if it has its turn in another round.
 #[inline(always)]
 fn to_tunnel(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
-    let hop = match forward::next_hop(member.out, state.now) {
+    let hop = match forward::next_hop(member.out, lease::NONE, state.now) {
         Ok(hop) => hop,
         // Of neither family, so it is counted in the first of the two rounds only.
         Err(reason) => return if state.round == Round::TunnelsV4 { Err(reason) } else { Ok(false) },
@@ -150,7 +150,7 @@ fn to_tunnel(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool
     if ctx.exceeds(state.flood.len, hop.max_frame) {
         return Err(DropReason::TooBig);
     }
-    let fill = Fill { vni: member.vni, len: state.flood.len, entropy: state.entropy };
+    let fill = Fill { vni: member.vni, len: state.flood.len, source_port: state.source_port };
     if make_room(ctx, state, shape).is_err() || tc::overwrite(ctx, hop, shape, fill).is_err() {
         state.broken = 1;
         return Ok(false);

@@ -31,7 +31,7 @@ pub(crate) struct State {
     pub(crate) round: Round,
     pub(crate) room: Room,
     pub(crate) flood: Flood,
-    pub(crate) entropy: u32,
+    pub(crate) source_port: u16,
     pub(crate) now: u64,
     pub(crate) copies: u32,
     /// The frame could not be made what it should be: nothing more can be sent. (Not a bool: the verifier
@@ -43,10 +43,10 @@ pub(crate) struct State {
 #[inline(always)]
 pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
     if let Some(state) = SCRATCH.get_ptr_mut(0) {
-        let entropy = entropy::of(ctx, &flood.ether);
+        let source_port = entropy::of(ctx, &flood.ether);
         // SAFETY: this CPU's own map value; both are plain data.
         unsafe {
-            (&raw mut (*state).entropy).write(entropy);
+            (&raw mut (*state).source_port).write(source_port);
             (&raw mut (*state).flood).write(*flood);
         }
     }

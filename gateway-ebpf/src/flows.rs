@@ -15,11 +15,10 @@ use aya_ebpf::{
 };
 use gateway_common::{
     fdb::Target,
-    flow::{GENERATION_AGENT, GENERATION_KERNEL},
-    limits::{FLOW_NS, FLOWS},
+    limits::{FLOW_NS, FLOWS, MAX_LEASES},
 };
 
-use crate::maps::GENERATION;
+use crate::{forward, maps::GENERATION, wide::load64};
 
 /// The lines, those of a CPU one after the other; the agent makes room for the CPUs there are, and others take the long
 /// way. Not part of the ABI. (Mappable only because the kernel begins such a map on a page of its own, which puts each
@@ -51,15 +50,18 @@ pub(crate) struct Flow {
     /// Not used from this time on, CLOCK_MONOTONIC_COARSE nanoseconds.
     until: u64,
     /// Not used under another generation.
-    generation: u32,
-    /// Index in map `leases` of the lease it forwards under.
-    pub(crate) lease: u32,
+    generation: u64,
     /// Where to.
     pub(crate) to: Target,
     /// Number of the tunnel or the binding it comes from, for the counters.
     pub(crate) from: u32,
-    reserved: u32,
+    /// Index in map `leases` of the lease it forwards under.
+    pub(crate) lease: u16,
+    /// Longest inner frame, without tag; the long way judges longer ones.
+    pub(crate) max: u16,
 }
+
+const _: () = assert!(size_of::<Flow>() == 64 && MAX_LEASES <= 1 << 16);
 
 impl Key {
     #[inline(always)]
@@ -95,7 +97,7 @@ impl Key {
 #[derive(Clone, Copy)]
 pub(crate) struct Ticket {
     key: Key,
-    generation: u32,
+    generation: u64,
 }
 
 impl Ticket {
@@ -109,30 +111,30 @@ impl Ticket {
     #[inline(always)]
     pub(crate) fn note(&self, now: u64, lease: u32, to: &Target, from: u32) {
         if let Some(line) = self.key.line() {
-            let (key, generation) = (self.key, self.generation);
+            let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
+            let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
             // SAFETY: as above.
-            unsafe { *line = Flow { key, until: now + FLOW_NS, generation, lease, to: *to, from, reserved: 0 } };
+            unsafe { *line = Flow { key, until, generation, to: *to, from, lease: lease as u16, max } };
         }
     }
 }
 
-/// How often something has changed.
+/// How often something has changed, on either side.
 #[inline(always)]
-fn generation() -> u32 {
-    let (agent, kernel) = (GENERATION.get_ptr(GENERATION_AGENT), GENERATION.get_ptr(GENERATION_KERNEL));
-    match (agent, kernel) {
-        // SAFETY: live map values of four bytes, aligned.
-        (Some(agent), Some(kernel)) => unsafe { agent.read_volatile().wrapping_add(kernel.read_volatile()) },
-        _ => 0,
-    }
+fn generation() -> u64 {
+    // SAFETY: a live map value of eight bytes.
+    GENERATION.get_ptr(0).map_or(0, |generation| unsafe { load64::<0>(generation.cast()) })
 }
 
 /// Outdates whatever has been noted so far.
 #[inline(always)]
 pub(crate) fn outdate() {
-    if let Some(kernel) = GENERATION.get_ptr_mut(GENERATION_KERNEL) {
+    if let Some(generation) = GENERATION.get_ptr_mut(0) {
         // Two CPUs may count at once, and neither count must be lost.
-        // SAFETY: a live map value of four bytes, aligned.
-        unsafe { asm!("lock *(u32 *)({at} + 0) += {one}", at = in(reg) kernel, one = in(reg) 1u64, options(nostack)) };
+        // SAFETY: a live map value; the field is aligned.
+        unsafe {
+            let kernel = &raw mut (*generation).kernel;
+            asm!("lock *(u32 *)({at} + 0) += {one}", at = in(reg) kernel, one = in(reg) 1u64, options(nostack));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use gateway_common::{counters::DropReason, fdb::Target, tunnel::NextHop};
 
 use crate::{
-    count, entropy,
+    count,
     frame::{Ether, Frame, Reframe},
     header::Fill,
     lease,
@@ -16,15 +16,20 @@ use crate::{
 #[inline(always)]
 pub(crate) fn exceeds_port<F: Frame>(frame: &F, ifindex: u32, len: u32) -> bool {
     // Nearly every frame fits every port, and is spared the look at the device.
-    let fits = SETTINGS.get(0).is_some_and(|settings| len <= settings.fits_every_port);
-    !fits && frame.exceeds_mtu(ifindex, len)
+    len > fits_every_port() && frame.exceeds_mtu(ifindex, len)
 }
 
-/// The next hop of tunnel number `id`, if it may be used now.
+/// An inner frame of this length, without tag, fits every access port.
 #[inline(always)]
-pub(crate) fn next_hop(id: u32, now: u64) -> Result<&'static NextHop, DropReason> {
+pub(crate) fn fits_every_port() -> u32 {
+    SETTINGS.get(0).map_or(0, |settings| settings.fits_every_port)
+}
+
+/// The next hop of tunnel number `id`, if it may be used now. Lease number `held` is known to run.
+#[inline(always)]
+pub(crate) fn next_hop(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
     let Some(tunnel) = TUNNELS.get(id) else { return Err(DropReason::TunnelUnresolved) };
-    if !lease::holds(tunnel.lease, now) {
+    if tunnel.lease != held && !lease::holds(tunnel.lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let hop = if tunnel.bank & 1 == 0 { &tunnel.next_hop[0] } else { &tunnel.next_hop[1] };
@@ -37,6 +42,12 @@ pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether:
     if exceeds_port(frame, to.out, len) {
         return Err(DropReason::TooBig);
     }
+    deliver(frame, to, strip, ether, len)
+}
+
+/// As [`to_port`], of a frame that is known to fit.
+#[inline(always)]
+pub(crate) fn deliver<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: Ether, len: u32) -> Decision {
     if !frame.reserve(to.out) {
         return Ok(Verdict::ToTc);
     }
@@ -45,18 +56,24 @@ pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether:
     Ok(Verdict::Redirect)
 }
 
-/// A frame for a tunnel.
+/// A frame for a tunnel. Lease number `held` is known to run.
 #[inline(always)]
-pub(crate) fn to_tunnel<F: Frame>(frame: &mut F, to: &Target, ether: Ether, len: u32, now: u64) -> Decision {
-    let hop = next_hop(to.out, now)?;
-    if frame.exceeds(len, hop.max_frame) {
+pub(crate) fn to_tunnel<F: Frame>(
+    frame: &mut F,
+    to: &Target,
+    ether: Ether,
+    fill: Fill,
+    held: u32,
+    now: u64,
+) -> Decision {
+    let hop = next_hop(to.out, held, now)?;
+    if frame.exceeds(fill.len, hop.max_frame) {
         return Err(DropReason::TooBig);
     }
     if !frame.reserve(hop.ifindex) {
         return Ok(Verdict::ToTc);
     }
-    let entropy = entropy::of(frame, &ether);
-    frame.encapsulate(ether, hop, Fill { vni: to.vni, len, entropy })?;
-    count::to_tunnel(to.out, len);
+    frame.encapsulate(ether, hop, fill)?;
+    count::to_tunnel(to.out, fill.len);
     Ok(Verdict::Redirect)
 }

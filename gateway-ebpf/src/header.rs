@@ -1,7 +1,7 @@
 //! Writing outer headers from a tunnel's template.
 
 use gateway_common::{
-    headers::{ETH_LEN, IPV4_LEN, TAG_LEN, UDP_LEN, V4_LEN, V6_LEN, VXLAN_LEN, ipv4_checksum, source_port},
+    headers::{ETH_LEN, IPV4_LEN, TAG_LEN, UDP_LEN, V4_LEN, V6_LEN, VXLAN_LEN, ipv4_checksum},
     tunnel::NextHop,
 };
 
@@ -18,7 +18,7 @@ pub(crate) struct Fill {
     pub(crate) vni: u32,
     /// Bytes of the inner frame.
     pub(crate) len: u32,
-    pub(crate) entropy: u32,
+    pub(crate) source_port: u16,
 }
 
 /// Writes the `N` bytes of outer headers to `to`.
@@ -42,7 +42,7 @@ pub(crate) unsafe fn write<const N: usize>(to: *mut u8, hop: &NextHop, fill: Fil
         } else {
             put16(to.add(l4 - 36), udp_len);
         }
-        put16(to.add(l4), source_port(fill.entropy));
+        put16(to.add(l4), fill.source_port);
         put16(to.add(l4 + 4), udp_len);
         store32(to.add(l4 + UDP_LEN + 4), (fill.vni << 8).to_be());
     }

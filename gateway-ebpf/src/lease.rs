@@ -16,3 +16,6 @@ pub(crate) fn now() -> u64 {
 pub(crate) fn holds(lease: u32, now: u64) -> bool {
     LEASES.get(lease).is_some_and(|until| now < *until)
 }
+
+/// No lease.
+pub(crate) const NONE: u32 = u32::MAX;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     Global,
-    bindings::BPF_F_NO_PREALLOC,
+    bindings::{BPF_F_MMAPABLE, BPF_F_NO_PREALLOC},
     btf_maps::{Array, DevMapHash, HashMap, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
@@ -11,7 +11,7 @@ use gateway_common::{
     counters::{Drops, Paths},
     event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
-    flow,
+    flow::Generation,
     headers::HEADER_MAX,
     limits,
     segment::{FloodKey, Segment},
@@ -26,9 +26,10 @@ pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
 #[btf_map(name = "settings")]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// What was decided for a flow holds while these stand still, see [`crate::flows`].
+/// What was decided for a flow holds while this stands still, see [`crate::flows`]. The agent counts in memory that it
+/// shares with the kernel.
 #[btf_map(name = "generation")]
-pub(crate) static GENERATION: Array<u32, { flow::GENERATIONS as usize }> = Array::new();
+pub(crate) static GENERATION: Array<Generation, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
 /// Addresses this gateway is a tunnel end with.
 #[btf_map(name = "vteps")]

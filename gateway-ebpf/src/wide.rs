@@ -9,20 +9,21 @@ use core::{arch::asm, mem::transmute};
 macro_rules! words {
     ($($load:ident $store:ident $type:ty, $width:literal;)+) => {
         $(
-            /// Loads a word as it lies in memory.
+            /// Loads the word at offset `AT`, as it lies in memory.
             ///
             /// # Safety
             ///
             /// Its bytes must be readable, and not on the stack.
             #[inline(always)]
-            pub(crate) unsafe fn $load(at: *const u8) -> $type {
+            pub(crate) unsafe fn $load<const AT: usize>(base: *const u8) -> $type {
                 let word: u64;
                 // SAFETY: the caller vouches for the address.
                 unsafe {
                     asm!(
-                        concat!("{word} = *(", $width, " *)({at} + 0)"),
+                        concat!("{word} = *(", $width, " *)({base} + {at})"),
                         word = lateout(reg) word,
-                        at = in(reg) at,
+                        base = in(reg) base,
+                        at = const AT,
                         options(pure, readonly, nostack, preserves_flags),
                     );
                 }
@@ -121,13 +122,14 @@ macro_rules! raw {
 
 raw! {
     u8: at => at.read();
-    u16: at => load16(at);
-    u32: at => load32(at);
-    [u8; 2]: at => load16(at).to_ne_bytes();
-    [u8; 4]: at => load32(at).to_ne_bytes();
-    [u8; 6]: at => mac(load32(at), load16(at.add(4)));
-    [u8; 16]: at => transmute([load64(at), load64(at.add(8))]);
-    [u32; 8]: at => transmute([load64(at), load64(at.add(8)), load64(at.add(16)), load64(at.add(24))]);
+    u16: at => load16::<0>(at);
+    u32: at => load32::<0>(at);
+    u64: at => load64::<0>(at);
+    [u8; 2]: at => load16::<0>(at).to_ne_bytes();
+    [u8; 4]: at => load32::<0>(at).to_ne_bytes();
+    [u8; 6]: at => mac(load32::<0>(at), load16::<4>(at));
+    [u8; 16]: at => transmute([load64::<0>(at), load64::<8>(at)]);
+    [u64; 4]: at => [load64::<0>(at), load64::<8>(at), load64::<16>(at), load64::<24>(at)];
 }
 
 #[inline(always)]
@@ -148,15 +150,15 @@ pub(crate) unsafe fn copy<const N: usize>(from: *const u8, to: *mut u8) {
     // SAFETY: the caller vouches for the bytes, and no word goes past N.
     unsafe {
         while at + 8 <= N {
-            store64(to.add(at), load64(from.add(at)));
+            store64(to.add(at), load64::<0>(from.add(at)));
             at += 8;
         }
         if at + 4 <= N {
-            store32(to.add(at), load32(from.add(at)));
+            store32(to.add(at), load32::<0>(from.add(at)));
             at += 4;
         }
         if at + 2 <= N {
-            store16(to.add(at), load16(from.add(at)));
+            store16(to.add(at), load16::<0>(from.add(at)));
         }
     }
 }

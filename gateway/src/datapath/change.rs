@@ -1,5 +1,5 @@
 //! Writing the maps: whoever does holds a [`Change`], and when it is let go the programs decide anew about the flows that
-//! they remember. So it can't be forgotten, and costs one operation, however many there were.
+//! they remember. So it can't be forgotten, and costs next to nothing.
 
 use std::ops::Deref;
 
@@ -61,10 +61,8 @@ impl Deref for Change<'_> {
 
 impl Drop for Change<'_> {
     fn drop(&mut self) {
-        if self.touched
-            && let Err(error) = self.maps.outdate_flows()
-        {
-            tracing::error!("what the programs remember of flows may be used for a second more: {error}");
+        if self.touched {
+            self.maps.outdate_flows();
         }
     }
 }

@@ -15,7 +15,8 @@ use gateway_common::{
     counters::{Drops, Paths},
     event::LearnEvent,
     fdb::{FdbEntry, FdbKey, Target},
-    flow, limits,
+    flow::Generation,
+    limits,
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
@@ -169,7 +170,7 @@ fn fingerprint(settings: Settings) -> u64 {
         size_of::<Drops>() as u64,
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
-        flow::GENERATIONS.into(),
+        size_of::<Generation>() as u64,
         limits::MAX_VTEPS.into(),
         limits::MAX_LEASES.into(),
         limits::MAX_TUNNELS.into(),

@@ -10,13 +10,13 @@ use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
-    flow::GENERATION_AGENT,
     segment::{FloodKey, Segment},
     tunnel::{Addr, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
     batch,
+    generation::SharedGeneration,
     op::{Forget, Op},
     pins::PinDir,
     programmed::Programmed,
@@ -67,7 +67,7 @@ impl<T> Named<T> for Result<T, MapError> {
 /// All maps of the data plane.
 pub struct Maps {
     settings: Array<MapData, Settings>,
-    generation: Array<MapData, u32>,
+    generation: SharedGeneration,
     vteps: HashMap<MapData, Addr, Vtep>,
     leases: Array<MapData, u64>,
     peers: HashMap<MapData, PeerKey, u32>,
@@ -94,7 +94,8 @@ impl Maps {
         }
         Ok(Self {
             settings: take!("settings"),
-            generation: take!("generation"),
+            generation: SharedGeneration::of(find("generation").ok_or(MapsError::Missing("generation"))?)
+                .map_err(|reason| MapsError::Map { name: "generation", reason: MapError::IoError(reason) })?,
             vteps: take!("vteps"),
             leases: take!("leases"),
             peers: take!("peers"),
@@ -254,9 +255,8 @@ impl Maps {
     }
 
     /// Has the programs decide anew about all flows that they remember.
-    pub(super) fn outdate_flows(&mut self) -> Result<(), MapsError> {
-        let generation = self.generation.get(&GENERATION_AGENT, 0).of("generation")?;
-        self.generation.set(GENERATION_AGENT, generation.wrapping_add(1), 0).of("generation")
+    pub(super) fn outdate_flows(&self) {
+        self.generation.count();
     }
 
     /// Sets until when lease number `lease` runs: CLOCK_MONOTONIC nanoseconds.

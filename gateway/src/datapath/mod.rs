@@ -13,6 +13,7 @@ pub mod desired;
 pub mod diff;
 #[cfg(test)]
 mod fixtures;
+mod generation;
 pub mod given;
 pub mod learned;
 pub mod load;

@@ -1,0 +1,61 @@
+//! The generation of all decisions that the programs remember, in memory shared with the kernel: the two sides count in
+//! one value, which an update of the map would write as a whole.
+
+use std::{
+    io,
+    num::NonZeroUsize,
+    os::fd::AsFd,
+    ptr::NonNull,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use aya::maps::{Map, MapData};
+use gateway_common::flow::Generation;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+
+const LENGTH: NonZeroUsize = NonZeroUsize::new(size_of::<Generation>()).unwrap();
+
+/// Map `generation`, as memory.
+#[derive(Debug)]
+pub(super) struct SharedGeneration {
+    at: NonNull<Generation>,
+    /// The programs find it by its descriptor when they are loaded.
+    _map: MapData,
+}
+
+// SAFETY: the memory is only touched by atomic operations, from whichever thread.
+unsafe impl Send for SharedGeneration {}
+// SAFETY: as above.
+unsafe impl Sync for SharedGeneration {}
+
+impl SharedGeneration {
+    /// Shares the memory of `map`.
+    ///
+    /// # Errors
+    /// If it is no array, and what the kernel says.
+    pub(super) fn of(map: Map) -> io::Result<Self> {
+        let Map::Array(map) = map else { return Err(io::Error::other("no array")) };
+        Self::share(map)
+    }
+
+    fn share(map: MapData) -> io::Result<Self> {
+        let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        // SAFETY: a new mapping, wherever the kernel likes; it holds the map as long as it is there.
+        let at = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, map.fd().as_fd(), 0) }?;
+        Ok(Self { at: at.cast(), _map: map })
+    }
+
+    /// Counts up the agent's side. What was written to other maps before is seen by whoever sees this.
+    pub(super) fn count(&self) {
+        // SAFETY: the mapping lives as long as this; the field is aligned, and whoever else touches it does so atomically.
+        let agent = unsafe { AtomicU32::from_ptr(&raw mut (*self.at.as_ptr()).agent) };
+        agent.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Drop for SharedGeneration {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `of`, with this length, and used by nobody else.
+        let _ = unsafe { munmap(self.at.cast(), LENGTH.get()) };
+    }
+}
