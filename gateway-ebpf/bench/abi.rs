@@ -59,12 +59,14 @@ pub(crate) const PLAIN: u32 = 0;
 pub(crate) const TAGGED: u32 = 1;
 /// A frame's form: in VXLAN over IPv4.
 pub(crate) const VXLAN: u32 = 2;
+/// No form: whatever arrives counts, which tells what the sink's checks cost.
+pub(crate) const NOTHING: u32 = 3;
 
 /// What the sink expects.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expect {
-    /// [`PLAIN`], [`TAGGED`] or [`VXLAN`].
+    /// [`PLAIN`], [`TAGGED`], [`VXLAN`] or [`NOTHING`].
     pub(crate) form: u32,
     /// The VLAN or VNI of flow 0.
     pub(crate) net: u32,

@@ -3,7 +3,7 @@
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, programs::TcContext};
 
 use crate::{
-    abi::{BUCKET_NS, BUCKETS, Expect, PLAIN, Seen, TAGGED},
+    abi::{BUCKET_NS, BUCKETS, Expect, NOTHING, PLAIN, Seen, TAGGED},
     maps::{LATENCY, SEEN, SETTINGS},
 };
 
@@ -48,6 +48,9 @@ fn count(start: usize, end: usize, tag: Option<u32>) {
 
 #[inline(always)]
 fn is_as_expected(expect: &Expect, start: usize, end: usize, tag: Option<u32>, thorough: bool) -> Option<bool> {
+    if expect.form == NOTHING {
+        return Some(true);
+    }
     if expect.form == PLAIN {
         return Some(tag.is_none() && inner(expect, start, end, 0)?.1 == ETH_P_IP);
     }

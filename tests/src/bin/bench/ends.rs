@@ -1,6 +1,6 @@
 //! The source and the sink: loaded once, sinks at the outer ends of all rigs, the source run wherever asked.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
@@ -8,15 +8,18 @@ use aya::{
     maps::{Array, DevMap, MapData, PerCpuArray, PerCpuValues},
     programs::{SchedClassifier, TcAttachType, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
 };
+use lab::wait::wait_for;
 
 use crate::{
     abi::{BEYOND, FIRST, Headers, Seen, Settings},
     rig::{Rig, Wire},
-    traffic::{Direction, Traffic},
+    traffic::{Direction, Expect, Traffic},
 };
 
 /// Frames that the kernel sends in one go: as many as one poll of a receiving interface takes.
-const BATCH: u32 = 64;
+pub(crate) const BATCH: u32 = 64;
+/// How long frames may still be under way once the last has been sent.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 
 // SAFETY: `repr(C)`, made of integers, without padding.
 unsafe impl aya::Pod for Settings {}
@@ -108,22 +111,25 @@ impl Ends {
         Ok(())
     }
 
-    /// Sends `frames` of `traffic` out of `through`, an interface of `rig`, and waits for what comes of it. `beyond`: where
-    /// a limit sends on. `arrives`: the subject makes of them what the gateway is to make of them.
-    pub(crate) fn send(&mut self, rig: &Rig, way: &Way, traffic: &Traffic, frames: u32) -> Result<Run> {
+    /// Sends `frames` of `traffic`, `batch` at a time, from `rig` on their `way`, and waits for what comes of them: `copies`
+    /// of each.
+    pub(crate) fn send(&mut self, rig: &Rig, way: &Way, traffic: &Traffic, frames: u32, batch: u32, copies: u32) -> Result<Run> {
         self.prepare(rig, way, traffic)?;
         let before = self.seen()?;
-        let ns = self.run(traffic, frames)?;
-        let after = self.seen()?;
-        let (good, bad) = (after.good - before.good, after.bad - before.bad);
-        Ok(Run { sent: frames.into(), good, bad, ns })
+        let ns = self.run(traffic, frames, batch)?;
+        let expected = u64::from(frames) * u64::from(copies);
+        let arrived = || self.seen().map(|after| Seen { good: after.good - before.good, bad: after.bad - before.bad, ..after });
+        // What the kernel left to a thread of its own is there a little later; what is lost is not.
+        let _ = wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
+        let seen = arrived()?;
+        Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
     }
 
     /// Has everything in place for [`Self::run`].
     pub(crate) fn prepare(&mut self, rig: &Rig, way: &Way, traffic: &Traffic) -> Result<()> {
         rig.enter()?;
         let beyond = rig.index(way.beyond)?;
-        self.settings.set(0, Settings { beyond, ..traffic.settings(way.arrives) }, 0)?;
+        self.settings.set(0, Settings { beyond, ..traffic.settings(way.expect) }, 0)?;
         for (at, headers) in (0..).zip(traffic.headers()) {
             self.headers.set(at, headers, 0)?;
         }
@@ -137,15 +143,15 @@ impl Ends {
         Ok(())
     }
 
-    /// Sends `frames` on this CPU; gives how long each took, nanoseconds.
-    pub(crate) fn run(&self, traffic: &Traffic, frames: u32) -> Result<u64> {
+    /// Sends `frames` on this CPU, `batch` at a time; gives how long each took, nanoseconds.
+    pub(crate) fn run(&self, traffic: &Traffic, frames: u32, batch: u32) -> Result<u64> {
         let name = if traffic.direction == Direction::Decap { "source_long" } else { "source_short" };
         let program: &Xdp = self.ebpf.program(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?;
         let template = traffic.template();
         let options = TestRunOptions {
             data_in: Some(&template),
             repeat: frames,
-            attrs: TestRunAttrs::new().xdp_live_frames(BATCH.min(frames)),
+            attrs: TestRunAttrs::new().xdp_live_frames(batch.min(frames)),
             ..TestRunOptions::new()
         };
         // The kernel's own watch: what comes after the last frame (it waits for the end of an RCU grace period) is no part of it.
@@ -171,21 +177,21 @@ pub(crate) struct Way {
     pub(crate) through: &'static str,
     /// The interface that a limit sends on to.
     pub(crate) beyond: &'static str,
-    /// The frames arrive as the gateway would make them.
-    pub(crate) arrives: bool,
+    /// How they arrive.
+    pub(crate) expect: Expect,
 }
 
 impl Way {
     /// To the sink and nowhere else, by the wire that `direction` begins with: what source and sink cost.
-    pub(crate) fn direct(direction: Direction) -> Self {
+    pub(crate) fn direct(direction: Direction, expect: Expect) -> Self {
         let (from, _) = wires(direction);
-        Self { through: from.inner(), beyond: from.inner(), arrives: false }
+        Self { through: from.inner(), beyond: from.inner(), expect }
     }
 
-    /// Through a subject. `arrives`: it makes of the frames what the gateway makes of them.
-    pub(crate) fn through(direction: Direction, arrives: bool) -> Self {
+    /// Through a subject.
+    pub(crate) fn through(direction: Direction, expect: Expect) -> Self {
         let (from, to) = wires(direction);
-        Self { through: from.outer(), beyond: to.inner(), arrives }
+        Self { through: from.outer(), beyond: to.inner(), expect }
     }
 }
 

@@ -1,0 +1,107 @@
+//! Measuring in turns: what is to be compared takes turns, round after round, so that whatever else the machine does
+//! meets all of it alike.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    cpu::{self, Pinned},
+    ends::{BATCH, Ends, Run, Way},
+    rig::Rig,
+    traffic::Traffic,
+};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, serde::Serialize)]
+pub(crate) struct Effort {
+    /// Rounds.
+    pub(crate) rounds: u32,
+    /// Frames that each subject gets in a round.
+    pub(crate) frames: u32,
+}
+
+/// What takes its turn.
+pub(crate) struct Case<'a> {
+    /// For messages.
+    pub(crate) name: String,
+    pub(crate) rig: &'a Rig,
+    pub(crate) way: Way,
+    pub(crate) traffic: Traffic,
+    /// Frames sent at a time.
+    pub(crate) batch: u32,
+    /// Frames that arrive for each one sent.
+    pub(crate) copies: u32,
+}
+
+impl<'a> Case<'a> {
+    /// One frame for each one sent.
+    pub(crate) fn new(name: impl Into<String>, rig: &'a Rig, way: Way, traffic: Traffic) -> Self {
+        Self { name: name.into(), rig, way, traffic, batch: BATCH, copies: 1 }
+    }
+
+    /// Sends `frames`.
+    ///
+    /// # Errors
+    /// If one is lost, or arrives otherwise than expected: then there is no cost to tell.
+    pub(crate) fn send(&self, ends: &mut Ends, frames: u32) -> Result<Run> {
+        let run = ends.send(self.rig, &self.way, &self.traffic, frames, self.batch, self.copies)?;
+        let expected = run.sent * u64::from(self.copies);
+        if run.good == expected && run.bad == 0 {
+            return Ok(run);
+        }
+        let Run { sent, good, bad, .. } = run;
+        let (name, direction) = (&self.name, self.traffic.direction.name());
+        bail!(
+            "{name}, {direction}: {sent} frames were sent and {expected} expected; {good} arrived as they should, {bad} \
+             otherwise, and {} did not",
+            expected.saturating_sub(good + bad)
+        )
+    }
+}
+
+/// Nanoseconds for each frame.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ns {
+    /// The mean of the quickest quarter of all rounds. Interruptions only ever add, so the slower rounds tell of the
+    /// machine's other work; and a mean has fractions, which the kernel's whole nanoseconds have not.
+    pub(crate) typical: f64,
+    /// The quickest round.
+    pub(crate) min: f64,
+}
+
+impl Ns {
+    pub(crate) fn of(mut samples: Vec<f64>) -> Self {
+        samples.sort_by(f64::total_cmp);
+        let quickest = &samples[..samples.len().div_ceil(4)];
+        Self { typical: quickest.iter().sum::<f64>() / quickest.len().max(1) as f64, min: samples.first().copied().unwrap_or(0.0) }
+    }
+}
+
+/// Measures all cases, in turns.
+///
+/// # Errors
+/// If a frame is lost or arrives otherwise than expected.
+pub(crate) fn measure(ends: &mut Ends, effort: Effort, cases: &[Case<'_>]) -> Result<Vec<Ns>> {
+    let _pinned = Pinned::to(cpu::available()?.first().copied().unwrap_or(0))?;
+    for case in cases {
+        // The first frames fill caches, and may be learned from.
+        case.send(ends, effort.frames)?;
+    }
+    let mut samples = vec![vec![]; cases.len()];
+    for _ in 0..effort.rounds {
+        for (case, samples) in cases.iter().zip(&mut samples) {
+            samples.push(case.send(ends, effort.frames)?.ns as f64);
+        }
+    }
+    Ok(samples.into_iter().map(Ns::of).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slow_rounds_do_not_count() {
+        let ns = Ns::of(vec![900.0, 10.0, 11.0, 500.0, 12.0, 700.0, 800.0, 13.0]);
+        assert_eq!((ns.typical, ns.min), (10.5, 10.0));
+    }
+}
