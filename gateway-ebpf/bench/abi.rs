@@ -8,8 +8,10 @@ pub(crate) const LONG: usize = 96;
 pub(crate) const FIRST: u32 = 0;
 /// Slot of map `out`: where the limit sends on.
 pub(crate) const BEYOND: u32 = 1;
-/// Elements of map `headers`: sizes of frames that the source can take turns with.
+/// Sizes of frames that the source can take turns with, each an element of map `headers`.
 pub(crate) const SIZES: usize = 12;
+/// The element of map `headers` after those: the outer headers that `least_encap` puts on.
+pub(crate) const LEAST: u32 = SIZES as u32;
 /// Buckets of the latency histogram, [`BUCKET_NS`] wide.
 pub(crate) const BUCKETS: usize = 4096;
 /// Width of a bucket of the latency histogram, nanoseconds.

@@ -11,6 +11,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 
+#[allow(dead_code, reason = "the benchmark uses more of it")]
 mod abi;
 mod least;
 mod maps;

@@ -7,11 +7,12 @@ use aya::{
     Ebpf,
     maps::{Array, DevMap, MapData, PerCpuArray, PerCpuValues},
     programs::{SchedClassifier, TcAttachType, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
+    util::nr_cpus,
 };
 use lab::wait::wait_for;
 
 use crate::{
-    abi::{BEYOND, FIRST, Headers, Seen, Settings},
+    abi::{BEYOND, FIRST, Headers, LEAST, Seen, Settings},
     rig::{Rig, Wire},
     traffic::{Direction, Expect, Traffic},
 };
@@ -47,6 +48,7 @@ pub(crate) struct Ends {
     settings: Array<MapData, Settings>,
     headers: Array<MapData, Headers>,
     out: DevMap<MapData>,
+    turn: PerCpuArray<MapData, [u32; 2]>,
     seen: PerCpuArray<MapData, Seen>,
 }
 
@@ -70,6 +72,7 @@ impl Ends {
             settings: take!("settings"),
             headers: take!("headers"),
             out: take!("out"),
+            turn: take!("turn"),
             seen: take!("seen"),
             ebpf,
         })
@@ -130,13 +133,15 @@ impl Ends {
         rig.enter()?;
         let beyond = rig.index(way.beyond)?;
         self.settings.set(0, Settings { beyond, ..traffic.settings(way.expect) }, 0)?;
+        let zeroes = vec![[0; 2]; nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?];
+        self.turn.set(0, PerCpuValues::try_from(zeroes)?, 0)?;
         for (at, headers) in (0..).zip(traffic.headers()) {
             self.headers.set(at, headers, 0)?;
         }
         // `least_encap` puts on the headers that the source of the other direction makes.
         if traffic.direction == Direction::Encap {
             let [headers] = Traffic::known(Direction::Decap).headers()[..] else { bail!("no headers") };
-            self.headers.set(1, headers, 0)?;
+            self.headers.set(LEAST, headers, 0)?;
         }
         self.out.set(FIRST, rig.index(way.through)?, None, 0)?;
         self.out.set(BEYOND, beyond, None, 0)?;

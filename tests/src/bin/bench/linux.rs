@@ -18,13 +18,13 @@ pub(crate) fn set_up(ends: &mut Ends, rig: Rig, stations: u32) -> Result<Rig> {
     host.ip(&format!("link set {underlay} address {GATEWAY_MAC}"))?;
     host.address(underlay, &format!("{GATEWAY}/16"))?;
     host.ip(&format!("neigh add {REMOTE} lladdr {ROUTER_MAC} dev {underlay} nud permanent"))?;
-    host.ip("link add br type bridge forward_delay 0 mcast_snooping 0 ageing_time 0")?;
+    host.ip("link add br0 type bridge forward_delay 0 mcast_snooping 0 ageing_time 0")?;
     host.ip(&format!("link add vx mtu 3300 type vxlan id {VNI} local {GATEWAY} dstport 4789 ttl 64 nolearning"))?;
     for dev in ["vx", Wire::Access.inner(), Wire::Other.inner()] {
-        host.ip(&format!("link set {dev} master br up"))?;
+        host.ip(&format!("link set {dev} master br0 up"))?;
         host.ip(&format!("link set {dev} type bridge_slave learning off"))?;
     }
-    host.ip("link set br mtu 3300 up")?;
+    host.ip("link set br0 mtu 3300 up")?;
     host.enter(no_netfilter)?;
     let mut stations_known = String::new();
     for number in 0..stations {
