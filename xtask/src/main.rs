@@ -1,5 +1,6 @@
 //! Developer verbs of vtep-gateway: `cargo xtask VERB`. Each does its own set-up, so there is no order to know.
 
+mod bench;
 mod build_ebpf;
 mod cargo;
 mod child;
@@ -58,6 +59,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure what the gateway costs a packet, side by side with the kernel's own devices and Open vSwitch
+    Bench {
+        /// Passed on to the benchmark; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -70,6 +77,7 @@ fn main() -> ExitCode {
         Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
         Verb::Demo { args } => demo::run(&root, &args),
+        Verb::Bench { args } => bench::run(&root, &args),
     };
     match outcome {
         _ if interrupt::happened() => ExitCode::from(130),

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use lab::Lab;
 use serde::Serialize;
 
 use crate::{
     ends::Ends,
+    ovs::Switch,
     own::{Cost, own_costs},
     progress::step,
     report::{mpps, ns, ratio},
     rounds::Effort,
-    subjects::{Kind, Subjects},
+    subjects::{Kind, STATIONS, Subjects},
     traffic::{Direction, FULL, IMIX, JUMBO, Traffic},
 };
 
@@ -33,11 +35,38 @@ fn sizes() -> [(String, Vec<u32>); 3] {
     [("imix".into(), IMIX.to_vec()), (FULL.to_string(), vec![FULL]), (JUMBO.to_string(), vec![JUMBO])]
 }
 
-/// Compares all subjects in `direction`.
+/// Compares all subjects in all of `directions`, and Open vSwitch too if wanted.
 ///
 /// # Errors
 /// If a subject loses frames, or makes something else of them.
-pub(crate) fn compare(ends: &mut Ends, effort: Effort, subjects: &Subjects, direction: Direction) -> Result<Compared> {
+pub(crate) fn all(
+    lab: &Lab,
+    ends: &mut Ends,
+    effort: Effort,
+    directions: &[Direction],
+    with_ovs: bool,
+) -> Result<Vec<(Direction, Compared)>> {
+    step("setting up the subjects");
+    let subjects = Subjects::new(lab, ends)?;
+    let mut all = Vec::new();
+    for direction in directions {
+        all.push((*direction, compare(ends, effort, &subjects, *direction)?));
+    }
+    if with_ovs {
+        step("Open vSwitch");
+        let ovs = Switch::new(lab, ends, STATIONS)?;
+        for (direction, Compared { values, .. }) in &mut all {
+            let delivered = ovs.delivers(ends, *direction)?;
+            values.insert("ovs_mpps".into(), mpps(delivered));
+            if let Some(gateway) = values.get("gateway_mpps").copied() {
+                values.insert("gateway_over_ovs".into(), ratio(gateway / delivered));
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn compare(ends: &mut Ends, effort: Effort, subjects: &Subjects, direction: Direction) -> Result<Compared> {
     step(&format!("{}: 64 bytes, all subjects in turn", direction.name()));
     let values = side_by_side(ends, effort, subjects, &Kind::ALL, Traffic::known(direction))?;
     let mut compared = Compared { values, ..Compared::default() };

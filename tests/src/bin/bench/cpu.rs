@@ -37,7 +37,8 @@ impl Drop for Pinned {
 fn schedule(policy: libc::c_int, priority: libc::c_int) -> Result<()> {
     let parameters = libc::sched_param { sched_priority: priority };
     // SAFETY: 0 is the calling thread, and the kernel only reads `parameters`, which lives until the call is over.
-    Errno::result(unsafe { libc::sched_setscheduler(0, policy, &parameters) }).context("setting the scheduling policy")?;
+    Errno::result(unsafe { libc::sched_setscheduler(0, policy, &parameters) })
+        .context("setting the scheduling policy")?;
     Ok(())
 }
 

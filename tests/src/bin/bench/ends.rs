@@ -29,6 +29,13 @@ unsafe impl aya::Pod for Headers {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Seen {}
 
+impl Seen {
+    /// What has come since there was `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { good: self.good - before.good, bad: self.bad - before.bad, bytes: self.bytes - before.bytes }
+    }
+}
+
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
@@ -116,14 +123,23 @@ impl Ends {
 
     /// Sends `frames` of `traffic`, `batch` at a time, from `rig` on their `way`, and waits for what comes of them: `copies`
     /// of each.
-    pub(crate) fn send(&mut self, rig: &Rig, way: &Way, traffic: &Traffic, frames: u32, batch: u32, copies: u32) -> Result<Run> {
+    pub(crate) fn send(
+        &mut self,
+        rig: &Rig,
+        way: &Way,
+        traffic: &Traffic,
+        frames: u32,
+        batch: u32,
+        copies: u32,
+    ) -> Result<Run> {
         self.prepare(rig, way, traffic)?;
         let before = self.seen()?;
         let ns = self.run(traffic, frames, batch)?;
         let expected = u64::from(frames) * u64::from(copies);
-        let arrived = || self.seen().map(|after| Seen { good: after.good - before.good, bad: after.bad - before.bad, ..after });
+        let arrived = || Ok::<_, anyhow::Error>(self.seen()?.since(before));
         // What the kernel left to a thread of its own is there a little later; what is lost is not.
-        let _ = wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
+        let _ =
+            wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
         let seen = arrived()?;
         Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
     }

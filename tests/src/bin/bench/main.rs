@@ -1,62 +1,81 @@
 //! Measures what the gateway costs a packet, beside what it can be compared with.
+//!
+//! Signals end it as they end any program. What it has set up is then taken down as that of any lab is: by the janitor,
+//! who waits for the end of this process.
 
 #[path = "../../../../gateway-ebpf/bench/abi.rs"]
 #[expect(dead_code, reason = "the programs use more of it")]
 mod abi;
+mod cli;
 mod compare;
 mod cpu;
 mod ends;
 mod gateway;
+mod goals;
 mod linux;
 mod machine;
+mod ovs;
 mod own;
 mod progress;
 mod report;
 mod rig;
 mod rounds;
 mod subjects;
+mod table;
 mod traffic;
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Parser;
 use lab::Lab;
 
+use cli::{Cli, Part};
 use ends::Ends;
 use machine::Machine;
 use report::Report;
-use rounds::Effort;
-use subjects::Subjects;
 use traffic::Direction;
 
-/// Measures what the gateway costs a packet, side by side with what it can be compared with.
-#[derive(Parser)]
-#[command(name = "cargo xtask bench")]
-struct Cli {
-    /// The object with the benchmark's own programs
-    #[arg(long)]
-    object: PathBuf,
-    #[arg(long, default_value_t = 12)]
-    rounds: u32,
-    #[arg(long, default_value_t = 20_000)]
-    frames: u32,
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match measure(&cli).and_then(|report| show(&cli, &report)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            // The text alone: with RUST_BACKTRACE set, anyhow's own way to show it adds where it came from.
+            eprintln!("bench: {trouble:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
-    let effort = Effort { rounds: cli.rounds, frames: cli.frames };
+fn measure(cli: &Cli) -> Result<Report> {
+    if !cli.object.is_file() {
+        bail!("no {}: `cargo xtask build-ebpf` makes it", cli.object.display());
+    }
+    let mut report = Report::empty(Machine::this()?, cli.effort());
+    // First of all: it tells whether labs can run here.
     let lab = Lab::new()?;
     let mut ends = Ends::load(&cli.object)?;
-    let subjects = Subjects::new(&lab, &mut ends)?;
-    let mut compare = |direction| compare::compare(&mut ends, effort, &subjects, direction).map(Some);
-    let report = Report {
-        machine: Machine::this()?,
-        effort,
-        decap: compare(Direction::Decap)?,
-        encap: compare(Direction::Encap)?,
-        local: compare(Direction::Local)?,
-    };
-    println!("{}", serde_json::to_string_pretty(&report)?);
+    let directions: Vec<(Direction, Part)> =
+        [(Direction::Decap, Part::Decap), (Direction::Encap, Part::Encap), (Direction::Local, Part::Local)]
+            .into_iter()
+            .filter(|(_, part)| cli.wants(*part))
+            .collect();
+    if !directions.is_empty() {
+        let directions: Vec<Direction> = directions.into_iter().map(|(direction, _)| direction).collect();
+        for (direction, compared) in compare::all(&lab, &mut ends, report.effort, &directions, cli.wants(Part::Ovs))? {
+            *report.direction(direction) = Some(compared);
+        }
+    }
+    drop(lab);
+    Ok(report)
+}
+
+fn show(cli: &Cli, report: &Report) -> Result<()> {
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{report}");
+    }
     Ok(())
 }

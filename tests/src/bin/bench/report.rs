@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{compare::Compared, machine::Machine, rounds::Effort};
+use crate::{compare::Compared, machine::Machine, rounds::Effort, traffic::Direction};
 
 /// The report. What was not asked for is `None`.
 #[derive(Debug, Serialize)]
@@ -13,6 +13,22 @@ pub(crate) struct Report {
     pub(crate) decap: Option<Compared>,
     pub(crate) encap: Option<Compared>,
     pub(crate) local: Option<Compared>,
+}
+
+impl Report {
+    /// Nothing measured yet.
+    pub(crate) fn empty(machine: Machine, effort: Effort) -> Self {
+        Self { machine, effort, decap: None, encap: None, local: None }
+    }
+
+    /// What came out for a direction.
+    pub(crate) fn direction(&mut self, direction: Direction) -> &mut Option<Compared> {
+        match direction {
+            Direction::Decap => &mut self.decap,
+            Direction::Encap => &mut self.encap,
+            Direction::Local => &mut self.local,
+        }
+    }
 }
 
 /// Nanoseconds, to a tenth.

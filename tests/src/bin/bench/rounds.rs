@@ -72,7 +72,10 @@ impl Ns {
     pub(crate) fn of(mut samples: Vec<f64>) -> Self {
         samples.sort_by(f64::total_cmp);
         let quickest = &samples[..samples.len().div_ceil(4)];
-        Self { typical: quickest.iter().sum::<f64>() / quickest.len().max(1) as f64, min: samples.first().copied().unwrap_or(0.0) }
+        Self {
+            typical: quickest.iter().sum::<f64>() / quickest.len().max(1) as f64,
+            min: samples.first().copied().unwrap_or(0.0),
+        }
     }
 }
 
