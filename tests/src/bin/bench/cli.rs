@@ -48,6 +48,8 @@ pub(crate) enum Part {
     Local,
     /// Open vSwitch, beside those
     Ovs,
+    /// More MACs, flows, bindings, VTEPs; learning
+    Scale,
 }
 
 impl Cli {

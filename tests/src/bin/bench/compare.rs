@@ -13,8 +13,8 @@ use crate::{
     progress::step,
     report::{mpps, ns, ratio},
     rounds::Effort,
-    subjects::{Kind, STATIONS, Subjects},
-    traffic::{Direction, FULL, IMIX, JUMBO, Traffic},
+    subjects::{Kind, Subjects},
+    traffic::{Direction, FULL, IMIX, JUMBO, STATIONS, Traffic},
 };
 
 /// Values by their keys: `gateway_ns`, `gateway_min_ns` and so on.

@@ -12,7 +12,7 @@ use aya::{
 use lab::wait::wait_for;
 
 use crate::{
-    abi::{BEYOND, FIRST, Headers, LEAST, Seen, Settings},
+    abi::{BEYOND, BUCKETS, FIRST, Headers, LEAST, Seen, Settings},
     rig::{Rig, Wire},
     traffic::{Direction, Expect, Traffic},
 };
@@ -57,6 +57,9 @@ pub(crate) struct Ends {
     out: DevMap<MapData>,
     turn: PerCpuArray<MapData, [u32; 2]>,
     seen: PerCpuArray<MapData, Seen>,
+    latency: PerCpuArray<MapData, [u32; BUCKETS]>,
+    /// Frames sent so far.
+    sent: u64,
 }
 
 impl Ends {
@@ -81,6 +84,8 @@ impl Ends {
             out: take!("out"),
             turn: take!("turn"),
             seen: take!("seen"),
+            latency: take!("latency"),
+            sent: 0,
             ebpf,
         })
     }
@@ -135,6 +140,7 @@ impl Ends {
         self.prepare(rig, way, traffic)?;
         let before = self.seen()?;
         let ns = self.run(traffic, frames, batch)?;
+        self.sent += u64::from(frames);
         let expected = u64::from(frames) * u64::from(copies);
         let arrived = || Ok::<_, anyhow::Error>(self.seen()?.since(before));
         // What the kernel left to a thread of its own is there a little later; what is lost is not.
@@ -149,8 +155,10 @@ impl Ends {
         rig.enter()?;
         let beyond = rig.index(way.beyond)?;
         self.settings.set(0, Settings { beyond, ..traffic.settings(way.expect) }, 0)?;
-        let zeroes = vec![[0; 2]; nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?];
-        self.turn.set(0, PerCpuValues::try_from(zeroes)?, 0)?;
+        // Each run goes on where another one ended: with many flows each gets its turn. All begin with the first size.
+        let flow = u32::try_from(self.sent % u64::from(traffic.flows.max(1)))?;
+        let turns = vec![[flow, 0]; nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?];
+        self.turn.set(0, PerCpuValues::try_from(turns)?, 0)?;
         for (at, headers) in (0..).zip(traffic.headers()) {
             self.headers.set(at, headers, 0)?;
         }
@@ -188,6 +196,29 @@ impl Ends {
             bad: sum.bad + cpu.bad,
             bytes: sum.bytes + cpu.bytes,
         }))
+    }
+}
+
+impl Ends {
+    /// Forgets how long frames took.
+    pub(crate) fn forget_latency(&mut self) -> Result<()> {
+        let cpus = nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?;
+        Ok(self.latency.set(0, PerCpuValues::try_from(vec![[0; BUCKETS]; cpus])?, 0)?)
+    }
+
+    /// How many frames took how long, in steps of [`BUCKET_NS`](crate::abi::BUCKET_NS), all CPUs together.
+    pub(crate) fn latency(&self) -> Result<Vec<u64>> {
+        let cpus: PerCpuValues<[u32; BUCKETS]> = self.latency.get(&0, 0)?;
+        let mut sum = vec![0; BUCKETS];
+        for cpu in cpus.iter() {
+            sum.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += u64::from(*count));
+        }
+        Ok(sum)
+    }
+
+    /// One of the programs.
+    pub(crate) fn programs(&self) -> &Ebpf {
+        &self.ebpf
     }
 }
 

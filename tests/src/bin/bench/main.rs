@@ -20,6 +20,7 @@ mod progress;
 mod report;
 mod rig;
 mod rounds;
+mod scale;
 mod subjects;
 mod table;
 mod traffic;
@@ -67,7 +68,9 @@ fn measure(cli: &Cli) -> Result<Report> {
             *report.direction(direction) = Some(compared);
         }
     }
-    drop(lab);
+    if cli.wants(Part::Scale) {
+        report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
     Ok(report)
 }
 

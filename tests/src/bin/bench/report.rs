@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::{compare::Compared, machine::Machine, rounds::Effort, traffic::Direction};
+use crate::{compare::Compared, machine::Machine, rounds::Effort, scale::Scaled, traffic::Direction};
 
 /// The report. What was not asked for is `None`.
 #[derive(Debug, Serialize)]
@@ -13,12 +13,13 @@ pub(crate) struct Report {
     pub(crate) decap: Option<Compared>,
     pub(crate) encap: Option<Compared>,
     pub(crate) local: Option<Compared>,
+    pub(crate) scale: Option<Scaled>,
 }
 
 impl Report {
     /// Nothing measured yet.
     pub(crate) fn empty(machine: Machine, effort: Effort) -> Self {
-        Self { machine, effort, decap: None, encap: None, local: None }
+        Self { machine, effort, decap: None, encap: None, local: None, scale: None }
     }
 
     /// What came out for a direction.

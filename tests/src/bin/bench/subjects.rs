@@ -9,7 +9,7 @@ use crate::{
     linux,
     rig::{Rig, Wire},
     rounds::Case,
-    traffic::{Direction, Expect, Traffic},
+    traffic::{Direction, Expect, STATIONS, Traffic},
 };
 
 /// A subject's kind.
@@ -64,13 +64,10 @@ pub(crate) struct Subjects {
     gateway_tc: Gateway,
 }
 
-/// Stations of the subjects: as many VMs, hosts, and hosts behind the other port.
-pub(crate) const STATIONS: u32 = 64;
-
 impl Subjects {
     /// Sets them up.
     pub(crate) fn new(lab: &Lab, ends: &mut Ends) -> Result<Self> {
-        let direct = direct(lab, ends)?;
+        let direct = direct(lab, ends, "direct")?;
         let limit = Rig::new(lab, "limit")?;
         for wire in Wire::ALL {
             ends.attach_xdp(&limit, "limit_xdp", wire.inner())?;
@@ -114,9 +111,9 @@ impl Subjects {
     }
 }
 
-/// A rig with sinks, and no subject.
-pub(crate) fn direct(lab: &Lab, ends: &mut Ends) -> Result<Rig> {
-    let rig = Rig::new(lab, "direct")?;
+/// A rig called `name` with sinks, and no subject.
+pub(crate) fn direct(lab: &Lab, ends: &mut Ends, name: &str) -> Result<Rig> {
+    let rig = Rig::new(lab, name)?;
     ends.sink_frames(&rig)?;
     Ok(rig)
 }

@@ -17,6 +17,8 @@ pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(172, 31, 64, 0);
 pub(crate) const VNI: u32 = 5000;
 /// The first VLAN.
 pub(crate) const VLAN: u16 = 100;
+/// VMs, hosts, and hosts behind the other port, unless more are wanted.
+pub(crate) const STATIONS: u32 = 64;
 /// The first host that sends; nobody tells the gateway of those.
 pub(crate) const SENDERS: u32 = 0x20_0000;
 /// The first host behind the other port.
@@ -113,14 +115,19 @@ impl Traffic {
             direction,
             sizes: vec![64],
             flows: 64,
-            stations: 64,
-            senders: 64,
+            stations: STATIONS,
+            senders: STATIONS,
             vteps: 1,
             nets: 1,
             tagged: true,
             broadcast: false,
             stamped: false,
         }
+    }
+
+    /// With so many flows, each to another one of `stations`, a power of two.
+    pub(crate) fn spread(self, flows: u32, stations: u32) -> Self {
+        Self { flows, stations, ..self }
     }
 
     /// Without VLAN tags.
