@@ -50,6 +50,16 @@ pub(crate) enum Part {
     Ovs,
     /// More MACs, flows, bindings, VTEPs; learning
     Scale,
+    /// A second CPU
+    Cpus,
+    /// Latency added
+    Latency,
+    /// Broadcasts
+    Flood,
+    /// The programs, each on its own
+    Calls,
+    /// Memory of the maps
+    Memory,
 }
 
 impl Cli {

@@ -70,7 +70,7 @@ impl Ends {
         for name in ["source_short", "source_long", "sink_xdp", "limit_xdp", "least_decap", "least_encap", "pass"] {
             xdp(&mut ebpf, name)?.load()?;
         }
-        for name in ["sink_tc", "limit_tc"] {
+        for name in ["sink_tc", "limit_tc", "pass_tc"] {
             classifier(&mut ebpf, name)?.load()?;
         }
         macro_rules! take {
@@ -141,13 +141,17 @@ impl Ends {
         let before = self.seen()?;
         let ns = self.run(traffic, frames, batch)?;
         self.sent += u64::from(frames);
-        let expected = u64::from(frames) * u64::from(copies);
+        let seen = self.settled(before, u64::from(frames) * u64::from(copies))?;
+        Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
+    }
+
+    /// What the sinks have seen since `before`, once that is as many frames as `expected`, or no more will come.
+    pub(crate) fn settled(&self, before: Seen, expected: u64) -> Result<Seen> {
         let arrived = || Ok::<_, anyhow::Error>(self.seen()?.since(before));
         // What the kernel left to a thread of its own is there a little later; what is lost is not.
         let _ =
             wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
-        let seen = arrived()?;
-        Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
+        arrived()
     }
 
     /// Has everything in place for [`Self::run`].
@@ -216,7 +220,7 @@ impl Ends {
         Ok(sum)
     }
 
-    /// One of the programs.
+    /// The programs.
     pub(crate) fn programs(&self) -> &Ebpf {
         &self.ebpf
     }

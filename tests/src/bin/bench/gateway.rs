@@ -38,7 +38,7 @@ use crate::{
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
-    /// VMs. More than [`MANY`] only with one VTEP and one logical switch.
+    /// VMs. More than [`GIVEN`] only with one VTEP and one logical switch.
     pub(crate) vms: u32,
     /// Hosts, likewise.
     pub(crate) hosts: u32,
@@ -53,7 +53,7 @@ pub(crate) struct Scale {
 }
 
 /// Stations that are given as an agent gives them; those beyond are like the first one.
-pub(crate) const MANY: u32 = 16_384;
+const GIVEN: u32 = 1024;
 /// Room for MACs that nobody gives.
 const LEARNED: u32 = 4096;
 
@@ -66,7 +66,11 @@ impl Default for Scale {
 /// Which hook it works at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
+    /// XDP, with sinks for frames.
     Xdp,
+    /// XDP, which leaves to TC what is sent here; so the sinks are for packets.
+    XdpToTc,
+    /// TC alone.
     Tc,
 }
 
@@ -100,13 +104,13 @@ impl Gateway {
             let device = Device { name: wire.inner().into(), ifindex: rig.index(wire.inner())?, role };
             attacher.attach_tc(&mut ebpf, &device)?;
             match hook {
-                Hook::Xdp => attacher.attach_xdp(&mut ebpf, &device)?,
+                Hook::Xdp | Hook::XdpToTc => attacher.attach_xdp(&mut ebpf, &device)?,
                 Hook::Tc => ends.pass(&rig, wire.inner())?,
             }
         }
         match hook {
             Hook::Xdp => ends.sink_frames(&rig)?,
-            Hook::Tc => ends.sink_packets(&rig)?,
+            Hook::Tc | Hook::XdpToTc => ends.sink_packets(&rig)?,
         }
         Ok(Self { rig, ebpf, maps })
     }
@@ -126,11 +130,24 @@ fn write(maps: &mut Maps, ops: &[Op]) -> Result<()> {
     ops.iter().try_for_each(|op| maps.write(op)).map_err(Into::into)
 }
 
-/// What gives stations from number [`MANY`] to `count` the place of number 0: plan and comparison would take the
-/// benchmark longer than writing does, and are no part of what is measured.
+/// What gives stations from number [`GIVEN`] to `count` the place of number 0: plan and comparison would take the
+/// benchmark longer than writing does, and are no part of what is measured. They come in no order, lest stations that get
+/// frames one after the other lie side by side in memory.
 fn like_the_first(maps: &Maps, mac: fn(u32) -> MacAddr, count: u32) -> Result<Vec<Op>> {
     let Some(first) = maps.mac(&FdbKey::new(VNI, mac(0).0))? else { return Ok(Vec::new()) };
-    Ok((MANY..count).map(|number| Op::PutMac(FdbKey::new(VNI, mac(number).0), first)).collect())
+    let mut numbers: Vec<u32> = (GIVEN..count).collect();
+    shuffle(&mut numbers);
+    Ok(numbers.into_iter().map(|number| Op::PutMac(FdbKey::new(VNI, mac(number).0), first)).collect())
+}
+
+/// Brings `numbers` into disorder, the same each time.
+fn shuffle(numbers: &mut [u32]) {
+    // The linear congruential generator of Knuth's MMIX; its high bits are good enough for this.
+    let mut state = 1u64;
+    for end in (1..numbers.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        numbers.swap(end, (state >> 32) as usize % (end + 1));
+    }
 }
 
 fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
@@ -159,7 +176,8 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
         desired.flood.insert(VNI + net, remotes.chain([Place::Local(binding(access, net))]).collect());
     }
     if !scale.learning {
-        let vms = (0..scale.vms.min(MANY)).map(|number| (FdbKey::new(VNI + net(number), vm(number).0), remote(number)));
+        let vms =
+            (0..scale.vms.min(GIVEN)).map(|number| (FdbKey::new(VNI + net(number), vm(number).0), remote(number)));
         desired.macs.extend(vms);
     }
     let mut hosts = |numbers: Range<u32>, port| {
@@ -168,7 +186,7 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
             (key, Place::Local(binding(port, net(number))))
         }));
     };
-    hosts(0..scale.hosts.min(MANY), access);
+    hosts(0..scale.hosts.min(GIVEN), access);
     hosts(NEIGHBOURS..NEIGHBOURS + STATIONS, other);
     Ok(desired)
 }
@@ -200,4 +218,19 @@ fn hop(uplink: u32, vtep: u32) -> Option<TunnelPlan> {
         header: template.bytes,
     };
     Some(TunnelPlan { hop, lease: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disorder_keeps_every_number() {
+        let mut numbers: Vec<u32> = (0..1000).collect();
+        shuffle(&mut numbers);
+        let neighbours = numbers.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
+        assert!(neighbours < 20, "{neighbours} are still side by side");
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+    }
 }

@@ -6,14 +6,19 @@
 #[path = "../../../../gateway-ebpf/bench/abi.rs"]
 #[expect(dead_code, reason = "the programs use more of it")]
 mod abi;
+mod calls;
 mod cli;
 mod compare;
 mod cpu;
+mod cpus;
 mod ends;
+mod flood;
 mod gateway;
 mod goals;
+mod latency;
 mod linux;
 mod machine;
+mod memory;
 mod ovs;
 mod own;
 mod progress;
@@ -70,6 +75,21 @@ fn measure(cli: &Cli) -> Result<Report> {
     }
     if cli.wants(Part::Scale) {
         report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
+    if cli.wants(Part::Cpus) {
+        report.cpus = cpus::measure(&Lab::new()?, &mut ends, report.effort)?;
+    }
+    if cli.wants(Part::Latency) {
+        report.latency = Some(latency::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
+    if cli.wants(Part::Flood) {
+        report.flood = Some(flood::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
+    if cli.wants(Part::Calls) {
+        report.calls = Some(calls::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
+    if cli.wants(Part::Memory) {
+        report.memory = Some(memory::measure(&Lab::new()?)?);
     }
     Ok(report)
 }

@@ -1,8 +1,14 @@
 //! All that came out, as it goes into JSON.
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
-use crate::{compare::Compared, machine::Machine, rounds::Effort, scale::Scaled, traffic::Direction};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    compare::Compared, cpus::Cpus, flood::Flooded, latency::Latency, machine::Machine, memory::Memory, rounds::Effort,
+    scale::Scaled, traffic::Direction,
+};
 
 /// The report. What was not asked for is `None`.
 #[derive(Debug, Serialize)]
@@ -14,12 +20,33 @@ pub(crate) struct Report {
     pub(crate) encap: Option<Compared>,
     pub(crate) local: Option<Compared>,
     pub(crate) scale: Option<Scaled>,
+    pub(crate) cpus: Option<Cpus>,
+    pub(crate) latency: Option<Latency>,
+    pub(crate) flood: Option<Vec<Flooded>>,
+    /// Own time of the programs, by hook and direction.
+    pub(crate) calls: Option<BTreeMap<String, f64>>,
+    pub(crate) memory: Option<Memory>,
+    /// The control plane.
+    pub(crate) control: Option<Value>,
 }
 
 impl Report {
     /// Nothing measured yet.
     pub(crate) fn empty(machine: Machine, effort: Effort) -> Self {
-        Self { machine, effort, decap: None, encap: None, local: None, scale: None }
+        Self {
+            machine,
+            effort,
+            decap: None,
+            encap: None,
+            local: None,
+            scale: None,
+            cpus: None,
+            latency: None,
+            flood: None,
+            calls: None,
+            memory: None,
+            control: None,
+        }
     }
 
     /// What came out for a direction.

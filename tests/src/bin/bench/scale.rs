@@ -35,8 +35,10 @@ pub(crate) struct Scaled {
 }
 
 /// Own costs at one size.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Row {
+    /// What there is of it, in words.
+    pub(crate) what: String,
     /// MACs given on the side that frames go to.
     pub(crate) macs: u32,
     /// Flows, each to another of those MACs as far as there are enough.
@@ -62,20 +64,20 @@ struct Size<'a> {
     encap: &'a Rig,
     /// Receivers, a power of two.
     stations: u32,
+    /// Senders, likewise.
+    senders: u32,
 }
 
 impl<'a> Size<'a> {
-    fn new(gateway: &'a Gateway, macs: u32, flows: u32, stations: u32) -> Self {
-        let costs = [0.0; 4];
-        let [decap_ns, encap_ns, decap_ratio, encap_ratio] = costs;
-        let row =
-            Row { macs, flows, bindings: 1, vteps: 1, learning: false, decap_ns, encap_ns, decap_ratio, encap_ratio };
-        Self { row, decap: &gateway.rig, encap: &gateway.rig, stations }
+    fn new(what: &str, gateway: &'a Gateway, macs: u32, flows: u32, stations: u32) -> Self {
+        let row = Row { what: what.into(), macs, flows, bindings: 1, vteps: 1, ..Row::default() };
+        Self { row, decap: &gateway.rig, encap: &gateway.rig, stations, senders: STATIONS }
     }
 
     fn traffic(&self, direction: Direction) -> Traffic {
         let Row { flows, bindings, vteps, .. } = self.row;
-        Traffic { nets: bindings, vteps, ..Traffic::known(direction).spread(flows, self.stations) }
+        let known = Traffic::known(direction).spread(flows, self.stations);
+        Traffic { nets: bindings, vteps, senders: self.senders, ..known }
     }
 }
 
@@ -99,19 +101,21 @@ fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<R
     let middle = gateway("middle", TEN_THOUSAND, TEN_THOUSAND)?;
     // One for each direction: a database of a million, not of two.
     let (hosts, vms) = (gateway("hosts", STATIONS, MILLION)?, gateway("vms", MILLION, STATIONS)?);
-    let million = |flows, stations| Size { encap: &vms.rig, ..Size::new(&hosts, MILLION, flows, stations) };
-    let (all_few, all_middle) = (FEW.next_power_of_two() / 2, TEN_THOUSAND.next_power_of_two());
+    let million = |what, flows, stations| {
+        let size = Size::new(what, &hosts, MILLION, flows, stations);
+        Size { encap: &vms.rig, ..size }
+    };
+    let wide = TEN_THOUSAND.next_power_of_two();
     let sizes = vec![
-        Size::new(&few, FEW, 64, all_few),
-        Size::new(&few, FEW, 1, 1),
-        Size::new(&middle, TEN_THOUSAND, 64, 64),
-        Size::new(&middle, TEN_THOUSAND, TEN_THOUSAND, all_middle),
-        million(64, 64),
-        million(TEN_THOUSAND, all_middle),
-        million(MILLION, MILLION),
+        Size::new("10 MACs, 64 flows", &few, FEW, 64, 8),
+        Size::new("10 MACs, 1 flow", &few, FEW, 1, 1),
+        Size::new("10,000 MACs, 64 flows", &middle, TEN_THOUSAND, 64, 64),
+        Size::new("10,000 MACs, as many flows", &middle, TEN_THOUSAND, TEN_THOUSAND, wide),
+        million("1M MACs, 64 flows", 64, 64),
+        million("1M MACs, 10,000 flows", TEN_THOUSAND, wide),
+        million("1M MACs, as many flows", MILLION, MILLION),
     ];
-    let rows = rows(ends, effort, direct, sizes)?;
-    Ok(rows)
+    rows(ends, effort, direct, sizes)
 }
 
 fn rest(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
@@ -122,17 +126,17 @@ fn rest(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<
     let bindings = gateway("bindings", Scale { nets: MANY, ..many })?;
     let vteps = gateway("vteps", Scale { vteps: MANY, ..many })?;
     let learning = gateway("learning", Scale { learning: true, ..many })?;
-    let size = |gateway| Size::new(gateway, MANY, MANY, MANY);
-    let with = |gateway, change: fn(&mut Row)| {
-        let mut size = size(gateway);
+    let size = |what, gateway, change: fn(&mut Row)| {
+        // What is to be learned of has to send.
+        let mut size = Size { senders: MANY, ..Size::new(what, gateway, MANY, MANY, MANY) };
         change(&mut size.row);
         size
     };
     let sizes = vec![
-        size(&plain),
-        with(&bindings, |row| row.bindings = MANY),
-        with(&vteps, |row| row.vteps = MANY),
-        with(&learning, |row| row.learning = true),
+        size("1024 MACs, as many flows", &plain, |_| ()),
+        size("the same over 1024 bindings", &bindings, |row| row.bindings = MANY),
+        size("the same behind 1024 VTEPs", &vteps, |row| row.vteps = MANY),
+        size("the same, learned from tunnels", &learning, |row| row.learning = true),
     ];
     rows(ends, effort, direct, sizes)
 }
@@ -144,7 +148,7 @@ fn rows(ends: &mut Ends, effort: Effort, direct: &Rig, sizes: Vec<Size<'_>>) -> 
         let cases = sizes.iter().map(|size| {
             let rig = if direction == Direction::Decap { size.decap } else { size.encap };
             let traffic = size.traffic(direction);
-            Case::new(format!("gateway, {:?}", size.row), rig, Way::through(direction, Expect::Converted), traffic)
+            Case::new(format!("gateway, {}", size.row.what), rig, Way::through(direction, Expect::Converted), traffic)
         });
         own_costs(ends, effort, direct, cases.collect())
     };

@@ -63,6 +63,9 @@ pub(crate) enum Direction {
 }
 
 impl Direction {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Decap, Self::Encap, Self::Local];
+
     /// Its name in tables and options.
     pub(crate) const fn name(self) -> &'static str {
         match self {
