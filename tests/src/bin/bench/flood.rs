@@ -5,7 +5,7 @@ use lab::Lab;
 use serde::Serialize;
 
 use crate::{
-    ends::{BATCH, Ends, Way},
+    ends::{BATCH, Ends},
     gateway::{Gateway, Hook, Scale},
     own::own_costs,
     progress::step,
@@ -13,7 +13,7 @@ use crate::{
     rig::Rig,
     rounds::{Case, Effort},
     subjects,
-    traffic::{Direction, Expect, Traffic},
+    traffic::{Direction, Traffic},
 };
 
 /// Remote VTEPs.
@@ -53,10 +53,9 @@ pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Vec<
         .collect::<Result<Vec<_>>>()?;
     let cases = gateways.iter().zip(REMOTES).map(|(gateway, remotes)| {
         let traffic = Traffic { broadcast: true, ..Traffic::known(Direction::Encap) };
-        let way = Way::through(Direction::Encap, Expect::Converted);
         let batch = (UNDER_WAY / remotes).clamp(1, BATCH);
         let name = format!("gateway, broadcast to {remotes}");
-        Case { batch, copies: remotes, ..Case::new(name, &gateway.rig, way, traffic) }
+        Case { batch, copies: remotes, ..Case::gateway(name, gateway, traffic) }
     });
     // A frame costs as much as its copies do.
     let effort = Effort { frames: (effort.frames / 16).max(1), ..effort };

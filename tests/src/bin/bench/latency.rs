@@ -21,13 +21,13 @@ pub(crate) struct Latency {
     pub(crate) encap: Vec<Added>,
 }
 
-/// What one subject adds: its percentile less that without a subject.
+/// What one subject adds: its percentile less that without a subject. `None` if it took longer than the sink can tell.
 #[derive(Debug, Serialize)]
 pub(crate) struct Added {
     /// `limit`, `gateway` and so on.
     pub(crate) subject: &'static str,
-    pub(crate) p50_ns: i64,
-    pub(crate) p99_ns: i64,
+    pub(crate) p50_ns: Option<i64>,
+    pub(crate) p99_ns: Option<i64>,
 }
 
 /// Measures it.
@@ -61,7 +61,7 @@ fn added(ends: &mut Ends, effort: Effort, subjects: &Subjects, direction: Direct
         }
     }
     let [ref with @ .., ref without] = histograms[..] else { return Ok(Vec::new()) };
-    let added = |with: &[u64], percent| percentile(with, percent) - percentile(without, percent);
+    let added = |with: &[u64], percent| Some(percentile(with, percent)? - percentile(without, percent)?);
     let all = kinds.iter().zip(with).map(|(kind, with)| Added {
         subject: kind.name(),
         p50_ns: added(with, 50),
@@ -75,15 +75,15 @@ fn add(sum: &mut Vec<u64>, counts: &[u64]) {
     sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
-/// The time within which so many of a hundred arrive, nanoseconds.
-fn percentile(histogram: &[u64], percent: u64) -> i64 {
+/// The time within which so many of a hundred arrive, nanoseconds. The last bucket is for all that take longer.
+fn percentile(histogram: &[u64], percent: u64) -> Option<i64> {
     let wanted = (histogram.iter().sum::<u64>() * percent).div_ceil(100);
     let mut so_far = 0;
     let bucket = histogram.iter().position(|count| {
         so_far += count;
         so_far >= wanted
-    });
-    (bucket.unwrap_or_default() as u64 * BUCKET_NS).cast_signed()
+    })?;
+    (bucket + 1 < histogram.len()).then_some((bucket as u64 * BUCKET_NS).cast_signed())
 }
 
 #[cfg(test)]
@@ -93,7 +93,8 @@ mod tests {
     #[test]
     fn a_percentile_is_where_so_many_have_arrived() {
         let histogram = [0, 50, 48, 0, 1, 1];
-        let step = BUCKET_NS.cast_signed();
-        assert_eq!([50, 51, 98, 99, 100].map(|percent| percentile(&histogram, percent) / step), [1, 2, 2, 4, 5]);
+        let bucket = |percent| percentile(&histogram, percent).map(|ns| ns / BUCKET_NS.cast_signed());
+        assert_eq!([50, 51, 98, 99].map(bucket), [Some(1), Some(2), Some(2), Some(4)]);
+        assert_eq!(bucket(100), None, "the last one has no end");
     }
 }

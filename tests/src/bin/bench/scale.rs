@@ -5,7 +5,7 @@ use lab::Lab;
 use serde::Serialize;
 
 use crate::{
-    ends::{Ends, Way},
+    ends::Ends,
     gateway::{Gateway, Hook, Scale},
     own::own_costs,
     progress::step,
@@ -13,7 +13,7 @@ use crate::{
     rig::Rig,
     rounds::{Case, Effort},
     subjects,
-    traffic::{Direction, Expect, STATIONS, Traffic},
+    traffic::{Direction, STATIONS, Traffic},
 };
 
 /// MACs of the small database.
@@ -60,8 +60,8 @@ pub(crate) struct Row {
 /// One size, and where it is measured.
 struct Size<'a> {
     row: Row,
-    decap: &'a Rig,
-    encap: &'a Rig,
+    decap: &'a Gateway,
+    encap: &'a Gateway,
     /// Receivers, a power of two.
     stations: u32,
     /// Senders, likewise.
@@ -71,7 +71,7 @@ struct Size<'a> {
 impl<'a> Size<'a> {
     fn new(what: &str, gateway: &'a Gateway, macs: u32, flows: u32, stations: u32) -> Self {
         let row = Row { what: what.into(), macs, flows, bindings: 1, vteps: 1, ..Row::default() };
-        Self { row, decap: &gateway.rig, encap: &gateway.rig, stations, senders: STATIONS }
+        Self { row, decap: gateway, encap: gateway, stations, senders: STATIONS }
     }
 
     fn traffic(&self, direction: Direction) -> Traffic {
@@ -103,7 +103,7 @@ fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<R
     let (hosts, vms) = (gateway("hosts", STATIONS, MILLION)?, gateway("vms", MILLION, STATIONS)?);
     let million = |what, flows, stations| {
         let size = Size::new(what, &hosts, MILLION, flows, stations);
-        Size { encap: &vms.rig, ..size }
+        Size { encap: &vms, ..size }
     };
     let wide = TEN_THOUSAND.next_power_of_two();
     let sizes = vec![
@@ -146,9 +146,8 @@ fn rows(ends: &mut Ends, effort: Effort, direct: &Rig, sizes: Vec<Size<'_>>) -> 
         // Decapsulation first: it is what switches learn VMs from.
         step(&format!("scale: {}", Direction::name(direction)));
         let cases = sizes.iter().map(|size| {
-            let rig = if direction == Direction::Decap { size.decap } else { size.encap };
-            let traffic = size.traffic(direction);
-            Case::new(format!("gateway, {}", size.row.what), rig, Way::through(direction, Expect::Converted), traffic)
+            let gateway = if direction == Direction::Decap { size.decap } else { size.encap };
+            Case::gateway(format!("gateway, {}", size.row.what), gateway, size.traffic(direction))
         });
         own_costs(ends, effort, direct, cases.collect())
     };

@@ -60,7 +60,7 @@ pub(crate) struct Subjects {
     least: Rig,
     limit_tc: Rig,
     linux: Rig,
-    pub(crate) gateway: Gateway,
+    gateway: Gateway,
     gateway_tc: Gateway,
 }
 
@@ -99,12 +99,12 @@ impl Subjects {
 
     fn case(&self, kind: Kind, traffic: Traffic) -> Case<'_> {
         let (rig, expect) = match kind {
+            Kind::Gateway => return Case::gateway(kind.name(), &self.gateway, traffic),
+            Kind::GatewayTc => return Case::gateway(kind.name(), &self.gateway_tc, traffic),
             Kind::Limit => (&self.limit, Expect::AsSent),
             Kind::LimitTc => (&self.limit_tc, Expect::AsSent),
             Kind::Least => (&self.least, Expect::Converted),
             Kind::Linux => (&self.linux, Expect::Converted),
-            Kind::Gateway => (&self.gateway.rig, Expect::Converted),
-            Kind::GatewayTc => (&self.gateway_tc.rig, Expect::Converted),
         };
         let traffic = if kind == Kind::Linux { traffic.untagged() } else { traffic };
         Case::new(kind.name(), rig, Way::through(traffic.direction, expect), traffic)
