@@ -26,7 +26,7 @@ pub(crate) struct Cli {
     /// Measure only these parts
     #[arg(long, value_delimiter = ',', value_name = "PART,...")]
     only: Vec<Part>,
-    /// Rounds
+    /// Rounds; half as many where there is much to compare
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
     /// Frames that each subject gets in a round
@@ -65,7 +65,7 @@ pub(crate) enum Part {
 impl Cli {
     /// How much is measured.
     pub(crate) fn effort(&self) -> Effort {
-        let (rounds, frames) = if self.quick { (12, 20_000) } else { (60, 30_000) };
+        let (rounds, frames) = if self.quick { (10, 20_000) } else { (80, 30_000) };
         Effort { rounds: self.rounds.unwrap_or(rounds), frames: self.frames.unwrap_or(frames) }
     }
 

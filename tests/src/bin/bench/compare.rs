@@ -73,7 +73,7 @@ fn compare(ends: &mut Ends, effort: Effort, subjects: &Subjects, direction: Dire
     for (name, sizes) in sizes() {
         step(&format!("{}: {name} bytes", direction.name()));
         let traffic = Traffic { sizes, ..Traffic::known(direction) };
-        let values = side_by_side(ends, effort, subjects, &[Kind::Limit, Kind::Gateway, Kind::Linux], traffic)?;
+        let values = side_by_side(ends, effort.half(), subjects, &[Kind::Limit, Kind::Gateway, Kind::Linux], traffic)?;
         compared.sizes.insert(name, values);
     }
     Ok(compared)

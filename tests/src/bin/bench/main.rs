@@ -74,16 +74,16 @@ fn measure(cli: &Cli) -> Result<Report> {
         }
     }
     if cli.wants(Part::Scale) {
-        report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort)?);
+        report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort.half())?);
     }
     if cli.wants(Part::Cpus) {
         report.cpus = cpus::measure(&Lab::new()?, &mut ends, report.effort)?;
     }
     if cli.wants(Part::Latency) {
-        report.latency = Some(latency::measure(&Lab::new()?, &mut ends, report.effort)?);
+        report.latency = Some(latency::measure(&Lab::new()?, &mut ends, report.effort.half())?);
     }
     if cli.wants(Part::Flood) {
-        report.flood = Some(flood::measure(&Lab::new()?, &mut ends, report.effort)?);
+        report.flood = Some(flood::measure(&Lab::new()?, &mut ends, report.effort.half())?);
     }
     if cli.wants(Part::Calls) {
         report.calls = Some(calls::measure(&Lab::new()?, &mut ends, report.effort)?);

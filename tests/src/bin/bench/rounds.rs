@@ -23,6 +23,13 @@ pub(crate) struct Effort {
     pub(crate) frames: u32,
 }
 
+impl Effort {
+    /// Half the rounds, for what is more than a few numbers.
+    pub(crate) fn half(self) -> Self {
+        Self { rounds: self.rounds.div_ceil(2), ..self }
+    }
+}
+
 /// What takes its turn.
 pub(crate) struct Case<'a> {
     /// For messages.

@@ -22,6 +22,10 @@ const FEW: u32 = 10;
 const TEN_THOUSAND: u32 = 10_000;
 /// MACs of the large one: as many as a mask of the flow's number reaches.
 const MILLION: u32 = 1 << 20;
+/// Names of the rows with a million.
+pub(crate) const MILLION_FEW: &str = "1M MACs, 64 flows";
+pub(crate) const MILLION_SOME: &str = "1M MACs, 10,000 flows";
+pub(crate) const MILLION_ALL: &str = "1M MACs, as many flows";
 /// Bindings, or VTEPs, where there are many.
 const MANY: u32 = 1024;
 
@@ -111,9 +115,9 @@ fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<R
         Size::new("10 MACs, 1 flow", &few, FEW, 1, 1),
         Size::new("10,000 MACs, 64 flows", &middle, TEN_THOUSAND, 64, 64),
         Size::new("10,000 MACs, as many flows", &middle, TEN_THOUSAND, TEN_THOUSAND, wide),
-        million("1M MACs, 64 flows", 64, 64),
-        million("1M MACs, 10,000 flows", TEN_THOUSAND, wide),
-        million("1M MACs, as many flows", MILLION, MILLION),
+        million(MILLION_FEW, 64, 64),
+        million(MILLION_SOME, TEN_THOUSAND, wide),
+        million(MILLION_ALL, MILLION, MILLION),
     ];
     rows(ends, effort, direct, sizes)
 }
