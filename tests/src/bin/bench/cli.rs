@@ -46,6 +46,8 @@ pub(crate) enum Part {
     Encap,
     /// From VLAN to VLAN: all subjects side by side
     Local,
+    /// Other sizes of frames, for those
+    Sizes,
     /// Open vSwitch, beside those
     Ovs,
     /// More MACs, flows, bindings, VTEPs; learning

@@ -35,7 +35,16 @@ fn sizes() -> [(String, Vec<u32>); 3] {
     [("imix".into(), IMIX.to_vec()), (FULL.to_string(), vec![FULL]), (JUMBO.to_string(), vec![JUMBO])]
 }
 
-/// Compares all subjects in all of `directions`, and Open vSwitch too if wanted.
+/// What to compare besides subjects that take turns with short frames.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct With {
+    /// Other sizes of frames.
+    pub(crate) sizes: bool,
+    /// Open vSwitch.
+    pub(crate) ovs: bool,
+}
+
+/// Compares all subjects in all of `directions`.
 ///
 /// # Errors
 /// If a subject loses frames, or makes something else of them.
@@ -44,15 +53,15 @@ pub(crate) fn all(
     ends: &mut Ends,
     effort: Effort,
     directions: &[Direction],
-    with_ovs: bool,
+    with: With,
 ) -> Result<Vec<(Direction, Compared)>> {
     step("setting up the subjects");
     let subjects = Subjects::new(lab, ends)?;
     let mut all = Vec::new();
     for direction in directions {
-        all.push((*direction, compare(ends, effort, &subjects, *direction)?));
+        all.push((*direction, compare(ends, effort, &subjects, *direction, with.sizes)?));
     }
-    if with_ovs {
+    if with.ovs {
         step("Open vSwitch");
         let ovs = Switch::new(lab, ends, STATIONS)?;
         for (direction, Compared { values, .. }) in &mut all {
@@ -66,11 +75,17 @@ pub(crate) fn all(
     Ok(all)
 }
 
-fn compare(ends: &mut Ends, effort: Effort, subjects: &Subjects, direction: Direction) -> Result<Compared> {
+fn compare(
+    ends: &mut Ends,
+    effort: Effort,
+    subjects: &Subjects,
+    direction: Direction,
+    with_sizes: bool,
+) -> Result<Compared> {
     step(&format!("{}: 64 bytes, all subjects in turn", direction.name()));
     let values = side_by_side(ends, effort, subjects, &Kind::ALL, Traffic::known(direction))?;
     let mut compared = Compared { values, ..Compared::default() };
-    for (name, sizes) in sizes() {
+    for (name, sizes) in sizes().into_iter().filter(|_| with_sizes) {
         step(&format!("{}: {name} bytes", direction.name()));
         let traffic = Traffic { sizes, ..Traffic::known(direction) };
         let values = side_by_side(ends, effort.half(), subjects, &[Kind::Limit, Kind::Gateway, Kind::Linux], traffic)?;

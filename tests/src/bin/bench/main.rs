@@ -37,6 +37,7 @@ use clap::Parser;
 use lab::Lab;
 
 use cli::{Cli, Part};
+use compare::With;
 use ends::Ends;
 use machine::Machine;
 use report::Report;
@@ -62,17 +63,17 @@ fn measure(cli: &Cli) -> Result<Report> {
     // First of all: it tells whether labs can run here.
     let lab = Lab::new()?;
     let mut ends = Ends::load(&cli.object)?;
-    let directions: Vec<(Direction, Part)> =
-        [(Direction::Decap, Part::Decap), (Direction::Encap, Part::Encap), (Direction::Local, Part::Local)]
-            .into_iter()
-            .filter(|(_, part)| cli.wants(*part))
-            .collect();
+    let directions =
+        [(Direction::Decap, Part::Decap), (Direction::Encap, Part::Encap), (Direction::Local, Part::Local)];
+    let directions: Vec<Direction> =
+        directions.into_iter().filter(|(_, part)| cli.wants(*part)).map(|(direction, _)| direction).collect();
     if !directions.is_empty() {
-        let directions: Vec<Direction> = directions.into_iter().map(|(direction, _)| direction).collect();
-        for (direction, compared) in compare::all(&lab, &mut ends, report.effort, &directions, cli.wants(Part::Ovs))? {
+        let with = With { sizes: cli.wants(Part::Sizes), ovs: cli.wants(Part::Ovs) };
+        for (direction, compared) in compare::all(&lab, &mut ends, report.effort, &directions, with)? {
             *report.direction(direction) = Some(compared);
         }
     }
+    drop(lab);
     if cli.wants(Part::Scale) {
         report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort.half())?);
     }
