@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::Result;
-use lab::Lab;
+use anyhow::{Context, Result};
+use lab::{Lab, process};
 use serde::Serialize;
 
 use crate::{
@@ -55,6 +55,10 @@ pub(crate) fn all(
     directions: &[Direction],
     with: With,
 ) -> Result<Vec<(Direction, Compared)>> {
+    if with.ovs {
+        // Before all the measuring rather than after it.
+        process::run(&["ovs-vswitchd", "--version"]).context("looking for Open vSwitch")?;
+    }
     step("setting up the subjects");
     let subjects = Subjects::new(lab, ends)?;
     let mut all = Vec::new();
