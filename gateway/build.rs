@@ -26,6 +26,8 @@ fn embed() -> Result<(), Box<dyn Error>> {
         "gateway-common/Cargo.toml",
         "gateway-common/src",
         "gateway-ebpf/Cargo.toml",
+        // The same cargo run builds them, and the benchmark takes them from where it leaves them.
+        "gateway-ebpf/bench",
         "gateway-ebpf/src",
         "xtask/src/ebpf.rs",
     ] {

@@ -8,8 +8,10 @@ pub(crate) const LONG: usize = 96;
 pub(crate) const FIRST: u32 = 0;
 /// Slot of map `out`: where the limit sends on.
 pub(crate) const BEYOND: u32 = 1;
-/// Elements of map `headers`: sizes of frames that the source can take turns with.
+/// Sizes of frames that the source can take turns with, each an element of map `headers`.
 pub(crate) const SIZES: usize = 12;
+/// The element of map `headers` after those: the outer headers that `least_encap` puts on.
+pub(crate) const LEAST: u32 = SIZES as u32;
 /// Buckets of the latency histogram, [`BUCKET_NS`] wide.
 pub(crate) const BUCKETS: usize = 4096;
 /// Width of a bucket of the latency histogram, nanoseconds.
@@ -59,12 +61,14 @@ pub(crate) const PLAIN: u32 = 0;
 pub(crate) const TAGGED: u32 = 1;
 /// A frame's form: in VXLAN over IPv4.
 pub(crate) const VXLAN: u32 = 2;
+/// No form: whatever arrives counts, which tells what the sink's checks cost.
+pub(crate) const NOTHING: u32 = 3;
 
 /// What the sink expects.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Expect {
-    /// [`PLAIN`], [`TAGGED`] or [`VXLAN`].
+    /// [`PLAIN`], [`TAGGED`], [`VXLAN`] or [`NOTHING`].
     pub(crate) form: u32,
     /// The VLAN or VNI of flow 0.
     pub(crate) net: u32,

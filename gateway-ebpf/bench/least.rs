@@ -4,7 +4,7 @@
 use aya_ebpf::{bindings::xdp_action, helpers::generated::bpf_xdp_adjust_head, programs::XdpContext};
 
 use crate::{
-    abi::{BEYOND, LONG},
+    abi::{BEYOND, LEAST, LONG},
     maps::{HEADERS, OUT},
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn decapsulate(ctx: &XdpContext) -> Option<u32> {
 /// Takes the tag off and puts outer headers on.
 #[inline(always)]
 pub(crate) fn encapsulate(ctx: &XdpContext) -> Option<u32> {
-    let headers = HEADERS.get(1)?;
+    let headers = HEADERS.get(LEAST)?;
     let start = ctx.data();
     if start + 16 > ctx.data_end() {
         return None;

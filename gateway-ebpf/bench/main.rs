@@ -7,12 +7,13 @@
 #![feature(asm_experimental_arch)]
 
 use aya_ebpf::{
-    bindings::{TC_ACT_SHOT, xdp_action},
+    bindings::{TC_ACT_OK, TC_ACT_SHOT, xdp_action},
     helpers::generated::bpf_redirect,
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
 
+#[allow(dead_code, reason = "the benchmark uses more of it")]
 mod abi;
 mod least;
 mod maps;
@@ -80,6 +81,12 @@ fn limit_tc(_ctx: TcContext) -> i32 {
 #[xdp]
 fn pass(_ctx: XdpContext) -> u32 {
     xdp_action::XDP_PASS
+}
+
+/// Hands packets to the stack.
+#[classifier]
+fn pass_tc(_ctx: TcContext) -> i32 {
+    TC_ACT_OK
 }
 
 #[cfg(not(test))]

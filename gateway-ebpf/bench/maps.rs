@@ -11,9 +11,9 @@ use crate::abi::{BUCKETS, Headers, SIZES, Seen, Settings};
 #[btf_map(name = "settings")]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// The frames to send.
+/// The frames to send, and what `least_encap` puts on.
 #[btf_map(name = "headers")]
-pub(crate) static HEADERS: Array<Headers, SIZES> = Array::new();
+pub(crate) static HEADERS: Array<Headers, { SIZES + 1 }> = Array::new();
 
 /// Where frames go.
 #[btf_map(name = "out")]

@@ -1,5 +1,6 @@
 //! Developer verbs of vtep-gateway: `cargo xtask VERB`. Each does its own set-up, so there is no order to know.
 
+mod bench;
 mod build_ebpf;
 mod cargo;
 mod child;
@@ -69,6 +70,12 @@ enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Measure what the gateway costs a packet, side by side with the kernel's own devices and Open vSwitch
+    Bench {
+        /// Passed on to the benchmark; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
             instructions::run(&root, what)
         }
         Verb::Demo { args } => demo::run(&root, &args),
+        Verb::Bench { args } => bench::run(&root, &args),
     };
     match outcome {
         _ if interrupt::happened() => ExitCode::from(130),

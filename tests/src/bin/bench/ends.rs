@@ -1,22 +1,26 @@
 //! The source and the sink: loaded once, sinks at the outer ends of all rigs, the source run wherever asked.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aya::{
     Ebpf,
     maps::{Array, DevMap, MapData, PerCpuArray, PerCpuValues},
     programs::{SchedClassifier, TcAttachType, TestRun, TestRunAttrs, TestRunOptions, Xdp, XdpMode},
+    util::nr_cpus,
 };
+use lab::wait::wait_for;
 
 use crate::{
-    abi::{BEYOND, FIRST, Headers, Seen, Settings},
+    abi::{BEYOND, BUCKETS, FIRST, Headers, LEAST, Seen, Settings},
     rig::{Rig, Wire},
-    traffic::{Direction, Traffic},
+    traffic::{Direction, Expect, Traffic},
 };
 
 /// Frames that the kernel sends in one go: as many as one poll of a receiving interface takes.
-const BATCH: u32 = 64;
+pub(crate) const BATCH: u32 = 64;
+/// How long frames may still be under way once the last has been sent.
+const STRAGGLERS: Duration = Duration::from_secs(1);
 
 // SAFETY: `repr(C)`, made of integers, without padding.
 unsafe impl aya::Pod for Settings {}
@@ -24,6 +28,13 @@ unsafe impl aya::Pod for Settings {}
 unsafe impl aya::Pod for Headers {}
 // SAFETY: as above.
 unsafe impl aya::Pod for Seen {}
+
+impl Seen {
+    /// What has come since there was `before`.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self { good: self.good - before.good, bad: self.bad - before.bad, bytes: self.bytes - before.bytes }
+    }
+}
 
 /// What came of a run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +55,11 @@ pub(crate) struct Ends {
     settings: Array<MapData, Settings>,
     headers: Array<MapData, Headers>,
     out: DevMap<MapData>,
+    turn: PerCpuArray<MapData, [u32; 2]>,
     seen: PerCpuArray<MapData, Seen>,
+    latency: PerCpuArray<MapData, [u32; BUCKETS]>,
+    /// Frames sent so far.
+    sent: u64,
 }
 
 impl Ends {
@@ -55,7 +70,7 @@ impl Ends {
         for name in ["source_short", "source_long", "sink_xdp", "limit_xdp", "least_decap", "least_encap", "pass"] {
             xdp(&mut ebpf, name)?.load()?;
         }
-        for name in ["sink_tc", "limit_tc"] {
+        for name in ["sink_tc", "limit_tc", "pass_tc"] {
             classifier(&mut ebpf, name)?.load()?;
         }
         macro_rules! take {
@@ -67,7 +82,10 @@ impl Ends {
             settings: take!("settings"),
             headers: take!("headers"),
             out: take!("out"),
+            turn: take!("turn"),
             seen: take!("seen"),
+            latency: take!("latency"),
+            sent: 0,
             ebpf,
         })
     }
@@ -108,44 +126,65 @@ impl Ends {
         Ok(())
     }
 
-    /// Sends `frames` of `traffic` out of `through`, an interface of `rig`, and waits for what comes of it. `beyond`: where
-    /// a limit sends on. `arrives`: the subject makes of them what the gateway is to make of them.
-    pub(crate) fn send(&mut self, rig: &Rig, way: &Way, traffic: &Traffic, frames: u32) -> Result<Run> {
+    /// Sends `frames` of `traffic`, `batch` at a time, from `rig` on their `way`, and waits for what comes of them: `copies`
+    /// of each.
+    pub(crate) fn send(
+        &mut self,
+        rig: &Rig,
+        way: &Way,
+        traffic: &Traffic,
+        frames: u32,
+        batch: u32,
+        copies: u32,
+    ) -> Result<Run> {
         self.prepare(rig, way, traffic)?;
         let before = self.seen()?;
-        let ns = self.run(traffic, frames)?;
-        let after = self.seen()?;
-        let (good, bad) = (after.good - before.good, after.bad - before.bad);
-        Ok(Run { sent: frames.into(), good, bad, ns })
+        let ns = self.run(traffic, frames, batch)?;
+        self.sent += u64::from(frames);
+        let seen = self.settled(before, u64::from(frames) * u64::from(copies))?;
+        Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
+    }
+
+    /// What the sinks have seen since `before`, once that is as many frames as `expected`, or no more will come.
+    pub(crate) fn settled(&self, before: Seen, expected: u64) -> Result<Seen> {
+        let arrived = || Ok::<_, anyhow::Error>(self.seen()?.since(before));
+        // What the kernel left to a thread of its own is there a little later; what is lost is not.
+        let _ =
+            wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
+        arrived()
     }
 
     /// Has everything in place for [`Self::run`].
     pub(crate) fn prepare(&mut self, rig: &Rig, way: &Way, traffic: &Traffic) -> Result<()> {
         rig.enter()?;
         let beyond = rig.index(way.beyond)?;
-        self.settings.set(0, Settings { beyond, ..traffic.settings(way.arrives) }, 0)?;
+        self.settings.set(0, Settings { beyond, ..traffic.settings(way.expect) }, 0)?;
+        // Each run goes on where another one ended: with many flows each gets its turn. All begin with the first size.
+        let flow = u32::try_from(self.sent % u64::from(traffic.flows.max(1)))?;
+        let turns = vec![[flow, 0]; nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?];
+        self.turn.set(0, PerCpuValues::try_from(turns)?, 0)?;
         for (at, headers) in (0..).zip(traffic.headers()) {
             self.headers.set(at, headers, 0)?;
         }
         // `least_encap` puts on the headers that the source of the other direction makes.
         if traffic.direction == Direction::Encap {
             let [headers] = Traffic::known(Direction::Decap).headers()[..] else { bail!("no headers") };
-            self.headers.set(1, headers, 0)?;
+            self.headers.set(LEAST, headers, 0)?;
         }
         self.out.set(FIRST, rig.index(way.through)?, None, 0)?;
         self.out.set(BEYOND, beyond, None, 0)?;
         Ok(())
     }
 
-    /// Sends `frames` on this CPU; gives how long each took, nanoseconds.
-    pub(crate) fn run(&self, traffic: &Traffic, frames: u32) -> Result<u64> {
+    /// Sends `frames` on this CPU, `batch` at a time; gives how long each took, nanoseconds.
+    pub(crate) fn run(&self, traffic: &Traffic, frames: u32, batch: u32) -> Result<u64> {
         let name = if traffic.direction == Direction::Decap { "source_long" } else { "source_short" };
         let program: &Xdp = self.ebpf.program(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?;
         let template = traffic.template();
         let options = TestRunOptions {
             data_in: Some(&template),
             repeat: frames,
-            attrs: TestRunAttrs::new().xdp_live_frames(BATCH.min(frames)),
+            attrs: TestRunAttrs::new().xdp_live_frames(batch.min(frames)),
             ..TestRunOptions::new()
         };
         // The kernel's own watch: what comes after the last frame (it waits for the end of an RCU grace period) is no part of it.
@@ -164,6 +203,29 @@ impl Ends {
     }
 }
 
+impl Ends {
+    /// Forgets how long frames took.
+    pub(crate) fn forget_latency(&mut self) -> Result<()> {
+        let cpus = nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?;
+        Ok(self.latency.set(0, PerCpuValues::try_from(vec![[0; BUCKETS]; cpus])?, 0)?)
+    }
+
+    /// How many frames took how long, in steps of [`BUCKET_NS`](crate::abi::BUCKET_NS), all CPUs together.
+    pub(crate) fn latency(&self) -> Result<Vec<u64>> {
+        let cpus: PerCpuValues<[u32; BUCKETS]> = self.latency.get(&0, 0)?;
+        let mut sum = vec![0; BUCKETS];
+        for cpu in cpus.iter() {
+            sum.iter_mut().zip(cpu).for_each(|(sum, count)| *sum += u64::from(*count));
+        }
+        Ok(sum)
+    }
+
+    /// The programs.
+    pub(crate) fn programs(&self) -> &Ebpf {
+        &self.ebpf
+    }
+}
+
 /// The way that frames take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
@@ -171,21 +233,21 @@ pub(crate) struct Way {
     pub(crate) through: &'static str,
     /// The interface that a limit sends on to.
     pub(crate) beyond: &'static str,
-    /// The frames arrive as the gateway would make them.
-    pub(crate) arrives: bool,
+    /// How they arrive.
+    pub(crate) expect: Expect,
 }
 
 impl Way {
     /// To the sink and nowhere else, by the wire that `direction` begins with: what source and sink cost.
-    pub(crate) fn direct(direction: Direction) -> Self {
+    pub(crate) fn direct(direction: Direction, expect: Expect) -> Self {
         let (from, _) = wires(direction);
-        Self { through: from.inner(), beyond: from.inner(), arrives: false }
+        Self { through: from.inner(), beyond: from.inner(), expect }
     }
 
-    /// Through a subject. `arrives`: it makes of the frames what the gateway makes of them.
-    pub(crate) fn through(direction: Direction, arrives: bool) -> Self {
+    /// Through a subject.
+    pub(crate) fn through(direction: Direction, expect: Expect) -> Self {
         let (from, to) = wires(direction);
-        Self { through: from.outer(), beyond: to.inner(), arrives }
+        Self { through: from.outer(), beyond: to.inner(), expect }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
+    ops::Range,
 };
 
 use anyhow::Result;
@@ -14,54 +15,70 @@ use gateway::{
         desired::{BindingPlan, SegmentPlan, TunnelPlan},
         diff::diff,
         load::{self, Settings},
+        op::Op,
         pins::PinDir,
     },
     nic::Role,
 };
 use gateway_common::{
     binding::{self, BindingKey},
+    counters::{DropReason, PathCounter},
     fdb::FdbKey,
     headers::Outer,
+    net::MacAddr,
     tunnel::{LEASE_FOREVER, NextHop, PeerKey},
 };
 
 use crate::{
     ends::Ends,
     rig::{Rig, Wire},
-    traffic::{GATEWAY, GATEWAY_MAC, NEIGHBOURS, REMOTE, ROUTER_MAC, VLAN, VNI, bare_metal, vm},
+    traffic::{GATEWAY, GATEWAY_MAC, NEIGHBOURS, REMOTE, ROUTER_MAC, STATIONS, VLAN, VNI, bare_metal, vm},
 };
 
 /// How much there is of everything.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
-    /// VMs, and as many hosts.
-    pub(crate) stations: u32,
-    /// Remote VTEPs: VM number n is behind number n modulo this.
+    /// VMs. More than [`GIVEN`] only with one VTEP and one logical switch.
+    pub(crate) vms: u32,
+    /// Hosts, likewise.
+    pub(crate) hosts: u32,
+    /// Remote VTEPs, a power of two: VM number n is behind number n modulo this.
     pub(crate) vteps: u32,
-    /// Logical switches and VLANs: station n is in number n modulo this.
+    /// Logical switches and VLANs, a power of two: station n is in number n modulo this.
     pub(crate) nets: u32,
-    /// Logical switches learn from tunnels.
+    /// Logical switches learn from tunnels, and nobody tells them of VMs.
     pub(crate) learning: bool,
+    /// Remote VTEPs that get what a logical switch floods.
+    pub(crate) flooded: u32,
 }
+
+/// Stations that are given as an agent gives them; those beyond are like the first one.
+const GIVEN: u32 = 1024;
+/// Room for MACs that nobody gives.
+const LEARNED: u32 = 4096;
 
 impl Default for Scale {
     fn default() -> Self {
-        Self { stations: 64, vteps: 1, nets: 1, learning: false }
+        Self { vms: STATIONS, hosts: STATIONS, vteps: 1, nets: 1, learning: false, flooded: 1 }
     }
 }
 
 /// Which hook it works at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
+    /// XDP, with sinks for frames.
     Xdp,
+    /// XDP, which leaves to TC what is sent here; so the sinks are for packets.
+    XdpToTc,
+    /// TC alone.
     Tc,
 }
 
 /// The gateway in a rig.
 pub(crate) struct Gateway {
     pub(crate) rig: Rig,
-    _ebpf: Ebpf,
-    pub(crate) maps: Maps,
+    pub(crate) ebpf: Ebpf,
+    maps: Maps,
 }
 
 impl Gateway {
@@ -69,15 +86,17 @@ impl Gateway {
     pub(crate) fn new(ends: &mut Ends, rig: Rig, hook: Hook, scale: Scale) -> Result<Self> {
         rig.enter()?;
         let pins = PinDir::new(rig.host.lab().pins(rig.host.name()));
-        let fdb_size = (4 * scale.stations).max(1024);
+        let given = scale.vms + scale.hosts + STATIONS;
+        let fdb_size = given + given / 4 + LEARNED;
         let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false })?;
         loaded.committer().commit()?;
         let (mut ebpf, mut maps) = (loaded.ebpf, loaded.maps);
         maps.set_lease(0, LEASE_FOREVER)?;
         let ops = diff(&desired(&rig, hook, scale)?, &maps.programmed()?, &BTreeMap::new()).ops;
-        if let Some((_, error)) = maps.change().write_all(&ops).into_iter().next() {
-            return Err(error.into());
-        }
+        write(&mut maps, &ops)?;
+        let (vms, hosts) = (like_the_first(&maps, vm, scale.vms)?, like_the_first(&maps, bare_metal, scale.hosts)?);
+        write(&mut maps, &vms)?;
+        write(&mut maps, &hosts)?;
         Attacher::load(&mut ebpf)?;
         let attacher = Attacher::new(pins);
         for wire in Wire::ALL {
@@ -85,15 +104,49 @@ impl Gateway {
             let device = Device { name: wire.inner().into(), ifindex: rig.index(wire.inner())?, role };
             attacher.attach_tc(&mut ebpf, &device)?;
             match hook {
-                Hook::Xdp => attacher.attach_xdp(&mut ebpf, &device)?,
+                Hook::Xdp | Hook::XdpToTc => attacher.attach_xdp(&mut ebpf, &device)?,
                 Hook::Tc => ends.pass(&rig, wire.inner())?,
             }
         }
         match hook {
             Hook::Xdp => ends.sink_frames(&rig)?,
-            Hook::Tc => ends.sink_packets(&rig)?,
+            Hook::Tc | Hook::XdpToTc => ends.sink_packets(&rig)?,
         }
-        Ok(Self { rig, _ebpf: ebpf, maps })
+        Ok(Self { rig, ebpf, maps })
+    }
+
+    /// What it has counted, for who wonders where frames went: drops by reason, then paths.
+    pub(crate) fn counters(&self) -> Result<String> {
+        let (drops, paths) = (self.maps.drops()?, self.maps.paths()?);
+        let drops = DropReason::ALL.iter().map(|reason| (reason.name(), drops.get(*reason)));
+        let paths = PathCounter::ALL.iter().map(|path| (path.name(), paths.get(*path)));
+        let counted: Vec<_> = drops.chain(paths).filter(|(_, count)| *count > 0).collect();
+        Ok(counted.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Carries out operations.
+fn write(maps: &mut Maps, ops: &[Op]) -> Result<()> {
+    maps.change().write_all(ops).into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
+}
+
+/// What gives stations from number [`GIVEN`] to `count` the place of number 0: plan and comparison would take the
+/// benchmark longer than writing does, and are no part of what is measured. They come in no order, lest stations that get
+/// frames one after the other lie side by side in memory.
+fn like_the_first(maps: &Maps, mac: fn(u32) -> MacAddr, count: u32) -> Result<Vec<Op>> {
+    let Some(first) = maps.mac(&FdbKey::new(VNI, mac(0).0))? else { return Ok(Vec::new()) };
+    let mut numbers: Vec<u32> = (GIVEN..count).collect();
+    shuffle(&mut numbers);
+    Ok(numbers.into_iter().map(|number| Op::PutMac(FdbKey::new(VNI, mac(number).0), first)).collect())
+}
+
+/// Brings `numbers` into disorder, the same each time.
+fn shuffle(numbers: &mut [u32]) {
+    // The linear congruential generator of Knuth's MMIX; its high bits are good enough for this.
+    let mut state = 1u64;
+    for end in (1..numbers.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        numbers.swap(end, (state >> 32) as usize % (end + 1));
     }
 }
 
@@ -103,7 +156,7 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
     let other = rig.index(Wire::Other.inner())?;
     let binding = |ifindex, net: u32| BindingKey { ifindex, vlan: VLAN + net as u16, reserved: 0 };
     let plan = |net: u32| BindingPlan { vni: VNI + net, lease: 0, check_sender: scale.learning };
-    let segment = SegmentPlan { learn_remote: scale.learning, learn_limit: u64::from(scale.stations) * 4, lease: 0 };
+    let segment = SegmentPlan { learn_remote: scale.learning, learn_limit: u64::from(LEARNED), lease: 0 };
     let net = |number: u32| number & (scale.nets - 1);
     let remote = |number: u32| Place::Remote { ends: tunnel(number & (scale.vteps - 1)), vni: VNI + net(number) };
     let mut desired = Desired {
@@ -119,21 +172,22 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
     for net in 0..scale.nets {
         desired.bindings.insert(binding(access, net), plan(net));
         desired.bindings.insert(binding(other, net), plan(net));
-        let members = [Place::Local(binding(access, net)), Place::Local(binding(other, net)), remote(net)];
-        desired.flood.insert(VNI + net, members.into());
+        let remotes = (0..scale.flooded).map(|vtep| Place::Remote { ends: tunnel(vtep), vni: VNI + net });
+        desired.flood.insert(VNI + net, remotes.chain([Place::Local(binding(access, net))]).collect());
     }
-    for number in 0..scale.stations {
-        let vni = VNI + net(number);
-        if !scale.learning {
-            desired.macs.insert(FdbKey::new(vni, vm(number).0), remote(number));
-        }
-        let mut host = |number, port| {
-            let place = Place::Local(binding(port, net(number)));
-            desired.macs.insert(FdbKey::new(vni, bare_metal(number).0), place);
-        };
-        host(number, access);
-        host(NEIGHBOURS + number, other);
+    if !scale.learning {
+        let vms =
+            (0..scale.vms.min(GIVEN)).map(|number| (FdbKey::new(VNI + net(number), vm(number).0), remote(number)));
+        desired.macs.extend(vms);
     }
+    let mut hosts = |numbers: Range<u32>, port| {
+        desired.macs.extend(numbers.map(|number| {
+            let key = FdbKey::new(VNI + net(number), bare_metal(number).0);
+            (key, Place::Local(binding(port, net(number))))
+        }));
+    };
+    hosts(0..scale.hosts.min(GIVEN), access);
+    hosts(NEIGHBOURS..NEIGHBOURS + STATIONS, other);
     Ok(desired)
 }
 
@@ -164,4 +218,19 @@ fn hop(uplink: u32, vtep: u32) -> Option<TunnelPlan> {
         header: template.bytes,
     };
     Some(TunnelPlan { hop, lease: 0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disorder_keeps_every_number() {
+        let mut numbers: Vec<u32> = (0..1000).collect();
+        shuffle(&mut numbers);
+        let neighbours = numbers.windows(2).filter(|pair| pair[0].abs_diff(pair[1]) == 1).count();
+        assert!(neighbours < 20, "{neighbours} are still side by side");
+        numbers.sort_unstable();
+        assert_eq!(numbers, (0..1000).collect::<Vec<_>>());
+    }
 }

@@ -1,105 +1,105 @@
 //! Measures what the gateway costs a packet, beside what it can be compared with.
-
-use std::path::PathBuf;
-
-use anyhow::Result;
-use clap::Parser;
-use lab::Lab;
+//!
+//! Signals end it as they end any program. What it has set up is then taken down as that of any lab is: by the janitor,
+//! who waits for the end of this process.
 
 #[path = "../../../../gateway-ebpf/bench/abi.rs"]
 #[expect(dead_code, reason = "the programs use more of it")]
 mod abi;
+mod calls;
+mod cli;
+mod compare;
+mod cpu;
+mod cpus;
 mod ends;
+mod flood;
 mod gateway;
+mod goals;
+mod latency;
+mod linux;
+mod machine;
+mod memory;
+mod ovs;
+mod own;
+mod progress;
+mod report;
 mod rig;
+mod rounds;
+mod scale;
+mod subjects;
+mod table;
 mod traffic;
 
-use ends::{Ends, Way};
-use gateway::{Gateway, Hook, Scale};
-use rig::{Rig, Wire};
-use traffic::{Direction, Traffic};
+use std::process::ExitCode;
 
-#[derive(Parser)]
-struct Cli {
-    /// The object with the benchmark's own programs
-    #[arg(long)]
-    object: PathBuf,
-    #[arg(long, default_value_t = 8)]
-    rounds: u32,
-    #[arg(long, default_value_t = 100_000)]
-    frames: u32,
-    #[arg(long, default_value_t = 64)]
-    flows: u32,
-    #[arg(long, default_value_t = 64)]
-    stations: u32,
+use anyhow::{Result, bail};
+use clap::Parser;
+use lab::Lab;
+
+use cli::{Cli, Part};
+use compare::With;
+use ends::Ends;
+use machine::Machine;
+use report::Report;
+use traffic::Direction;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match measure(&cli).and_then(|report| show(&cli, &report)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            // The text alone: with RUST_BACKTRACE set, anyhow's own way to show it adds where it came from.
+            eprintln!("bench: {trouble:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-fn main() -> Result<()> {
-    let cli = Cli::parse();
-    nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &{
-        let mut set = nix::sched::CpuSet::new();
-        set.set(0)?;
-        set
-    })?;
+fn measure(cli: &Cli) -> Result<Report> {
+    if !cli.object.is_file() {
+        bail!("no {}: `cargo xtask build-ebpf` makes it", cli.object.display());
+    }
+    let mut report = Report::empty(Machine::this()?, cli.effort());
+    // First of all: it tells whether labs can run here.
     let lab = Lab::new()?;
     let mut ends = Ends::load(&cli.object)?;
-    let direct = Rig::new(&lab, "direct")?;
-    ends.sink_frames(&direct)?;
-    // Where frames go in at the inner end, it is the outer one that receives.
-    let limit = Rig::new(&lab, "limit")?;
-    for wire in Wire::ALL {
-        ends.attach_xdp(&limit, "limit_xdp", wire.inner())?;
-    }
-    ends.sink_frames(&limit)?;
-    let least = Rig::new(&lab, "least")?;
-    ends.attach_xdp(&least, "least_decap", Wire::Underlay.inner())?;
-    ends.attach_xdp(&least, "least_encap", Wire::Access.inner())?;
-    ends.attach_xdp(&least, "limit_xdp", Wire::Other.inner())?;
-    ends.sink_frames(&least)?;
-    let rig = Rig::new(&lab, "xdp")?;
-    let stations = cli.stations;
-    let xdp = Gateway::new(&mut ends, rig, Hook::Xdp, Scale { stations, ..Scale::default() })?;
-    for direction in [Direction::Decap, Direction::Encap, Direction::Local] {
-        let traffic = Traffic {
-            flows: cli.flows,
-            stations: stations.min(cli.flows.next_power_of_two()),
-            ..Traffic::known(direction)
-        };
-        let subjects = [
-            (&direct, Way::direct(direction)),
-            (&limit, Way::through(direction, false)),
-            (&least, Way::through(direction, true)),
-            (&xdp.rig, Way::through(direction, true)),
-        ];
-        let mut all = vec![vec![]; 4];
-        for _ in 0..cli.rounds {
-            for (at, (rig, way)) in subjects.iter().enumerate() {
-                let run = ends.send(rig, way, &traffic, cli.frames)?;
-                if run.good != run.sent && !(at == 2 && direction == Direction::Local) && all[at].is_empty() {
-                    println!("{direction:?} {at}: {run:?}");
-                }
-                all[at].push(run.ns as f64);
-            }
+    let directions =
+        [(Direction::Decap, Part::Decap), (Direction::Encap, Part::Encap), (Direction::Local, Part::Local)];
+    let directions: Vec<Direction> =
+        directions.into_iter().filter(|(_, part)| cli.wants(*part)).map(|(direction, _)| direction).collect();
+    if !directions.is_empty() {
+        let with = With { sizes: cli.wants(Part::Sizes), ovs: cli.wants(Part::Ovs) };
+        for (direction, compared) in compare::all(&lab, &mut ends, report.effort, &directions, with)? {
+            *report.direction(direction) = Some(compared);
         }
-        let medians: Vec<f64> = all
-            .iter_mut()
-            .map(|all| {
-                all.sort_by(f64::total_cmp);
-                all[all.len() / 2]
-            })
-            .collect();
-        let low: Vec<f64> = all.iter().map(|all| all[0]).collect();
-        let ratio = |m: &[f64]| (m[3] - m[0]) / (m[1] - m[0]);
-        println!(
-            "{direction:?} median {medians:.1?} ratio {:.2}; min {low:.1?} own limit {:.1} least {:.1} gw {:.1} ratio {:.2}",
-            ratio(&medians),
-            low[1] - low[0],
-            low[2] - low[0],
-            low[3] - low[0],
-            ratio(&low)
-        );
     }
-    println!("drops {:?}", xdp.maps.drops()?);
-    println!("paths {:?}", xdp.maps.paths()?);
+    drop(lab);
+    if cli.wants(Part::Scale) {
+        report.scale = Some(scale::measure(&Lab::new()?, &mut ends, report.effort.half())?);
+    }
+    if cli.wants(Part::Cpus) {
+        report.cpus = cpus::measure(&Lab::new()?, &mut ends, report.effort)?;
+    }
+    if cli.wants(Part::Latency) {
+        report.latency = Some(latency::measure(&Lab::new()?, &mut ends, report.effort.half())?);
+    }
+    if cli.wants(Part::Flood) {
+        report.flood = Some(flood::measure(&Lab::new()?, &mut ends, report.effort.half())?);
+    }
+    if cli.wants(Part::Calls) {
+        report.calls = Some(calls::measure(&Lab::new()?, &mut ends, report.effort)?);
+    }
+    if cli.wants(Part::Memory) {
+        report.memory = Some(memory::measure(&Lab::new()?)?);
+    }
+    Ok(report)
+}
+
+fn show(cli: &Cli, report: &Report) -> Result<()> {
+    if cli.json {
+        println!("{}", serde_json::to_string_pretty(report)?);
+    } else {
+        print!("{report}");
+    }
     Ok(())
 }

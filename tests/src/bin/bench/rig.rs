@@ -83,6 +83,11 @@ impl Rig {
         Ok(Self { host, namespace })
     }
 
+    /// True if that is the same one.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.host.namespace() == other.host.namespace()
+    }
+
     /// Takes the calling thread there: what is attached, and put into device maps, is of its namespace.
     pub(crate) fn enter(&self) -> Result<()> {
         setns(&self.namespace, CloneFlags::CLONE_NEWNET)

@@ -7,7 +7,7 @@ use gateway_common::{
     net::MacAddr,
 };
 
-use crate::abi::{Expect, Field, Headers, LONG, PLAIN, Settings, TAGGED, VXLAN};
+use crate::abi::{self, Field, Headers, LONG, NOTHING, PLAIN, Settings, TAGGED, VXLAN};
 
 /// Where the gateway answers.
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 1);
@@ -17,6 +17,8 @@ pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(172, 31, 64, 0);
 pub(crate) const VNI: u32 = 5000;
 /// The first VLAN.
 pub(crate) const VLAN: u16 = 100;
+/// VMs, hosts, and hosts behind the other port, unless more are wanted.
+pub(crate) const STATIONS: u32 = 64;
 /// The first host that sends; nobody tells the gateway of those.
 pub(crate) const SENDERS: u32 = 0x20_0000;
 /// The first host behind the other port.
@@ -25,6 +27,13 @@ pub(crate) const NEIGHBOURS: u32 = 0x40_0000;
 pub(crate) const GATEWAY_MAC: MacAddr = MacAddr([2, 0x11, 0, 0, 0, 1]);
 /// Of whatever is beyond it.
 pub(crate) const ROUTER_MAC: MacAddr = MacAddr([2, 0x22, 0, 0, 0, 1]);
+
+/// Bytes of a full inner frame, 1500 of IP; as all sizes here with frame check sequence and without tag.
+pub(crate) const FULL: u32 = 1518;
+/// The simple "Internet mix": seven short frames, four of 594 bytes and a full one, stirred.
+pub(crate) const IMIX: [u32; 12] = [64, 594, 64, 64, 594, 64, FULL, 64, 594, 64, 64, 594];
+/// A long frame: live frames have one page for everything, so they can't be longer.
+pub(crate) const JUMBO: u32 = 3000;
 
 /// The MAC of VM number `number`.
 pub(crate) const fn vm(number: u32) -> MacAddr {
@@ -53,8 +62,33 @@ pub(crate) enum Direction {
     Local,
 }
 
+impl Direction {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Decap, Self::Encap, Self::Local];
+
+    /// Its name in tables and options.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Decap => "decap",
+            Self::Encap => "encap",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// How frames are to arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// Anyhow; the sink only counts.
+    Anything,
+    /// As they were sent.
+    AsSent,
+    /// As the gateway makes them.
+    Converted,
+}
+
 /// What is sent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) direction: Direction,
     /// Lengths of inner frames without tag, taken in turn; with frame check sequence, as they are usually given.
@@ -71,6 +105,8 @@ pub(crate) struct Traffic {
     pub(crate) nets: u32,
     /// With VLAN tags outside of the tunnel.
     pub(crate) tagged: bool,
+    /// To all, not to single stations.
+    pub(crate) broadcast: bool,
     /// Frames carry the time.
     pub(crate) stamped: bool,
 }
@@ -82,18 +118,41 @@ impl Traffic {
             direction,
             sizes: vec![64],
             flows: 64,
-            stations: 64,
-            senders: 64,
+            stations: STATIONS,
+            senders: STATIONS,
             vteps: 1,
             nets: 1,
             tagged: true,
+            broadcast: false,
             stamped: false,
         }
+    }
+
+    /// With so many flows, each to another one of `stations`, a power of two.
+    pub(crate) fn spread(self, flows: u32, stations: u32) -> Self {
+        Self { flows, stations, ..self }
     }
 
     /// Without VLAN tags.
     pub(crate) fn untagged(self) -> Self {
         Self { tagged: false, ..self }
+    }
+
+    /// The same frames, for a way that leads straight to the sink: there a tag that they are to get makes no difference.
+    pub(crate) fn straight(self) -> Self {
+        if self.direction == Direction::Decap { Self { tagged: true, ..self } } else { self }
+    }
+
+    /// The same, leaving the source in the form in which these frames arrive at the sink.
+    pub(crate) fn leaving_as_arrives(&self, expect: Expect) -> Self {
+        match expect {
+            Expect::Anything | Expect::AsSent => self.clone(),
+            Expect::Converted => {
+                let encapsulated = self.arrives_as() == VXLAN;
+                let direction = if encapsulated { Direction::Decap } else { Direction::Encap };
+                Self { direction, ..self.clone() }
+            }
+        }
     }
 
     /// The frame to give the kernel: as long as the longest.
@@ -115,8 +174,8 @@ impl Traffic {
             .collect()
     }
 
-    /// What the source varies, and the sink expects on the other side; `arrives` false: on this side.
-    pub(crate) fn settings(&self, arrives: bool) -> Settings {
+    /// What the source varies, and the sink expects.
+    pub(crate) fn settings(&self, expect: Expect) -> Settings {
         let encapsulated = self.direction == Direction::Decap;
         let tag = if self.tagged && !encapsulated { TAG_LEN as u32 } else { 0 };
         let inner = if encapsulated { V4_LEN as u32 } else { 0 };
@@ -125,7 +184,7 @@ impl Traffic {
         Settings {
             flows: self.flows,
             beyond: 0,
-            station: field(inner + 2, self.stations),
+            station: field(inner + 2, if self.broadcast { 1 } else { self.stations }),
             sender: field(inner + 8, self.senders),
             port: field(inner + 14 + tag + IPV4_LEN as u32 - 2, self.flows.next_power_of_two()),
             vtep: field(26, if encapsulated { self.vteps } else { 1 }),
@@ -133,7 +192,7 @@ impl Traffic {
             net_shift,
             sizes: self.sizes.len() as u32,
             stamp_at: if self.stamped { self.stamp_at(self.leaves_as()) } else { 0 },
-            expect: self.expect(arrives),
+            expect: self.expect(expect),
         }
     }
 
@@ -154,17 +213,21 @@ impl Traffic {
         }
     }
 
-    fn expect(&self, arrives: bool) -> Expect {
-        let form = if arrives { self.arrives_as() } else { self.leaves_as() };
-        Expect {
-            form,
-            net: match form {
+    fn expect(&self, expect: Expect) -> abi::Expect {
+        let arrives = if expect == Expect::Converted { self.arrives_as() } else { self.leaves_as() };
+        abi::Expect {
+            form: if expect == Expect::Anything { NOTHING } else { arrives },
+            net: match arrives {
                 VXLAN => VNI,
                 _ => u32::from(VLAN),
             },
             net_mask: self.nets - 1,
-            prefix: if self.direction == Direction::Encap { 0x02_aa_bb } else { 0x02_cc_dd },
-            stamp_at: if self.stamped { self.stamp_at(form) } else { 0 },
+            prefix: match self.direction {
+                _ if self.broadcast => 0xff_ffff,
+                Direction::Encap => 0x02_aa_bb,
+                Direction::Decap | Direction::Local => 0x02_cc_dd,
+            },
+            stamp_at: if self.stamped { self.stamp_at(arrives) } else { 0 },
         }
     }
 
@@ -186,6 +249,7 @@ impl Traffic {
             Direction::Encap => (vm(0), bare_metal(SENDERS)),
             Direction::Local => (bare_metal(NEIGHBOURS), bare_metal(SENDERS)),
         };
+        let dst = if self.broadcast { MacAddr::BROADCAST } else { dst };
         let mut inner = [dst.0, src.0].concat();
         if self.tagged && self.direction != Direction::Decap {
             inner.extend(ETH_P_8021Q.to_be_bytes());

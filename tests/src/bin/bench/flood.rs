@@ -1,0 +1,69 @@
+//! What broadcasts cost: each frame leaves once for every remote VTEP, which TC does.
+
+use anyhow::Result;
+use lab::Lab;
+use serde::Serialize;
+
+use crate::{
+    ends::{BATCH, Ends},
+    gateway::{Gateway, Hook, Scale},
+    own::own_costs,
+    progress::step,
+    report::ns,
+    rig::Rig,
+    rounds::{Case, Effort},
+    subjects,
+    traffic::{Direction, Traffic},
+};
+
+/// Remote VTEPs.
+const REMOTES: [u32; 3] = [1, 16, 128];
+/// Copies that may be under way at a time: a receiving interface without XDP queues up to 1000.
+const UNDER_WAY: u32 = 512;
+
+/// What a broadcast costs.
+#[derive(Debug, Serialize)]
+pub(crate) struct Flooded {
+    /// Remote VTEPs.
+    pub(crate) remotes: u32,
+    pub(crate) frame_ns: f64,
+    pub(crate) copy_ns: f64,
+}
+
+/// Measures it.
+///
+/// # Errors
+/// If copies are lost, or not what they should be.
+pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Vec<Flooded>> {
+    step("broadcasts");
+    let direct = subjects::direct(lab, ends, "direct")?;
+    let scale = |remotes| Scale {
+        vteps: remotes,
+        flooded: remotes,
+        vms: remotes.max(Scale::default().vms),
+        ..Scale::default()
+    };
+    let gateways = REMOTES
+        .iter()
+        .map(|remotes| {
+            let rig = Rig::new(lab, &format!("flood{remotes}"))?;
+            // XDP in front of it, as it is in use; copies leave as packets, so that is what the sinks are for.
+            Gateway::new(ends, rig, Hook::XdpToTc, scale(*remotes))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let cases = gateways.iter().zip(REMOTES).map(|(gateway, remotes)| {
+        let traffic = Traffic { broadcast: true, ..Traffic::known(Direction::Encap) };
+        let batch = (UNDER_WAY / remotes).clamp(1, BATCH);
+        let name = format!("gateway, broadcast to {remotes}");
+        Case { batch, copies: remotes, ..Case::gateway(name, gateway, traffic) }
+    });
+    // A frame costs as much as its copies do.
+    let effort = Effort { frames: (effort.frames / 16).max(1), ..effort };
+    let costs = own_costs(ends, effort, &direct, cases.collect())?;
+    let flooded = costs.iter().zip(REMOTES).map(|(cost, remotes)| Flooded {
+        remotes,
+        frame_ns: ns(cost.own.typical),
+        copy_ns: ns(cost.own.typical / f64::from(remotes)),
+    });
+    Ok(flooded.collect())
+}

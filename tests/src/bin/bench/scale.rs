@@ -1,0 +1,170 @@
+//! What it costs the gateway to know more: MACs, flows, bindings, VTEPs, and senders behind tunnels.
+
+use anyhow::Result;
+use lab::Lab;
+use serde::Serialize;
+
+use crate::{
+    ends::Ends,
+    gateway::{Gateway, Hook, Scale},
+    own::own_costs,
+    progress::step,
+    report::{ns, ratio},
+    rig::Rig,
+    rounds::{Case, Effort},
+    subjects,
+    traffic::{Direction, STATIONS, Traffic},
+};
+
+/// MACs of the small database.
+const FEW: u32 = 10;
+/// MACs of the middle one, and flows where each has its own.
+const TEN_THOUSAND: u32 = 10_000;
+/// MACs of the large one: as many as a mask of the flow's number reaches.
+const MILLION: u32 = 1 << 20;
+/// Names of the rows with a million.
+pub(crate) const MILLION_FEW: &str = "1M MACs, 64 flows";
+pub(crate) const MILLION_SOME: &str = "1M MACs, 10,000 flows";
+pub(crate) const MILLION_ALL: &str = "1M MACs, as many flows";
+/// Bindings, or VTEPs, where there are many.
+const MANY: u32 = 1024;
+
+/// What came out.
+#[derive(Debug, Serialize)]
+pub(crate) struct Scaled {
+    /// More MACs in the database. The first is what the others are held against.
+    pub(crate) fdb: Vec<Row>,
+    /// More bindings or VTEPs, or switches that learn; likewise.
+    pub(crate) rest: Vec<Row>,
+}
+
+/// Own costs at one size.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Row {
+    /// What there is of it, in words.
+    pub(crate) what: String,
+    /// MACs given on the side that frames go to.
+    pub(crate) macs: u32,
+    /// Flows, each to another of those MACs as far as there are enough.
+    pub(crate) flows: u32,
+    /// Bindings that are in use.
+    pub(crate) bindings: u32,
+    /// Remote VTEPs that are in use.
+    pub(crate) vteps: u32,
+    /// Logical switches learn from tunnels.
+    pub(crate) learning: bool,
+    pub(crate) decap_ns: f64,
+    pub(crate) encap_ns: f64,
+    /// How many times the cost of the first row.
+    pub(crate) decap_ratio: f64,
+    /// The same for the other direction.
+    pub(crate) encap_ratio: f64,
+}
+
+/// One size, and where it is measured.
+struct Size<'a> {
+    row: Row,
+    decap: &'a Gateway,
+    encap: &'a Gateway,
+    /// Receivers, a power of two.
+    stations: u32,
+    /// Senders, likewise.
+    senders: u32,
+}
+
+impl<'a> Size<'a> {
+    fn new(what: &str, gateway: &'a Gateway, macs: u32, flows: u32, stations: u32) -> Self {
+        let row = Row { what: what.into(), macs, flows, bindings: 1, vteps: 1, ..Row::default() };
+        Self { row, decap: gateway, encap: gateway, stations, senders: STATIONS }
+    }
+
+    fn traffic(&self, direction: Direction) -> Traffic {
+        let Row { flows, bindings, vteps, .. } = self.row;
+        let known = Traffic::known(direction).spread(flows, self.stations);
+        Traffic { nets: bindings, vteps, senders: self.senders, ..known }
+    }
+}
+
+/// Measures all of it.
+///
+/// # Errors
+/// If frames are lost, or made something else of.
+pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Scaled> {
+    let direct = subjects::direct(lab, ends, "direct2")?;
+    let rest = rest(lab, ends, effort, &direct)?;
+    let fdb = fdb(lab, ends, effort, &direct)?;
+    Ok(Scaled { fdb, rest })
+}
+
+fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
+    step("scale: filling databases with 10, 10,000 and 1,000,000 MACs");
+    let mut gateway = |name, vms, hosts| {
+        Gateway::new(ends, Rig::new(lab, name)?, Hook::Xdp, Scale { vms, hosts, ..Scale::default() })
+    };
+    let few = gateway("few", FEW, FEW)?;
+    let middle = gateway("middle", TEN_THOUSAND, TEN_THOUSAND)?;
+    // One for each direction: a database of a million, not of two.
+    let (hosts, vms) = (gateway("hosts", STATIONS, MILLION)?, gateway("vms", MILLION, STATIONS)?);
+    let million = |what, flows, stations| {
+        let size = Size::new(what, &hosts, MILLION, flows, stations);
+        Size { encap: &vms, ..size }
+    };
+    let wide = TEN_THOUSAND.next_power_of_two();
+    let sizes = vec![
+        Size::new("10 MACs, 64 flows", &few, FEW, 64, 8),
+        Size::new("10 MACs, 1 flow", &few, FEW, 1, 1),
+        Size::new("10,000 MACs, 64 flows", &middle, TEN_THOUSAND, 64, 64),
+        Size::new("10,000 MACs, as many flows", &middle, TEN_THOUSAND, TEN_THOUSAND, wide),
+        million(MILLION_FEW, 64, 64),
+        million(MILLION_SOME, TEN_THOUSAND, wide),
+        million(MILLION_ALL, MILLION, MILLION),
+    ];
+    rows(ends, effort, direct, sizes)
+}
+
+fn rest(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
+    step("scale: bindings, VTEPs, switches that learn");
+    let many = Scale { vms: MANY, hosts: MANY, ..Scale::default() };
+    let mut gateway = |name, scale| Gateway::new(ends, Rig::new(lab, name)?, Hook::Xdp, scale);
+    let plain = gateway("plain", many)?;
+    let bindings = gateway("bindings", Scale { nets: MANY, ..many })?;
+    let vteps = gateway("vteps", Scale { vteps: MANY, ..many })?;
+    let learning = gateway("learning", Scale { learning: true, ..many })?;
+    let size = |what, gateway, change: fn(&mut Row)| {
+        // What is to be learned of has to send.
+        let mut size = Size { senders: MANY, ..Size::new(what, gateway, MANY, MANY, MANY) };
+        change(&mut size.row);
+        size
+    };
+    let sizes = vec![
+        size("1024 MACs, as many flows", &plain, |_| ()),
+        size("the same over 1024 bindings", &bindings, |row| row.bindings = MANY),
+        size("the same behind 1024 VTEPs", &vteps, |row| row.vteps = MANY),
+        size("the same, learned from tunnels", &learning, |row| row.learning = true),
+    ];
+    rows(ends, effort, direct, sizes)
+}
+
+fn rows(ends: &mut Ends, effort: Effort, direct: &Rig, sizes: Vec<Size<'_>>) -> Result<Vec<Row>> {
+    let mut measure = |direction| {
+        // Decapsulation first: it is what switches learn VMs from.
+        step(&format!("scale: {}", Direction::name(direction)));
+        let cases = sizes.iter().map(|size| {
+            let gateway = if direction == Direction::Decap { size.decap } else { size.encap };
+            Case::gateway(format!("gateway, {}", size.row.what), gateway, size.traffic(direction))
+        });
+        own_costs(ends, effort, direct, cases.collect())
+    };
+    let decap = measure(Direction::Decap)?;
+    let encap = measure(Direction::Encap)?;
+    let first = decap.first().zip(encap.first()).map(|(decap, encap)| (decap.own.typical, encap.own.typical));
+    let (first_decap, first_encap) = first.unwrap_or((f64::NAN, f64::NAN));
+    let rows = sizes.into_iter().zip(decap.iter().zip(&encap)).map(|(size, (decap, encap))| Row {
+        decap_ns: ns(decap.own.typical),
+        encap_ns: ns(encap.own.typical),
+        decap_ratio: ratio(decap.own.typical / first_decap),
+        encap_ratio: ratio(encap.own.typical / first_encap),
+        ..size.row
+    });
+    Ok(rows.collect())
+}

@@ -1,0 +1,169 @@
+//! The report for people.
+
+use std::fmt::{Display, Formatter, Result};
+
+use serde_json::Value;
+
+use crate::{
+    compare::{Compared, Values},
+    goals::{Bound, Goal, goals},
+    report::Report,
+    scale::{Row, Scaled},
+};
+
+/// Width of the first column, and of the others.
+const FIRST: usize = 46;
+const OTHER: usize = 10;
+
+impl Display for Report {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let machine = &self.machine;
+        writeln!(
+            f,
+            "Kernel {}, {}, {} CPUs; {} rounds of {} frames",
+            machine.kernel, machine.cpu, machine.cpus, self.effort.rounds, self.effort.frames
+        )?;
+        self.compared(f)?;
+        self.scaled(f)?;
+        self.others(f)?;
+        goals_met(f, &goals(self))
+    }
+}
+
+impl Report {
+    /// The main table, as far as it was measured.
+    fn compared(&self, f: &mut Formatter<'_>) -> Result {
+        let all = [("decap", &self.decap), ("encap", &self.encap), ("local", &self.local)];
+        let measured: Vec<(&str, &Compared)> =
+            all.iter().filter_map(|(name, one)| Some((*name, one.as_ref()?))).collect();
+        if measured.is_empty() {
+            return Ok(());
+        }
+        let mut table = |title: &str, rows: &[(&str, &str)], pick: &dyn Fn(&Compared) -> Option<&Values>| {
+            writeln!(f)?;
+            row(f, title, measured.iter().map(|(name, _)| (*name).to_owned()))?;
+            rows.iter().try_for_each(|(label, key)| {
+                let values =
+                    measured.iter().map(|(_, one)| cell(pick(one).and_then(|values| values.get(*key)).copied(), key));
+                row(f, &format!("  {label}"), values)
+            })
+        };
+        let own = [
+            ("XDP that only redirects (limit)", "limit_ns"),
+            ("XDP that rewrites blindly (least)", "least_ns"),
+            ("vtep-gateway, XDP", "gateway_ns"),
+            ("TC that only redirects", "limit_tc_ns"),
+            ("vtep-gateway, TC", "gateway_tc_ns"),
+            ("Linux: bridge and VXLAN device", "linux_ns"),
+            ("(source and sink, not included)", "source_and_sink_ns"),
+        ];
+        table("Own cost of a frame, ns (64 bytes)", &own, &|one| Some(&one.values))?;
+        let delivered = [
+            ("vtep-gateway, XDP", "gateway_mpps"),
+            ("vtep-gateway, TC", "gateway_tc_mpps"),
+            ("Linux", "linux_mpps"),
+            ("Open vSwitch in userspace, on another CPU", "ovs_mpps"),
+        ];
+        table("Delivered by one CPU, with source and sink, Mpps", &delivered, &|one| Some(&one.values))?;
+        for size in measured.first().map(|(_, one)| one.sizes.keys()).into_iter().flatten() {
+            let rows = [("limit", "limit_ns"), ("vtep-gateway, XDP", "gateway_ns"), ("Linux", "linux_ns")];
+            table(&format!("Own cost, ns ({size} bytes)"), &rows, &|one| one.sizes.get(size))?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    /// What it costs to know more.
+    fn scaled(&self, f: &mut Formatter<'_>) -> Result {
+        let Some(Scaled { fdb, rest }) = &self.scale else { return Ok(()) };
+        for rows in [fdb, rest] {
+            writeln!(f)?;
+            row(f, "Own cost of the gateway, ns", ["decap", "encap", "ratio", "ratio"].map(str::to_owned))?;
+            for Row { what, decap_ns, encap_ns, decap_ratio, encap_ratio, .. } in rows {
+                let costs = [format!("{decap_ns:.1}"), format!("{encap_ns:.1}")];
+                let ratios = [format!("{decap_ratio:.2}"), format!("{encap_ratio:.2}")];
+                row(f, &format!("  {what}"), costs.into_iter().chain(ratios))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All that is a line or two.
+    fn others(&self, f: &mut Formatter<'_>) -> Result {
+        if let Some(cpus) = &self.cpus {
+            writeln!(f)?;
+            row(f, "Two CPUs carry, times what one does", ["decap", "encap", "direct"].map(str::to_owned))?;
+            let ratios = [cpus.decap_ratio, cpus.encap_ratio, cpus.direct_ratio];
+            row(f, "  vtep-gateway, XDP", ratios.map(|ratio| format!("{ratio:.2}")))?;
+        }
+        if let Some(latency) = &self.latency {
+            writeln!(f)?;
+            let heads = ["decap 50%", "99%", "encap 50%", "99%"];
+            row(f, "Latency added to one frame, ns", heads.map(str::to_owned))?;
+            for (decap, encap) in latency.decap.iter().zip(&latency.encap) {
+                let values = [decap.p50_ns, decap.p99_ns, encap.p50_ns, encap.p99_ns];
+                row(f, &format!("  {}", decap.subject), values.map(|ns| ns.map_or("-".into(), |ns| ns.to_string())))?;
+            }
+        }
+        if let Some(flood) = &self.flood {
+            writeln!(f)?;
+            row(f, "Broadcast, own cost, ns", ["a frame", "a copy"].map(str::to_owned))?;
+            for flooded in flood {
+                let costs = [flooded.frame_ns, flooded.copy_ns].map(|cost| format!("{cost:.1}"));
+                row(f, &format!("  to {} VTEPs", flooded.remotes), costs)?;
+            }
+        }
+        if let Some(calls) = &self.calls {
+            writeln!(f)?;
+            row(f, "A single call of a program, ns", [])?;
+            calls.iter().try_for_each(|(name, ns)| row(f, &format!("  {name}"), [format!("{ns:.1}")]))?;
+        }
+        if let Some(memory) = &self.memory {
+            writeln!(f)?;
+            row(f, "Memory of the maps, MiB", [])?;
+            let mib = |bytes: u64| [format!("{:.1}", bytes as f64 / 1_048_576.0)];
+            row(f, "  for 100,000 MACs", mib(memory.bytes_per_100k))?;
+            row(f, "  with room for 1024 MACs, all maps", mib(memory.few_bytes))?;
+        }
+        if let Some(control) = self.control.as_ref().and_then(Value::as_object) {
+            writeln!(f)?;
+            row(f, "Control plane", [])?;
+            control.iter().try_for_each(|(name, value)| row(f, &format!("  {name}"), [value.to_string()]))?;
+        }
+        Ok(())
+    }
+}
+
+fn goals_met(f: &mut Formatter<'_>, goals: &[Goal]) -> Result {
+    let known: Vec<(&Goal, f64)> = goals.iter().filter_map(|goal| Some((goal, goal.result?))).collect();
+    if known.is_empty() {
+        return Ok(());
+    }
+    writeln!(f)?;
+    row(f, "Goals", ["goal", "result", ""].map(str::to_owned))?;
+    for (Goal { what, bound, .. }, result) in known {
+        let aim = match bound {
+            Bound::AtMost(bound) => format!("<= {bound}"),
+            Bound::AtLeast(bound) => format!(">= {bound}"),
+        };
+        let met = if bound.holds(result) { "met" } else { "missed" };
+        row(f, &format!("  {what}"), [aim, format!("{result:.2}"), met.to_owned()])?;
+    }
+    Ok(())
+}
+
+/// A line.
+fn row(f: &mut Formatter<'_>, first: &str, others: impl IntoIterator<Item = String>) -> Result {
+    let others: String = others.into_iter().map(|other| format!("{other:>OTHER$}")).collect();
+    writeln!(f, "{}", format!("{first:<FIRST$}{others}").trim_end())
+}
+
+/// A value, as its key says what it is.
+fn cell(value: Option<f64>, key: &str) -> String {
+    match value {
+        Some(value) if key.ends_with("_mpps") => format!("{value:.3}"),
+        Some(value) => format!("{value:.1}"),
+        None => "-".to_owned(),
+    }
+}

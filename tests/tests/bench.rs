@@ -1,0 +1,48 @@
+//! The benchmark still measures what it says. How long anything takes is no matter here: a frame that is lost on its way
+//! through any subject, or that arrives otherwise than it should, makes the benchmark fail.
+#![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
+
+use std::process::Command;
+
+use serde_json::Value;
+
+fn bench(arguments: &[&str]) -> (bool, Value, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+}
+
+/// A tiny run of these parts.
+fn tiny(parts: &str) -> Value {
+    let (fine, report, said) = bench(&["--json", "--rounds", "1", "--frames", "500", "--only", parts]);
+    assert!(fine, "{said}");
+    report
+}
+
+#[test]
+fn every_frame_arrives_through_every_subject() {
+    let report = tiny("decap,encap,local");
+    for direction in ["decap", "encap", "local"] {
+        for subject in ["limit", "gateway", "gateway_tc", "limit_tc", "linux"] {
+            let delivered = &report[direction][format!("{subject}_mpps")];
+            assert!(delivered.as_f64().is_some_and(|mpps| mpps > 0.0), "{direction}, {subject}: {delivered}");
+        }
+    }
+    assert!(report["scale"].is_null(), "not asked for");
+}
+
+#[test]
+fn every_copy_of_a_broadcast_arrives_and_programs_redirect() {
+    let report = tiny("flood,latency,calls,memory");
+    assert_eq!(report["flood"].as_array().map(Vec::len), Some(3));
+    assert_eq!(report["latency"]["encap"].as_array().map(Vec::len), Some(4));
+    assert!(report["calls"]["xdp_decap_ns"].is_number());
+    assert!(report["memory"]["bytes_per_100k"].as_u64().is_some_and(|bytes| bytes > 0));
+}
+
+#[test]
+fn without_its_programs_it_says_how_to_get_them() {
+    let (fine, _, said) = bench(&["--object", "/nonexistent/programs"]);
+    assert!(!fine);
+    assert!(said.contains("/nonexistent/programs") && said.contains("cargo xtask build-ebpf"), "{said}");
+}
