@@ -183,7 +183,7 @@ impl Cells<'_> {
             match cell(json, kind, self.whole) {
                 Ok(datum) => cells.push((at, datum)),
                 Err(expected) => {
-                    broken = Some(RowError { column: name.into_owned(), expected, found: shortened(json.get()) })
+                    broken = Some(RowError { column: name.into_owned(), expected, found: shortened(json.get()) });
                 }
             }
         }
