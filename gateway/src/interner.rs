@@ -1,6 +1,8 @@
 //! Values of which there are few, and each is held many times: a number stands for each of them.
 
-use std::{collections::HashMap, hash::Hash};
+use std::hash::Hash;
+
+use hashbrown::HashMap;
 
 /// Gives numbers to values, and keeps each value as long as it is held.
 #[derive(Clone, Debug)]

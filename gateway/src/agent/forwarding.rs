@@ -39,7 +39,7 @@ use crate::{
     vtep::{Fault, TrafficByBinding},
 };
 
-/// After so many operations on maps there is memory to be given back.
+/// After so many MACs planned or operations on maps there is memory to be given back.
 const MANY: usize = 10_000;
 
 /// Number of the lease of a gateway that stands alone.
@@ -63,8 +63,8 @@ pub(super) struct Forwarding {
     swept: bool,
     /// All that was desired is programmed: nothing is to be tried again.
     settled: bool,
-    /// Operations since memory was given back last.
-    operations: usize,
+    /// MACs planned and operations carried out since memory was given back last.
+    passed: usize,
 }
 
 impl Forwarding {
@@ -104,7 +104,7 @@ impl Forwarding {
             faults: BTreeSet::new(),
             swept: false,
             settled: false,
-            operations: 0,
+            passed: 0,
         };
         if let Some(rows) = rows {
             // An adopted database has learned MACs in it: they count before the first ceiling is set.
@@ -185,8 +185,8 @@ impl Forwarding {
 
     /// What many changes took in passing is not kept.
     fn give_memory_back(&mut self) {
-        if self.operations >= MANY {
-            self.operations = 0;
+        if self.passed >= MANY {
+            self.passed = 0;
             memory::give_back();
         }
     }
@@ -244,6 +244,7 @@ impl Forwarding {
             all += changes.ops.len();
         }
         self.settled = done == all && changes.limits.is_empty();
+        self.passed += desired.macs.len();
         desired.macs.clear();
         self.desired = desired;
         if changes.limits.iter().any(|limit| matches!(limit, Limit::Tunnels(_))) {
@@ -285,7 +286,7 @@ impl Forwarding {
                 Some((_, error)) => problems.push(error.to_string()),
             }
         }
-        self.operations += done;
+        self.passed += done;
         let full = full.into_iter();
         problems.extend(full.map(|(error, count)| format!("{error}: the map is full, {count} entries are left out")));
         done

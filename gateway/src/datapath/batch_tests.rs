@@ -100,12 +100,3 @@ fn an_element_that_is_refused_first_does_not_hide_that_there_are_no_batches() {
     assert_eq!(kernel.carry_out(&items(1000)), [(0, "refused")]);
     assert_eq!(kernel.calls.get(), 1002);
 }
-
-#[test]
-fn a_call_that_failed_as_a_whole_has_done_nothing() {
-    let refused = || Err(io::Error::from_raw_os_error(libc::EINVAL));
-    assert_eq!(done(100, refused(), 100), 0);
-    assert_eq!(done(100, refused(), 0), 0);
-    assert_eq!(done(100, refused(), 40), 40);
-    assert_eq!(done(100, Ok(()), 100), 100);
-}

@@ -1,8 +1,7 @@
 //! The MACs that are given, of which there may be a hundred thousand, in few bytes each.
 
-use std::collections::HashMap;
-
 use gateway_common::fdb::{FdbEntry, FdbKey};
+use hashbrown::HashMap;
 
 use crate::interner::Interner;
 

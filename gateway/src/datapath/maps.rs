@@ -1,6 +1,10 @@
 //! The maps themselves: typed, opened from a loaded object or from their pins, read back and written.
 
-use std::{collections::BTreeSet, io, os::fd::AsFd};
+use std::{
+    collections::BTreeSet,
+    io,
+    os::fd::{AsFd, BorrowedFd},
+};
 
 use aya::maps::{
     Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
@@ -15,7 +19,7 @@ use gateway_common::{
 };
 
 use super::{
-    batch,
+    elements,
     generation::SharedGeneration,
     op::{Forget, Op},
     pins::PinDir,
@@ -182,37 +186,6 @@ impl Maps {
         }
     }
 
-    /// Carries out operations in their order, those on many MACs together. Gives the places of those that could not be
-    /// carried out; all others are.
-    pub(super) fn write_all(&mut self, ops: &[Op]) -> Vec<(usize, MapsError)> {
-        let mut failed = Vec::new();
-        let mut at = 0;
-        for run in ops.chunk_by(|op, next| are_alike(op, next)) {
-            let of_run = match run {
-                [Op::PutMac(..), _, ..] => {
-                    let elements = |op: &Op| if let Op::PutMac(key, entry) = op { Some((*key, *entry)) } else { None };
-                    let batch = |maps: &Self, ops: &[Op]| {
-                        let (keys, entries): (Vec<_>, Vec<_>) = ops.iter().filter_map(elements).unzip();
-                        batch::update(maps.fdb.map().fd().as_fd(), &keys, &entries)
-                    };
-                    batch::carry_out(self, run, batch, Self::write)
-                }
-                [Op::DelMac(_), _, ..] => {
-                    let key = |op: &Op| if let Op::DelMac(key) = op { Some(*key) } else { None };
-                    let batch = |maps: &Self, ops: &[Op]| {
-                        let keys: Vec<_> = ops.iter().filter_map(key).collect();
-                        batch::delete(maps.fdb.map().fd().as_fd(), &keys)
-                    };
-                    batch::carry_out(self, run, batch, Self::write)
-                }
-                _ => batch::carry_out(self, run, |_, _| 0, Self::write),
-            };
-            failed.extend(of_run.into_iter().map(|(place, error)| (at + place, error)));
-            at += run.len();
-        }
-        failed
-    }
-
     /// Fills the idle bank first and then turns to it (see [`Tunnel`]).
     fn put_tunnel(&mut self, id: u32, tunnel: &Tunnel) -> Result<(), MapsError> {
         let old = self.tunnels.get(&id, 0).of("tunnels")?;
@@ -266,11 +239,16 @@ impl Maps {
 
     /// All MACs, given and learned.
     pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
-        match batch::Walk::begin(self.fdb.map().fd().as_fd()) {
+        match elements::Walk::begin(self.fdb_fd()) {
             Ok(walk) => Box::new(walk.map(|row| row.map_err(MapError::IoError).of("fdb"))),
             // No batches here.
             Err(_) => Box::new(self.fdb.iter().map(|row| row.of("fdb"))),
         }
+    }
+
+    /// The map of MACs, to be read and written in other ways.
+    pub(super) fn fdb_fd(&self) -> BorrowedFd<'_> {
+        self.fdb.map().fd().as_fd()
     }
 
     /// One MAC.
@@ -318,11 +296,6 @@ impl Maps {
     pub fn tunnel_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
         Ok(sum(&self.tunnel_stats.get(&id, 0).of("tunnel_stats")?))
     }
-}
-
-/// True for operations that can be one batch.
-fn are_alike(a: &Op, b: &Op) -> bool {
-    matches!((a, b), (Op::PutMac(..), Op::PutMac(..)) | (Op::DelMac(_), Op::DelMac(_)))
 }
 
 fn sum(cpus: &PerCpuValues<Traffic>) -> Traffic {

@@ -2,7 +2,8 @@
 //!
 //! [`desired`] says what forwarding should be, in terms of places and ends. [`programmed`] mirrors what the maps hold,
 //! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
-//! before the removal of old ones, and a [`change`] of the [`maps`] carries them out. [`load`] brings programs and maps into the kernel or adopts those that are there,
+//! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
+//! [`load`] brings programs and maps into the kernel or adopts those that are there,
 //! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds.
 
 pub mod attach;
@@ -11,6 +12,7 @@ pub mod change;
 mod cpus;
 pub mod desired;
 pub mod diff;
+mod elements;
 #[cfg(test)]
 mod fixtures;
 mod generation;

@@ -55,6 +55,15 @@ impl Framer {
     /// The next text that is complete.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, FramingError> {
         while let Some(&byte) = self.buffer.get(self.scanned) {
+            if self.in_string && !self.after_backslash {
+                // Most of what comes is within strings, where only these two mean something.
+                let rest = &self.buffer[self.scanned..];
+                let skipped = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+                if skipped > 0 {
+                    self.scanned += skipped;
+                    continue;
+                }
+            }
             if self.depth == 0 {
                 match byte {
                     b'{' => self.start = self.scanned,

@@ -3,11 +3,10 @@
 //! It outlives connections. What a server tells after a reconnect, be it everything or only what it remembers to have
 //! changed, goes in here, and what comes out is the difference to what was known.
 
-use std::{
-    collections::{HashMap, HashSet},
-    mem,
-    sync::Arc,
-};
+use std::{collections::HashSet, mem, sync::Arc};
+
+use hashbrown::DefaultHashBuilder;
+use indexmap::IndexMap;
 
 use super::{
     Change, Columns, Datum, Decoder, Event, RowError, TableSelect, Uuid, difference,
@@ -29,7 +28,9 @@ pub(crate) struct Replica<D> {
 #[derive(Debug, Default)]
 struct Table {
     /// `None`: what the server told is not as its schema says, so nobody knows what it holds until it is told whole.
-    rows: HashMap<Uuid, Option<Packed>>,
+    ///
+    /// Rows lie one behind the other and only their places in a hash table: half of one that has just grown is empty.
+    rows: IndexMap<Uuid, Option<Packed>, DefaultHashBuilder>,
     /// The few that could not be decoded and were not told.
     untold: HashSet<Uuid>,
 }
@@ -43,7 +44,7 @@ struct Entry {
 
 impl Table {
     fn remove(&mut self, uuid: &Uuid) -> Option<Entry> {
-        let packed = self.rows.remove(uuid)?;
+        let packed = self.rows.swap_remove(uuid)?;
         Some(Entry { packed, told: !self.untold.remove(uuid) })
     }
 

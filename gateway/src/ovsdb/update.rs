@@ -3,9 +3,12 @@
 //! Rows go straight from the JSON text into their packed form, one after the other: what a message costs beside its text is
 //! little more than what the replica will hold.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::{
@@ -55,6 +58,10 @@ pub(crate) fn read(json: &RawValue, layout: &Layout, format: Format) -> Result<V
     tables.deserialize(&mut serde_json::Deserializer::from_str(json.get()))?;
     Ok(updates)
 }
+
+/// A name, not copied unless something in it is escaped.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// `{ table: rows }`
 struct Tables<'a> {
@@ -117,7 +124,7 @@ visited_as_map! {
 impl Tables<'_> {
     fn visit<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { layout, format, updates } = self;
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(Name(name)) = map.next_key()? {
             match layout.find(&name) {
                 Some(table) => {
                     map.next_value_seed(Rows { table, layout: layout.table(table), format, updates: &mut *updates })?;
@@ -144,8 +151,8 @@ impl Row<'_> {
     fn visit<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<What, A::Error> {
         let whole = Cells { layout: self.layout, whole: true };
         let mut what = None;
-        while let Some(key) = map.next_key::<String>()? {
-            what = Some(match (self.format, key.as_str()) {
+        while let Some(Name(key)) = map.next_key()? {
+            what = Some(match (self.format, &*key) {
                 (Format::OldNew, "new") | (Format::Difference, "initial" | "insert") => {
                     map.next_value_seed(Cells { ..whole })?
                 }
@@ -170,12 +177,14 @@ impl Cells<'_> {
     fn visit<'de, A: MapAccess<'de>>(self, mut map: A) -> Result<What, A::Error> {
         let mut cells = Vec::with_capacity(self.layout.columns.len());
         let mut broken = None;
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(Name(name)) = map.next_key()? {
             let json = map.next_value::<&RawValue>()?;
             let Some((at, kind)) = self.layout.find(&name) else { continue };
             match cell(json, kind, self.whole) {
                 Ok(datum) => cells.push((at, datum)),
-                Err(expected) => broken = Some(RowError { column: name, expected, found: shortened(json.get()) }),
+                Err(expected) => {
+                    broken = Some(RowError { column: name.into_owned(), expected, found: shortened(json.get()) });
+                }
             }
         }
         Ok(match broken {

@@ -38,11 +38,10 @@ fn parse(text: &[u8]) -> Option<[u8; 16]> {
     if text.len() != 36 || [8, 13, 18, 23].iter().any(|&dash| text[dash] != b'-') {
         return None;
     }
-    let mut digits = text.iter().enumerate().filter(|(at, _)| ![8, 13, 18, 23].contains(at)).map(|(_, digit)| digit);
-    let mut digit = || char::from(*digits.next()?).to_digit(16);
+    let digit = |at: usize| char::from(text[at]).to_digit(16);
     let mut bytes = [0; 16];
-    for byte in &mut bytes {
-        *byte = (digit()? << 4 | digit()?) as u8;
+    for (byte, at) in bytes.iter_mut().zip([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34]) {
+        *byte = (digit(at)? << 4 | digit(at + 1)?) as u8;
     }
     Some(bytes)
 }

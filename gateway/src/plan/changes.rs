@@ -91,3 +91,7 @@ mod tests {
         assert_eq!(mac_changes(&config, &old, &new, &desired), None);
     }
 }
+
+#[cfg(test)]
+#[path = "cost_tests.rs"]
+mod cost_tests;

@@ -5,12 +5,12 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    hash::{BuildHasher, RandomState},
+    hash::BuildHasher,
     net::IpAddr,
 };
 
 use gateway_common::net::MacAddr;
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{mirror::Station, rows::Ucast};
 use crate::{interner::Interner, ovsdb::Uuid};
@@ -28,7 +28,7 @@ pub(super) struct UcastTable {
     locators: Interner<Uuid>,
     /// Addresses of stations, by row; few have one that is of interest.
     ips: HashMap<Uuid, IpAddr>,
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -152,7 +152,7 @@ impl UcastTable {
 
 impl Held {
     /// The hash of its station.
-    fn hash(&self, hasher: &RandomState) -> u64 {
+    fn hash(&self, hasher: &DefaultHashBuilder) -> u64 {
         hasher.hash_one((self.switch, self.mac))
     }
 }

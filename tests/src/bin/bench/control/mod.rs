@@ -58,6 +58,8 @@ pub(crate) struct Control {
     pub(crate) programmed_ms: f64,
     /// The difference of the last two.
     pub(crate) own_ms: f64,
+    /// From the reply, when the database has them, until all are in the map.
+    pub(crate) replied_to_programmed_ms: f64,
     /// Time on a CPU that this took the agent, with what it does meanwhile for the bytes that come.
     pub(crate) agent_cpu_ms: f64,
     /// An agent without maps or pins starts on the filled database: from starting it until all are in the map.
@@ -135,6 +137,7 @@ pub(crate) fn measure(options: &Options) -> Result<Control> {
         server_ms: ms(many.server),
         programmed_ms: ms(many.programmed),
         own_ms: ms(many.programmed) - ms(many.server),
+        replied_to_programmed_ms: ms(many.programmed) - ms(many.reply),
         agent_cpu_ms: ms(many.cpu),
         start_programmed_ms: ms(start.programmed),
         start_server_ms: ms(start.server),
@@ -224,13 +227,8 @@ impl One {
             replies.push(us(reply));
         }
         let cpu = (agent_cpu(gateway)? - before).as_secs_f64() * 1e6 / f64::from(options.changes);
-        let (mut own, mut replies) = (sorted(own), sorted(replies));
-        Ok(Self {
-            median: quantile(&mut own, 0.5),
-            p90: quantile(&mut own, 0.9),
-            reply: quantile(&mut replies, 0.5),
-            cpu,
-        })
+        let (own, replies) = (sorted(own), sorted(replies));
+        Ok(Self { median: quantile(&own, 0.5), p90: quantile(&own, 0.9), reply: quantile(&replies, 0.5), cpu })
     }
 }
 
@@ -292,7 +290,7 @@ fn sorted(mut all: Vec<f64>) -> Vec<f64> {
     all
 }
 
-fn quantile(sorted: &mut [f64], share: f64) -> f64 {
+fn quantile(sorted: &[f64], share: f64) -> f64 {
     let at = ((sorted.len().saturating_sub(1)) as f64 * share).round() as usize;
     sorted.get(at).copied().unwrap_or_default()
 }

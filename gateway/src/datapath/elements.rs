@@ -1,0 +1,180 @@
+//! Elements of a hash map by the thousand, with one system call (bpf(2), `BPF_MAP_*_BATCH`; kernel 5.6, kernel/bpf/syscall.c
+//! `generic_map_update_batch` and `generic_map_delete_batch`, kernel/bpf/hashtab.c `htab_map_lookup_batch`).
+//!
+//! The kernel goes from the front on, stops at the first element that it refuses, and tells how many it has done.
+
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd},
+};
+
+use bytemuck::Pod;
+
+/// Elements that a walk fetches at once.
+const FETCHED: usize = 4096;
+
+// Numbers of the kernel's ABI, from <linux/bpf.h>.
+const MAP_LOOKUP_BATCH: libc::c_long = 24;
+const MAP_UPDATE_BATCH: libc::c_long = 26;
+const MAP_DELETE_BATCH: libc::c_long = 27;
+
+/// The part `batch` of `union bpf_attr`.
+#[repr(C)]
+#[derive(Default)]
+struct Attributes {
+    in_batch: u64,
+    out_batch: u64,
+    keys: u64,
+    values: u64,
+    count: u32,
+    map: u32,
+    element_flags: u64,
+    flags: u64,
+}
+
+/// Writes elements from the front on: how many the kernel has written.
+pub(super) fn update<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> usize {
+    let count = keys.len().min(values.len());
+    let attributes = Attributes {
+        keys: keys.as_ptr() as u64,
+        values: values.as_ptr() as u64,
+        count: count as u32,
+        map: map.as_raw_fd() as u32,
+        ..Attributes::default()
+    };
+    // SAFETY: keys and values are `count` elements long, and the kernel only reads them.
+    let (result, attributes) = unsafe { bpf(MAP_UPDATE_BATCH, attributes) };
+    done(count, result, attributes.count)
+}
+
+/// Removes elements from the front on: how many are gone. One that was not there is gone.
+pub(super) fn delete<K: Pod>(map: BorrowedFd<'_>, keys: &[K]) -> usize {
+    let mut gone = 0;
+    while gone < keys.len() {
+        let rest = &keys[gone..];
+        let attributes = Attributes {
+            keys: rest.as_ptr() as u64,
+            count: rest.len() as u32,
+            map: map.as_raw_fd() as u32,
+            ..Attributes::default()
+        };
+        // SAFETY: the keys are `count` elements long, and the kernel only reads them.
+        let (result, attributes) = unsafe { bpf(MAP_DELETE_BATCH, attributes) };
+        let missing = result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT));
+        gone += done(rest.len(), result, attributes.count);
+        if !missing {
+            break;
+        }
+        gone += 1;
+    }
+    gone.min(keys.len())
+}
+
+/// A walk through a hash map, a batch at a time.
+pub(super) struct Walk<'m, K, V> {
+    map: BorrowedFd<'m>,
+    /// The kernel's word for how far it came; `None` at the start.
+    position: Option<u32>,
+    keys: Vec<K>,
+    values: Vec<V>,
+    /// Elements of the last batch, and how many of them are given out.
+    count: usize,
+    given: usize,
+    over: bool,
+}
+
+impl<'m, K: Pod, V: Pod> Walk<'m, K, V> {
+    /// Begins one.
+    ///
+    /// # Errors
+    /// What the kernel says, such as that it has no batches.
+    pub(super) fn begin(map: BorrowedFd<'m>) -> io::Result<Self> {
+        let (keys, values) = (vec![K::zeroed(); FETCHED], vec![V::zeroed(); FETCHED]);
+        let mut walk = Self { map, position: None, keys, values, count: 0, given: 0, over: false };
+        walk.fetch()?;
+        Ok(walk)
+    }
+
+    fn fetch(&mut self) -> io::Result<()> {
+        let mut next = 0_u32;
+        let attributes = Attributes {
+            in_batch: self.position.as_ref().map_or(0, |position| std::ptr::from_ref(position) as u64),
+            out_batch: std::ptr::from_mut(&mut next) as u64,
+            keys: self.keys.as_mut_ptr() as u64,
+            values: self.values.as_mut_ptr() as u64,
+            count: FETCHED as u32,
+            map: self.map.as_raw_fd() as u32,
+            ..Attributes::default()
+        };
+        // SAFETY: keys and values have room for `count` elements of their types, which may hold any bytes; the positions
+        // are numbers of 32 bits as hash maps use (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch).
+        let (result, attributes) = unsafe { bpf(MAP_LOOKUP_BATCH, attributes) };
+        (self.given, self.count) = (0, (attributes.count as usize).min(FETCHED));
+        self.position = Some(next);
+        match result {
+            Ok(()) => Ok(()),
+            // The last batch: there may be elements in it.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                self.over = true;
+                Ok(())
+            }
+            Err(error) => {
+                (self.over, self.count) = (true, 0);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<K: Pod, V: Pod> Iterator for Walk<'_, K, V> {
+    type Item = io::Result<(K, V)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.given == self.count {
+            if self.over {
+                return None;
+            }
+            if let Err(error) = self.fetch() {
+                return Some(Err(error));
+            }
+        }
+        let at = self.given;
+        self.given += 1;
+        Some(Ok((self.keys[at], self.values[at])))
+    }
+}
+
+/// Of `count` elements. A kernel that refuses the whole call may not have touched its own count, which is then all of them.
+fn done(count: usize, result: io::Result<()>, counted: u32) -> usize {
+    match result {
+        Ok(()) => count,
+        Err(_) => Some(counted as usize).filter(|counted| *counted < count).unwrap_or(0),
+    }
+}
+
+/// bpf(2); gives the attributes back as the kernel has left them.
+///
+/// # Safety
+/// What `attributes` point to must be what `command` reads and writes.
+unsafe fn bpf(command: libc::c_long, mut attributes: Attributes) -> (io::Result<()>, Attributes) {
+    let size = size_of::<Attributes>();
+    // SAFETY: the attributes are the part of the union for batches, `size` bytes long; the kernel writes its count into
+    // them. What they point to is the caller's to answer for.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(&mut attributes), size) };
+    let result = if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
+    (result, attributes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_failed_as_a_whole_has_done_nothing() {
+        let refused = || Err(io::Error::from_raw_os_error(libc::EINVAL));
+        assert_eq!(done(100, refused(), 100), 0);
+        assert_eq!(done(100, refused(), 0), 0);
+        assert_eq!(done(100, refused(), 40), 40);
+        assert_eq!(done(100, Ok(()), 100), 100);
+    }
+}
