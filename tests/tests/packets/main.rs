@@ -9,6 +9,7 @@ mod decap;
 mod drops;
 mod encap;
 mod flood;
+mod flows;
 mod learning;
 mod packets;
 mod plane;
