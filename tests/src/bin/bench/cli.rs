@@ -1,10 +1,10 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Parser, ValueEnum};
 
-use crate::rounds::Effort;
+use crate::{control, rounds::Effort};
 
 /// Where `cargo xtask build-ebpf` leaves the benchmark's own programs.
 const OBJECT: &str =
@@ -32,6 +32,9 @@ pub(crate) struct Cli {
     /// Frames that each subject gets in a round
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..10_000_000))]
     frames: Option<u32>,
+    /// Remote MACs for the control plane
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..900_000))]
+    macs: u32,
     /// The object with the benchmark's own programs
     #[arg(long, default_value = OBJECT, hide_default_value = true)]
     pub(crate) object: PathBuf,
@@ -62,6 +65,8 @@ pub(crate) enum Part {
     Calls,
     /// Memory of the maps
     Memory,
+    /// 100,000 MACs from the database to the maps, one more, and the agent at rest
+    Control,
 }
 
 impl Cli {
@@ -69,6 +74,12 @@ impl Cli {
     pub(crate) fn effort(&self) -> Effort {
         let (rounds, frames) = if self.quick { (10, 20_000) } else { (80, 30_000) };
         Effort { rounds: self.rounds.unwrap_or(rounds), frames: self.frames.unwrap_or(frames) }
+    }
+
+    /// How much of the control plane is measured.
+    pub(crate) fn control(&self) -> control::Options {
+        let (changes, rest) = if self.quick { (20, 35) } else { (200, 95) };
+        control::Options { macs: self.macs, changes, rest: Duration::from_secs(rest) }
     }
 
     /// Whether a part is to be measured.

@@ -2,11 +2,13 @@
 
 use crate::{
     compare::Compared,
+    control::Control,
     report::Report,
     scale::{MILLION_ALL, MILLION_FEW, MILLION_SOME, Row},
 };
 
-const MIB: f64 = 1_048_576.0;
+/// Bytes in a MiB.
+pub(crate) const MIB: f64 = 1_048_576.0;
 
 /// A goal.
 pub(crate) struct Goal {
@@ -46,7 +48,7 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         rows.filter(|row| row.what == what).map(pick).next()
     };
     let cpus = report.cpus.as_ref();
-    let control = |key| report.control.as_ref()?.get(key)?.as_f64();
+    let control = |pick: fn(&Control) -> f64| report.control.as_ref().map(pick);
     vec![
         goal("decap: gateway / limit", AtMost(1.5), get(decap, "gateway_over_limit")),
         goal("encap: gateway / limit", AtMost(1.8), get(encap, "gateway_over_limit")),
@@ -64,10 +66,14 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         goal("encap: 1M MACs / 10, as many flows", AtMost(1.25), scaled(MILLION_ALL, |row| row.encap_ratio)),
         goal("decap: 2 CPUs / 1", AtLeast(1.9), cpus.map(|cpus| cpus.decap_ratio)),
         goal("encap: 2 CPUs / 1", AtLeast(1.9), cpus.map(|cpus| cpus.encap_ratio)),
-        goal("100,000 MACs programmed, ms", AtMost(1000.0), control("own_ms")),
-        goal("one MAC more, us", AtMost(1000.0), control("one_change_us")),
-        goal("memory for 100,000 MACs, MiB", AtMost(32.0), control("bytes_per_100k").map(|bytes| bytes / MIB)),
-        goal("idle, % of a core", AtMost(0.5), control("idle_core_percent")),
+        goal("100,000 MACs programmed, ms", AtMost(1000.0), control(|control| control.own_ms)),
+        goal("one MAC more, us", AtMost(1000.0), control(|control| control.one_change_us)),
+        goal(
+            "memory for 100,000 MACs, MiB",
+            AtMost(32.0),
+            control(|control| control.bytes_per_100k).map(|bytes| bytes / MIB),
+        ),
+        goal("idle, % of a core", AtMost(0.5), control(|control| control.idle_core_percent)),
     ]
 }
 

@@ -9,6 +9,7 @@ mod abi;
 mod calls;
 mod cli;
 mod compare;
+mod control;
 mod cpu;
 mod cpus;
 mod ends;
@@ -45,7 +46,12 @@ use traffic::Direction;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match measure(&cli).and_then(|report| show(&cli, &report)) {
+    match Report::begin(&cli).and_then(|mut report| {
+        let measured = measure(&cli, &mut report);
+        // Minutes of measuring are not thrown away because a later part failed.
+        show(&cli, &report)?;
+        measured
+    }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             // The text alone: with RUST_BACKTRACE set, anyhow's own way to show it adds where it came from.
@@ -55,11 +61,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(cli: &Cli) -> Result<Report> {
-    if !cli.object.is_file() {
-        bail!("no {}: `cargo xtask build-ebpf` makes it", cli.object.display());
+impl Report {
+    fn begin(cli: &Cli) -> Result<Self> {
+        if !cli.object.is_file() {
+            bail!("no {}: `cargo xtask build-ebpf` makes it", cli.object.display());
+        }
+        Ok(Self::empty(Machine::this()?, cli.effort()))
     }
-    let mut report = Report::empty(Machine::this()?, cli.effort());
+}
+
+/// Measures what is asked for, part by part; what came out before a part fails is in the report.
+fn measure(cli: &Cli, report: &mut Report) -> Result<()> {
     // First of all: it tells whether labs can run here.
     let lab = Lab::new()?;
     let mut ends = Ends::load(&cli.object)?;
@@ -92,7 +104,11 @@ fn measure(cli: &Cli) -> Result<Report> {
     if cli.wants(Part::Memory) {
         report.memory = Some(memory::measure(&Lab::new()?)?);
     }
-    Ok(report)
+    if cli.wants(Part::Control) {
+        progress::step("control plane");
+        report.control = Some(control::measure(&cli.control())?);
+    }
+    Ok(())
 }
 
 fn show(cli: &Cli, report: &Report) -> Result<()> {

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::{
-    compare::Compared, cpus::Cpus, flood::Flooded, latency::Latency, machine::Machine, memory::Memory, rounds::Effort,
-    scale::Scaled, traffic::Direction,
+    compare::Compared, control::Control, cpus::Cpus, flood::Flooded, latency::Latency, machine::Machine,
+    memory::Memory, rounds::Effort, scale::Scaled, traffic::Direction,
 };
 
 /// The report. What was not asked for is `None`.
@@ -27,7 +26,7 @@ pub(crate) struct Report {
     pub(crate) calls: Option<BTreeMap<String, f64>>,
     pub(crate) memory: Option<Memory>,
     /// The control plane.
-    pub(crate) control: Option<Value>,
+    pub(crate) control: Option<Control>,
 }
 
 impl Report {

@@ -2,11 +2,10 @@
 
 use std::fmt::{Display, Formatter, Result};
 
-use serde_json::Value;
-
 use crate::{
     compare::{Compared, Values},
-    goals::{Bound, Goal, goals},
+    control::Control,
+    goals::{Bound, Goal, MIB, goals},
     report::Report,
     scale::{Row, Scaled},
 };
@@ -122,16 +121,37 @@ impl Report {
         if let Some(memory) = &self.memory {
             writeln!(f)?;
             row(f, "Memory of the maps, MiB", [])?;
-            let mib = |bytes: u64| [format!("{:.1}", bytes as f64 / 1_048_576.0)];
+            let mib = |bytes: u64| [format!("{:.1}", bytes as f64 / MIB)];
             row(f, "  for 100,000 MACs", mib(memory.bytes_per_100k))?;
             row(f, "  with room for 1024 MACs, all maps", mib(memory.few_bytes))?;
         }
-        if let Some(control) = self.control.as_ref().and_then(Value::as_object) {
-            writeln!(f)?;
-            row(f, "Control plane", [])?;
-            control.iter().try_for_each(|(name, value)| row(f, &format!("  {name}"), [value.to_string()]))?;
+        if let Some(control) = &self.control {
+            self.control_plane(f, control)?;
         }
         Ok(())
+    }
+
+    /// The way of the MACs from the database to the maps.
+    fn control_plane(&self, f: &mut Formatter<'_>, control: &Control) -> Result {
+        let lines = [
+            ("  all at once, from sent to programmed, ms", control.programmed_ms, 0),
+            ("  of that the gateway's own, without the server", control.own_ms, 0),
+            ("  at a start, from started to programmed, ms", control.start_programmed_ms, 0),
+            ("  of that the gateway's own", control.start_own_ms, 0),
+            ("  one MAC more, from told to programmed, us", control.one_change_us, 0),
+            ("  the same, nine of ten", control.one_change_p90_us, 0),
+            ("  CPU time of the agent for one MAC more, us", control.one_change_agent_cpu_us, 0),
+            ("  memory for 100,000, agent, MiB", control.agent_bytes_per_100k / MIB, 1),
+            ("  memory for 100,000, agent after a start, MiB", control.start_agent_bytes_per_100k / MIB, 1),
+            ("  memory for 100,000, kernel, MiB", control.kernel_bytes_per_100k / MIB, 1),
+            ("  agent at rest, % of a core", control.idle_core_percent, 2),
+        ];
+        writeln!(f)?;
+        writeln!(f, "Control plane, {} MACs from the database", control.macs)?;
+        lines.iter().try_for_each(|(what, value, digits)| {
+            let width = FIRST + OTHER - what.len();
+            writeln!(f, "{what}{value:>width$.digits$}")
+        })
     }
 }
 
