@@ -23,5 +23,6 @@ pub mod peers;
 pub mod plan;
 pub mod preflight;
 pub mod underlay;
+pub mod verbs;
 pub mod vrrp;
 pub mod vtep;

@@ -1,92 +1,10 @@
 //! The `vtep-gateway` command.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use clap::Parser;
-use gateway::{
-    agent,
-    cli::{Cli, Command},
-    config::Config,
-    ctl::{self, CallError},
-    memory,
-};
-use nix::sys::signal::{SigSet, Signal};
-
-/// Bad arguments or configuration; clap uses the same for bad arguments.
-const BAD_INPUT: u8 = 2;
-
-/// How long a running agent has to answer. Its loop may be at work on a large change.
-const ANSWER: Duration = Duration::from_secs(10);
-
-/// How long it has to end.
-const END: Duration = Duration::from_secs(30);
+use gateway::{cli::Cli, verbs};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    if let Err(error) = cli.log.init() {
-        return fail(1, &error);
-    }
-    let path = cli.command.config();
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(error) => return fail(BAD_INPUT, &error),
-    };
-    let socket = ctl::path(&config.gateway.run_dir);
-    match &cli.command {
-        Command::Run(_) => run(path, config),
-        Command::Detach(_) => match agent::detach(&config, |line| println!("{line}")) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, &error),
-        },
-        Command::CheckConfig(_) => {
-            println!("{}: fine", path.display());
-            ExitCode::SUCCESS
-        }
-        Command::Status(options) => {
-            let params: &[&str] = if options.json { &["json"] } else { &[] };
-            told(ctl::call(&socket, "status", params, ANSWER))
-        }
-        Command::Handover(options) => {
-            let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
-            params.extend(options.force.then_some("--force"));
-            told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
-        }
-        Command::Exit(options) => {
-            let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
-            told(ctl::end(&socket, "exit", params, END))
-        }
-    }
-}
-
-/// Tells what the agent answered.
-fn told(answer: Result<String, CallError>) -> ExitCode {
-    match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => fail(error.exit_code(), &error),
-    }
-}
-
-fn run(path: &Path, config: Config) -> ExitCode {
-    // Whoever starts the agent may have blocked them for itself, and children inherit that.
-    let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
-    if let Err(error) = signals.thread_unblock() {
-        return fail(1, &error);
-    }
-    memory::keep_no_large_blocks();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(1, &error),
-    };
-    match runtime.block_on(agent::run(path, config)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
-    }
-}
-
-fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("vtep-gateway: {error}");
-    ExitCode::from(code)
+    verbs::carry_out(&Cli::parse())
 }

@@ -1,12 +1,11 @@
-//! The command line.
+//! Options of the log, and the log they make.
 
 use std::{
     env,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, ValueEnum};
 use thiserror::Error;
 use tracing::Subscriber;
 use tracing_subscriber::{
@@ -16,112 +15,8 @@ use tracing_subscriber::{
     util::{SubscriberInitExt, TryInitError},
 };
 
-/// Where the configuration is unless `--config` says otherwise.
-pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
-
 /// The library and the binary, as the log names them.
 const OWN_CRATES: [&str; 2] = ["gateway", "vtep_gateway"];
-
-const EXAMPLES: &str = "\
-Examples:
-  vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
-  vtep-gateway run --config gateway.toml            forward, in the foreground
-  kill -HUP PID                                     make a running agent re-read its file
-  vtep-gateway detach                               stop forwarding and remove every trace
-  vtep-gateway status                               what a running agent does, and what troubles it
-  vtep-gateway handover                             make another node active, say before maintenance
-  vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
-
-Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
-[[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
-
-Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
-running that could be asked.";
-
-/// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
-#[derive(Clone, Debug, Parser)]
-#[command(name = "vtep-gateway", version, after_help = EXAMPLES)]
-pub struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub command: Command,
-    /// How to log.
-    #[command(flatten)]
-    pub log: LogOptions,
-}
-
-/// What to do.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Command {
-    /// Attach and forward, in the foreground, until SIGTERM or SIGINT.
-    Run(ConfigOption),
-    /// Remove programs and pins, and put NIC settings back.
-    Detach(ConfigOption),
-    /// Check a configuration file without touching the system.
-    CheckConfig(ConfigOption),
-    /// Ask the running agent how things stand.
-    Status(StatusOptions),
-    /// Have the running agent give the active role to another node.
-    Handover(HandoverOptions),
-    /// End the running agent. What it attached stays, and forwards while its leases run.
-    Exit(ExitOptions),
-}
-
-impl Command {
-    /// Which configuration it is about.
-    pub fn config(&self) -> &Path {
-        match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
-            Self::Status(StatusOptions { config, .. })
-            | Self::Handover(HandoverOptions { config, .. })
-            | Self::Exit(ExitOptions { config, .. }) => &config.config,
-        }
-    }
-}
-
-/// `status`.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct StatusOptions {
-    /// As a JSON object.
-    #[arg(long)]
-    pub json: bool,
-    /// Of which agent.
-    #[command(flatten)]
-    pub config: ConfigOption,
-}
-
-/// `handover`.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct HandoverOptions {
-    /// Name or VRID of the instance; all of them if none is named.
-    #[arg(value_name = "NAME|VRID")]
-    pub instance: Option<String>,
-    /// Also if no other node is known to take it.
-    #[arg(long)]
-    pub force: bool,
-    /// Of which agent.
-    #[command(flatten)]
-    pub config: ConfigOption,
-}
-
-/// `exit`.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct ExitOptions {
-    /// Keep the active role, and forward on, for an agent that is started again before the lease ends.
-    #[arg(long)]
-    pub keep_role: bool,
-    /// Of which agent.
-    #[command(flatten)]
-    pub config: ConfigOption,
-}
-
-/// Which configuration.
-#[derive(Args, Clone, Debug, PartialEq, Eq)]
-pub struct ConfigOption {
-    /// Configuration file.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
-    pub config: PathBuf,
-}
 
 /// How to log. All of it goes to standard error.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -213,13 +108,7 @@ impl LogOptions {
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use clap::{CommandFactory, error::ErrorKind};
-
     use super::*;
-
-    fn parse(args: &str) -> Result<Cli, clap::Error> {
-        Cli::try_parse_from(["vtep-gateway"].into_iter().chain(args.split_whitespace()))
-    }
 
     /// What a subscriber writes about one event.
     fn logged(format: LogFormat, level: &str) -> String {
@@ -248,42 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
-            for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
-                let command = parse(&format!("{verb}{args}")).unwrap().command;
-                assert_eq!(command.config(), Path::new(file), "{verb}{args}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_handover_may_name_an_instance() {
-        let Command::Handover(options) = parse("handover a --force").unwrap().command else { panic!() };
-        assert_eq!((options.instance.as_deref(), options.force), (Some("a"), true));
-    }
-
-    #[test]
-    fn log_options_may_follow_the_verb() {
-        let log = parse("run --log-format json --log-level debug").unwrap().log;
-        assert_eq!(log, LogOptions { log_format: LogFormat::Json, log_level: "debug".to_owned() });
-    }
-
-    #[test]
     fn levels_by_module_are_accepted() {
         assert_eq!(level("info,gateway::config=debug").unwrap(), "info,gateway::config=debug");
-    }
-
-    #[test]
-    fn a_word_that_is_no_level_is_refused() {
-        let error = parse("run --log-level verbose").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ValueValidation);
-        assert_eq!(error.exit_code(), 2);
     }
 
     #[test]
