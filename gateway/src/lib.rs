@@ -22,6 +22,7 @@ pub mod ovsdb;
 pub mod peers;
 pub mod plan;
 pub mod preflight;
+pub mod screen;
 pub mod underlay;
 pub mod verbs;
 pub mod view;
