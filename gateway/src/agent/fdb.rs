@@ -14,8 +14,8 @@ use crate::{
 
 /// MACs that `fdb/show` tells at most: it is one text, and the loop stands still while it is written.
 const SHOWN: usize = 65_536;
-/// Pages that it looks through at most, of some thousand MACs each.
-const PAGES: usize = 64;
+/// Pages that it looks through at most, of a thousand MACs each.
+const PAGES: usize = 256;
 
 impl Agent<'_> {
     /// Those MACs on a page of the forwarding database that `filter` lets through. What one page costs does not depend on

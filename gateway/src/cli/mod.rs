@@ -17,8 +17,8 @@ pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
 Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not
-answer; 2 wrong arguments or configuration; 3 no agent is running. Warnings, such
-as a remote VTEP that does not answer, leave the gateway healthy.
+answer; 2 wrong arguments or configuration; 3 no agent is running.
+Warnings, such as a remote VTEP that does not answer, leave it healthy.
 
 The fields of --json are described in docs/JSON.md; they keep their names and
 meanings.";

@@ -96,7 +96,7 @@ pub fn macs(all: &[Mac], look: Look) -> String {
             Place::Port { port, vlan: on } => (port.clone(), vlan(*on)),
             Place::Tunnel { remote, .. } => (or_dash(*remote), "-".to_owned()),
         };
-        let age = one.age_seconds.map_or("given".to_owned(), span);
+        let age = one.age_seconds.map_or("given".to_owned(), |age| format!("{age} s"));
         let row = [one.vni.to_string(), or_dash(one.switch.as_ref()), one.mac.to_string(), behind, vlan, age];
         table.row(row.into_iter().chain(with_ip.then(|| or_dash(one.ip))));
     }
