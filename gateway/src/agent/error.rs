@@ -49,6 +49,8 @@ pub enum AgentError {
     ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]
     DatabaseEnded,
+    #[error("there are too many MACs for one text: see `vtep-gateway show macs`, which takes them page by page")]
+    TooManyMacs,
     #[error("reading the clock: {0}")]
     Clock(#[from] Errno),
     #[error("{doing}: {reason}")]
