@@ -1,12 +1,12 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::ctl::Command;
+use crate::ctl::{Access, Command};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
-    Command { name: "status", usage: "[json]", params: 0..=1 },
-    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
+    Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
+    Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
+    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
 ];
 
 /// What the agent is asked for.

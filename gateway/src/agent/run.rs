@@ -77,7 +77,8 @@ const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
     preflight(&config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
-    let (requests, control) = ctl::open(&ctl::path(&config.gateway.run_dir), COMMANDS)?;
+    let group = config.gateway.control_group.as_deref();
+    let (requests, clients, control) = ctl::open(&ctl::path(&config.gateway.run_dir), group, COMMANDS)?;
     let mut control = pin!(control);
     // Before all else: a lease that an earlier run has left is renewed while the rest starts.
     let ha = start_ha(&config)?;

@@ -1,14 +1,12 @@
 //! The command line.
 //!
-//! Verbs and what they take; [`crate::verbs`] carries them out. [`log`] has the options of the log.
-
-mod log;
+//! Verbs and what they take; [`crate::verbs`] carries them out. [`crate::log`] has the options of the log.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use log::{LogError, LogFormat, LogOptions};
+use crate::log::LogOptions;
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
@@ -119,6 +117,7 @@ mod tests {
     use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
+    use crate::log::LogFormat;
 
     fn parse(args: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["vtep-gateway"].into_iter().chain(args.split_whitespace()))

@@ -149,6 +149,8 @@ pub struct GatewayConfig {
     pub pin_dir: PathBuf,
     /// Directory of the lock, and of sockets.
     pub run_dir: PathBuf,
+    /// Name of the group whose members may ask on the control socket; without it, root alone.
+    pub control_group: Option<String>,
 }
 
 /// This gateway's tunnel addresses: one, or one of each family.
@@ -247,6 +249,8 @@ impl Config {
         compare("fdb_size", &old.fdb_size, &new.fdb_size);
         compare("pin_dir", &old.pin_dir.display(), &new.pin_dir.display());
         compare("run_dir", &old.run_dir.display(), &new.run_dir.display());
+        let group = |config: &GatewayConfig| config.control_group.clone().unwrap_or_else(|| "none".to_owned());
+        compare("control_group", &group(old), &group(new));
         changes.extend(database_changes(old_config.database.as_ref(), new_config.database.as_ref()));
         changes.extend(instance_changes(old_config, new_config));
         changes

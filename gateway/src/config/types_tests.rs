@@ -11,6 +11,7 @@ fn config() -> Config {
             fdb_size: 1024,
             pin_dir: "/sys/fs/bpf/vtep-gateway".into(),
             run_dir: "/run/vtep-gateway".into(),
+            control_group: None,
         },
         instances: vec![InstanceConfig {
             name: "gateway".to_owned(),
@@ -51,6 +52,7 @@ fn what_is_built_into_maps_and_programs_needs_a_restart() {
     new.gateway.fdb_size = 2048;
     new.gateway.pin_dir = "/sys/fs/bpf/other".into();
     new.gateway.run_dir = "/run/other".into();
+    new.gateway.control_group = Some("netops".to_owned());
     assert_eq!(
         config().changes_needing_restart(&new),
         [
@@ -58,6 +60,7 @@ fn what_is_built_into_maps_and_programs_needs_a_restart() {
             "gateway.fdb_size (1024 -> 2048)",
             "gateway.pin_dir (/sys/fs/bpf/vtep-gateway -> /sys/fs/bpf/other)",
             "gateway.run_dir (/run/vtep-gateway -> /run/other)",
+            "gateway.control_group (none -> netops)",
         ]
     );
 }
