@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
   vtep-gateway run --config gateway.toml            forward, in the foreground
-  kill -HUP PID                                     make a running agent re-read its file
+  vtep-gateway reload                               make a running agent re-read its file (kill -HUP does it, too)
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway handover                             make another node active, say before maintenance
@@ -52,6 +52,8 @@ pub enum Command {
     Status(StatusOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
+    /// Have the running agent read its configuration again, and say what is wrong with it.
+    Reload(ConfigOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
 }
@@ -60,7 +62,7 @@ impl Command {
     /// Which configuration it is about.
     pub fn config(&self) -> &Path {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => &option.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
@@ -130,7 +132,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "handover", "reload", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

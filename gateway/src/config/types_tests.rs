@@ -1,6 +1,7 @@
 //! What a running agent takes over.
 
 use super::*;
+use crate::config::KeyFile;
 
 fn config() -> Config {
     Config {
@@ -67,8 +68,8 @@ fn what_is_built_into_maps_and_programs_needs_a_restart() {
 
 #[test]
 fn another_connection_to_the_database_needs_a_restart() {
-    let files = |name: &str| format!("/etc/{name}.pem").into();
-    let tls = TlsFiles { private_key: files("key"), certificate: files("cert"), ca_cert: files("ca") };
+    let files = |name: &str| KeyFile::Path(format!("/etc/{name}.pem").into());
+    let tls = KeyFiles { private_key: files("key"), certificate: files("cert"), ca_cert: files("ca") };
     let new = DatabaseConfig {
         remotes: "tcp:10.0.0.1,tcp:10.0.0.2".parse().unwrap(),
         switch: Some("gw1".to_owned()),

@@ -37,8 +37,7 @@ impl Listener {
     /// At `path`, for root and the members of `group`.
     pub(super) fn open(path: &Path, group: Option<&str>) -> Result<Self, CtlError> {
         let failed = |source: io::Error| CtlError::Open { path: path.to_owned(), source };
-        let gid = group.map(|group| find(group).map_err(failed)?.ok_or(CtlError::NoGroup { group: group.to_owned() }));
-        let gid = gid.transpose()?;
+        let gid = self::group(group)?;
         clear(path)?;
         let socket = listening(path, gid).map_err(failed)?;
         if let (Some(group), Some(gid)) = (group, gid) {
@@ -68,9 +67,17 @@ fn clear(path: &Path) -> Result<(), CtlError> {
     }
 }
 
-/// The number of a group.
-fn find(group: &str) -> io::Result<Option<u32>> {
-    Ok(Group::from_name(group)?.map(|group| group.gid.as_raw()))
+/// The number of a group, if one is named.
+///
+/// # Errors
+/// There is no such group, or the system does not tell.
+pub fn group(name: Option<&str>) -> Result<Option<u32>, CtlError> {
+    let Some(name) = name else { return Ok(None) };
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
+        Ok(None) => Err(CtlError::NoGroup { group: name.to_owned() }),
+        Err(errno) => Err(CtlError::Group { group: name.to_owned(), source: errno.into() }),
+    }
 }
 
 fn listening(path: &Path, gid: Option<u32>) -> io::Result<StdListener> {

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 pub use client::{CallError, call, end};
 pub use commands::{Access, Answer, Command};
+pub use listener::group;
 pub use server::{Counters, CtlError, Request, Requests, open};
 pub use text::text;
 

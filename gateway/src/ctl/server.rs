@@ -75,6 +75,14 @@ pub enum CtlError {
         /// Its name.
         group: String,
     },
+    /// The system does not tell.
+    #[error("gateway.control_group: looking up group {group:?}: {source}")]
+    Group {
+        /// Its name.
+        group: String,
+        /// The system's reason.
+        source: io::Error,
+    },
     /// The system refuses.
     #[error("cannot open the control socket {}: {source}", path.display())]
     Open {

@@ -50,6 +50,11 @@ impl Control {
         self.limit.left_out()
     }
 
+    /// How many different lines of late are remembered.
+    pub fn remembered(&self) -> usize {
+        self.limit.remembered()
+    }
+
     /// Says what was left out a while ago, or `at_once` all of it. To be called every few seconds.
     pub fn tell_left_out(&self, at_once: bool) {
         self.limit.tell(at_once);

@@ -6,7 +6,7 @@
 
 use std::{
     env, fmt, fs,
-    io::{self, Write},
+    io,
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},

@@ -7,9 +7,25 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 const OWN_CRATES: [&str; 2] = ["gateway", "vtep_gateway"];
 
 /// The rooms of the gateway that log, which are the modules of `vlog/list`.
-pub(super) const ROOMS: [&str; 19] = [
-    "agent", "announce", "capture", "config", "ctl", "database", "datapath", "devices", "ha", "log", "metrics", "nic", "ovsdb",
-    "peers", "plan", "trace", "underlay", "verbs", "vrrp",
+pub(super) const ROOMS: [&str; 18] = [
+    "agent",
+    "announce",
+    "config",
+    "ctl",
+    "database",
+    "datapath",
+    "devices",
+    "ha",
+    "log",
+    "metrics",
+    "nic",
+    "ovsdb",
+    "peers",
+    "plan",
+    "preflight",
+    "underlay",
+    "vrrp",
+    "vtep",
 ];
 
 /// Levels, as the command line or an operator gave them.
@@ -28,8 +44,9 @@ impl Levels {
     /// What was expected, for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let level = |text: &str| {
-            let level = text.parse::<LevelFilter>();
-            level.map_err(|_| {
+            // An empty word would be read as a level.
+            let level = (!text.is_empty()).then(|| text.parse::<LevelFilter>().ok()).flatten();
+            level.ok_or_else(|| {
                 "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between".to_owned()
             })
         };

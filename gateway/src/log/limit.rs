@@ -43,6 +43,11 @@ impl Limit {
         self.repeats(|repeats| repeats.left_out())
     }
 
+    /// How many different lines are remembered.
+    pub(super) fn remembered(&self) -> usize {
+        self.repeats(|repeats| repeats.remembered())
+    }
+
     /// Says what was left out, if it is time or `at_once`.
     pub(super) fn tell(&self, at_once: bool) {
         for left_out in self.repeats(|repeats| repeats.due(at_once, clock::monotonic())) {
