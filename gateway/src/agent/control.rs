@@ -133,7 +133,8 @@ mod tests {
             assert!(!matches!(control(command.name, params), Control::Unknown(_)), "{}", command.name);
             let title = format!("{} {}", command.name, command.usage);
             let heading = format!("\n### `{}`\n", title.trim());
-            let (_, section) = reference.split_once(&heading).unwrap_or_else(|| panic!("docs/CONTROL.md has no{heading}"));
+            let (_, section) =
+                reference.split_once(&heading).unwrap_or_else(|| panic!("docs/CONTROL.md has no{heading}"));
             let who = if command.access == Access::Read { "*Group.*" } else { "*Root.*" };
             assert!(section.trim_start().starts_with(who), "docs/CONTROL.md does not say {who} of {}", command.name);
         }

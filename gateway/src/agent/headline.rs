@@ -54,8 +54,7 @@ impl fmt::Display for Headline {
         }
         let Some(first) = self.problems.first() else { return Ok(()) };
         // One line, whatever is in it.
-        let first: String =
-            first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+        let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
         write!(f, "; {}: {first}", counted(self.problems.len(), "problem", "problems"))
     }
 }
@@ -66,7 +65,8 @@ mod tests {
 
     #[test]
     fn a_gateway_that_stands_alone() {
-        let headline = Headline { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..Headline::default() };
+        let headline =
+            Headline { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..Headline::default() };
         let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 MACs given, 3 learned";
         assert_eq!(headline.to_string(), line);
     }

@@ -3,12 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{
-    control::LogControl,
-    coverage::Totals,
-    headline::Headline,
-    turns::Agent,
-};
+use super::{control::LogControl, coverage::Totals, headline::Headline, turns::Agent};
 use crate::{clock, memory};
 
 impl Agent<'_> {
@@ -107,7 +102,9 @@ impl Agent<'_> {
                 self.log.limit(on);
                 Ok(String::new())
             }
-            LogControl::Reopen => Ok("there is no file to open again: the log goes to standard error or the journal\n".to_owned()),
+            LogControl::Reopen => {
+                Ok("there is no file to open again: the log goes to standard error or the journal\n".to_owned())
+            }
         }
     }
 }

@@ -62,7 +62,9 @@ impl Command {
     /// Which configuration it is about.
     pub fn config(&self) -> &Path {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => &option.config,
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
+                &option.config
+            }
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,

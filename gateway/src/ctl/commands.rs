@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_list_has_all_commands_in_order_as_open_vswitch_lists_them() {
-        let text = "The available commands are:\n  exit\n  list-commands\n  status                  [json]\n  version\n";
+        let text =
+            "The available commands are:\n  exit\n  list-commands\n  status                  [json]\n  version\n";
         assert_eq!(decided("list-commands", json!([])), Decision::Reply(Ok(text.into())));
     }
 
@@ -134,7 +135,8 @@ mod tests {
 
     #[test]
     fn others_than_root_may_look_and_not_change() {
-        let others = |method: &str| decide(COMMANDS, false, Call { method: method.into(), params: vec![], id: 0.into() });
+        let others =
+            |method: &str| decide(COMMANDS, false, Call { method: method.into(), params: vec![], id: 0.into() });
         assert!(matches!(others("status"), Decision::Ask { command: "status", .. }));
         assert!(matches!(others("version"), Decision::Reply(Ok(_))));
         let Decision::Reply(Err(text)) = others("exit") else { panic!() };

@@ -70,7 +70,9 @@ pub enum CtlError {
         path: PathBuf,
     },
     /// There is no such group.
-    #[error("gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another")]
+    #[error(
+        "gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another"
+    )]
     NoGroup {
         /// Its name.
         group: String,

@@ -257,7 +257,9 @@ fn a_thousand_connections_keep_nobody_out() {
             all.push(UnixStream::connect(&path).await.unwrap());
         }
         assert_eq!(blocking(&path, "echo", &["here"]).await.unwrap(), "here\n");
-        let left = all.iter().filter(|stream| stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        let left = all
+            .iter()
+            .filter(|stream| stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
         assert!(left.count() <= ROOT);
     });
 }

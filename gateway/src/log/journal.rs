@@ -5,8 +5,7 @@
 //! never waited for: a journal that hangs must not hang the gateway.
 
 use std::{
-    env, fmt, fs,
-    io,
+    env, fmt, fs, io,
     os::{fd::AsFd, unix::net::UnixDatagram},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -17,7 +16,10 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
-    fmt::{FormatFields, format::{DefaultFields, Writer}},
+    fmt::{
+        FormatFields,
+        format::{DefaultFields, Writer},
+    },
     layer::{Context, Layer},
 };
 

@@ -115,7 +115,8 @@ fn name_of(level: LevelFilter) -> &'static str {
 
 /// The level of each module, in the columns of Open vSwitch.
 pub(super) fn list(levels: &Levels, log: Destination) -> String {
-    let mut text = "                 console    syslog    file\n                 -------    ------    ------\n".to_owned();
+    let mut text =
+        "                 console    syslog    file\n                 -------    ------    ------\n".to_owned();
     for room in ROOMS {
         let mut columns = ["OFF"; 3];
         columns[log.column()] = name_of(levels.of_room(room));

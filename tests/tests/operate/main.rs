@@ -3,3 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod basics;
+mod control;
+mod credentials;
+mod hostile;
+mod logs;
+mod notify;
