@@ -42,7 +42,7 @@ fn pairs(text: &str) -> BTreeMap<&str, u64> {
 
 /// Totals by counter.
 fn totals(text: &str) -> BTreeMap<&str, u64> {
-    let lines = text.lines().filter_map(|line| line.split_once("total: ").map(|(rest, total)| (rest, total)));
+    let lines = text.lines().filter_map(|line| line.split_once("total: "));
     lines.map(|(rest, total)| (rest.split_whitespace().next().unwrap(), total.parse().unwrap())).collect()
 }
 

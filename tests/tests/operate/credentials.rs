@@ -5,7 +5,6 @@ use lab::{
     crossing::{Plan, Site},
     gateway::{self, Gateway, Surroundings},
     ovn::tls::Identity,
-    wait::{SOON, wait_for},
 };
 
 /// The gateway with a database that wants TLS, and credentials for it. Nobody is at that address.
@@ -35,9 +34,9 @@ fn with_one_they_are_looked_for_where_it_put_them_and_other_verbs_need_none() ->
     let site = Site::build(Plan::default())?;
     let directory = site.lab.directory().join("credentials").display().to_string();
     let variables = Surroundings::variables(&[("CREDENTIALS_DIRECTORY", &directory)]);
-    let gateway = Gateway::launch_in(&site.gw, &config(&site), variables)?;
-    let looked_for = format!("{directory}/");
-    wait_for("what is missing to be told by its place", SOON, || {
-        gateway.status().is_ok_and(|status| status["database"].to_string().contains(&looked_for))
-    })
+    let mut gateway = Gateway::launch_in(&site.gw, &config(&site), variables)?;
+    gateway.wait_says(|line| line.contains(&format!("{directory}/")))?;
+    gateway.wait_says(|line| line.contains("ready"))?;
+    assert_eq!(gateway.status()?["pid"].as_u64(), gateway.pid().map(u64::from));
+    Ok(())
 }
