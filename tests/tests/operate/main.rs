@@ -4,5 +4,10 @@
 
 mod asking;
 mod basics;
+mod control;
+mod credentials;
+mod hostile;
+mod logs;
+mod notify;
 mod show;
 mod status;
