@@ -300,6 +300,11 @@ impl<'a> Cluster<'a> {
         sent
     }
 
+    /// How the virtual routers stand.
+    pub(super) fn statuses(&self) -> &[InstanceStatus] {
+        &self.statuses
+    }
+
     /// What is told of the virtual routers.
     pub(super) fn describe(&self, now: Duration) -> Value {
         let routers = self.statuses.iter().map(|one| {

@@ -1,10 +1,11 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::ctl::Command;
+use crate::{ctl::Command, events::Cursor};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
     Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
+    Command { name: "monitor/next", usage: "[SEQ [RUN]]", params: 0..=2 },
     Command { name: "status", usage: "[json]", params: 0..=1 },
     Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
 ];
@@ -29,6 +30,8 @@ pub enum Control {
         /// As a JSON object, not for people.
         json: bool,
     },
+    /// Tell what happens, from there on; wait for something if there is nothing yet.
+    Monitor(Cursor),
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
 }
@@ -43,6 +46,10 @@ impl Control {
             ("status", []) => Self::Status { json: false },
             ("status", ["json"]) => Self::Status { json: true },
             ("vrrp/handover", words) => handover(words),
+            ("monitor/next", words) => match Cursor::parse(words) {
+                Some(cursor) => Self::Monitor(cursor),
+                None => Self::Unknown(format!("monitor/next takes the number of an event, not {:?}", words.join(" "))),
+            },
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
     }
@@ -85,6 +92,19 @@ mod tests {
     fn a_status_is_for_people_or_json() {
         assert_eq!(control("status", ""), Control::Status { json: false });
         assert_eq!(control("status", "json"), Control::Status { json: true });
+    }
+
+    #[test]
+    fn a_monitor_begins_at_the_end_or_at_a_number_of_a_run() {
+        assert_eq!(control("monitor/next", ""), Control::Monitor(Cursor::End));
+        assert_eq!(control("monitor/next", "7"), Control::Monitor(Cursor::From { seq: 7, run: None }));
+        let run = Some("2026-01-31T12:00:00.000Z".to_owned());
+        assert_eq!(
+            control("monitor/next", "7 2026-01-31T12:00:00.000Z"),
+            Control::Monitor(Cursor::From { seq: 7, run })
+        );
+        assert!(matches!(control("monitor/next", "all"), Control::Unknown(why) if why.contains("\"all\"")));
+        assert!(matches!(control("monitor/next", "-1"), Control::Unknown(_)));
     }
 
     #[test]

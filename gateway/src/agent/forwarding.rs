@@ -29,7 +29,7 @@ use crate::{
         Desired, Maps, Programmed,
         attach::Attacher,
         diff::{Limit, diff, diff_ceilings, diff_macs},
-        learned::{self, Epochs, NEVER},
+        learned::{self, Census, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
     },
@@ -60,6 +60,8 @@ pub(super) struct Forwarding {
     report: Report,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
+    /// Those that nobody has asked for yet.
+    censuses: Vec<Census>,
     swept: bool,
     /// All that was desired is programmed: nothing is to be tried again.
     settled: bool,
@@ -102,6 +104,7 @@ impl Forwarding {
             report: Report::default(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
+            censuses: Vec::new(),
             swept: false,
             settled: false,
             passed: 0,
@@ -316,6 +319,16 @@ impl Forwarding {
         }
     }
 
+    /// What has been found in the forwarding database since the last call, each time somebody looked.
+    pub(super) fn censuses(&mut self) -> Vec<Census> {
+        std::mem::take(&mut self.censuses)
+    }
+
+    /// What stands in the way of forwarding.
+    pub(super) fn problems(&self) -> &BTreeSet<String> {
+        self.report.texts()
+    }
+
     /// What of the database could not be programmed for want of room.
     pub(super) fn faults(&self) -> &BTreeSet<Fault> {
         &self.faults
@@ -369,6 +382,7 @@ impl Forwarding {
         }
         self.stations.census(&census.local);
         self.ceilings = ceilings;
+        self.censuses.push(census);
         Ok(())
     }
 }

@@ -3,9 +3,11 @@
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers.
+//! [`chronicle`] notes what happens, for whoever watches.
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
+mod chronicle;
 mod cluster;
 pub mod control;
 mod detach;

@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    chronicle::{Chronicle, now as moment},
     cluster::{Cluster, shares_database},
     control::COMMANDS,
     error::AgentError,
@@ -182,7 +183,8 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     if !known {
         tracing::warn!("the database has not been reached yet; what an earlier run has programmed stays as it is");
     }
-    let forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
+    let adopted = loaded.adopted;
+    let mut forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
@@ -199,11 +201,14 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences, chronicle };
+    agent.look();
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
+        let answer = agent.chronicle.due();
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
@@ -220,14 +225,16 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
+            // Readers are answered at the end of the turn.
+            () = until(answer) => {}
             Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
                 return Ok(end);
             },
             Ok(()) = rows.changed() => {
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
-            // That is told at the end of the turn.
-            Ok(()) = reached.changed() => {}
+            // That is told at the end of the turn, too.
+            Ok(()) = reached.changed() => agent.look(),
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }
@@ -236,14 +243,17 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
-            _ = statuses.tick() => status.write(&agent.describe()),
+            _ = statuses.tick() => {
+                status.write(&agent.describe());
+                agent.look();
+            }
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
-                let events = ready.get_inner_mut();
+                let (events, now) = (ready.get_inner_mut(), moment());
                 let more = (0..BATCH).all(|_| match events.next() {
                     Some(item) => {
                         if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                            agent.forwarding.learned(&event);
+                            agent.learned(&event, now);
                         }
                         true
                     }
@@ -258,6 +268,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
         agent.publish();
+        agent.chronicle.answer();
     }
 }
 

@@ -2,16 +2,22 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc};
 
-use gateway_common::net::{MacAddr, Vni};
+use gateway_common::{
+    event::LearnEvent,
+    net::{MacAddr, Vni},
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
+use super::{
+    chronicle::Chronicle, cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report,
+};
 use crate::{
     clock,
     config::{Config, Interface},
     ctl::{self, Request},
     database::{Database, Rows},
+    events::{Event, Moment},
     ha::InstanceStatus,
     peers::Followed,
     plan,
@@ -31,6 +37,7 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    pub(super) chronicle: Chronicle,
 }
 
 impl Agent<'_> {
@@ -52,7 +59,9 @@ impl Agent<'_> {
     /// Who is active may have changed.
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
-        cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)
+        cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)?;
+        self.chronicle.routers(cluster.statuses());
+        Ok(())
     }
 
     /// Other nodes have told something.
@@ -60,6 +69,7 @@ impl Agent<'_> {
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         cluster.heard(followed, &mut self.forwarding)?;
         self.differences.problems(cluster.problems());
+        self.chronicle.nodes(self.differences.texts());
         Ok(())
     }
 
@@ -86,6 +96,10 @@ impl Agent<'_> {
                 }
                 None => Err("this gateway has no [[vrrp]]: there is no other node to hand over to".to_owned()),
             },
+            Control::Monitor(cursor) => {
+                self.chronicle.ask(cursor, request);
+                return None;
+            }
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.
@@ -124,7 +138,19 @@ impl Agent<'_> {
             cluster.update(&self.config, rows, underlay);
         }
         self.database.faults(self.forwarding.faults());
+        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
         self.attached()
+    }
+
+    /// The kernel has learned something, or found it elsewhere.
+    pub(super) fn learned(&mut self, event: &LearnEvent, now: Moment) {
+        self.forwarding.learned(event);
+        self.chronicle.station(event, &self.forwarding, now);
+    }
+
+    /// Takes note of what the database does of itself.
+    pub(super) fn look(&mut self) {
+        self.chronicle.database(&self.database.describe());
     }
 
     /// Tells whether the data plane is as it should be.
@@ -141,6 +167,7 @@ impl Agent<'_> {
         self.forwarding.follow_again()?;
         self.attached()?;
         self.database.faults(self.forwarding.faults());
+        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
         Ok(())
     }
 
@@ -166,6 +193,7 @@ impl Agent<'_> {
             Ok(new) => new,
             Err(error) => {
                 tracing::error!("reload refused, the agent goes on as before: {error}");
+                self.chronicle.note(Event::ReloadRefused { reason: error.to_string() });
                 return false;
             }
         };
@@ -173,6 +201,7 @@ impl Agent<'_> {
         if !restart.is_empty() {
             let restart = restart.join(", ");
             tracing::error!("reload refused, the agent goes on as before: these need a restart: {restart}");
+            self.chronicle.note(Event::ReloadRefused { reason: format!("these need a restart: {restart}") });
             return false;
         }
         self.config = new;
@@ -180,6 +209,7 @@ impl Agent<'_> {
         if let Some(cluster) = &self.cluster {
             cluster.reconfigure(&self.config);
         }
+        self.chronicle.note(Event::Reloaded { file: path.display().to_string() });
         true
     }
 }

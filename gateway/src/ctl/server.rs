@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::UnixStream,
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -83,6 +83,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// True once nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
     /// Answers. The future ends when the client has the answer, or is gone, or does not take it; whoever goes on need
     /// not wait, but a process that ends with this answer should.
     pub fn answer(self, answer: Answer) -> impl Future<Output = ()> {
@@ -173,7 +178,10 @@ async fn client(
         let id = call.id.clone();
         let (answer, sent) = match decide(commands, call) {
             Decision::Reply(answer) => (answer, None),
-            Decision::Ask { command, params } => ask(requests, command, params).await,
+            Decision::Ask { command, params } => tokio::select! {
+                asked = ask(requests, command, params) => asked,
+                () = hung_up(&stream) => return Ok(()),
+            },
         };
         timeout(WRITE, stream.write_all(&reply(&id, &answer))).await.map_err(|_| Trouble::Deaf)??;
         if let Some(sent) = sent {
@@ -195,6 +203,18 @@ async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Cal
             0 => return Ok(None),
             length => framer.push(&chunk[..length]),
         }
+    }
+}
+
+/// Ends when the client has closed its end of the stream, so that one who no longer waits for an answer takes nobody's
+/// place. One that only has nothing more to ask still wants it, and one that has sent more already is not looked at.
+async fn hung_up(stream: &UnixStream) {
+    let is_closed = async {
+        let (read, write) = (stream.ready(Interest::READABLE).await?, stream.ready(Interest::WRITABLE).await?);
+        io::Result::Ok(read.is_read_closed() && write.is_write_closed())
+    };
+    if !is_closed.await.unwrap_or(true) {
+        std::future::pending().await
     }
 }
 

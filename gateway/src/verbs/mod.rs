@@ -3,6 +3,8 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+pub mod monitor;
+
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -49,6 +51,10 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             let params: &[&str] = if options.json { &["json"] } else { &[] };
             told(ctl::call(&socket, "status", params, ANSWER))
         }
+        Command::Monitor(options) => match monitor::watch(&socket, options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(error.exit_code(), &error),
+        },
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));
