@@ -25,5 +25,6 @@ pub mod plan;
 pub mod preflight;
 pub mod underlay;
 pub mod verbs;
+pub mod view;
 pub mod vrrp;
 pub mod vtep;

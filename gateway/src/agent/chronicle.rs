@@ -15,22 +15,22 @@ use gateway_common::{
     fdb::FdbKey,
     net::MacAddr,
 };
-use serde_json::Value;
 use tokio::time::Instant;
 
-use super::{cluster::role_name, forwarding::Forwarding};
+use super::forwarding::Forwarding;
 use crate::{
     clock,
     ctl::Request,
     database::Rows,
     datapath::learned::Census,
     events::{
-        Cursor, Event, Journal, Kind, Moment, Place, Source, Why,
+        Cursor, Event, Journal, Kind, Moment, Source, Why,
         places::{At, Places},
         standing::{self, Bindings, Databases, Router, Switches},
     },
     ha::InstanceStatus,
     underlay::{Resolution, Snapshot},
+    view::{self, Place},
 };
 
 /// How long a reader waits for an event before it is told that there was none. Less than a client of the control socket has.
@@ -133,7 +133,7 @@ impl Chronicle {
             let (vni, mac, at) = (event.vni, MacAddr(event.mac), place(At::of(&event.to)));
             let switch = switches.get(&vni).cloned().flatten();
             match kind {
-                Kind::Moved => Event::Moved { vni, switch, mac, from: from.and_then(place), at },
+                Kind::Moved => Event::Moved { vni, switch, mac, from: from.map(place), at },
                 Kind::Announced => Event::Announced { vni, switch, mac, ip: event.ip.into(), at },
                 _ => Event::Learned { vni, switch, mac, at },
             }
@@ -168,13 +168,13 @@ impl Chronicle {
     }
 
     fn census(&mut self, census: &Census, forwarding: &Forwarding, now: Moment) {
-        let difference = self.places.census(&[&census.local, &census.remote]);
+        let Self { journal, places, interfaces, tunnels, switches, .. } = self;
+        let difference = places.census(&[&census.local, &census.remote]);
         let aged: BTreeSet<&FdbKey> = census.aged.iter().collect();
-        let Self { journal, interfaces, tunnels, switches, .. } = self;
         for (key, at) in difference.gone {
             let kind = if aged.contains(&key) { Kind::Aged } else { Kind::Forgotten };
             journal.note_with(kind, key.vni, now, || {
-                let at = at.and_then(|at| place(interfaces, tunnels, at));
+                let at = at.map(|at| place(interfaces, tunnels, at));
                 let (vni, mac) = (key.vni, MacAddr(key.mac));
                 let switch = switches.get(&vni).cloned().flatten();
                 let given = forwarding.given().contains_key(&key);
@@ -189,16 +189,13 @@ impl Chronicle {
             if forwarding.followed.values().any(|heard| heard.contains_key(&key)) {
                 continue;
             }
-            let mut found = None;
+            let Ok(Some(entry)) = forwarding.maps.mac(&key) else { continue };
+            let at = At::of(&entry.to);
+            places.found(key, at);
             journal.note_with(Kind::Learned, key.vni, now, || {
-                found = forwarding.maps.mac(&key).ok().flatten().map(|entry| At::of(&entry.to));
-                let at = found.and_then(|at| place(interfaces, tunnels, at));
                 let switch = switches.get(&key.vni).cloned().flatten();
-                Event::Learned { vni: key.vni, switch, mac: MacAddr(key.mac), at }
+                Event::Learned { vni: key.vni, switch, mac: MacAddr(key.mac), at: place(interfaces, tunnels, at) }
             });
-            if found.is_some() {
-                self.places.found(key, found);
-            }
         }
     }
 
@@ -206,7 +203,7 @@ impl Chronicle {
     pub(super) fn routers(&mut self, statuses: &[InstanceStatus]) {
         let router = |one: &InstanceStatus| Router {
             name: one.name.clone(),
-            role: role_name(one.status.role),
+            role: one.status.role.into(),
             since: one.status.since,
             active_node: one.status.active,
             priority: one.status.priority.get(),
@@ -226,23 +223,18 @@ impl Chronicle {
         self.problems(Source::Nodes, problems);
     }
 
-    /// The database may be in another state than before; what it tells of itself.
-    pub(super) fn database(&mut self, described: &Value) {
-        let parts: Vec<(Option<String>, &Value)> = match described["instances"].as_object() {
-            Some(parts) => parts.iter().map(|(name, part)| (Some(name.clone()), part)).collect(),
-            None => vec![(None, described)],
+    /// The database may be in another state than before.
+    pub(super) fn database(&mut self, database: &view::Database) {
+        let followed = database.followed();
+        let one = |(instance, is): &(Option<&str>, &view::Following)| {
+            let database = standing::Database { state: is.state, remote: is.remote.clone() };
+            (instance.map(str::to_owned), database)
         };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let databases = parts.iter().filter_map(|(name, part)| {
-            let database = standing::Database { state: text(&part["state"])?, remote: text(&part["remote"]) };
-            Some((name.clone(), database))
-        });
-        let databases = databases.collect();
-        let problems = parts.iter().flat_map(|(_, part)| part["problems"].as_array().into_iter().flatten());
-        let problems = problems.filter_map(text).collect();
+        let databases = followed.iter().map(one).collect();
         let events = standing::databases(&self.databases, &databases);
         self.databases = databases;
         self.note_all(events, now());
+        let problems = followed.iter().flat_map(|(_, is)| is.problems.iter().cloned()).collect();
         self.problems(Source::Database, &problems);
     }
 
@@ -333,13 +325,12 @@ fn switches(forwarding: &Forwarding, rows: &Rows) -> Switches {
 }
 
 fn name(interfaces: &BTreeMap<u32, String>, ifindex: u32) -> String {
-    interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("interface {ifindex}"))
+    interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}"))
 }
 
-/// Nothing if the place is gone by now.
-fn place(interfaces: &BTreeMap<u32, String>, tunnels: &BTreeMap<u32, IpAddr>, at: At) -> Option<Place> {
+fn place(interfaces: &BTreeMap<u32, String>, tunnels: &BTreeMap<u32, IpAddr>, at: At) -> Place {
     match at {
-        At::Port(key) => Some(Place::Port { port: interfaces.get(&key.ifindex)?.clone(), vlan: key.vlan }),
-        At::Tunnel(id) => Some(Place::Tunnel { vtep: *tunnels.get(&id)? }),
+        At::Port(key) => Place::Port { port: name(interfaces, key.ifindex), vlan: key.vlan },
+        At::Tunnel(id, vni) => Place::Tunnel { remote: tunnels.get(&id).copied(), remote_vni: vni },
     }
 }

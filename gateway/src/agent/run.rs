@@ -28,6 +28,7 @@ use super::{
     siblings::Siblings,
     status::StatusFile,
     turns::{Agent, End, wanted},
+    views::DatabaseSince,
 };
 use crate::{
     clock,
@@ -202,7 +203,20 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     }
     let differences = Report::default();
     let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences, chronicle };
+    let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
+    let planned = now;
+    let mut agent = Agent {
+        config,
+        database,
+        wanted,
+        forwarding,
+        planned,
+        cluster,
+        differences,
+        started,
+        database_since,
+        chronicle,
+    };
     agent.look();
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
@@ -227,7 +241,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             () = until(due) => agent.announce(),
             // Readers are answered at the end of the turn.
             () = until(answer) => {}
-            Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
+            Some(request) = requests.recv() => if let Some(end) = agent.asked(request, &snapshots.borrow().clone()) {
                 return Ok(end);
             },
             Ok(()) = rows.changed() => {
@@ -244,7 +258,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 agent.database.carried(traffic);
             }
             _ = statuses.tick() => {
-                status.write(&agent.describe());
+                status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look();
             }
             ready = events.readable_mut() => {
@@ -253,7 +267,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 let more = (0..BATCH).all(|_| match events.next() {
                     Some(item) => {
                         if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                            agent.learned(&event, now);
+                            agent.heard_of(&event, now);
                         }
                         true
                     }

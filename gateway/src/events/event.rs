@@ -6,6 +6,7 @@ use gateway_common::net::MacAddr;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Timestamp};
+use crate::view::{DatabaseState, Place, Role, mac_text};
 
 /// An event with its number and time. As JSON it is one flat object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,10 +56,10 @@ pub enum Event {
         /// The name of that.
         switch: Option<String>,
         /// The station.
-        #[serde(with = "as_text")]
+        #[serde(with = "mac_text")]
         mac: MacAddr,
-        /// Where it is; unknown if that place is gone already.
-        at: Option<Place>,
+        /// Where it is.
+        at: Place,
     },
     /// A learned station now sends from another place.
     Moved {
@@ -67,12 +68,12 @@ pub enum Event {
         /// The name of that.
         switch: Option<String>,
         /// The station.
-        #[serde(with = "as_text")]
+        #[serde(with = "mac_text")]
         mac: MacAddr,
         /// Where it was, if that is known.
         from: Option<Place>,
-        /// Where it is; unknown if that place is gone already.
-        at: Option<Place>,
+        /// Where it is.
+        at: Place,
     },
     /// A station behind an access port has said what its IP address is.
     Announced {
@@ -81,12 +82,12 @@ pub enum Event {
         /// The name of that.
         switch: Option<String>,
         /// The station.
-        #[serde(with = "as_text")]
+        #[serde(with = "mac_text")]
         mac: MacAddr,
         /// Its address.
         ip: IpAddr,
-        /// Where it is; unknown if that place is gone already.
-        at: Option<Place>,
+        /// Where it is.
+        at: Place,
     },
     /// A station has not sent for the ageing time, and is forgotten.
     Aged {
@@ -95,7 +96,7 @@ pub enum Event {
         /// The name of that.
         switch: Option<String>,
         /// The station.
-        #[serde(with = "as_text")]
+        #[serde(with = "mac_text")]
         mac: MacAddr,
         /// Where it was, if that is known.
         at: Option<Place>,
@@ -107,7 +108,7 @@ pub enum Event {
         /// The name of that.
         switch: Option<String>,
         /// The station.
-        #[serde(with = "as_text")]
+        #[serde(with = "mac_text")]
         mac: MacAddr,
         /// Where it was, if that is known.
         at: Option<Place>,
@@ -153,19 +154,19 @@ pub enum Event {
     /// Packets to a remote VTEP can leave, or leave another way than before.
     NextHopResolved {
         /// The remote VTEP.
-        vtep: IpAddr,
+        remote: IpAddr,
         /// The uplink they leave by.
-        interface: String,
+        uplink: String,
         /// The VLAN they are tagged with there, 0 for none.
-        vlan: u16,
+        uplink_vlan: u16,
         /// The Ethernet address they are sent to.
-        #[serde(with = "as_text")]
-        mac: MacAddr,
+        #[serde(with = "mac_text")]
+        next_hop_mac: MacAddr,
     },
     /// Packets to a remote VTEP can no longer leave.
     NextHopLost {
         /// The remote VTEP.
-        vtep: IpAddr,
+        remote: IpAddr,
         /// Why, and what helps.
         reason: String,
     },
@@ -176,9 +177,9 @@ pub enum Event {
         /// Its number.
         vrid: u8,
         /// The role before; none at the start of the agent.
-        from: Option<String>,
-        /// The role now: `starting`, `fault`, `backup`, `claiming` or `active`.
-        to: String,
+        from: Option<Role>,
+        /// The role now.
+        to: Role,
         /// The node that is active, while it is another one and is known.
         active_node: Option<IpAddr>,
         /// This node's priority now.
@@ -196,9 +197,9 @@ pub enum Event {
         /// The virtual router whose database it is, where each has its own.
         instance: Option<String>,
         /// The state before; none at the start of the agent.
-        from: Option<String>,
-        /// The state now: `waiting`, `following`, `gone`, `kept` or `expired`.
-        to: String,
+        from: Option<DatabaseState>,
+        /// The state now.
+        to: DatabaseState,
         /// The server that is connected to, if any is.
         remote: Option<String>,
     },
@@ -239,24 +240,6 @@ pub enum Event {
     },
 }
 
-/// Where a station is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Place {
-    /// Behind an access port.
-    Port {
-        /// Its name.
-        port: String,
-        /// The VLAN, 0 for untagged.
-        vlan: u16,
-    },
-    /// Behind a remote VTEP.
-    Tunnel {
-        /// It.
-        vtep: IpAddr,
-    },
-}
-
 /// Why a station is forgotten that has not aged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -279,23 +262,6 @@ pub enum Source {
     Vrrp,
     /// The other nodes, or what differs from them.
     Nodes,
-}
-
-/// A field whose JSON is the text that people read.
-mod as_text {
-    use std::{fmt::Display, str::FromStr};
-
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    pub(super) fn serialize<T: Display, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<T, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
-    }
 }
 
 #[cfg(test)]

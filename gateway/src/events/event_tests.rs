@@ -14,37 +14,43 @@ fn samples() -> Vec<Event> {
     let text = |text: &str| text.to_owned();
     let switch = || Some(text("net-5001"));
     let mac = MacAddr([2, 0xee, 0, 0, 0, 1]);
-    let vtep = IpAddr::from([172, 31, 0, 11]);
-    let port = || Some(Place::Port { port: text("a0"), vlan });
+    let remote = IpAddr::from([172, 31, 0, 11]);
+    let port = || Place::Port { port: text("a0"), vlan };
     let (instance, problem) = (text("vrrp-20"), text("interface a0 is down"));
     vec![
         Event::Started { version: text("1.0.0"), pid, adopted: true, switches: 1, bindings: 2, tunnels: 3 },
         Event::Reloaded { file: text("/etc/vtep-gateway/gateway.toml") },
         Event::ReloadRefused { reason: text("line 3: no such key") },
         Event::Learned { vni, switch: switch(), mac, at: port() },
-        Event::Moved { vni, switch: switch(), mac, from: Some(Place::Tunnel { vtep }), at: port() },
-        Event::Announced { vni, switch: switch(), mac, ip: vtep, at: port() },
-        Event::Aged { vni, switch: switch(), mac, at: port() },
-        Event::Forgotten { vni, switch: switch(), mac, at: port(), why: Why::Gone },
+        Event::Moved {
+            vni,
+            switch: switch(),
+            mac,
+            from: Some(Place::Tunnel { remote: Some(remote), remote_vni: vni }),
+            at: port(),
+        },
+        Event::Announced { vni, switch: switch(), mac, ip: remote, at: port() },
+        Event::Aged { vni, switch: switch(), mac, at: Some(port()) },
+        Event::Forgotten { vni, switch: switch(), mac, at: Some(port()), why: Why::Gone },
         Event::SwitchAdded { vni, switch: switch() },
         Event::SwitchRemoved { vni, switch: switch() },
         Event::BindingAdded { port: text("a0"), vlan, vni, switch: switch() },
         Event::BindingRemoved { port: text("a0"), vlan, vni, switch: switch() },
-        Event::NextHopResolved { vtep, interface: text("u0"), vlan: 0, mac },
-        Event::NextHopLost { vtep, reason: text("no route to it") },
+        Event::NextHopResolved { remote, uplink: text("u0"), uplink_vlan: 0, next_hop_mac: mac },
+        Event::NextHopLost { remote, reason: text("no route to it") },
         Event::RoleChanged {
             instance: instance.clone(),
             vrid: 20,
-            from: Some(text("backup")),
-            to: text("active"),
-            active_node: Some(vtep),
+            from: Some(Role::Backup),
+            to: Role::Active,
+            active_node: Some(remote),
             priority: 150,
         },
         Event::LeaseLost { instance: instance.clone(), vrid: 20 },
         Event::Database {
             instance: Some(instance),
-            from: Some(text("waiting")),
-            to: text("following"),
+            from: Some(DatabaseState::Waiting),
+            to: DatabaseState::Following,
             remote: Some(text("tcp:10.0.0.1:6640")),
         },
         Event::Problem { source: Source::Forwarding, problem: problem.clone() },

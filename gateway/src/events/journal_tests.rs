@@ -3,7 +3,7 @@
 use gateway_common::net::MacAddr;
 
 use super::*;
-use crate::events::Kind;
+use crate::{events::Kind, view::Place};
 
 fn at(seconds: u64) -> Moment {
     Moment { wall: Duration::from_secs(1_000_000 + seconds), steady: Duration::from_secs(seconds) }
@@ -15,7 +15,10 @@ fn reloaded(number: usize) -> Event {
 
 fn learned(journal: &mut Journal, number: u32, now: Moment) {
     let mac = MacAddr([2, 0, 0, 0, 0, number as u8]);
-    journal.note_with(Kind::Learned, 5001, now, || Event::Learned { vni: 5001, switch: None, mac, at: None });
+    journal.note_with(Kind::Learned, 5001, now, || {
+        let at = Place::Port { port: "a0".to_owned(), vlan: 100 };
+        Event::Learned { vni: 5001, switch: None, mac, at }
+    });
 }
 
 fn from(seq: u64) -> Cursor {

@@ -16,7 +16,7 @@ pub(crate) mod standing;
 mod text;
 mod time;
 
-pub use event::{Event, Place, Record, Source, Why};
+pub use event::{Event, Record, Source, Why};
 pub use journal::{Journal, Moment};
 pub use kind::Kind;
 pub use pace::Pace;

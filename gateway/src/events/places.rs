@@ -14,15 +14,15 @@ use gateway_common::{
 pub(crate) enum At {
     /// A VLAN of an access port.
     Port(BindingKey),
-    /// A tunnel.
-    Tunnel(u32),
+    /// A tunnel, and the VNI to send with.
+    Tunnel(u32, u32),
 }
 
 impl At {
     /// The place that the kernel names.
     pub(crate) fn of(to: &fdb::Target) -> Self {
         match to.kind {
-            fdb::REMOTE => Self::Tunnel(to.out),
+            fdb::REMOTE => Self::Tunnel(to.out, to.vni),
             _ => Self::Port(BindingKey { ifindex: to.out, vlan: to.vlan, reserved: 0 }),
         }
     }
@@ -51,8 +51,8 @@ impl Places {
     }
 
     /// Takes in where a station is that a census has found.
-    pub(crate) fn found(&mut self, key: FdbKey, at: Option<At>) {
-        self.known.insert(key, at);
+    pub(crate) fn found(&mut self, key: FdbKey, at: At) {
+        self.known.insert(key, Some(at));
     }
 
     /// Takes in which stations there are.
@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(places.event(&event(event::LEARNED, Target::local(3, 100, 0))), None);
         let before = places.event(&event(event::MOVED, Target::remote(7, 5001)));
         assert_eq!(before, Some(At::Port(BindingKey { ifindex: 3, vlan: 100, reserved: 0 })));
-        assert_eq!(places.event(&event(event::MOVED, Target::local(3, 100, 0))), Some(At::Tunnel(7)));
+        assert_eq!(places.event(&event(event::MOVED, Target::local(3, 100, 0))), Some(At::Tunnel(7, 5001)));
     }
 
     #[test]
@@ -94,7 +94,7 @@ mod tests {
         places.event(&event(event::LEARNED, Target::remote(7, 5001)));
         let (local, remote) = (BTreeSet::from([OTHER]), BTreeSet::new());
         let difference = places.census(&[&local, &remote]);
-        assert_eq!(difference, Difference { gone: vec![(KEY, Some(At::Tunnel(7)))], found: vec![OTHER] });
+        assert_eq!(difference, Difference { gone: vec![(KEY, Some(At::Tunnel(7, 5001)))], found: vec![OTHER] });
         assert_eq!(places.census(&[&local, &remote]), Difference::default());
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Event, Source};
-use crate::underlay::Resolution;
+use crate::{
+    underlay::Resolution,
+    view::{DatabaseState, Role},
+};
 
 /// Keys with values that have come, gone, or have another value.
 fn differing<'a, K: Ord, V: PartialEq>(
@@ -63,21 +66,23 @@ pub(crate) fn bindings(old: &Bindings, new: &Bindings, names: &Switches) -> Vec<
     differing(old, new).filter_map(one).collect()
 }
 
-/// Next hops that were lost and found; `interface` gives the name of one. Of a remote that is no longer wanted there is
+/// Next hops that were lost and found; `name` gives that of an interface. Of a remote that is no longer wanted there is
 /// nothing to tell, nor of one that is being looked for the first time.
 pub(crate) fn hops(
     old: &BTreeMap<IpAddr, Resolution>,
     new: &BTreeMap<IpAddr, Resolution>,
-    interface: impl Fn(u32) -> String,
+    name: impl Fn(u32) -> String,
 ) -> Vec<Event> {
-    let one = |(vtep, before, after): (&IpAddr, Option<&Resolution>, Option<&Resolution>)| match (before, after) {
+    let one = |(remote, before, after): (&IpAddr, Option<&Resolution>, Option<&Resolution>)| match (before, after) {
         (Some(Resolution::Resolved(_)), Some(Resolution::Unresolved(why))) => {
-            Some(Event::NextHopLost { vtep: *vtep, reason: why.to_string() })
+            Some(Event::NextHopLost { remote: *remote, reason: why.to_string() })
         }
-        (_, Some(Resolution::Resolved(hop))) => {
-            let (interface, vlan, mac) = (interface(hop.ifindex), hop.vlan, hop.dst_mac);
-            Some(Event::NextHopResolved { vtep: *vtep, interface, vlan, mac })
-        }
+        (_, Some(Resolution::Resolved(hop))) => Some(Event::NextHopResolved {
+            remote: *remote,
+            uplink: name(hop.ifindex),
+            uplink_vlan: hop.vlan,
+            next_hop_mac: hop.dst_mac,
+        }),
         _ => None,
     };
     differing(old, new).filter_map(one).collect()
@@ -87,15 +92,12 @@ pub(crate) fn hops(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Router {
     pub(crate) name: String,
-    pub(crate) role: &'static str,
+    pub(crate) role: Role,
     /// Since when it has this role.
     pub(crate) since: Duration,
     pub(crate) active_node: Option<IpAddr>,
     pub(crate) priority: u8,
 }
-
-const ACTIVE: &str = "active";
-const CLAIMING: &str = "claiming";
 
 /// Roles that have changed. Who was active and has to claim the role anew, or has done so since the last look, has lost its
 /// lease: nothing else leads from one to the other (see the states of [`crate::vrrp`]).
@@ -104,8 +106,8 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
     for (vrid, _, after) in differing(old, new) {
         let Some(after) = after else { continue };
         let before = old.get(vrid);
-        let was_active = before.is_some_and(|before| before.role == ACTIVE && before.since != after.since);
-        if was_active && matches!(after.role, ACTIVE | CLAIMING) {
+        let was_active = before.is_some_and(|before| before.role == Role::Active && before.since != after.since);
+        if was_active && matches!(after.role, Role::Active | Role::Claiming) {
             events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
         }
         // A backup whose active node has become another one has something to tell, too.
@@ -116,8 +118,8 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
         events.push(Event::RoleChanged {
             instance: after.name.clone(),
             vrid: *vrid,
-            from: before.map(|before| before.role.to_owned()),
-            to: after.role.to_owned(),
+            from: before.map(|before| before.role),
+            to: after.role,
             active_node: after.active_node,
             priority: after.priority,
         });
@@ -128,7 +130,7 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
 /// The state of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Database {
-    pub(crate) state: String,
+    pub(crate) state: DatabaseState,
     pub(crate) remote: Option<String>,
 }
 
@@ -139,7 +141,7 @@ pub(crate) type Databases = BTreeMap<Option<String>, Database>;
 pub(crate) fn databases(old: &Databases, new: &Databases) -> Vec<Event> {
     let one = |(instance, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
         let after = after?;
-        let from = before.map(|before| before.state.clone());
+        let from = before.map(|before| before.state);
         Some(Event::Database {
             instance: instance.clone(),
             from,

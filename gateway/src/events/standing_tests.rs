@@ -2,6 +2,7 @@
 
 use gateway_common::net::MacAddr;
 
+use super::Role::{Active, Backup, Claiming, Starting};
 use super::*;
 use crate::{
     events::Kind,
@@ -52,23 +53,28 @@ fn a_binding_tells_the_switch_it_is_bound_to() {
 
 #[test]
 fn a_next_hop_is_lost_only_if_it_was_there() {
-    let vtep = IpAddr::from([172, 31, 0, 11]);
+    let remote = IpAddr::from([172, 31, 0, 11]);
     let (ifindex, vlan, src_mac, mtu, source) = (3, 0, MacAddr([2; 6]), 1500, None);
-    let hop = |last| Hop { ifindex, vlan, src_mac, dst_mac: MacAddr([2, 0, 0, 0, 0, last]), mtu, source };
-    let resolved = |last| BTreeMap::from([(vtep, Resolution::Resolved(hop(last)))]);
-    let pending = BTreeMap::from([(vtep, Resolution::Unresolved(Why::NotAsked))]);
-    let lost = BTreeMap::from([(vtep, Resolution::Unresolved(Why::LinkDown { link: "u0".to_owned() }))]);
+    let hop = |last| Hop { ifindex, vlan, src_mac, via: remote, dst_mac: MacAddr([2, 0, 0, 0, 0, last]), mtu, source };
+    let resolved = |last| BTreeMap::from([(remote, Resolution::Resolved(hop(last)))]);
+    let pending = BTreeMap::from([(remote, Resolution::Unresolved(Why::NotAsked))]);
+    let lost = BTreeMap::from([(remote, Resolution::Unresolved(Why::LinkDown { link: "u0".to_owned() }))]);
     let told = |old: &BTreeMap<_, _>, new: &BTreeMap<_, _>| hops(old, new, |ifindex| format!("u{ifindex}"));
     assert_eq!(kinds(&told(&BTreeMap::new(), &pending)), []);
     assert_eq!(kinds(&told(&pending, &lost)), []);
-    let event = Event::NextHopResolved { vtep, interface: "u3".to_owned(), vlan, mac: MacAddr([2, 0, 0, 0, 0, 1]) };
+    let event = Event::NextHopResolved {
+        remote,
+        uplink: "u3".to_owned(),
+        uplink_vlan: vlan,
+        next_hop_mac: MacAddr([2, 0, 0, 0, 0, 1]),
+    };
     assert_eq!(told(&pending, &resolved(1)), [event]);
     assert_eq!(kinds(&told(&resolved(1), &resolved(2))), [Kind::NextHopResolved]);
     assert_eq!(kinds(&told(&resolved(1), &lost)), [Kind::NextHopLost]);
     assert_eq!(kinds(&told(&resolved(1), &BTreeMap::new())), []);
 }
 
-fn router(role: &'static str, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, Router> {
+fn router(role: Role, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, Router> {
     let (name, priority) = ("r".to_owned(), 100);
     let since = Duration::from_secs(since);
     [(20, Router { name, role, since, active_node: active_node.map(IpAddr::from), priority })].into()
@@ -77,37 +83,38 @@ fn router(role: &'static str, since: u64, active_node: Option<[u8; 4]>) -> BTree
 #[test]
 fn a_role_is_told_when_it_changes_and_at_first() {
     let told = |old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>| kinds(&roles(old, new));
-    assert_eq!(told(&BTreeMap::new(), &router("starting", 0, None)), [Kind::RoleChanged]);
-    assert_eq!(told(&router("backup", 1, None), &router("backup", 1, None)), []);
-    assert_eq!(told(&router("backup", 1, None), &router("active", 2, None)), [Kind::RoleChanged]);
-    assert_eq!(told(&router("active", 1, None), &router("backup", 2, Some([10, 0, 0, 2]))), [Kind::RoleChanged]);
+    assert_eq!(told(&BTreeMap::new(), &router(Starting, 0, None)), [Kind::RoleChanged]);
+    assert_eq!(told(&router(Backup, 1, None), &router(Backup, 1, None)), []);
+    assert_eq!(told(&router(Backup, 1, None), &router(Active, 2, None)), [Kind::RoleChanged]);
+    assert_eq!(told(&router(Active, 1, None), &router(Backup, 2, Some([10, 0, 0, 2]))), [Kind::RoleChanged]);
 }
 
 #[test]
 fn a_backup_tells_when_another_node_becomes_active() {
-    let (one, other) = (router("backup", 1, Some([10, 0, 0, 2])), router("backup", 1, Some([10, 0, 0, 3])));
+    let (one, other) = (router(Backup, 1, Some([10, 0, 0, 2])), router(Backup, 1, Some([10, 0, 0, 3])));
     assert_eq!(kinds(&roles(&one, &other)), [Kind::RoleChanged]);
 }
 
 #[test]
 fn who_was_active_and_claims_anew_has_lost_its_lease_even_if_it_has_it_again() {
     assert_eq!(
-        kinds(&roles(&router("active", 1, None), &router("claiming", 9, None))),
+        kinds(&roles(&router(Active, 1, None), &router(Claiming, 9, None))),
         [Kind::LeaseLost, Kind::RoleChanged]
     );
-    assert_eq!(kinds(&roles(&router("active", 1, None), &router("active", 9, None))), [Kind::LeaseLost]);
-    assert_eq!(kinds(&roles(&router("claiming", 1, None), &router("active", 9, None))), [Kind::RoleChanged]);
+    assert_eq!(kinds(&roles(&router(Active, 1, None), &router(Active, 9, None))), [Kind::LeaseLost]);
+    assert_eq!(kinds(&roles(&router(Claiming, 1, None), &router(Active, 9, None))), [Kind::RoleChanged]);
 }
 
 #[test]
 fn a_database_is_told_in_each_state_and_at_each_server() {
-    let database = |state: &str, remote: Option<&str>| {
-        let database = Database { state: state.to_owned(), remote: remote.map(str::to_owned) };
+    let database = |state: DatabaseState, remote: Option<&str>| {
+        let database = Database { state, remote: remote.map(str::to_owned) };
         Databases::from([(None, database)])
     };
-    let (following, elsewhere) = (database("following", Some("tcp:a:1")), database("following", Some("tcp:b:1")));
+    let (following, elsewhere) =
+        (database(DatabaseState::Following, Some("tcp:a:1")), database(DatabaseState::Following, Some("tcp:b:1")));
     assert_eq!(kinds(&databases(&Databases::new(), &following)), [Kind::Database]);
     assert_eq!(databases(&following, &following), []);
     assert_eq!(kinds(&databases(&following, &elsewhere)), [Kind::Database]);
-    assert_eq!(kinds(&databases(&following, &database("gone", None))), [Kind::Database]);
+    assert_eq!(kinds(&databases(&following, &database(DatabaseState::Gone, None))), [Kind::Database]);
 }

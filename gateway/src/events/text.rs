@@ -4,7 +4,8 @@ use std::fmt;
 
 use gateway_common::net::MacAddr;
 
-use super::{Event, Place, Record, Source, Why};
+use super::{Event, Record, Source, Why};
+use crate::view::Place;
 
 /// Columns that the name of a kind takes; no name is longer.
 const KIND: usize = 17;
@@ -50,23 +51,15 @@ impl fmt::Display for Vlan {
     }
 }
 
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Port { port, vlan } => write!(f, "{} {}", Clean(port), Vlan(*vlan)),
-            Self::Tunnel { vtep } => write!(f, "tunnel to {vtep}"),
-        }
-    }
-}
-
-/// A place that may be gone already.
-struct At<'a>(&'a Option<Place>);
+/// Where a station is.
+struct At<'a>(&'a Place);
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(place) => place.fmt(f),
-            None => f.write_str("a place that is gone"),
+            Place::Port { port, vlan } => write!(f, "{} {}", Clean(port), Vlan(*vlan)),
+            Place::Tunnel { remote: Some(remote), .. } => write!(f, "tunnel to {remote}"),
+            Place::Tunnel { remote: None, .. } => f.write_str("a tunnel that is gone"),
         }
     }
 }
@@ -97,7 +90,7 @@ impl fmt::Display for Event {
             Self::Learned { vni, switch, mac, at } => write!(f, "{mac} in {} at {}", Switch(switch, *vni), At(at)),
             Self::Moved { vni, switch, mac, from, at } => {
                 write!(f, "{mac} in {} ", Switch(switch, *vni))?;
-                if from.is_some() {
+                if let Some(from) = from {
                     write!(f, "from {} ", At(from))?;
                 }
                 write!(f, "to {}", At(at))
@@ -122,16 +115,16 @@ impl fmt::Display for Event {
             Self::BindingRemoved { port, vlan, vni, switch } => {
                 write!(f, "{} {} from {}", Clean(port), Vlan(*vlan), Switch(switch, *vni))
             }
-            Self::NextHopResolved { vtep, interface, vlan, mac } => {
-                write!(f, "{vtep} by {} {} at {mac}", Clean(interface), Vlan(*vlan))
+            Self::NextHopResolved { remote, uplink, uplink_vlan, next_hop_mac } => {
+                write!(f, "{remote} by {} {} at {next_hop_mac}", Clean(uplink), Vlan(*uplink_vlan))
             }
-            Self::NextHopLost { vtep, reason } => write!(f, "{vtep}: {}", Clean(reason)),
+            Self::NextHopLost { remote, reason } => write!(f, "{remote}: {}", Clean(reason)),
             Self::RoleChanged { instance, vrid, from, to, active_node, priority } => {
                 write!(f, "{} (VRID {vrid}): ", Clean(instance))?;
                 if let Some(from) = from {
-                    write!(f, "{from} -> ")?;
+                    write!(f, "{} -> ", from.name())?;
                 }
-                write!(f, "{to}, priority {priority}")?;
+                write!(f, "{}, priority {priority}", to.name())?;
                 active_node.map_or(Ok(()), |node| write!(f, ", active is {node}"))
             }
             Self::LeaseLost { instance, vrid } => {
@@ -141,12 +134,12 @@ impl fmt::Display for Event {
                 if let Some(instance) = instance {
                     write!(f, "{}: ", Clean(instance))?;
                 }
-                if let Some(from) = from.as_ref().filter(|from| *from != to) {
-                    write!(f, "{from} -> ")?;
+                if let Some(from) = from.filter(|from| from != to) {
+                    write!(f, "{} -> ", from.name())?;
                 }
                 match remote {
-                    Some(remote) => write!(f, "{to}, connected to {}", Clean(remote)),
-                    None => write!(f, "{to}, not connected"),
+                    Some(remote) => write!(f, "{}, connected to {}", to.name(), Clean(remote)),
+                    None => write!(f, "{}, not connected", to.name()),
                 }
             }
             Self::Problem { source, problem } => write!(f, "{source}: {}", Clean(problem)),
@@ -170,5 +163,5 @@ fn left(
     at: Option<&Place>,
 ) -> fmt::Result {
     write!(f, "{mac} in {}", Switch(switch, vni))?;
-    at.map_or(Ok(()), |at| write!(f, " was at {at}"))
+    at.map_or(Ok(()), |at| write!(f, " was at {}", At(at)))
 }
