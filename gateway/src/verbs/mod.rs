@@ -4,6 +4,9 @@
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
 pub mod monitor;
+mod output;
+pub mod show;
+mod status;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -47,10 +50,8 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
-        Command::Status(options) => {
-            let params: &[&str] = if options.json { &["json"] } else { &[] };
-            told(ctl::call(&socket, "status", params, ANSWER))
-        }
+        Command::Status(options) => status::carry_out(&socket, options.json),
+        Command::Show(options) => show::carry_out(options, &socket),
         Command::Monitor(options) => match monitor::watch(&socket, options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(error.exit_code(), &error),
@@ -70,10 +71,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
 /// Tells what the agent answered.
 fn told(answer: Result<String, CallError>) -> ExitCode {
     match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => output::write(&text, ExitCode::SUCCESS),
         Err(error) => fail(error.exit_code(), &error),
     }
 }
