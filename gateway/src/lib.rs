@@ -24,6 +24,7 @@ pub mod peers;
 pub mod plan;
 pub mod preflight;
 pub mod screen;
+pub mod top;
 pub mod underlay;
 pub mod verbs;
 pub mod view;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::{monitor::MonitorOptions, show::ShowOptions};
+use crate::verbs::{monitor::MonitorOptions, show::ShowOptions, top::TopOptions};
 
 pub use log::{LogError, LogFormat, LogOptions};
 
@@ -29,6 +29,7 @@ Examples:
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
+  vtep-gateway top                                  live rates of bindings and tunnels, full screen
   vtep-gateway monitor                              show what happens, as it happens
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
@@ -67,6 +68,8 @@ pub enum Command {
     Show(ShowOptions),
     /// Show what happens in the running agent, as it happens, until Ctrl-C.
     Monitor(MonitorOptions),
+    /// Show live rates of bindings and tunnels, full screen: who sends how much, and what is dropped.
+    Top(TopOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
     /// End the running agent. What it attached stays, and forwards while its leases run.
@@ -81,6 +84,7 @@ impl Command {
             Self::Show(options) => &options.noun.output().config.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Monitor(MonitorOptions { config, .. })
+            | Self::Top(TopOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "monitor", "handover", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "monitor", "top", "handover", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

@@ -7,6 +7,7 @@ pub mod monitor;
 mod output;
 pub mod show;
 mod status;
+pub mod top;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -53,6 +54,10 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Status(options) => status::carry_out(&socket, options.json),
         Command::Show(options) => show::carry_out(options, &socket),
         Command::Monitor(options) => match monitor::watch(&socket, options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(error.exit_code(), &error),
+        },
+        Command::Top(options) => match top::show(&socket, options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(error.exit_code(), &error),
         },

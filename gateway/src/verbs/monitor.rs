@@ -174,18 +174,19 @@ fn show(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
     if first.as_deref() == Some("0") && page.oldest > 1 {
         eprintln!("vtep-gateway: the journal begins with event {}; older ones are gone", page.oldest);
     }
+    // Where the journal ends, if that is where this does: to ask for more would be to wait for it.
+    let end = if options.no_follow { ask(socket, Vec::new())?.next } else { u64::MAX };
     let mut gone = false;
     loop {
         write(&page, &filter)?;
-        let (run, next) = (page.run.clone(), page.next.to_string());
-        if options.no_follow && page.records.is_empty() {
+        if page.next >= end {
             return Ok(());
         }
+        let (run, next) = (page.run.clone(), page.next.to_string());
         page = loop {
             match ask(socket, vec![&next, &run]) {
                 Ok(page) => break page,
-                // An agent of its own time answers, and one that ends says so; both are worth another try.
-                Err(MonitorError::Call(_)) if options.no_follow => return Ok(()),
+                Err(error) if options.no_follow => return Err(error),
                 Err(MonitorError::Call(error)) => {
                     if !std::mem::replace(&mut gone, true) {
                         eprintln!("vtep-gateway: {error}; waiting for it");
