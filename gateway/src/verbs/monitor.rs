@@ -135,7 +135,9 @@ impl Filter<'_> {
     fn wants(&self, record: &Value) -> bool {
         let text = |key: &str| record[key].as_str().unwrap_or_default();
         let only = &self.options.only;
-        (only.is_empty() || only.iter().any(|kind| kind.name() == text("event")))
+        // Who wants to know of some wants to know that some of them were left out.
+        let wanted = |kind: &Kind| text("event") == kind.name() || !record["counts"][kind.name()].is_null();
+        (only.is_empty() || only.iter().any(wanted))
             && self.not_before.as_ref().is_none_or(|time| text("time") >= time.as_str())
     }
 
@@ -284,6 +286,12 @@ mod tests {
         assert!(filter.wants(&record("moved", "2026-01-31T12:00:00.000Z")));
         assert!(!filter.wants(&record("moved", "2026-01-31T11:59:59.999Z")));
         assert!(!filter.wants(&record("learned", "2026-01-31T12:00:00.000Z")));
+        let left_out = |kind: &str| {
+            let mut record = record("left_out", "2026-01-31T12:00:01.000Z");
+            record["counts"][kind] = 5.into();
+            record
+        };
+        assert!(filter.wants(&left_out("moved")) && !filter.wants(&left_out("learned")));
     }
 
     #[test]
