@@ -310,6 +310,11 @@ impl<'a> Cluster<'a> {
         self.statuses.iter().flat_map(|one| one.problems.iter().map(move |problem| format!("{}: {problem}", one.name)))
     }
 
+    /// How the virtual routers stand.
+    pub(super) fn statuses(&self) -> &[InstanceStatus] {
+        &self.statuses
+    }
+
     /// What is told of the virtual routers.
     pub(super) fn routers(&self, config: &Config, now: Duration) -> Vec<view::Router> {
         self.statuses.iter().filter_map(|one| self.router(one, config, now)).collect()

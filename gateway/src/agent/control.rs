@@ -2,6 +2,7 @@
 
 use crate::{
     ctl::{Access, Command},
+    events::Cursor,
     view::MacFilter,
 };
 
@@ -12,6 +13,7 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
     Command { name: "fdb/stats", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "monitor/next", usage: "[SEQ [RUN]]", params: 0..=2, access: Access::Read },
     Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
     Command { name: "show/bindings", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "show/counters", usage: "", params: 0..=0, access: Access::Read },
@@ -61,6 +63,8 @@ pub enum Control {
     Memory,
     /// Tell how often what has happened.
     Coverage,
+    /// Tell what happens, from there on; wait for something if there is nothing yet.
+    Monitor(Cursor),
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
 }
@@ -145,6 +149,10 @@ impl Control {
             ("fdb/show", [switch]) => Self::Show(Show::FdbShow(Some((*switch).to_owned()))),
             ("fdb/stats", []) => Self::Show(Show::FdbStats),
             ("vrrp/handover", words) => handover(words),
+            ("monitor/next", words) => match Cursor::parse(words) {
+                Some(cursor) => Self::Monitor(cursor),
+                None => Self::Unknown(format!("monitor/next takes the number of an event, not {:?}", words.join(" "))),
+            },
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
     }
@@ -225,6 +233,19 @@ mod tests {
             let who = if command.access == Access::Read { "*Group.*" } else { "*Root.*" };
             assert!(section.trim_start().starts_with(who), "docs/CONTROL.md does not say {who} of {}", command.name);
         }
+    }
+
+    #[test]
+    fn a_monitor_begins_at_the_end_or_at_a_number_of_a_run() {
+        assert_eq!(control("monitor/next", ""), Control::Monitor(Cursor::End));
+        assert_eq!(control("monitor/next", "7"), Control::Monitor(Cursor::From { seq: 7, run: None }));
+        let run = Some("2026-01-31T12:00:00.000Z".to_owned());
+        assert_eq!(
+            control("monitor/next", "7 2026-01-31T12:00:00.000Z"),
+            Control::Monitor(Cursor::From { seq: 7, run })
+        );
+        assert!(matches!(control("monitor/next", "all"), Control::Unknown(why) if why.contains("\"all\"")));
+        assert!(matches!(control("monitor/next", "-1"), Control::Unknown(_)));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
         Desired, Maps, Programmed,
         attach::Attacher,
         diff::{Limit, diff, diff_ceilings, diff_macs},
-        learned::{self, Epochs, NEVER},
+        learned::{self, Census, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
     },
@@ -71,6 +71,8 @@ pub(super) struct Forwarding {
     pub(super) census: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
+    /// Those that nobody has asked for yet.
+    censuses: Vec<Census>,
     swept: bool,
     /// All that was desired is programmed: nothing is to be tried again.
     settled: bool,
@@ -132,6 +134,7 @@ impl Forwarding {
             census: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
+            censuses: Vec::new(),
             swept: false,
             settled: false,
             passed: 0,
@@ -234,11 +237,6 @@ impl Forwarding {
     /// True if the programs are attached wherever they should be.
     pub(super) fn is_attached(&self) -> bool {
         self.devices.problems().next().is_none()
-    }
-
-    /// What stands in the way of more.
-    pub(super) fn problems(&self) -> impl Iterator<Item = &str> {
-        self.report.all()
     }
 
     /// What each binding has carried, by name of its port and VLAN.
@@ -347,6 +345,16 @@ impl Forwarding {
         }
     }
 
+    /// What has been found in the forwarding database since the last call, each time somebody looked.
+    pub(super) fn censuses(&mut self) -> Vec<Census> {
+        std::mem::take(&mut self.censuses)
+    }
+
+    /// What stands in the way of forwarding.
+    pub(super) fn problems(&self) -> &BTreeSet<String> {
+        self.report.texts()
+    }
+
     /// What of the database could not be programmed for want of room.
     pub(super) fn faults(&self) -> &BTreeSet<Fault> {
         &self.faults
@@ -407,6 +415,7 @@ impl Forwarding {
         });
         self.census = learned.collect();
         self.ceilings = ceilings;
+        self.censuses.push(census);
         Ok(())
     }
 }

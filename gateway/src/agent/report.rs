@@ -29,6 +29,11 @@ impl Report {
         self.standing.iter().map(String::as_str)
     }
 
+    /// The same as a set.
+    pub(super) fn texts(&self) -> &BTreeSet<String> {
+        &self.standing
+    }
+
     /// How many problems stand.
     pub(super) fn standing(&self) -> usize {
         self.standing.len()

@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    chronicle::{Chronicle, now as moment},
     cluster::{Cluster, shares_database},
     control::COMMANDS,
     coverage::Coverage,
@@ -200,7 +201,8 @@ async fn drive(
     if !known {
         tracing::warn!("the database has not been reached yet; what an earlier run has programmed stays as it is");
     }
-    let forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
+    let adopted = loaded.adopted;
+    let mut forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
@@ -218,13 +220,15 @@ async fn drive(
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
+    let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
     let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
+    let planned = now;
     let mut agent = Agent {
         config,
         database,
         wanted,
         forwarding,
-        planned: now,
+        planned,
         cluster,
         differences,
         started,
@@ -235,7 +239,9 @@ async fn drive(
         coverage: Coverage::default(),
         refused: None,
         reached: (0, 0),
+        chronicle,
     };
+    agent.look();
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     let headline = agent.headline();
@@ -244,6 +250,7 @@ async fn drive(
     let mut pulse = None;
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
+        let answer = agent.chronicle.due();
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
@@ -255,6 +262,8 @@ async fn drive(
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
+            // Readers are answered at the end of the turn.
+            () = until(answer) => {}
             Some(request) = requests.recv() => {
                 let underlay = snapshots.borrow().clone();
                 if let Some(end) = agent.asked(request, path, &underlay)? {
@@ -265,7 +274,10 @@ async fn drive(
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
             // What follows from that is told at the end of the turn.
-            Ok(()) = reached.changed() => agent.database_reached(*reached.borrow_and_update()),
+            Ok(()) = reached.changed() => {
+                agent.database_reached(*reached.borrow_and_update());
+                agent.look();
+            }
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }
@@ -277,6 +289,7 @@ async fn drive(
             _ = statuses.tick() => {
                 status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look_after();
+                agent.look();
             }
             // A loop that hangs gives no sign of life, and one whose virtual routers hang gives no second one.
             () = tick(watchdog.as_mut()), if pulse.is_none() => {
@@ -286,11 +299,11 @@ async fn drive(
             () = end_of(pulse.as_mut()) => pulse = None,
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
-                let events = ready.get_inner_mut();
+                let (events, now) = (ready.get_inner_mut(), moment());
                 let more = (0..BATCH).all(|_| match events.next() {
                     Some(item) => {
                         if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                            agent.forwarding.learned(&event);
+                            agent.heard_of(&event, now);
                         }
                         true
                     }
@@ -308,6 +321,7 @@ async fn drive(
         if sweeps.period() != sweep_interval(&agent.config) {
             sweeps = self::sweeps(&agent.config);
         }
+        agent.chronicle.answer();
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use gateway_common::net::{MacAddr, Vni};
+use gateway_common::{
+    event::LearnEvent,
+    net::{MacAddr, Vni},
+};
 use tokio::sync::watch;
 
 use super::{
+    chronicle::Chronicle,
     cluster::Cluster,
     control::Control,
     coverage::{Coverage, Turn},
@@ -19,6 +23,7 @@ use crate::{
     config::{Config, Interface},
     ctl::{Counters, Request},
     database::{Database, Rows},
+    events::{Event, Moment},
     ha::InstanceStatus,
     log,
     peers::Followed,
@@ -51,6 +56,7 @@ pub(super) struct Agent<'a> {
     pub(super) refused: Option<String>,
     /// How often the database was reached and lost.
     pub(super) reached: (u64, u64),
+    pub(super) chronicle: Chronicle,
 }
 
 impl Agent<'_> {
@@ -58,7 +64,9 @@ impl Agent<'_> {
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Roles);
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
-        cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)
+        cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)?;
+        self.chronicle.routers(cluster.statuses());
+        Ok(())
     }
 
     /// Other nodes have told something.
@@ -67,6 +75,7 @@ impl Agent<'_> {
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         cluster.heard(followed, &mut self.forwarding)?;
         self.differences.problems(cluster.problems());
+        self.chronicle.nodes(self.differences.texts());
         Ok(())
     }
 
@@ -103,6 +112,10 @@ impl Agent<'_> {
             Control::Log(control) => self.control_log(control),
             Control::Memory => Ok(self.show_memory()),
             Control::Coverage => Ok(self.show_coverage()),
+            Control::Monitor(cursor) => {
+                self.chronicle.ask(cursor, request);
+                return Ok(None);
+            }
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.
@@ -143,7 +156,19 @@ impl Agent<'_> {
             cluster.update(&self.config, rows, underlay);
         }
         self.database.faults(self.forwarding.faults());
+        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
         self.attached()
+    }
+
+    /// The kernel has learned something, or found it elsewhere.
+    pub(super) fn heard_of(&mut self, event: &LearnEvent, now: Moment) {
+        self.forwarding.learned(event);
+        self.chronicle.station(event, &self.forwarding, now);
+    }
+
+    /// Takes note of what the database does of itself.
+    pub(super) fn look(&mut self) {
+        self.chronicle.database(&self.database.describe());
     }
 
     /// Tells whether the data plane is as it should be.
@@ -161,6 +186,7 @@ impl Agent<'_> {
         self.forwarding.follow_again()?;
         self.attached()?;
         self.database.faults(self.forwarding.faults());
+        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
         Ok(())
     }
 
@@ -199,8 +225,12 @@ impl Agent<'_> {
                 // A learning limit or ageing time that has changed counts from now on.
                 self.sweep(&rows, underlay)?;
                 tracing::info!("reloaded {}", path.display());
+                self.chronicle.note(Event::Reloaded { file: path.display().to_string() });
             }
-            Err(why) => tracing::error!("reload refused, the agent goes on as before: {why}"),
+            Err(why) => {
+                tracing::error!("reload refused, the agent goes on as before: {why}");
+                self.chronicle.note(Event::ReloadRefused { reason: why.clone() });
+            }
         }
         self.refused = outcome.as_ref().err().cloned();
         let headline = self.headline();

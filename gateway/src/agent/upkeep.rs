@@ -23,7 +23,7 @@ impl Agent<'_> {
     pub(super) fn headline(&self) -> String {
         let cluster = self.cluster.as_ref();
         let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
-        problems.extend(self.forwarding.problems().map(str::to_owned));
+        problems.extend(self.forwarding.problems().iter().cloned());
         problems.extend(cluster.into_iter().flat_map(Cluster::problems_of_routers));
         problems.extend(self.differences.all().map(str::to_owned));
         let programmed = &self.forwarding.programmed;

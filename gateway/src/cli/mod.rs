@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::{log::LogOptions, verbs::show::ShowOptions};
+use crate::{
+    log::LogOptions,
+    verbs::{monitor::MonitorOptions, show::ShowOptions, top::TopOptions},
+};
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
@@ -27,6 +30,8 @@ Examples:
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
+  vtep-gateway top                                  live rates of bindings and tunnels, full screen
+  vtep-gateway monitor                              show what happens, as it happens
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
@@ -62,6 +67,10 @@ pub enum Command {
     Status(StatusOptions),
     /// Show what the running gateway has: switches, bindings, MACs, tunnels, and what it has counted.
     Show(ShowOptions),
+    /// Show what happens in the running agent, as it happens, until Ctrl-C.
+    Monitor(MonitorOptions),
+    /// Show live rates of bindings and tunnels, full screen: who sends how much, and what is dropped.
+    Top(TopOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
     /// Have the running agent read its configuration again, and say what is wrong with it.
@@ -79,6 +88,8 @@ impl Command {
             }
             Self::Show(options) => &options.noun.output().config.config,
             Self::Status(StatusOptions { config, .. })
+            | Self::Monitor(MonitorOptions { config, .. })
+            | Self::Top(TopOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }
@@ -147,7 +158,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "handover", "reload", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "monitor", "top", "handover", "reload", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

@@ -13,7 +13,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
     net::UnixStream,
     sync::{mpsc, oneshot},
     task::{AbortHandle, JoinSet},
@@ -109,6 +109,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// True once nobody waits for the answer any more.
+    pub fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
     /// Answers. The future ends when the client has the answer, or is gone, or does not take it; whoever goes on need
     /// not wait, but a process that ends with this answer should.
     pub fn answer(self, answer: Answer) -> impl Future<Output = ()> {
@@ -288,7 +293,10 @@ async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
             Decision::Reply(answer) => (answer, None),
             Decision::Ask { command, params } => {
                 shared.seats(|seats| seats.served(*number));
-                ask(&shared.requests, command, params).await
+                tokio::select! {
+                    asked = ask(&shared.requests, command, params) => asked,
+                    () = hung_up(&stream) => return Ok(()),
+                }
             }
         };
         shared.seats(|seats| seats.waited_for(*number, clock::monotonic()));
@@ -312,6 +320,18 @@ async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Cal
             0 => return Ok(None),
             length => framer.push(&chunk[..length]),
         }
+    }
+}
+
+/// Ends when the client has closed its end of the stream, so that one who no longer waits for an answer takes nobody's
+/// place. One that only has nothing more to ask still wants it, and one that has sent more already is not looked at.
+async fn hung_up(stream: &UnixStream) {
+    let is_closed = async {
+        let (read, write) = (stream.ready(Interest::READABLE).await?, stream.ready(Interest::WRITABLE).await?);
+        io::Result::Ok(read.is_read_closed() && write.is_write_closed())
+    };
+    if !is_closed.await.unwrap_or(true) {
+        std::future::pending().await
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Census {
     pub learned: BTreeMap<u32, u64>,
     /// Those of them that are behind access ports.
     pub local: BTreeSet<FdbKey>,
+    /// Those of them that are behind tunnels.
+    pub remote: BTreeSet<FdbKey>,
     /// Learned MACs that have not been heard of for the ageing time.
     pub aged: Vec<FdbKey>,
     /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel was
@@ -62,9 +64,8 @@ impl Census {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;
-                if entry.to.kind == fdb::LOCAL {
-                    census.local.insert(key);
-                }
+                let side = if entry.to.kind == fdb::LOCAL { &mut census.local } else { &mut census.remote };
+                side.insert(key);
             }
         }
         census
@@ -120,6 +121,7 @@ pub fn sweep(
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
                 change.remove_mac(&key)?;
                 census.local.remove(&key);
+                census.remote.remove(&key);
                 *present -= 1;
             }
         }

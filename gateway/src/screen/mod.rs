@@ -15,3 +15,4 @@ pub use look::Look;
 pub use nouns::{bindings, counters, drops, macs, neighbours, switches, tunnels, vrrp};
 pub use quantities::{Rates, bytes, span};
 pub use status::status;
+pub(crate) use text::clean;

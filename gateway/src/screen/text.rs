@@ -1,7 +1,7 @@
 //! Lines.
 
 /// `text` without what could steer a terminal, such as escape sequences in the name of a logical switch.
-pub(super) fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 

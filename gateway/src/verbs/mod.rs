@@ -3,9 +3,11 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+pub mod monitor;
 mod output;
 pub mod show;
 mod status;
+pub mod top;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -52,6 +54,14 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         }
         Command::Status(options) => status::carry_out(&socket, options.json),
         Command::Show(options) => show::carry_out(options, &socket),
+        Command::Monitor(options) => match monitor::watch(&socket, options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(error.exit_code(), &error),
+        },
+        Command::Top(options) => match top::show(&socket, options) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(error.exit_code(), &error),
+        },
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));

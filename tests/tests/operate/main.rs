@@ -8,6 +8,8 @@ mod control;
 mod credentials;
 mod hostile;
 mod logs;
+mod monitor;
 mod notify;
 mod show;
 mod status;
+mod top;
