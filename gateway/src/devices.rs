@@ -44,6 +44,11 @@ impl Devices {
         self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
     }
 
+    /// True if XDP receives on the interface of this name.
+    pub fn receives_by_xdp(&self, name: &str) -> bool {
+        self.in_use.get(name).is_some_and(|used| used.xdp)
+    }
+
     /// What keeps interfaces from being used.
     pub fn problems(&self) -> impl Iterator<Item = String> {
         self.failed.values().cloned()

@@ -16,6 +16,7 @@ pub mod ha;
 pub mod instance;
 mod interner;
 pub mod memory;
+pub mod metrics;
 mod nearest;
 pub mod nic;
 pub mod ovsdb;

@@ -11,7 +11,7 @@ use gateway_common::net::VlanId;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, siblings::Siblings};
+use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, measure::lease_left, siblings::Siblings};
 use crate::{
     announce,
     config::{Config, InstanceConfig},
@@ -19,6 +19,7 @@ use crate::{
     database::{Database, Rows},
     datapath::pins::PinDir,
     ha::{Counters, FrameError, FrameSender, Handle, InstanceStatus, Leases},
+    metrics::measured,
     peers::Followed,
     underlay::Snapshot,
     vrrp::{Role, Vrid},
@@ -322,6 +323,25 @@ impl<'a> Cluster<'a> {
             })
         });
         Value::Array(routers.collect())
+    }
+
+    /// The virtual routers, measured.
+    pub(super) fn measure(&self, now: Duration) -> Vec<measured::Router> {
+        let standbys = |vrid: &Vrid| self.siblings.as_ref()?.followed().standbys.get(vrid).map(|nodes| nodes.len());
+        let router = |one: &InstanceStatus| {
+            let end = self.leases.as_ref().and_then(|leases| leases.read(one.vrid).ok());
+            measured::Router {
+                lease_left: lease_left(end, now),
+                standbys: standbys(&one.vrid).unwrap_or(0),
+                status: one.clone(),
+            }
+        };
+        self.statuses.iter().map(router).collect()
+    }
+
+    /// How many problems the virtual routers have.
+    pub(super) fn router_problems(&self) -> usize {
+        self.statuses.iter().map(|one| one.problems.len()).sum()
     }
 
     /// What is told of the other nodes.

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     error::AgentError,
+    measure::Counted,
     report::Report,
     stations::{Heard, Stations},
 };
@@ -34,7 +35,9 @@ use crate::{
         op::Op,
     },
     devices::Devices,
-    memory, plan,
+    memory,
+    metrics::measured::Program,
+    plan,
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
@@ -54,6 +57,8 @@ pub(super) struct Forwarding {
     pub(super) desired: Desired,
     pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
+    /// Learned MACs of each logical switch, by VNI, at the last census.
+    pub(super) counted: BTreeMap<u32, Counted>,
     pub(super) epochs: Epochs,
     /// By lease, the stations that another node has learned and this one has programmed.
     pub(super) followed: BTreeMap<u32, Heard>,
@@ -90,6 +95,7 @@ impl Forwarding {
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
+            counted: BTreeMap::new(),
             // Until a virtual router is active here, nothing of it ages.
             epochs: config
                 .instances
@@ -205,6 +211,20 @@ impl Forwarding {
         self.devices.problems().next().is_none()
     }
 
+    /// How many problems stand.
+    pub(super) fn problems(&self) -> usize {
+        self.report.standing()
+    }
+
+    /// What the programs have taken so far, as the kernel counts it.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let info = |name| {
+            let info = self.ebpf.program(name)?.info().ok()?;
+            Some(Program { name, run_time: info.run_time(), runs: info.run_count() })
+        };
+        ["xdp_uplink", "xdp_access", "tc_uplink", "tc_access"].into_iter().filter_map(info).collect()
+    }
+
     /// How much is programmed, and what stands in the way of more.
     pub(super) fn describe(&self) -> Value {
         json!({
@@ -273,6 +293,7 @@ impl Forwarding {
                     if let Op::DelSegment(vni) = op {
                         // Should it come back, the kernel counts from zero.
                         self.ceilings.remove(vni);
+                        self.counted.remove(vni);
                     }
                     self.programmed.note(op);
                     done += 1;
@@ -368,6 +389,12 @@ impl Forwarding {
             );
         }
         self.stations.census(&census.local);
+        let counted = |(vni, ceiling): (&u32, &u64)| {
+            let present = census.learned.get(vni).copied().unwrap_or(0);
+            let limit = limits.get(vni).map_or(0, |plan| plan.learn_limit);
+            (*vni, Counted::new(present, *ceiling, limit))
+        };
+        self.counted = ceilings.iter().map(counted).collect();
         self.ceilings = ceilings;
         Ok(())
     }

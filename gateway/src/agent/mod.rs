@@ -3,7 +3,7 @@
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers.
-//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
+//! [`measure`] has what monitoring reads. [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
@@ -12,6 +12,7 @@ mod detach;
 mod error;
 mod followed;
 mod forwarding;
+mod measure;
 mod report;
 mod run;
 mod siblings;

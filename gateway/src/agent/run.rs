@@ -42,6 +42,7 @@ use crate::{
     devices::Devices,
     ha::{self, Handle, Leases, Setup},
     instance::Instance,
+    metrics::{Exporter, measured::Reloads},
     nic::NicSettings,
     peers::{self, Followed},
     preflight::preflight,
@@ -198,10 +199,13 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, &underlay);
     }
-    let differences = Report::default();
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    let (differences, reloads) = (Report::default(), Reloads::default());
+    let mut exporter = Exporter::new();
+    listen(&mut exporter, &config);
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences, reloads };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
+    exporter.turned(agent.readiness());
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
         tokio::select! {
@@ -209,6 +213,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = hangup.recv() => if agent.reload(path) {
                 sweeps = self::sweeps(&agent.config);
+                listen(&mut exporter, &agent.config);
                 agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
                 // A learning limit or ageing time that has changed counts from now on.
                 agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?;
@@ -236,7 +241,11 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
-            _ = statuses.tick() => status.write(&agent.describe()),
+            _ = statuses.tick() => {
+                exporter.turned(agent.readiness());
+                status.write(&agent.describe());
+            }
+            () = exporter.asked() => exporter.publish(agent.measure(&snapshots.borrow())),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let events = ready.get_inner_mut();
@@ -304,6 +313,13 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Metrics are no reason not to forward.
+fn listen(exporter: &mut Exporter, config: &Config) {
+    if let Err(error) = exporter.listen(&config.metrics.listen) {
+        tracing::error!("there are no metrics: starting the thread that serves them: {error}");
     }
 }
 

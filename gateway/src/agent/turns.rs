@@ -13,6 +13,7 @@ use crate::{
     ctl::{self, Request},
     database::{Database, Rows},
     ha::InstanceStatus,
+    metrics::measured::Reloads,
     peers::Followed,
     plan,
     underlay::{Resolution, Snapshot, Wanted},
@@ -31,6 +32,7 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    pub(super) reloads: Reloads,
 }
 
 impl Agent<'_> {
@@ -162,6 +164,14 @@ impl Agent<'_> {
 
     /// Reads the configuration again; true if it was taken over.
     pub(super) fn reload(&mut self, path: &Path) -> bool {
+        let applied = self.take_over(path);
+        let count = if applied { &mut self.reloads.applied } else { &mut self.reloads.refused };
+        *count += 1;
+        self.reloads.last_refused = !applied;
+        applied
+    }
+
+    fn take_over(&mut self, path: &Path) -> bool {
         let new = match Config::load(path) {
             Ok(new) => new,
             Err(error) => {

@@ -11,6 +11,7 @@ mod field_path;
 mod gateway_section;
 mod interfaces;
 mod load;
+mod metrics_section;
 pub(crate) mod raw;
 pub(crate) mod report;
 mod shape;
@@ -24,6 +25,6 @@ mod tests;
 pub(crate) use gateway_section::MAX_FDB;
 pub use report::{ConfigError, Problem, Problems};
 pub use types::{
-    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track,
-    VrrpConfig, Vteps,
+    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig,
+    Track, VrrpConfig, Vteps,
 };

@@ -23,6 +23,7 @@ fn config() -> Config {
         ports: vec![],
         rows: Arc::default(),
         database: None,
+        metrics: MetricsConfig::default(),
     }
 }
 

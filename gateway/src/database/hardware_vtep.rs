@@ -19,7 +19,8 @@ use tokio::{
 use super::{Database, Rows};
 use crate::{
     config::{Config, DatabaseConfig},
-    ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
+    metrics::measured::{self, DatabaseState},
+    ovsdb::{self, Client, Contact, Events, Options, OptionsError, TransactError},
     vtep::{
         self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
         rows::Row,
@@ -48,6 +49,9 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct HardwareVtep {
     instance: usize,
+    /// Name of the instance.
+    name: String,
+    contact: Contact,
     rows: watch::Receiver<Arc<Rows>>,
     status: watch::Receiver<Arc<Status>>,
     reached: watch::Receiver<bool>,
@@ -79,7 +83,9 @@ impl HardwareVtep {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
         let settings = settings(config, instance, database, &host);
+        let name = config.instances.get(instance).map(|instance| instance.name.clone()).unwrap_or_default();
         let (client, events, driver) = ovsdb::open(options(database), VtepDecoder)?;
+        let contact = client.contact();
         let engine = Engine::new(settings, Duration::ZERO);
         let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
         let (status_sender, status) = watch::channel(Arc::new(engine.status(Duration::ZERO)));
@@ -101,7 +107,7 @@ impl HardwareVtep {
                 () = actor.run() => {}
             }
         };
-        Ok((Self { instance, rows, status, reached, inbox, host }, work))
+        Ok((Self { instance, name, contact, rows, status, reached, inbox, host }, work))
     }
 
     /// How things stand, and word of every change.
@@ -168,6 +174,29 @@ impl Database for HardwareVtep {
             "unreadable_rows": status.unreadable,
             "problems": status.problems,
         })
+    }
+
+    fn measure(&self) -> Vec<measured::Database> {
+        let status = self.status.borrow();
+        let (state, hold_left) = match status.hold {
+            vtep::HoldState::Waiting { remaining } => (DatabaseState::Waiting, Some(remaining)),
+            vtep::HoldState::Following => (DatabaseState::Following, None),
+            vtep::HoldState::Gone { remaining } => (DatabaseState::Gone, Some(remaining)),
+            vtep::HoldState::Kept { remaining, .. } => (DatabaseState::Kept, Some(remaining)),
+            vtep::HoldState::Expired => (DatabaseState::Expired, None),
+        };
+        vec![measured::Database {
+            instance: self.name.clone(),
+            state,
+            connected: status.remote.is_some(),
+            hold_left,
+            heard: self.contact.last(),
+            unreadable: status.unreadable,
+        }]
+    }
+
+    fn problems(&self) -> usize {
+        self.status.borrow().problems.len()
     }
 
     fn is_known(&self) -> bool {

@@ -25,6 +25,7 @@ pub use static_database::StaticDatabase;
 
 use crate::{
     config::Config,
+    metrics::measured,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -51,6 +52,18 @@ pub trait Database {
     /// How things stand with it, for people and programs.
     fn describe(&self) -> Value {
         json!({ "kind": "static" })
+    }
+
+    /// How things stand with it, measured: one for each of the instances, or parts of it, that has a name.
+    fn measure(&self) -> Vec<measured::Database> {
+        let state = measured::DatabaseState::Following;
+        let name = "static".to_owned();
+        vec![measured::Database { instance: name, state, connected: true, hold_left: None, heard: None, unreadable: 0 }]
+    }
+
+    /// How many problems stand with it.
+    fn problems(&self) -> usize {
+        0
     }
 
     /// Takes over a configuration that was read again.

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{Database, HardwareVtep, OpenError, Rows};
 use crate::{
     config::Config,
+    metrics::measured,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -115,6 +116,14 @@ impl Database for Several {
         let parts: BTreeMap<&str, Value> =
             self.parts.iter().map(|(name, part)| (name.as_str(), part.describe())).collect();
         json!({ "kind": "several", "instances": parts })
+    }
+
+    fn measure(&self) -> Vec<measured::Database> {
+        self.parts.iter().flat_map(|(_, part)| part.measure()).collect()
+    }
+
+    fn problems(&self) -> usize {
+        self.parts.iter().map(|(_, part)| part.problems()).sum()
     }
 
     fn reconfigure(&mut self, config: &Config) {
