@@ -188,12 +188,21 @@ impl Gateway {
         command(&self.host, &format!("{verb} --config {}", self.file.display()))
     }
 
-    /// What `vtep-gateway status --json` says.
+    /// What `vtep-gateway status --json` says, healthy or not.
+    ///
+    /// # Errors
+    /// What it says, if that is no JSON.
+    pub fn status(&self) -> Result<Value> {
+        let Output { stdout, stderr, .. } = self.try_ask("status --json")?;
+        serde_json::from_slice(&stdout).with_context(|| String::from_utf8_lossy(&stderr).into_owned())
+    }
+
+    /// What `vtep-gateway show NOUN --json` says; `noun` may have options.
     ///
     /// # Errors
     /// What it says, or if that is no JSON.
-    pub fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.ask("status --json")?)?)
+    pub fn show(&self, noun: &str) -> Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.ask(&format!("show {noun} --json"))?)?)
     }
 
     /// `vtep-gateway detach`.

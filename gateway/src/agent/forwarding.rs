@@ -14,11 +14,8 @@ use gateway_common::{
     tunnel::LEASE_FOREVER,
 };
 
-use serde_json::{Value, json};
-
 use super::{
     error::AgentError,
-    measure::Counted,
     report::Report,
     stations::{Heard, Stations},
 };
@@ -48,6 +45,15 @@ const MANY: usize = 10_000;
 /// Number of the lease of a gateway that stands alone.
 const ALONE: u32 = 0;
 
+/// Learned MACs of a logical switch at the last census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Learned {
+    /// How many there were.
+    pub(super) present: u64,
+    /// How many the kernel had learned until then, ever.
+    pub(super) counted: u64,
+}
+
 /// Programs, maps and interfaces, and what they have been told so far.
 pub(super) struct Forwarding {
     ebpf: Ebpf,
@@ -57,12 +63,14 @@ pub(super) struct Forwarding {
     pub(super) desired: Desired,
     pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
-    /// Learned MACs of each logical switch, by VNI, at the last census.
-    pub(super) counted: BTreeMap<u32, Counted>,
     pub(super) epochs: Epochs,
     /// By lease, the stations that another node has learned and this one has programmed.
     pub(super) followed: BTreeMap<u32, Heard>,
-    report: Report,
+    pub(super) report: Report,
+    /// Of the problems that stand, those that leave the gateway healthy.
+    pub(super) warnings: BTreeSet<String>,
+    /// What the last census found of learned MACs, by VNI.
+    pub(super) census: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     swept: bool,
@@ -95,7 +103,6 @@ impl Forwarding {
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
-            counted: BTreeMap::new(),
             // Until a virtual router is active here, nothing of it ages.
             epochs: config
                 .instances
@@ -106,6 +113,8 @@ impl Forwarding {
                 .collect(),
             followed: BTreeMap::new(),
             report: Report::default(),
+            warnings: BTreeSet::new(),
+            census: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
             swept: false,
@@ -211,11 +220,6 @@ impl Forwarding {
         self.devices.problems().next().is_none()
     }
 
-    /// How many problems stand.
-    pub(super) fn problems(&self) -> usize {
-        self.report.standing()
-    }
-
     /// What the programs have taken so far, as the kernel counts it.
     pub(super) fn programs(&self) -> Vec<Program> {
         let info = |name| {
@@ -223,17 +227,6 @@ impl Forwarding {
             Some(Program { name, run_time: info.run_time(), runs: info.run_count() })
         };
         ["xdp_uplink", "xdp_access", "tc_uplink", "tc_access"].into_iter().filter_map(info).collect()
-    }
-
-    /// How much is programmed, and what stands in the way of more.
-    pub(super) fn describe(&self) -> Value {
-        json!({
-            "switches": self.programmed.segments.len(),
-            "bindings": self.programmed.bindings.len(),
-            "tunnels": self.programmed.tunnels.len(),
-            "macs": self.programmed.given.len(),
-            "problems": self.report.all().collect::<Vec<_>>(),
-        })
     }
 
     /// What each binding has carried, by name of its port and VLAN.
@@ -251,6 +244,8 @@ impl Forwarding {
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
+        self.warnings = warnings.map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
         let mut desired = plan.desired;
         self.faults.clear();
@@ -293,7 +288,6 @@ impl Forwarding {
                     if let Op::DelSegment(vni) = op {
                         // Should it come back, the kernel counts from zero.
                         self.ceilings.remove(vni);
-                        self.counted.remove(vni);
                     }
                     self.programmed.note(op);
                     done += 1;
@@ -389,12 +383,12 @@ impl Forwarding {
             );
         }
         self.stations.census(&census.local);
-        let counted = |(vni, ceiling): (&u32, &u64)| {
+        let learned = ceilings.iter().map(|(vni, ceiling)| {
             let present = census.learned.get(vni).copied().unwrap_or(0);
-            let limit = limits.get(vni).map_or(0, |plan| plan.learn_limit);
-            (*vni, Counted::new(present, *ceiling, limit))
-        };
-        self.counted = ceilings.iter().map(counted).collect();
+            let left = limits.get(vni).map_or(0, |plan| plan.learn_limit.saturating_sub(present));
+            (*vni, Learned { present, counted: ceiling.saturating_sub(left) })
+        });
+        self.census = learned.collect();
         self.ceilings = ceilings;
         Ok(())
     }

@@ -27,6 +27,7 @@ use super::{
     siblings::Siblings,
     status::StatusFile,
     turns::{Agent, End, wanted},
+    views::DatabaseSince,
 };
 use crate::{
     clock,
@@ -199,10 +200,13 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, &underlay);
     }
-    let (differences, reloads) = (Report::default(), Reloads::default());
+    let differences = Report::default();
+    let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
+    let (planned, reloads) = (now, Reloads::default());
     let mut exporter = Exporter::new();
     listen(&mut exporter, &config);
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences, reloads };
+    let mut agent =
+        Agent { config, database, wanted, forwarding, planned, cluster, differences, started, database_since, reloads };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     exporter.turned(agent.readiness());
@@ -225,7 +229,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
-            Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
+            Some(request) = requests.recv() => if let Some(end) = agent.asked(request, &snapshots.borrow().clone()) {
                 return Ok(end);
             },
             Ok(()) = rows.changed() => {
@@ -243,9 +247,9 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             }
             _ = statuses.tick() => {
                 exporter.turned(agent.readiness());
-                status.write(&agent.describe());
+                status.write(&agent.status(&snapshots.borrow().clone()));
             }
-            () = exporter.asked() => exporter.publish(agent.measure(&snapshots.borrow())),
+            () = exporter.asked() => exporter.publish(agent.measure(&snapshots.borrow().clone())),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let events = ready.get_inner_mut();

@@ -10,7 +10,6 @@ use std::{
 
 use gateway_common::net::{MacAddr, Vni};
 use nix::errno::Errno;
-use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -19,8 +18,8 @@ use tokio::{
 use super::{Database, Rows};
 use crate::{
     config::{Config, DatabaseConfig},
-    metrics::measured::{self, DatabaseState},
     ovsdb::{self, Client, Contact, Events, Options, OptionsError, TransactError},
+    view::{self, DatabaseState},
     vtep::{
         self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
         rows::Row,
@@ -49,8 +48,6 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct HardwareVtep {
     instance: usize,
-    /// Name of the instance.
-    name: String,
     contact: Contact,
     rows: watch::Receiver<Arc<Rows>>,
     status: watch::Receiver<Arc<Status>>,
@@ -83,7 +80,6 @@ impl HardwareVtep {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
         let settings = settings(config, instance, database, &host);
-        let name = config.instances.get(instance).map(|instance| instance.name.clone()).unwrap_or_default();
         let (client, events, driver) = ovsdb::open(options(database), VtepDecoder)?;
         let contact = client.contact();
         let engine = Engine::new(settings, Duration::ZERO);
@@ -107,7 +103,7 @@ impl HardwareVtep {
                 () = actor.run() => {}
             }
         };
-        Ok((Self { instance, name, contact, rows, status, reached, inbox, host }, work))
+        Ok((Self { instance, contact, rows, status, reached, inbox, host }, work))
     }
 
     /// How things stand, and word of every change.
@@ -155,48 +151,29 @@ impl Database for HardwareVtep {
         self.inbox.put(|pending| pending.settings = Some(settings));
     }
 
-    fn describe(&self) -> Value {
+    fn describe(&self) -> view::Database {
         let status = self.status.borrow();
         let (state, remaining) = match status.hold {
-            vtep::HoldState::Waiting { remaining } => ("waiting", Some(remaining)),
-            vtep::HoldState::Following => ("following", None),
-            vtep::HoldState::Gone { remaining } => ("gone", Some(remaining)),
-            vtep::HoldState::Kept { remaining, .. } => ("kept", Some(remaining)),
-            vtep::HoldState::Expired => ("expired", None),
-        };
-        json!({
-            "kind": "hardware_vtep",
-            "reached": status.remote.is_some(),
-            "state": state,
-            "hold_seconds_left": remaining.map(|left| left.as_secs()),
-            "remote": status.remote,
-            "schema_version": status.schema_version,
-            "unreadable_rows": status.unreadable,
-            "problems": status.problems,
-        })
-    }
-
-    fn measure(&self) -> Vec<measured::Database> {
-        let status = self.status.borrow();
-        let (state, hold_left) = match status.hold {
             vtep::HoldState::Waiting { remaining } => (DatabaseState::Waiting, Some(remaining)),
             vtep::HoldState::Following => (DatabaseState::Following, None),
             vtep::HoldState::Gone { remaining } => (DatabaseState::Gone, Some(remaining)),
             vtep::HoldState::Kept { remaining, .. } => (DatabaseState::Kept, Some(remaining)),
             vtep::HoldState::Expired => (DatabaseState::Expired, None),
         };
-        vec![measured::Database {
-            instance: self.name.clone(),
+        view::Database::HardwareVtep(view::Following {
+            reached: status.remote.is_some(),
             state,
-            connected: status.remote.is_some(),
-            hold_left,
-            heard: self.contact.last(),
-            unreadable: status.unreadable,
-        }]
+            state_seconds: None,
+            hold_seconds_left: remaining.map(|left| left.as_secs()),
+            remote: status.remote.clone(),
+            schema_version: status.schema_version.clone(),
+            unreadable_rows: status.unreadable as u64,
+            problems: status.problems.iter().cloned().collect(),
+        })
     }
 
-    fn problems(&self) -> usize {
-        self.status.borrow().problems.len()
+    fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
+        self.contact.last()
     }
 
     fn is_known(&self) -> bool {

@@ -5,9 +5,8 @@
 //! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`crate::config`]); [`HardwareVtep`] follows
 //! one of the kind that controllers of clouds fill.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 mod hardware_vtep;
@@ -25,7 +24,7 @@ pub use static_database::StaticDatabase;
 
 use crate::{
     config::Config,
-    metrics::measured,
+    view,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -50,20 +49,14 @@ pub trait Database {
     fn role(&mut self, _instance: usize, _active: bool) {}
 
     /// How things stand with it, for people and programs.
-    fn describe(&self) -> Value {
-        json!({ "kind": "static" })
+    fn describe(&self) -> view::Database {
+        view::Database::Static
     }
 
-    /// How things stand with it, measured: one for each of the instances, or parts of it, that has a name.
-    fn measure(&self) -> Vec<measured::Database> {
-        let state = measured::DatabaseState::Following;
-        let name = "static".to_owned();
-        vec![measured::Database { instance: name, state, connected: true, hold_left: None, heard: None, unreadable: 0 }]
-    }
-
-    /// How many problems stand with it.
-    fn problems(&self) -> usize {
-        0
+    /// When something last came from a server of it, of those for `instance` where there are several, as time since the zero
+    /// of the wall clock. Nothing where nothing ever did, or there is no server.
+    fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
+        None
     }
 
     /// Takes over a configuration that was read again.

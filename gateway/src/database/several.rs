@@ -8,15 +8,15 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Database, HardwareVtep, OpenError, Rows};
 use crate::{
     config::Config,
-    metrics::measured,
+    view,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -112,18 +112,14 @@ impl Database for Several {
         self.parts.iter_mut().for_each(|(_, part)| part.role(instance, active));
     }
 
-    fn describe(&self) -> Value {
-        let parts: BTreeMap<&str, Value> =
-            self.parts.iter().map(|(name, part)| (name.as_str(), part.describe())).collect();
-        json!({ "kind": "several", "instances": parts })
+    fn describe(&self) -> view::Database {
+        let instances = self.parts.iter().map(|(name, part)| (name.clone(), part.describe()));
+        view::Database::Several { instances: instances.collect() }
     }
 
-    fn measure(&self) -> Vec<measured::Database> {
-        self.parts.iter().flat_map(|(_, part)| part.measure()).collect()
-    }
-
-    fn problems(&self) -> usize {
-        self.parts.iter().map(|(_, part)| part.problems()).sum()
+    fn heard(&self, instance: Option<&str>) -> Option<Duration> {
+        let (_, part) = self.parts.iter().find(|(name, _)| Some(name.as_str()) == instance)?;
+        part.heard(None)
     }
 
     fn reconfigure(&mut self, config: &Config) {

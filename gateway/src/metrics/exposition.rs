@@ -124,6 +124,12 @@ impl From<bool> for Number {
     }
 }
 
+impl From<f64> for Number {
+    fn from(value: f64) -> Self {
+        Self::Real(value)
+    }
+}
+
 impl From<Duration> for Number {
     fn from(value: Duration) -> Self {
         Self::Real(value.as_secs_f64())

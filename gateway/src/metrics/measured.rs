@@ -8,7 +8,7 @@ use gateway_common::{
     net::VlanId,
 };
 
-use crate::{ha::InstanceStatus, nic, vrrp::Time};
+use crate::{view, vrrp::Time};
 
 /// Bindings, tunnels and logical switches that have series of their own, at most of each. How many there are is up to the
 /// database; what is beyond is only counted, in [`LeftOut`].
@@ -38,7 +38,7 @@ pub struct Measured {
     /// MACs in all.
     pub fdb: Fdb,
     /// The interfaces in the configuration.
-    pub links: Vec<Link>,
+    pub interfaces: Vec<view::Interface>,
     /// The programs in the kernel.
     pub programs: Vec<Program>,
     /// The databases, one for each instance.
@@ -131,19 +131,6 @@ pub struct Fdb {
     pub size: u64,
 }
 
-/// An interface.
-#[derive(Clone, Debug)]
-pub struct Link {
-    /// Its name.
-    pub interface: String,
-    /// Which way it faces.
-    pub role: nic::Role,
-    /// It is there, up, and has a carrier.
-    pub up: bool,
-    /// XDP receives on it, not TC alone.
-    pub xdp: bool,
-}
-
 /// A program.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
@@ -155,72 +142,34 @@ pub struct Program {
     pub runs: u64,
 }
 
-/// How far a database is followed: [`crate::vtep::HoldState`] without its numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DatabaseState {
-    /// It has not been seen yet.
-    Waiting,
-    /// Forwarding follows it.
-    Following,
-    /// It cannot be reached, forwarding is as it was.
-    Gone,
-    /// It was emptied, forwarding is as it was.
-    Kept,
-    /// It could not be reached for too long, nothing is forwarded.
-    Expired,
-}
-
-impl DatabaseState {
-    /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 5] = [
-        (Self::Waiting, "waiting"),
-        (Self::Following, "following"),
-        (Self::Gone, "gone"),
-        (Self::Kept, "kept"),
-        (Self::Expired, "expired"),
-    ];
-}
-
 /// A database.
 #[derive(Clone, Debug)]
 pub struct Database {
     /// The instance that follows it.
-    pub instance: String,
-    /// How far it is followed.
-    pub state: DatabaseState,
-    /// There is a connection.
-    pub connected: bool,
-    /// While forwarding is held: for how long it still is.
-    pub hold_left: Option<Duration>,
+    pub name: String,
+    /// How far it is followed; nothing where it is the configuration file.
+    pub following: Option<view::Following>,
     /// When something last came from a server, since the zero of the wall clock; not if nothing ever did, or there is no
     /// server.
     pub heard: Option<Duration>,
-    /// Rows that are skipped.
-    pub unreadable: usize,
 }
 
 /// A virtual router.
 #[derive(Clone, Debug)]
 pub struct Router {
     /// How it stands.
-    pub status: InstanceStatus,
-    /// How long the data plane may go on forwarding for it; zero: it may not.
-    pub lease_left: Duration,
-    /// Other nodes that have told this one that they stand by, while this one is active.
+    pub view: view::Router,
+    /// Other nodes that are connected to this one and could take over from it.
     pub standbys: usize,
 }
 
 /// How many problems stand.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Problems {
-    /// In the way of forwarding.
-    pub forwarding: usize,
-    /// With the database.
-    pub database: usize,
-    /// With virtual routers.
-    pub vrrp: usize,
-    /// With other nodes.
-    pub nodes: usize,
+    /// Because of which the gateway is not healthy.
+    pub faults: usize,
+    /// Others.
+    pub warnings: usize,
 }
 
 /// What became of reloads.

@@ -3,6 +3,10 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+mod output;
+pub mod show;
+mod status;
+
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -45,10 +49,8 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
-        Command::Status(options) => {
-            let params: &[&str] = if options.json { &["json"] } else { &[] };
-            told(ctl::call(&socket, "status", params, ANSWER))
-        }
+        Command::Status(options) => status::carry_out(&socket, options.json),
+        Command::Show(options) => show::carry_out(options, &socket),
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));
@@ -64,10 +66,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
 /// Tells what the agent answered.
 fn told(answer: Result<String, CallError>) -> ExitCode {
     match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => output::write(&text, ExitCode::SUCCESS),
         Err(error) => fail(error.exit_code(), &error),
     }
 }

@@ -8,15 +8,11 @@ pub(super) const FAMILIES: &[Family] = &[
     }),
     gauge(
         "vtep_gateway_problems",
-        &["area"],
-        "Problems that stand, which the log and vtep-gateway status name: in the way of forwarding, with the database, with \
-         virtual routers (vrrp), with other nodes (nodes).",
+        &["severity"],
+        "Problems that stand, as vtep-gateway status names them: fault, the gateway is not healthy; warning, it does its work.",
         |scrape, to| {
-            let problems = &scrape.measured.problems;
-            to.put(&["forwarding"], problems.forwarding)?;
-            to.put(&["database"], problems.database)?;
-            to.put(&["vrrp"], problems.vrrp)?;
-            to.put(&["nodes"], problems.nodes)
+            to.put(&["fault"], scrape.measured.problems.faults)?;
+            to.put(&["warning"], scrape.measured.problems.warnings)
         },
     ),
     counter(

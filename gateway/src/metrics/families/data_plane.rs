@@ -9,7 +9,7 @@ use gateway_common::{
 };
 
 use super::{Family, Scrape, Sink, counter, gauge};
-use crate::nic::Role;
+use crate::view::{Interface, Mode};
 
 const BINDING: &[&str] = &["port", "vlan", "switch", "vni"];
 const TUNNEL: &[&str] = &["local", "remote"];
@@ -212,19 +212,13 @@ pub(super) const FAMILIES: &[Family] = &[
         "vtep_gateway_link_up",
         LINK,
         "1 if an uplink or access port (role uplink or port) is there, up, and has a carrier.",
-        |scrape, to| {
-            let mut links = scrape.measured.links.iter();
-            links.try_for_each(|link| to.put(&[&link.interface, role(link.role)], link.up))
-        },
+        |scrape, to| interfaces(scrape, to, |interface| interface.link.is_some_and(|link| link.up)),
     ),
     gauge(
         "vtep_gateway_link_xdp",
         LINK,
         "1 if XDP receives on the interface, 0 if TC does alone, which takes several times the CPU.",
-        |scrape, to| {
-            let mut links = scrape.measured.links.iter();
-            links.try_for_each(|link| to.put(&[&link.interface, role(link.role)], link.xdp))
-        },
+        |scrape, to| interfaces(scrape, to, |interface| interface.mode == Some(Mode::Xdp)),
     ),
     counter(
         "vtep_gateway_bpf_run_seconds_total",
@@ -271,9 +265,7 @@ fn path(scrape: &Scrape, to: &mut Sink<'_>, labels: &[&str], which: PathCounter)
     to.maybe(labels, scrape.measured.paths.map(|paths| paths.get(which)))
 }
 
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::Uplink => "uplink",
-        Role::Access => "port",
-    }
+fn interfaces(scrape: &Scrape, to: &mut Sink<'_>, is: fn(&Interface) -> bool) -> fmt::Result {
+    let mut interfaces = scrape.measured.interfaces.iter();
+    interfaces.try_for_each(|interface| to.put(&[&interface.name, interface.role.name()], is(interface)))
 }
