@@ -7,14 +7,16 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
+use gateway::metrics::measured::MAX_SERIES;
 use gateway_common::counters::{DropReason, PathCounter};
 use lab::{
     Host,
-    config::Config,
-    crossing::{Crossing, EXT, Plan, Site, VLAN, VM, VNI},
+    config::{Config, Switch},
+    crossing::{Crossing, EXT, EXT2, Plan, Site, VLAN, VM, VNI},
     flow::Flow,
     http::{self, Reply},
     prometheus::Prometheus,
+    vlan,
     wait::{SOON, wait_for},
 };
 
@@ -67,18 +69,21 @@ fn counters_are_those_of_the_maps() -> Result<()> {
     let readings = lab.gateway.read();
     let hv = lab.hv.vtep();
     let all = || Ok::<_, anyhow::Error>((readings.drops()?, readings.paths()?, readings.binding(ifindex, VLAN)?));
-    // Stations say something unasked now and then, so what is compared are two looks with nothing in between.
+    // Stations say something unasked now and then, so what is compared are two looks with nothing in between. Of the two
+    // scrapes there, the second was measured after the first, since it counts it.
     let mut text = String::new();
     let mut seen = all()?;
-    wait_for("a scrape while no packet comes", SOON, || {
+    let scrape = || get(&lab.gw, "/metrics").map(|reply| reply.body).unwrap_or_default();
+    let requests = |text: &str| value(text, "vtep_gateway_http_requests_total");
+    wait_for("a measurement while no packet comes", SOON, || {
         let Ok(before) = all() else { return false };
-        text = get(&lab.gw, "/metrics").map(|reply| reply.body).unwrap_or_default();
-        let age = text.lines().find_map(|line| line.strip_prefix("vtep_gateway_measured_age_seconds "));
-        let fresh = age.and_then(|age| age.parse::<f64>().ok()).is_some_and(|age| age < 0.5);
+        let first = requests(&scrape());
+        let measured = wait_for("another measurement", SOON, || {
+            text = scrape();
+            requests(&text) > first
+        });
         seen = before;
-        fresh
-            && all().is_ok_and(|after| after == before)
-            && value(&text, "vtep_gateway_path_packets_total{path=\"xdp_encap\"}") == Some(before.1.xdp_encap)
+        measured.is_ok() && all().is_ok_and(|after| after == seen)
     })?;
     let (drops, paths, binding) = seen;
     for reason in DropReason::ALL {
@@ -191,6 +196,24 @@ fn a_hostile_name_of_a_switch_arrives_at_prometheus_as_it_is() -> Result<()> {
 }
 
 #[test]
+fn more_bindings_than_there_are_series_for_are_counted_and_left_out() -> Result<()> {
+    let site = Site::build(Plan::default())?;
+    let hv = site.hv.vtep();
+    vlan::host(&site.gw, "a1", VLAN, "ext2", &EXT2.mac().to_string(), &[])?;
+    let (mut config, mut more) = (site.config().port("a1", site.plan.port), Switch::new(VNI + 1, &[hv]));
+    config.switch_mut(VNI).bindings = (1..=4000).map(|vlan| ("a0".to_owned(), vlan)).collect();
+    more.bindings = (1..=200).map(|vlan| ("a1".to_owned(), vlan)).collect();
+    let lab = site.start(config.switch(more).metrics(AT.to_string()))?;
+    let text = get(&lab.gw, "/metrics")?.body;
+    let series = text.lines().filter(|line| line.starts_with("vtep_gateway_binding_receive_bytes_total{")).count();
+    assert_eq!(series, MAX_SERIES);
+    assert_eq!(value(&text, "vtep_gateway_programmed{what=\"bindings\"}"), Some(4200));
+    assert_eq!(value(&text, "vtep_gateway_series_left_out{what=\"bindings\"}"), Some(4200 - MAX_SERIES as u64));
+    assert_eq!(value(&text, "vtep_gateway_series_left_out{what=\"switches\"}"), Some(0));
+    lab.vm.wait_reaches(&EXT.v4().to_string())
+}
+
+#[test]
 fn hostile_clients_hurt_neither_others_nor_traffic() -> Result<()> {
     let lab = build()?;
     let flow = Flow::start(&lab.vm, &lab.ext, EXT.v4().into())?;
@@ -218,8 +241,8 @@ fn hostile_clients_hurt_neither_others_nor_traffic() -> Result<()> {
     }
     assert_eq!(lab.gateway.status()?["healthy"], true);
     let text = get(&lab.gw, "/metrics")?.body;
-    let threads = text.lines().find_map(|line| line.strip_prefix("process_open_fds ")?.parse::<u64>().ok());
-    assert!(threads.is_some_and(|fds| fds < 300), "{text}");
+    assert!(value(&text, "process_open_fds").is_some_and(|fds| fds < 300), "{text}");
+    assert!(value(&text, "vtep_gateway_http_hung_up_total").is_some_and(|clients| clients > 500), "{text}");
     drop(hostile);
     let tally = flow.finish()?;
     assert!(tally.is_whole(), "{tally:?}");
