@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     Host,
     config::Config,
-    process::Process,
+    process::{self, Process},
     readings::Readings,
     wait::{SOON, in_vain},
 };
@@ -186,6 +186,19 @@ impl Gateway {
     /// If it could not be started.
     pub fn try_ask(&self, verb: &str) -> Result<Output> {
         command(&self.host, &format!("{verb} --config {}", self.file.display()))
+    }
+
+    /// The same on a terminal of 80 columns and 24 lines, in an environment of these `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn on_terminal(&self, verb: &str, environment: &str) -> Result<Output> {
+        // script(1) makes a terminal.
+        let command = format!("env {environment} {} {verb} --config {}", binary()?, self.file.display());
+        let sized = format!("stty cols 80 rows 24; {command}");
+        let prefix = self.host.prefix();
+        let words = [&[prefix[0].as_str(), prefix[1].as_str()], &["script", "-qec", &sized, "/dev/null"][..]].concat();
+        process::attempt(&words)
     }
 
     /// What `vtep-gateway status --json` says, healthy or not.

@@ -40,7 +40,7 @@ pub fn ask(host: &Host, address: SocketAddr, request: &str) -> Result<Reply> {
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
-            Err(error) if error.kind() != ErrorKind::ConnectionReset => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => Err(error.into()),
             _ => Ok(answer),
         }
     })?;

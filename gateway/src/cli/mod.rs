@@ -16,10 +16,12 @@ pub use log::{LogError, LogFormat, LogOptions};
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
-Exit codes: 0 healthy; 1 not healthy, a fault stands (or the agent does not answer); 2 wrong arguments or configuration;
-3 no agent is running. Warnings, such as a remote VTEP that does not answer, leave the gateway healthy.
+Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not
+answer; 2 wrong arguments or configuration; 3 no agent is running. Warnings, such
+as a remote VTEP that does not answer, leave the gateway healthy.
 
-The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
+The fields of --json are described in docs/JSON.md; they keep their names and
+meanings.";
 
 const EXAMPLES: &str = "\
 Examples:

@@ -2,6 +2,9 @@
 //! with real traffic. Output is compared as data.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
+mod asking;
 mod basics;
 mod dashboard;
 mod metrics;
+mod show;
+mod status;
