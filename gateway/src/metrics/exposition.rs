@@ -1,6 +1,6 @@
 //! Measurements as text.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
     collector::Collector,
@@ -208,7 +208,7 @@ fn clean(value: &str) -> Cow<'_, str> {
 /// OpenMetrics, as it is written here, in the older form: without units and end, and with the names of samples where
 /// OpenMetrics has the names of metrics.
 fn classic(open: &str) -> String {
-    let names: std::collections::BTreeMap<&str, &Family> = families::all()
+    let names: BTreeMap<&str, &Family> = families::all()
         .filter_map(|family| {
             let bare = family.name.strip_suffix("_total").or_else(|| family.name.strip_suffix("_info"));
             Some((bare?, family))

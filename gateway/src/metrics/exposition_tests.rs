@@ -1,7 +1,5 @@
 //! What is written, line by line.
 
-use std::collections::BTreeMap;
-
 use gateway_common::{
     binding::Traffic,
     counters::{Drops, Paths},

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::metrics::RULES;
 
+const REFERENCE: &str = include_str!("../../../docs/METRICS.md");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/grafana/vtep-gateway.json");
 
 fn dashboard() -> Result<Value> {
@@ -60,6 +61,11 @@ fn the_alert_rules_pass_their_own_tests() -> Result<()> {
     let (rules, tests) = (fs::read_to_string(RULES)?, fs::read_to_string(tests)?);
     let alerts: Vec<&str> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
     assert!(alerts.len() > 20, "{alerts:?}");
+    let described = REFERENCE.lines().filter_map(|line| line.strip_prefix("| `VtepGateway")?.split('`').next());
+    assert!(
+        described.map(|name| format!("VtepGateway{name}")).eq(alerts.iter().copied()),
+        "docs/METRICS.md lists others"
+    );
     for alert in alerts {
         let firing = tests.contains(&format!("alertname=\"{alert}\""))
             || tests.contains(&format!("- alertname: {alert}\n        eval_time"));
