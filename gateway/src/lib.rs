@@ -19,6 +19,7 @@ pub mod instance;
 mod interner;
 pub mod log;
 pub mod memory;
+pub mod metrics;
 mod nearest;
 pub mod nic;
 pub mod ovsdb;

@@ -41,6 +41,8 @@ pub struct Config {
     pub vrrp: Vec<Vrrp>,
     /// TCP port on which nodes tell each other what they have learned; the gateway's default if `None`.
     pub sync_port: Option<u16>,
+    /// Where metrics are served, like `127.0.0.1:9959`; nowhere if there is none.
+    pub metrics: Vec<String>,
 }
 
 /// Where the gateway's `hardware_vtep` database is.
@@ -125,6 +127,7 @@ impl Config {
             database: None,
             vrrp: Vec::new(),
             sync_port: None,
+            metrics: Vec::new(),
         }
     }
 
@@ -156,6 +159,12 @@ impl Config {
     /// The same with one more virtual router.
     pub fn vrrp(mut self, vrrp: Vrrp) -> Self {
         self.vrrp.push(vrrp);
+        self
+    }
+
+    /// The same, serving metrics at one more address.
+    pub fn metrics(mut self, address: impl Into<String>) -> Self {
+        self.metrics.push(address.into());
         self
     }
 
@@ -237,6 +246,9 @@ impl Display for Config {
         }
         if let Some(port) = self.sync_port {
             writeln!(f, "\n[sync]\nport = {port}")?;
+        }
+        if !self.metrics.is_empty() {
+            writeln!(f, "\n[metrics]\nlisten = {:?}", self.metrics)?;
         }
         self.vrrp.iter().try_for_each(|vrrp| write!(f, "\n{vrrp}"))?;
         self.switches.iter().try_for_each(|switch| write!(f, "\n{switch}"))

@@ -11,6 +11,7 @@
 //! - [`node`], [`ovsdb`]: what daemons of Open vSwitch and OVN stand on
 //! - [`ovn`]: a cloud of real OVN, opposite the gateway
 //! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
+//! - [`http`], [`prometheus`]: what monitoring sees of it
 //! - [`crossing`]: the lab most tests want, with all of the above in place
 //! - [`cluster`]: the same with two gateways that stand in for each other, what can happen to them, and what it costs
 //! - [`frame`], [`wire`]: frames made by hand
@@ -32,6 +33,7 @@ pub mod flow;
 pub mod frame;
 pub mod gateway;
 pub mod host;
+pub mod http;
 mod janitor;
 pub mod lab;
 pub mod netns;
@@ -40,6 +42,7 @@ pub mod ovn;
 pub mod ovs;
 pub mod ovsdb;
 pub mod process;
+pub mod prometheus;
 pub mod readings;
 pub mod sample;
 pub mod sweep;

@@ -32,7 +32,9 @@ use crate::{
         op::Op,
     },
     devices::Devices,
-    memory, plan,
+    memory,
+    metrics::measured::Program,
+    plan,
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
@@ -237,6 +239,15 @@ impl Forwarding {
     /// True if the programs are attached wherever they should be.
     pub(super) fn is_attached(&self) -> bool {
         self.devices.problems().next().is_none()
+    }
+
+    /// What the programs have taken so far, as the kernel counts it.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let info = |name| {
+            let info = self.ebpf.program(name)?.info().ok()?;
+            Some(Program { name, run_time: info.run_time(), runs: info.run_count() })
+        };
+        ["xdp_uplink", "xdp_access", "tc_uplink", "tc_access"].into_iter().filter_map(info).collect()
     }
 
     /// What each binding has carried, by name of its port and VLAN.

@@ -6,7 +6,7 @@
 //! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager. [`chronicle`] notes what happens,
 //! for whoever watches.
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
-//! shown, [`show`] answers with it. [`detach`] is the way out.
+//! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
 
 mod announcer;
 mod chronicle;
@@ -19,6 +19,7 @@ mod fdb;
 mod followed;
 mod forwarding;
 mod headline;
+mod measure;
 mod names;
 mod report;
 mod run;

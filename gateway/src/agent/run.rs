@@ -46,6 +46,7 @@ use crate::{
     ha::{self, Handle, Leases, Setup},
     instance::Instance,
     log,
+    metrics::{Exporter, measured::Reloads},
     nic::NicSettings,
     peers::{self, Followed},
     preflight::preflight,
@@ -222,7 +223,9 @@ async fn drive(
     let differences = Report::default();
     let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
     let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
-    let planned = now;
+    let (planned, reloads) = (now, Reloads::default());
+    let mut exporter = Exporter::new();
+    listen(&mut exporter, &config);
     let mut agent = Agent {
         config,
         database,
@@ -240,6 +243,7 @@ async fn drive(
         refused: None,
         reached: (0, 0),
         chronicle,
+        reloads,
     };
     agent.look();
     agent.attached()?;
@@ -248,6 +252,7 @@ async fn drive(
     agent.systemd.ready(headline);
     let mut watchdog = systemd::watchdog();
     let mut pulse = None;
+    exporter.turned(agent.readiness());
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
         let answer = agent.chronicle.due();
@@ -287,6 +292,9 @@ async fn drive(
                 agent.database.carried(traffic);
             }
             _ = statuses.tick() => {
+                // A reload, whoever asked for it, may have changed that.
+                listen(&mut exporter, &agent.config);
+                exporter.turned(agent.readiness());
                 status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look_after();
                 agent.look();
@@ -297,6 +305,7 @@ async fn drive(
                 pulse = ha.map(|ha| Box::pin(ha.settled()));
             }
             () = end_of(pulse.as_mut()) => pulse = None,
+            () = exporter.asked() => exporter.publish(agent.measure(&snapshots.borrow().clone())),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let (events, now) = (ready.get_inner_mut(), moment());
@@ -384,6 +393,13 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Metrics are no reason not to forward.
+fn listen(exporter: &mut Exporter, config: &Config) {
+    if let Err(error) = exporter.listen(&config.metrics.listen) {
+        tracing::error!("there are no metrics: starting the thread that serves them: {error}");
     }
 }
 

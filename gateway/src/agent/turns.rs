@@ -26,6 +26,7 @@ use crate::{
     events::{Event, Moment},
     ha::InstanceStatus,
     log,
+    metrics::measured::Reloads,
     peers::Followed,
     plan,
     underlay::{Resolution, Snapshot, Wanted},
@@ -57,6 +58,7 @@ pub(super) struct Agent<'a> {
     /// How often the database was reached and lost.
     pub(super) reached: (u64, u64),
     pub(super) chronicle: Chronicle,
+    pub(super) reloads: Reloads,
 }
 
 impl Agent<'_> {
@@ -233,6 +235,9 @@ impl Agent<'_> {
             }
         }
         self.refused = outcome.as_ref().err().cloned();
+        let count = if outcome.is_ok() { &mut self.reloads.applied } else { &mut self.reloads.refused };
+        *count += 1;
+        self.reloads.last_refused = outcome.is_err();
         let headline = self.headline();
         self.systemd.ready(headline);
         Ok(outcome)

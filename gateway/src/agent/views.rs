@@ -169,7 +169,7 @@ impl Agent<'_> {
     }
 
     /// Learned MACs of a logical switch: what the last census found, and what the kernel has learned since.
-    fn learned(&self, vni: u32) -> Result<u64, MapsError> {
+    pub(super) fn learned(&self, vni: u32) -> Result<u64, MapsError> {
         let Some(census) = self.forwarding.census.get(&vni) else { return self.forwarding.maps.learned(vni) };
         Ok(census.present + self.forwarding.maps.learned(vni)?.saturating_sub(census.counted))
     }
@@ -270,6 +270,6 @@ impl Agent<'_> {
     }
 }
 
-fn in_force(tunnel: &gateway_common::tunnel::Tunnel) -> &gateway_common::tunnel::NextHop {
+pub(super) fn in_force(tunnel: &gateway_common::tunnel::Tunnel) -> &gateway_common::tunnel::NextHop {
     &tunnel.next_hop[tunnel.bank as usize & 1]
 }

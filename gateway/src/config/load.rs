@@ -3,7 +3,7 @@
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 
 use super::{
-    database_section, gateway_section, interfaces,
+    database_section, gateway_section, interfaces, metrics_section,
     raw::RawConfig,
     report::{ConfigError, Report, not_utf8},
     shape,
@@ -44,7 +44,8 @@ fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let database = database_section::check(raw, report);
     let (instances, sync) = vrrp_section::check(raw, database.as_ref(), report);
     let rows = static_rows::read(raw, &gateway, &instances, report);
-    Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database }
+    let metrics = metrics_section::check(raw, report);
+    Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database, metrics }
 }
 
 fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {

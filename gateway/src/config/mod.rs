@@ -12,6 +12,7 @@ mod gateway_section;
 mod interfaces;
 mod key_files;
 mod load;
+mod metrics_section;
 pub(crate) mod raw;
 pub(crate) mod report;
 mod shape;
@@ -27,6 +28,6 @@ pub(crate) use key_files::DIRECTORY as CREDENTIALS;
 pub use key_files::{KeyFile, KeyFiles, NoCredentials};
 pub use report::{ConfigError, Problem, Problems};
 pub use types::{
-    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track,
-    VrrpConfig, Vteps,
+    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig,
+    Track, VrrpConfig, Vteps,
 };

@@ -25,6 +25,7 @@ pub(crate) struct RawConfig {
     #[serde(default)]
     pub(crate) vrrp: Vec<RawVrrp>,
     pub(crate) sync: Option<RawSync>,
+    pub(crate) metrics: Option<RawMetrics>,
 }
 
 /// `[gateway]`.
@@ -135,6 +136,14 @@ pub(crate) struct RawVrrp {
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RawSync {
     pub(crate) port: Option<Spanned<i64>>,
+}
+
+/// `[metrics]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawMetrics {
+    #[serde(default)]
+    pub(crate) listen: Vec<Spanned<String>>,
 }
 
 /// Seconds, whole or with a fraction.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -33,6 +33,8 @@ pub struct Config {
     pub rows: Arc<Rows>,
     /// The database to follow in its place.
     pub database: Option<DatabaseConfig>,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
 }
 
 /// Tunnel addresses that move together, and the physical switch that has them. Without `[[vrrp]]` there is one, which stays.
@@ -110,6 +112,13 @@ pub enum Track {
 pub struct SyncConfig {
     /// TCP port of the active node; 0: off.
     pub port: u16,
+}
+
+/// Section `[metrics]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Addresses of this machine to listen on; none: metrics are off.
+    pub listen: BTreeSet<SocketAddr>,
 }
 
 /// Section `[database]`: a `hardware_vtep` database.

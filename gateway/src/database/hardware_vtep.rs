@@ -18,7 +18,7 @@ use tokio::{
 use super::{Database, Rows};
 use crate::{
     config::{CREDENTIALS, Config, DatabaseConfig, NoCredentials},
-    ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
+    ovsdb::{self, Client, Contact, Events, Options, OptionsError, TransactError},
     view::{self, DatabaseState},
     vtep::{
         self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
@@ -51,6 +51,7 @@ pub enum OpenError {
 #[derive(Debug)]
 pub struct HardwareVtep {
     instance: usize,
+    contact: Contact,
     rows: watch::Receiver<Arc<Rows>>,
     status: watch::Receiver<Arc<Status>>,
     reached: watch::Receiver<bool>,
@@ -83,6 +84,7 @@ impl HardwareVtep {
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
         let settings = settings(config, instance, database, &host);
         let (client, events, driver) = ovsdb::open(options(database)?, VtepDecoder)?;
+        let contact = client.contact();
         let engine = Engine::new(settings, Duration::ZERO);
         let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
         let (status_sender, status) = watch::channel(Arc::new(engine.status(Duration::ZERO)));
@@ -104,7 +106,7 @@ impl HardwareVtep {
                 () = actor.run() => {}
             }
         };
-        Ok((Self { instance, rows, status, reached, inbox, host }, work))
+        Ok((Self { instance, contact, rows, status, reached, inbox, host }, work))
     }
 
     /// How things stand, and word of every change.
@@ -171,6 +173,10 @@ impl Database for HardwareVtep {
             unreadable_rows: status.unreadable as u64,
             problems: status.problems.iter().cloned().collect(),
         })
+    }
+
+    fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
+        self.contact.last()
     }
 
     fn is_known(&self) -> bool {

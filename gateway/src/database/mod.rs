@@ -5,7 +5,7 @@
 //! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`crate::config`]); [`HardwareVtep`] follows
 //! one of the kind that controllers of clouds fill.
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -51,6 +51,12 @@ pub trait Database {
     /// How things stand with it, for people and programs.
     fn describe(&self) -> view::Database {
         view::Database::Static
+    }
+
+    /// When something last came from a server of it, of those for `instance` where there are several, as time since the zero
+    /// of the wall clock. Nothing where nothing ever did, or there is no server.
+    fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
+        None
     }
 
     /// Takes over a configuration that was read again.

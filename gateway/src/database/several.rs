@@ -8,6 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -114,6 +115,11 @@ impl Database for Several {
     fn describe(&self) -> view::Database {
         let instances = self.parts.iter().map(|(name, part)| (name.clone(), part.describe()));
         view::Database::Several { instances: instances.collect() }
+    }
+
+    fn heard(&self, instance: Option<&str>) -> Option<Duration> {
+        let (_, part) = self.parts.iter().find(|(name, _)| Some(name.as_str()) == instance)?;
+        part.heard(None)
     }
 
     fn reconfigure(&mut self, config: &Config) {

@@ -1,5 +1,13 @@
 //! Where transactions are handed in.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Operation, OperationResult, TransactError};
@@ -21,12 +29,34 @@ const QUEUED: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Client {
     commands: mpsc::Sender<Command>,
+    contact: Contact,
+}
+
+/// When something last came from a server. Clones are of one connection.
+#[derive(Clone, Debug, Default)]
+pub struct Contact(Arc<AtomicU64>);
+
+impl Contact {
+    /// Something came now, `time` after the zero of the wall clock.
+    pub(crate) fn heard(&self, time: Duration) {
+        self.0.store(time.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Since the zero of the wall clock, to the millisecond; nothing if nothing came yet.
+    pub fn last(&self) -> Option<Duration> {
+        Some(Duration::from_millis(self.0.load(Ordering::Relaxed))).filter(|time| !time.is_zero())
+    }
 }
 
 impl Client {
     pub(crate) fn new() -> (Self, mpsc::Receiver<Command>) {
         let (commands, receiver) = mpsc::channel(QUEUED);
-        (Self { commands }, receiver)
+        (Self { commands, contact: Contact::default() }, receiver)
+    }
+
+    /// When something last came from a server.
+    pub fn contact(&self) -> Contact {
+        self.contact.clone()
     }
 
     /// Does all of `operations`, or none. One result for each of them comes back, in their order.

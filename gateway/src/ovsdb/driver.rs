@@ -17,7 +17,7 @@ use tokio::{
 
 use super::{
     Client, Decoder, Event, Events, Options, OptionsError, TransactError,
-    client::{Command, Outcome},
+    client::{Command, Contact, Outcome},
     conversation::Output,
     events::{self, EventSender},
     replica::Replica,
@@ -26,6 +26,7 @@ use super::{
     tls,
     transport::{self, Stream},
 };
+use crate::clock;
 
 /// How long connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,6 +54,7 @@ pub fn open<D: Decoder>(
         rotation: Rotation::new(options.remotes.len(), RandomState::new().hash_one(0)),
         options: Arc::new(options),
         commands,
+        contact: client.contact(),
         events: sender,
     };
     Ok((client, events, driver.run()))
@@ -63,6 +65,7 @@ struct Driver<D: Decoder> {
     replica: Replica<D>,
     rotation: Rotation,
     commands: mpsc::Receiver<Command>,
+    contact: Contact,
     events: EventSender<D::Row>,
 }
 
@@ -147,6 +150,7 @@ impl<D: Decoder> Driver<D> {
                     Ok(0) => return Ok(ended(None, unheard)),
                     Err(error) => return Ok(ended(Some(error), unheard)),
                     Ok(count) => {
+                        self.contact.heard(clock::realtime());
                         let mut outputs = Vec::new();
                         let result = session.receive(now(), &buffer[..count], &mut self.replica, &mut outputs);
                         self.give(outputs, waiting);

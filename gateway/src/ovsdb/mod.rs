@@ -45,7 +45,7 @@ mod uuid;
 mod value;
 mod wire_value;
 
-pub use client::Client;
+pub use client::{Client, Contact};
 pub use columns::Columns;
 pub use driver::open;
 pub use event::{Change, Decoder, Event, RowError};

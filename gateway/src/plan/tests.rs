@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    config::{GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track, Vteps},
+    config::{GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig, Track, Vteps},
     underlay::{LinkState, Why},
 };
 
@@ -56,6 +56,7 @@ fn config() -> Config {
         ports: vec![interface("eth1"), interface("eth2")],
         rows: Arc::default(),
         database: None,
+        metrics: MetricsConfig::default(),
     }
 }
 

@@ -35,7 +35,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Lab, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 22] = [
+pub(super) const PROGRAMS: [Program; 23] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -53,6 +53,7 @@ pub(super) const PROGRAMS: [Program; 22] = [
     program("keepalived", "keepalived", &[Lab], "the other node of a pair, and one to take over from"),
     program("vrrpd", "frr", &[Lab], "another other node; the package keeps it in /usr/lib/frr"),
     program("tmux", "tmux", &[Lab], "the terminal that full screens are looked at in"),
+    program("prometheus", "prometheus", &[Lab], "reads metrics; its promtool checks them and the alert rules"),
     program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
     program("modinfo", "kmod", &[Vm], "tells which modules a kernel module needs"),

@@ -10,7 +10,9 @@ use serde::{
 
 use crate::config::{
     Config, DatabaseConfig,
-    raw::{RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawSwitch, RawSync, RawVrrp},
+    raw::{
+        RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawMetrics, RawSwitch, RawSync, RawVrrp,
+    },
 };
 
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.toml");
@@ -78,6 +80,7 @@ fn the_reference_describes_every_key() {
     assert_described("`[database]`", &keys::<RawDatabase>());
     assert_described("`[[vrrp]]`", &keys::<RawVrrp>());
     assert_described("`[sync]`", &keys::<RawSync>());
+    assert_described("`[metrics]`", &keys::<RawMetrics>());
 }
 
 #[test]
@@ -112,6 +115,7 @@ fn the_example_mentions_every_key() {
         keys::<RawDatabase>(),
         keys::<RawVrrp>(),
         keys::<RawSync>(),
+        keys::<RawMetrics>(),
     ];
     for key in all.concat() {
         assert!(EXAMPLE.contains(&format!("{key} =")) || EXAMPLE.contains(&format!("[{key}]")), "{key}");

@@ -5,6 +5,7 @@ mod bounds;
 mod damage;
 mod database;
 mod documents;
+mod metrics;
 mod refusals;
 mod vrrp;
 

@@ -55,7 +55,7 @@ fn unknown_keys_and_what_could_be_meant() {
         (
             "[[uplink]]",
             "[[uplinks]]",
-            "3:3: uplinks: no such key; expected one of uplink, port, switch, sync, database, gateway, vrrp",
+            "3:3: uplinks: no such key; expected one of uplink, metrics, port, switch, sync, database, gateway, vrrp",
         ),
     ]);
 }
