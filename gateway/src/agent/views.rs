@@ -128,7 +128,7 @@ impl Agent<'_> {
             // The second of two with one VNI is not programmed.
             let vni = switch.vni.map(gateway_common::net::Vni::get);
             let own = vni.filter(|vni| untold.remove(vni));
-            all.push(self.switch(Some((name, switch)), own.or(vni), own.is_some(), &bindings, &remotes)?);
+            all.push(self.switch(Some((name, switch)), vni, own.is_some(), &bindings, &remotes)?);
         }
         for vni in untold {
             all.push(self.switch(None, Some(vni), true, &bindings, &remotes)?);
