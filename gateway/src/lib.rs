@@ -24,5 +24,6 @@ pub mod plan;
 pub mod preflight;
 pub mod underlay;
 pub mod verbs;
+pub mod view;
 pub mod vrrp;
 pub mod vtep;

@@ -1,10 +1,25 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::ctl::Command;
+use crate::{ctl::Command, view::MacFilter};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
     Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
+    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1 },
+    Command { name: "fdb/stats", usage: "", params: 0..=0 },
+    Command { name: "show/bindings", usage: "", params: 0..=0 },
+    Command { name: "show/counters", usage: "", params: 0..=0 },
+    Command { name: "show/drops", usage: "", params: 0..=0 },
+    Command { name: "show/everything", usage: "", params: 0..=0 },
+    Command {
+        name: "show/macs",
+        usage: "[FROM] [switch=NAME] [vni=VNI] [port=PORT] [mac=MAC] [remote=IP]",
+        params: 0..=6,
+    },
+    Command { name: "show/neighbours", usage: "", params: 0..=0 },
+    Command { name: "show/switches", usage: "", params: 0..=0 },
+    Command { name: "show/tunnels", usage: "", params: 0..=0 },
+    Command { name: "show/vrrp", usage: "", params: 0..=0 },
     Command { name: "status", usage: "[json]", params: 0..=1 },
     Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
 ];
@@ -25,12 +40,46 @@ pub enum Control {
         keep: bool,
     },
     /// Tell how things stand.
+    Show(Show),
+    /// Nothing that is known; the text says why, and is the answer.
+    Unknown(String),
+}
+
+/// What there is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// How everything stands.
     Status {
         /// As a JSON object, not for people.
         json: bool,
     },
-    /// Nothing that is known; the text says why, and is the answer.
-    Unknown(String),
+    /// [`crate::view::Everything`].
+    Everything,
+    /// Logical switches.
+    Switches,
+    /// Bindings.
+    Bindings,
+    /// A page of the forwarding database.
+    Macs {
+        /// Where the page begins; None: the first one.
+        from: Option<u32>,
+        /// Which of them.
+        filter: MacFilter,
+    },
+    /// Tunnels.
+    Tunnels,
+    /// Next hops.
+    Neighbours,
+    /// Virtual routers.
+    Vrrp,
+    /// Path counters.
+    Counters,
+    /// Drop counters.
+    Drops,
+    /// The forwarding database, or one switch's part of it, as a text.
+    FdbShow(Option<String>),
+    /// Statistics of it, as a text.
+    FdbStats,
 }
 
 impl Control {
@@ -40,11 +89,35 @@ impl Control {
         match (command, words.as_slice()) {
             ("exit", []) => Self::Exit { keep: false },
             ("exit", ["keep-role"]) => Self::Exit { keep: true },
-            ("status", []) => Self::Status { json: false },
-            ("status", ["json"]) => Self::Status { json: true },
+            ("status", []) => Self::Show(Show::Status { json: false }),
+            ("status", ["json"]) => Self::Show(Show::Status { json: true }),
+            ("show/everything", []) => Self::Show(Show::Everything),
+            ("show/switches", []) => Self::Show(Show::Switches),
+            ("show/bindings", []) => Self::Show(Show::Bindings),
+            ("show/macs", words) => macs(words),
+            ("show/tunnels", []) => Self::Show(Show::Tunnels),
+            ("show/neighbours", []) => Self::Show(Show::Neighbours),
+            ("show/vrrp", []) => Self::Show(Show::Vrrp),
+            ("show/counters", []) => Self::Show(Show::Counters),
+            ("show/drops", []) => Self::Show(Show::Drops),
+            ("fdb/show", []) => Self::Show(Show::FdbShow(None)),
+            ("fdb/show", [switch]) => Self::Show(Show::FdbShow(Some((*switch).to_owned()))),
+            ("fdb/stats", []) => Self::Show(Show::FdbStats),
             ("vrrp/handover", words) => handover(words),
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
+    }
+}
+
+fn macs(words: &[&str]) -> Control {
+    let (from, rest) = match words.split_first().map(|(first, rest)| (first.parse(), rest)) {
+        Some((Ok(from), rest)) => (Some(from), rest),
+        _ => (None, words),
+    };
+    let mut filter = MacFilter::default();
+    match rest.iter().try_for_each(|word| filter.take(word)) {
+        Ok(()) => Control::Show(Show::Macs { from, filter }),
+        Err(why) => Control::Unknown(format!("show/macs: {why}")),
     }
 }
 
@@ -83,8 +156,18 @@ mod tests {
 
     #[test]
     fn a_status_is_for_people_or_json() {
-        assert_eq!(control("status", ""), Control::Status { json: false });
-        assert_eq!(control("status", "json"), Control::Status { json: true });
+        assert_eq!(control("status", ""), Control::Show(Show::Status { json: false }));
+        assert_eq!(control("status", "json"), Control::Show(Show::Status { json: true }));
+    }
+
+    #[test]
+    fn a_page_of_macs_may_begin_somewhere_and_have_a_filter() {
+        let filter = MacFilter { vni: Some(5), ..MacFilter::default() };
+        for (params, from) in [("vni=5", None), ("4711 vni=5", Some(4711))] {
+            let filter = filter.clone();
+            assert_eq!(control("show/macs", params), Control::Show(Show::Macs { from, filter }), "{params}");
+        }
+        assert!(matches!(control("show/macs", "vni=5 4711"), Control::Unknown(_)));
     }
 
     #[test]

@@ -3,21 +3,26 @@
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers.
-//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
+//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
+//! shown, [`show`] answers with it. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
 pub mod control;
 mod detach;
 mod error;
+mod fdb;
 mod followed;
 mod forwarding;
+mod names;
 mod report;
 mod run;
+mod show;
 mod siblings;
 mod stations;
 mod status;
 mod turns;
+mod views;
 
 pub use detach::{DetachError, detach};
 pub use error::AgentError;

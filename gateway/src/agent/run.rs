@@ -27,6 +27,7 @@ use super::{
     siblings::Siblings,
     status::StatusFile,
     turns::{Agent, End, wanted},
+    views::DatabaseSince,
 };
 use crate::{
     clock,
@@ -199,7 +200,10 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
+    let planned = now;
+    let mut agent =
+        Agent { config, database, wanted, forwarding, planned, cluster, differences, started, database_since };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     loop {
@@ -220,7 +224,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
-            Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
+            Some(request) = requests.recv() => if let Some(end) = agent.asked(request, &snapshots.borrow().clone()) {
                 return Ok(end);
             },
             Ok(()) = rows.changed() => {
@@ -236,7 +240,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
-            _ = statuses.tick() => status.write(&agent.describe()),
+            _ = statuses.tick() => status.write(&agent.status(&snapshots.borrow().clone())),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let events = ready.get_inner_mut();

@@ -1,16 +1,16 @@
 //! What happens at a turn of the loop.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use gateway_common::net::{MacAddr, Vni};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
+use super::{
+    cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report, views::DatabaseSince,
+};
 use crate::{
-    clock,
     config::{Config, Interface},
-    ctl::{self, Request},
+    ctl::Request,
     database::{Database, Rows},
     ha::InstanceStatus,
     peers::Followed,
@@ -31,24 +31,12 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    /// When it started, on the monotonic clock.
+    pub(super) started: Duration,
+    pub(super) database_since: DatabaseSince,
 }
 
 impl Agent<'_> {
-    /// How everything stands.
-    pub(super) fn describe(&self) -> Value {
-        let mut status = json!({
-            "pid": std::process::id(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "database": self.database.describe(),
-            "forwarding": self.forwarding.describe(),
-        });
-        if let Some(cluster) = &self.cluster {
-            status["vrrp"] = cluster.describe(clock::monotonic());
-            status["nodes"] = cluster.describe_nodes();
-        }
-        status
-    }
-
     /// Who is active may have changed.
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
@@ -71,14 +59,13 @@ impl Agent<'_> {
     }
 
     /// Somebody asks for something on the control socket. The end, if it is that.
-    pub(super) fn asked(&mut self, request: Request) -> Option<End> {
+    pub(super) fn asked(&mut self, request: Request, underlay: &Snapshot) -> Option<End> {
         let answer = match Control::new(request.command, &request.params) {
             Control::Exit { keep } => {
                 let leave = if keep { Leave::Keep } else { Leave::Handover };
                 return Some(End { leave, request: Some(request) });
             }
-            Control::Status { json: true } => Ok(format!("{:#}\n", self.describe())),
-            Control::Status { json: false } => Ok(ctl::text(&self.describe())),
+            Control::Show(what) => self.shown(&what, underlay),
             Control::Handover { instance, force } => match &mut self.cluster {
                 Some(cluster) => {
                     cluster.handover(instance.as_deref(), force, &self.config, request);

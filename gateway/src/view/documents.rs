@@ -1,0 +1,1 @@
+//! The reference of the schema and the code.
