@@ -12,6 +12,7 @@ pub mod ctl;
 pub mod database;
 pub mod datapath;
 pub mod devices;
+pub mod doctor;
 pub mod ha;
 pub mod instance;
 mod interner;

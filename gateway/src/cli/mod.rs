@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use log::{LogError, LogFormat, LogOptions};
 
+use crate::verbs::DoctorOptions;
+
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
@@ -20,6 +22,7 @@ Examples:
   kill -HUP PID                                     make a running agent re-read its file
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
+  vtep-gateway doctor                               what may be wrong around it, and what to do about that
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
@@ -52,6 +55,8 @@ pub enum Command {
     CheckConfig(ConfigOption),
     /// Ask the running agent how things stand.
     Status(StatusOptions),
+    /// Find what keeps the gateway from working, or working well, and say what to do. Changes nothing.
+    Doctor(DoctorOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
     /// End the running agent. What it attached stays, and forwards while its leases run.
@@ -64,6 +69,7 @@ impl Command {
         match self {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
             Self::Status(StatusOptions { config, .. })
+            | Self::Doctor(DoctorOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }
@@ -131,7 +137,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "doctor", "handover", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

@@ -165,8 +165,6 @@ checks! {
         "Forwarding goes on without one for a while, but nothing is resolved, learned or aged.",
     AgentProblem Agent "agent-problem" "Problems that the agent says stand."
         "Part of what is configured is not forwarded, or not as asked for.",
-    AgentDatabase Agent "agent-database" "How far forwarding follows the database."
-        "What is held is given up when the hold time is over.",
     Pins Agent "pins" "Pinned maps: there, complete, and of this version's layout."
         "They are what the programs forward by, and what the next agent takes over.",
     Drops Agent "drops" "Counters of dropped packets that grow while the doctor looks."

@@ -12,7 +12,8 @@ use super::{
 use crate::preflight::{self, OLDEST_KERNEL};
 
 /// Fast clock sources: read without leaving user space, in some ten nanoseconds.
-const FAST_CLOCKS: [&str; 6] = ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "tsc-early", "timebase"];
+const FAST_CLOCKS: [&str; 6] =
+    ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "tsc-early", "timebase"];
 /// Ticks that an interval between advertisements should have: the lease may lag by one.
 const TICKS: u32 = 5;
 const CAP_NET_RAW: u32 = 13;
@@ -59,9 +60,11 @@ fn release(facts: &Facts) -> Finding {
     let links = if *tcx { "with links for TC (tcx)" } else { "TC by filters, since tcx came with 6.6" };
     let (major, minor) = OLDEST_KERNEL;
     match preflight::version(release) {
-        Some(version) if version < OLDEST_KERNEL => {
-            Finding::bad(KernelRelease, format!("Linux {release} is too old"), format!("boot Linux {major}.{minor} or newer"))
-        }
+        Some(version) if version < OLDEST_KERNEL => Finding::bad(
+            KernelRelease,
+            format!("Linux {release} is too old"),
+            format!("boot Linux {major}.{minor} or newer"),
+        ),
         Some(_) => Finding::ok(KernelRelease, format!("Linux {release}, {links}")),
         None => Finding::unknown(
             KernelRelease,
@@ -184,7 +187,10 @@ fn tick(facts: &Facts) -> Option<Finding> {
         Finding::warn(
             ClockTick,
             format!("a tick is {tick:?}, and the shortest interval only {interval:?}"),
-            format!("set interval = {:.2} or more in [[vrrp]], or boot a kernel with a higher CONFIG_HZ", (tick * TICKS).as_secs_f64()),
+            format!(
+                "set interval = {:.2} or more in [[vrrp]], or boot a kernel with a higher CONFIG_HZ",
+                (tick * TICKS).as_secs_f64()
+            ),
         )
     })
 }

@@ -21,7 +21,6 @@ mod kernel;
 mod nics;
 mod nodes;
 mod ovn;
-mod remedies;
 mod report;
 mod run;
 mod tunnels;

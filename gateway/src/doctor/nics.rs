@@ -56,7 +56,9 @@ fn one(facts: &Facts, around: Around) -> Vec<Finding> {
     let name = &facts.name;
     let section = if facts.role == Role::Uplink { "uplink" } else { "port" };
     let Some(interface) = &facts.interface else {
-        let remedy = format!("compare the name in [[{section}]] with `ip link`; if it is right, plug the NIC in or load its driver");
+        let remedy = format!(
+            "compare the name in [[{section}]] with `ip link`; if it is right, plug the NIC in or load its driver"
+        );
         return vec![Finding::bad(InterfaceUp, "there is no such interface", remedy).about(name)];
     };
     let findings = [
@@ -76,9 +78,17 @@ fn one(facts: &Facts, around: Around) -> Vec<Finding> {
 fn up(facts: &Facts, interface: &nic::Interface) -> Finding {
     let name = &facts.name;
     if !interface.admin_up {
-        Finding::bad(InterfaceUp, "it is down", format!("`ip link set {name} up`, and have the network configuration do so at boot"))
+        Finding::bad(
+            InterfaceUp,
+            "it is down",
+            format!("`ip link set {name} up`, and have the network configuration do so at boot"),
+        )
     } else if !interface.running {
-        Finding::bad(InterfaceUp, "it is up and has no carrier", format!("check cable, optics and switch port: `ethtool {name}`"))
+        Finding::bad(
+            InterfaceUp,
+            "it is up and has no carrier",
+            format!("check cable, optics and switch port: `ethtool {name}`"),
+        )
     } else {
         let driver = facts.driver.as_deref().unwrap_or("an unknown one");
         Finding::ok(InterfaceUp, format!("up, MTU {}, driver {driver}", interface.mtu))
@@ -90,7 +100,9 @@ fn master(facts: &Facts) -> Option<Finding> {
     Some(Finding::warn(
         InterfaceMaster,
         format!("it belongs to {master}"),
-        format!("of a bond, name {master} itself in the configuration; from a bridge take it out: `ip link set {name} nomaster`"),
+        format!(
+            "of a bond, name {master} itself in the configuration; from a bridge take it out: `ip link set {name} nomaster`"
+        ),
     ))
 }
 
@@ -99,10 +111,12 @@ fn settings(facts: &Facts, around: Around) -> Finding {
     let Some(first) = facts.wrong.first() else {
         return Finding::ok(NicSettings, "offloads are as they have to be");
     };
-    let list: Vec<String> = facts.wrong.iter().map(|wrong| format!("{} is {}", wrong.setting, word(!wrong.wanted))).collect();
+    let list: Vec<String> =
+        facts.wrong.iter().map(|wrong| format!("{} is {}", wrong.setting, word(!wrong.wanted))).collect();
     let list = list.join(", ");
     if let Some(fixed) = facts.wrong.iter().find(|wrong| !wrong.changeable) {
-        let remedy = format!("use another NIC for {name}, or look for a newer driver: {} can't be changed", fixed.setting);
+        let remedy =
+            format!("use another NIC for {name}, or look for a newer driver: {} can't be changed", fixed.setting);
         return Finding::warn(NicSettings, format!("{list}, and the driver does not let it be changed"), remedy);
     }
     if !around.attached {
@@ -110,7 +124,14 @@ fn settings(facts: &Facts, around: Around) -> Finding {
     }
     let commands: Vec<String> = facts.wrong.iter().map(|wrong| command(name, wrong)).collect();
     let what = format!("{list} although the gateway is attached: somebody has changed {} since", first.setting);
-    Finding::bad(NicSettings, what, format!("`{}`, and find out what sets it (ethtool in network scripts, NetworkManager, tuned)", commands.join("; ")))
+    Finding::bad(
+        NicSettings,
+        what,
+        format!(
+            "`{}`, and find out what sets it (ethtool in network scripts, NetworkManager, tuned)",
+            commands.join("; ")
+        ),
+    )
 }
 
 fn command(name: &str, wrong: &Wrong) -> String {
@@ -147,7 +168,11 @@ fn native(facts: &Facts) -> Option<Finding> {
             "`ethtool -K {name} lro off rx-gro-hw off`, a smaller MTU or fewer queues may be what the driver asks for (`dmesg | \
              tail` after a start of the agent); else use a NIC whose driver has XDP, or set mode = \"tc\" to say that it is meant"
         );
-        if facts.mode == Mode::Xdp { Finding::bad(XdpNative, what, remedy) } else { Finding::warn(XdpNative, what, remedy) }
+        if facts.mode == Mode::Xdp {
+            Finding::bad(XdpNative, what, remedy)
+        } else {
+            Finding::warn(XdpNative, what, remedy)
+        }
     })
 }
 
@@ -160,10 +185,12 @@ fn transmit(facts: &Facts) -> Option<Finding> {
     Some(if features.ndo_xmit() {
         Finding::ok(XdpTransmit, "takes frames that XDP redirects to it")
     } else if facts.driver.as_deref() == Some("veth") {
-        let remedy = format!("put an XDP program on its peer, or `ethtool -K PEER gro on` there; {name} itself is fine");
+        let remedy =
+            format!("put an XDP program on its peer, or `ethtool -K PEER gro on` there; {name} itself is fine");
         Finding::warn(XdpTransmit, "frames to it go through TC: its peer does not take XDP frames", remedy)
     } else {
-        let remedy = "look for a newer driver or firmware, or fewer queues than processors (drivers want a send queue for each)";
+        let remedy =
+            "look for a newer driver or firmware, or fewer queues than processors (drivers want a send queue for each)";
         Finding::warn(XdpTransmit, "frames to it go through TC: the driver takes none from XDP", remedy)
     })
 }
@@ -224,13 +251,17 @@ fn attached(facts: &Facts, interface: &nic::Interface, around: Around) -> Option
         return None;
     }
     let ours = facts.own_xdp.is_some() && interface.xdp == facts.own_xdp;
-    let remedy = "start the agent, or reload it; its log names the reason where it can't attach (`journalctl -u vtep-gateway`)";
+    let remedy =
+        "start the agent, or reload it; its log names the reason where it can't attach (`journalctl -u vtep-gateway`)";
     Some(if around.tcx && !facts.own_tc {
         Finding::bad(Attached, "the gateway's TC program is not on it", remedy)
     } else if facts.mode == Mode::Xdp && !ours {
         Finding::bad(Attached, "the gateway's XDP program is not on it", remedy)
     } else {
-        Finding::ok(Attached, if ours { "the gateway's programs are on it, XDP and TC" } else { "TC carries its traffic" })
+        Finding::ok(
+            Attached,
+            if ours { "the gateway's programs are on it, XDP and TC" } else { "TC carries its traffic" },
+        )
     })
 }
 

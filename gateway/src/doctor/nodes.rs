@@ -88,18 +88,24 @@ fn place(facts: &Facts, address: &Address) -> Finding {
         (None, false) => Finding::bad(
             VtepAddress,
             "no interface of this machine has it",
-            format!("`ip addr add {ip}/{prefix} dev {interface}`, and the same in the network configuration; or correct gateway.vtep"),
+            format!(
+                "`ip addr add {ip}/{prefix} dev {interface}`, and the same in the network configuration; or correct gateway.vtep"
+            ),
         ),
         (Some(Some("active")), false) => Finding::bad(
             VtepAddress,
             "this node is active and no interface has it",
-            format!("somebody has taken it off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"),
+            format!(
+                "somebody has taken it off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"
+            ),
         ),
         (Some(Some("active")), true) => Finding::ok(VtepAddress, "this node is active, and has it"),
         (Some(Some(role)), true) => Finding::warn(
             VtepAddress,
             format!("this node is {role}, and has it all the same"),
-            format!("if it is in the network configuration, take it out there: the agent puts it on. Now: `ip addr del {ip}/{prefix} dev {interface}`"),
+            format!(
+                "if it is in the network configuration, take it out there: the agent puts it on. Now: `ip addr del {ip}/{prefix} dev {interface}`"
+            ),
         ),
         (Some(None), true) => Finding::warn(
             VtepAddress,
@@ -135,9 +141,15 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
         ([], _) => Finding::ok(AddressClash, format!("nobody else answers for it on {interface}")),
         (macs @ [_, ..], true) => {
             let list: Vec<String> = macs.iter().map(ToString::to_string).collect();
-            Finding::bad(AddressClash, format!("this machine has it, and {} answers for it too", list.join(" and ")), find(macs))
+            Finding::bad(
+                AddressClash,
+                format!("this machine has it, and {} answers for it too", list.join(" and ")),
+                find(macs),
+            )
         }
-        (macs @ [_, _, ..], false) => Finding::bad(AddressClash, format!("{} machines answer for it", macs.len()), find(macs)),
+        (macs @ [_, _, ..], false) => {
+            Finding::bad(AddressClash, format!("{} machines answer for it", macs.len()), find(macs))
+        }
         ([mac], false) if facts.router.is_none() => {
             Finding::bad(AddressClash, format!("it is this gateway's, and {mac} answers for it"), find(&[*mac]))
         }
@@ -152,7 +164,10 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
         ([mac], false) => Finding::bad(
             AddressClash,
             format!("{mac} answers for it, and no node advertises it"),
-            format!("{}; if it is a node of this gateway whose agent does not run, `vtep-gateway detach` there", find(&[*mac])),
+            format!(
+                "{}; if it is a node of this gateway whose agent does not run, `vtep-gateway detach` there",
+                find(&[*mac])
+            ),
         ),
     }
 }
@@ -173,7 +188,11 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
         Ok(all) => all,
         Err(reason) => {
             let remedy = format!("`tcpdump -ni {interface} ip proto 112` shows advertisements");
-            return vec![Finding::unknown(VrrpHeard, format!("advertisements can't be listened for: {reason}"), remedy)];
+            return vec![Finding::unknown(
+                VrrpHeard,
+                format!("advertisements can't be listened for: {reason}"),
+                remedy,
+            )];
         }
     };
     let foreign = all.iter().filter(|one| one.foreign).map(|one| {
@@ -185,11 +204,18 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
     });
     let mut findings: Vec<Finding> = foreign.collect();
     let problems = router.problems.iter().map(|problem| {
-        Finding::warn(VrrpHeard, problem.clone(), "make the nodes' [[vrrp]] the same but for priority; docs/HIGH-AVAILABILITY.md, \"What is watched for\"")
+        Finding::warn(
+            VrrpHeard,
+            problem.clone(),
+            "make the nodes' [[vrrp]] the same but for priority; docs/HIGH-AVAILABILITY.md, \"What is watched for\"",
+        )
     });
     findings.extend(problems);
-    let mut active: Vec<String> =
-        all.iter().filter(|one| !one.foreign && one.priority > 0 && one.count >= AT_ONCE).map(|one| one.from.to_string()).collect();
+    let mut active: Vec<String> = all
+        .iter()
+        .filter(|one| !one.foreign && one.priority > 0 && one.count >= AT_ONCE)
+        .map(|one| one.from.to_string())
+        .collect();
     let own = router.role.as_deref() == Some("active");
     if own {
         active.push("this node".to_owned());
@@ -249,7 +275,14 @@ mod tests {
 
     fn node(role: Option<&str>, here: bool, claims: &[MacAddr], heard: Vec<Heard>) -> Facts {
         let lease_left_ms = (role == Some("active")).then_some(200);
-        let router = Router { vrid: 51, role: role.map(str::to_owned), lease_left_ms, active_node: None, heard: Ok(heard), problems: vec![] };
+        let router = Router {
+            vrid: 51,
+            role: role.map(str::to_owned),
+            lease_left_ms,
+            active_node: None,
+            heard: Ok(heard),
+            problems: vec![],
+        };
         Facts { router: Some(router), agent: role.is_some(), ..alone(here, claims) }
     }
 
@@ -321,7 +354,10 @@ mod tests {
 
     #[test]
     fn who_could_not_ask_does_not_know() {
-        let facts = Facts { addresses: vec![Address { claims: Err("no".to_owned()), ..address(true, &[]) }], ..alone(true, &[]) };
+        let facts = Facts {
+            addresses: vec![Address { claims: Err("no".to_owned()), ..address(true, &[]) }],
+            ..alone(true, &[])
+        };
         assert_eq!(found(facts), [(AddressClash, Mark::Unknown)]);
     }
 }

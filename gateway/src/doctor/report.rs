@@ -122,8 +122,10 @@ mod tests {
     fn findings() -> Vec<Finding> {
         vec![
             Finding::ok(Check::BpfJit, "compiled"),
-            Finding::bad(Check::PathMtu, "1550 bytes do not pass", "set an MTU of 1550 on the way there").about("192.0.2.1"),
-            Finding::bad(Check::PathMtu, "1550 bytes do not pass", "set an MTU of 1550 on the way there").about("192.0.2.2"),
+            Finding::bad(Check::PathMtu, "1550 bytes do not pass", "set an MTU of 1550 on the way there")
+                .about("192.0.2.1"),
+            Finding::bad(Check::PathMtu, "1550 bytes do not pass", "set an MTU of 1550 on the way there")
+                .about("192.0.2.2"),
         ]
     }
 
@@ -137,7 +139,8 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_terminal() {
-        let all: Vec<Finding> = Check::ALL.iter().map(|check| Finding::warn(*check, check.why(), check.why())).collect();
+        let all: Vec<Finding> =
+            Check::ALL.iter().map(|check| Finding::warn(*check, check.why(), check.why())).collect();
         assert!(text(&all, false).lines().all(|line| line.chars().count() <= WIDTH));
     }
 

@@ -64,7 +64,11 @@ pub(super) enum Echo {
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
     if let Some(reason) = &facts.failed {
-        return vec![Finding::unknown(RemoteVtep, format!("the underlay can't be asked: {reason}"), "run the doctor as root")];
+        return vec![Finding::unknown(
+            RemoteVtep,
+            format!("the underlay can't be asked: {reason}"),
+            "run the doctor as root",
+        )];
     }
     let mut findings = uplinks(facts);
     if facts.remotes.is_empty() {
@@ -75,7 +79,11 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
         ));
         return findings;
     }
-    findings.extend(few_or_all(RemoteVtep, facts.remotes.iter().map(resolved).collect(), "remote VTEPs have a next hop"));
+    findings.extend(few_or_all(
+        RemoteVtep,
+        facts.remotes.iter().map(resolved).collect(),
+        "remote VTEPs have a next hop",
+    ));
     let paths: Vec<Finding> = facts.remotes.iter().filter_map(path).collect();
     findings.extend(few_or_all(PathMtu, paths, "paths carry the longest packets"));
     findings
@@ -114,14 +122,17 @@ fn uplinks(facts: &Facts) -> Vec<Finding> {
 fn resolved(remote: &Remote) -> Finding {
     let finding = match &remote.resolution {
         Resolution::Resolved(hop) => Finding::ok(RemoteVtep, format!("next hop {}, MTU {}", hop.dst_mac, hop.mtu)),
-        Resolution::Unresolved(why @ (Why::NotAsked | Why::NeighbourPending { .. })) => {
-            Finding::unknown(RemoteVtep, format!("not resolved yet: {why}"), format!("look again; `ping -c 1 {}` makes the kernel ask", remote.address))
-        }
+        Resolution::Unresolved(why @ (Why::NotAsked | Why::NeighbourPending { .. })) => Finding::unknown(
+            RemoteVtep,
+            format!("not resolved yet: {why}"),
+            format!("look again; `ping -c 1 {}` makes the kernel ask", remote.address),
+        ),
         Resolution::Unresolved(why) => {
             // The reason ends with its remedy.
             let text = why.to_string();
             let (what, remedy) = text.split_once(": ").unwrap_or((&text, ""));
-            let remedy = if remedy.is_empty() { format!("`ip route get {}`", remote.address) } else { remedy.to_owned() };
+            let remedy =
+                if remedy.is_empty() { format!("`ip route get {}`", remote.address) } else { remedy.to_owned() };
             Finding::bad(RemoteVtep, format!("nothing can be sent to it: {what}"), remedy)
         }
     };
@@ -135,26 +146,39 @@ fn path(remote: &Remote) -> Option<Finding> {
     let try_it = format!("`ping -M do -s {size} {address}`");
     let finding = match &remote.echo {
         // It can't be sent to; that is told already.
-        _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) => return None,
+        _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) => {
+            return None;
+        }
         Echo::Fits => Finding::ok(PathMtu, format!("a packet of {longest} bytes gets there whole")),
         Echo::Narrow { by, mtu } => {
             let who = by.map_or_else(|| "this machine".to_owned(), |by| by.to_string());
             Finding::bad(
                 PathMtu,
                 format!("packets of {longest} bytes do not get there: {who} says that {mtu} is the most"),
-                format!("set MTU {longest} on every link to {address} (`tracepath -n {address}` shows where it narrows), or MTU {} on the hosts and VMs", fits(*mtu)),
+                format!(
+                    "set MTU {longest} on every link to {address} (`tracepath -n {address}` shows where it narrows), or MTU {} on the hosts and VMs",
+                    fits(*mtu)
+                ),
             )
         }
         Echo::LongOnesLost => Finding::bad(
             PathMtu,
             format!("short packets get there and back, packets of {longest} bytes do not"),
-            format!("set MTU {longest} on every link to {address}, and on it; try with {try_it} and less. Or lower the MTU of hosts and VMs"),
+            format!(
+                "set MTU {longest} on every link to {address}, and on it; try with {try_it} and less. Or lower the MTU of hosts and VMs"
+            ),
         ),
-        Echo::Unreachable { by } => Finding::bad(PathMtu, format!("{by} says that it can't be reached"), format!("`tracepath -n {address}`; look at the routes of {by}")),
+        Echo::Unreachable { by } => Finding::bad(
+            PathMtu,
+            format!("{by} says that it can't be reached"),
+            format!("`tracepath -n {address}`; look at the routes of {by}"),
+        ),
         Echo::Silent => Finding::unknown(
             PathMtu,
             "it does not answer echo requests, long or short",
-            format!("is it up? If something filters ICMP, let it through, or try from there: `ping -M do -s {size} ADDRESS`"),
+            format!(
+                "is it up? If something filters ICMP, let it through, or try from there: `ping -M do -s {size} ADDRESS`"
+            ),
         ),
         Echo::NotSent(why) => Finding::unknown(PathMtu, format!("not tried: {why}"), try_it),
     };

@@ -138,8 +138,7 @@ mod tests {
         push_attribute(&mut answer, libc::IFLA_MTU, &1500_u32.to_ne_bytes());
         push_attribute(&mut answer, libc::IFLA_XDP, &xdp);
         let seen = decode(9, &answer);
-        let wanted =
-            Interface { ifindex: 9, mtu: 1500, admin_up: true, running: false, master: None, xdp: Some(77) };
+        let wanted = Interface { ifindex: 9, mtu: 1500, admin_up: true, running: false, master: None, xdp: Some(77) };
         assert_eq!(seen, wanted);
     }
 

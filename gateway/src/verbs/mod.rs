@@ -3,6 +3,8 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+mod doctor;
+
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -14,6 +16,8 @@ use crate::{
     ctl::{self, CallError},
     memory,
 };
+
+pub use doctor::DoctorOptions;
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
@@ -49,6 +53,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             let params: &[&str] = if options.json { &["json"] } else { &[] };
             told(ctl::call(&socket, "status", params, ANSWER))
         }
+        Command::Doctor(options) => doctor::doctor(options, path, &config),
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));

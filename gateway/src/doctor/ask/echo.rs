@@ -92,8 +92,7 @@ struct Asker {
 
 impl Asker {
     fn open(v4: bool, source: Option<IpAddr>) -> io::Result<Self> {
-        let (domain, protocol) =
-            if v4 { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
+        let (domain, protocol) = if v4 { (Domain::IPV4, Protocol::ICMPV4) } else { (Domain::IPV6, Protocol::ICMPV6) };
         let socket = Socket::new(domain, Type::RAW.nonblocking(), Some(protocol))?;
         let (level, discover) =
             if v4 { (libc::IPPROTO_IP, libc::IP_MTU_DISCOVER) } else { (libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER) };

@@ -19,9 +19,8 @@ const FEW: u32 = 16;
 pub(in super::super) fn ask(config: &Config, agent: Option<u32>) -> Facts {
     let seen = preflight::Facts::gather().ok();
     let own = seen.as_ref().map_or(0, |seen| seen.capabilities);
-    let of_agent = agent.and_then(|pid| {
-        preflight::effective_capabilities(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?)
-    });
+    let of_agent = agent
+        .and_then(|pid| preflight::effective_capabilities(&fs::read_to_string(format!("/proc/{pid}/status")).ok()?));
     let pin_dir = &config.gateway.pin_dir;
     let nearest = pin_dir.ancestors().find(|path| path.exists()).unwrap_or(pin_dir);
     let instances = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());

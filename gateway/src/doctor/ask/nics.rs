@@ -28,10 +28,10 @@ pub(in super::super) fn ask(config: &Config) -> Vec<Facts> {
 }
 
 /// What holds for all of them.
-pub(in super::super) fn around(config: &Config, tcx: bool) -> Around {
-    let links = PinDir::new(&config.gateway.pin_dir).maps();
+pub(in super::super) fn around(config: &Config, tcx: bool, agent: bool) -> Around {
+    let maps = PinDir::new(&config.gateway.pin_dir).maps();
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-    Around { cpus, attached: links.exists(), tcx }
+    Around { cpus, attached: agent || maps.exists(), tcx }
 }
 
 fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts {

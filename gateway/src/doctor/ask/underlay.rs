@@ -26,7 +26,7 @@ pub(in super::super) fn ask(config: &Config, remotes: BTreeSet<IpAddr>, probe: b
     };
     let first = match look(&wanted) {
         Ok(snapshot) => snapshot,
-        Err(reason) => return Facts { failed: Some(reason), ..facts(config, &Snapshot::default(), Vec::new()) };
+        Err(reason) => return Facts { failed: Some(reason), ..facts(config, &Snapshot::default(), Vec::new()) },
     };
     let targets: Vec<echo::Target> = wanted
         .remotes
@@ -34,7 +34,7 @@ pub(in super::super) fn ask(config: &Config, remotes: BTreeSet<IpAddr>, probe: b
         .take(ASKED)
         .map(|address| echo::Target { address: *address, longest: longest(config, &first, *address) })
         .collect();
-    let own: Vec<IpAddr> = wanted.vteps.iter().copied().filter(|vtep| is_here(*vtep)).collect();
+    let own: Vec<IpAddr> = wanted.vteps.iter().copied().filter(|vtep| interface_of(*vtep).is_some()).collect();
     let mut echoes = if probe {
         echo::ask(&targets, &own)
     } else {
@@ -78,15 +78,16 @@ fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
 }
 
 fn look(wanted: &Wanted) -> Result<Snapshot, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(underlay::look(wanted)).map_err(|error| super::kernel::with_causes(&error))
 }
 
-/// Whether this machine has the address now.
-pub(in super::super) fn is_here(address: IpAddr) -> bool {
+/// The interface that has the address now.
+pub(in super::super) fn interface_of(address: IpAddr) -> Option<String> {
     // (An attempt to bind would succeed for any address where net.ipv4.ip_nonlocal_bind is set.)
-    let addresses = getifaddrs().map(|all| all.collect::<Vec<_>>()).unwrap_or_default();
-    addresses.iter().filter_map(|one| ip(one.address.as_ref()?)).any(|own| own == address)
+    let mut all = getifaddrs().ok()?;
+    all.find(|one| one.address.as_ref().and_then(ip) == Some(address)).map(|one| one.interface_name)
 }
 
 /// The IP address, if it is one.
