@@ -203,8 +203,8 @@ fn foreign(facts: &Facts, interface: &nic::Interface) -> Option<Finding> {
     let (name, called) = (&facts.name, facts.xdp_name.as_deref().unwrap_or("without a name"));
     let what = format!("an XDP program that is not this gateway's is on it: {called}, id {id}");
     let remedy = format!(
-        "`bpftool prog show id {id}` and `bpftool link` say whose it is; stop what put it there, or `ip link set {name} xdp off`, and \
-         reload the agent"
+        "`bpftool prog show id {id}` and `bpftool link` say whose it is; stop what put it there, or `ip link set {name} xdp \
+         off` where it is no link; then `systemctl restart vtep-gateway`, which loses no packet"
     );
     Some(Finding::bad(XdpForeign, what, remedy))
 }
@@ -251,8 +251,7 @@ fn attached(facts: &Facts, interface: &nic::Interface, around: Around) -> Option
         return None;
     }
     let ours = facts.own_xdp.is_some() && interface.xdp == facts.own_xdp;
-    let remedy =
-        "start the agent, or reload it; its log names the reason where it can't attach (`journalctl -u vtep-gateway`)";
+    let remedy = "`systemctl restart vtep-gateway`; its log names the reason where it can't attach (`journalctl -u vtep-gateway`)";
     Some(if around.tcx && !facts.own_tc {
         Finding::bad(Attached, "the gateway's TC program is not on it", remedy)
     } else if facts.mode == Mode::Xdp && !ours {

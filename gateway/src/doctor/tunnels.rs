@@ -146,7 +146,8 @@ fn path(remote: &Remote) -> Option<Finding> {
     let try_it = format!("`ping -M do -s {size} {address}`");
     let finding = match &remote.echo {
         // It can't be sent to; that is told already.
-        _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) => {
+        _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) =>
+        {
             return None;
         }
         Echo::Fits => Finding::ok(PathMtu, format!("a packet of {longest} bytes gets there whole")),
