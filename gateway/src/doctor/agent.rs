@@ -30,7 +30,8 @@ pub(super) enum Answer {
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) answer: Answer,
-    pub(super) pinned: Pinned,
+    /// `None`: this process may not look.
+    pub(super) pinned: Option<Pinned>,
     pub(super) pin_dir: String,
     /// What was dropped when the doctor began, and when it had seen all else.
     pub(super) drops: Option<(Drops, Drops)>,
@@ -64,9 +65,9 @@ fn agent(facts: &Facts) -> Finding {
             "`systemctl restart vtep-gateway` takes the new one; no packet is lost",
         ),
         Answer::Status(status) => {
-            Finding::ok(Agent, format!("it runs, pid {}, since {} s", status.pid, status.uptime_seconds))
+            Finding::ok(Agent, format!("it runs, pid {}, up for {} s", status.pid, status.uptime_seconds))
         }
-        Answer::None if facts.pinned == Pinned::Nothing => Finding::warn(
+        Answer::None if facts.pinned.as_ref().is_none_or(|pinned| *pinned == Pinned::Nothing) => Finding::warn(
             Agent,
             "no agent runs, and nothing is programmed",
             format!("`systemctl start vtep-gateway`, or `vtep-gateway run`; if it does not stay, {LOG}"),
@@ -115,7 +116,10 @@ fn problems(status: &Status) -> Vec<Finding> {
 
 fn pins(facts: &Facts) -> Finding {
     let (dir, runs) = (&facts.pin_dir, facts.answer.status().is_some());
-    match &facts.pinned {
+    let Some(pinned) = &facts.pinned else {
+        return Finding::unknown(Pins, format!("{dir} can't be looked at"), "run the doctor as root");
+    };
+    match pinned {
         Pinned::Nothing if runs => Finding::bad(
             Pins,
             format!("an agent runs, and nothing is pinned under {dir}: somebody has removed or covered it"),
@@ -185,7 +189,7 @@ mod tests {
     };
 
     fn facts(answer: Answer, pinned: Pinned) -> Facts {
-        Facts { answer, pinned, pin_dir: "/sys/fs/bpf/x".to_owned(), drops: None, redundant: false }
+        Facts { answer, pinned: Some(pinned), pin_dir: "/sys/fs/bpf/x".to_owned(), drops: None, redundant: false }
     }
 
     fn running() -> Answer {

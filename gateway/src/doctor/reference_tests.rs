@@ -33,8 +33,7 @@ fn the_reference_has_no_check_that_is_gone() {
     let told: Vec<&str> = groups.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let names: Vec<&str> = Check::ALL.iter().map(|check| check.name()).collect();
     assert_eq!(told, names);
-    let titles: Vec<&str> =
-        format!("\n### {groups}").leak().split("\n### ").skip(1).map(|part| part.lines().next().unwrap()).collect();
+    let titles: Vec<&str> = doctor.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     assert_eq!(titles, Group::ALL.iter().map(|group| group.title()).collect::<Vec<_>>());
 }
 
@@ -211,4 +210,33 @@ fn what_follows_from_how_things_stand_is_in_the_reference() {
         let told: Vec<&str> = status.problems.iter().map(|one| one.text.strip_prefix(&name).unwrap()).collect();
         assert!(told.len() == 1 && is_told(told[0]), "{told:?}");
     }
+}
+
+/// Commands of this program in a page: lines of code that begin with it, and pieces between backticks.
+fn commands(page: &str) -> Vec<String> {
+    let lines = page.lines().filter_map(|line| line.strip_prefix("    vtep-gateway "));
+    let pieces = page.split('`').skip(1).step_by(2).filter_map(|piece| piece.strip_prefix("vtep-gateway "));
+    lines.chain(pieces).map(|command| command.split('#').next().unwrap_or_default().trim().to_owned()).collect()
+}
+
+#[test]
+fn commands_of_the_pages_are_commands_of_this_program() {
+    use clap::{CommandFactory, Parser};
+    let pages = [include_str!("../../../docs/TROUBLESHOOTING.md"), REFERENCE];
+    let cli = crate::cli::Cli::command();
+    let verbs: BTreeSet<&str> = cli.get_subcommands().map(clap::Command::get_name).collect();
+    let mut seen = BTreeSet::new();
+    for command in pages.into_iter().flat_map(commands) {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        if !words.first().is_some_and(|verb| verbs.contains(verb)) {
+            continue;
+        }
+        // What is written in capitals stands for something else.
+        let words = words.into_iter().map(|word| if word == "REMOTE" { "tcp:192.0.2.1:6641" } else { word });
+        let parsed = crate::cli::Cli::try_parse_from(["vtep-gateway"].into_iter().chain(words));
+        let parsed = parsed.err().filter(|error| error.exit_code() != 0);
+        assert!(parsed.is_none(), "{command}: {}", parsed.map(|error| error.to_string()).unwrap_or_default());
+        seen.insert(command);
+    }
+    assert!(seen.len() >= 4, "{seen:?}");
 }

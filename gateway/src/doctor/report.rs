@@ -64,20 +64,23 @@ pub fn text(findings: &[Finding], colour: bool) -> String {
             }
         }
     }
-    let _ = writeln!(
-        out,
-        "\n{} bad, {} warnings, {} unknown, {} fine.",
-        count(findings, Mark::Bad),
-        count(findings, Mark::Warn),
-        count(findings, Mark::Unknown),
-        count(findings, Mark::Ok)
-    );
+    out.push('\n');
+    let bad = findings.iter().filter(|finding| finding.mark == Mark::Bad);
+    let bad: Vec<String> = bad
+        .map(|finding| match &finding.subject {
+            Some(subject) => format!("{} {}", finding.check.name(), printable(subject)),
+            None => finding.check.name().to_owned(),
+        })
+        .collect();
+    let list = if bad.is_empty() { String::new() } else { format!(" ({})", bad.join(", ")) };
+    let (warn, unknown, ok) = (count(findings, Mark::Warn), count(findings, Mark::Unknown), count(findings, Mark::Ok));
+    wrap(&mut out, &format!("{} bad{list}, {warn} warnings, {unknown} unknown, {ok} fine.", bad.len()), "", "", WIDTH);
     out
 }
 
 fn tell(out: &mut String, finding: &Finding, colour: bool, again: bool) {
     let what = match &finding.subject {
-        Some(subject) => format!("{subject}: {}", printable(&finding.what)),
+        Some(subject) => format!("{}: {}", printable(subject), printable(&finding.what)),
         None => printable(&finding.what),
     };
     let start = out.len();

@@ -30,7 +30,7 @@ pub(super) struct Facts {
 pub(super) struct Remote {
     pub(super) address: IpAddr,
     pub(super) resolution: Resolution,
-    /// Bytes of the longest packet to it, by the MTU of ports and of the way out of this machine.
+    /// Bytes of the longest packet that should get to it, by the MTU of ports and uplinks.
     pub(super) longest: u32,
     /// What VXLAN adds.
     pub(super) overhead: u32,
@@ -122,21 +122,26 @@ fn uplinks(facts: &Facts) -> Vec<Finding> {
 fn resolved(remote: &Remote) -> Finding {
     let finding = match &remote.resolution {
         Resolution::Resolved(hop) => Finding::ok(RemoteVtep, format!("next hop {}, MTU {}", hop.dst_mac, hop.mtu)),
+        // Echo requests have had the kernel ask for seconds.
+        Resolution::Unresolved(Why::NeighbourPending { address, link }) if remote.echo == Echo::Silent => {
+            unresolved(&Why::NeighbourFailed { address: *address, link: link.clone() }, remote)
+        }
         Resolution::Unresolved(why @ (Why::NotAsked | Why::NeighbourPending { .. })) => Finding::unknown(
             RemoteVtep,
             format!("not resolved yet: {why}"),
             format!("look again; `ping -c 1 {}` makes the kernel ask", remote.address),
         ),
-        Resolution::Unresolved(why) => {
-            // The reason ends with its remedy.
-            let text = why.to_string();
-            let (what, remedy) = text.split_once(": ").unwrap_or((&text, ""));
-            let remedy =
-                if remedy.is_empty() { format!("`ip route get {}`", remote.address) } else { remedy.to_owned() };
-            Finding::bad(RemoteVtep, format!("nothing can be sent to it: {what}"), remedy)
-        }
+        Resolution::Unresolved(why) => unresolved(why, remote),
     };
     finding.about(remote.address)
+}
+
+fn unresolved(why: &Why, remote: &Remote) -> Finding {
+    // The reason ends with its remedy.
+    let text = why.to_string();
+    let (what, remedy) = text.split_once(": ").unwrap_or((&text, ""));
+    let remedy = if remedy.is_empty() { format!("`ip route get {}`", remote.address) } else { remedy.to_owned() };
+    Finding::bad(RemoteVtep, format!("nothing can be sent to it: {what}"), remedy)
 }
 
 fn path(remote: &Remote) -> Option<Finding> {
@@ -149,6 +154,27 @@ fn path(remote: &Remote) -> Option<Finding> {
         _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) =>
         {
             return None;
+        }
+        Echo::Fits if held(remote).is_some_and(|mtu| mtu < *longest) => Finding::warn(
+            PathMtu,
+            format!(
+                "a packet of {longest} bytes gets there whole, and this machine's routes say {} is the most: longer ones are dropped",
+                held(remote).unwrap_or_default()
+            ),
+            format!(
+                "`ip route get {address}` shows it: take `mtu` out of that route, or `ip route flush cache` if it was only heard"
+            ),
+        ),
+        Echo::Silent | Echo::NotSent(_) if held(remote).is_some_and(|mtu| mtu < *longest) => {
+            let mtu = held(remote).unwrap_or_default();
+            Finding::bad(
+                PathMtu,
+                format!("this machine's routes say that {mtu} bytes is the most, and {longest} are needed"),
+                format!(
+                    "`ip route get {address}` shows it; set MTU {longest} on every link there, or MTU {} on the hosts and VMs",
+                    fits(mtu)
+                ),
+            )
         }
         Echo::Fits => Finding::ok(PathMtu, format!("a packet of {longest} bytes gets there whole")),
         Echo::Narrow { by, mtu } => {
@@ -186,6 +212,14 @@ fn path(remote: &Remote) -> Option<Finding> {
     Some(finding.about(address))
 }
 
+/// Longest packet to it by this machine's routes, and what it has heard of the path.
+fn held(remote: &Remote) -> Option<u32> {
+    match &remote.resolution {
+        Resolution::Resolved(hop) => Some(hop.mtu),
+        Resolution::Unresolved(_) => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use gateway_common::net::MacAddr;
@@ -198,7 +232,15 @@ mod tests {
 
     fn hop() -> Resolution {
         let mac = MacAddr([2, 0, 0, 0, 0, 1]);
-        Resolution::Resolved(Hop { ifindex: 2, vlan: 0, src_mac: mac, dst_mac: mac, mtu: 1600, source: None })
+        Resolution::Resolved(Hop {
+            ifindex: 2,
+            vlan: 0,
+            src_mac: mac,
+            dst_mac: mac,
+            mtu: 1600,
+            source: None,
+            via: "192.0.2.11".parse().unwrap(),
+        })
     }
 
     fn remote(resolution: Resolution, echo: Echo) -> Remote {
@@ -239,6 +281,16 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_believes_of_a_path_counts_too() {
+        let narrow = || match hop() {
+            Resolution::Resolved(hop) => Resolution::Resolved(Hop { mtu: 1400, ..hop }),
+            other => other,
+        };
+        assert_eq!(found(&facts(vec![remote(narrow(), Echo::Fits)])), [(PathMtu, Mark::Warn)]);
+        assert_eq!(found(&facts(vec![remote(narrow(), Echo::Silent)])), [(PathMtu, Mark::Bad)]);
+    }
+
+    #[test]
     fn the_remedy_for_a_narrow_path_has_the_numbers() {
         let findings = judge(&facts(vec![remote(hop(), Echo::Narrow { by: None, mtu: 1500 })]));
         let remedy = findings.iter().find(|one| one.mark == Mark::Bad).unwrap().remedy.clone().unwrap();
@@ -252,6 +304,19 @@ mod tests {
         let bad: Vec<_> = findings.iter().filter(|one| one.mark != Mark::Ok).collect();
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert_eq!(bad[0].remedy.as_deref(), Some("add one that leaves by an uplink"));
+    }
+
+    #[test]
+    fn one_that_was_asked_for_seconds_does_not_answer() {
+        let pending = || {
+            Resolution::Unresolved(Why::NeighbourPending {
+                address: "192.0.2.11".parse().unwrap(),
+                link: "eth0".to_owned(),
+            })
+        };
+        let not_sent = Echo::NotSent(String::new());
+        assert_eq!(found(&facts(vec![remote(pending(), Echo::Silent)]))[0], (RemoteVtep, Mark::Bad));
+        assert_eq!(found(&facts(vec![remote(pending(), not_sent)]))[0], (RemoteVtep, Mark::Unknown));
     }
 
     #[test]

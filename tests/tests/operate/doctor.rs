@@ -383,7 +383,28 @@ fn nodes_that_do_not_hear_each_other_are_two_active_ones() -> Result<()> {
         .collect();
     assert!(remedies.iter().any(|remedy| remedy.contains("protocol 112")), "{:#}", said.json);
     drop(cut);
-    pair.members[1].wait_role(20, "backup")?;
+    wait_for("one of the two has stepped down", SOON, || {
+        let roles: Vec<_> = pair.members.iter().map(|member| member.role(20)).collect();
+        eprintln!("{roles:?}");
+        roles.iter().filter(|role| role.as_deref() == Some("active")).count() == 1
+    })?;
+    doctor(&host, &file, "")?.fine("vrrp-heard");
+    Ok(())
+}
+
+#[test]
+fn another_virtual_router_of_the_same_number_is_found() -> Result<()> {
+    let mut pair = Pair::linux(&PairPlan::steady())?;
+    pair.members[1].config.vtep = vec![Underlay::V4.ip(200)];
+    pair.start()?;
+    pair.members[1].wait_role(20, "active")?;
+    let host = pair.members[0].host.clone();
+    let file = pair.members[0].gateway()?.file().to_owned();
+    let said = doctor(&host, &file, "")?;
+    let name = said.of("vrrp-heard").find(|finding| finding["mark"] == "bad").unwrap();
+    assert!(name["remedy"].as_str().unwrap().contains("another vrid"), "{name:#}");
+    // It hands over to nobody, and is not heard any more.
+    pair.members[1].gateway()?.stop()?;
     doctor(&host, &file, "")?.fine("vrrp-heard");
     Ok(())
 }

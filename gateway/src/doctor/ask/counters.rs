@@ -1,6 +1,6 @@
 //! The pinned maps: which are there, what was dropped, and whom tunnels lead to.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use gateway_common::{counters::Drops, tunnel::PeerKey};
@@ -13,10 +13,14 @@ use crate::{
     },
 };
 
-/// What is pinned where the configuration says.
-pub(in super::super) fn pins(config: &Config) -> Pinned {
+/// What is pinned where the configuration says; `None` where this process may not look.
+pub(in super::super) fn pins(config: &Config) -> Option<Pinned> {
+    let mut above = config.gateway.pin_dir.ancestors();
+    if above.any(|dir| fs::read_dir(dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)) {
+        return None;
+    }
     let (udp_port, fdb_size) = (config.gateway.udp_port, config.gateway.fdb_size);
-    pinned(&PinDir::new(&config.gateway.pin_dir), Settings { udp_port, fdb_size, trace: false })
+    Some(pinned(&PinDir::new(&config.gateway.pin_dir), Settings { udp_port, fdb_size, trace: false }))
 }
 
 /// What was dropped since the maps were made; `None` where there are none.

@@ -69,7 +69,8 @@ pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
                 .map_err(|reasons| reasons.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>().join("; "))
         });
         tokio::join!(whole, join_all(each))
-    });
+    })
+    .unwrap_or_else(|error| (Err(vec![(all.join(","), error)]), Vec::new()));
     let members = if members.is_empty() { Vec::new() } else { all.iter().cloned().zip(members).collect() };
     Some(Facts {
         remote: all.join(","),
@@ -112,15 +113,16 @@ pub(in super::super) fn ask_ovn(config: &Config, nb: Option<&Remotes>, sb: Optio
         ];
         Some(open(sb?, "OVN_Southbound", tables).await.map_err(one_line).map(|look| chassis(&look)))
     };
-    let (vxlan_mode, chassis) = block_on(async { tokio::join!(northbound, southbound) });
+    let looked = block_on(async { tokio::join!(northbound, southbound) });
+    let (vxlan_mode, chassis) = looked.unwrap_or_else(|error| (nb.map(|_| Err(error.clone())), sb.map(|_| Err(error))));
     let gateways = gateways(config).into_iter().map(|gateway| (gateway.name, gateway.tunnel_ips)).collect();
     ovn::Facts { vxlan_mode, chassis, gateways }
 }
 
-fn block_on<T>(work: impl Future<Output = T>) -> T {
-    // Without a reactor nothing can be looked at at all.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a tokio runtime");
-    runtime.block_on(work)
+/// Runs `work` to its end; an error where there can be no runtime, for lack of file descriptors say.
+fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(|error| error.to_string())?.block_on(work))
 }
 
 fn options(database: &DatabaseConfig, remotes: &Remotes, leader_only: bool) -> Options {

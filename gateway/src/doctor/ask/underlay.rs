@@ -9,7 +9,7 @@ use crate::{
     config::{Config, Interface},
     doctor::tunnels::{Echo, Facts, Remote},
     plan,
-    underlay::{self, Resolution, Snapshot, Wanted},
+    underlay::{self, Snapshot, Wanted},
 };
 
 /// Remotes that are sent echo requests; of more, the first ones.
@@ -66,15 +66,14 @@ fn facts(config: &Config, snapshot: &Snapshot, remotes: Vec<Remote>) -> Facts {
     }
 }
 
-/// The longest packet that goes to `remote`: what the widest port takes, unless this machine can't send that.
+/// The longest packet that should get to `remote`: what the widest port takes, unless no uplink can send that. Not what the
+/// kernel believes of the path, which may be the trouble.
 fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
-    let mtus = config.ports.iter().filter_map(|port| Some(snapshot.links.get(&port.name)?.mtu));
-    let needed = mtus.max().unwrap_or(1500) + plan::overhead(remote);
-    let narrowest = config.uplinks.iter().filter_map(|uplink| Some(snapshot.links.get(&uplink.name)?.mtu)).min();
-    match snapshot.hops.get(&remote) {
-        Some(Resolution::Resolved(hop)) => needed.min(hop.mtu),
-        _ => needed.min(narrowest.unwrap_or(needed)),
-    }
+    let mtus = |interfaces: &[Interface]| -> Vec<u32> {
+        interfaces.iter().filter_map(|one| Some(snapshot.links.get(&one.name)?.mtu)).collect()
+    };
+    let needed = mtus(&config.ports).into_iter().max().unwrap_or(1500) + plan::overhead(remote);
+    needed.min(mtus(&config.uplinks).into_iter().min().unwrap_or(needed))
 }
 
 fn look(wanted: &Wanted) -> Result<Snapshot, String> {
