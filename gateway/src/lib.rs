@@ -23,6 +23,7 @@ pub mod ovsdb;
 pub mod peers;
 pub mod plan;
 pub mod preflight;
+pub mod screen;
 pub mod underlay;
 pub mod verbs;
 pub mod view;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     Host,
     config::Config,
-    process::Process,
+    process::{self, Process},
     readings::Readings,
     wait::{SOON, in_vain},
 };
@@ -188,12 +188,34 @@ impl Gateway {
         command(&self.host, &format!("{verb} --config {}", self.file.display()))
     }
 
-    /// What `vtep-gateway status --json` says.
+    /// The same on a terminal of 80 columns and 24 lines, in an environment of these `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn on_terminal(&self, verb: &str, environment: &str) -> Result<Output> {
+        // script(1) makes a terminal.
+        let command = format!("env {environment} {} {verb} --config {}", binary()?, self.file.display());
+        let sized = format!("stty cols 80 rows 24; {command}");
+        let prefix = self.host.prefix();
+        let words = [&[prefix[0].as_str(), prefix[1].as_str()], &["script", "-qec", &sized, "/dev/null"][..]].concat();
+        process::attempt(&words)
+    }
+
+    /// What `vtep-gateway status --json` says, healthy or not.
+    ///
+    /// # Errors
+    /// What it says, if that is no JSON.
+    pub fn status(&self) -> Result<Value> {
+        let Output { stdout, stderr, .. } = self.try_ask("status --json")?;
+        serde_json::from_slice(&stdout).with_context(|| String::from_utf8_lossy(&stderr).into_owned())
+    }
+
+    /// What `vtep-gateway show NOUN --json` says; `noun` may have options.
     ///
     /// # Errors
     /// What it says, or if that is no JSON.
-    pub fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.ask("status --json")?)?)
+    pub fn show(&self, noun: &str) -> Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.ask(&format!("show {noun} --json"))?)?)
     }
 
     /// `vtep-gateway detach`.

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::{control::Show, error::AgentError, turns::Agent};
 use crate::{
-    ctl::{self, Answer},
+    ctl::Answer,
+    screen::{self, Look},
     underlay::Snapshot,
     view,
 };
@@ -18,7 +19,7 @@ impl Agent<'_> {
     fn text(&mut self, what: &Show, underlay: &Snapshot) -> Result<String, AgentError> {
         Ok(match what {
             Show::Status { json: true } => format!("{}\n", pretty(&self.status(underlay))),
-            Show::Status { json: false } => ctl::text(&serde_json::to_value(self.status(underlay)).unwrap_or_default()),
+            Show::Status { json: false } => screen::status(&self.status(underlay), Look::PLAIN),
             Show::Everything => json(&self.everything(underlay)?),
             Show::Switches => json(&self.switches()?),
             Show::Bindings => json(&self.bindings(underlay)?),

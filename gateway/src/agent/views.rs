@@ -43,6 +43,7 @@ impl Agent<'_> {
         let mut database = self.database.describe();
         self.database_since.note(&mut database, now);
         let mut status = view::Status {
+            node: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: nix::sys::utsname::uname()

@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use log::{LogError, LogFormat, LogOptions};
+use crate::verbs::{doctor::DoctorOptions, show::ShowOptions};
 
-use crate::verbs::DoctorOptions;
+pub use log::{LogError, LogFormat, LogOptions};
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
+
+const STATUS_CODES: &str = "\
+Exit codes: 0 healthy; 1 not healthy, a fault stands (or the agent does not answer); 2 wrong arguments or configuration;
+3 no agent is running. Warnings, such as a remote VTEP that does not answer, leave the gateway healthy.
+
+The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,6 +28,7 @@ Examples:
   kill -HUP PID                                     make a running agent re-read its file
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
+  vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
   vtep-gateway doctor                               what may be wrong around it, and what to do about that
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
@@ -29,7 +36,7 @@ Examples:
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
 [[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
 
-Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
+Exit codes: 0 fine, 1 failed at run time or not healthy, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
 running that could be asked.";
 
 /// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
@@ -53,8 +60,11 @@ pub enum Command {
     Detach(ConfigOption),
     /// Check a configuration file without touching the system.
     CheckConfig(ConfigOption),
-    /// Ask the running agent how things stand.
+    /// Tell how the running gateway stands, on one screen: role, lease, addresses, database, links, faults.
+    #[command(after_help = STATUS_CODES)]
     Status(StatusOptions),
+    /// Show what the running gateway has: switches, bindings, MACs, tunnels, and what it has counted.
+    Show(ShowOptions),
     /// Find what keeps the gateway from working, or working well, and say what to do. Changes nothing.
     Doctor(DoctorOptions),
     /// Have the running agent give the active role to another node.
@@ -68,6 +78,7 @@ impl Command {
     pub fn config(&self) -> &Path {
         match self {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
+            Self::Show(options) => &options.noun.output().config.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Doctor(DoctorOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })

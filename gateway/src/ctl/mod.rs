@@ -6,21 +6,19 @@
 //!
 //! `message` has requests and replies, `commands` what is to be done with a request; both are pure. [`server`] has the
 //! socket and its clients, whom it does not trust with more than it must: the mode of the socket lets in root alone.
-//! [`client`] is the other side. [`text`] writes a status for people.
+//! [`client`] is the other side.
 
 pub mod client;
 mod commands;
 mod listener;
 mod message;
 pub mod server;
-mod text;
 
 use std::path::{Path, PathBuf};
 
 pub use client::{CallError, call, end};
 pub use commands::{Answer, Command};
 pub use server::{CtlError, Request, Requests, open};
-pub use text::text;
 
 /// Name of the socket in the run directory.
 const NAME: &str = "vtep-gateway.ctl";

@@ -1,13 +1,14 @@
 //! `doctor`: what is wrong around this gateway, and what to do about it.
 
 use std::{
-    io::{self, IsTerminal, Write as _},
+    io::{self, IsTerminal},
     path::Path,
     process::ExitCode,
 };
 
 use clap::Args;
 
+use super::output;
 use crate::{
     cli::ConfigOption,
     config::Config,
@@ -47,7 +48,7 @@ pub struct DoctorOptions {
 }
 
 /// Carries it out.
-pub(super) fn doctor(options: &DoctorOptions, file: &Path, config: &Config) -> ExitCode {
+pub(super) fn carry_out(options: &DoctorOptions, file: &Path, config: &Config) -> ExitCode {
     let secured = [&options.ovn_nb, &options.ovn_sb].into_iter().flatten().flat_map(Remotes::iter);
     let mut secured = secured.filter(|remote| matches!(remote, Remote::Ssl { .. }));
     let has_files = config.database.as_ref().is_some_and(|database| database.tls.is_some());
@@ -73,7 +74,6 @@ pub(super) fn doctor(options: &DoctorOptions, file: &Path, config: &Config) -> E
     } else {
         doctor::text(&findings, io::stdout().is_terminal())
     };
-    // Whoever has closed the pipe has seen enough.
-    let _ = io::stdout().write_all(text.as_bytes());
-    if doctor::verdict(&findings, options.strict) { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) }
+    let well = doctor::verdict(&findings, options.strict);
+    output::write(&text, if well { ExitCode::SUCCESS } else { ExitCode::from(UNWELL) })
 }

@@ -3,7 +3,10 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
-mod doctor;
+pub mod doctor;
+mod output;
+pub mod show;
+mod status;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -16,8 +19,6 @@ use crate::{
     ctl::{self, CallError},
     memory,
 };
-
-pub use doctor::DoctorOptions;
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
@@ -49,11 +50,9 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
-        Command::Status(options) => {
-            let params: &[&str] = if options.json { &["json"] } else { &[] };
-            told(ctl::call(&socket, "status", params, ANSWER))
-        }
-        Command::Doctor(options) => doctor::doctor(options, path, &config),
+        Command::Status(options) => status::carry_out(&socket, options.json),
+        Command::Show(options) => show::carry_out(options, &socket),
+        Command::Doctor(options) => doctor::carry_out(options, path, &config),
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));
@@ -69,10 +68,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
 /// Tells what the agent answered.
 fn told(answer: Result<String, CallError>) -> ExitCode {
     match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => output::write(&text, ExitCode::SUCCESS),
         Err(error) => fail(error.exit_code(), &error),
     }
 }

@@ -20,6 +20,7 @@ const TRAFFIC: Traffic = Traffic { rx_packets: 1, rx_bytes: 60, tx_packets: 2, t
 /// An active node without a problem.
 pub(crate) fn healthy() -> Status {
     Status {
+        node: "gw1".into(),
         pid: 7,
         version: "0.1.0".into(),
         kernel: "6.18.0".into(),

@@ -12,6 +12,8 @@ use super::{
 /// How things stand: what `vtep-gateway status --json` prints, and the file `status.json` in the run directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// Name of this machine.
+    pub node: String,
     /// Process id of the agent.
     pub pid: u32,
     /// Its version.

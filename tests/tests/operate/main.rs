@@ -2,5 +2,8 @@
 //! with real traffic. Output is compared as data.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
+mod asking;
 mod basics;
 mod doctor;
+mod show;
+mod status;
