@@ -123,7 +123,7 @@ fn resolved(remote: &Remote) -> Finding {
     let finding = match &remote.resolution {
         Resolution::Resolved(hop) => Finding::ok(RemoteVtep, format!("next hop {}, MTU {}", hop.dst_mac, hop.mtu)),
         // Echo requests have had the kernel ask for seconds.
-        Resolution::Unresolved(Why::NeighbourPending { address, link }) if remote.echo == Echo::Silent => {
+        Resolution::Unresolved(Why::NeighbourPending { address, link }) if asked_in_vain(&remote.echo) => {
             unresolved(&Why::NeighbourFailed { address: *address, link: link.clone() }, remote)
         }
         Resolution::Unresolved(why @ (Why::NotAsked | Why::NeighbourPending { .. })) => Finding::unknown(
@@ -134,6 +134,19 @@ fn resolved(remote: &Remote) -> Finding {
         Resolution::Unresolved(why) => unresolved(why, remote),
     };
     finding.about(remote.address)
+}
+
+/// Nothing came back in all the time that requests were sent; the kernel tells this machine itself when ARP fails.
+fn asked_in_vain(echo: &Echo) -> bool {
+    matches!(echo, Echo::Silent | Echo::Unreachable { .. })
+}
+
+fn unsendable(resolution: &Resolution, echo: &Echo) -> bool {
+    match resolution {
+        Resolution::Resolved(_) => false,
+        Resolution::Unresolved(Why::NeighbourPending { .. }) => asked_in_vain(echo),
+        Resolution::Unresolved(why) => *why != Why::NotAsked,
+    }
 }
 
 fn unresolved(why: &Why, remote: &Remote) -> Finding {
@@ -151,10 +164,7 @@ fn path(remote: &Remote) -> Option<Finding> {
     let try_it = format!("`ping -M do -s {size} {address}`");
     let finding = match &remote.echo {
         // It can't be sent to; that is told already.
-        _ if matches!(remote.resolution, Resolution::Unresolved(ref why) if !matches!(why, Why::NotAsked | Why::NeighbourPending { .. })) =>
-        {
-            return None;
-        }
+        echo if unsendable(&remote.resolution, echo) => return None,
         Echo::Fits if held(remote).is_some_and(|mtu| mtu < *longest) => Finding::warn(
             PathMtu,
             format!(
@@ -315,7 +325,9 @@ mod tests {
             })
         };
         let not_sent = Echo::NotSent(String::new());
-        assert_eq!(found(&facts(vec![remote(pending(), Echo::Silent)]))[0], (RemoteVtep, Mark::Bad));
+        for echo in [Echo::Silent, Echo::Unreachable { by: "192.0.2.1".parse().unwrap() }] {
+            assert_eq!(found(&facts(vec![remote(pending(), echo)])), [(RemoteVtep, Mark::Bad)]);
+        }
         assert_eq!(found(&facts(vec![remote(pending(), not_sent)]))[0], (RemoteVtep, Mark::Unknown));
     }
 
