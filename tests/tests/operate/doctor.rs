@@ -356,7 +356,7 @@ fn both_nodes_of_a_pair_have_nothing_bad() -> Result<()> {
     pair.members[1].wait_role(20, "backup")?;
     for member in &mut pair.members {
         let host = member.host.clone();
-        let said = doctor(&host, &member.gateway()?.file().to_owned(), "")?;
+        let said = doctor(&host, member.gateway()?.file(), "")?;
         said.nothing_bad();
         for check in ["vrrp-heard", "lease", "address-clash", "vtep-address"] {
             said.fine(check);

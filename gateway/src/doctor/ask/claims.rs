@@ -93,7 +93,7 @@ fn claim(frame: &[u8], address: IpAddr) -> Option<MacAddr> {
 
 /// Names and Ethernet addresses of this machine's interfaces.
 fn own_macs() -> Vec<(String, MacAddr)> {
-    let all = getifaddrs().map(|all| all.collect::<Vec<_>>()).unwrap_or_default();
+    let all = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let macs = all.iter().filter_map(|one| {
         let mac = one.address.as_ref()?.as_link_addr()?.addr()?;
         Some((one.interface_name.clone(), MacAddr(mac)))

@@ -100,10 +100,7 @@ pub(in super::super) fn ask_ovn(config: &Config, nb: Option<&Remotes>, sb: Optio
         let tables = vec![TableSelect::new("NB_Global", &["options"])];
         Some(open(nb?, "OVN_Northbound", tables).await.map_err(one_line).map(|look| {
             let key = Atom::from("vxlan_mode");
-            let value = look
-                .of("NB_Global")
-                .find_map(|(_, row)| row.get("options")?.value_of(&key)?.as_str().map(str::to_owned));
-            value
+            look.of("NB_Global").find_map(|(_, row)| row.get("options")?.value_of(&key)?.as_str().map(str::to_owned))
         }))
     };
     let southbound = async {

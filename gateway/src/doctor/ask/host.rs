@@ -36,7 +36,7 @@ pub(in super::super) fn ask(config: &Config, file: &Path) -> Facts {
 
 /// Link-local addresses do not count: the kernel gives each interface one.
 fn ports_with_addresses(config: &Config) -> Vec<String> {
-    let addresses = getifaddrs().map(|all| all.collect::<Vec<_>>()).unwrap_or_default();
+    let addresses = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let has = |name: &str| {
         addresses
             .iter()
