@@ -17,7 +17,7 @@ pub const MAX_FLOOD_SLOTS: u32 = 4096;
 /// Interfaces that XDP may redirect to.
 pub const MAX_PORTS: u32 = 1024;
 /// Flows that each CPU remembers the decision about, a power of two; 64 bytes each, so they fit its second cache.
-pub const FLOWS: u32 = 8192;
+pub const FLOWS: u32 = 16_384;
 /// A decision about a flow is used for this time, in nanoseconds, then made anew.
 pub const FLOW_NS: u64 = 1_000_000_000;
 /// MAC addresses, unless the configuration says otherwise.

@@ -12,6 +12,8 @@ pub(crate) const BEYOND: u32 = 1;
 pub(crate) const SIZES: usize = 12;
 /// The element of map `headers` after those: the outer headers that `least_encap` puts on.
 pub(crate) const LEAST: u32 = SIZES as u32;
+/// Lines of map `cold`, a power of two: one for each of a million stations.
+pub(crate) const LINES: u32 = 1 << 20;
 /// Buckets of the latency histogram, [`BUCKET_NS`] wide.
 pub(crate) const BUCKETS: usize = 4096;
 /// Width of a bucket of the latency histogram, nanoseconds.

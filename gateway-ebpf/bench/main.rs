@@ -15,6 +15,7 @@ use aya_ebpf::{
 
 #[allow(dead_code, reason = "the benchmark uses more of it")]
 mod abi;
+mod cold;
 mod least;
 mod maps;
 mod sink;
@@ -67,6 +68,18 @@ fn least_decap(ctx: XdpContext) -> u32 {
 #[xdp]
 fn least_encap(ctx: XdpContext) -> u32 {
     least::encapsulate(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The limit with one look into a large memory, decapsulating.
+#[xdp]
+fn cold_decap(ctx: XdpContext) -> u32 {
+    cold::send_on::<{ cold::INSIDE }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
+}
+
+/// The limit with one look into a large memory, encapsulating.
+#[xdp]
+fn cold_encap(ctx: XdpContext) -> u32 {
+    cold::send_on::<0>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
 /// The limit at TC.

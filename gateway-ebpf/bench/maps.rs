@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 
-use crate::abi::{BUCKETS, Headers, SIZES, Seen, Settings};
+use crate::abi::{BUCKETS, Headers, LINES, SIZES, Seen, Settings};
 
 /// What the benchmark asks for.
 #[btf_map(name = "settings")]
@@ -30,3 +30,7 @@ pub(crate) static SEEN: PerCpuArray<Seen, 1> = PerCpuArray::new();
 /// How many frames took how long.
 #[btf_map(name = "latency")]
 pub(crate) static LATENCY: PerCpuArray<[u32; BUCKETS], 1> = PerCpuArray::new();
+
+/// 64 bytes for each station, the line of a cache; all zero.
+#[btf_map(name = "cold")]
+pub(crate) static COLD: Array<[u64; 8], { LINES as usize }> = Array::new();

@@ -15,7 +15,7 @@ use gateway_common::{
 };
 
 use crate::{
-    count, entropy,
+    clock, count, entropy,
     flows::{FROM_VLAN, Key, Ticket},
     forward,
     frame::{Ether, Frame, Tag, read},
@@ -91,9 +91,10 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     if !plain {
         return Express::No;
     }
-    let now = lease::now();
+    let cpu = clock::cpu();
+    let now = clock::now(cpu);
     let key = Key { ends, macs, rest, net: (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]) };
-    let Some(flow) = key.find(now) else { return Express::New(Ticket::new(key)) };
+    let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
     if !lease::holds(flow.lease.into(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
@@ -138,21 +139,27 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
     let ethertype = u16::from_be(ethertype);
     let tag = if TAG == 0 { Tag::None } else { Tag::Inline(u16::from_be(tci) & 0xfff) };
     let ether = Key { ends: 0, macs, rest, net: 0 }.ether(tag, ethertype);
-    let source_port = match ethertype {
+    let (source_port, whole) = match ethertype {
         // SAFETY: the same bound.
-        ETH_P_IP => unsafe { entropy::of_ipv4(behind.add(ETH_LEN)) },
+        ETH_P_IP => unsafe {
+            let datagram = u16::from_be(load16::<{ ETH_LEN + 2 }>(behind));
+            (entropy::of_ipv4(behind.add(ETH_LEN)), ETH_LEN + TAG + usize::from(datagram))
+        },
         // What stations say of their own addresses is for the long way, which tells the agent.
-        ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => entropy::of(ctx, &ether),
+        ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => {
+            (entropy::of(ctx, &ether), usize::MAX)
+        }
         _ => return Express::No,
     };
-    let now = lease::now();
+    let cpu = clock::cpu();
+    let now = clock::now(cpu);
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
     let key = Key { ends, macs, rest, net: FROM_VLAN };
-    let Some(flow) = key.find(now) else { return Express::New(Ticket::new(key)) };
+    let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
     if !lease::holds(flow.lease.into(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
-    let len = Frame::len(ctx) - TAG as u32;
+    let len = in_vlan_len(ctx, start, end, whole) - TAG as u32;
     if len > u32::from(flow.max) {
         return Express::No;
     }
@@ -168,6 +175,14 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
         count::path(path);
     }
     Express::Taken(decision)
+}
+
+/// Length of the frame from `start`, whose first buffer ends at `end`. Where all of the datagram, to which the frame goes up
+/// to `whole`, is in the first buffer, any others hold nothing that anybody misses, and need no call to be asked for.
+#[inline(always)]
+fn in_vlan_len(ctx: &XdpContext, start: usize, end: usize, whole: usize) -> u32 {
+    let first = distance(start, end);
+    if whole <= first { first as u32 } else { Frame::len(ctx) }
 }
 
 impl Key {

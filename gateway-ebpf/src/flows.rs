@@ -10,15 +10,13 @@
 
 use core::arch::asm;
 
-use aya_ebpf::{
-    bindings::BPF_F_MMAPABLE, btf_maps::Array, helpers::generated::bpf_get_smp_processor_id, macros::btf_map,
-};
+use aya_ebpf::{bindings::BPF_F_MMAPABLE, btf_maps::Array, macros::btf_map};
 use gateway_common::{
     fdb::Target,
     limits::{FLOW_NS, FLOWS, MAX_LEASES},
 };
 
-use crate::{forward, maps::GENERATION, wide::load64};
+use crate::{clock, forward, maps::GENERATION, wide::load64};
 
 /// The lines, those of a CPU one after the other; the agent makes room for the CPUs there are, and others take the long
 /// way. Not part of the ABI. (Mappable only because the kernel begins such a map on a page of its own, which puts each
@@ -65,23 +63,21 @@ const _: () = assert!(size_of::<Flow>() == 64 && MAX_LEASES <= 1 << 16);
 
 impl Key {
     #[inline(always)]
-    fn line(&self) -> Option<*mut Flow> {
+    fn line(&self, cpu: u32) -> Option<*mut Flow> {
         // A multiplication takes differences up the word, a shift takes them down again. Any odd numbers with bits all over
         // will do; these are the golden ratio's and the third root of two's.
         let mixed = (self.macs ^ self.macs >> 32 ^ self.ends).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let rest = u64::from(self.rest) ^ u64::from(self.net) << 32;
         let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0x428a_2f98_d728_ae23);
         let slot = (mixed >> (u64::BITS - FLOWS.ilog2())) as u32;
-        // SAFETY: the helper takes nothing.
-        let cpu = unsafe { bpf_get_smp_processor_id() };
         LINES.get_ptr_mut(cpu * FLOWS + slot)
     }
 
-    /// What was noted, if it still holds.
+    /// What was noted by `cpu`, which is this one, if it still holds.
     #[inline(always)]
-    pub(crate) fn find(&self, now: u64) -> Option<&'static Flow> {
+    pub(crate) fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow> {
         // SAFETY: a live map value, which only this CPU writes, and not while this program runs.
-        let flow = unsafe { &*self.line()? };
+        let flow = unsafe { &*self.line(cpu)? };
         let holds = flow.key.macs == self.macs
             && flow.key.ends == self.ends
             && flow.key.rest == self.rest
@@ -110,7 +106,7 @@ impl Ticket {
     /// Notes that the flow's frames go to `to` under `lease`; `from` is the number of the tunnel or binding they come from.
     #[inline(always)]
     pub(crate) fn note(&self, now: u64, lease: u32, to: &Target, from: u32) {
-        if let Some(line) = self.key.line() {
+        if let Some(line) = self.key.line(clock::cpu()) {
             let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
             let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
             // SAFETY: as above.

@@ -19,6 +19,7 @@ use gateway_common::counters::PathCounter;
 use verdict::{Decision, Verdict};
 
 mod access;
+mod clock;
 mod count;
 mod entropy;
 mod express;

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod announce;
+mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -16,6 +17,7 @@ pub mod doctor;
 pub mod ha;
 pub mod instance;
 mod interner;
+pub mod log;
 pub mod memory;
 mod nearest;
 pub mod nic;

@@ -41,6 +41,18 @@ fn every_copy_of_a_broadcast_arrives_and_programs_redirect() {
 }
 
 #[test]
+fn what_the_database_tells_comes_into_the_maps() {
+    let arguments = ["--json", "--quick", "--macs", "1000", "--rest", "1", "--only", "control"];
+    let (fine, report, said) = bench(&arguments);
+    assert!(fine, "{said}");
+    let control = &report["control"];
+    assert_eq!(control["macs"], 1000);
+    for what in ["programmed_ms", "start_programmed_ms", "one_change_agent_cpu_us", "kernel_bytes_per_100k"] {
+        assert!(control[what].as_f64().is_some_and(|value| value > 0.0), "{what}: {control}");
+    }
+}
+
+#[test]
 fn without_its_programs_it_says_how_to_get_them() {
     let (fine, _, said) = bench(&["--object", "/nonexistent/programs"]);
     assert!(!fine);

@@ -300,6 +300,16 @@ impl<'a> Cluster<'a> {
         sent
     }
 
+    /// The virtual routers by name, and their roles.
+    pub(super) fn roles_by_name(&self) -> Vec<(String, &'static str)> {
+        self.statuses.iter().map(|one| (one.name.clone(), view::Role::from(one.status.role).name())).collect()
+    }
+
+    /// What stands in the way of the virtual routers.
+    pub(super) fn problems_of_routers(&self) -> impl Iterator<Item = String> {
+        self.statuses.iter().flat_map(|one| one.problems.iter().map(move |problem| format!("{}: {problem}", one.name)))
+    }
+
     /// What is told of the virtual routers.
     pub(super) fn routers(&self, config: &Config, now: Duration) -> Vec<view::Router> {
         self.statuses.iter().filter_map(|one| self.router(one, config, now)).collect()

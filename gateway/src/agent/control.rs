@@ -1,27 +1,39 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::{ctl::Command, view::MacFilter};
+use crate::{
+    ctl::{Access, Command},
+    view::MacFilter,
+};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
-    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1 },
-    Command { name: "fdb/stats", usage: "", params: 0..=0 },
-    Command { name: "show/bindings", usage: "", params: 0..=0 },
-    Command { name: "show/counters", usage: "", params: 0..=0 },
-    Command { name: "show/drops", usage: "", params: 0..=0 },
-    Command { name: "show/everything", usage: "", params: 0..=0 },
+    Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
+    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
+    Command { name: "fdb/stats", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "show/bindings", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/counters", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/drops", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/everything", usage: "", params: 0..=0, access: Access::Read },
     Command {
         name: "show/macs",
         usage: "[FROM] [switch=NAME] [vni=VNI] [port=PORT] [mac=MAC] [remote=IP]",
         params: 0..=6,
+        access: Access::Read,
     },
-    Command { name: "show/neighbours", usage: "", params: 0..=0 },
-    Command { name: "show/switches", usage: "", params: 0..=0 },
-    Command { name: "show/tunnels", usage: "", params: 0..=0 },
-    Command { name: "show/vrrp", usage: "", params: 0..=0 },
-    Command { name: "status", usage: "[json]", params: 0..=1 },
-    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
+    Command { name: "show/neighbours", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/switches", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/tunnels", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/vrrp", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
+    Command { name: "vlog/disable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/enable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/list", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/reopen", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/set", usage: "SPEC...", params: 1..=64, access: Access::Change },
+    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
 ];
 
 /// What the agent is asked for.
@@ -41,6 +53,14 @@ pub enum Control {
     },
     /// Tell how things stand.
     Show(Show),
+    /// Read the configuration again.
+    Reload,
+    /// Something about the log.
+    Log(LogControl),
+    /// Tell what takes how much memory.
+    Memory,
+    /// Tell how often what has happened.
+    Coverage,
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
 }
@@ -82,6 +102,19 @@ pub enum Show {
     FdbStats,
 }
 
+/// What is to be done with the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogControl {
+    /// Tell the levels.
+    List,
+    /// Set levels.
+    Set(Vec<String>),
+    /// Leave lines out where there are too many alike, or do not.
+    Limit(bool),
+    /// Open its file again, which there is none of.
+    Reopen,
+}
+
 impl Control {
     /// What a request is for.
     pub fn new(command: &str, params: &[String]) -> Self {
@@ -89,6 +122,14 @@ impl Control {
         match (command, words.as_slice()) {
             ("exit", []) => Self::Exit { keep: false },
             ("exit", ["keep-role"]) => Self::Exit { keep: true },
+            ("reload", []) => Self::Reload,
+            ("memory/show", []) => Self::Memory,
+            ("coverage/show", []) => Self::Coverage,
+            ("vlog/list", []) => Self::Log(LogControl::List),
+            ("vlog/reopen", []) => Self::Log(LogControl::Reopen),
+            ("vlog/set", _) => Self::Log(LogControl::Set(params.to_vec())),
+            ("vlog/disable-rate-limit", []) => Self::Log(LogControl::Limit(false)),
+            ("vlog/enable-rate-limit", []) => Self::Log(LogControl::Limit(true)),
             ("status", []) => Self::Show(Show::Status { json: false }),
             ("status", ["json"]) => Self::Show(Show::Status { json: true }),
             ("show/everything", []) => Self::Show(Show::Everything),
@@ -168,6 +209,22 @@ mod tests {
             assert_eq!(control("show/macs", params), Control::Show(Show::Macs { from, filter }), "{params}");
         }
         assert!(matches!(control("show/macs", "vni=5 4711"), Control::Unknown(_)));
+    }
+
+    /// Each with parameters that it takes.
+    #[test]
+    fn all_that_is_listed_is_understood_and_described() {
+        let reference = include_str!("../../../docs/CONTROL.md");
+        for command in COMMANDS {
+            let params = if command.name == "vlog/set" { "dbg" } else { "" };
+            assert!(!matches!(control(command.name, params), Control::Unknown(_)), "{}", command.name);
+            let title = format!("{} {}", command.name, command.usage);
+            let heading = format!("\n### `{}`\n", title.trim());
+            let (_, section) =
+                reference.split_once(&heading).unwrap_or_else(|| panic!("docs/CONTROL.md has no{heading}"));
+            let who = if command.access == Access::Read { "*Group.*" } else { "*Root.*" };
+            assert!(section.trim_start().starts_with(who), "docs/CONTROL.md does not say {who} of {}", command.name);
+        }
     }
 
     #[test]

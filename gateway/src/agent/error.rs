@@ -49,10 +49,8 @@ pub enum AgentError {
     ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]
     DatabaseEnded,
-    #[error(
-        "there are more than {most} MACs, too many for one text: name a logical switch, or see `vtep-gateway show macs`"
-    )]
-    TooManyMacs { most: usize },
+    #[error("there are too many MACs for one text: see `vtep-gateway show macs`, which takes them page by page")]
+    TooManyMacs,
     #[error("reading the clock: {0}")]
     Clock(#[from] Errno),
     #[error("{doing}: {reason}")]

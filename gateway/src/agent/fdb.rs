@@ -14,6 +14,8 @@ use crate::{
 
 /// MACs that `fdb/show` tells at most: it is one text, and the loop stands still while it is written.
 const SHOWN: usize = 65_536;
+/// Pages that it looks through at most, of a thousand MACs each.
+const PAGES: usize = 256;
 
 impl Agent<'_> {
     /// Those MACs on a page of the forwarding database that `filter` lets through. What one page costs does not depend on
@@ -31,11 +33,8 @@ impl Agent<'_> {
             None => forwarding.maps.fdb_page(from)?,
         };
         let now = clock::coarse_ns()?;
-        let vni = match &filter.switch {
-            // No switch has VNI 0: one that is not there has no MACs.
-            Some(switch) => Some(names.vni(switch).unwrap_or(0)),
-            None => None,
-        };
+        // No switch has VNI 0: one that is not there has no MACs.
+        let vni = filter.switch.as_ref().map(|switch| names.vni(switch).unwrap_or(0));
         let wanted = |key: &FdbKey| vni.is_none_or(|vni| vni == key.vni) && filter.vni.is_none_or(|vni| vni == key.vni);
         let macs = rows.into_iter().filter(|(key, _)| wanted(key)).map(|row| self.mac(row, &names, now));
         Ok(view::Macs { macs: macs.filter(|mac| filter.accepts(mac)).collect(), next })
@@ -79,19 +78,19 @@ impl Agent<'_> {
             },
             None => MacFilter::default(),
         };
-        let (mut macs, mut from) = (Vec::new(), None);
+        let (mut macs, mut from, mut pages) = (Vec::new(), None, 0);
         loop {
             let page = self.macs(from, &filter, underlay)?;
             macs.extend(page.macs);
-            if macs.len() > SHOWN {
-                return Err(AgentError::TooManyMacs { most: SHOWN });
-            }
-            from = page.next;
+            (from, pages) = (page.next, pages + 1);
             if from.is_none() {
                 break;
             }
+            if macs.len() > SHOWN || pages == PAGES {
+                return Err(AgentError::TooManyMacs);
+            }
         }
-        macs.sort_by(|a, b| (a.vni, a.mac).cmp(&(b.vni, b.mac)));
+        macs.sort_by_key(|mac| (mac.vni, mac.mac));
         let mut text = format!("{:>15}  VLAN  MAC                Age      VNI\n", "port");
         for mac in &macs {
             let (port, vlan) = match &mac.place {

@@ -2,18 +2,21 @@
 //! operations on the data plane.
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
-//! the worse or the better, once. [`control`] has what the control socket offers.
+//! the worse or the better, once. [`control`] has what the control socket offers, [`upkeep`] answers what is about the agent
+//! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager.
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
 //! shown, [`show`] answers with it. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
 pub mod control;
+mod coverage;
 mod detach;
 mod error;
 mod fdb;
 mod followed;
 mod forwarding;
+mod headline;
 mod names;
 mod report;
 mod run;
@@ -21,7 +24,9 @@ mod show;
 mod siblings;
 mod stations;
 mod status;
+mod systemd;
 mod turns;
+mod upkeep;
 mod views;
 
 pub use detach::{DetachError, detach};

@@ -1,31 +1,32 @@
 //! The command line.
 //!
-//! Verbs and what they take; [`crate::verbs`] carries them out. [`log`] has the options of the log.
-
-mod log;
+//! Verbs and what they take; [`crate::verbs`] carries them out. [`crate::log`] has the options of the log.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::{doctor::DoctorOptions, show::ShowOptions};
-
-pub use log::{LogError, LogFormat, LogOptions};
+use crate::{
+    log::LogOptions,
+    verbs::{doctor::DoctorOptions, show::ShowOptions},
+};
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
-Exit codes: 0 healthy; 1 not healthy, a fault stands (or the agent does not answer); 2 wrong arguments or configuration;
-3 no agent is running. Warnings, such as a remote VTEP that does not answer, leave the gateway healthy.
+Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not
+answer; 2 wrong arguments or configuration; 3 no agent is running.
+Warnings, such as a remote VTEP that does not answer, leave it healthy.
 
-The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
+The fields of --json are described in docs/JSON.md; they keep their names and
+meanings.";
 
 const EXAMPLES: &str = "\
 Examples:
   vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
   vtep-gateway run --config gateway.toml            forward, in the foreground
-  kill -HUP PID                                     make a running agent re-read its file
+  vtep-gateway reload                               make a running agent re-read its file (kill -HUP does it, too)
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
@@ -69,6 +70,8 @@ pub enum Command {
     Doctor(DoctorOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
+    /// Have the running agent read its configuration again, and say what is wrong with it.
+    Reload(ConfigOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
 }
@@ -77,7 +80,9 @@ impl Command {
     /// Which configuration it is about.
     pub fn config(&self) -> &Path {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
+                &option.config
+            }
             Self::Show(options) => &options.noun.output().config.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Doctor(DoctorOptions { config, .. })
@@ -136,6 +141,7 @@ mod tests {
     use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
+    use crate::log::LogFormat;
 
     fn parse(args: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["vtep-gateway"].into_iter().chain(args.split_whitespace()))
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "doctor", "handover", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "doctor", "handover", "reload", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

@@ -11,7 +11,7 @@ use std::{
 use bytemuck::Pod;
 
 /// Elements that a walk fetches at once.
-pub(super) const FETCHED: usize = 4096;
+const FETCHED: usize = 4096;
 
 // Numbers of the kernel's ABI, from <linux/bpf.h>.
 const MAP_LOOKUP_BATCH: libc::c_long = 24;

@@ -95,6 +95,7 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     }
     loader.map_max_entries("fdb", settings.fdb_size);
     loader.map_max_entries("flows", limits::FLOWS * cpus::count());
+    loader.map_max_entries("clocks", cpus::count());
     loader.override_global("UDP_PORT", &settings.udp_port, true);
     // What the programs log under, aya-log's own name for it; 0 is less than any level.
     let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };

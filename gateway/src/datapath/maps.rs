@@ -69,6 +69,9 @@ impl<T> Named<T> for Result<T, MapError> {
     }
 }
 
+/// MACs on a page of the forwarding database: what the loop of the agent writes down without anybody having to wait.
+const PAGE: usize = 1024;
+
 /// MACs, and the position of the next ones.
 pub type FdbPage = (Vec<(FdbKey, FdbEntry)>, Option<u32>);
 
@@ -250,11 +253,11 @@ impl Maps {
         }
     }
 
-    /// Some thousand MACs, from a position that an earlier call has given, or from the start; and the position of the next,
+    /// A thousand MACs, from a position that an earlier call has given, or from the start; and the position of the next,
     /// if there are any. What is there all the while comes once, whatever comes and goes meanwhile.
     pub fn fdb_page(&self, from: Option<u32>) -> Result<FdbPage, MapsError> {
-        let mut keys = vec![FdbKey::new(0, [0; 6]); elements::FETCHED];
-        let mut entries = vec![FdbEntry::zeroed(); elements::FETCHED];
+        let mut keys = vec![FdbKey::new(0, [0; 6]); PAGE];
+        let mut entries = vec![FdbEntry::zeroed(); PAGE];
         let fetched = elements::fetch(self.fdb_fd(), from, &mut keys, &mut entries);
         let (count, next) = fetched.map_err(MapError::IoError).of("fdb")?;
         keys.truncate(count);

@@ -31,6 +31,8 @@ pub(super) struct Facts {
     pub(super) now: i64,
     /// An agent runs, and keeps the rows itself.
     pub(super) agent: bool,
+    /// Why this process can't look, though the agent may.
+    pub(super) hidden: Option<String>,
 }
 
 /// What this gateway should be in the database.
@@ -80,6 +82,11 @@ pub(super) struct TlsFile {
 }
 
 pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+    if let Some(reason) = &facts.hidden {
+        let remedy =
+            "set CREDENTIALS_DIRECTORY to a directory with those files; `vtep-gateway status` says what the agent sees";
+        return vec![Finding::unknown(DatabaseReach, reason, remedy)];
+    }
     let mut findings = Vec::new();
     let picture = match &facts.picture {
         Ok(picture) => picture,
@@ -342,6 +349,7 @@ mod tests {
             tls: vec![],
             now: 1000 * DAY,
             agent: true,
+            hidden: None,
         }
     }
 
@@ -359,6 +367,7 @@ mod tests {
         let cases = [
             (facts(|p| p.missing.push("Global.x".to_owned())), DatabaseSchema, Mark::Warn),
             (facts(|p| p.switches.clear()), DatabaseSwitch, Mark::Bad),
+            (Facts { hidden: Some("no".to_owned()), ..facts(|_| ()) }, DatabaseReach, Mark::Unknown),
             (Facts { agent: false, ..facts(|p| p.switches.clear()) }, DatabaseSwitch, Mark::Warn),
             (facts(|p| p.global.clear()), DatabaseSwitch, Mark::Bad),
             (facts(|p| drop(p.switches.insert(SWITCH, row("gw1", "192.0.2.9")))), DatabaseTunnelIps, Mark::Bad),

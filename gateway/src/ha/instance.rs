@@ -51,8 +51,8 @@ pub(crate) struct Shared {
     pub(crate) database: bool,
     /// The virtual addresses of all of them: no one's source.
     pub(crate) virtual_addresses: BTreeSet<IpAddr>,
-    /// The resolution of the data plane's clock.
-    pub(crate) tick: Duration,
+    /// How far the data plane's clock lags at most.
+    pub(crate) lag: Duration,
     pub(crate) voice: Voice,
     /// Where requests to the kernel wait.
     pub(crate) net: Net,
@@ -112,7 +112,7 @@ impl Instance {
         let (addresses, spoken) = addresses(config)?;
         let now = clock::monotonic();
         let vrid = vrrp.vrid;
-        let settings = settings(&vrrp, &spoken, None, shared.tick);
+        let settings = settings(&vrrp, &spoken, None, shared.lag);
         let (resume, hindrance) = match shared.leases.read(vrid) {
             Ok(found) => (found.filter(|end| is_running(*end, now)), None),
             Err(error) => (None, Some(error.to_string())),
@@ -328,6 +328,6 @@ impl Instance {
     }
 
     fn settings(&self, shared: &Shared) -> Settings {
-        settings(&self.config, &self.spoken, self.port.as_ref().map(Port::source), shared.tick)
+        settings(&self.config, &self.spoken, self.port.as_ref().map(Port::source), shared.lag)
     }
 }

@@ -45,7 +45,7 @@ pub enum LeasesError {
 }
 
 /// The leases: entry number VRID has the time until which to forward, in nanoseconds of CLOCK_MONOTONIC. The programs
-/// compare with the coarse clock, which lags by up to one of its ticks.
+/// compare with the coarse clock, which lags by up to one of its ticks, or with what it showed a tick before.
 pub struct Leases(Array<MapData, u64>);
 
 impl fmt::Debug for Leases {

@@ -81,7 +81,7 @@ impl Loop {
             Ok((links, netlink))
         });
         let (links, netlink) = asking.await.map_err(open)?;
-        let tick = clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;
+        let lag = 2 * clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;
         let (sender, reports) = mpsc::unbounded_channel();
         let attached = setup.leases.is_some();
         let shared = Shared {
@@ -93,7 +93,7 @@ impl Loop {
             data_plane: attached,
             database: attached,
             virtual_addresses: virtual_addresses(&setup.instances),
-            tick,
+            lag,
             voice,
             net,
             netlink,

@@ -5,7 +5,7 @@ use super::{
     quantities::{Rates, bytes, span},
     status::{lease, list},
     table::{
-        Column::{Number, Text, Word},
+        Column::{Name, Number, Text, Word},
         Table,
     },
     text::{clean, wrap},
@@ -31,9 +31,9 @@ fn vlan(vlan: u16) -> String {
 /// `show switches`.
 pub fn switches(all: &[Switch], look: Look) -> String {
     let mut table = Table::new(&[
-        ("SWITCH", Text),
+        ("SWITCH", Name),
         ("VNI", Number),
-        ("INSTANCE", Text),
+        ("INSTANCE", Name),
         ("VLANS", Number),
         ("REMOTES", Number),
         ("GIVEN", Number),
@@ -63,7 +63,7 @@ pub fn bindings(all: &[Binding], look: Look) -> String {
         ("PORT", Word),
         ("VLAN", Number),
         ("VNI", Number),
-        ("SWITCH", Text),
+        ("SWITCH", Name),
         ("RX PKTS", Number),
         ("RX BYTES", Number),
         ("TX PKTS", Number),
@@ -88,7 +88,7 @@ pub fn bindings(all: &[Binding], look: Look) -> String {
 pub fn macs(all: &[Mac], look: Look) -> String {
     let with_ip = all.iter().any(|one| one.ip.is_some());
     let mut columns =
-        vec![("VNI", Number), ("SWITCH", Text), ("MAC", Word), ("BEHIND", Word), ("VLAN", Number), ("AGE", Number)];
+        vec![("VNI", Number), ("SWITCH", Name), ("MAC", Word), ("BEHIND", Word), ("VLAN", Number), ("AGE", Number)];
     columns.extend(with_ip.then_some(("IP", Word)));
     let mut table = Table::new(&columns);
     for one in all {
@@ -96,7 +96,7 @@ pub fn macs(all: &[Mac], look: Look) -> String {
             Place::Port { port, vlan: on } => (port.clone(), vlan(*on)),
             Place::Tunnel { remote, .. } => (or_dash(*remote), "-".to_owned()),
         };
-        let age = one.age_seconds.map_or("given".to_owned(), span);
+        let age = one.age_seconds.map_or("given".to_owned(), |age| format!("{age} s"));
         let row = [one.vni.to_string(), or_dash(one.switch.as_ref()), one.mac.to_string(), behind, vlan, age];
         table.row(row.into_iter().chain(with_ip.then(|| or_dash(one.ip))));
     }
@@ -113,7 +113,7 @@ pub fn tunnels(all: &[Tunnel], look: Look) -> String {
         ("UPLINK", Word),
         ("NEXT HOP", Word),
         ("FRAME", Number),
-        ("VNIS", Text),
+        ("VNIS", Name),
         ("RX PKTS", Number),
         ("TX PKTS", Number),
     ]);
@@ -151,7 +151,7 @@ pub fn tunnels(all: &[Tunnel], look: Look) -> String {
 /// `show neighbours`.
 pub fn neighbours(all: &[Neighbour], look: Look) -> String {
     let mut table =
-        Table::new(&[("NEXT HOP", Word), ("INTERFACE", Word), ("MAC", Word), ("STATE", Word), ("FOR REMOTES", Text)]);
+        Table::new(&[("NEXT HOP", Word), ("INTERFACE", Word), ("MAC", Word), ("STATE", Word), ("FOR REMOTES", Name)]);
     for one in all {
         let state = match one.state {
             NeighbourState::Resolved => "resolved",
@@ -217,10 +217,15 @@ fn router(one: &Router, look: Look) -> String {
             ),
         );
     }
-    let counted = one.counters.all();
-    let counted: Vec<_> = counted.iter().filter(|(_, count, _)| *count > 0).collect();
-    for (at, (name, count, _)) in counted.iter().enumerate() {
-        line(if at == 0 { "counters" } else { "" }, &format!("{name} {count}"));
+    let counted: Vec<String> = one
+        .counters
+        .all()
+        .iter()
+        .filter(|(_, count, _)| *count > 0)
+        .map(|(name, count, _)| format!("{name} {count}"))
+        .collect();
+    if !counted.is_empty() {
+        line("counters", &counted.join(", "));
     }
     for problem in &one.problems {
         line("problem", problem);

@@ -16,9 +16,12 @@ pub(super) enum Column {
     Number,
     /// Text that may take more than one line.
     Text,
+    /// A name or list that is cut where there is no room for it, unless there is [`Text`] beside it. Where lines are not
+    /// broken it is whole.
+    Name,
 }
 
-use Column::{Number, Text, Word};
+use Column::{Name, Number, Text, Word};
 
 /// Rows under headings.
 pub(super) struct Table {
@@ -33,6 +36,7 @@ impl Table {
     pub(super) fn new(columns: &[(&str, Column)]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
+        table.set_truncation_indicator("\u{2026}");
         table.set_header(columns.iter().map(|(heading, _)| *heading));
         let heading = columns.first().map(|(heading, _)| (*heading).to_owned()).unwrap_or_default();
         Self { columns: columns.iter().map(|(_, column)| *column).collect(), table, heading, rows: 0 }
@@ -40,7 +44,11 @@ impl Table {
 
     /// Adds a row.
     pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.table.add_row(cells.into_iter().map(|cell| clean(&cell)));
+        let mut row = comfy_table::Row::from(cells.into_iter().map(|cell| clean(&cell)).collect::<Vec<_>>());
+        if !self.columns.contains(&Text) {
+            row.max_height(1);
+        }
+        self.table.add_row(row);
         self.rows += 1;
     }
 
@@ -82,7 +90,7 @@ impl Table {
                     column.set_cell_alignment(CellAlignment::Right);
                     column.set_constraint(ColumnConstraint::ContentWidth);
                 }
-                Text => {}
+                Text | Name => {}
             }
         }
     }
@@ -124,6 +132,20 @@ mod tests {
     fn only_text_is_broken_where_it_is_narrow() {
         let text = table().write(Look { width: Some(24), colours: false }, &[], "nothing");
         assert!(text.contains("longer0  12345") && text.lines().all(|line| line.chars().count() <= 24), "{text}");
+    }
+
+    #[test]
+    fn names_are_cut_where_it_is_narrow() {
+        let table = || {
+            let mut table = Table::new(&[("VNI", Number), ("SWITCH", Name), ("PORT", Word)]);
+            table.row(["5001".into(), "a-network-with-a-long-name".into(), "eth1".into()]);
+            table
+        };
+        let text = table().write(Look { width: Some(26), colours: false }, &[], "nothing");
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains('\u{2026}') && text.ends_with("  eth1\n"), "{text}");
+        let text = table().write(Look { width: None, colours: false }, &[], "nothing");
+        assert!(text.contains("a-network-with-a-long-name"), "{text}");
     }
 
     #[test]

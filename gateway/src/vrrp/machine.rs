@@ -55,8 +55,8 @@ pub struct Settings {
     pub preempt_delay: Duration,
     /// After the start, time until this node takes part.
     pub startup_delay: Duration,
-    /// The resolution of the clock that the data plane compares a lease with, which lags by up to this.
-    pub tick: Duration,
+    /// How far the clock that the data plane compares a lease with lags at most.
+    pub lag: Duration,
 }
 
 /// One virtual router. Times are those of CLOCK_MONOTONIC.
@@ -290,7 +290,7 @@ impl Machine {
 
     /// That advertisement has really left before `now`; `started` was read before it was handed to the kernel.
     pub fn left(&mut self, token: Token, started: Time, now: Time) {
-        if let Some(end) = self.tenure.left(token, started, now, self.settings.tick) {
+        if let Some(end) = self.tenure.left(token, started, now, self.settings.lag) {
             self.actions.push_back(Action::Lease(end));
         }
     }

@@ -27,7 +27,7 @@ fn settings() -> Settings {
         preempt: true,
         preempt_delay: Duration::ZERO,
         startup_delay: Duration::ZERO,
-        tick: ms(4),
+        lag: ms(4),
     }
 }
 

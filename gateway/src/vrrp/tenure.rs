@@ -91,10 +91,10 @@ impl Tenure {
     ///
     /// The lease starts when everything was read before it, not when it was sent: a process that stalls in between would
     /// otherwise go on for three intervals knowing nothing of what came meanwhile.
-    pub(super) fn left(&mut self, token: Token, started: Time, now: Time, tick: Duration) -> Option<Time> {
+    pub(super) fn left(&mut self, token: Token, started: Time, now: Time, lag: Duration) -> Option<Time> {
         let sent = self.take(token)?;
         let three = sent.interval.three();
-        let end = (sent.drained.min(started) + three).saturating_sub(three / DRIFT + tick);
+        let end = (sent.drained.min(started) + three).saturating_sub(three / DRIFT + lag);
         let follows = self
             .previous
             .is_some_and(|(previous, interval)| now.saturating_sub(previous) <= interval.duration() + LATENESS);

@@ -47,14 +47,15 @@ impl Clock {
         at
     }
 
-    /// The moment from which on the coarse clock is no longer below `lease`: its next tick.
+    /// The moment from which on no program takes the time to be below `lease`: the coarse clock's next tick, and the one after
+    /// it, until which a CPU may go on with what it read before.
     pub(crate) fn fenced(&self, lease: Duration) -> Moment {
         let lease = lease.as_nanos() as u64;
         if lease <= self.zero {
             return 0;
         }
         let ticks = (lease + self.phase).div_ceil(self.tick);
-        self.when(Duration::from_nanos(ticks * self.tick - self.phase))
+        self.when(Duration::from_nanos((ticks + 1) * self.tick - self.phase))
     }
 }
 

@@ -125,9 +125,8 @@ impl Schedule {
 
 fn settings(random: &mut Random, node: usize, base: u16, version: Version, style: u64, tick: u64) -> Settings {
     let interval = if style == 3 { (base * random.pick(&[1, 2, 10])).min(100) } else { base };
-    // Three intervals must be well more than a tick.
-    let interval = Interval::from_centiseconds(interval.max(if tick > 4 * MILLISECOND { 2 } else { 1 }));
-    let interval = interval.unwrap_or(Interval::DEFAULT);
+    let lag = 2 * Duration::from_nanos(tick);
+    let interval = Interval::from_centiseconds(interval).unwrap_or(Interval::DEFAULT).max(least(lag));
     let priority = match style {
         0 => 100,
         1 => random.pick(&[1, 100, 254, 255]),
@@ -148,8 +147,14 @@ fn settings(random: &mut Random, node: usize, base: u16, version: Version, style
         preempt: !random.once_in(4),
         preempt_delay: some(random, 6),
         startup_delay: some(random, 2),
-        tick: Duration::from_nanos(tick),
+        lag,
     }
+}
+
+/// The shortest interval to have with a data plane whose clock lags this far: three must be well more.
+fn least(lag: Duration) -> Interval {
+    let centiseconds = (2 * lag).as_nanos().div_ceil(10_000_000) as u16;
+    Interval::from_centiseconds(centiseconds).unwrap_or(Interval::DEFAULT)
 }
 
 fn add_blow(random: &mut Random, blows: &mut Vec<(Moment, Blow)>, settings: &[Settings], longest: u64, calm: Moment) {
@@ -168,8 +173,11 @@ fn add_blow(random: &mut Random, blows: &mut Vec<(Moment, Blow)>, settings: &[Se
         10 => blows.extend([(at, Blow::Mute(node, true)), (later, Blow::Mute(node, false))]),
         _ => {
             let other = settings[random.within(0..settings.len() as u64) as usize];
-            let Settings { own, tick, .. } = settings[node];
-            blows.push((at, Blow::Reconfigure(node, Settings { own, tick, ..other })));
+            let Settings { own, lag, .. } = settings[node];
+            blows.push((
+                at,
+                Blow::Reconfigure(node, Settings { own, lag, interval: other.interval.max(least(lag)), ..other }),
+            ));
         }
     }
 }

@@ -283,7 +283,7 @@ impl World {
             Step::Make { found } => {
                 let mut settings = settings;
                 if self.flaw == Flaw::ForgetsTick {
-                    settings.tick = Duration::ZERO;
+                    settings.lag = Duration::ZERO;
                 }
                 let resume = (found > time).then_some(found);
                 trace!(self, "{node} starts, resumes {}", resume.is_some());
@@ -361,7 +361,7 @@ impl World {
                                 Order::Handover => machine.handover(time),
                                 Order::Reconfigure(mut settings) => {
                                     if self.flaw == Flaw::ForgetsTick {
-                                        settings.tick = Duration::ZERO;
+                                        settings.lag = Duration::ZERO;
                                     }
                                     machine.reconfigure(settings, time);
                                 }

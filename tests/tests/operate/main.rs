@@ -4,6 +4,11 @@
 
 mod asking;
 mod basics;
+mod control;
+mod credentials;
 mod doctor;
+mod hostile;
+mod logs;
+mod notify;
 mod show;
 mod status;

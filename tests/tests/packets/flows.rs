@@ -14,8 +14,11 @@ use crate::{
     world::{From, Hook, LEARNING_NET, NET, Outcome, REMOTE_TAGGED, REMOTE_V4, REMOTE_V6, Verdict, World},
 };
 
+/// Counters that have grown, and by how much.
+type Counts<T> = Vec<(T, u64)>;
+
 /// Whoever remembers has counted frames of a station on its way since; what is not told here is the same for both ways.
-fn told(outcome: &Outcome) -> (Verdict, &[u8], Vec<(DropReason, u64)>, Vec<(PathCounter, u64)>) {
+fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
     const OF_LEARNING: [PathCounter; 2] = [PathCounter::Learned, PathCounter::Moved];
     let paths = PathCounter::ALL.iter().filter(|path| !OF_LEARNING.contains(path));
     let paths = paths.map(|path| (*path, outcome.counted(*path))).filter(|(_, count)| *count > 0).collect();

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use crate::{
     clock,
-    config::{Config, DatabaseConfig},
+    config::{CREDENTIALS, Config, DatabaseConfig},
     doctor::{
         certificate,
         database::{Facts, Gateway, PhysicalSwitch, Picture, TlsFile},
@@ -29,6 +29,9 @@ use crate::{
 
 /// How long a database may take for its first picture.
 const LIMIT: Duration = Duration::from_secs(8);
+
+/// Where systemd puts the credentials of the service, readable for root (systemd.exec(5)).
+const SERVICE_CREDENTIALS: &str = "/run/credentials/vtep-gateway.service";
 
 /// Keeps rows as they are.
 struct Plain;
@@ -59,11 +62,31 @@ impl Look {
 pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
     let database = config.database.as_ref()?;
     let all: Vec<String> = database.remotes.iter().map(ToString::to_string).collect();
+    let now = i64::try_from(clock::realtime().as_secs()).unwrap_or(i64::MAX);
+    let remote = all.join(",");
+    let files = match key_files(database) {
+        Ok(files) => files,
+        Err(reason) => {
+            let (picture, members, tls) = (Err(Vec::new()), Vec::new(), Vec::new());
+            return Some(Facts {
+                remote,
+                gateways: Vec::new(),
+                picture,
+                members,
+                tls,
+                now,
+                agent,
+                hidden: Some(reason),
+            });
+        }
+    };
+    let options = |remotes: &Remotes, leader_only| options(remotes, files.as_ref(), leader_only);
     let (picture, members) = block_on(async {
-        let whole = look(options(database, &database.remotes, true));
+        let whole = look(options(&database.remotes, true));
+        let options = &options;
         let each = all.iter().filter(|_| all.len() > 1).map(|remote| async move {
             let alone = remote.parse().map_err(|_| "it is no server".to_owned())?;
-            let looked = look(options(database, &alone, false)).await;
+            let looked = look(options(&alone, false)).await;
             looked
                 .map(drop)
                 .map_err(|reasons| reasons.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>().join("; "))
@@ -73,19 +96,20 @@ pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
     .unwrap_or_else(|error| (Err(vec![(all.join(","), error)]), Vec::new()));
     let members = if members.is_empty() { Vec::new() } else { all.iter().cloned().zip(members).collect() };
     Some(Facts {
-        remote: all.join(","),
+        remote,
         gateways: gateways(config),
         picture: picture.map(|look| read(&look)),
         members,
-        tls: database.tls.as_ref().map(tls).unwrap_or_default(),
-        now: i64::try_from(clock::realtime().as_secs()).unwrap_or(i64::MAX),
+        tls: files.as_ref().map(tls).unwrap_or_default(),
+        now,
         agent,
+        hidden: None,
     })
 }
 
 /// Looks at OVN's databases, as far as they are named.
 pub(in super::super) fn ask_ovn(config: &Config, nb: Option<&Remotes>, sb: Option<&Remotes>) -> ovn::Facts {
-    let tls = config.database.as_ref().and_then(|database| database.tls.clone());
+    let tls = config.database.as_ref().and_then(|database| key_files(database).ok().flatten());
     let open = |remotes: &Remotes, database: &str, tables: Vec<TableSelect>| {
         look(Options {
             remotes: remotes.clone(),
@@ -122,7 +146,15 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
     Ok(runtime.map_err(|error| error.to_string())?.block_on(work))
 }
 
-fn options(database: &DatabaseConfig, remotes: &Remotes, leader_only: bool) -> Options {
+/// The files of TLS, where there are some. Credentials are looked for where this process, or else the service, has them.
+fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, String> {
+    let service = Path::new(SERVICE_CREDENTIALS);
+    let place = std::env::var_os(CREDENTIALS).or_else(|| service.is_dir().then(|| service.into()));
+    let found = database.tls.as_ref().map(|files| files.find(place.as_deref())).transpose();
+    found.map_err(|error| error.to_string())
+}
+
+fn options(remotes: &Remotes, tls: Option<&TlsFiles>, leader_only: bool) -> Options {
     Options {
         remotes: remotes.clone(),
         database: vtep::DATABASE.to_owned(),
@@ -130,7 +162,7 @@ fn options(database: &DatabaseConfig, remotes: &Remotes, leader_only: bool) -> O
         tables: vtep::tables(),
         leader_only,
         probe: Duration::ZERO,
-        tls: database.tls.clone(),
+        tls: tls.cloned(),
     }
 }
 

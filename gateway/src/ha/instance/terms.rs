@@ -41,7 +41,7 @@ pub(crate) fn site_of(config: &InstanceConfig) -> Option<Site> {
     Some(site(config.vrrp.as_ref()?, &addresses(config)?.0))
 }
 
-pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, tick: Duration) -> Settings {
+pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, lag: Duration) -> Settings {
     // Until there is a socket it can't be active, and loses every comparison.
     let none = if spoken.iter().all(IpAddr::is_ipv4) {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
@@ -56,7 +56,7 @@ pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAdd
         preempt: config.preempt,
         preempt_delay: config.preempt_delay,
         startup_delay: config.startup_delay,
-        tick,
+        lag,
     }
 }
 

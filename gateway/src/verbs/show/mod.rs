@@ -125,7 +125,7 @@ impl Agent<'_> {
                 break;
             }
         }
-        all.sort_by(|a: &Mac, b: &Mac| (a.vni, a.mac).cmp(&(b.vni, b.mac)));
+        all.sort_by_key(|mac: &Mac| (mac.vni, mac.mac));
         Ok(all)
     }
 }

@@ -9,15 +9,17 @@ use crate::{cli::ConfigOption, view::MacFilter};
 
 const EXAMPLES: &str = "\
 Examples:
-  vtep-gateway show bindings --switch db-net      what each VLAN of a logical switch has carried
-  vtep-gateway show macs --mac 02:00:5e:00:00:01  where a station is
-  vtep-gateway show tunnels                       where packets go, and why some can't
-  vtep-gateway show drops --watch                 what is being dropped now, and what to do about it
-  vtep-gateway show macs --json | jq '.[] | select(.kind == \"learned\") | .mac'
+  vtep-gateway show tunnels                 where packets go, why some can't
+  vtep-gateway show bindings --vni 5001     what each VLAN has carried
+  vtep-gateway show macs --port eth1        the stations behind a port
+  vtep-gateway show drops --watch           what is being dropped, what to do
+  vtep-gateway show macs --json | jq -r '.[] | select(.kind==\"learned\").mac'
 
-The fields of --json are described in docs/JSON.md; they keep their names and meanings.
+The fields of --json are described in docs/JSON.md; they keep their names and
+meanings.
 
-Exit codes: 0 shown, even if there was nothing to show; 1 failed; 2 wrong arguments; 3 no agent is running.";
+Exit codes: 0 shown, even if there was nothing to show; 1 failed; 2 wrong
+arguments; 3 no agent is running.";
 
 /// `show`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]

@@ -35,6 +35,9 @@ pub(crate) struct Cli {
     /// Remote MACs for the control plane
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1000..900_000))]
     macs: u32,
+    /// Seconds to watch the agent at rest
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..3600))]
+    rest: Option<u64>,
     /// The object with the benchmark's own programs
     #[arg(long, default_value = OBJECT, hide_default_value = true)]
     pub(crate) object: PathBuf,
@@ -79,7 +82,8 @@ impl Cli {
     /// How much of the control plane is measured.
     pub(crate) fn control(&self) -> control::Options {
         let (changes, rest) = if self.quick { (20, 35) } else { (200, 95) };
-        control::Options { macs: self.macs, changes, rest: Duration::from_secs(rest) }
+        let rest = Duration::from_secs(self.rest.unwrap_or(rest));
+        control::Options { macs: self.macs, changes, rest }
     }
 
     /// Whether a part is to be measured.

@@ -67,7 +67,17 @@ impl Ends {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let object = fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let mut ebpf = Ebpf::load(&object).context("loading the benchmark's programs")?;
-        for name in ["source_short", "source_long", "sink_xdp", "limit_xdp", "least_decap", "least_encap", "pass"] {
+        for name in [
+            "source_short",
+            "source_long",
+            "sink_xdp",
+            "limit_xdp",
+            "least_decap",
+            "least_encap",
+            "cold_decap",
+            "cold_encap",
+            "pass",
+        ] {
             xdp(&mut ebpf, name)?.load()?;
         }
         for name in ["sink_tc", "limit_tc", "pass_tc"] {

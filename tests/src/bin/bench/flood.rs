@@ -18,8 +18,9 @@ use crate::{
 
 /// Remote VTEPs.
 const REMOTES: [u32; 3] = [1, 16, 128];
-/// Copies that may be under way at a time: a receiving interface without XDP queues up to 1000.
-const UNDER_WAY: u32 = 512;
+/// Copies that may be under way at a time: a receiving interface without XDP queues up to 1000, and the kernel takes up to
+/// 300 from there before it does something else.
+const UNDER_WAY: u32 = 256;
 
 /// What a broadcast costs.
 #[derive(Debug, Serialize)]

@@ -66,7 +66,11 @@ pub(crate) fn goals(report: &Report) -> Vec<Goal> {
         goal("encap: 1M MACs / 10, as many flows", AtMost(1.25), scaled(MILLION_ALL, |row| row.encap_ratio)),
         goal("decap: 2 CPUs / 1", AtLeast(1.9), cpus.map(|cpus| cpus.decap_ratio)),
         goal("encap: 2 CPUs / 1", AtLeast(1.9), cpus.map(|cpus| cpus.encap_ratio)),
-        goal("100,000 MACs programmed, ms", AtMost(1000.0), control(|control| control.own_ms)),
+        goal(
+            "100,000 MACs programmed, ms",
+            AtMost(1000.0),
+            control(|control| control.own_ms.max(control.start_own_ms)),
+        ),
         goal("one MAC more, us", AtMost(1000.0), control(|control| control.one_change_us)),
         goal(
             "memory for 100,000 MACs, MiB",

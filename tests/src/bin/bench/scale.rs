@@ -5,15 +5,15 @@ use lab::Lab;
 use serde::Serialize;
 
 use crate::{
-    ends::Ends,
+    ends::{Ends, Way},
     gateway::{Gateway, Hook, Scale},
-    own::own_costs,
+    own::{Cost, own_costs},
     progress::step,
     report::{ns, ratio},
-    rig::Rig,
+    rig::{Rig, Wire},
     rounds::{Case, Effort},
     subjects,
-    traffic::{Direction, STATIONS, Traffic},
+    traffic::{Direction, Expect, STATIONS, Traffic},
 };
 
 /// MACs of the small database.
@@ -34,6 +34,8 @@ const MANY: u32 = 1024;
 pub(crate) struct Scaled {
     /// More MACs in the database. The first is what the others are held against.
     pub(crate) fdb: Vec<Row>,
+    /// Nothing but the limit and one look into 64 MiB for each frame, for as many flows.
+    pub(crate) cold: Vec<Row>,
     /// More bindings or VTEPs, or switches that learn; likewise.
     pub(crate) rest: Vec<Row>,
 }
@@ -93,7 +95,45 @@ pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Scal
     let direct = subjects::direct(lab, ends, "direct2")?;
     let rest = rest(lab, ends, effort, &direct)?;
     let fdb = fdb(lab, ends, effort, &direct)?;
-    Ok(Scaled { fdb, rest })
+    let cold = cold(lab, ends, effort, &direct)?;
+    Ok(Scaled { fdb, cold, rest })
+}
+
+/// What memory itself costs: a look at one line, whichever is the flow's.
+fn cold(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
+    let rig = Rig::new(lab, "cold")?;
+    ends.attach_xdp(&rig, "cold_decap", Wire::Underlay.inner())?;
+    ends.attach_xdp(&rig, "cold_encap", Wire::Access.inner())?;
+    ends.attach_xdp(&rig, "limit_xdp", Wire::Other.inner())?;
+    ends.sink_frames(&rig)?;
+    let wide = TEN_THOUSAND.next_power_of_two();
+    let sizes = [("64 flows", 64, 64), ("10,000 flows", TEN_THOUSAND, wide), ("1M flows", MILLION, MILLION)];
+    let costs = [Direction::Decap, Direction::Encap].map(|direction| {
+        step(&format!("scale: memory alone, {}", Direction::name(direction)));
+        let cases = sizes.map(|(what, flows, stations)| {
+            let traffic = Traffic::known(direction).spread(flows, stations);
+            let way = Way::through(direction, Expect::AsSent);
+            Case::new(format!("one look into 64 MiB, {what}"), &rig, way, traffic)
+        });
+        own_costs(ends, effort, direct, cases.into())
+    });
+    let [decap, encap] = costs;
+    let rows = sizes.iter().map(|(what, flows, _)| Row { what: (*what).into(), flows: *flows, ..Row::default() });
+    Ok(with_costs(rows, &decap?, &encap?))
+}
+
+/// The rows with what was measured for them, and that beside the first row's.
+fn with_costs(rows: impl Iterator<Item = Row>, decap: &[Cost], encap: &[Cost]) -> Vec<Row> {
+    let first = decap.first().zip(encap.first()).map(|(decap, encap)| (decap.own.typical, encap.own.typical));
+    let (first_decap, first_encap) = first.unwrap_or((f64::NAN, f64::NAN));
+    let rows = rows.zip(decap.iter().zip(encap)).map(|(row, (decap, encap))| Row {
+        decap_ns: ns(decap.own.typical),
+        encap_ns: ns(encap.own.typical),
+        decap_ratio: ratio(decap.own.typical / first_decap),
+        encap_ratio: ratio(encap.own.typical / first_encap),
+        ..row
+    });
+    rows.collect()
 }
 
 fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
@@ -157,14 +197,5 @@ fn rows(ends: &mut Ends, effort: Effort, direct: &Rig, sizes: Vec<Size<'_>>) -> 
     };
     let decap = measure(Direction::Decap)?;
     let encap = measure(Direction::Encap)?;
-    let first = decap.first().zip(encap.first()).map(|(decap, encap)| (decap.own.typical, encap.own.typical));
-    let (first_decap, first_encap) = first.unwrap_or((f64::NAN, f64::NAN));
-    let rows = sizes.into_iter().zip(decap.iter().zip(&encap)).map(|(size, (decap, encap))| Row {
-        decap_ns: ns(decap.own.typical),
-        encap_ns: ns(encap.own.typical),
-        decap_ratio: ratio(decap.own.typical / first_decap),
-        encap_ratio: ratio(encap.own.typical / first_encap),
-        ..size.row
-    });
-    Ok(rows.collect())
+    Ok(with_costs(sizes.into_iter().map(|size| size.row), &decap, &encap))
 }

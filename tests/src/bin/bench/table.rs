@@ -75,10 +75,15 @@ impl Report {
 impl Report {
     /// What it costs to know more.
     fn scaled(&self, f: &mut Formatter<'_>) -> Result {
-        let Some(Scaled { fdb, rest }) = &self.scale else { return Ok(()) };
-        for rows in [fdb, rest] {
+        let Some(Scaled { fdb, cold, rest }) = &self.scale else { return Ok(()) };
+        let titles = [
+            ("Own cost of the gateway, ns", fdb),
+            ("The limit and one look into 64 MiB, ns", cold),
+            ("Own cost of the gateway, ns", rest),
+        ];
+        for (title, rows) in titles {
             writeln!(f)?;
-            row(f, "Own cost of the gateway, ns", ["decap", "encap", "ratio", "ratio"].map(str::to_owned))?;
+            row(f, title, ["decap", "encap", "ratio", "ratio"].map(str::to_owned))?;
             for Row { what, decap_ns, encap_ns, decap_ratio, encap_ratio, .. } in rows {
                 let costs = [format!("{decap_ns:.1}"), format!("{encap_ns:.1}")];
                 let ratios = [format!("{decap_ratio:.2}"), format!("{encap_ratio:.2}")];
