@@ -13,6 +13,7 @@ pub mod ctl;
 pub mod database;
 pub mod datapath;
 pub mod devices;
+pub mod doctor;
 pub mod events;
 pub mod ha;
 pub mod instance;

@@ -252,7 +252,7 @@ fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHo
 }
 
 /// Bytes by which the MTU towards `remote` must exceed that of the hosts: outer IP, UDP, VXLAN, inner Ethernet.
-fn overhead(remote: IpAddr) -> u32 {
+pub(crate) fn overhead(remote: IpAddr) -> u32 {
     let ip = if remote.is_ipv4() { 20 } else { 40 };
     ip + (UDP_LEN + VXLAN_LEN + ETH_LEN) as u32
 }

@@ -13,6 +13,7 @@ const OPERATION_REQUEST: u16 = 1;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 const ICMPV6: u8 = 58;
+const TYPE_SOLICITATION: u8 = 135;
 const TYPE_ADVERTISEMENT: u8 = 136;
 /// What neighbours have is to be overridden. Neither a router, nor solicited.
 const FLAG_OVERRIDE: u8 = 0x20;
@@ -50,6 +51,39 @@ pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     frame.extend([ICMPV6, 255]);
     frame.extend(address.octets());
     frame.extend(ALL_NODES.octets());
+    frame.extend(message);
+    frame
+}
+
+/// Asks who has `address`, without telling anybody an address of the asker's: an ARP probe (RFC 5227 section 2.1.1) or the
+/// neighbour solicitation of duplicate address detection (RFC 4862 section 5.4.2).
+pub fn probe(mac: MacAddr, address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => {
+            let mut frame = ethernet(MacAddr::BROADCAST, mac, ETHERTYPE_ARP, ARP_LEN);
+            arp(&mut frame, OPERATION_REQUEST, (mac, Ipv4Addr::UNSPECIFIED), (MacAddr([0; 6]), address));
+            frame.resize(MIN_LEN, 0);
+            frame
+        }
+        IpAddr::V6(address) => solicitation(mac, address),
+    }
+}
+
+fn solicitation(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
+    let [.., a, b, c] = address.octets();
+    let group = Ipv6Addr::from([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c]);
+    let mut message = vec![TYPE_SOLICITATION, 0, 0, 0, 0, 0, 0, 0];
+    message.extend(address.octets());
+    let nobody = Ipv6Addr::UNSPECIFIED;
+    let sum = pseudo_header(nobody.into(), group.into(), ICMPV6, message.len()).add(&message);
+    message[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
+
+    let mut frame = ethernet(MacAddr([0x33, 0x33, 0xff, a, b, c]), mac, ETHERTYPE_IPV6, 40 + message.len());
+    frame.extend([0x60, 0, 0, 0]);
+    frame.extend((message.len() as u16).to_be_bytes());
+    frame.extend([ICMPV6, 255]);
+    frame.extend(nobody.octets());
+    frame.extend(group.octets());
     frame.extend(message);
     frame
 }

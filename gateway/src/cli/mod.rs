@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     log::LogOptions,
-    verbs::{monitor::MonitorOptions, show::ShowOptions, top::TopOptions},
+    verbs::{doctor::DoctorOptions, monitor::MonitorOptions, show::ShowOptions, top::TopOptions},
 };
 
 /// Where the configuration is unless `--config` says otherwise.
@@ -32,6 +32,7 @@ Examples:
   vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
   vtep-gateway top                                  live rates of bindings and tunnels, full screen
   vtep-gateway monitor                              show what happens, as it happens
+  vtep-gateway doctor                               what may be wrong around it, and what to do about that
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
@@ -71,6 +72,8 @@ pub enum Command {
     Monitor(MonitorOptions),
     /// Show live rates of bindings and tunnels, full screen: who sends how much, and what is dropped.
     Top(TopOptions),
+    /// Find what keeps the gateway from working, or working well, and say what to do. Changes nothing.
+    Doctor(DoctorOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
     /// Have the running agent read its configuration again, and say what is wrong with it.
@@ -90,6 +93,7 @@ impl Command {
             Self::Status(StatusOptions { config, .. })
             | Self::Monitor(MonitorOptions { config, .. })
             | Self::Top(TopOptions { config, .. })
+            | Self::Doctor(DoctorOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }
@@ -158,7 +162,9 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "monitor", "top", "handover", "reload", "exit"] {
+        let verbs =
+            ["run", "detach", "check-config", "status", "monitor", "top", "doctor", "handover", "reload", "exit"];
+        for verb in verbs {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Path::new(file), "{verb}{args}");

@@ -196,7 +196,8 @@ impl Attacher {
         )
     }
 
-    fn pin(&self, device: &Device, hook: &str) -> PathBuf {
+    /// Where the link of `hook`, `xdp` or `tc`, is pinned.
+    pub(crate) fn pin(&self, device: &Device, hook: &str) -> PathBuf {
         // The file system has no dots, interface names no colons.
         let name = device.name.replace('.', ":");
         self.pins.links().join(format!("{name}-{}-{hook}", device.ifindex))

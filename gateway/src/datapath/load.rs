@@ -189,6 +189,35 @@ fn mix(facts: &[u64]) -> u64 {
     facts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// What is pinned, seen from this version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pinned {
+    /// No maps.
+    Nothing,
+    /// All maps, of this layout: a start would adopt them.
+    Adoptable,
+    /// All maps, of another version or another `fdb_size`: a start would make new ones.
+    Other,
+    /// Some are missing.
+    Incomplete {
+        /// Their names.
+        missing: Vec<&'static str>,
+    },
+}
+
+/// Looks what is pinned under `pins`.
+pub fn pinned(pins: &PinDir, settings: Settings) -> Pinned {
+    let dir = pins.maps();
+    let missing: Vec<&'static str> =
+        PINNED_MAPS.into_iter().chain(["layout"]).filter(|name| !dir.join(name).exists()).collect();
+    match pinned_layout(pins) {
+        _ if missing.len() > PINNED_MAPS.len() => Pinned::Nothing,
+        _ if !missing.is_empty() => Pinned::Incomplete { missing },
+        Some(layout) if layout == fingerprint(settings) => Pinned::Adoptable,
+        _ => Pinned::Other,
+    }
+}
+
 fn pinned_layout(pins: &PinDir) -> Option<u64> {
     let dir = pins.maps();
     let complete = PINNED_MAPS.iter().all(|name| dir.join(name).exists());

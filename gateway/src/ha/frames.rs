@@ -41,7 +41,7 @@ impl FrameSender {
         // With protocol 0 the socket is on no list of those that receive.
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None);
         let socket = socket.map_err(|source| FrameError::Refused(ifindex, source))?;
-        Ok(Self { socket, to: link_address(ifindex), ifindex })
+        Ok(Self { socket, to: link_address(ifindex, 0), ifindex })
     }
 
     /// The interface.
@@ -72,13 +72,15 @@ impl AsFd for FrameSender {
     }
 }
 
-fn link_address(ifindex: u32) -> SockAddr {
+/// The address of AF_PACKET for an interface, and frames of this Ethertype, or 0.
+pub(crate) fn link_address(ifindex: u32, ethertype: u16) -> SockAddr {
     let mut storage = SockAddrStorage::zeroed();
     // SAFETY: packet(7) has this layout for addresses of AF_PACKET; it is shorter than the storage, and all zero is
     // valid.
     let address = unsafe { storage.view_as::<libc::sockaddr_ll>() };
     address.sll_family = libc::AF_PACKET as u16;
     address.sll_ifindex = ifindex.cast_signed();
+    address.sll_protocol = ethertype.to_be();
     address.sll_halen = 6;
     // SAFETY: a `sockaddr_ll` was written to it, of this length.
     unsafe { SockAddr::new(storage, size_of::<libc::sockaddr_ll>() as libc::socklen_t) }

@@ -32,9 +32,11 @@ mod tracking;
 mod voice;
 mod withdraw;
 
+pub(crate) use frames::link_address;
 pub use frames::{FrameError, FrameSender};
 pub use leases::{Leases, LeasesError};
 pub use observe::Other;
+pub(crate) use observe::{Expected, Observer, Verdict};
 pub use socket::{AdvertSocket, Family, Received, SendError, SendId, SocketError, SocketOptions};
 pub use status::{Counters, InstanceStatus};
 pub use thread::{HaError, Handle, Setup, start};

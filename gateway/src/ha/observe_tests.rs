@@ -139,3 +139,31 @@ fn forged_senders_take_bounded_room_and_add_nothing_new_for_a_while() {
     // Five seconds of it.
     assert!(texts.len() <= ROOM, "{}", texts.len());
 }
+
+#[test]
+fn what_is_told_of_others_is_in_the_reference() {
+    const REFERENCE: &str = include_str!("../../../docs/FAULTS.md");
+    let sound = advertisement();
+    let other = |change: fn(&mut Advertisement)| {
+        let mut heard = sound.clone();
+        change(&mut heard);
+        heard
+    };
+    let two = Interval::from_seconds(2).unwrap();
+    let cases = [
+        (sound.clone(), OWN, vec![]),
+        (sound.clone(), PEER, vec![ip("10.0.0.3")]),
+        (other(|heard| heard.addresses = vec![ip("10.0.0.99")]), PEER, vec![]),
+        (other(|heard| heard.addresses.push(ip("10.0.0.22"))), PEER, vec![]),
+        (other(|heard| heard.version = Version::V2), PEER, vec![]),
+        (Advertisement { version: Version::V2, interval: two, ..sound.clone() }, PEER, vec![]),
+        (other(|heard| heard.priority = 100), PEER, vec![]),
+    ];
+    for (heard, from, peers) in cases {
+        let (_, problems) = verdict(&heard, from, &peers);
+        assert!(!problems.is_empty());
+        for problem in problems {
+            assert!(REFERENCE.contains(&format!("\n| {problem} |")), "{problem}");
+        }
+    }
+}

@@ -8,14 +8,16 @@ use std::{
 use gateway_common::net::MacAddr;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::{error::NicError, plan::State};
+use super::{error::NicError, inspect::Share, plan::State};
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
+const ETHTOOL_GRINGPARAM: u32 = 0x10;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GFEATURES: u32 = 0x3a;
 const ETHTOOL_SFEATURES: u32 = 0x3b;
 
+const ETHTOOL_GCHANNELS: u32 = 0x3c;
 const ETHTOOL_GET_TS_INFO: u32 = 0x41;
 /// Words of `struct ethtool_ts_info`: command, flags, clock, two masks with three reserved words each.
 const TS_INFO_WORDS: usize = 11;
@@ -121,6 +123,25 @@ impl Ethtool {
         info[0] = ETHTOOL_GET_TS_INFO;
         self.command(name, &mut info).map_err(|source| NicError::refused(name, "asking for timestamps", source))?;
         Ok(info[1])
+    }
+
+    /// Packets in the receive ring, and at most.
+    pub(super) fn receive_ring(&self, name: &str) -> Result<Share, NicError> {
+        // struct ethtool_ringparam: command; at most for receive, mini, jumbo, send; the same as it is now.
+        let mut words = [0; 9];
+        words[0] = ETHTOOL_GRINGPARAM;
+        self.command(name, &mut words).map_err(|source| NicError::refused(name, "asking for the rings", source))?;
+        Ok(Share { used: words[5], most: words[1] })
+    }
+
+    /// Queues that packets are received by, and at most: those for receiving alone, and those for both ways.
+    pub(super) fn receive_queues(&self, name: &str) -> Result<Share, NicError> {
+        // struct ethtool_channels: command; at most for receive, send, other, both; the same as it is now.
+        let mut words = [0; 9];
+        words[0] = ETHTOOL_GCHANNELS;
+        self.command(name, &mut words).map_err(|source| NicError::refused(name, "asking for the queues", source))?;
+        // A driver that has both kinds uses one of them.
+        Ok(Share { used: words[5].saturating_add(words[8]), most: words[1].max(words[4]) })
     }
 
     /// `SIOCETHTOOL`: the command is the first of `words`, the answer goes where the command's struct has it. Every

@@ -16,6 +16,7 @@
 
 mod error;
 mod ethtool;
+mod inspect;
 pub(crate) mod netlink;
 mod plan;
 mod settings;
@@ -23,6 +24,7 @@ mod store;
 mod xdp;
 
 pub use error::NicError;
+pub use inspect::{Interface, Share, Wrong, interface, receive_queues, receive_ring, wrong_settings};
 pub use plan::{Role, Setting};
 pub use settings::{Change, NicSettings, Outcome, PutBack, Restored};
 pub use xdp::{XdpFeatures, xdp_features};

@@ -174,14 +174,7 @@ impl NicSettings {
     }
 
     fn state(&self, name: &str, setting: Setting) -> Result<State, NicError> {
-        let Some(feature) = setting.feature() else {
-            let on = self.ethtool.flags(name)? & libc::IFF_PROMISC as u32 != 0;
-            return Ok(State { wanted: on, active: on, changeable: true });
-        };
-        let features = self.ethtool.features(name)?;
-        // A kernel that doesn't know the feature doesn't do it.
-        let unknown = State { wanted: false, active: false, changeable: false };
-        Ok(features.bit(feature).map_or(unknown, |bit| features.state(bit)))
+        state(&self.ethtool, name, setting)
     }
 
     fn set(&self, name: &str, identity: &Identity, setting: Setting, on: bool) -> Result<(), NicError> {
@@ -195,4 +188,16 @@ impl NicSettings {
             None => Ok(()),
         }
     }
+}
+
+/// How a setting is set.
+pub(super) fn state(ethtool: &Ethtool, name: &str, setting: Setting) -> Result<State, NicError> {
+    let Some(feature) = setting.feature() else {
+        let on = ethtool.flags(name)? & libc::IFF_PROMISC as u32 != 0;
+        return Ok(State { wanted: on, active: on, changeable: true });
+    };
+    let features = ethtool.features(name)?;
+    // A kernel that doesn't know the feature doesn't do it.
+    let unknown = State { wanted: false, active: false, changeable: false };
+    Ok(features.bit(feature).map_or(unknown, |bit| features.state(bit)))
 }

@@ -37,7 +37,8 @@ pub(super) fn ensure(pin_dir: &Path) -> Result<(), Failure> {
     }
 }
 
-fn is_bpffs(path: &Path) -> bool {
+/// True if `path` is on a BPF file system.
+pub(crate) fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC)
 }
 

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use crate::{config::Config, nearest};
 
 /// Oldest kernel that the programs are tested on: Linux 6.1.
-const OLDEST_KERNEL: (u32, u32) = (6, 1);
+pub(crate) const OLDEST_KERNEL: (u32, u32) = (6, 1);
 /// Interfaces that are listed to somebody who named one that is not there.
 const MAX_LISTED: usize = 32;
 
@@ -89,7 +89,7 @@ fn kernel(release: &str) -> Option<Failure> {
 }
 
 /// Major and minor number of a release such as `6.1.0-13-amd64` or `6.2-rc1`.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
@@ -97,14 +97,19 @@ fn version(release: &str) -> Option<(u32, u32)> {
 /// Attaching to interfaces takes `CAP_NET_ADMIN`; loading and pinning take `CAP_BPF` and, for the verifier to let packet
 /// pointers be compared, `CAP_PERFMON` (capabilities(7)). `CAP_SYS_ADMIN` stands for the latter two.
 fn capabilities(effective: u64) -> Option<Failure> {
+    let missing = missing_capabilities(effective);
+    (!missing.is_empty()).then_some(Failure::Capabilities { missing })
+}
+
+/// Names of the capabilities that are needed and not among these.
+pub(crate) fn missing_capabilities(effective: u64) -> Vec<&'static str> {
     let has = |capability: u32| effective & (1 << capability) != 0;
     let needs = [
         ("CAP_NET_ADMIN", has(CAP_NET_ADMIN)),
         ("CAP_BPF", has(CAP_BPF) || has(CAP_SYS_ADMIN)),
         ("CAP_PERFMON", has(CAP_PERFMON) || has(CAP_SYS_ADMIN)),
     ];
-    let missing: Vec<_> = needs.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect();
-    (!missing.is_empty()).then_some(Failure::Capabilities { missing })
+    needs.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
 }
 
 fn interface(section: &'static str, name: &str, existing: &[String]) -> Option<Failure> {

@@ -6,22 +6,22 @@ use nix::{net::if_::if_nameindex, sys::utsname::uname};
 
 /// Facts that the checks judge.
 #[derive(Clone, Debug)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Release of the running kernel, such as `6.1.0-13-amd64`.
-    pub(super) kernel: String,
+    pub(crate) kernel: String,
     /// Effective capabilities, bit n for capability n.
-    pub(super) capabilities: u64,
+    pub(crate) capabilities: u64,
     /// Names of the interfaces of this network namespace.
-    pub(super) interfaces: Vec<String>,
+    pub(crate) interfaces: Vec<String>,
     /// False where BPF programs are interpreted.
-    pub(super) jit: bool,
+    pub(crate) jit: bool,
     /// True where the kernel tells its own types.
-    pub(super) btf: bool,
+    pub(crate) btf: bool,
 }
 
 impl Facts {
     /// Asks the running system.
-    pub(super) fn gather() -> io::Result<Self> {
+    pub(crate) fn gather() -> io::Result<Self> {
         let interfaces = if_nameindex()?;
         Ok(Self {
             kernel: uname()?.release().to_string_lossy().into_owned(),
@@ -35,7 +35,7 @@ impl Facts {
 }
 
 /// Field `CapEff` of `/proc/self/status` (proc_pid_status(5)).
-fn effective_capabilities(status: &str) -> Option<u64> {
+pub(crate) fn effective_capabilities(status: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(value.trim(), 16).ok()
 }

@@ -12,5 +12,8 @@ mod checks;
 mod facts;
 mod run;
 
+pub(crate) use bpffs::is_bpffs;
 pub use checks::Failure;
+pub(crate) use checks::{OLDEST_KERNEL, missing_capabilities, version};
+pub(crate) use facts::{Facts, effective_capabilities};
 pub use run::{PreflightError, preflight};

@@ -25,10 +25,12 @@ mod facts;
 mod follow;
 mod keep;
 mod kernel;
+mod look;
 mod resolve;
 mod snapshot;
 
 pub use facts::{Answer, Change, Facts, Forbidden, Link, Neighbour, NeighbourKey, NeighbourState, Route, Vlan};
 pub use follow::{Follower, Tuning, UnderlayError, open, open_with};
+pub use look::look;
 pub use resolve::{Hop, Resolution, Why};
 pub use snapshot::{LinkState, Snapshot, Wanted};

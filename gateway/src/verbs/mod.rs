@@ -3,6 +3,7 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+pub mod doctor;
 pub mod monitor;
 mod output;
 pub mod show;
@@ -62,6 +63,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(error.exit_code(), &error),
         },
+        Command::Doctor(options) => doctor::carry_out(options, path, &config),
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));

@@ -7,6 +7,7 @@ mod basics;
 mod control;
 mod credentials;
 mod dashboard;
+mod doctor;
 mod hostile;
 mod logs;
 mod metrics;

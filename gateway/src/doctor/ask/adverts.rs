@@ -1,0 +1,88 @@
+//! Listening for advertisements: who else is of this virtual router, or of another with its number.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::{
+    clock,
+    config::{InstanceConfig, VrrpConfig},
+    doctor::nodes::Heard,
+    ha::{AdvertSocket, Expected, Family, Observer, SocketOptions, Verdict},
+    vrrp::Advertisement,
+};
+
+/// How long is listened at least, and at most.
+const LEAST: Duration = Duration::from_millis(1500);
+const MOST: Duration = Duration::from_secs(5);
+
+/// Other routers, and what is wrong with what they send.
+pub(in super::super) type Listened = (Result<Vec<Heard>, String>, Vec<String>);
+
+/// Listens for three intervals and a bit, within bounds.
+pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig) -> Listened {
+    let all: Vec<IpAddr> = instance.vteps.iter().collect();
+    let family = if instance.vteps.v4.is_some() { Family::V4 } else { Family::V6 };
+    let addresses: Vec<IpAddr> = all.iter().copied().filter(|address| Family::of(*address) == family).collect();
+    let options = SocketOptions {
+        interface: &vrrp.interface,
+        family,
+        peers: &vrrp.peers,
+        source: vrrp.source,
+        virtual_addresses: &all,
+        listen: true,
+    };
+    match AdvertSocket::open(&options) {
+        Ok(socket) => collect(socket, vrrp, &addresses),
+        Err(error) => (Err(super::kernel::with_causes(&error)), Vec::new()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is a driver: advertisements are waited for in real time")]
+fn collect(mut socket: AdvertSocket, vrrp: &VrrpConfig, addresses: &[IpAddr]) -> Listened {
+    let own = socket.source();
+    let until = Instant::now() + (vrrp.interval.three() + vrrp.interval.duration() / 2).clamp(LEAST, MOST);
+    let (mut heard, mut observer) = (BTreeMap::<IpAddr, Heard>::new(), Observer::default());
+    let expected = Expected {
+        own,
+        version: vrrp.version,
+        priority: vrrp.priority,
+        interval: vrrp.interval,
+        addresses,
+        peers: &vrrp.peers,
+    };
+    loop {
+        while let Ok(Some(packet)) = socket.receive() {
+            // What is not sound the agent tells of; here it would be told twice.
+            let Ok(advertisement) = Advertisement::parse(&packet.message, &packet.envelope) else { continue };
+            let from = packet.envelope.from;
+            if advertisement.vrid != vrrp.vrid || from == own {
+                continue;
+            }
+            let verdict = observer.hear(&advertisement, from, expected, clock::monotonic());
+            if verdict == Verdict::Stranger {
+                continue;
+            }
+            let (foreign, priority) = (verdict == Verdict::Foreign, advertisement.priority);
+            let one = heard.entry(from).or_insert(Heard { from, priority, count: 0, foreign });
+            one.count += 1;
+            (one.priority, one.foreign) = (priority, foreign);
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
+        // Whatever it says, the socket is read again, and the time is up some time.
+        let _ = poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout);
+    }
+    let foreign: Vec<String> = heard.values().filter(|one| one.foreign).map(|one| one.from.to_string()).collect();
+    // Those of other virtual routers are findings of their own.
+    let problems = observer.problems().filter(|text| !foreign.iter().any(|from| text.starts_with(from.as_str())));
+    (Ok(heard.into_values().collect()), problems.map(str::to_owned).collect())
+}

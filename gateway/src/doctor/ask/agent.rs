@@ -1,0 +1,26 @@
+//! The running agent, asked on its control socket.
+
+use std::time::Duration;
+
+use crate::{
+    config::Config,
+    ctl::{self, CallError},
+    doctor::agent::Answer,
+};
+
+/// How long it has to answer; its loop may be at work on a large change.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Asks for its status.
+pub(in super::super) fn ask(config: &Config) -> Answer {
+    let socket = ctl::path(&config.gateway.run_dir);
+    match ctl::call(&socket, "status", &["json"], LIMIT) {
+        Ok(text) => match serde_json::from_str(&text) {
+            Ok(status) => Answer::Status(Box::new(status)),
+            Err(error) => Answer::Foreign(error.to_string()),
+        },
+        Err(CallError::NoAgent { .. }) => Answer::None,
+        Err(CallError::TimedOut { .. }) => Answer::Hung,
+        Err(error) => Answer::Refused(error.to_string()),
+    }
+}

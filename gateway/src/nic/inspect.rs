@@ -1,0 +1,152 @@
+//! Looking at a NIC, and changing nothing: for whoever wants to know why it is slow, or deaf.
+
+use std::io;
+
+use nix::sys::socket::SockProtocol;
+
+use super::{
+    Role, Setting,
+    error::NicError,
+    ethtool::Ethtool,
+    netlink::{attribute, request},
+    plan::{self, Step},
+};
+
+/// Bytes of `struct ifinfomsg`: family and padding, type, index, flags, mask.
+const IFINFO: usize = 16;
+/// Attributes in `IFLA_XDP` (linux/if_link.h).
+const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
+const XDP_ATTACHED_NONE: u8 = 0;
+
+/// A setting that is not as a role needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// Which.
+    pub setting: Setting,
+    /// What it should be.
+    pub wanted: bool,
+    /// Whether the driver lets it be changed.
+    pub changeable: bool,
+}
+
+/// How much of something a NIC uses, and could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Now.
+    pub used: u32,
+    /// At most.
+    pub most: u32,
+}
+
+/// What the kernel's list of interfaces says of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interface {
+    /// Its number.
+    pub ifindex: u32,
+    /// Largest IP packet, in bytes.
+    pub mtu: u32,
+    /// The operator wants it up.
+    pub admin_up: bool,
+    /// It can carry packets.
+    pub running: bool,
+    /// Number of the bridge or bond it belongs to.
+    pub master: Option<u32>,
+    /// Id of the XDP program on it.
+    pub xdp: Option<u32>,
+}
+
+/// The settings of `name` that are not as `role` needs them.
+///
+/// # Errors
+/// When there is no such interface, or the kernel refuses to tell.
+pub fn wrong_settings(name: &str, role: Role) -> Result<Vec<Wrong>, NicError> {
+    let ethtool = Ethtool::open()?;
+    let mut wrong = Vec::new();
+    for &(setting, wanted) in plan::needs(role) {
+        match plan::step(super::settings::state(&ethtool, name, setting)?, wanted) {
+            Step::Nothing => {}
+            step => wrong.push(Wrong { setting, wanted, changeable: step == Step::Change }),
+        }
+    }
+    Ok(wrong)
+}
+
+/// Packets in the receive ring (`ETHTOOL_GRINGPARAM`).
+///
+/// # Errors
+/// When there is no such interface, or its driver has no rings.
+pub fn receive_ring(name: &str) -> Result<Share, NicError> {
+    Ethtool::open()?.receive_ring(name)
+}
+
+/// Queues that packets are received by (`ETHTOOL_GCHANNELS`).
+///
+/// # Errors
+/// When there is no such interface, or its driver has no channels.
+pub fn receive_queues(name: &str) -> Result<Share, NicError> {
+    Ethtool::open()?.receive_queues(name)
+}
+
+/// What the kernel says of interface `name`; `None` if there is none.
+///
+/// # Errors
+/// When netlink does not work.
+pub fn interface(name: &str) -> io::Result<Option<Interface>> {
+    let Ok(ifindex) = nix::net::if_::if_nametoindex(name) else { return Ok(None) };
+    let mut body = vec![0; IFINFO];
+    body[4..8].copy_from_slice(&ifindex.to_ne_bytes());
+    let answers = request(SockProtocol::NetlinkRoute, libc::RTM_GETLINK, &body)?;
+    Ok(answers.first().map(|answer| decode(ifindex, answer)))
+}
+
+fn decode(ifindex: u32, answer: &[u8]) -> Interface {
+    let flags = answer.get(8..12).and_then(word).unwrap_or_default();
+    let attributes = answer.get(IFINFO..).unwrap_or_default();
+    let number = |kind| attribute(attributes, kind).and_then(word);
+    let xdp = attribute(attributes, libc::IFLA_XDP).and_then(|nested| {
+        let mode = attribute(nested, IFLA_XDP_ATTACHED)?.first()?;
+        let id = attribute(nested, IFLA_XDP_PROG_ID).and_then(word).unwrap_or_default();
+        (*mode != XDP_ATTACHED_NONE).then_some(id)
+    });
+    Interface {
+        ifindex,
+        mtu: number(libc::IFLA_MTU).unwrap_or_default(),
+        admin_up: flags & libc::IFF_UP as u32 != 0,
+        running: flags & libc::IFF_RUNNING as u32 != 0,
+        master: number(libc::IFLA_MASTER),
+        xdp,
+    }
+}
+
+fn word(bytes: &[u8]) -> Option<u32> {
+    Some(u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nic::netlink::push_attribute;
+
+    #[test]
+    fn an_xdp_program_is_told_by_its_id() {
+        let mut xdp = Vec::new();
+        push_attribute(&mut xdp, IFLA_XDP_ATTACHED, &[1]);
+        push_attribute(&mut xdp, IFLA_XDP_PROG_ID, &77_u32.to_ne_bytes());
+        let mut answer = vec![0; IFINFO];
+        answer[8..12].copy_from_slice(&(libc::IFF_UP as u32).to_ne_bytes());
+        push_attribute(&mut answer, libc::IFLA_MTU, &1500_u32.to_ne_bytes());
+        push_attribute(&mut answer, libc::IFLA_XDP, &xdp);
+        let seen = decode(9, &answer);
+        let wanted = Interface { ifindex: 9, mtu: 1500, admin_up: true, running: false, master: None, xdp: Some(77) };
+        assert_eq!(seen, wanted);
+    }
+
+    #[test]
+    fn loopback_is_seen_and_has_no_program() {
+        let seen = interface("lo").unwrap().unwrap();
+        assert_eq!((seen.xdp, seen.master), (None, None));
+        assert!(seen.mtu > 0);
+        assert_eq!(interface("no-such-if").unwrap(), None);
+    }
+}
