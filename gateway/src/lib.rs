@@ -15,6 +15,7 @@ pub mod devices;
 pub mod ha;
 pub mod instance;
 mod interner;
+pub mod manual;
 pub mod memory;
 mod nearest;
 pub mod nic;

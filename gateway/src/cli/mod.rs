@@ -10,6 +10,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use log::{LogError, LogFormat, LogOptions};
 
+use crate::verbs::{completions::CompletionsOptions, man::ManOptions};
+
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
@@ -56,16 +58,21 @@ pub enum Command {
     Handover(HandoverOptions),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
+    /// Print what a shell needs to complete this command line.
+    Completions(CompletionsOptions),
+    /// Print or write the manual pages.
+    Man(ManOptions),
 }
 
 impl Command {
-    /// Which configuration it is about.
-    pub fn config(&self) -> &Path {
+    /// Which configuration it is about; `None` if it is about none.
+    pub fn config(&self) -> Option<&Path> {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => Some(&option.config),
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
-            | Self::Exit(ExitOptions { config, .. }) => &config.config,
+            | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),
+            Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -134,7 +141,7 @@ mod tests {
         for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
-                assert_eq!(command.config(), Path::new(file), "{verb}{args}");
+                assert_eq!(command.config(), Some(Path::new(file)), "{verb}{args}");
             }
         }
     }

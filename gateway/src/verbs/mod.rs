@@ -3,7 +3,15 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+pub mod completions;
+pub mod man;
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -26,10 +34,15 @@ const END: Duration = Duration::from_secs(30);
 
 /// Does what the command line asks for, and gives what the process exits with.
 pub fn carry_out(cli: &Cli) -> ExitCode {
+    match &cli.command {
+        Command::Completions(options) => return completions::carry_out(options),
+        Command::Man(options) => return man::carry_out(options),
+        _ => {}
+    }
     if let Err(error) = cli.log.init() {
         return fail(1, &error);
     }
-    let path = cli.command.config();
+    let Some(path) = cli.command.config() else { return ExitCode::SUCCESS };
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => return fail(BAD_INPUT, &error),
@@ -58,6 +71,18 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
             told(ctl::end(&socket, "exit", params, END))
         }
+        // Carried out above.
+        Command::Completions(_) | Command::Man(_) => ExitCode::SUCCESS,
+    }
+}
+
+/// Writes a document to standard output. A reader that has seen enough, such as `head`, is fine.
+fn print(document: &[u8]) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(document).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(1, &error),
     }
 }
 
