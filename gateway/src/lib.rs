@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod announce;
+mod bucket;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod devices;
 pub mod ha;
 pub mod instance;
 mod interner;
+pub mod log;
 pub mod manual;
 pub mod memory;
 mod nearest;

@@ -300,6 +300,16 @@ impl<'a> Cluster<'a> {
         sent
     }
 
+    /// The virtual routers by name, and their roles.
+    pub(super) fn roles_by_name(&self) -> Vec<(String, &'static str)> {
+        self.statuses.iter().map(|one| (one.name.clone(), role_name(one.status.role))).collect()
+    }
+
+    /// What stands in the way of the virtual routers.
+    pub(super) fn problems_of_routers(&self) -> impl Iterator<Item = String> {
+        self.statuses.iter().flat_map(|one| one.problems.iter().map(move |problem| format!("{}: {problem}", one.name)))
+    }
+
     /// What is told of the virtual routers.
     pub(super) fn describe(&self, now: Duration) -> Value {
         let routers = self.statuses.iter().map(|one| {

@@ -1,12 +1,20 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::ctl::Command;
+use crate::ctl::{Access, Command};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
-    Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
-    Command { name: "status", usage: "[json]", params: 0..=1 },
-    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
+    Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
+    Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
+    Command { name: "vlog/disable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/enable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/list", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/reopen", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/set", usage: "SPEC...", params: 1..=64, access: Access::Change },
+    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
 ];
 
 /// What the agent is asked for.
@@ -29,8 +37,29 @@ pub enum Control {
         /// As a JSON object, not for people.
         json: bool,
     },
+    /// Read the configuration again.
+    Reload,
+    /// Something about the log.
+    Log(LogControl),
+    /// Tell what takes how much memory.
+    Memory,
+    /// Tell how often what has happened.
+    Coverage,
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
+}
+
+/// What is to be done with the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogControl {
+    /// Tell the levels.
+    List,
+    /// Set levels.
+    Set(Vec<String>),
+    /// Leave lines out where there are too many alike, or do not.
+    Limit(bool),
+    /// Open its file again, which there is none of.
+    Reopen,
 }
 
 impl Control {
@@ -42,6 +71,14 @@ impl Control {
             ("exit", ["keep-role"]) => Self::Exit { keep: true },
             ("status", []) => Self::Status { json: false },
             ("status", ["json"]) => Self::Status { json: true },
+            ("reload", []) => Self::Reload,
+            ("memory/show", []) => Self::Memory,
+            ("coverage/show", []) => Self::Coverage,
+            ("vlog/list", []) => Self::Log(LogControl::List),
+            ("vlog/reopen", []) => Self::Log(LogControl::Reopen),
+            ("vlog/set", _) => Self::Log(LogControl::Set(params.to_vec())),
+            ("vlog/disable-rate-limit", []) => Self::Log(LogControl::Limit(false)),
+            ("vlog/enable-rate-limit", []) => Self::Log(LogControl::Limit(true)),
             ("vrrp/handover", words) => handover(words),
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
@@ -85,6 +122,22 @@ mod tests {
     fn a_status_is_for_people_or_json() {
         assert_eq!(control("status", ""), Control::Status { json: false });
         assert_eq!(control("status", "json"), Control::Status { json: true });
+    }
+
+    /// Each with parameters that it takes.
+    #[test]
+    fn all_that_is_listed_is_understood_and_described() {
+        let reference = include_str!("../../../docs/CONTROL.md");
+        for command in COMMANDS {
+            let params = if command.name == "vlog/set" { "dbg" } else { "" };
+            assert!(!matches!(control(command.name, params), Control::Unknown(_)), "{}", command.name);
+            let title = format!("{} {}", command.name, command.usage);
+            let heading = format!("\n### `{}`\n", title.trim());
+            let (_, section) =
+                reference.split_once(&heading).unwrap_or_else(|| panic!("docs/CONTROL.md has no{heading}"));
+            let who = if command.access == Access::Read { "*Group.*" } else { "*Root.*" };
+            assert!(section.trim_start().starts_with(who), "docs/CONTROL.md does not say {who} of {}", command.name);
+        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
         }
     }
     // An agent that was killed has left its status behind; the file goes with its owner.
-    drop(StatusFile::new(&config.gateway.run_dir));
+    drop(StatusFile::new(&config.gateway.run_dir, None));
     if pins.root().exists() {
         remove_tree(pins.root())?;
         say(format!("removed {}", pins.root().display()));

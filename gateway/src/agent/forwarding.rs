@@ -65,6 +65,23 @@ pub(super) struct Forwarding {
     settled: bool,
     /// MACs planned and operations carried out since memory was given back last.
     passed: usize,
+    /// What was done since the start.
+    pub(super) work: Work,
+}
+
+/// Counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Plans of the whole.
+    pub(super) plans: u64,
+    /// Operations on maps that were carried out.
+    pub(super) operations: u64,
+    /// And that were not.
+    pub(super) failed: u64,
+    /// Looks at all that was learned.
+    pub(super) censuses: u64,
+    /// Events of learning.
+    pub(super) learned: u64,
 }
 
 impl Forwarding {
@@ -105,6 +122,7 @@ impl Forwarding {
             swept: false,
             settled: false,
             passed: 0,
+            work: Work::default(),
         };
         if let Some(rows) = rows {
             // An adopted database has learned MACs in it: they count before the first ceiling is set.
@@ -205,6 +223,11 @@ impl Forwarding {
         self.devices.problems().next().is_none()
     }
 
+    /// What stands in the way of more.
+    pub(super) fn problems(&self) -> impl Iterator<Item = &str> {
+        self.report.all()
+    }
+
     /// How much is programmed, and what stands in the way of more.
     pub(super) fn describe(&self) -> Value {
         json!({
@@ -229,6 +252,7 @@ impl Forwarding {
     }
 
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.work.plans += 1;
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
@@ -287,6 +311,8 @@ impl Forwarding {
             }
         }
         self.passed += done;
+        self.work.operations += done as u64;
+        self.work.failed += (ops.len() - done) as u64;
         let full = full.into_iter();
         problems.extend(full.map(|(error, count)| format!("{error}: the map is full, {count} entries are left out")));
         done
@@ -295,6 +321,7 @@ impl Forwarding {
     /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
     /// may have written in between.
     pub(super) fn learned(&mut self, event: &LearnEvent) {
+        self.work.learned += 1;
         let key = FdbKey::new(event.vni, event.mac);
         if event.kind != event::SNOOPED
             && let Some(entry) = self.programmed.given.get(&key)
@@ -353,6 +380,7 @@ impl Forwarding {
     }
 
     fn take_census(&mut self, config: &Config, rows: &Rows) -> Result<(), AgentError> {
+        self.work.censuses += 1;
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);

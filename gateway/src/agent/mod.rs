@@ -2,22 +2,27 @@
 //! operations on the data plane.
 //!
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
-//! the worse or the better, once. [`control`] has what the control socket offers.
+//! the worse or the better, once. [`control`] has what the control socket offers, [`upkeep`] answers what is about the agent
+//! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager.
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
 pub mod control;
+mod coverage;
 mod detach;
 mod error;
 mod followed;
 mod forwarding;
+mod headline;
 mod report;
 mod run;
 mod siblings;
 mod stations;
 mod status;
+mod systemd;
 mod turns;
+mod upkeep;
 
 pub use detach::{DetachError, detach};
 pub use error::AgentError;

@@ -10,28 +10,29 @@ use std::{
 
 use aya_log::EbpfLogger;
 use gateway_common::event::LearnEvent;
-use log::Log;
 use tokio::{
     io::unix::AsyncFd,
     signal::unix::{SignalKind, signal},
     sync::watch,
-    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout},
 };
 
 use super::{
     cluster::{Cluster, shares_database},
     control::COMMANDS,
+    coverage::Coverage,
     error::AgentError,
     forwarding::{Forwarding, sweep_interval},
     report::Report,
     siblings::Siblings,
     status::StatusFile,
+    systemd::{self, Systemd},
     turns::{Agent, End, wanted},
 };
 use crate::{
     clock,
     config::Config,
-    ctl::{self, Requests},
+    ctl::{self, Counters, Requests},
     database::{Database, HardwareVtep, Several, StaticDatabase},
     datapath::{
         Maps,
@@ -42,6 +43,7 @@ use crate::{
     devices::Devices,
     ha::{self, Handle, Leases, Setup},
     instance::Instance,
+    log,
     nic::NicSettings,
     peers::{self, Followed},
     preflight::preflight,
@@ -74,19 +76,21 @@ const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 ///
 /// # Errors
 /// What keeps the agent from running. Nothing is attached then that was not before.
-pub async fn run(path: &Path, config: Config) -> Result<(), AgentError> {
+pub async fn run(path: &Path, config: Config, log: &log::Control) -> Result<(), AgentError> {
     preflight(&config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
-    let (requests, control) = ctl::open(&ctl::path(&config.gateway.run_dir), COMMANDS)?;
+    let group = config.gateway.control_group.as_deref();
+    let (requests, clients, control) = ctl::open(&ctl::path(&config.gateway.run_dir), group, COMMANDS)?;
     let mut control = pin!(control);
     // Before all else: a lease that an earlier run has left is renewed while the rest starts.
     let ha = start_ha(&config)?;
     let outcome: Result<End, AgentError> = tokio::select! {
-        outcome = drive(path, config, ha.as_ref(), requests) => outcome,
+        outcome = drive(path, config, ha.as_ref(), Surroundings { log, requests, clients }) => outcome,
         () = &mut control => Err(AgentError::ControlEnded),
     };
     let leave = outcome.as_ref().map_or(Leave::Handover, |end| end.leave);
     let kept = ha.is_none() || leave == Leave::Keep;
+    systemd::stopping(if kept { "stopping; the data plane goes on forwarding" } else { "stopping; handing over" });
     if let Some(ha) = ha {
         ha.stop(leave).await;
     }
@@ -134,7 +138,20 @@ fn is_running(config: &Config, leases: &Leases) -> bool {
     vrids.into_iter().any(|vrid| leases.read(vrid).is_ok_and(|end| end > now))
 }
 
-async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: Requests) -> Result<End, AgentError> {
+/// What the loop has to do with beside its work.
+struct Surroundings<'a> {
+    log: &'a log::Control,
+    requests: Requests,
+    clients: Arc<Counters>,
+}
+
+async fn drive(
+    path: &Path,
+    config: Config,
+    ha: Option<&Handle>,
+    surroundings: Surroundings<'_>,
+) -> Result<End, AgentError> {
+    let Surroundings { log, mut requests, clients } = surroundings;
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
@@ -189,7 +206,8 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     let mut sweeps = sweeps(&config);
     let mut reports = interval(REPORT);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut status = StatusFile::new(&config.gateway.run_dir);
+    let group = ctl::group(config.gateway.control_group.as_deref())?;
+    let mut status = StatusFile::new(&config.gateway.run_dir, group);
     let mut statuses = interval(STATUS);
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
@@ -199,35 +217,51 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    let mut agent = Agent {
+        config,
+        database,
+        wanted,
+        forwarding,
+        planned: now,
+        cluster,
+        differences,
+        log,
+        clients,
+        systemd: Systemd::default(),
+        coverage: Coverage::default(),
+        refused: None,
+        reached: (0, 0),
+    };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
+    let headline = agent.headline();
+    agent.systemd.ready(headline);
+    let mut watchdog = systemd::watchdog();
+    let mut pulse = None;
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
-            _ = hangup.recv() => if agent.reload(path) {
-                sweeps = self::sweeps(&agent.config);
-                agent.update(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
-                // A learning limit or ageing time that has changed counts from now on.
-                agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?;
-                tracing::info!("reloaded {}", path.display());
-            },
+            // What is wrong with the file was logged.
+            _ = hangup.recv() => drop(agent.reload(path, &snapshots.borrow().clone())?),
             now = changed(roles.as_mut()) => agent.roles(Some(now.ok_or(AgentError::HaEnded)?))?,
             now = changed(heard.as_mut()) => if let Some(now) = now {
                 agent.heard(now)?;
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
-            Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
-                return Ok(end);
-            },
+            Some(request) = requests.recv() => {
+                let underlay = snapshots.borrow().clone();
+                if let Some(end) = agent.asked(request, path, &underlay)? {
+                    return Ok(end);
+                }
+            }
             Ok(()) = rows.changed() => {
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
-            // That is told at the end of the turn.
-            Ok(()) = reached.changed() => {}
+            // What follows from that is told at the end of the turn.
+            Ok(()) = reached.changed() => agent.database_reached(*reached.borrow_and_update()),
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }
@@ -236,7 +270,16 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
-            _ = statuses.tick() => status.write(&agent.describe()),
+            _ = statuses.tick() => {
+                status.write(&agent.describe());
+                agent.look_after();
+            }
+            // A loop that hangs gives no sign of life, and one whose virtual routers hang gives no second one.
+            () = tick(watchdog.as_mut()), if pulse.is_none() => {
+                systemd::alive();
+                pulse = ha.map(|ha| Box::pin(ha.settled()));
+            }
+            () = end_of(pulse.as_mut()) => pulse = None,
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let events = ready.get_inner_mut();
@@ -258,6 +301,9 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
         agent.publish();
+        if sweeps.period() != sweep_interval(&agent.config) {
+            sweeps = self::sweeps(&agent.config);
+        }
     }
 }
 
@@ -285,7 +331,7 @@ fn settings(config: &Config) -> Settings {
 }
 
 /// Passes on what the programs in the kernel have logged; without such a log it never ends.
-async fn read_log<T: Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Result<()> {
+async fn read_log<T: ::log::Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Result<()> {
     let Some(log) = log else { return std::future::pending().await };
     let mut ready = log.readable_mut().await?;
     ready.get_inner_mut().flush();
@@ -300,6 +346,22 @@ async fn changed<T>(channel: Option<&mut watch::Receiver<Arc<T>>>) -> Option<Arc
     Some(Arc::clone(&channel.borrow_and_update()))
 }
 
+/// The next tick of a clock; without one it never ends.
+async fn tick(clock: Option<&mut Interval>) {
+    match clock {
+        Some(clock) => drop(clock.tick().await),
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of some work; without any it never ends.
+async fn end_of(work: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn until(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
@@ -307,7 +369,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-fn sweeps(config: &Config) -> tokio::time::Interval {
+fn sweeps(config: &Config) -> Interval {
     let mut sweeps = interval(sweep_interval(config));
     sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     sweeps

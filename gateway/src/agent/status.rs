@@ -1,7 +1,9 @@
 //! What the agent knows of itself, in a file for whoever wants to look: `<run_dir>/status.json`.
 
 use std::{
-    fs, io,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
@@ -9,18 +11,20 @@ use serde_json::Value;
 
 const NAME: &str = "status.json";
 
-/// The file; it goes with the agent.
+/// The file; it goes with the agent. Whoever may look on the control socket may read it.
 #[derive(Debug)]
 pub(super) struct StatusFile {
     path: PathBuf,
+    /// The number of the group that may, if there is one.
+    group: Option<u32>,
     written: String,
     failed: bool,
 }
 
 impl StatusFile {
     /// In `run_dir`, not written yet.
-    pub(super) fn new(run_dir: &Path) -> Self {
-        Self { path: run_dir.join(NAME), written: String::new(), failed: false }
+    pub(super) fn new(run_dir: &Path, group: Option<u32>) -> Self {
+        Self { path: run_dir.join(NAME), group, written: String::new(), failed: false }
     }
 
     /// Writes `status`, if it is another one than before. Readers see the old one or the new one, never half.
@@ -29,7 +33,7 @@ impl StatusFile {
         if text == self.written {
             return;
         }
-        match replace(&self.path, &text) {
+        match replace(&self.path, self.group, &text) {
             Ok(()) => (self.written, self.failed) = (text, false),
             Err(error) => {
                 if !self.failed {
@@ -48,9 +52,14 @@ impl Drop for StatusFile {
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn replace(path: &Path, group: Option<u32>, text: &str) -> io::Result<()> {
     let new = path.with_extension("json.new");
-    fs::write(&new, text)?;
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+    if let Some(group) = group {
+        fchown(&file, None, Some(group))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(if group.is_some() { 0o640 } else { 0o600 }))?;
+    file.write_all(text.as_bytes())?;
     fs::rename(&new, path)
 }
 
@@ -64,11 +73,12 @@ mod tests {
     fn the_file_holds_the_last_status_and_goes_with_its_writer() {
         let dir = std::env::temp_dir().join(format!("vtep-gateway-status-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let mut file = StatusFile::new(&dir);
+        let mut file = StatusFile::new(&dir, None);
         file.write(&json!({ "macs": 1 }));
         file.write(&json!({ "macs": 2 }));
         let read: Value = serde_json::from_str(&fs::read_to_string(dir.join(NAME)).unwrap()).unwrap();
         assert_eq!(read, json!({ "macs": 2 }));
+        assert_eq!(fs::metadata(dir.join(NAME)).unwrap().permissions().mode() & 0o777, 0o600);
         drop(file);
         assert!(!dir.join(NAME).exists());
         fs::remove_dir(&dir).unwrap();

@@ -6,13 +6,22 @@ use gateway_common::net::{MacAddr, Vni};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
+use super::{
+    cluster::Cluster,
+    control::Control,
+    coverage::{Coverage, Turn},
+    error::AgentError,
+    forwarding::Forwarding,
+    report::Report,
+    systemd::Systemd,
+};
 use crate::{
     clock,
     config::{Config, Interface},
-    ctl::{self, Request},
+    ctl::{self, Counters, Request},
     database::{Database, Rows},
     ha::InstanceStatus,
+    log,
     peers::Followed,
     plan,
     underlay::{Resolution, Snapshot, Wanted},
@@ -31,6 +40,15 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    pub(super) log: &'a log::Control,
+    /// What has happened at the control socket.
+    pub(super) clients: Arc<Counters>,
+    pub(super) systemd: Systemd,
+    pub(super) coverage: Coverage,
+    /// What was wrong with the configuration when it was read last.
+    pub(super) refused: Option<String>,
+    /// How often the database was reached and lost.
+    pub(super) reached: (u64, u64),
 }
 
 impl Agent<'_> {
@@ -51,12 +69,14 @@ impl Agent<'_> {
 
     /// Who is active may have changed.
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
+        self.coverage.turn(Turn::Roles);
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
         cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)
     }
 
     /// Other nodes have told something.
     pub(super) fn heard(&mut self, followed: Arc<Followed>) -> Result<(), AgentError> {
+        self.coverage.turn(Turn::Nodes);
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         cluster.heard(followed, &mut self.forwarding)?;
         self.differences.problems(cluster.problems());
@@ -65,36 +85,48 @@ impl Agent<'_> {
 
     /// Announces some of the cloud's stations to the switches outside.
     pub(super) fn announce(&mut self) {
+        self.coverage.turn(Turn::Announce);
         if let Some(cluster) = &mut self.cluster {
             cluster.on_time(&self.config, &self.forwarding);
         }
     }
 
     /// Somebody asks for something on the control socket. The end, if it is that.
-    pub(super) fn asked(&mut self, request: Request) -> Option<End> {
+    pub(super) fn asked(
+        &mut self,
+        request: Request,
+        path: &Path,
+        underlay: &Snapshot,
+    ) -> Result<Option<End>, AgentError> {
+        self.coverage.turn(Turn::Request);
         let answer = match Control::new(request.command, &request.params) {
             Control::Exit { keep } => {
                 let leave = if keep { Leave::Keep } else { Leave::Handover };
-                return Some(End { leave, request: Some(request) });
+                return Ok(Some(End { leave, request: Some(request) }));
             }
             Control::Status { json: true } => Ok(format!("{:#}\n", self.describe())),
             Control::Status { json: false } => Ok(ctl::text(&self.describe())),
             Control::Handover { instance, force } => match &mut self.cluster {
                 Some(cluster) => {
                     cluster.handover(instance.as_deref(), force, &self.config, request);
-                    return None;
+                    return Ok(None);
                 }
                 None => Err("this gateway has no [[vrrp]]: there is no other node to hand over to".to_owned()),
             },
+            Control::Reload => self.reload(path, underlay)?.map(|()| format!("reloaded {}\n", path.display())),
+            Control::Log(control) => self.control_log(control),
+            Control::Memory => Ok(self.show_memory()),
+            Control::Coverage => Ok(self.show_coverage()),
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.
         drop(request.answer(answer));
-        None
+        Ok(None)
     }
 
     /// The rows have changed, and nothing else.
     pub(super) fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.coverage.turn(Turn::Rows);
         let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
         if self.forwarding.update_rows(&self.config, &old, rows) {
             return Ok(());
@@ -104,6 +136,7 @@ impl Agent<'_> {
 
     /// Rows, underlay or configuration have changed.
     pub(super) fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.coverage.turn(Turn::Update);
         if !self.database.is_known() {
             self.forwarding.wait(&self.config, underlay);
             return Ok(());
@@ -134,6 +167,7 @@ impl Agent<'_> {
     }
 
     pub(super) fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.coverage.turn(Turn::Sweep);
         if !self.database.is_known() {
             return Ok(());
         }
@@ -160,27 +194,46 @@ impl Agent<'_> {
         self.database.learned(stations.collect());
     }
 
-    /// Reads the configuration again; true if it was taken over.
-    pub(super) fn reload(&mut self, path: &Path) -> bool {
-        let new = match Config::load(path) {
-            Ok(new) => new,
-            Err(error) => {
-                tracing::error!("reload refused, the agent goes on as before: {error}");
-                return false;
+    /// The database has become reachable, or has ceased to be.
+    pub(super) fn database_reached(&mut self, reached: bool) {
+        let count = if reached { &mut self.reached.0 } else { &mut self.reached.1 };
+        *count += 1;
+    }
+
+    /// Reads the configuration again and does what is new in it. Says what is wrong where it is refused: then all stays as
+    /// it was.
+    pub(super) fn reload(&mut self, path: &Path, underlay: &Snapshot) -> Result<Result<(), String>, AgentError> {
+        self.coverage.turn(Turn::Reload);
+        self.systemd.reloading();
+        let outcome = self.reconfigure(path);
+        match &outcome {
+            Ok(()) => {
+                let rows = self.database.rows().borrow().clone();
+                self.update(&rows, underlay)?;
+                // A learning limit or ageing time that has changed counts from now on.
+                self.sweep(&rows, underlay)?;
+                tracing::info!("reloaded {}", path.display());
             }
-        };
+            Err(why) => tracing::error!("reload refused, the agent goes on as before: {why}"),
+        }
+        self.refused = outcome.as_ref().err().cloned();
+        let headline = self.headline();
+        self.systemd.ready(headline);
+        Ok(outcome)
+    }
+
+    fn reconfigure(&mut self, path: &Path) -> Result<(), String> {
+        let new = Config::load(path).map_err(|error| error.to_string())?;
         let restart = self.config.changes_needing_restart(&new);
         if !restart.is_empty() {
-            let restart = restart.join(", ");
-            tracing::error!("reload refused, the agent goes on as before: these need a restart: {restart}");
-            return false;
+            return Err(format!("these need a restart: {}", restart.join(", ")));
         }
         self.config = new;
         self.database.reconfigure(&self.config);
         if let Some(cluster) = &self.cluster {
             cluster.reconfigure(&self.config);
         }
-        true
+        Ok(())
     }
 }
 

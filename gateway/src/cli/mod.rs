@@ -1,16 +1,15 @@
 //! The command line.
 //!
-//! Verbs and what they take; [`crate::verbs`] carries them out. [`log`] has the options of the log.
-
-mod log;
+//! Verbs and what they take; [`crate::verbs`] carries them out. [`crate::log`] has the options of the log.
 
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-pub use log::{LogError, LogFormat, LogOptions};
-
-use crate::verbs::{completions::CompletionsOptions, man::ManOptions};
+use crate::{
+    log::LogOptions,
+    verbs::{completions::CompletionsOptions, man::ManOptions},
+};
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
@@ -19,7 +18,7 @@ const EXAMPLES: &str = "\
 Examples:
   vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
   vtep-gateway run --config gateway.toml            forward, in the foreground
-  kill -HUP PID                                     make a running agent re-read its file
+  vtep-gateway reload                               make a running agent re-read its file (kill -HUP does it, too)
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway handover                             make another node active, say before maintenance
@@ -56,6 +55,8 @@ pub enum Command {
     Status(StatusOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
+    /// Have the running agent read its configuration again, and say what is wrong with it.
+    Reload(ConfigOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
     /// Print what a shell needs to complete this command line.
@@ -68,7 +69,9 @@ impl Command {
     /// Which configuration it is about; `None` if it is about none.
     pub fn config(&self) -> Option<&Path> {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => Some(&option.config),
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
+                Some(&option.config)
+            }
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),
@@ -126,6 +129,7 @@ mod tests {
     use clap::{CommandFactory, error::ErrorKind};
 
     use super::*;
+    use crate::log::LogFormat;
 
     fn parse(args: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(["vtep-gateway"].into_iter().chain(args.split_whitespace()))
@@ -138,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        for verb in ["run", "detach", "check-config", "status", "handover", "exit"] {
+        for verb in ["run", "detach", "check-config", "status", "handover", "reload", "exit"] {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Some(Path::new(file)), "{verb}{args}");

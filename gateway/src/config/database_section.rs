@@ -1,18 +1,19 @@
 //! Section `[database]`.
 
-use std::{collections::BTreeSet, net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use gateway_common::limits;
 use toml::Spanned;
 
 use super::{
     gateway_section::MAX_FDB,
+    key_files::{KeyFile, KeyFiles},
     raw::{RawConfig, RawDatabase},
     report::{Quoted, Report},
     types::DatabaseConfig,
     values,
 };
-use crate::ovsdb::{Remote, Remotes, TlsFiles};
+use crate::ovsdb::{Remote, Remotes};
 
 /// Longest time that forwarding may be held, in seconds: a year.
 const MAX_HOLD: i64 = 366 * 24 * 3600;
@@ -78,20 +79,20 @@ fn remotes(raw: &RawDatabase, tls: bool, report: &mut Report<'_>) -> Option<Remo
 }
 
 /// All three files, or none.
-fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<TlsFiles> {
+fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<KeyFiles> {
     let files = [("private_key", &raw.private_key), ("certificate", &raw.certificate), ("ca_cert", &raw.ca_cert)];
     let (_, given) = files.iter().find_map(|(key, file)| Some((key, file.as_ref()?)))?;
-    let [private_key, certificate, ca_cert] = files.map(|(key, file)| -> Option<PathBuf> {
+    let [private_key, certificate, ca_cert] = files.map(|(key, file)| -> Option<KeyFile> {
         let field = format_args!("database.{key}");
         match file {
-            Some(file) => report.check(file.span(), field, values::directory(file.get_ref())),
+            Some(file) => report.check(file.span(), field, KeyFile::parse(file.get_ref())),
             None => {
                 report.add(given.span(), field, "required with the other two of TLS, but missing");
                 None
             }
         }
     });
-    Some(TlsFiles { private_key: private_key?, certificate: certificate?, ca_cert: ca_cert? })
+    Some(KeyFiles { private_key: private_key?, certificate: certificate?, ca_cert: ca_cert? })
 }
 
 fn management_ips(raw: &RawDatabase, report: &mut Report<'_>) -> BTreeSet<IpAddr> {

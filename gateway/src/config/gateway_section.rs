@@ -28,6 +28,10 @@ pub(super) fn check(raw: &RawGateway, report: &mut Report<'_>) -> GatewayConfig 
         fdb_size: number(raw.fdb_size.as_ref(), "fdb_size", MIN_FDB, MAX_FDB, DEFAULT_FDB, report),
         pin_dir: path(raw.pin_dir.as_ref(), "pin_dir", "/sys/fs/bpf/vtep-gateway", values::pin_directory, report),
         run_dir: path(raw.run_dir.as_ref(), "run_dir", "/run/vtep-gateway", values::directory, report),
+        control_group: raw
+            .control_group
+            .as_ref()
+            .and_then(|raw| report.check(raw.span(), "gateway.control_group", values::group_name(raw.get_ref()))),
     }
 }
 

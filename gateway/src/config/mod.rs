@@ -10,6 +10,7 @@ mod database_section;
 mod field_path;
 mod gateway_section;
 mod interfaces;
+mod key_files;
 mod load;
 pub(crate) mod raw;
 pub(crate) mod report;
@@ -22,6 +23,8 @@ mod vrrp_section;
 mod tests;
 
 pub(crate) use gateway_section::MAX_FDB;
+pub(crate) use key_files::DIRECTORY as CREDENTIALS;
+pub use key_files::{KeyFile, KeyFiles, NoCredentials};
 pub use report::{ConfigError, Problem, Problems};
 pub use types::{
     AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, Mode, SyncConfig, Track,

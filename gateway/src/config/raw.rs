@@ -38,6 +38,7 @@ pub(crate) struct RawGateway {
     pub(crate) fdb_size: Option<Spanned<i64>>,
     pub(crate) pin_dir: Option<Spanned<String>>,
     pub(crate) run_dir: Option<Spanned<String>>,
+    pub(crate) control_group: Option<Spanned<String>>,
 }
 
 /// `[[uplink]]` and `[[port]]`.

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
+use super::key_files::KeyFiles;
 use crate::{
     database::Rows,
-    ovsdb::{Remotes, TlsFiles},
+    ovsdb::Remotes,
     vrrp::{Checksum, Interval, Priority, Version, Vrid},
 };
 
@@ -123,7 +124,7 @@ pub struct DatabaseConfig {
     /// What the row says of this gateway.
     pub description: String,
     /// The files for servers with `ssl:`.
-    pub tls: Option<TlsFiles>,
+    pub tls: Option<KeyFiles>,
     /// How long forwarding goes on as it was when the database is gone, or was emptied.
     pub hold_time: Duration,
     /// Learned MACs of a logical switch at most.
@@ -149,6 +150,8 @@ pub struct GatewayConfig {
     pub pin_dir: PathBuf,
     /// Directory of the lock, and of sockets.
     pub run_dir: PathBuf,
+    /// Name of the group whose members may ask on the control socket; without it, root alone.
+    pub control_group: Option<String>,
 }
 
 /// This gateway's tunnel addresses: one, or one of each family.
@@ -247,6 +250,8 @@ impl Config {
         compare("fdb_size", &old.fdb_size, &new.fdb_size);
         compare("pin_dir", &old.pin_dir.display(), &new.pin_dir.display());
         compare("run_dir", &old.run_dir.display(), &new.run_dir.display());
+        let group = |config: &GatewayConfig| config.control_group.clone().unwrap_or_else(|| "none".to_owned());
+        compare("control_group", &group(old), &group(new));
         changes.extend(database_changes(old_config.database.as_ref(), new_config.database.as_ref()));
         changes.extend(instance_changes(old_config, new_config));
         changes
@@ -302,9 +307,7 @@ fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) 
         |config: &DatabaseConfig| config.remotes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let name = |config: &DatabaseConfig| config.switch.clone().unwrap_or_else(|| "host name".to_owned());
     let tls = |config: &DatabaseConfig| match &config.tls {
-        Some(TlsFiles { private_key, certificate, ca_cert }) => {
-            format!("{}, {}, {}", private_key.display(), certificate.display(), ca_cert.display())
-        }
+        Some(KeyFiles { private_key, certificate, ca_cert }) => format!("{private_key}, {certificate}, {ca_cert}"),
         None => "none".to_owned(),
     };
     let probe = |config: &DatabaseConfig| config.inactivity_probe.as_secs().to_string();

@@ -1,6 +1,7 @@
 //! What a running agent takes over.
 
 use super::*;
+use crate::config::KeyFile;
 
 fn config() -> Config {
     Config {
@@ -11,6 +12,7 @@ fn config() -> Config {
             fdb_size: 1024,
             pin_dir: "/sys/fs/bpf/vtep-gateway".into(),
             run_dir: "/run/vtep-gateway".into(),
+            control_group: None,
         },
         instances: vec![InstanceConfig {
             name: "gateway".to_owned(),
@@ -51,6 +53,7 @@ fn what_is_built_into_maps_and_programs_needs_a_restart() {
     new.gateway.fdb_size = 2048;
     new.gateway.pin_dir = "/sys/fs/bpf/other".into();
     new.gateway.run_dir = "/run/other".into();
+    new.gateway.control_group = Some("netops".to_owned());
     assert_eq!(
         config().changes_needing_restart(&new),
         [
@@ -58,14 +61,15 @@ fn what_is_built_into_maps_and_programs_needs_a_restart() {
             "gateway.fdb_size (1024 -> 2048)",
             "gateway.pin_dir (/sys/fs/bpf/vtep-gateway -> /sys/fs/bpf/other)",
             "gateway.run_dir (/run/vtep-gateway -> /run/other)",
+            "gateway.control_group (none -> netops)",
         ]
     );
 }
 
 #[test]
 fn another_connection_to_the_database_needs_a_restart() {
-    let files = |name: &str| format!("/etc/{name}.pem").into();
-    let tls = TlsFiles { private_key: files("key"), certificate: files("cert"), ca_cert: files("ca") };
+    let files = |name: &str| KeyFile::Path(format!("/etc/{name}.pem").into());
+    let tls = KeyFiles { private_key: files("key"), certificate: files("cert"), ca_cert: files("ca") };
     let new = DatabaseConfig {
         remotes: "tcp:10.0.0.1,tcp:10.0.0.2".parse().unwrap(),
         switch: Some("gw1".to_owned()),

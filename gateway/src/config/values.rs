@@ -127,6 +127,17 @@ pub(crate) fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
+/// The name of a group of users, as useradd(8) would have it but for length and case, which differ between systems.
+pub(crate) fn group_name(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if named && text.len() <= 255 && text.chars().all(fine) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected the name of a group, found {}", Quoted(text)))
+    }
+}
+
 /// An absolute path without detours.
 pub(crate) fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);

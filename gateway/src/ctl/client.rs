@@ -41,7 +41,7 @@ pub enum CallError {
         source: io::Error,
     },
     /// The agent hung up.
-    #[error("the agent at {} has hung up without an answer: it has ended, or 16 others talk to it; its log says which", path.display())]
+    #[error("the agent at {} has hung up without an answer: it has ended, or too many others talk to it; its log says which", path.display())]
     HungUp {
         /// The socket.
         path: PathBuf,
@@ -66,7 +66,11 @@ pub enum CallError {
 }
 
 fn hint(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::PermissionDenied { "; run as root" } else { "" }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        "; run as root, or as a member of the group that gateway.control_group names"
+    } else {
+        ""
+    }
 }
 
 impl CallError {

@@ -7,6 +7,16 @@ use super::message::Call;
 /// What is replied: a text, or what is wrong.
 pub type Answer = Result<String, String>;
 
+/// Who may use a command. The control group is let in to look; what has an effect on the agent, or on what it writes to
+/// disk, is root's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// It tells something: whoever may connect.
+    Read,
+    /// It does something: root.
+    Change,
+}
+
 /// A command that the agent carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -16,12 +26,14 @@ pub struct Command {
     pub usage: &'static str,
     /// How many it takes.
     pub params: RangeInclusive<usize>,
+    /// Who may use it.
+    pub access: Access,
 }
 
 /// What the server answers by itself.
-const OWN: [Command; 2] = [
-    Command { name: "list-commands", usage: "", params: 0..=0 },
-    Command { name: "version", usage: "", params: 0..=0 },
+pub(super) const OWN: [Command; 2] = [
+    Command { name: "list-commands", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "version", usage: "", params: 0..=0, access: Access::Read },
 ];
 
 /// What becomes of a request.
@@ -33,7 +45,8 @@ pub(super) enum Decision {
     Ask { command: &'static str, params: Vec<String> },
 }
 
-pub(super) fn decide(commands: &'static [Command], call: Call) -> Decision {
+/// Whether the caller is `root` decides what may be asked.
+pub(super) fn decide(commands: &'static [Command], root: bool, call: Call) -> Decision {
     let Call { method, params, .. } = call;
     let refuse = |text: String| Decision::Reply(Err(text));
     let Some(command) = commands.iter().chain(&OWN).find(|command| command.name == method) else {
@@ -41,6 +54,9 @@ pub(super) fn decide(commands: &'static [Command], call: Call) -> Decision {
             "{method:?} is not a valid command (use \"list-commands\" to see a list of valid commands)"
         ));
     };
+    if command.access == Access::Change && !root {
+        return refuse(format!("{method:?} is for root alone: members of gateway.control_group may look, not change"));
+    }
     let count = params.len();
     let params: Vec<String> = params.iter().filter_map(|param| param.as_str().map(str::to_owned)).collect();
     if params.len() < count {
@@ -73,11 +89,14 @@ mod tests {
 
     use super::*;
 
-    const COMMANDS: &[Command] = &[Command { name: "status", usage: "[json]", params: 0..=1 }];
+    const COMMANDS: &[Command] = &[
+        Command { name: "exit", usage: "", params: 0..=0, access: Access::Change },
+        Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
+    ];
 
     fn decided(method: &str, params: Value) -> Decision {
         let params = params.as_array().unwrap().clone();
-        decide(COMMANDS, Call { method: method.into(), params, id: 0.into() })
+        decide(COMMANDS, true, Call { method: method.into(), params, id: 0.into() })
     }
 
     fn refused(method: &str, params: Value) -> String {
@@ -97,7 +116,8 @@ mod tests {
 
     #[test]
     fn the_list_has_all_commands_in_order_as_open_vswitch_lists_them() {
-        let text = "The available commands are:\n  list-commands\n  status                  [json]\n  version\n";
+        let text =
+            "The available commands are:\n  exit\n  list-commands\n  status                  [json]\n  version\n";
         assert_eq!(decided("list-commands", json!([])), Decision::Reply(Ok(text.into())));
     }
 
@@ -111,5 +131,15 @@ mod tests {
         assert!(refused("status", json!(["json", "more"])).contains("at most 1"));
         assert!(refused("status", json!([1])).contains("not a string"));
         assert!(refused("version", json!(["x"])).contains("at most 0"));
+    }
+
+    #[test]
+    fn others_than_root_may_look_and_not_change() {
+        let others =
+            |method: &str| decide(COMMANDS, false, Call { method: method.into(), params: vec![], id: 0.into() });
+        assert!(matches!(others("status"), Decision::Ask { command: "status", .. }));
+        assert!(matches!(others("version"), Decision::Reply(Ok(_))));
+        let Decision::Reply(Err(text)) = others("exit") else { panic!() };
+        assert!(text.contains("root") && text.contains("control_group"), "{text}");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     os::{
         fd::AsRawFd,
         unix::{
-            fs::FileTypeExt,
+            fs::{FileTypeExt, MetadataExt, PermissionsExt, chown},
             net::{UnixListener as StdListener, UnixStream},
         },
     },
@@ -17,7 +17,7 @@ use nix::{
         socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket},
         stat::{Mode, fchmod},
     },
-    unistd::unlink,
+    unistd::{Group, unlink},
 };
 use tokio::net::UnixListener;
 
@@ -34,10 +34,15 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn open(path: &Path) -> Result<Self, CtlError> {
+    /// At `path`, for root and the members of `group`.
+    pub(super) fn open(path: &Path, group: Option<&str>) -> Result<Self, CtlError> {
         let failed = |source: io::Error| CtlError::Open { path: path.to_owned(), source };
+        let gid = self::group(group)?;
         clear(path)?;
-        let socket = listening(path).map_err(failed)?;
+        let socket = listening(path, gid).map_err(failed)?;
+        if let (Some(group), Some(gid)) = (group, gid) {
+            warn_of_closed_directory(path, group, gid);
+        }
         let socket = UnixListener::from_std(socket).map_err(failed)?;
         Ok(Self { socket, path: path.to_owned() })
     }
@@ -62,13 +67,45 @@ fn clear(path: &Path) -> Result<(), CtlError> {
     }
 }
 
-fn listening(path: &Path) -> io::Result<StdListener> {
+/// The number of a group, if one is named.
+///
+/// # Errors
+/// There is no such group, or the system does not tell.
+pub fn group(name: Option<&str>) -> Result<Option<u32>, CtlError> {
+    let Some(name) = name else { return Ok(None) };
+    match Group::from_name(name) {
+        Ok(Some(group)) => Ok(Some(group.gid.as_raw())),
+        Ok(None) => Err(CtlError::NoGroup { group: name.to_owned() }),
+        Err(errno) => Err(CtlError::Group { group: name.to_owned(), source: errno.into() }),
+    }
+}
+
+fn listening(path: &Path, gid: Option<u32>) -> io::Result<StdListener> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
     // Linux gives the name the mode that the socket has (unix_bind_bsd() in net/unix/af_unix.c), so there is no moment
     // at which others could connect.
     fchmod(&socket, Mode::S_IRUSR | Mode::S_IWUSR)?;
     bind(socket.as_raw_fd(), &UnixAddr::new(path)?)?;
+    if let Some(gid) = gid {
+        chown(path, None, Some(gid))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o660))?;
+    }
     listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(StdListener::from(socket))
+}
+
+/// Says so if the group is let in at the socket and not into the directory that it is in. Its mode is its owner's affair.
+fn warn_of_closed_directory(path: &Path, group: &str, gid: u32) {
+    let Some(directory) = path.parent() else { return };
+    let open = fs::metadata(directory).is_ok_and(|found| {
+        let mode = found.mode();
+        if found.gid() == gid { mode & 0o010 != 0 } else { mode & 0o001 != 0 }
+    });
+    if !open {
+        let directory = directory.display();
+        tracing::warn!(
+            "control socket: group {group} may not enter {directory}, so it can't reach the socket there; `chmod o+x {directory}`"
+        );
+    }
 }

@@ -4,22 +4,25 @@
 //! `lib/unixctl.c`): a request has a method and a list of strings, its reply a text, or a text that says what is wrong.
 //! So `ovs-appctl -t /run/vtep-gateway/vtep-gateway.ctl list-commands` works.
 //!
-//! `message` has requests and replies, `commands` what is to be done with a request; both are pure. [`server`] has the
-//! socket and its clients, whom it does not trust with more than it must: the mode of the socket lets in root alone.
+//! `message` has requests and replies, `commands` what is to be done with a request and who may ask it, `seats` who is let
+//! in; these are pure. [`server`] has the socket and its clients, whom it does not trust with more than it must: the mode
+//! of the socket lets in root, and the members of one group if there is one, who may look and not change.
 //! [`client`] is the other side. [`text`] writes a status for people.
 
 pub mod client;
 mod commands;
 mod listener;
 mod message;
+mod seats;
 pub mod server;
 mod text;
 
 use std::path::{Path, PathBuf};
 
 pub use client::{CallError, call, end};
-pub use commands::{Answer, Command};
-pub use server::{CtlError, Request, Requests, open};
+pub use commands::{Access, Answer, Command};
+pub use listener::group;
+pub use server::{Counters, CtlError, Request, Requests, open};
 pub use text::text;
 
 /// Name of the socket in the run directory.

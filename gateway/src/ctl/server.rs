@@ -1,9 +1,14 @@
 //! The agent's side of the socket.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     io,
     path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +16,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -20,11 +25,13 @@ use super::{
     commands::{Decision, decide},
     listener::Listener,
     message::{BadCall, Call, reply},
+    seats::{Entry, OTHERS, ROOT, Seats},
 };
-use crate::ovsdb::framing::{Framer, FramingError};
-
-/// Clients at a time. Whoever comes when there are as many is shown the door.
-const CLIENTS: usize = 16;
+use crate::{
+    bucket::{Bucket, Rate},
+    clock,
+    ovsdb::framing::{Framer, FramingError},
+};
 
 /// Longest request, in bytes.
 const LONGEST: usize = 64 << 10;
@@ -44,6 +51,9 @@ const WRITE: Duration = Duration::from_secs(5);
 /// Rest after a client that could not be accepted: the next one could not be either.
 const REST: Duration = Duration::from_secs(1);
 
+/// Requests of one client. Who asks faster waits: the loop that answers has other things to do.
+const PACE: Rate = Rate { burst: 200, each: Duration::from_millis(10) };
+
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
@@ -58,6 +68,22 @@ pub enum CtlError {
     NotASocket {
         /// What should be the socket.
         path: PathBuf,
+    },
+    /// There is no such group.
+    #[error(
+        "gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another"
+    )]
+    NoGroup {
+        /// Its name.
+        group: String,
+    },
+    /// The system does not tell.
+    #[error("gateway.control_group: looking up group {group:?}: {source}")]
+    Group {
+        /// Its name.
+        group: String,
+        /// The system's reason.
+        source: io::Error,
     },
     /// The system refuses.
     #[error("cannot open the control socket {}: {source}", path.display())]
@@ -95,43 +121,128 @@ impl Request {
     }
 }
 
-/// Opens the socket: what clients ask comes through the one; the other does the work, and has to be polled. It never ends.
-/// When it is dropped, clients are hung up on and the socket is gone.
-///
-/// # Errors
-/// The socket can't be.
-pub fn open(
-    path: &Path,
-    commands: &'static [Command],
-) -> Result<(Requests, impl Future<Output = ()> + use<>), CtlError> {
-    let listener = Listener::open(path)?;
-    let (sender, requests) = mpsc::channel(CLIENTS);
-    Ok((requests, serve(listener, commands, sender)))
+/// What has happened at the socket since it was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Clients that were let in.
+    pub clients: AtomicU64,
+    /// Requests, of any kind.
+    pub requests: AtomicU64,
+    /// Clients that were hung up on for what they did or did not do.
+    pub hung_up: AtomicU64,
+    /// Silent clients that made room for others.
+    pub made_room: AtomicU64,
+    /// Clients that were sent away for want of room.
+    pub sent_away: AtomicU64,
 }
 
-async fn serve(listener: Listener, commands: &'static [Command], requests: mpsc::Sender<Request>) {
+/// What a client's task shares with the others.
+#[derive(Debug)]
+struct Shared {
+    commands: &'static [Command],
+    requests: mpsc::Sender<Request>,
+    counters: Arc<Counters>,
+    seats: Mutex<Seats>,
+}
+
+impl Shared {
+    fn seats<T>(&self, change: impl FnOnce(&mut Seats) -> T) -> T {
+        change(&mut self.seats.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Opens the socket, for root and the members of `group`: what clients ask comes through the one; the last does the work,
+/// and has to be polled. It never ends. When it is dropped, clients are hung up on and the socket is gone.
+///
+/// # Errors
+/// The socket can't be, or there is no such group.
+pub fn open(
+    path: &Path,
+    group: Option<&str>,
+    commands: &'static [Command],
+) -> Result<(Requests, Arc<Counters>, impl Future<Output = ()> + use<>), CtlError> {
+    let listener = Listener::open(path, group)?;
+    let (sender, requests) = mpsc::channel(ROOT + OTHERS);
+    let counters = Arc::<Counters>::default();
+    let shared = Shared { commands, requests: sender, counters: Arc::clone(&counters), seats: Mutex::default() };
+    Ok((requests, counters, serve(listener, Arc::new(shared))))
+}
+
+async fn serve(listener: Listener, shared: Arc<Shared>) {
     let mut clients = JoinSet::new();
+    let mut handles = BTreeMap::new();
     loop {
         tokio::select! {
             accepted = listener.socket.accept() => match accepted {
-                Ok(_) if clients.len() >= CLIENTS => {
-                    tracing::warn!("control socket: {CLIENTS} clients are connected, one more was sent away");
-                }
                 Ok((stream, _)) => {
-                    let requests = requests.clone();
-                    clients.spawn(async move {
-                        if let Err(reason) = client(stream, commands, &requests).await {
-                            tracing::warn!("control socket: hung up on a client: {reason}");
+                    let Some((seat, made_room)) = let_in(&shared, &stream) else { continue };
+                    if let Some(other) = made_room.and_then(|of| handles.remove(&of)) {
+                        AbortHandle::abort(&other);
+                    }
+                    let number = seat.number;
+                    let handle = clients.spawn(async move {
+                        if let Err(reason) = client(stream, &seat).await {
+                            count(&seat.shared.counters.hung_up);
+                            tracing::warn!(uid = seat.uid, "control socket: hung up on a client: {reason}");
                         }
+                        seat.number
                     });
+                    handles.insert(number, handle);
                 }
                 Err(error) => {
                     tracing::warn!("control socket: a client could not be accepted: {error}");
                     sleep(REST).await;
                 }
             },
-            Some(_) = clients.join_next() => {}
+            // One that made room has no handle any more.
+            Some(ended) = clients.join_next() => if let Ok(number) = ended {
+                handles.remove(&number);
+            },
         }
+    }
+}
+
+/// Finds a seat for a client that has come, and who has to go for it; none if it has to go itself.
+fn let_in(shared: &Arc<Shared>, stream: &UnixStream) -> Option<(Seat, Option<u64>)> {
+    let counters = &shared.counters;
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => {
+            tracing::warn!("control socket: who has connected can't be told: {error}");
+            return None;
+        }
+    };
+    let (number, made_room) = match shared.seats(|seats| seats.enter(uid, clock::monotonic())) {
+        Entry::Seat(seat) => (seat, None),
+        Entry::Instead { seat, of } => {
+            count(&counters.made_room);
+            tracing::info!(uid, "control socket: a client that was silent made room for another one");
+            (seat, Some(of))
+        }
+        Entry::Full => {
+            count(&counters.sent_away);
+            tracing::warn!(uid, "control socket: a client was sent away: too many are being served");
+            return None;
+        }
+    };
+    count(&counters.clients);
+    Some((Seat { shared: Arc::clone(shared), number, uid }, made_room))
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A client's seat, which it leaves when it goes.
+struct Seat {
+    shared: Arc<Shared>,
+    number: u64,
+    uid: u32,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.seats(|seats| seats.leave(self.number));
     }
 }
 
@@ -163,18 +274,24 @@ impl From<FramingError> for Trouble {
 
 /// Serves a client, one request after the other: nothing is read while one is being answered, so the kernel makes a client
 /// wait that sends without end.
-async fn client(
-    mut stream: UnixStream,
-    commands: &'static [Command],
-    requests: &mpsc::Sender<Request>,
-) -> Result<(), Trouble> {
+async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
+    let Seat { shared, number, uid } = seat;
     let mut framer = Framer::new(LONGEST);
+    let mut pace = Bucket::default();
     while let Some(call) = next(&mut stream, &mut framer).await? {
+        while let Err(wait) = pace.take(PACE, clock::monotonic()) {
+            sleep(wait).await;
+        }
+        count(&shared.counters.requests);
         let id = call.id.clone();
-        let (answer, sent) = match decide(commands, call) {
+        let (answer, sent) = match decide(shared.commands, *uid == 0, call) {
             Decision::Reply(answer) => (answer, None),
-            Decision::Ask { command, params } => ask(requests, command, params).await,
+            Decision::Ask { command, params } => {
+                shared.seats(|seats| seats.served(*number));
+                ask(&shared.requests, command, params).await
+            }
         };
+        shared.seats(|seats| seats.waited_for(*number, clock::monotonic()));
         timeout(WRITE, stream.write_all(&reply(&id, &answer))).await.map_err(|_| Trouble::Deaf)??;
         if let Some(sent) = sent {
             let _ = sent.send(());

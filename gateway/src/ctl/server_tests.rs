@@ -10,13 +10,13 @@ use std::{
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ctl::{CallError, call, end};
+use crate::ctl::{Access, CallError, call, end};
 
 const COMMANDS: &[Command] = &[
-    Command { name: "echo", usage: "TEXT", params: 1..=1 },
-    Command { name: "refuse", usage: "", params: 0..=0 },
-    Command { name: "forget", usage: "", params: 0..=0 },
-    Command { name: "exit", usage: "", params: 0..=0 },
+    Command { name: "echo", usage: "TEXT", params: 1..=1, access: Access::Read },
+    Command { name: "refuse", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "forget", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "exit", usage: "", params: 0..=0, access: Access::Change },
 ];
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ fn with_agent<T: Send + 'static>(client: impl AsyncFnOnce(PathBuf) -> T) -> T {
     let path = scratch.0.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let (mut requests, work) = open(&path, COMMANDS).unwrap();
+        let (mut requests, _, work) = open(&path, None, COMMANDS).unwrap();
         let agent = async {
             let mut work = std::pin::pin!(work);
             loop {
@@ -130,7 +130,7 @@ fn root_alone_may_connect_and_the_name_goes_with_the_work() {
     let scratch = Scratch::new();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let opened = open(&scratch.0, COMMANDS).unwrap();
+    let opened = open(&scratch.0, None, COMMANDS).unwrap();
     assert_eq!(fs::metadata(&scratch.0).unwrap().permissions().mode() & 0o777, 0o600);
     drop(opened);
     assert!(!scratch.0.exists());
@@ -142,8 +142,8 @@ fn the_socket_of_a_dead_agent_is_replaced_and_that_of_a_living_one_is_not() {
     drop(std::os::unix::net::UnixListener::bind(&scratch.0).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    let _opened = open(&scratch.0, COMMANDS).unwrap();
-    assert!(matches!(open(&scratch.0, COMMANDS).map(drop), Err(CtlError::Taken { .. })));
+    let _opened = open(&scratch.0, None, COMMANDS).unwrap();
+    assert!(matches!(open(&scratch.0, None, COMMANDS).map(drop), Err(CtlError::Taken { .. })));
     assert!(scratch.0.exists());
 }
 
@@ -153,7 +153,7 @@ fn what_is_not_a_socket_is_left_alone() {
     fs::write(&scratch.0, "precious").unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _inside = runtime.enter();
-    assert!(matches!(open(&scratch.0, COMMANDS).map(drop), Err(CtlError::NotASocket { .. })));
+    assert!(matches!(open(&scratch.0, None, COMMANDS).map(drop), Err(CtlError::NotASocket { .. })));
     assert_eq!(fs::read_to_string(&scratch.0).unwrap(), "precious");
 }
 
@@ -224,18 +224,85 @@ fn a_client_that_sends_without_end_and_never_reads_is_hung_up_on() {
     });
 }
 
+/// A client that has asked for something and been answered, and stays.
+async fn connected(path: &Path) -> UnixStream {
+    let mut stream = UnixStream::connect(path).await.unwrap();
+    stream.write_all(br#"{"method":"version","params":[],"id":1}"#).await.unwrap();
+    read_reply(&mut stream).await;
+    stream
+}
+
 #[test]
-fn one_client_too_many_is_sent_away_until_there_is_room() {
+fn clients_that_stay_and_say_nothing_keep_nobody_out() {
     with_agent(async |path| {
         let mut idle = Vec::new();
-        for _ in 0..CLIENTS {
-            let mut stream = UnixStream::connect(&path).await.unwrap();
-            stream.write_all(br#"{"method":"version","params":[],"id":1}"#).await.unwrap();
-            read_reply(&mut stream).await;
-            idle.push(stream);
+        for _ in 0..ROOT + 3 {
+            idle.push(connected(&path).await);
         }
-        assert!(is_hung_up_on(&mut UnixStream::connect(&path).await.unwrap()).await);
-        idle.pop();
-        while blocking(&path, "version", &[]).await.is_err() {}
+        // Those that were silent longest have made room, and no other has.
+        for stream in &mut idle[..3] {
+            assert!(is_hung_up_on(stream).await);
+        }
+        let youngest = idle.last_mut().unwrap();
+        youngest.write_all(br#"{"method":"version","params":[],"id":2}"#).await.unwrap();
+        assert_eq!(read_reply(youngest).await["id"], 2);
     });
+}
+
+#[test]
+fn a_thousand_connections_keep_nobody_out() {
+    with_agent(async |path| {
+        let mut all = Vec::new();
+        for _ in 0..1000 {
+            all.push(UnixStream::connect(&path).await.unwrap());
+        }
+        assert_eq!(blocking(&path, "echo", &["here"]).await.unwrap(), "here\n");
+        let left = all
+            .iter()
+            .filter(|stream| stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        assert!(left.count() <= ROOT);
+    });
+}
+
+#[test]
+fn a_client_that_asks_without_pause_is_held_to_a_pace_and_another_is_not() {
+    with_agent(async |path| {
+        let mut greedy = UnixStream::connect(&path).await.unwrap();
+        let burst = usize::try_from(PACE.burst).unwrap();
+        let text = br#"{"method":"version","params":[],"id":1}"#.repeat(4 * burst);
+        greedy.write_all(&text).await.unwrap();
+        let started = clock::monotonic();
+        let (mut replies, mut bytes) = (0, Vec::new());
+        while replies < burst + 10 {
+            assert_ne!(greedy.read_buf(&mut bytes).await.unwrap(), 0);
+            replies = bytes.iter().filter(|byte| **byte == b'}').count();
+        }
+        // Ten more than the burst can't have come in less.
+        assert!(clock::monotonic() - started >= 10 * PACE.each);
+        assert_eq!(blocking(&path, "echo", &["meanwhile"]).await.unwrap(), "meanwhile\n");
+    });
+}
+
+#[test]
+fn the_members_of_a_group_are_let_in_and_may_only_look() {
+    let scratch = Scratch::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let _inside = runtime.enter();
+    // A group that every Debian has; the tests that need root connect as a member.
+    let Ok(opened) = open(&scratch.0, Some("daemon"), COMMANDS) else {
+        assert!(!nix::unistd::geteuid().is_root(), "root may give files away");
+        return;
+    };
+    let found = fs::metadata(&scratch.0).unwrap();
+    let daemon = nix::unistd::Group::from_name("daemon").unwrap().unwrap().gid.as_raw();
+    assert_eq!((found.permissions().mode() & 0o777, std::os::unix::fs::MetadataExt::gid(&found)), (0o660, daemon));
+    drop(opened);
+}
+
+#[test]
+fn a_group_that_is_not_there_is_named() {
+    let scratch = Scratch::new();
+    let error = open(&scratch.0, Some("no-such-group"), COMMANDS).map(drop).unwrap_err().to_string();
+    assert!(error.contains("control_group") && error.contains("\"no-such-group\""), "{error}");
+    assert!(!scratch.0.exists());
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{Database, Rows};
 use crate::{
-    config::{Config, DatabaseConfig},
+    config::{CREDENTIALS, Config, DatabaseConfig, NoCredentials},
     ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
     vtep::{
         self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
@@ -41,6 +41,9 @@ pub enum OpenError {
     /// What was configured does not make sense.
     #[error(transparent)]
     Options(#[from] OptionsError),
+    /// A credential is asked for where there are none.
+    #[error(transparent)]
+    Credentials(#[from] NoCredentials),
 }
 
 /// A `hardware_vtep` database that is followed, registered in and published to. The work is done by the future that comes
@@ -79,7 +82,7 @@ impl HardwareVtep {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
         let settings = settings(config, instance, database, &host);
-        let (client, events, driver) = ovsdb::open(options(database), VtepDecoder)?;
+        let (client, events, driver) = ovsdb::open(options(database)?, VtepDecoder)?;
         let engine = Engine::new(settings, Duration::ZERO);
         let (rows_sender, rows) = watch::channel(Arc::clone(engine.rows()));
         let (status_sender, status) = watch::channel(Arc::new(engine.status(Duration::ZERO)));
@@ -222,16 +225,18 @@ fn settings(config: &Config, instance: usize, database: &DatabaseConfig, host: &
     Settings { identity, learn_limit: database.learn_limit, hold_time: database.hold_time }
 }
 
-fn options(database: &DatabaseConfig) -> Options {
-    Options {
+fn options(database: &DatabaseConfig) -> Result<Options, NoCredentials> {
+    let credentials = std::env::var_os(CREDENTIALS);
+    let tls = database.tls.as_ref().map(|files| files.find(credentials.as_deref())).transpose()?;
+    Ok(Options {
         remotes: database.remotes.clone(),
         database: vtep::DATABASE.to_owned(),
         tables: vtep::tables(),
         // Others do not take transactions at once, and lag behind.
         leader_only: true,
         probe: database.inactivity_probe,
-        tls: database.tls.clone(),
-    }
+        tls,
+    })
 }
 
 /// What waits for the actor. Of two words about one thing the later one counts, so it does not grow without bounds.

@@ -50,6 +50,7 @@ fn config() -> Config {
             fdb_size: 1000,
             pin_dir: PathBuf::new(),
             run_dir: PathBuf::new(),
+            control_group: None,
         },
         uplinks: vec![interface("eth0")],
         ports: vec![interface("eth1"), interface("eth2")],

@@ -20,7 +20,7 @@ use crate::{
     cli::{Cli, Command},
     config::Config,
     ctl::{self, CallError},
-    memory,
+    log, memory,
 };
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
@@ -39,9 +39,10 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Command::Man(options) => return man::carry_out(options),
         _ => {}
     }
-    if let Err(error) = cli.log.init() {
-        return fail(1, &error);
-    }
+    let log = match cli.log.init() {
+        Ok(log) => log,
+        Err(error) => return fail(1, &error),
+    };
     let Some(path) = cli.command.config() else { return ExitCode::SUCCESS };
     let config = match Config::load(path) {
         Ok(config) => config,
@@ -49,7 +50,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
     };
     let socket = ctl::path(&config.gateway.run_dir);
     match &cli.command {
-        Command::Run(_) => run(path, config),
+        Command::Run(_) => run(path, config, &log),
         Command::Detach(_) => match agent::detach(&config, |line| println!("{line}")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
@@ -67,6 +68,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             params.extend(options.force.then_some("--force"));
             told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
         }
+        Command::Reload(_) => told(ctl::call(&socket, "reload", &[], ANSWER)),
         Command::Exit(options) => {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
             told(ctl::end(&socket, "exit", params, END))
@@ -97,7 +99,7 @@ fn told(answer: Result<String, CallError>) -> ExitCode {
     }
 }
 
-fn run(path: &Path, config: Config) -> ExitCode {
+fn run(path: &Path, config: Config, log: &log::Control) -> ExitCode {
     // Whoever starts the agent may have blocked them for itself, and children inherit that.
     let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
     if let Err(error) = signals.thread_unblock() {
@@ -108,7 +110,9 @@ fn run(path: &Path, config: Config) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
-    match runtime.block_on(agent::run(path, config)) {
+    let outcome = runtime.block_on(agent::run(path, config, log));
+    log.tell_left_out(true);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, &error),
     }

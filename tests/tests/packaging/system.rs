@@ -87,9 +87,10 @@ impl System {
         let kept = removed.files.difference(&self.before.files).cloned().collect::<Vec<_>>();
         ensure!(kept.iter().any(|file| file == CONFIG), "the configuration went with the package: {kept:?}");
         // Of a package that is removed, only what an operator has made of it stays.
-        removed.files.retain(|file| !file.starts_with("/etc/") && !file.starts_with("/var/lib/"));
+        let stays = |file: &String| ["/etc/", "/var/lib/", "group:"].iter().any(|start| file.starts_with(start));
+        removed.files.retain(|file| !stays(file));
         let mut before = self.before.clone();
-        before.files.retain(|file| !file.starts_with("/etc/") && !file.starts_with("/var/lib/"));
+        before.files.retain(|file| !stays(file));
         removed.same_as(&before).context("after dpkg --remove")?;
         ensure!(!self.site.vm.reaches(&EXT.v4().to_string()), "something still forwards");
 

@@ -44,14 +44,15 @@ fn a_remote_is_all_it_takes() {
 fn what_is_given_is_taken() {
     let database = accepted(
         "remote = \"ssl:10.0.0.1:6640,ssl:[::1]\"\nswitch = \"gw1\"\nmanagement_ips = [\"192.0.2.1\", \"::1\"]\n\
-         description = \"rack 1\"\nprivate_key = \"/a/key\"\ncertificate = \"/a/cert\"\nca_cert = \"/a/ca\"\n\
+         description = \"rack 1\"\nprivate_key = \"/a/key\"\ncertificate = \"/a/cert\"\nca_cert = \"credential:ca\"\n\
          hold_time = 0\nlearn_limit = 1\ninactivity_probe = 0",
     );
     assert_eq!(database.remotes.iter().count(), 2);
     assert_eq!(database.switch.as_deref(), Some("gw1"));
     assert_eq!(database.management_ips, ["192.0.2.1".parse().unwrap(), "::1".parse().unwrap()].into());
     assert_eq!(database.description, "rack 1");
-    assert_eq!(database.tls.unwrap().ca_cert, std::path::Path::new("/a/ca"));
+    let tls = database.tls.unwrap();
+    assert_eq!((tls.private_key.to_string(), tls.ca_cert.to_string()), ("/a/key".into(), "credential:ca".into()));
     assert_eq!((database.hold_time, database.inactivity_probe), (Duration::ZERO, Duration::ZERO));
     assert_eq!(database.learn_limit, 1);
 }

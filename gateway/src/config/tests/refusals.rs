@@ -43,7 +43,7 @@ fn unknown_keys_and_what_could_be_meant() {
         (
             "vtep =",
             "vtepp = []\nvtep =",
-            "2:1: gateway.vtepp: no such key; expected one of vtep, ttl, ageing, pin_dir, run_dir, udp_port, fdb_size",
+            "2:1: gateway.vtepp: no such key; expected one of vtep, ttl, ageing, pin_dir, run_dir, udp_port, fdb_size, control_group",
         ),
         ("mode", "mod", "9:1: port \"eth2\": mod: no such key; expected one of mode, name, track"),
         (

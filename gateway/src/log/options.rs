@@ -3,25 +3,33 @@
 use std::{
     env,
     io::{self, IsTerminal},
+    path::Path,
+    sync::Mutex,
 };
 
 use clap::{Args, ValueEnum};
 use thiserror::Error;
 use tracing::Subscriber;
 use tracing_subscriber::{
-    EnvFilter,
-    filter::{LevelFilter, ParseError},
+    Layer,
     fmt::MakeWriter,
+    layer::SubscriberExt,
+    reload,
     util::{SubscriberInitExt, TryInitError},
 };
 
-/// The library and the binary, as the log names them.
-const OWN_CRATES: [&str; 2] = ["gateway", "vtep_gateway"];
+use super::{
+    control::Control,
+    journal::{self, Journal},
+    levels::Levels,
+    limit::Limit,
+    vlog::Destination,
+};
 
-/// How to log. All of it goes to standard error.
+/// How to log.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Form of the log's lines.
+    /// Where the log goes, and the form of its lines.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub log_format: LogFormat,
     /// error, warn, info, debug, trace or off; or by module, such as info,gateway::config=debug. A level alone is that
@@ -30,14 +38,18 @@ pub struct LogOptions {
     pub log_level: String,
 }
 
-/// Form of the log's lines.
+/// Where the log goes, and the form of its lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// journald where systemd has connected standard error to it, else text.
     #[default]
+    Auto,
+    /// To standard error, for people.
     Text,
-    /// An object on each line.
+    /// To standard error, an object on each line.
     Json,
+    /// To systemd's journal, each value in a field.
+    Journald,
 }
 
 /// Why there is no log.
@@ -45,62 +57,55 @@ pub enum LogFormat {
 pub enum LogError {
     /// The level does not parse; the command line excludes it.
     #[error("cannot log at this level: {0}")]
-    Level(#[from] ParseError),
+    Level(String),
+    /// There is no journal.
+    #[error("cannot write to the journal at {socket}: {0}; is systemd-journald running? --log-format text writes to standard error", socket = journal::SOCKET)]
+    Journal(io::Error),
     /// The process has a log already.
     #[error("cannot set the log up: {0}")]
     Taken(#[from] TryInitError),
 }
 
-/// Accepts what the log filter understands. That takes any single word for the name of a module, so a slip like
-/// `verbose` would silence the log: a word alone has to be a level.
+/// Accepts what is understood as levels.
 fn level(text: &str) -> Result<String, String> {
     // An environment variable that is there but empty is not set.
     let text = if text.trim().is_empty() { "info" } else { text };
-    for directive in text.split(',').map(str::trim).filter(|directive| !directive.contains('=')) {
-        directive
-            .parse::<LevelFilter>()
-            .map_err(|_| "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between")?;
-    }
-    EnvFilter::builder().parse(text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
-/// What the log filter is told. A bare level is meant for the gateway's own crates; below `info` the libraries' lines
-/// would drown them (loading the programs alone makes hundreds).
-fn directives(text: &str) -> String {
-    let (named, bare): (Vec<&str>, Vec<&str>) = text.split(',').map(str::trim).partition(|word| word.contains('='));
-    let mut directives = Vec::new();
-    if let Some(level) = bare.iter().filter_map(|word| word.parse::<LevelFilter>().ok()).next_back() {
-        directives.push(level.min(LevelFilter::INFO).to_string());
-        // It warns of every message that comes after nobody wants one any more, which is at each end.
-        directives.push(format!("netlink_proto={}", level.min(LevelFilter::ERROR)));
-        directives.extend(OWN_CRATES.map(|name| format!("{name}={level}")));
-    }
-    // After the bare ones, which they overrule.
-    directives.extend(named.into_iter().map(str::to_owned));
-    directives.join(",")
+    Levels::parse(text).map(|_| text.to_owned())
 }
 
 impl LogOptions {
     /// Makes this the process's log.
     ///
     /// # Errors
-    /// There is one already, or the level does not parse.
-    pub fn init(&self) -> Result<(), LogError> {
+    /// There is one already, there is no journal, or the level does not parse.
+    pub fn init(&self) -> Result<Control, LogError> {
         let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Ok(self.subscriber(colours, io::stderr)?.try_init()?)
+        let (subscriber, control) = self.subscriber(colours, io::stderr)?;
+        subscriber.try_init()?;
+        Ok(control)
     }
 
-    fn subscriber<W>(&self, colours: bool, writer: W) -> Result<Box<dyn Subscriber + Send + Sync>, LogError>
+    fn subscriber<W>(&self, colours: bool, writer: W) -> Result<(Box<dyn Subscriber + Send + Sync>, Control), LogError>
     where
         W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
     {
-        let filter = EnvFilter::builder().parse(directives(&self.log_level))?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colours);
-        Ok(match self.log_format {
-            LogFormat::Text => Box::new(log.finish()),
-            LogFormat::Json => Box::new(log.json().flatten_event(true).finish()),
-        })
+        let levels = Levels::parse(&self.log_level).map_err(LogError::Level)?;
+        let format = match self.log_format {
+            LogFormat::Auto if journal::is_stderr() => LogFormat::Journald,
+            LogFormat::Auto => LogFormat::Text,
+            chosen => chosen,
+        };
+        let (filter, handle) = reload::Layer::new(levels.targets());
+        let limit = Limit::default();
+        let lines = || tracing_subscriber::fmt::layer().with_ansi(colours);
+        let output = match format {
+            LogFormat::Auto | LogFormat::Text => lines().with_writer(writer).boxed(),
+            LogFormat::Json => lines().json().flatten_event(true).with_writer(writer).boxed(),
+            LogFormat::Journald => Journal::open(Path::new(journal::SOCKET)).map_err(LogError::Journal)?.boxed(),
+        };
+        let destination = if format == LogFormat::Journald { Destination::Syslog } else { Destination::Console };
+        let subscriber = tracing_subscriber::registry().with(filter).with(limit.clone()).with(output);
+        Ok((Box::new(subscriber), Control { levels: Mutex::new(levels), filter: handle, limit, destination }))
     }
 }
 
@@ -131,7 +136,7 @@ mod tests {
         let buffer = Buffer::default();
         let writer = buffer.clone();
         let options = LogOptions { log_format: format, log_level: level.to_owned() };
-        let subscriber = options.subscriber(false, move || writer.clone()).unwrap();
+        let (subscriber, _control) = options.subscriber(false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, events);
         String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
     }

@@ -1,0 +1,86 @@
+//! How things stand, in a line.
+
+use std::fmt;
+
+/// Characters of a problem that are shown.
+const SHOWN: usize = 120;
+
+/// What the line says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Headline {
+    /// Virtual routers and their roles; none where the gateway stands alone.
+    pub(super) roles: Vec<(String, &'static str)>,
+    /// Logical switches.
+    pub(super) switches: usize,
+    /// VLANs bound to them.
+    pub(super) bindings: usize,
+    /// Remote VTEPs.
+    pub(super) tunnels: usize,
+    /// MACs that are given.
+    pub(super) given: usize,
+    /// MACs that were learned behind access ports.
+    pub(super) learned: usize,
+    /// Whether the database is reached; none where there is no database.
+    pub(super) database: Option<bool>,
+    /// What stands in the way.
+    pub(super) problems: Vec<String>,
+}
+
+impl fmt::Display for Headline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.roles.is_empty() {
+            f.write_str("forwarding")?;
+        }
+        for (place, (name, role)) in self.roles.iter().enumerate() {
+            write!(f, "{}{name} {role}", if place == 0 { "" } else { ", " })?;
+        }
+        let counted = |count: usize, one: &str, more: &str| match count {
+            1 => format!("1 {one}"),
+            count => format!("{count} {more}"),
+        };
+        write!(
+            f,
+            "; {}, {}, {}, {} MACs given, {} learned",
+            counted(self.switches, "switch", "switches"),
+            counted(self.bindings, "binding", "bindings"),
+            counted(self.tunnels, "tunnel", "tunnels"),
+            self.given,
+            self.learned
+        )?;
+        match self.database {
+            Some(true) => f.write_str("; database reached")?,
+            Some(false) => f.write_str("; database NOT reached")?,
+            None => {}
+        }
+        let Some(first) = self.problems.first() else { return Ok(()) };
+        // One line, whatever is in it.
+        let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
+        write!(f, "; {}: {first}", counted(self.problems.len(), "problem", "problems"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_stands_alone() {
+        let headline =
+            Headline { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..Headline::default() };
+        let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 MACs given, 3 learned";
+        assert_eq!(headline.to_string(), line);
+    }
+
+    #[test]
+    fn one_of_a_pair_in_trouble() {
+        let headline = Headline {
+            roles: vec![("a".to_owned(), "active"), ("b".to_owned(), "fault")],
+            database: Some(false),
+            problems: vec!["eth1 is\ndown".to_owned(), "another".to_owned()],
+            ..Headline::default()
+        };
+        let line = "a active, b fault; 0 switches, 0 bindings, 0 tunnels, 0 MACs given, 0 learned; database NOT reached; \
+                    2 problems: eth1 is down";
+        assert_eq!(headline.to_string(), line);
+    }
+}
