@@ -6,5 +6,6 @@
 mod by_hand;
 mod contents;
 mod packages;
+mod recipes;
 mod server;
 mod system;

@@ -47,6 +47,7 @@ pub(super) fn lay_out(root: &Path, stage: &Path, binary: &Path, version: &str, e
     let example = read(&packaging.join("gateway.toml"))?;
     put(&stage.join("etc/vtep-gateway/gateway.toml"), commented(&example), 0o644)?;
     put(&stage.join(DOC).join("examples/gateway.toml"), example, 0o644)?;
+    copy(&packaging.join("ovn"), &stage.join(DOC).join("examples"))?;
     for (shell, path) in COMPLETIONS {
         let script = child::output(Command::new(binary).args(["completions", shell]))?;
         put(&stage.join(path), script, 0o644)?;

@@ -39,7 +39,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 use Purpose::{Install, Lab, Package, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 27] = [
+pub(super) const PROGRAMS: [Program; 28] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -66,6 +66,7 @@ pub(super) const PROGRAMS: [Program; 27] = [
     program("unshare", "util-linux", &[Install], "starts that Debian in namespaces of its own"),
     program("lintian", "lintian", &[Install], "checks the package against Debian's policy"),
     program("systemd-analyze", "systemd", &[Install], "rates what the agent's unit may do"),
+    program("ansible-playbook", "ansible-core", &[Install], "reads the role, and fills in its templates"),
     program("man", "man-db", &[Install], "reads the manual pages, and complains of mistakes in them"),
 ];
 
