@@ -52,11 +52,16 @@ impl System {
 
     /// Writes the configuration that joins VM and outside host.
     pub(crate) fn configure(&self) -> Result<()> {
-        let config = Config {
+        self.configure_with(|config| config)
+    }
+
+    /// The same after a change.
+    pub(crate) fn configure_with(&self, change: impl FnOnce(Config) -> Config) -> Result<()> {
+        let config = change(Config {
             pin_dir: "/sys/fs/bpf/vtep-gateway".into(),
             run_dir: "/run/vtep-gateway".into(),
             ..self.site.config()
-        };
+        });
         self.debian.write(CONFIG, &config.to_string())?;
         self.debian.run("vtep-gateway check-config").map(drop)
     }
