@@ -94,7 +94,7 @@ impl Writer<'_> {
             .filter(|(cell, _)| !cell.is_empty())
             .map(|(cell, head)| if head == "default" { format!("(default: {cell})") } else { cell.clone() })
             .collect();
-        self.roff.text(inlines(&told.join(". ").replace(". (", " (").replace("). ", "). ")));
+        self.roff.text(inlines(&told.join(". ").replace(". (", " (")));
     }
 
     fn flush(&mut self) {

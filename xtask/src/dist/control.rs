@@ -56,7 +56,7 @@ pub(super) fn write(package: &Control<'_>) -> Result<()> {
     put(&debian.join("control"), &control, 0o644)?;
 
     let configuration: Vec<_> = installed.iter().filter(|file| file.starts_with("etc/")).collect();
-    put(&debian.join("conffiles"), &configuration.iter().map(|file| format!("/{file}\n")).collect::<String>(), 0o644)?;
+    put(&debian.join("conffiles"), configuration.iter().map(|file| format!("/{file}\n")).collect::<String>(), 0o644)?;
     let sums = installed.iter().filter(|file| !configuration.contains(file));
     let mut md5sum = Command::new("md5sum");
     md5sum.current_dir(package.stage).arg("--").args(sums);
