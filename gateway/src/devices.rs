@@ -44,6 +44,16 @@ impl Devices {
         self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
     }
 
+    /// Whether XDP receives on the interface of this name, and may redirect to it; nothing if it is not in use.
+    pub fn attached(&self, name: &str) -> Option<(bool, bool)> {
+        self.in_use.get(name).map(|used| (used.xdp, used.xdp_transmit))
+    }
+
+    /// Why the interface of this name is not in use, where that was tried.
+    pub fn problem(&self, name: &str) -> Option<&str> {
+        self.failed.get(name).map(String::as_str)
+    }
+
     /// What keeps interfaces from being used.
     pub fn problems(&self) -> impl Iterator<Item = String> {
         self.failed.values().cloned()

@@ -55,6 +55,11 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         self.values[number as usize].0
     }
 
+    /// The values that are held, each with how often.
+    pub(crate) fn held(&self) -> impl Iterator<Item = (T, u32)> + '_ {
+        self.values.iter().filter(|(_, held)| *held > 0).copied()
+    }
+
     /// The number of a value, if it is held.
     pub(crate) fn number(&self, value: &T) -> Option<u32> {
         self.numbers.get(value).copied()

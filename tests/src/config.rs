@@ -27,6 +27,8 @@ pub struct Config {
     pub pin_dir: PathBuf,
     /// Where it keeps sockets and locks.
     pub run_dir: PathBuf,
+    /// Members of this group may ask the agent.
+    pub control_group: Option<String>,
     /// NICs towards the underlay.
     pub uplinks: Vec<Nic>,
     /// NICs towards the VLANs.
@@ -116,6 +118,7 @@ impl Config {
             fdb_size: None,
             pin_dir: host.lab().pins(host.name()),
             run_dir: host.lab().directory().join(format!("{}-run", host.name())),
+            control_group: None,
             uplinks: Vec::new(),
             ports: Vec::new(),
             switches: Vec::new(),
@@ -218,6 +221,9 @@ impl Display for Config {
         }
         writeln!(f, "pin_dir = {:?}", self.pin_dir)?;
         writeln!(f, "run_dir = {:?}", self.run_dir)?;
+        if let Some(group) = &self.control_group {
+            writeln!(f, "control_group = {group:?}")?;
+        }
         if let Some(database) = &self.database {
             write!(f, "\n{database}")?;
         }

@@ -3,7 +3,7 @@
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{ExitStatus, Output},
     sync::OnceLock,
 };
 
@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::{
     Host,
     config::Config,
-    process::Process,
+    process::{self, Process},
     readings::Readings,
     wait::{SOON, in_vain},
 };
@@ -25,7 +25,30 @@ pub struct Gateway {
     host: Host,
     file: PathBuf,
     pin_dir: PathBuf,
+    surroundings: Surroundings,
     agent: Option<Process>,
+}
+
+/// How an agent is started, beside what it is told by its configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// A command that starts the one after it, such as `env`, with what it takes.
+    pub before: Vec<String>,
+    /// Options of the agent.
+    pub options: Vec<String>,
+}
+
+impl Surroundings {
+    /// These variables in the environment.
+    pub fn variables(all: &[(&str, &str)]) -> Self {
+        let all = all.iter().map(|(name, value)| format!("{name}={value}"));
+        Self { before: ["env".to_owned()].into_iter().chain(all).collect(), options: Vec::new() }
+    }
+
+    /// The same with these options.
+    pub fn options(self, options: &[&str]) -> Self {
+        Self { options: options.iter().map(|&option| option.to_owned()).collect(), ..self }
+    }
 }
 
 impl Gateway {
@@ -44,9 +67,18 @@ impl Gateway {
     /// # Errors
     /// If it could not be started.
     pub fn launch(host: &Host, config: &Config) -> Result<Self> {
+        Self::launch_in(host, config, Surroundings::default())
+    }
+
+    /// The same in other surroundings.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn launch_in(host: &Host, config: &Config, surroundings: Surroundings) -> Result<Self> {
         let file = host.lab().directory().join(format!("{}.toml", host.name()));
         write(&file, &config.to_string())?;
-        let mut gateway = Self { host: host.clone(), file, pin_dir: config.pin_dir.clone(), agent: None };
+        let pin_dir = config.pin_dir.clone();
+        let mut gateway = Self { host: host.clone(), file, pin_dir, surroundings, agent: None };
         gateway.begin()?;
         Ok(gateway)
     }
@@ -70,11 +102,13 @@ impl Gateway {
     }
 
     fn begin(&mut self) -> Result<()> {
-        let log = self.host.lab().directory().join(format!("{}-vtep-gateway.log", self.host.name()));
+        let log = log_of(&self.host);
         let prefix = self.host.prefix();
         let file = self.file.display().to_string();
         let mut words: Vec<&str> = prefix.iter().map(String::as_str).collect();
+        words.extend(self.surroundings.before.iter().map(String::as_str));
         words.extend([binary()?, "run", "--config", &file]);
+        words.extend(self.surroundings.options.iter().map(String::as_str));
         self.agent = Some(Process::start(&words, &log)?);
         Ok(())
     }
@@ -127,6 +161,16 @@ impl Gateway {
         let mark = agent.mark();
         agent.signal(Signal::SIGHUP)?;
         agent.wait_line(mark, SOON, |line| says(line, "reloaded") || line.contains("reload refused"))
+    }
+
+    /// Waits for the agent to end of its own accord, and gives what it ended with and its log.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn wait_end(&mut self) -> Result<(ExitStatus, String)> {
+        let mut agent = self.agent.take().ok_or_else(not_running)?;
+        let status = agent.wait(SOON)?;
+        Ok((status, agent.log()))
     }
 
     /// Ends the agent as an operator does. What it attached goes on forwarding.
@@ -188,12 +232,34 @@ impl Gateway {
         command(&self.host, &format!("{verb} --config {}", self.file.display()))
     }
 
-    /// What `vtep-gateway status --json` says.
+    /// The same on a terminal of 80 columns and 24 lines, in an environment of these `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// If it could not be started.
+    pub fn on_terminal(&self, verb: &str, environment: &str) -> Result<Output> {
+        // script(1) makes a terminal.
+        let command = format!("env {environment} {} {verb} --config {}", binary()?, self.file.display());
+        let sized = format!("stty cols 80 rows 24; {command}");
+        let prefix = self.host.prefix();
+        let words = [&[prefix[0].as_str(), prefix[1].as_str()], &["script", "-qec", &sized, "/dev/null"][..]].concat();
+        process::attempt(&words)
+    }
+
+    /// What `vtep-gateway status --json` says, healthy or not.
+    ///
+    /// # Errors
+    /// What it says, if that is no JSON.
+    pub fn status(&self) -> Result<Value> {
+        let Output { stdout, stderr, .. } = self.try_ask("status --json")?;
+        serde_json::from_slice(&stdout).with_context(|| String::from_utf8_lossy(&stderr).into_owned())
+    }
+
+    /// What `vtep-gateway show NOUN --json` says; `noun` may have options.
     ///
     /// # Errors
     /// What it says, or if that is no JSON.
-    pub fn status(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.ask("status --json")?)?)
+    pub fn show(&self, noun: &str) -> Result<Vec<Value>> {
+        Ok(serde_json::from_str(&self.ask(&format!("show {noun} --json"))?)?)
     }
 
     /// `vtep-gateway detach`.
@@ -234,6 +300,11 @@ impl Drop for Gateway {
             readings.fdb()
         );
     }
+}
+
+/// The file that the agent on `host` writes its log to, and standard error.
+pub fn log_of(host: &Host) -> PathBuf {
+    host.lab().directory().join(format!("{}-vtep-gateway.log", host.name()))
 }
 
 /// Runs the agent on `host` with a configuration of this text until it ends of its own accord, which it should do soon.

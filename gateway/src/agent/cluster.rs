@@ -8,7 +8,6 @@ use std::{
 };
 
 use gateway_common::net::VlanId;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, siblings::Siblings};
@@ -18,10 +17,11 @@ use crate::{
     ctl::Request,
     database::{Database, Rows},
     datapath::pins::PinDir,
-    ha::{Counters, FrameError, FrameSender, Handle, InstanceStatus, Leases},
+    ha::{FrameError, FrameSender, Handle, InstanceStatus, Leases},
     peers::Followed,
     underlay::Snapshot,
-    vrrp::{Role, Vrid},
+    view,
+    vrrp::{Role, Version, Vrid},
 };
 
 /// Frames to the switches outside that are sent at a time.
@@ -302,7 +302,7 @@ impl<'a> Cluster<'a> {
 
     /// The virtual routers by name, and their roles.
     pub(super) fn roles_by_name(&self) -> Vec<(String, &'static str)> {
-        self.statuses.iter().map(|one| (one.name.clone(), role_name(one.status.role))).collect()
+        self.statuses.iter().map(|one| (one.name.clone(), view::Role::from(one.status.role).name())).collect()
     }
 
     /// What stands in the way of the virtual routers.
@@ -311,45 +311,56 @@ impl<'a> Cluster<'a> {
     }
 
     /// What is told of the virtual routers.
-    pub(super) fn describe(&self, now: Duration) -> Value {
-        let routers = self.statuses.iter().map(|one| {
-            let status = &one.status;
-            let lease = self.leases.as_ref().and_then(|leases| leases.read(one.vrid).ok());
-            let lease_left = lease.filter(|end| *end > now).map(|end| end.saturating_sub(now).as_millis() as u64);
-            json!({
-                "name": one.name,
-                "vrid": one.vrid.get(),
-                "role": role_name(status.role),
-                "seconds_in_role": now.saturating_sub(status.since).as_secs(),
-                "priority": status.priority.get(),
-                "interval": status.interval.duration().as_secs_f64(),
-                "lease_left_ms": lease_left,
-                "active_node": status.active,
-                "addresses_there": one.addresses_there,
-                "others": one.others.keys().collect::<Vec<_>>(),
-                "problems": one.problems,
-                "counters": counters(&one.counters),
-            })
+    pub(super) fn routers(&self, config: &Config, now: Duration) -> Vec<view::Router> {
+        self.statuses.iter().filter_map(|one| self.router(one, config, now)).collect()
+    }
+
+    fn router(&self, one: &InstanceStatus, config: &Config, now: Duration) -> Option<view::Router> {
+        let (_, instance) = instance_of(config, one.vrid)?;
+        let vrrp = instance.vrrp.as_ref()?;
+        let status = &one.status;
+        let lease = self.leases.as_ref().and_then(|leases| leases.read(one.vrid).ok());
+        let lease_left_ms = lease.filter(|end| *end > now).map(|end| end.saturating_sub(now).as_millis() as u64);
+        let other_routers = one.others.iter().map(|(address, other)| view::OtherRouter {
+            address: *address,
+            priority: other.priority,
+            version: number(other.version),
+            interval: other.interval.duration().as_secs_f64(),
+            heard_seconds_ago: now.saturating_sub(other.heard).as_secs(),
         });
-        Value::Array(routers.collect())
+        Some(view::Router {
+            name: one.name.clone(),
+            vrid: one.vrid.get(),
+            role: status.role.into(),
+            seconds_in_role: now.saturating_sub(status.since).as_secs(),
+            priority: status.priority.get(),
+            configured_priority: vrrp.priority.get(),
+            version: number(vrrp.version),
+            interval: status.interval.duration().as_secs_f64(),
+            interface: vrrp.interface.clone(),
+            source: one.source,
+            addresses: instance.vteps.iter().collect(),
+            addresses_there: one.addresses_there,
+            lease_left_ms,
+            active_node: status.active,
+            others: one.others.keys().copied().collect(),
+            other_routers: other_routers.collect(),
+            problems: one.problems.iter().cloned().collect(),
+            counters: one.counters.into(),
+        })
     }
 
     /// What is told of the other nodes.
-    pub(super) fn describe_nodes(&self) -> Value {
-        let Some(siblings) = &self.siblings else { return Value::Null };
-        let followed = siblings.followed();
-        let standbys: BTreeMap<String, Vec<String>> = followed
-            .standbys
-            .iter()
-            .map(|(vrid, nodes)| {
-                let nodes = nodes.iter().map(|(address, name)| format!("{name} ({address})"));
-                (vrid.to_string(), nodes.collect())
-            })
-            .collect();
-        json!({
-            "standbys": standbys,
-            "stations_heard": followed.stations.values().map(|stations| stations.len()).sum::<usize>(),
-            "problems": followed.problems,
+    pub(super) fn nodes(&self) -> Option<view::Nodes> {
+        let followed = self.siblings.as_ref()?.followed();
+        let standbys = followed.standbys.iter().map(|(vrid, nodes)| {
+            let nodes = nodes.iter().map(|(address, name)| format!("{name} ({address})"));
+            (vrid.to_string(), nodes.collect())
+        });
+        Some(view::Nodes {
+            standbys: standbys.collect(),
+            stations_heard: followed.stations.values().map(|stations| stations.len() as u64).sum(),
+            problems: followed.problems.iter().cloned().collect(),
         })
     }
 
@@ -369,33 +380,9 @@ pub(super) fn shares_database(config: &Config) -> bool {
     config.is_redundant() && config.database.as_ref().is_some_and(|database| database.shared)
 }
 
-/// A role as operators call it.
-pub(super) fn role_name(role: Role) -> &'static str {
-    match role {
-        Role::Starting => "starting",
-        Role::Fault => "fault",
-        Role::Backup => "backup",
-        Role::Claiming => "claiming",
-        Role::Active => "active",
+const fn number(version: Version) -> u8 {
+    match version {
+        Version::V2 => 2,
+        Version::V3 => 3,
     }
-}
-
-fn counters(counters: &Counters) -> Value {
-    json!({
-        "advert_rcvd": counters.advert_rcvd,
-        "advert_sent": counters.advert_sent,
-        "become_master": counters.become_master,
-        "release_master": counters.release_master,
-        "packet_len_err": counters.packet_len_err,
-        "advert_interval_err": counters.advert_interval_err,
-        "ip_ttl_err": counters.ip_ttl_err,
-        "invalid_type_rcvd": counters.invalid_type_rcvd,
-        "addr_list_err": counters.addr_list_err,
-        "invalid_authtype": counters.invalid_authtype,
-        "version_err": counters.version_err,
-        "checksum_err": counters.checksum_err,
-        "priority_zero_rcvd": counters.priority_zero_rcvd,
-        "priority_zero_sent": counters.priority_zero_sent,
-        "send_err": counters.send_err,
-    })
 }

@@ -1,13 +1,32 @@
 //! What the control socket offers, and what a request on it means.
 
-use crate::ctl::{Access, Command};
+use crate::{
+    ctl::{Access, Command},
+    view::MacFilter,
+};
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
     Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
+    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
+    Command { name: "fdb/stats", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "show/bindings", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/counters", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/drops", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/everything", usage: "", params: 0..=0, access: Access::Read },
+    Command {
+        name: "show/macs",
+        usage: "[FROM] [switch=NAME] [vni=VNI] [port=PORT] [mac=MAC] [remote=IP]",
+        params: 0..=6,
+        access: Access::Read,
+    },
+    Command { name: "show/neighbours", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/switches", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/tunnels", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/vrrp", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
     Command { name: "vlog/disable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
     Command { name: "vlog/enable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
@@ -33,10 +52,7 @@ pub enum Control {
         keep: bool,
     },
     /// Tell how things stand.
-    Status {
-        /// As a JSON object, not for people.
-        json: bool,
-    },
+    Show(Show),
     /// Read the configuration again.
     Reload,
     /// Something about the log.
@@ -47,6 +63,43 @@ pub enum Control {
     Coverage,
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
+}
+
+/// What there is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// How everything stands.
+    Status {
+        /// As a JSON object, not for people.
+        json: bool,
+    },
+    /// [`crate::view::Everything`].
+    Everything,
+    /// Logical switches.
+    Switches,
+    /// Bindings.
+    Bindings,
+    /// A page of the forwarding database.
+    Macs {
+        /// Where the page begins; None: the first one.
+        from: Option<u32>,
+        /// Which of them.
+        filter: MacFilter,
+    },
+    /// Tunnels.
+    Tunnels,
+    /// Next hops.
+    Neighbours,
+    /// Virtual routers.
+    Vrrp,
+    /// Path counters.
+    Counters,
+    /// Drop counters.
+    Drops,
+    /// The forwarding database, or one switch's part of it, as a text.
+    FdbShow(Option<String>),
+    /// Statistics of it, as a text.
+    FdbStats,
 }
 
 /// What is to be done with the log.
@@ -69,8 +122,6 @@ impl Control {
         match (command, words.as_slice()) {
             ("exit", []) => Self::Exit { keep: false },
             ("exit", ["keep-role"]) => Self::Exit { keep: true },
-            ("status", []) => Self::Status { json: false },
-            ("status", ["json"]) => Self::Status { json: true },
             ("reload", []) => Self::Reload,
             ("memory/show", []) => Self::Memory,
             ("coverage/show", []) => Self::Coverage,
@@ -79,9 +130,35 @@ impl Control {
             ("vlog/set", _) => Self::Log(LogControl::Set(params.to_vec())),
             ("vlog/disable-rate-limit", []) => Self::Log(LogControl::Limit(false)),
             ("vlog/enable-rate-limit", []) => Self::Log(LogControl::Limit(true)),
+            ("status", []) => Self::Show(Show::Status { json: false }),
+            ("status", ["json"]) => Self::Show(Show::Status { json: true }),
+            ("show/everything", []) => Self::Show(Show::Everything),
+            ("show/switches", []) => Self::Show(Show::Switches),
+            ("show/bindings", []) => Self::Show(Show::Bindings),
+            ("show/macs", words) => macs(words),
+            ("show/tunnels", []) => Self::Show(Show::Tunnels),
+            ("show/neighbours", []) => Self::Show(Show::Neighbours),
+            ("show/vrrp", []) => Self::Show(Show::Vrrp),
+            ("show/counters", []) => Self::Show(Show::Counters),
+            ("show/drops", []) => Self::Show(Show::Drops),
+            ("fdb/show", []) => Self::Show(Show::FdbShow(None)),
+            ("fdb/show", [switch]) => Self::Show(Show::FdbShow(Some((*switch).to_owned()))),
+            ("fdb/stats", []) => Self::Show(Show::FdbStats),
             ("vrrp/handover", words) => handover(words),
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
+    }
+}
+
+fn macs(words: &[&str]) -> Control {
+    let (from, rest) = match words.split_first().map(|(first, rest)| (first.parse(), rest)) {
+        Some((Ok(from), rest)) => (Some(from), rest),
+        _ => (None, words),
+    };
+    let mut filter = MacFilter::default();
+    match rest.iter().try_for_each(|word| filter.take(word)) {
+        Ok(()) => Control::Show(Show::Macs { from, filter }),
+        Err(why) => Control::Unknown(format!("show/macs: {why}")),
     }
 }
 
@@ -120,8 +197,18 @@ mod tests {
 
     #[test]
     fn a_status_is_for_people_or_json() {
-        assert_eq!(control("status", ""), Control::Status { json: false });
-        assert_eq!(control("status", "json"), Control::Status { json: true });
+        assert_eq!(control("status", ""), Control::Show(Show::Status { json: false }));
+        assert_eq!(control("status", "json"), Control::Show(Show::Status { json: true }));
+    }
+
+    #[test]
+    fn a_page_of_macs_may_begin_somewhere_and_have_a_filter() {
+        let filter = MacFilter { vni: Some(5), ..MacFilter::default() };
+        for (params, from) in [("vni=5", None), ("4711 vni=5", Some(4711))] {
+            let filter = filter.clone();
+            assert_eq!(control("show/macs", params), Control::Show(Show::Macs { from, filter }), "{params}");
+        }
+        assert!(matches!(control("show/macs", "vni=5 4711"), Control::Unknown(_)));
     }
 
     /// Each with parameters that it takes.

@@ -49,6 +49,10 @@ pub enum AgentError {
     ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]
     DatabaseEnded,
+    #[error(
+        "there are more than {most} MACs, too many for one text: name a logical switch, or see `vtep-gateway show macs`"
+    )]
+    TooManyMacs { most: usize },
     #[error("reading the clock: {0}")]
     Clock(#[from] Errno),
     #[error("{doing}: {reason}")]

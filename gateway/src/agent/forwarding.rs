@@ -14,8 +14,6 @@ use gateway_common::{
     tunnel::LEASE_FOREVER,
 };
 
-use serde_json::{Value, json};
-
 use super::{
     error::AgentError,
     report::Report,
@@ -45,6 +43,15 @@ const MANY: usize = 10_000;
 /// Number of the lease of a gateway that stands alone.
 const ALONE: u32 = 0;
 
+/// Learned MACs of a logical switch at the last census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Learned {
+    /// How many there were.
+    pub(super) present: u64,
+    /// How many the kernel had learned until then, ever.
+    pub(super) counted: u64,
+}
+
 /// Programs, maps and interfaces, and what they have been told so far.
 pub(super) struct Forwarding {
     ebpf: Ebpf,
@@ -57,7 +64,11 @@ pub(super) struct Forwarding {
     pub(super) epochs: Epochs,
     /// By lease, the stations that another node has learned and this one has programmed.
     pub(super) followed: BTreeMap<u32, Heard>,
-    report: Report,
+    pub(super) report: Report,
+    /// Of the problems that stand, those that leave the gateway healthy.
+    pub(super) warnings: BTreeSet<String>,
+    /// What the last census found of learned MACs, by VNI.
+    pub(super) census: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     swept: bool,
@@ -117,6 +128,8 @@ impl Forwarding {
                 .collect(),
             followed: BTreeMap::new(),
             report: Report::default(),
+            warnings: BTreeSet::new(),
+            census: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
             swept: false,
@@ -228,17 +241,6 @@ impl Forwarding {
         self.report.all()
     }
 
-    /// How much is programmed, and what stands in the way of more.
-    pub(super) fn describe(&self) -> Value {
-        json!({
-            "switches": self.programmed.segments.len(),
-            "bindings": self.programmed.bindings.len(),
-            "tunnels": self.programmed.tunnels.len(),
-            "macs": self.programmed.given.len(),
-            "problems": self.report.all().collect::<Vec<_>>(),
-        })
-    }
-
     /// What each binding has carried, by name of its port and VLAN.
     pub(super) fn traffic(&self, underlay: &Snapshot) -> Result<TrafficByBinding, AgentError> {
         let names: BTreeMap<u32, &String> = underlay.links.iter().map(|(name, link)| (link.ifindex, name)).collect();
@@ -255,6 +257,8 @@ impl Forwarding {
         self.work.plans += 1;
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
+        self.warnings = warnings.map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
         let mut desired = plan.desired;
         self.faults.clear();
@@ -396,6 +400,12 @@ impl Forwarding {
             );
         }
         self.stations.census(&census.local);
+        let learned = ceilings.iter().map(|(vni, ceiling)| {
+            let present = census.learned.get(vni).copied().unwrap_or(0);
+            let left = limits.get(vni).map_or(0, |plan| plan.learn_limit.saturating_sub(present));
+            (*vni, Learned { present, counted: ceiling.saturating_sub(left) })
+        });
+        self.census = learned.collect();
         self.ceilings = ceilings;
         Ok(())
     }

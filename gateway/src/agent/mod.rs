@@ -4,7 +4,8 @@
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers, [`upkeep`] answers what is about the agent
 //! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager.
-//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
+//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
+//! shown, [`show`] answers with it. [`detach`] is the way out.
 
 mod announcer;
 mod cluster;
@@ -12,17 +13,21 @@ pub mod control;
 mod coverage;
 mod detach;
 mod error;
+mod fdb;
 mod followed;
 mod forwarding;
 mod headline;
+mod names;
 mod report;
 mod run;
+mod show;
 mod siblings;
 mod stations;
 mod status;
 mod systemd;
 mod turns;
 mod upkeep;
+mod views;
 
 pub use detach::{DetachError, detach};
 pub use error::AgentError;

@@ -28,6 +28,7 @@ use super::{
     status::StatusFile,
     systemd::{self, Systemd},
     turns::{Agent, End, wanted},
+    views::DatabaseSince,
 };
 use crate::{
     clock,
@@ -217,6 +218,7 @@ async fn drive(
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
+    let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
     let mut agent = Agent {
         config,
         database,
@@ -225,6 +227,8 @@ async fn drive(
         planned: now,
         cluster,
         differences,
+        started,
+        database_since,
         log,
         clients,
         systemd: Systemd::default(),
@@ -271,7 +275,7 @@ async fn drive(
                 agent.database.carried(traffic);
             }
             _ = statuses.tick() => {
-                status.write(&agent.describe());
+                status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look_after();
             }
             // A loop that hangs gives no sign of life, and one whose virtual routers hang gives no second one.

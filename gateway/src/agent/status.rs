@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use serde::Serialize;
 
 const NAME: &str = "status.json";
 
@@ -28,8 +28,9 @@ impl StatusFile {
     }
 
     /// Writes `status`, if it is another one than before. Readers see the old one or the new one, never half.
-    pub(super) fn write(&mut self, status: &Value) {
-        let text = format!("{status:#}\n");
+    pub(super) fn write(&mut self, status: &impl Serialize) {
+        let Ok(mut text) = serde_json::to_string_pretty(status) else { return };
+        text.push('\n');
         if text == self.written {
             return;
         }
@@ -65,7 +66,7 @@ fn replace(path: &Path, group: Option<u32>, text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

@@ -1,9 +1,8 @@
 //! What happens at a turn of the loop.
 
-use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc};
+use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
 use gateway_common::net::{MacAddr, Vni};
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
@@ -14,11 +13,11 @@ use super::{
     forwarding::Forwarding,
     report::Report,
     systemd::Systemd,
+    views::DatabaseSince,
 };
 use crate::{
-    clock,
     config::{Config, Interface},
-    ctl::{self, Counters, Request},
+    ctl::{Counters, Request},
     database::{Database, Rows},
     ha::InstanceStatus,
     log,
@@ -40,6 +39,9 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    /// When it started, on the monotonic clock.
+    pub(super) started: Duration,
+    pub(super) database_since: DatabaseSince,
     pub(super) log: &'a log::Control,
     /// What has happened at the control socket.
     pub(super) clients: Arc<Counters>,
@@ -52,21 +54,6 @@ pub(super) struct Agent<'a> {
 }
 
 impl Agent<'_> {
-    /// How everything stands.
-    pub(super) fn describe(&self) -> Value {
-        let mut status = json!({
-            "pid": std::process::id(),
-            "version": env!("CARGO_PKG_VERSION"),
-            "database": self.database.describe(),
-            "forwarding": self.forwarding.describe(),
-        });
-        if let Some(cluster) = &self.cluster {
-            status["vrrp"] = cluster.describe(clock::monotonic());
-            status["nodes"] = cluster.describe_nodes();
-        }
-        status
-    }
-
     /// Who is active may have changed.
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Roles);
@@ -104,8 +91,7 @@ impl Agent<'_> {
                 let leave = if keep { Leave::Keep } else { Leave::Handover };
                 return Ok(Some(End { leave, request: Some(request) }));
             }
-            Control::Status { json: true } => Ok(format!("{:#}\n", self.describe())),
-            Control::Status { json: false } => Ok(ctl::text(&self.describe())),
+            Control::Show(what) => self.shown(&what, underlay),
             Control::Handover { instance, force } => match &mut self.cluster {
                 Some(cluster) => {
                     cluster.handover(instance.as_deref(), force, &self.config, request);

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::{control::LogControl, coverage::Totals, headline::Headline, turns::Agent};
+use super::{cluster::Cluster, control::LogControl, coverage::Totals, headline::Headline, turns::Agent};
 use crate::{clock, memory};
 
 impl Agent<'_> {
@@ -24,11 +24,11 @@ impl Agent<'_> {
         let cluster = self.cluster.as_ref();
         let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
         problems.extend(self.forwarding.problems().map(str::to_owned));
-        problems.extend(cluster.into_iter().flat_map(|cluster| cluster.problems_of_routers()));
+        problems.extend(cluster.into_iter().flat_map(Cluster::problems_of_routers));
         problems.extend(self.differences.all().map(str::to_owned));
         let programmed = &self.forwarding.programmed;
         let headline = Headline {
-            roles: cluster.map(|cluster| cluster.roles_by_name()).unwrap_or_default(),
+            roles: cluster.map(Cluster::roles_by_name).unwrap_or_default(),
             switches: programmed.segments.len(),
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),

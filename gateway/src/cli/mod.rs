@@ -8,11 +8,17 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     log::LogOptions,
-    verbs::{completions::CompletionsOptions, man::ManOptions},
+    verbs::{completions::CompletionsOptions, man::ManOptions, show::ShowOptions},
 };
 
 /// Where the configuration is unless `--config` says otherwise.
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
+
+const STATUS_CODES: &str = "\
+Exit codes: 0 healthy; 1 not healthy, a fault stands (or the agent does not answer); 2 wrong arguments or configuration;
+3 no agent is running. Warnings, such as a remote VTEP that does not answer, leave the gateway healthy.
+
+The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,13 +27,14 @@ Examples:
   vtep-gateway reload                               make a running agent re-read its file (kill -HUP does it, too)
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
+  vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
 [[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
 
-Exit codes: 0 fine, 1 failed at run time, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
+Exit codes: 0 fine, 1 failed at run time or not healthy, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
 running that could be asked.";
 
 /// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
@@ -51,8 +58,11 @@ pub enum Command {
     Detach(ConfigOption),
     /// Check a configuration file without touching the system.
     CheckConfig(ConfigOption),
-    /// Ask the running agent how things stand.
+    /// Tell how the running gateway stands, on one screen: role, lease, addresses, database, links, faults.
+    #[command(after_help = STATUS_CODES)]
     Status(StatusOptions),
+    /// Show what the running gateway has: switches, bindings, MACs, tunnels, and what it has counted.
+    Show(ShowOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
     /// Have the running agent read its configuration again, and say what is wrong with it.
@@ -72,6 +82,7 @@ impl Command {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
                 Some(&option.config)
             }
+            Self::Show(options) => Some(&options.noun.output().config.config),
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),

@@ -7,7 +7,7 @@
 //! `message` has requests and replies, `commands` what is to be done with a request and who may ask it, `seats` who is let
 //! in; these are pure. [`server`] has the socket and its clients, whom it does not trust with more than it must: the mode
 //! of the socket lets in root, and the members of one group if there is one, who may look and not change.
-//! [`client`] is the other side. [`text`] writes a status for people.
+//! [`client`] is the other side.
 
 pub mod client;
 mod commands;
@@ -15,7 +15,6 @@ mod listener;
 mod message;
 mod seats;
 pub mod server;
-mod text;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +22,6 @@ pub use client::{CallError, call, end};
 pub use commands::{Access, Answer, Command};
 pub use listener::group;
 pub use server::{Counters, CtlError, Request, Requests, open};
-pub use text::text;
 
 /// Name of the socket in the run directory.
 const NAME: &str = "vtep-gateway.ctl";

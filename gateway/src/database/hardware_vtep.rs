@@ -10,7 +10,6 @@ use std::{
 
 use gateway_common::net::{MacAddr, Vni};
 use nix::errno::Errno;
-use serde_json::{Value, json};
 use tokio::{
     sync::{Notify, watch},
     time::{Instant, sleep_until},
@@ -20,6 +19,7 @@ use super::{Database, Rows};
 use crate::{
     config::{CREDENTIALS, Config, DatabaseConfig, NoCredentials},
     ovsdb::{self, Client, Events, Options, OptionsError, TransactError},
+    view::{self, DatabaseState},
     vtep::{
         self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
         rows::Row,
@@ -152,24 +152,24 @@ impl Database for HardwareVtep {
         self.inbox.put(|pending| pending.settings = Some(settings));
     }
 
-    fn describe(&self) -> Value {
+    fn describe(&self) -> view::Database {
         let status = self.status.borrow();
         let (state, remaining) = match status.hold {
-            vtep::HoldState::Waiting { remaining } => ("waiting", Some(remaining)),
-            vtep::HoldState::Following => ("following", None),
-            vtep::HoldState::Gone { remaining } => ("gone", Some(remaining)),
-            vtep::HoldState::Kept { remaining, .. } => ("kept", Some(remaining)),
-            vtep::HoldState::Expired => ("expired", None),
+            vtep::HoldState::Waiting { remaining } => (DatabaseState::Waiting, Some(remaining)),
+            vtep::HoldState::Following => (DatabaseState::Following, None),
+            vtep::HoldState::Gone { remaining } => (DatabaseState::Gone, Some(remaining)),
+            vtep::HoldState::Kept { remaining, .. } => (DatabaseState::Kept, Some(remaining)),
+            vtep::HoldState::Expired => (DatabaseState::Expired, None),
         };
-        json!({
-            "kind": "hardware_vtep",
-            "reached": status.remote.is_some(),
-            "state": state,
-            "hold_seconds_left": remaining.map(|left| left.as_secs()),
-            "remote": status.remote,
-            "schema_version": status.schema_version,
-            "unreadable_rows": status.unreadable,
-            "problems": status.problems,
+        view::Database::HardwareVtep(view::Following {
+            reached: status.remote.is_some(),
+            state,
+            state_seconds: None,
+            hold_seconds_left: remaining.map(|left| left.as_secs()),
+            remote: status.remote.clone(),
+            schema_version: status.schema_version.clone(),
+            unreadable_rows: status.unreadable as u64,
+            problems: status.problems.iter().cloned().collect(),
         })
     }
 

@@ -7,7 +7,6 @@
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 mod hardware_vtep;
@@ -25,6 +24,7 @@ pub use static_database::StaticDatabase;
 
 use crate::{
     config::Config,
+    view,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -49,8 +49,8 @@ pub trait Database {
     fn role(&mut self, _instance: usize, _active: bool) {}
 
     /// How things stand with it, for people and programs.
-    fn describe(&self) -> Value {
-        json!({ "kind": "static" })
+    fn describe(&self) -> view::Database {
+        view::Database::Static
     }
 
     /// Takes over a configuration that was read again.

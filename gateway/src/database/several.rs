@@ -10,12 +10,12 @@ use std::{
     task::Poll,
 };
 
-use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{Database, HardwareVtep, OpenError, Rows};
 use crate::{
     config::Config,
+    view,
     vtep::{Fault, LocalMac, TrafficByBinding},
 };
 
@@ -111,10 +111,9 @@ impl Database for Several {
         self.parts.iter_mut().for_each(|(_, part)| part.role(instance, active));
     }
 
-    fn describe(&self) -> Value {
-        let parts: BTreeMap<&str, Value> =
-            self.parts.iter().map(|(name, part)| (name.as_str(), part.describe())).collect();
-        json!({ "kind": "several", "instances": parts })
+    fn describe(&self) -> view::Database {
+        let instances = self.parts.iter().map(|(name, part)| (name.clone(), part.describe()));
+        view::Database::Several { instances: instances.collect() }
     }
 
     fn reconfigure(&mut self, config: &Config) {

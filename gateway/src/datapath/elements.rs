@@ -11,7 +11,7 @@ use std::{
 use bytemuck::Pod;
 
 /// Elements that a walk fetches at once.
-const FETCHED: usize = 4096;
+pub(super) const FETCHED: usize = 4096;
 
 // Numbers of the kernel's ABI, from <linux/bpf.h>.
 const MAP_LOOKUP_BATCH: libc::c_long = 24;
@@ -83,6 +83,37 @@ pub(super) struct Walk<'m, K, V> {
     over: bool,
 }
 
+/// Fetches elements from a position on, which is none at the start, as many as there is room for in `keys` and `values`: how
+/// many, and the position of the next ones, if there are any. A position is the kernel's: the number of a bucket.
+pub(super) fn fetch<K: Pod, V: Pod>(
+    map: BorrowedFd<'_>,
+    position: Option<u32>,
+    keys: &mut [K],
+    values: &mut [V],
+) -> io::Result<(usize, Option<u32>)> {
+    let room = keys.len().min(values.len());
+    let mut next = 0_u32;
+    let attributes = Attributes {
+        in_batch: position.as_ref().map_or(0, |position| std::ptr::from_ref(position) as u64),
+        out_batch: std::ptr::from_mut(&mut next) as u64,
+        keys: keys.as_mut_ptr() as u64,
+        values: values.as_mut_ptr() as u64,
+        count: room as u32,
+        map: map.as_raw_fd() as u32,
+        ..Attributes::default()
+    };
+    // SAFETY: keys and values have room for `count` elements of their types, which may hold any bytes; the positions are
+    // numbers of 32 bits as hash maps use (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch).
+    let (result, attributes) = unsafe { bpf(MAP_LOOKUP_BATCH, attributes) };
+    let count = (attributes.count as usize).min(room);
+    match result {
+        Ok(()) => Ok((count, Some(next))),
+        // The last batch: there may be elements in it.
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, None)),
+        Err(error) => Err(error),
+    }
+}
+
 impl<'m, K: Pod, V: Pod> Walk<'m, K, V> {
     /// Begins one.
     ///
@@ -96,30 +127,14 @@ impl<'m, K: Pod, V: Pod> Walk<'m, K, V> {
     }
 
     fn fetch(&mut self) -> io::Result<()> {
-        let mut next = 0_u32;
-        let attributes = Attributes {
-            in_batch: self.position.as_ref().map_or(0, |position| std::ptr::from_ref(position) as u64),
-            out_batch: std::ptr::from_mut(&mut next) as u64,
-            keys: self.keys.as_mut_ptr() as u64,
-            values: self.values.as_mut_ptr() as u64,
-            count: FETCHED as u32,
-            map: self.map.as_raw_fd() as u32,
-            ..Attributes::default()
-        };
-        // SAFETY: keys and values have room for `count` elements of their types, which may hold any bytes; the positions
-        // are numbers of 32 bits as hash maps use (kernel/bpf/hashtab.c, __htab_map_lookup_and_delete_batch).
-        let (result, attributes) = unsafe { bpf(MAP_LOOKUP_BATCH, attributes) };
-        (self.given, self.count) = (0, (attributes.count as usize).min(FETCHED));
-        self.position = Some(next);
-        match result {
-            Ok(()) => Ok(()),
-            // The last batch: there may be elements in it.
-            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                self.over = true;
+        (self.given, self.count) = (0, 0);
+        match fetch(self.map, self.position, &mut self.keys, &mut self.values) {
+            Ok((count, next)) => {
+                (self.count, self.position, self.over) = (count, next, next.is_none());
                 Ok(())
             }
             Err(error) => {
-                (self.over, self.count) = (true, 0);
+                self.over = true;
                 Err(error)
             }
         }

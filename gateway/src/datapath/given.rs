@@ -1,6 +1,6 @@
 //! The MACs that are given, of which there may be a hundred thousand, in few bytes each.
 
-use gateway_common::fdb::{FdbEntry, FdbKey};
+use gateway_common::fdb::{FdbEntry, FdbKey, Target};
 use hashbrown::HashMap;
 
 use crate::interner::Interner;
@@ -53,6 +53,11 @@ impl Given {
         self.numbers.iter().map(|(key, number)| (*key, self.entries.value(*number)))
     }
 
+    /// The places that MACs are at, each with how many. Costs as much as there are places.
+    pub fn places(&self) -> impl Iterator<Item = (Target, u32)> + '_ {
+        self.entries.held().map(|(entry, count)| (entry.to, count))
+    }
+
     /// The keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &FdbKey> + '_ {
         self.numbers.keys()
@@ -80,7 +85,7 @@ impl Eq for Given {}
 mod tests {
     use std::collections::BTreeMap;
 
-    use gateway_common::fdb::{GIVEN, Target};
+    use gateway_common::fdb::GIVEN;
     use proptest::prelude::*;
 
     use super::*;

@@ -10,6 +10,7 @@ use aya::maps::{
     Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
     xdp::XdpMapError,
 };
+use bytemuck::Zeroable;
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
     counters::{Drops, Paths},
@@ -67,6 +68,9 @@ impl<T> Named<T> for Result<T, MapError> {
         self.map_err(|reason| MapsError::Map { name, reason })
     }
 }
+
+/// MACs, and the position of the next ones.
+pub type FdbPage = (Vec<(FdbKey, FdbEntry)>, Option<u32>);
 
 /// All maps of the data plane.
 pub struct Maps {
@@ -244,6 +248,17 @@ impl Maps {
             // No batches here.
             Err(_) => Box::new(self.fdb.iter().map(|row| row.of("fdb"))),
         }
+    }
+
+    /// Some thousand MACs, from a position that an earlier call has given, or from the start; and the position of the next,
+    /// if there are any. What is there all the while comes once, whatever comes and goes meanwhile.
+    pub fn fdb_page(&self, from: Option<u32>) -> Result<FdbPage, MapsError> {
+        let mut keys = vec![FdbKey::new(0, [0; 6]); elements::FETCHED];
+        let mut entries = vec![FdbEntry::zeroed(); elements::FETCHED];
+        let fetched = elements::fetch(self.fdb_fd(), from, &mut keys, &mut entries);
+        let (count, next) = fetched.map_err(MapError::IoError).of("fdb")?;
+        keys.truncate(count);
+        Ok((keys.into_iter().zip(entries).collect(), next))
     }
 
     /// The map of MACs, to be read and written in other ways.

@@ -67,6 +67,23 @@ pub enum Problem {
     },
 }
 
+impl Problem {
+    /// True for what leaves the gateway healthy: what was asked for is forwarded as far as others let it.
+    pub const fn is_warning(&self) -> bool {
+        match self {
+            Self::Mtu { .. } | Self::Unresolved(..) => true,
+            Self::NoInterface(_)
+            | Self::Down(_)
+            | Self::SameVni { .. }
+            | Self::NoVtep(_)
+            | Self::OwnAddress(_)
+            | Self::NotAPort(_)
+            | Self::BoundTwice { .. }
+            | Self::NotBound { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -64,7 +64,8 @@ fn link(ifindex: u32, mtu: u32) -> LinkState {
 }
 
 fn hop(mtu: u32) -> Hop {
-    Hop { ifindex: UPLINK, vlan: 0, src_mac: NIC_MAC, dst_mac: ROUTER_MAC, mtu, source: None }
+    let via = ip("10.0.0.254");
+    Hop { ifindex: UPLINK, vlan: 0, src_mac: NIC_MAC, via, dst_mac: ROUTER_MAC, mtu, source: None }
 }
 
 /// Uplink eth0 of MTU 1570, ports eth1 and eth2 of MTU 1500, both remotes resolved.

@@ -24,7 +24,9 @@ pub struct Hop {
     pub vlan: u16,
     /// The Ethernet source: the interface's own.
     pub src_mac: MacAddr,
-    /// The Ethernet destination: the remote's, or the router's.
+    /// The neighbour that frames are sent to: the remote itself, or the router.
+    pub via: IpAddr,
+    /// The Ethernet destination: that neighbour's.
     pub dst_mac: MacAddr,
     /// Largest IP packet that gets through, in bytes: the least of the links' and the route's.
     pub mtu: u32,
@@ -186,7 +188,8 @@ impl Facts {
         }
         .ok_or_else(|| Why::NeighbourPending { address, link: name() })?;
         let mtu = exit.link.mtu.min(exit.nic.mtu).min(route.mtu.unwrap_or(u32::MAX));
-        Ok(Hop { ifindex: exit.nic.ifindex, vlan: exit.vlan, src_mac, dst_mac, mtu, source: route.source })
+        let (ifindex, vlan) = (exit.nic.ifindex, exit.vlan);
+        Ok(Hop { ifindex, vlan, src_mac, via: address, dst_mac, mtu, source: route.source })
     }
 
     fn route(&self, remote: IpAddr, uplinks: &BTreeSet<String>) -> Result<&Route, Why> {

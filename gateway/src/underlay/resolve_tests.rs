@@ -63,7 +63,8 @@ fn on_link_remote_is_its_own_next_hop() {
     let source = Some(ip("10.0.0.1"));
     facts.answer(ip("10.0.0.2"), Answer::Via(Route { source, ..on_link(UPLINK) }));
     neighbour(&mut facts, (UPLINK, ip("10.0.0.2")), NeighbourState::Valid);
-    let expected = Hop { ifindex: UPLINK, vlan: 0, src_mac: NIC_MAC, dst_mac: PEER_MAC, mtu: 1500, source };
+    let via = ip("10.0.0.2");
+    let expected = Hop { ifindex: UPLINK, vlan: 0, src_mac: NIC_MAC, via, dst_mac: PEER_MAC, mtu: 1500, source };
     assert_eq!(hop(&facts, "10.0.0.2"), expected);
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
+use super::output;
 use crate::cli::Cli;
 
 /// `completions`.
@@ -17,13 +18,13 @@ pub struct CompletionsOptions {
 
 /// Prints the script that makes a shell complete verbs and options.
 pub(super) fn carry_out(options: &CompletionsOptions) -> ExitCode {
-    super::print(&script(options.shell))
+    output::write(&script(options.shell), ExitCode::SUCCESS)
 }
 
-fn script(shell: Shell) -> Vec<u8> {
+fn script(shell: Shell) -> String {
     let mut script = Vec::new();
     generate(shell, &mut Cli::command(), "vtep-gateway", &mut script);
-    script
+    String::from_utf8_lossy(&script).into_owned()
 }
 
 #[cfg(test)]
@@ -35,7 +36,7 @@ mod tests {
     #[test]
     fn every_shell_is_told_every_verb() {
         for shell in Shell::value_variants() {
-            let script = String::from_utf8(script(*shell)).unwrap();
+            let script = script(*shell);
             for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
                 assert!(script.contains(verb.get_name()), "{shell}: {}", verb.get_name());
             }

@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, path::PathBuf, process::ExitCode};
 use clap::Args;
 use thiserror::Error;
 
-use super::{BAD_INPUT, fail, print};
+use super::{BAD_INPUT, fail, output};
 use crate::manual::{self, Page};
 
 /// `man`.
@@ -37,7 +37,7 @@ pub(super) fn carry_out(options: &ManOptions) -> ExitCode {
         };
     }
     match find(&pages, options.page.as_deref().unwrap_or("vtep-gateway")) {
-        Ok(page) => print(page.text.as_bytes()),
+        Ok(page) => output::write(&page.text, ExitCode::SUCCESS),
         Err(error) => fail(BAD_INPUT, &error),
     }
 }

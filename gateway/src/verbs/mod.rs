@@ -5,13 +5,11 @@
 
 pub mod completions;
 pub mod man;
+mod output;
+pub mod show;
+mod status;
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
 
@@ -59,10 +57,8 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
-        Command::Status(options) => {
-            let params: &[&str] = if options.json { &["json"] } else { &[] };
-            told(ctl::call(&socket, "status", params, ANSWER))
-        }
+        Command::Status(options) => status::carry_out(&socket, options.json),
+        Command::Show(options) => show::carry_out(options, &socket),
         Command::Handover(options) => {
             let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
             params.extend(options.force.then_some("--force"));
@@ -78,23 +74,10 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
     }
 }
 
-/// Writes a document to standard output. A reader that has seen enough, such as `head`, is fine.
-fn print(document: &[u8]) -> ExitCode {
-    let mut out = io::stdout().lock();
-    match out.write_all(document).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
-    }
-}
-
 /// Tells what the agent answered.
 fn told(answer: Result<String, CallError>) -> ExitCode {
     match answer {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => output::write(&text, ExitCode::SUCCESS),
         Err(error) => fail(error.exit_code(), &error),
     }
 }

@@ -2,4 +2,12 @@
 //! with real traffic. Output is compared as data.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
+mod asking;
 mod basics;
+mod control;
+mod credentials;
+mod hostile;
+mod logs;
+mod notify;
+mod show;
+mod status;

@@ -1,0 +1,18 @@
+//! Standard output.
+
+use std::{
+    io::{self, Write, stdout},
+    process::ExitCode,
+};
+
+use super::fail;
+
+/// Writes `text`, and gives `code` as what the process exits with. Whoever reads may stop reading, as `head` does.
+pub(super) fn write(text: &str, code: ExitCode) -> ExitCode {
+    let mut out = stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => code,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
+        Err(error) => fail(1, &error),
+    }
+}

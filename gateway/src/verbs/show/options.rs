@@ -1,0 +1,199 @@
+//! What can be asked for with `show`.
+
+use std::net::IpAddr;
+
+use clap::{Args, Subcommand};
+use gateway_common::net::MacAddr;
+
+use crate::{cli::ConfigOption, view::MacFilter};
+
+const EXAMPLES: &str = "\
+Examples:
+  vtep-gateway show bindings --switch db-net      what each VLAN of a logical switch has carried
+  vtep-gateway show macs --mac 02:00:5e:00:00:01  where a station is
+  vtep-gateway show tunnels                       where packets go, and why some can't
+  vtep-gateway show drops --watch                 what is being dropped now, and what to do about it
+  vtep-gateway show macs --json | jq '.[] | select(.kind == \"learned\") | .mac'
+
+The fields of --json are described in docs/JSON.md; they keep their names and meanings.
+
+Exit codes: 0 shown, even if there was nothing to show; 1 failed; 2 wrong arguments; 3 no agent is running.";
+
+/// `show`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(after_help = EXAMPLES)]
+pub struct ShowOptions {
+    /// What to show.
+    #[command(subcommand)]
+    pub noun: Noun,
+}
+
+/// What to show.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Noun {
+    /// Logical switches: VNI, how much is bound, given and learned.
+    Switches(SwitchesOptions),
+    /// VLANs of access ports, the logical switch of each, and what it has carried.
+    Bindings(BindingsOptions),
+    /// Where stations are: the forwarding database.
+    #[command(visible_alias = "fdb")]
+    Macs(MacsOptions),
+    /// Tunnels to remote VTEPs: how packets leave, or why they can't, and what each has carried.
+    Tunnels(TunnelsOptions),
+    /// Next hops of the tunnels, and whether they answer.
+    #[command(visible_alias = "neighbors")]
+    Neighbours(NeighboursOptions),
+    /// Virtual routers: role, lease, addresses, other nodes, and what was counted.
+    Vrrp(VrrpOptions),
+    /// Which way packets went, and what was learned. Counters start when the data plane is loaded.
+    Counters(CountersOptions),
+    /// Why packets were dropped, and what to do about it. Counters start when the data plane is loaded.
+    Drops(CountersOptions),
+}
+
+impl Noun {
+    /// How to show it, and of which agent.
+    pub fn output(&self) -> &OutputOptions {
+        match self {
+            Self::Switches(SwitchesOptions { output, .. })
+            | Self::Bindings(BindingsOptions { output, .. })
+            | Self::Macs(MacsOptions { output, .. })
+            | Self::Tunnels(TunnelsOptions { output, .. })
+            | Self::Neighbours(NeighboursOptions { output, .. })
+            | Self::Vrrp(VrrpOptions { output, .. })
+            | Self::Counters(CountersOptions { output, .. })
+            | Self::Drops(CountersOptions { output, .. }) => output,
+        }
+    }
+}
+
+/// How to show something, and of which agent.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// As a JSON array, an object a line.
+    #[arg(long)]
+    pub json: bool,
+    /// Of which agent.
+    #[command(flatten)]
+    pub config: ConfigOption,
+}
+
+/// `show switches`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct SwitchesOptions {
+    /// The one of this name only.
+    #[arg(long, value_name = "NAME")]
+    pub switch: Option<String>,
+    /// The one with this VNI only.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    pub vni: Option<u32>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `show bindings`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct BindingsOptions {
+    /// Those of the logical switch of this name only.
+    #[arg(long, value_name = "NAME")]
+    pub switch: Option<String>,
+    /// Those of the logical switch with this VNI only.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    pub vni: Option<u32>,
+    /// Those of this access port only.
+    #[arg(long, value_name = "INTERFACE")]
+    pub port: Option<String>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `show macs`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct MacsOptions {
+    /// Those in the logical switch of this name only.
+    #[arg(long, value_name = "NAME")]
+    pub switch: Option<String>,
+    /// Those in the logical switch with this VNI only.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    pub vni: Option<u32>,
+    /// Those behind this access port only.
+    #[arg(long, value_name = "INTERFACE", conflicts_with = "remote")]
+    pub port: Option<String>,
+    /// This one only, in all logical switches.
+    #[arg(long)]
+    pub mac: Option<MacAddr>,
+    /// Those behind this remote VTEP only.
+    #[arg(long, value_name = "IP")]
+    pub remote: Option<IpAddr>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+impl MacsOptions {
+    /// Which MACs are wanted.
+    pub fn filter(&self) -> MacFilter {
+        let Self { switch, vni, port, mac, remote, output: _ } = self.clone();
+        MacFilter { switch, vni, port, mac, remote }
+    }
+}
+
+/// `show tunnels`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct TunnelsOptions {
+    /// The one to this remote VTEP only.
+    #[arg(long, value_name = "IP")]
+    pub remote: Option<IpAddr>,
+    /// Those that packets are sent to with this VNI only.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
+    pub vni: Option<u32>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `show neighbours`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct NeighboursOptions {
+    /// The one that this remote VTEP is reached through only.
+    #[arg(long, value_name = "IP")]
+    pub remote: Option<IpAddr>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `show vrrp`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct VrrpOptions {
+    /// Name or VRID of one instance; all of them if none is named.
+    #[arg(value_name = "NAME|VRID")]
+    pub instance: Option<String>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}
+
+/// `show counters` and `show drops`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct CountersOptions {
+    /// Those that are zero, too. (JSON always has all of them.)
+    #[arg(long)]
+    pub all: bool,
+    /// Again and again, every so many seconds, with what is added in each; Ctrl-C ends it.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        default_missing_value = "2",
+        require_equals = true,
+        conflicts_with = "json",
+        value_parser = clap::value_parser!(u16).range(1..=3600)
+    )]
+    pub watch: Option<u16>,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputOptions,
+}

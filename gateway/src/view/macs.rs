@@ -1,0 +1,166 @@
+//! `show macs`: the forwarding database, in pages.
+
+use std::net::IpAddr;
+
+use gateway_common::net::MacAddr;
+use serde::{Deserialize, Serialize};
+
+use super::mac_text;
+
+/// A page of the forwarding database, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Macs {
+    /// Those on this page.
+    pub macs: Vec<Mac>,
+    /// Where the next page begins, for `show/macs NEXT`; None: this was the last.
+    pub next: Option<u32>,
+}
+
+/// Where a station is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mac {
+    /// VNI of its logical switch.
+    pub vni: u32,
+    /// Name of its logical switch, where the database is known.
+    pub switch: Option<String>,
+    /// Its address.
+    #[serde(with = "mac_text")]
+    pub mac: MacAddr,
+    /// How that is known.
+    pub kind: Kind,
+    /// Where it is.
+    #[serde(flatten)]
+    pub place: Place,
+    /// How long it has been silent, give or take two seconds. None where given: those do not age.
+    pub age_seconds: Option<u64>,
+    /// The IP address that it announced last, where one was heard on an access port.
+    pub ip: Option<IpAddr>,
+}
+
+/// How it is known where a station is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The database says so.
+    Given,
+    /// From its own frames, here or on the node that was active before.
+    Learned,
+}
+
+/// Where a station is; the field `where` tells which of the two.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "where", rename_all = "snake_case")]
+pub enum Place {
+    /// Behind an access port.
+    Port {
+        /// Its name; `if` and its index where the interface is gone.
+        port: String,
+        /// VLAN on it, 0 for untagged.
+        vlan: u16,
+    },
+    /// Behind a remote VTEP.
+    Tunnel {
+        /// Address of the remote VTEP. None: the tunnel is gone, and what was learned behind it goes with the next sweep.
+        remote: Option<IpAddr>,
+        /// VNI that it is sent with.
+        remote_vni: u32,
+    },
+}
+
+/// Which MACs to show: all that fit everything that is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MacFilter {
+    /// In the logical switch of this name.
+    pub switch: Option<String>,
+    /// In the logical switch with this VNI.
+    pub vni: Option<u32>,
+    /// Behind this access port.
+    pub port: Option<String>,
+    /// This one.
+    pub mac: Option<MacAddr>,
+    /// Behind this remote VTEP.
+    pub remote: Option<IpAddr>,
+}
+
+impl MacFilter {
+    /// True for a MAC that fits.
+    pub fn accepts(&self, mac: &Mac) -> bool {
+        let (port, remote) = match &mac.place {
+            Place::Port { port, .. } => (Some(port), None),
+            Place::Tunnel { remote, .. } => (None, *remote),
+        };
+        self.switch.as_ref().is_none_or(|name| mac.switch.as_ref() == Some(name))
+            && self.vni.is_none_or(|vni| mac.vni == vni)
+            && self.port.as_ref().is_none_or(|name| port == Some(name))
+            && self.mac.is_none_or(|address| mac.mac == address)
+            && self.remote.is_none_or(|address| remote == Some(address))
+    }
+
+    /// As words of a request on the control socket, `KEY=VALUE`.
+    pub fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut add = |key: &str, value: Option<String>| words.extend(value.map(|value| format!("{key}={value}")));
+        add("switch", self.switch.clone());
+        add("vni", self.vni.map(|vni| vni.to_string()));
+        add("port", self.port.clone());
+        add("mac", self.mac.map(|mac| mac.to_string()));
+        add("remote", self.remote.map(|remote| remote.to_string()));
+        words
+    }
+
+    /// Takes in such a word.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn take(&mut self, word: &str) -> Result<(), String> {
+        let Some((key, value)) = word.split_once('=') else {
+            return Err(format!("expected KEY=VALUE, found {word:?}"));
+        };
+        let bad = |what: &str| format!("{key}: expected {what}, found {value:?}");
+        match key {
+            "switch" => self.switch = Some(value.to_owned()),
+            "vni" => self.vni = Some(value.parse().map_err(|_| bad("a number"))?),
+            "port" => self.port = Some(value.to_owned()),
+            "mac" => self.mac = Some(value.parse().map_err(|_| bad("an Ethernet address"))?),
+            "remote" => self.remote = Some(value.parse().map_err(|_| bad("an IP address"))?),
+            _ => return Err(format!("{key}: expected switch, vni, port, mac or remote")),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::samples;
+
+    #[test]
+    fn a_filter_reads_as_it_was_written() {
+        let filter = MacFilter {
+            switch: Some("a=b c".into()),
+            vni: Some(7),
+            port: Some("eth1".into()),
+            mac: Some(MacAddr([2, 0, 0, 0, 0, 1])),
+            remote: Some(IpAddr::from([10, 0, 0, 1])),
+        };
+        let mut read = MacFilter::default();
+        filter.words().iter().for_each(|word| read.take(word).unwrap());
+        assert_eq!(read, filter);
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_refused() {
+        for word in ["", "vni", "vni=x", "mac=1", "remote=", "colour=red"] {
+            assert!(MacFilter::default().take(word).is_err(), "{word}");
+        }
+    }
+
+    #[test]
+    fn what_fits_all_that_is_asked_for_is_shown() {
+        let mac = samples::mac();
+        assert!(MacFilter::default().accepts(&mac));
+        let here = MacFilter { port: Some("eth1".into()), vni: Some(5001), ..MacFilter::default() };
+        assert!(here.accepts(&mac));
+        assert!(!MacFilter { remote: Some(IpAddr::from([10, 0, 0, 1])), ..here }.accepts(&mac));
+    }
+}

@@ -1,0 +1,159 @@
+//! `show vrrp`, and the other nodes: parts of `status`.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ha::Counters;
+
+/// A virtual router: tunnel addresses that move between nodes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Router {
+    /// Name of the instance.
+    pub name: String,
+    /// Virtual router identifier, 1 to 255; also the number of the lease.
+    pub vrid: u8,
+    /// This node's part in it.
+    pub role: Role,
+    /// Time since the last transition.
+    pub seconds_in_role: u64,
+    /// The priority in force, 1 to 255: what is configured, and what tracked things add.
+    pub priority: u8,
+    /// As configured.
+    pub configured_priority: u8,
+    /// The protocol's version, 2 or 3.
+    pub version: u8,
+    /// Time between advertisements in force, in seconds: the active node's.
+    pub interval: f64,
+    /// The interface that advertisements are sent and heard on.
+    pub interface: String,
+    /// The address that this node advertises from, while it can.
+    pub source: Option<IpAddr>,
+    /// The virtual addresses: those that others tunnel to.
+    pub addresses: Vec<IpAddr>,
+    /// They are on the interface.
+    pub addresses_there: bool,
+    /// What is left of the lease that the data plane forwards under. None: it does not forward.
+    pub lease_left_ms: Option<u64>,
+    /// The active node's address, while another one is active.
+    pub active_node: Option<IpAddr>,
+    /// Addresses of other routers heard in the last minute.
+    pub others: Vec<IpAddr>,
+    /// What they say.
+    pub other_routers: Vec<OtherRouter>,
+    /// What is wrong, one sentence each.
+    pub problems: Vec<String>,
+    /// What was counted since the agent's start.
+    pub counters: VrrpCounters,
+}
+
+/// A node's part in a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It waits for the end of the startup delay.
+    Starting,
+    /// Something tracked is at fault: it can't be active.
+    Fault,
+    /// Another node is active, or will be.
+    Backup,
+    /// It wants to be active, and waits until no other one can still forward.
+    Claiming,
+    /// It forwards.
+    Active,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Starting, Self::Fault, Self::Backup, Self::Claiming, Self::Active];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Fault => "fault",
+            Self::Backup => "backup",
+            Self::Claiming => "claiming",
+            Self::Active => "active",
+        }
+    }
+}
+
+impl From<crate::vrrp::Role> for Role {
+    fn from(role: crate::vrrp::Role) -> Self {
+        match role {
+            crate::vrrp::Role::Starting => Self::Starting,
+            crate::vrrp::Role::Fault => Self::Fault,
+            crate::vrrp::Role::Backup => Self::Backup,
+            crate::vrrp::Role::Claiming => Self::Claiming,
+            crate::vrrp::Role::Active => Self::Active,
+        }
+    }
+}
+
+/// Another router of the same virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OtherRouter {
+    /// Its address.
+    pub address: IpAddr,
+    /// The priority it gave last; 0: it left.
+    pub priority: u8,
+    /// The protocol's version it speaks, 2 or 3.
+    pub version: u8,
+    /// The interval it gives, in seconds.
+    pub interval: f64,
+    /// Time since it was last heard.
+    pub heard_seconds_ago: u64,
+}
+
+/// The other nodes, as far as they are connected to this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Nodes {
+    /// Connected nodes that could take over from this one: name and address of each, by VRID.
+    pub standbys: BTreeMap<String, Vec<String>>,
+    /// Stations that active nodes have told of.
+    pub stations_heard: u64,
+    /// Nodes that can't be reached, and what two nodes have differently.
+    pub problems: Vec<String>,
+}
+
+macro_rules! vrrp_counters {
+    ($( $name:ident $text:literal, )+) => {
+        /// What a virtual router has counted. Names and meanings are those of keepalived's statistics.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        pub struct VrrpCounters {
+            $(#[doc = $text] pub $name: u64,)+
+        }
+
+        impl VrrpCounters {
+            /// Name, count and meaning of each.
+            pub const fn all(&self) -> [(&'static str, u64, &'static str); [$(stringify!($name)),+].len()] {
+                [$((stringify!($name), self.$name, $text),)+]
+            }
+        }
+
+        impl From<Counters> for VrrpCounters {
+            fn from(counted: Counters) -> Self {
+                Self { $($name: counted.$name,)+ }
+            }
+        }
+    };
+}
+
+vrrp_counters! {
+    advert_rcvd "Advertisements received.",
+    advert_sent "Advertisements sent.",
+    become_master "Times this node became active.",
+    release_master "Times this node ceased to be active.",
+    packet_len_err "Packets received whose length does not add up.",
+    advert_interval_err "Advertisements received with an interval that is none.",
+    ip_ttl_err "Packets received whose TTL or hop limit is not 255: they crossed a router.",
+    invalid_type_rcvd "Packets received that are no advertisements.",
+    addr_list_err "Advertisements received without an address.",
+    invalid_authtype "Packets received with authentication, which is not supported.",
+    version_err "Packets received of another version of the protocol.",
+    checksum_err "Packets received with a wrong checksum.",
+    priority_zero_rcvd "Advertisements received from nodes that leave.",
+    priority_zero_sent "Advertisements sent to leave.",
+    send_err "Advertisements that could not be sent.",
+}

@@ -1,0 +1,33 @@
+//! Asking a running gateway, and taking what it says for what it is.
+
+use std::process::Output;
+
+use anyhow::{Context, Result, ensure};
+use gateway::view::Status;
+use lab::gateway::Gateway;
+use serde::de::DeserializeOwned;
+
+/// What `show NOUN --json` says; `noun` may have filters.
+pub(crate) fn shown<T: DeserializeOwned>(gateway: &Gateway, noun: &str) -> Result<Vec<T>> {
+    let text = gateway.ask(&format!("show {noun} --json"))?;
+    serde_json::from_str(&text).with_context(|| format!("show {noun} says\n{text}"))
+}
+
+/// What `status --json` says, and the exit code with it.
+pub(crate) fn status(gateway: &Gateway) -> Result<(Status, Option<i32>)> {
+    let output = gateway.try_ask("status --json")?;
+    let status = serde_json::from_slice(&output.stdout).with_context(|| text(&output))?;
+    Ok((status, output.status.code()))
+}
+
+/// All that a command said.
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+/// A screen for people, which has to be as wide as 80 columns at most.
+pub(crate) fn screen(gateway: &Gateway, verb: &str) -> Result<String> {
+    let text = text(&gateway.on_terminal(verb, "TERM=dumb")?).replace('\r', "");
+    ensure!(text.lines().all(|line| line.chars().count() <= 80), "wider than 80 columns:\n{text}");
+    Ok(text)
+}
