@@ -19,6 +19,7 @@ pub mod ha;
 pub mod instance;
 mod interner;
 pub mod log;
+pub mod manual;
 pub mod memory;
 pub mod metrics;
 mod nearest;

@@ -12,3 +12,5 @@ for path in /run/netns/"$1"-*; do
     ip netns del "$name"
 done
 rm -rf /sys/fs/bpf/"$1"-* "$2/$1"-*
+# Control groups of systems that were booted on hosts.
+find /sys/fs/cgroup -depth -type d -path "*/$1-*" -exec rmdir {} ';' 2>/dev/null

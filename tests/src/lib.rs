@@ -19,6 +19,7 @@
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
 //! - [`additions`], [`sample`]: programs of known length and what a test run of them takes; many runs and their middle
+//! - [`debian`], [`package`]: a clean Debian, and the package to install in it
 //! - [`wait`]: waiting for a condition, with a deadline
 
 pub mod additions;
@@ -28,6 +29,7 @@ pub mod cable;
 pub mod cluster;
 pub mod config;
 pub mod crossing;
+pub mod debian;
 pub mod dhcp;
 pub mod flow;
 pub mod frame;
@@ -41,6 +43,7 @@ pub mod node;
 pub mod ovn;
 pub mod ovs;
 pub mod ovsdb;
+pub mod package;
 pub mod process;
 pub mod prometheus;
 pub mod readings;

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use crate::{child, ebpf};
@@ -41,6 +41,17 @@ pub(crate) fn executables<'a>(
     command.arg("--message-format=json-render-diagnostics");
     let output = child::output(&mut command)?;
     Ok(executables_in(&String::from_utf8_lossy(&output)))
+}
+
+/// The version of the agent.
+pub(crate) fn version(root: &Path) -> Result<String> {
+    let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
+    let metadata: Value = serde_json::from_slice(&output)?;
+    let packages = metadata["packages"].as_array();
+    let agent = packages.into_iter().flatten().find(|package| package["name"] == "gateway");
+    let version =
+        agent.and_then(|agent| agent["version"].as_str()).context("the workspace has no package `gateway`")?;
+    Ok(version.to_owned())
 }
 
 /// The integration tests of the workspace at `root` that `cargo test` runs unasked, by target name.

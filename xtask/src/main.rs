@@ -5,6 +5,8 @@ mod build_ebpf;
 mod cargo;
 mod child;
 mod demo;
+mod dist;
+mod docs;
 mod ebpf;
 mod instructions;
 mod interrupt;
@@ -64,6 +66,14 @@ enum Verb {
         #[arg(long, conflicts_with = "record")]
         json: bool,
     },
+    /// Make the Debian package
+    Dist(dist::Options),
+    /// Write the pages of docs/ that are made from code
+    Docs {
+        /// Only tell which are out of date; the exit code is 1 if any is
+        #[arg(long)]
+        check: bool,
+    },
     /// Lay out a small cloud and a VLAN in network namespaces, and show traffic crossing between them
     Demo {
         /// Passed on to the demo; `--help` lists them
@@ -95,6 +105,8 @@ fn main() -> ExitCode {
             };
             instructions::run(&root, what)
         }
+        Verb::Dist(options) => dist::run(&root, &options),
+        Verb::Docs { check } => docs::run(&root, check),
         Verb::Demo { args } => demo::run(&root, &args),
         Verb::Bench { args } => bench::run(&root, &args),
     };

@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::{
     log::LogOptions,
-    verbs::{doctor::DoctorOptions, monitor::MonitorOptions, show::ShowOptions, top::TopOptions},
+    verbs::{
+        completions::CompletionsOptions, doctor::DoctorOptions, man::ManOptions, monitor::MonitorOptions,
+        show::ShowOptions, top::TopOptions,
+    },
 };
 
 /// Where the configuration is unless `--config` says otherwise.
@@ -80,22 +83,27 @@ pub enum Command {
     Reload(ConfigOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
+    /// Print what a shell needs to complete this command line.
+    Completions(CompletionsOptions),
+    /// Print or write the manual pages.
+    Man(ManOptions),
 }
 
 impl Command {
-    /// Which configuration it is about.
-    pub fn config(&self) -> &Path {
+    /// Which configuration it is about; `None` if it is about none.
+    pub fn config(&self) -> Option<&Path> {
         match self {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
-                &option.config
+                Some(&option.config)
             }
-            Self::Show(options) => &options.noun.output().config.config,
+            Self::Show(options) => Some(&options.noun.output().config.config),
             Self::Status(StatusOptions { config, .. })
             | Self::Monitor(MonitorOptions { config, .. })
             | Self::Top(TopOptions { config, .. })
             | Self::Doctor(DoctorOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
-            | Self::Exit(ExitOptions { config, .. }) => &config.config,
+            | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),
+            Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -167,7 +175,7 @@ mod tests {
         for verb in verbs {
             for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
-                assert_eq!(command.config(), Path::new(file), "{verb}{args}");
+                assert_eq!(command.config(), Some(Path::new(file)), "{verb}{args}");
             }
         }
     }

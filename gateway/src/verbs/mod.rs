@@ -3,7 +3,9 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+pub mod completions;
 pub mod doctor;
+pub mod man;
 pub mod monitor;
 mod output;
 pub mod show;
@@ -33,11 +35,16 @@ const END: Duration = Duration::from_secs(30);
 
 /// Does what the command line asks for, and gives what the process exits with.
 pub fn carry_out(cli: &Cli) -> ExitCode {
+    match &cli.command {
+        Command::Completions(options) => return completions::carry_out(options),
+        Command::Man(options) => return man::carry_out(options),
+        _ => {}
+    }
     let log = match cli.log.init() {
         Ok(log) => log,
         Err(error) => return fail(1, &error),
     };
-    let path = cli.command.config();
+    let Some(path) = cli.command.config() else { return ExitCode::SUCCESS };
     let config = match Config::load(path) {
         Ok(config) => config,
         Err(error) => return fail(BAD_INPUT, &error),
@@ -74,6 +81,8 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
             told(ctl::end(&socket, "exit", params, END))
         }
+        // Carried out above.
+        Command::Completions(_) | Command::Man(_) => ExitCode::SUCCESS,
     }
 }
 

@@ -13,10 +13,14 @@ pub(crate) enum Purpose {
     Vm,
     /// Style, lints, licences.
     Checks,
+    /// Making the Debian package.
+    Package,
+    /// Installing it in a clean system.
+    Install,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 4] = [Self::Bpf, Self::Lab, Self::Vm, Self::Checks];
+    pub(super) const ALL: [Self; 6] = [Self::Bpf, Self::Lab, Self::Vm, Self::Checks, Self::Package, Self::Install];
 }
 
 /// A program, the package that brings it, and why it is wanted.
@@ -32,10 +36,10 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
     Program { name, package, purpose, why }
 }
 
-use Purpose::{Lab, Vm};
+use Purpose::{Install, Lab, Package, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 23] = [
+pub(super) const PROGRAMS: [Program; 30] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -58,7 +62,14 @@ pub(super) const PROGRAMS: [Program; 23] = [
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
     program("modinfo", "kmod", &[Vm], "tells which modules a kernel module needs"),
     program("xz", "xz-utils", &[Vm], "unpacks kernel modules"),
-    program("strip", "binutils", &[Vm], "takes debug information off what goes into a VM"),
+    program("strip", "binutils", &[Vm, Package], "takes debug information off what goes into a VM or a package"),
+    program("dpkg-shlibdeps", "dpkg-dev", &[Package], "finds the packages that the agent's libraries are in"),
+    program("debootstrap", "debootstrap", &[Install], "makes a clean Debian to install the package in"),
+    program("unshare", "util-linux", &[Install], "starts that Debian in namespaces of its own"),
+    program("lintian", "lintian", &[Install], "checks the package against Debian's policy"),
+    program("systemd-analyze", "systemd", &[Install], "rates what the agent's unit may do"),
+    program("ansible-playbook", "ansible-core", &[Install], "reads the role, and fills in its templates"),
+    program("man", "man-db", &[Install], "reads the manual pages, and complains of mistakes in them"),
 ];
 
 impl Program {

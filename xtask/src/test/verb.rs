@@ -15,12 +15,15 @@ use crate::{
 /// The test target that runs the BPF programs on packets, here and in VMs.
 pub(crate) const PACKET_TESTS: &str = "packets";
 
+/// The test target that installs the package in a clean system.
+const PACKAGE_TESTS: &str = "packaging";
+
 /// Labs at a time: mostly they wait, so more than there may be cores; with too many they wait for each other.
 const LABS: usize = 4;
 
 /// Runs all stages, or with a `filter` only the tests whose names have it in them.
 pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<ExitCode> {
-    let mut purposes = vec![Purpose::Bpf, Purpose::Lab];
+    let mut purposes = vec![Purpose::Bpf, Purpose::Lab, Purpose::Package, Purpose::Install];
     if with_vms {
         purposes.push(Purpose::Vm);
     }
@@ -76,13 +79,16 @@ impl Run<'_> {
 
         let mut names = Vec::new();
         match cargo::integration_tests(root) {
-            Ok(found) => names = found.into_iter().filter(|name| name != PACKET_TESTS).collect(),
+            Ok(found) => {
+                names = found.into_iter().filter(|name| name != PACKET_TESTS && name != PACKAGE_TESTS).collect();
+            }
             Err(error) => self.stage("end-to-end tests", |_| Err(error)),
         }
         let targets: Vec<_> = names.iter().flat_map(|name| ["--test", name.as_str()]).collect();
         if !targets.is_empty() {
             self.harness("end-to-end tests", &targets, Some(LABS), agent.as_deref());
         }
+        self.harness("package", &["--test", PACKAGE_TESTS], Some(LABS), agent.as_deref());
     }
 
     /// A stage that is `cargo test` of these targets.

@@ -1,0 +1,28 @@
+//! The Debian package under test.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::gateway::binary;
+
+/// Makes the package with this version from the agent under test, and leaves it in `directory`. All that differs from what
+/// is given out is how hard the compressor tries.
+///
+/// # Errors
+/// What `cargo xtask dist` says.
+pub fn make(version: &str, directory: &Path) -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["xtask", "dist", "--deb-version", version, "--binary", binary()?, "--output"])
+        .arg(directory)
+        .env("DPKG_DEB_COMPRESSOR_LEVEL", "0")
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .output()
+        .context("starting cargo to make the package")?;
+    let (told, trouble) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "`cargo xtask dist`: {}\n{trouble}", output.status);
+    Ok(PathBuf::from(told.trim()))
+}
