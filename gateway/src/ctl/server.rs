@@ -331,7 +331,7 @@ async fn hung_up(stream: &UnixStream) {
         io::Result::Ok(read.is_read_closed() && write.is_write_closed())
     };
     if !is_closed.await.unwrap_or(true) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

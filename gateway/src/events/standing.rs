@@ -142,12 +142,7 @@ pub(crate) fn databases(old: &Databases, new: &Databases) -> Vec<Event> {
     let one = |(instance, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
         let after = after?;
         let from = before.map(|before| before.state);
-        Some(Event::Database {
-            instance: instance.clone(),
-            from,
-            to: after.state.clone(),
-            remote: after.remote.clone(),
-        })
+        Some(Event::Database { instance: instance.clone(), from, to: after.state, remote: after.remote.clone() })
     };
     differing(old, new).filter_map(one).collect()
 }

@@ -6,7 +6,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
-    path::{Path, PathBuf},
+    path::Path,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     thread,
     time::Duration,
@@ -114,7 +114,7 @@ fn wait_for_signals(sender: Sender<Message>) -> io::Result<()> {
 
 /// Asks the agent again and again, until nobody wants to know.
 fn sample(
-    socket: &PathBuf,
+    socket: &Path,
     take: fn(&Path) -> Result<Sample, CallError>,
     mut interval: Duration,
     changes: &Receiver<Duration>,
