@@ -140,6 +140,8 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
+    let mut exporter = Exporter::new();
+    listen(&mut exporter, &config);
 
     let (mut database, mut database_work) = open_database(&config)?;
     if shares_database(&config) {
@@ -203,8 +205,6 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     let differences = Report::default();
     let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
     let (planned, reloads) = (now, Reloads::default());
-    let mut exporter = Exporter::new();
-    listen(&mut exporter, &config);
     let mut agent =
         Agent { config, database, wanted, forwarding, planned, cluster, differences, started, database_since, reloads };
     agent.attached()?;
