@@ -158,6 +158,8 @@ async fn drive(
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
+    let mut exporter = Exporter::new();
+    listen(&mut exporter, &config);
 
     let (mut database, mut database_work) = open_database(&config)?;
     if shares_database(&config) {
@@ -224,8 +226,6 @@ async fn drive(
     let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
     let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
     let (planned, reloads) = (now, Reloads::default());
-    let mut exporter = Exporter::new();
-    listen(&mut exporter, &config);
     let mut agent = Agent {
         config,
         database,

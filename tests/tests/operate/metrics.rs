@@ -31,7 +31,13 @@ fn build() -> Result<Crossing> {
     let config = site.config().metrics(AT.to_string());
     let lab = site.start(config)?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
+    wait_served(&lab.gw)?;
     Ok(lab)
+}
+
+/// Waits until the agent's loop turns: one that says it is ready forwards, and may not have come to that yet.
+fn wait_served(host: &Host) -> Result<()> {
+    wait_for("the agent is alive", SOON, || get(host, "/healthz").is_ok_and(|reply| reply.status == 200))
 }
 
 fn get(host: &Host, path: &str) -> Result<Reply> {
@@ -136,6 +142,7 @@ fn a_gateway_whose_database_was_never_seen_is_alive_and_not_ready() -> Result<()
     let mut config = site.config().database("tcp:127.0.0.1:6640", "gw").metrics(AT.to_string());
     config.switches.clear();
     let lab = site.start(config)?;
+    wait_served(&lab.gw)?;
     let reply = get(&lab.gw, "/readyz")?;
     assert_eq!((reply.status, reply.body.as_str()), (503, "the database has not been reached yet\n"));
     assert_eq!(get(&lab.gw, "/healthz")?.status, 200);
@@ -204,6 +211,7 @@ fn more_bindings_than_there_are_series_for_are_counted_and_left_out() -> Result<
     config.switch_mut(VNI).bindings = (1..=4000).map(|vlan| ("a0".to_owned(), vlan)).collect();
     more.bindings = (1..=200).map(|vlan| ("a1".to_owned(), vlan)).collect();
     let lab = site.start(config.switch(more).metrics(AT.to_string()))?;
+    wait_served(&lab.gw)?;
     let text = get(&lab.gw, "/metrics")?.body;
     let series = text.lines().filter(|line| line.starts_with("vtep_gateway_binding_receive_bytes_total{")).count();
     assert_eq!(series, MAX_SERIES);
