@@ -1,6 +1,6 @@
 //! On a server: systemd starts, watches, reloads and stops the agent, with the restrictions of its unit.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use lab::{
     config::Vrrp,
     crossing::EXT,
@@ -110,14 +110,16 @@ fn an_upgrade_of_the_active_node_loses_neither_role_nor_packet() -> Result<()> {
     system.site.gw.run("ip address delete 172.31.0.21/24 dev u0")?;
     system.site.gw.address("u0", "172.31.0.31/24")?;
     system.install(OLD)?;
-    system.configure_with(|config| config.vrrp(Vrrp::new(51, 0.1)))?;
+    // A lease of nine seconds: starting an agent that was built for tests, on a busy machine, takes some.
+    system.configure_with(|config| config.vrrp(Vrrp::new(51, 3.0).priority(254)))?;
     system.debian.run("systemctl start vtep-gateway")?;
     system.wait_reaches()?;
 
     let old = property(&system, "MainPID")?;
-    system.under_traffic(|| system.install(NEW))?;
+    let upgraded = system.under_traffic(|| system.install(NEW));
+    let log = system.debian.run("journalctl --no-pager --output short-precise --unit vtep-gateway")?;
+    upgraded.with_context(|| log.clone())?;
     ensure!(property(&system, "MainPID")? != old, "still the old version's agent: {old}");
-    let log = system.debian.run("journalctl --no-pager --output cat --unit vtep-gateway")?;
     ensure!(log.contains("keeps its role: its lease still runs"), "{log}");
     // With what it had put on the interface, too.
     system.debian.run("dpkg --purge vtep-gateway")?;

@@ -80,7 +80,13 @@ impl System {
         back.wait_more(500)?;
         for flow in [there, back] {
             let tally: Tally = flow.finish()?;
-            ensure!(tally.sent >= 1000 && tally.is_whole(), "{tally:?}");
+            let Tally { sent, lost, doubled } = &tally;
+            let (first, last) = (lost.first(), lost.last());
+            ensure!(
+                *sent >= 1000 && tally.is_whole(),
+                "{} of {sent} packets lost, from {first:?} to {last:?}; {doubled} came twice",
+                lost.len()
+            );
         }
         outcome
     }
