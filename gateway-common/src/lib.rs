@@ -17,6 +17,7 @@ pub mod headers;
 pub mod limits;
 pub mod net;
 pub mod segment;
+pub mod step;
 pub mod tunnel;
 
 /// Declares types as plain data that aya may use as map keys and values.

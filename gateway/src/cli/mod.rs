@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::verbs::TraceOptions;
+
 pub use log::{LogError, LogFormat, LogOptions};
 
 /// Where the configuration is unless `--config` says otherwise.
@@ -21,6 +23,7 @@ Examples:
   vtep-gateway detach                               stop forwarding and remove every trace
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway handover                             make another node active, say before maintenance
+  vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC   what would happen to such a frame
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
@@ -54,6 +57,8 @@ pub enum Command {
     Status(StatusOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
+    /// Tell what would happen to a packet, step by step. Nothing is changed.
+    Trace(TraceOptions),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
 }
@@ -65,6 +70,7 @@ impl Command {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
+            | Self::Trace(TraceOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }
     }

@@ -196,6 +196,16 @@ impl Attacher {
         )
     }
 
+    /// True if XDP is on `device`, by a link of ours.
+    pub fn has_xdp(&self, device: &Device) -> bool {
+        self.pin(device, "xdp").exists()
+    }
+
+    /// True if TC is known to be on `device`; where it has no links that can't be seen from here, and is believed.
+    pub fn has_tc(&self, device: &Device) -> bool {
+        !self.tcx || self.pin(device, "tc").exists()
+    }
+
     fn pin(&self, device: &Device, hook: &str) -> PathBuf {
         // The file system has no dots, interface names no colons.
         let name = device.name.replace('.', ":");

@@ -150,7 +150,7 @@ pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
 
 /// A number that differs when maps of one layout can't be used as another: the sizes of keys, values and maps. (A map
 /// that is new shows by its missing pin.)
-fn fingerprint(settings: Settings) -> u64 {
+pub(super) fn fingerprint(settings: Settings) -> u64 {
     let facts = [
         LAYOUT,
         settings.fdb_size.into(),
@@ -188,7 +188,7 @@ fn mix(facts: &[u64]) -> u64 {
     facts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
 }
 
-fn pinned_layout(pins: &PinDir) -> Option<u64> {
+pub(super) fn pinned_layout(pins: &PinDir) -> Option<u64> {
     let dir = pins.maps();
     let complete = PINNED_MAPS.iter().all(|name| dir.join(name).exists());
     let map = Map::from_map_data(MapData::from_pin(dir.join("layout")).ok()?).ok()?;

@@ -3,6 +3,8 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+mod trace;
+
 use std::{path::Path, process::ExitCode, time::Duration};
 
 use nix::sys::signal::{SigSet, Signal};
@@ -14,6 +16,8 @@ use crate::{
     ctl::{self, CallError},
     memory,
 };
+
+pub use trace::TraceOptions;
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
@@ -54,6 +58,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             params.extend(options.force.then_some("--force"));
             told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
         }
+        Command::Trace(options) => trace::carry_out(options, &config),
         Command::Exit(options) => {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
             told(ctl::end(&socket, "exit", params, END))

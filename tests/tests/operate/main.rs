@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod basics;
+mod trace;
