@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod binding;
+pub mod capture;
 pub mod counters;
 pub mod event;
 pub mod fdb;

@@ -109,8 +109,7 @@ extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
         Ok(false) => {}
         Err(reason) => {
             // Counted here; a frame whose every copy failed is not also one without receivers.
-            let [place, rest] = step::place(&member);
-            W::step(Step::NoCopy, [place, rest, reason as u64, 0]);
+            W::no_copy(&ctx, &member, reason);
             state.copies += 1;
             count::dropped(reason);
         }

@@ -26,13 +26,7 @@ const E2BIG: i32 = -7;
 ///
 /// What was given is never changed: a frame from a MAC that is given as being elsewhere is refused.
 #[inline(always)]
-pub(crate) fn source<W: Watch>(
-    vni: u32,
-    mac: [u8; 6],
-    here: &Target,
-    flags: u32,
-    now: u64,
-) -> Result<(), DropReason> {
+pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
     let key = FdbKey::new(vni, mac);
     let Some(entry) = FDB.get_ptr_mut(key) else {
         first_seen::<W>(&key, here, flags, now);

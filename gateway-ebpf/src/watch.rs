@@ -5,7 +5,7 @@
 //! listen (the object `vtep-gateway-watch`).
 
 use aya_ebpf::programs::TcContext;
-use gateway_common::{fdb::Target, step::Step};
+use gateway_common::{counters::DropReason, fdb::Target, step::Step};
 
 /// Somebody who looks on.
 pub(crate) trait Watch {
@@ -17,6 +17,9 @@ pub(crate) trait Watch {
 
     /// A copy for `member` is about to leave through `ifindex`.
     fn copy(ctx: &TcContext, member: &Target, ifindex: u32);
+
+    /// There is none for `member`, for this reason.
+    fn no_copy(ctx: &TcContext, member: &Target, reason: DropReason);
 }
 
 /// Nobody.
@@ -30,4 +33,7 @@ impl Watch for Unwatched {
 
     #[inline(always)]
     fn copy(_: &TcContext, _: &Target, _: u32) {}
+
+    #[inline(always)]
+    fn no_copy(_: &TcContext, _: &Target, _: DropReason) {}
 }

@@ -14,6 +14,7 @@ use aya_ebpf::{
     macros::{btf_map, classifier, xdp},
     programs::{TcContext, XdpContext},
 };
+use capture::Captured;
 use gateway_common::counters::{DropReason, PathCounter};
 use trace::Traced;
 use verdict::{Decision, Verdict};
@@ -22,6 +23,7 @@ use watched::{Verdicts, Watched};
 
 #[path = "../src/access.rs"]
 mod access;
+mod capture;
 #[path = "../src/count.rs"]
 mod count;
 #[path = "../src/entropy.rs"]
@@ -108,6 +110,50 @@ fn trace_tc_access(ctx: TcContext) -> i32 {
     let mut frame = Watched::<_, Traced>::new(ctx);
     let decision = access::decide(&mut frame, None);
     tc_action_for(&frame, decision)
+}
+
+/// XDP on an uplink, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_uplink(ctx: XdpContext) -> u32 {
+    Captured::begin();
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// XDP on an access port, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_access(ctx: XdpContext) -> u32 {
+    Captured::begin();
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// TC ingress on an uplink, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_uplink(ctx: TcContext) -> i32 {
+    Captured::begin();
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// TC ingress on an access port, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_access(ctx: TcContext) -> i32 {
+    Captured::begin();
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// Replication, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_flood(ctx: TcContext) -> i32 {
+    flood_for::<Captured>(&ctx)
 }
 
 /// Replication, for `vtep-gateway trace`.

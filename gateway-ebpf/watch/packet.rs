@@ -44,13 +44,18 @@ impl Packet for TcContext {
 /// `MAX` bytes must be writable at `to`.
 #[inline(always)]
 pub(crate) unsafe fn copy<C: Packet, const MAX: usize>(ctx: &C, to: *mut u8, most: u32) -> u32 {
-    let mut len = u64::from(Frame::len(ctx).min(most));
-    // What the compiler knows of the number it does not show to the verifier; now it knows nothing.
-    // SAFETY: an instruction that changes nothing. (Without one there would be two lines of source for the next.)
-    unsafe { asm!("{len} = {len}", len = inout(reg) len, options(pure, nomem, nostack, preserves_flags)) };
+    let len = hidden(u64::from(Frame::len(ctx).min(most)));
     if len == 0 || len > MAX as u64 {
         return 0;
     }
     // SAFETY: not more than the caller vouches for.
     if unsafe { ctx.load(to, len as u32) } == 0 { len as u32 } else { 0 }
+}
+
+/// The same number, of which the compiler knows nothing any more: what it knew the verifier might not.
+#[inline(always)]
+pub(crate) fn hidden(mut number: u64) -> u64 {
+    // SAFETY: an instruction that changes nothing. (Without one there would be two lines of source for the next.)
+    unsafe { asm!("{number} = {number}", number = inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+    number
 }

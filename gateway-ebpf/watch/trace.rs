@@ -7,6 +7,7 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use gateway_common::{
+    counters::DropReason,
     fdb::Target,
     step::{self, COPY_BYTES, NO_TAG, Step, StepRecord},
 };
@@ -51,6 +52,12 @@ impl Watch for Traced {
     #[inline(always)]
     fn copy(ctx: &TcContext, member: &Target, ifindex: u32) {
         copy(ctx, member, ifindex);
+    }
+
+    #[inline(always)]
+    fn no_copy(_: &TcContext, member: &Target, reason: DropReason) {
+        let [place, rest] = step::place(member);
+        Self::step(Step::NoCopy, [place, rest, reason as u64, 0]);
     }
 }
 

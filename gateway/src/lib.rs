@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod announce;
+pub mod capture;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,10 +4,22 @@ use crate::ctl::Command;
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
+    Command { name: "capture", usage: "start|renew|stop NUMBER", params: 2..=2 },
     Command { name: "exit", usage: "[keep-role]", params: 0..=1 },
     Command { name: "status", usage: "[json]", params: 0..=1 },
     Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2 },
 ];
+
+/// What is to be done about a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureControl {
+    /// Its programs, which are pinned, are to forward.
+    Start,
+    /// Whoever captures is still there.
+    Renew,
+    /// It is over.
+    Stop,
+}
 
 /// What the agent is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +41,8 @@ pub enum Control {
         /// As a JSON object, not for people.
         json: bool,
     },
+    /// Something about capture number so-and-so.
+    Capture(CaptureControl, u32),
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
 }
@@ -43,6 +57,7 @@ impl Control {
             ("status", []) => Self::Status { json: false },
             ("status", ["json"]) => Self::Status { json: true },
             ("vrrp/handover", words) => handover(words),
+            ("capture", [what, number]) => capture(what, number),
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
     }
@@ -54,6 +69,20 @@ fn handover(words: &[&str]) -> Control {
         [] => Control::Handover { instance: None, force },
         [name] if !name.starts_with('-') => Control::Handover { instance: Some((**name).to_owned()), force },
         _ => Control::Unknown(format!("vrrp/handover does not take {:?}", words.join(" "))),
+    }
+}
+
+fn capture(what: &str, number: &str) -> Control {
+    let what = match what {
+        "start" => Some(CaptureControl::Start),
+        "renew" => Some(CaptureControl::Renew),
+        "stop" => Some(CaptureControl::Stop),
+        _ => None,
+    };
+    // It becomes a part of a path.
+    match (what, number.parse()) {
+        (Some(what), Ok(number)) => Control::Capture(what, number),
+        _ => Control::Unknown("capture takes start, renew or stop, and the number of a capture".to_owned()),
     }
 }
 
@@ -85,6 +114,14 @@ mod tests {
     fn a_status_is_for_people_or_json() {
         assert_eq!(control("status", ""), Control::Status { json: false });
         assert_eq!(control("status", "json"), Control::Status { json: true });
+    }
+
+    #[test]
+    fn a_capture_is_a_number_and_no_path() {
+        assert_eq!(control("capture", "start 7"), Control::Capture(CaptureControl::Start, 7));
+        for params in ["start ../maps", "start -1", "begin 7", "stop 4294967296"] {
+            assert!(matches!(control("capture", params), Control::Unknown(_)), "{params}");
+        }
     }
 
     #[test]

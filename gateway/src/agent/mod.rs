@@ -6,6 +6,7 @@
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`detach`] is the way out.
 
 mod announcer;
+mod captures;
 mod cluster;
 pub mod control;
 mod detach;

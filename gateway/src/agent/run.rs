@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use super::{
+    captures::Captures,
     cluster::{Cluster, shares_database},
     control::COMMANDS,
     error::AgentError,
@@ -194,16 +195,19 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
     let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
+    // Programs that an earlier agent has left in the place of ours have just been replaced.
+    let captures = Captures::new(pins.clone())?;
     let mut cluster = ha.map(|ha| Cluster::new(ha, siblings, pins));
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, &underlay);
     }
     let differences = Report::default();
-    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences };
+    let mut agent = Agent { config, database, wanted, forwarding, planned: now, cluster, differences, captures };
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
+        let captured = agent.captures.due();
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
@@ -220,6 +224,7 @@ async fn drive(path: &Path, config: Config, ha: Option<&Handle>, mut requests: R
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
+            () = until(captured) => agent.capture_is_over(),
             Some(request) = requests.recv() => if let Some(end) = agent.asked(request) {
                 return Ok(end);
             },

@@ -6,7 +6,9 @@ use gateway_common::net::{MacAddr, Vni};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report};
+use super::{
+    captures::Captures, cluster::Cluster, control::Control, error::AgentError, forwarding::Forwarding, report::Report,
+};
 use crate::{
     clock,
     config::{Config, Interface},
@@ -31,6 +33,14 @@ pub(super) struct Agent<'a> {
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
+    pub(super) captures: Captures,
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        // However the loop ends, nobody is there to end a capture after it.
+        self.captures.end(&mut self.forwarding);
+    }
 }
 
 impl Agent<'_> {
@@ -70,6 +80,12 @@ impl Agent<'_> {
         }
     }
 
+    /// Nobody has asked for a capture any more for a while.
+    pub(super) fn capture_is_over(&mut self) {
+        tracing::warn!("a capture was not renewed, and is over");
+        self.captures.end(&mut self.forwarding);
+    }
+
     /// Somebody asks for something on the control socket. The end, if it is that.
     pub(super) fn asked(&mut self, request: Request) -> Option<End> {
         let answer = match Control::new(request.command, &request.params) {
@@ -86,6 +102,7 @@ impl Agent<'_> {
                 }
                 None => Err("this gateway has no [[vrrp]]: there is no other node to hand over to".to_owned()),
             },
+            Control::Capture(what, id) => self.captures.asked(what, id, &mut self.forwarding),
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.

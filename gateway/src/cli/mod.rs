@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::verbs::TraceOptions;
+use crate::verbs::{CaptureOptions, TraceOptions};
 
 pub use log::{LogError, LogFormat, LogOptions};
 
@@ -24,6 +24,7 @@ Examples:
   vtep-gateway status                               what a running agent does, and what troubles it
   vtep-gateway handover                             make another node active, say before maintenance
   vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC   what would happen to such a frame
+  vtep-gateway capture --dropped --write drops.pcapng   what is dropped, with the reasons, for Wireshark
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
@@ -59,6 +60,8 @@ pub enum Command {
     Handover(HandoverOptions),
     /// Tell what would happen to a packet, step by step. Nothing is changed.
     Trace(TraceOptions),
+    /// Show packets that the gateway drops or forwards, or write them to a file for Wireshark.
+    Capture(CaptureOptions),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
 }
@@ -70,6 +73,7 @@ impl Command {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => &option.config,
             Self::Status(StatusOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
+            | Self::Capture(CaptureOptions { config, .. })
             | Self::Trace(TraceOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => &config.config,
         }

@@ -18,7 +18,7 @@ use aya::{
     util::KernelVersion,
 };
 
-use super::pins::PinDir;
+use super::{pins::PinDir, watch::Pinned};
 use crate::nic::Role;
 
 /// Priority of the filter where TC has no links; high numbers come last.
@@ -159,6 +159,31 @@ impl Attacher {
             .map_err(|error| failed(&error))?;
         let link = FdLink::try_from(link).map_err(|error| failed(&error))?;
         link.pin(&pin).map_err(|error| AttachError::Pin { path: pin, reason: error.to_string() })?;
+        Ok(())
+    }
+
+    /// Puts the programs of a capture in the place of ours, which are on `device`: TC, and XDP if `xdp`.
+    pub fn put_on(&self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
+        let failed = |hook, error: &dyn std::error::Error| AttachError::Program {
+            hook,
+            interface: device.name.clone(),
+            reason: one_line(error),
+        };
+        let link = |hook: &str| {
+            let pin = self.pin(device, hook);
+            adopt(&pin)?.ok_or_else(|| AttachError::Pin { path: pin, reason: "there is no such link".to_owned() })
+        };
+        let (on_xdp, on_tc) = capture.of(device.role);
+        if self.tcx {
+            let link = SchedClassifierLink::try_from(link("tc")?).map_err(|error| failed("TC", &error))?;
+            on_tc.attach_to_link(link).and_then(|id| on_tc.take_link(id)).map_err(|error| failed("TC", &error))?;
+        } else {
+            attach_filter(on_tc, device).map_err(|error| failed("TC", &error))?;
+        }
+        if xdp {
+            let link = XdpLink::try_from(link("xdp")?).map_err(|error| failed("XDP", &error))?;
+            on_xdp.attach_to_link(link).and_then(|id| on_xdp.take_link(id)).map_err(|error| failed("XDP", &error))?;
+        }
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use gateway_common::{
     headers::{
-        ETH_LEN, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, Outer, TAG_LEN, UDP_LEN,
-        VXLAN_LEN, ipv4_checksum,
+        ETH_LEN, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, Outer, TAG_LEN,
+        UDP_LEN, VXLAN_LEN, ipv4_checksum,
     },
     net::{MacAddr, VlanId, Vni},
 };
@@ -79,14 +79,7 @@ impl FrameSpec {
             Some(IpAddr::V4(ip)) => ip.octets(),
             _ => [0; 4],
         };
-        [
-            &[0, 1, 8, 0, 6, 4, 0, 1][..],
-            &self.src.0,
-            &octets(self.src_ip),
-            &[0; 6],
-            &octets(self.dst_ip),
-        ]
-        .concat()
+        [&[0, 1, 8, 0, 6, 4, 0, 1][..], &self.src.0, &octets(self.src_ip), &[0; 6], &octets(self.dst_ip)].concat()
     }
 
     fn ipv4(&self, length: usize) -> Vec<u8> {

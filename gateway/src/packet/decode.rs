@@ -7,8 +7,8 @@ use std::{
 
 use gateway_common::{
     headers::{
-        ETH_LEN, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, TAG_LEN,
-        UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN,
+        ETH_LEN, ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN,
+        TAG_LEN, UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN,
     },
     net::MacAddr,
 };
@@ -111,6 +111,15 @@ fn ethernet<'a>(frame: &'a [u8], vxlan_port: u16, layers: &mut Vec<Layer>) -> Op
         _ => {}
     }
     None
+}
+
+/// Puts a tag that the kernel keeps beside a packet where it is on the wire.
+pub fn with_tag(bytes: &[u8], tag: Option<u16>) -> Vec<u8> {
+    const MACS: usize = 12;
+    match (tag, bytes.split_at_checked(MACS)) {
+        (Some(tag), Some((macs, rest))) => [macs, &ETH_P_8021Q.to_be_bytes(), &tag.to_be_bytes(), rest].concat(),
+        _ => bytes.to_vec(),
+    }
 }
 
 fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {

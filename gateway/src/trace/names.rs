@@ -24,9 +24,8 @@ impl Names {
     /// The kernel does not tell the interfaces.
     pub fn of(tunnels: impl IntoIterator<Item = (PeerKey, u32)>) -> nix::Result<Self> {
         let interfaces = if_nameindex()?;
-        let interfaces = interfaces.iter().map(|interface| {
-            (interface.index(), interface.name().to_string_lossy().into_owned())
-        });
+        let interfaces =
+            interfaces.iter().map(|interface| (interface.index(), interface.name().to_string_lossy().into_owned()));
         let tunnels = tunnels.into_iter().map(|(ends, tunnel)| (tunnel, ends.remote.into()));
         Ok(Self { interfaces: interfaces.collect(), tunnels: tunnels.collect() })
     }

@@ -43,7 +43,9 @@ pub enum PlaneError {
     #[error("{0}: {1}")]
     Program(String, ProgramError),
     /// The kernel can't be given a packet of this length.
-    #[error("a packet of {0} bytes can't be run through {1}: the kernel takes 14 bytes and more, and about 3,500 at TC")]
+    #[error(
+        "a packet of {0} bytes can't be run through {1}: the kernel takes 14 bytes and more, and about 3,500 at TC"
+    )]
     Length(usize, &'static str),
 }
 
@@ -92,6 +94,7 @@ pub struct Run {
 /// The programs, and the maps they write to.
 pub struct Plane {
     ebpf: Ebpf,
+    role: Role,
     /// The kernel empties it when nobody has it open.
     _next: ProgramArray<MapData>,
     steps: RingBuf<MapData>,
@@ -101,20 +104,16 @@ pub struct Plane {
 }
 
 impl Plane {
-    /// Loads the programs onto the maps pinned under `pins`.
+    /// Loads the programs for interfaces of one `role` onto the maps pinned under `pins`.
     ///
     /// # Errors
     /// Nothing is pinned, or of another version, or the kernel refuses.
-    pub fn open(pins: &PinDir, settings: Settings) -> Result<Self, PlaneError> {
+    pub fn open(pins: &PinDir, settings: Settings, role: Role) -> Result<Self, PlaneError> {
         let mut ebpf = watch::for_trace(pins, settings)?;
-        for role in [Role::Uplink, Role::Access] {
-            let name = program(Hook::Xdp, role);
-            let failed = |error| PlaneError::Program(name.to_owned(), error);
-            xdp(&mut ebpf, name)?.load().map_err(failed)?;
-            let name = program(Hook::Tc, role);
-            let failed = |error| PlaneError::Program(name.to_owned(), error);
-            classifier(&mut ebpf, name)?.load().map_err(failed)?;
-        }
+        let name = program(Hook::Xdp, role);
+        xdp(&mut ebpf, name)?.load().map_err(|error| PlaneError::Program(name.to_owned(), error))?;
+        let name = program(Hook::Tc, role);
+        classifier(&mut ebpf, name)?.load().map_err(|error| PlaneError::Program(name.to_owned(), error))?;
         let name = "trace_tc_flood";
         let failed = |error| PlaneError::Program(name.to_owned(), error);
         let mut next: ProgramArray<MapData> = take(&mut ebpf, "next")?;
@@ -123,6 +122,7 @@ impl Plane {
         let flood = flood.fd().map_err(failed)?;
         next.set(0, flood, 0).map_err(|error| PlaneError::Map("next", error))?;
         Ok(Self {
+            role,
             _next: next,
             steps: take(&mut ebpf, "steps")?,
             drops: take(&mut ebpf, "drops")?,
@@ -144,9 +144,9 @@ impl Plane {
     ///
     /// # Errors
     /// The kernel can't be given it.
-    pub fn run(&mut self, hook: Hook, role: Role, ifindex: u32, packet: &[u8]) -> Result<Run, PlaneError> {
+    pub fn run(&mut self, hook: Hook, ifindex: u32, packet: &[u8]) -> Result<Run, PlaneError> {
         let before = self.counters()?;
-        let name = program(hook, role);
+        let name = program(hook, self.role);
         let mut bytes = vec![0; packet.len().min(LONGEST) + GROWTH];
         let result = match hook {
             Hook::Xdp => {

@@ -2,7 +2,7 @@
 
 use gateway_common::{
     counters::DropReason,
-    headers::{ETH_P_8021Q, TAG_LEN},
+    headers::TAG_LEN,
     step::{NO_TAG, Step},
 };
 use serde::Serialize;
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     nic::Role,
-    packet::decode::{Layer, layers},
+    packet::decode::{Layer, layers, with_tag},
 };
 
 /// Where a packet comes in.
@@ -114,7 +114,7 @@ impl Way {
         let mut packet = packet.to_vec();
         let hooks: &[Hook] = if entrance.xdp { &[Hook::Xdp, Hook::Tc] } else { &[Hook::Tc] };
         for hook in hooks {
-            let run = plane.run(*hook, entrance.role, entrance.ifindex, &packet)?;
+            let run = plane.run(*hook, entrance.ifindex, &packet)?;
             let last = run.steps.last().map(|recorded| recorded.step);
             if *hook == Hook::Tc && last == Some(Step::Passed) && !way.hooks.is_empty() {
                 // TC comes to the same, as it must.
@@ -167,16 +167,5 @@ fn copy(recorded: &Recorded, names: &Names, vxlan_port: u16) -> Sent {
         interface: names.interface(ifindex as u32),
         bytes: length + tag_bytes,
         layers: layers(&with_tag(first, tag), vxlan_port),
-    }
-}
-
-/// Puts a tag that the kernel keeps beside a packet where it is on the wire.
-pub fn with_tag(bytes: &[u8], tag: Option<u16>) -> Vec<u8> {
-    const MACS: usize = 12;
-    match (tag, bytes.split_at_checked(MACS)) {
-        (Some(tag), Some((macs, rest))) => {
-            [macs, &ETH_P_8021Q.to_be_bytes(), &tag.to_be_bytes(), rest].concat()
-        }
-        _ => bytes.to_vec(),
     }
 }

@@ -3,6 +3,7 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+mod capture;
 mod trace;
 
 use std::{path::Path, process::ExitCode, time::Duration};
@@ -17,6 +18,7 @@ use crate::{
     memory,
 };
 
+pub use capture::CaptureOptions;
 pub use trace::TraceOptions;
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
@@ -58,6 +60,7 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             params.extend(options.force.then_some("--force"));
             told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
         }
+        Command::Capture(options) => capture::carry_out(options, &config),
         Command::Trace(options) => trace::carry_out(options, &config),
         Command::Exit(options) => {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };

@@ -95,7 +95,7 @@ fn vlan(text: &str) -> Result<VlanId, String> {
     vlan.ok_or_else(|| format!("expected a VLAN, 1 to {}, or 0 for untagged", VlanId::MAX))
 }
 
-fn vni(text: &str) -> Result<Vni, String> {
+pub(super) fn vni(text: &str) -> Result<Vni, String> {
     text.parse().ok().and_then(Vni::new).ok_or_else(|| format!("expected a VNI, 1 to {}", Vni::MAX))
 }
 
@@ -108,9 +108,9 @@ fn ethertype(text: &str) -> Result<u16, String> {
         "arp" => Ok(ETH_P_ARP),
         "ipv4" => Ok(ETH_P_IP),
         "ipv6" => Ok(ETH_P_IPV6),
-        _ => number().filter(|number| *number >= 0x600).ok_or_else(|| {
-            "expected arp, ipv4, ipv6 or an EtherType, 0x600 to 0xffff".to_owned()
-        }),
+        _ => number()
+            .filter(|number| *number >= 0x600)
+            .ok_or_else(|| "expected arp, ipv4, ipv6 or an EtherType, 0x600 to 0xffff".to_owned()),
     }
 }
 
@@ -123,9 +123,8 @@ pub(super) fn carry_out(options: &TraceOptions, config: &Config) -> ExitCode {
         Ok(both) => both,
         Err(error) => return fail(BAD_INPUT, &io::Error::other(error)),
     };
-    let settings =
-        Settings { udp_port: config.gateway.udp_port, fdb_size: config.gateway.fdb_size, trace: false };
-    let ways = Plane::open(&pins, settings).and_then(|mut plane| {
+    let settings = Settings { udp_port: config.gateway.udp_port, fdb_size: config.gateway.fdb_size, trace: false };
+    let ways = Plane::open(&pins, settings, entrance.role).and_then(|mut plane| {
         let names = Names::of(plane.tunnels()?).unwrap_or_default();
         let ways = packets.iter().map(|packet| Way::of(&mut plane, &entrance, packet, &names, settings.udp_port));
         ways.collect::<Result<Vec<_>, _>>()
@@ -169,7 +168,9 @@ fn entrance(options: &TraceOptions, config: &Config, pins: &PinDir) -> Result<En
     let (device, attacher) = (Device { name: name.clone(), ifindex, role }, Attacher::new(pins.clone()));
     let (xdp, tc) = (attacher.has_xdp(&device), attacher.has_tc(&device));
     if pins.maps().exists() && !xdp && !tc {
-        return Err(format!("--in {name}: no programs are attached to it, so its packets pass by the gateway; see `status`"));
+        return Err(format!(
+            "--in {name}: no programs are attached to it, so its packets pass by the gateway; see `status`"
+        ));
     }
     Ok(Entrance { name: name.clone(), ifindex, role, xdp })
 }

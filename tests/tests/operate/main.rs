@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod basics;
+mod capture;
 mod trace;

@@ -181,11 +181,8 @@ fn end(way: &Value) -> String {
 /// Everything that is predicted of each case happens.
 fn predictions_come_true(mode: Mode) -> Result<()> {
     let scene = Scene::new(mode)?;
-    let (at_ext, at_vm, at_vm2) = (
-        Wire::open(&scene.lab.ext, "eth0")?,
-        Wire::open(&scene.lab.vm, "eth0")?,
-        Wire::open(&scene.vm2, "eth0")?,
-    );
+    let (at_ext, at_vm, at_vm2) =
+        (Wire::open(&scene.lab.ext, "eth0")?, Wire::open(&scene.lab.vm, "eth0")?, Wire::open(&scene.vm2, "eth0")?);
     for case in &CASES {
         let way = scene.trace_case(case).context(case.name)?;
         assert_eq!(end(&way), case.end, "{}: {way:#}", case.name);
@@ -263,16 +260,19 @@ fn steps_tell_binding_lease_source_destination_and_next_hop() -> Result<()> {
     let steps = way["hooks"][0]["steps"].as_array().unwrap();
     let step = |name: &str| steps.iter().find(|step| step["step"] == name).cloned().unwrap_or_default();
     assert_eq!(way["hooks"][0]["hook"], "xdp");
-    assert_eq!((step("frame")["vlan"].as_u64(), step("binding")["vni"].as_u64()), (Some(VLAN.into()), Some(VNI.into())));
+    assert_eq!(
+        (step("frame")["vlan"].as_u64(), step("binding")["vni"].as_u64()),
+        (Some(VLAN.into()), Some(VNI.into()))
+    );
     assert_eq!(step("lease")["left"], Value::Null, "{way:#}");
     assert!(step("source_known")["seen"].as_f64().is_some_and(|seen| seen < 60.0), "{way:#}");
     assert_eq!(step("known")["place"]["vtep"], Underlay::V4.ip(VTEP1).to_string());
     assert_eq!(step("next_hop")["interface"], "u0");
     let outer = &way["sent"][0]["layers"][1];
-    assert_eq!((&outer["src"], &outer["dst"]), (
-        &Value::from(Underlay::V4.ip(GW).to_string()),
-        &Value::from(Underlay::V4.ip(VTEP1).to_string())
-    ));
+    assert_eq!(
+        (&outer["src"], &outer["dst"]),
+        (&Value::from(Underlay::V4.ip(GW).to_string()), &Value::from(Underlay::V4.ip(VTEP1).to_string()))
+    );
     // A frame that a stop of the agent leaves behind is traced as before: the maps are pinned.
     let Scene { mut lab, .. } = scene;
     let asked = format!("trace --json --in a0 --vlan {VLAN} --src {} --dst {}", EXT.mac(), VM.mac());
