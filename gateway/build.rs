@@ -1,11 +1,17 @@
-//! Builds the BPF programs and hands their object to the agent, which carries it inside: `VTEP_GATEWAY_BPF` is its path
-//! at compile time.
+//! Builds the BPF programs and hands their objects to the agent, which carries them inside: `VTEP_GATEWAY_BPF` and
+//! `VTEP_GATEWAY_WATCH_BPF` are their paths at compile time.
 
 #[path = "../xtask/src/ebpf.rs"]
 #[expect(dead_code, reason = "xtask uses more of it")]
 mod ebpf;
 
-use std::{env, error::Error, fs, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    error::Error,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 fn main() -> ExitCode {
     match embed() {
@@ -29,14 +35,21 @@ fn embed() -> Result<(), Box<dyn Error>> {
         // The same cargo run builds them, and the benchmark takes them from where it leaves them.
         "gateway-ebpf/bench",
         "gateway-ebpf/src",
+        "gateway-ebpf/watch",
         "xtask/src/ebpf.rs",
     ] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
     }
 
     let object = ebpf::build(&root)?;
-    let embedded = PathBuf::from(env::var("OUT_DIR")?).join("vtep-gateway.bpf.o");
-    fs::copy(&object, &embedded).map_err(|error| format!("cannot copy {}: {error}", object.display()))?;
-    println!("cargo::rustc-env=VTEP_GATEWAY_BPF={}", embedded.display());
+    embed_as("VTEP_GATEWAY_BPF", &object, "vtep-gateway.bpf.o")?;
+    embed_as("VTEP_GATEWAY_WATCH_BPF", &ebpf::watch_object(&object)?, "vtep-gateway-watch.bpf.o")
+}
+
+/// Copies `object` to where the compiler finds it by the variable `name`.
+fn embed_as(name: &str, object: &Path, file: &str) -> Result<(), Box<dyn Error>> {
+    let embedded = PathBuf::from(env::var("OUT_DIR")?).join(file);
+    fs::copy(object, &embedded).map_err(|error| format!("cannot copy {}: {error}", object.display()))?;
+    println!("cargo::rustc-env={name}={}", embedded.display());
     Ok(())
 }

@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod binding;
+pub mod capture;
 pub mod counters;
 pub mod event;
 pub mod fdb;
@@ -17,6 +18,7 @@ pub mod headers;
 pub mod limits;
 pub mod net;
 pub mod segment;
+pub mod step;
 pub mod tunnel;
 
 /// Declares types as plain data that aya may use as map keys and values.

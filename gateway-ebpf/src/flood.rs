@@ -18,6 +18,7 @@ use gateway_common::{
     headers::{V4_LEN, V6_LEN},
     limits::MAX_FLOOD_SLOTS,
     segment::FloodKey,
+    step::{self, Step},
 };
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     lease,
     maps::{FLOOD, SEGMENTS},
     tc::{self, Shape},
+    watch::{Unwatched, Watch},
 };
 
 /// What the kernel hands to [`visit`] for each slot. The state itself is too big for the 512 bytes of stack, and the
@@ -40,7 +42,7 @@ struct Visit {
 
 /// Replicates the frame, which is used up.
 #[inline(always)]
-pub(crate) fn run(ctx: &TcContext) -> Result<(), DropReason> {
+pub(crate) fn run<W: Watch>(ctx: &TcContext) -> Result<(), DropReason> {
     // One frame at a time is flooded on a CPU: this hook runs with softirqs off, and copies are queued, not received.
     let Some(state) = SCRATCH.get_ptr_mut(0) else { return Err(DropReason::RewriteFailed) };
     // SAFETY: this CPU's own map value, filled in by `note` just before.
@@ -48,6 +50,7 @@ pub(crate) fn run(ctx: &TcContext) -> Result<(), DropReason> {
     // SAFETY: a live map value, used at once.
     let Some(segment) = (unsafe { SEGMENTS.get(state.flood.vni) }) else { return Err(DropReason::UnknownVni) };
     let slots = segment.flood_slots.min(MAX_FLOOD_SLOTS);
+    W::step(Step::Flood, [state.flood.vni.into(), slots.into(), 0, 0]);
     if state.flood.strip == 0 {
         tc::untag(ctx, &state.flood.ether)?;
     } else {
@@ -58,13 +61,13 @@ pub(crate) fn run(ctx: &TcContext) -> Result<(), DropReason> {
     state.now = lease::now();
     state.copies = 0;
     state.broken = 0;
-    visit_all(ctx, slots, state);
+    visit_all::<W>(ctx, slots, state);
     if state.flood.from.kind == fdb::LOCAL {
         count::from_binding(state.flood.from.binding, state.flood.len);
         state.round = Round::TunnelsV4;
-        visit_all(ctx, slots, state);
+        visit_all::<W>(ctx, slots, state);
         state.round = Round::TunnelsV6;
-        visit_all(ctx, slots, state);
+        visit_all::<W>(ctx, slots, state);
     } else {
         count::from_tunnel(state.flood.from.out, state.flood.len);
     }
@@ -76,22 +79,26 @@ pub(crate) fn run(ctx: &TcContext) -> Result<(), DropReason> {
 }
 
 #[inline(always)]
-fn visit_all(ctx: &TcContext, slots: u32, state: &mut State) {
+fn visit_all<W: Watch>(ctx: &TcContext, slots: u32, state: &mut State) {
     let mut visiting = Visit { skb: ctx.skb.skb, state };
     // SAFETY: `visit` has the signature the helper calls, and `visiting` outlives the call.
-    unsafe { bpf_loop(slots, visit as *mut c_void, (&raw mut visiting).cast(), 0) };
+    unsafe { bpf_loop(slots, visit::<W> as *mut c_void, (&raw mut visiting).cast(), 0) };
 }
 
 /// One slot of the flood list; 1 ends the round.
-extern "C" fn visit(slot: u32, visiting: *mut Visit) -> i64 {
+extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
     // SAFETY: `visit_all` passes a live Visit, and the kernel makes one call at a time.
     let (skb, state) = unsafe { ((*visiting).skb, &mut *(*visiting).state) };
     // SAFETY: a live map value, copied at once.
     let Some(member) = (unsafe { FLOOD.get(FloodKey { vni: state.flood.vni, slot }) }).copied() else { return 0 };
     let ctx = TcContext::new(skb);
+    if member.kind == fdb::REMOTE && state.flood.from.kind == fdb::REMOTE {
+        let [place, rest] = step::place(&member);
+        W::step(Step::NotAcross, [place, rest, 0, 0]);
+    }
     let copied = match (member.kind, state.round) {
-        (fdb::LOCAL, Round::Ports) => to_port(&ctx, state, &member),
-        (fdb::REMOTE, Round::TunnelsV4 | Round::TunnelsV6) => to_tunnel(&ctx, state, &member),
+        (fdb::LOCAL, Round::Ports) => to_port::<W>(&ctx, state, &member),
+        (fdb::REMOTE, Round::TunnelsV4 | Round::TunnelsV6) => to_tunnel::<W>(&ctx, state, &member),
         _ => Ok(false),
     };
     match copied {
@@ -102,6 +109,7 @@ extern "C" fn visit(slot: u32, visiting: *mut Visit) -> i64 {
         Ok(false) => {}
         Err(reason) => {
             // Counted here; a frame whose every copy failed is not also one without receivers.
+            W::no_copy(&ctx, &member, reason);
             state.copies += 1;
             count::dropped(reason);
         }
@@ -111,9 +119,11 @@ extern "C" fn visit(slot: u32, visiting: *mut Visit) -> i64 {
 
 /// Copies to an access port; `false` if this member is not to have one.
 #[inline(always)]
-fn to_port(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+fn to_port<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
     let inner_vlan = if state.flood.strip == 0 { 0 } else { state.flood.ether.vlan() };
     if member.same_place(&state.flood.from) {
+        let [place, rest] = step::place(member);
+        W::step(Step::NotBack, [place, rest, 0, 0]);
         return Ok(false);
     }
     if inner_vlan != 0 && inner_vlan != member.vlan {
@@ -126,7 +136,7 @@ fn to_port(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, 
         state.broken = 1;
         return Ok(false);
     }
-    let sent = clone(ctx, member.out);
+    let sent = clone::<W>(ctx, member, member.out);
     if member.vlan != 0 && tc::pop(ctx).is_err() {
         state.broken = 1;
     }
@@ -137,8 +147,8 @@ fn to_port(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, 
 
 /// Copies to a remote VTEP; `false` if it has its turn in another round.
 #[inline(always)]
-fn to_tunnel(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
-    let hop = match forward::next_hop(member.out, lease::NONE, state.now) {
+fn to_tunnel<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+    let hop = match forward::next_hop::<Unwatched>(member.out, lease::NONE, state.now) {
         Ok(hop) => hop,
         // Of neither family, so it is counted in the first of the two rounds only.
         Err(reason) => return if state.round == Round::TunnelsV4 { Err(reason) } else { Ok(false) },
@@ -155,7 +165,7 @@ fn to_tunnel(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool
         state.broken = 1;
         return Ok(false);
     }
-    let sent = clone(ctx, hop.ifindex);
+    let sent = clone::<W>(ctx, member, hop.ifindex);
     if shape.tagged() && tc::pop(ctx).is_err() {
         state.broken = 1;
     }
@@ -186,7 +196,11 @@ fn make_room(ctx: &TcContext, state: &mut State, shape: Shape) -> Result<(), Rew
 }
 
 #[inline(always)]
-fn clone(ctx: &TcContext, ifindex: u32) -> Result<(), DropReason> {
+fn clone<W: Watch>(ctx: &TcContext, member: &Target, ifindex: u32) -> Result<(), DropReason> {
+    W::copy(ctx, member, ifindex);
+    if W::DRY {
+        return Ok(());
+    }
     // SAFETY: the context is the one the kernel called with.
     if unsafe { bpf_clone_redirect(ctx.skb.skb, ifindex, 0) } == 0 { Ok(()) } else { Err(DropReason::FloodFailed) }
 }

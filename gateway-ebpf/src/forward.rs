@@ -1,6 +1,6 @@
 //! Sending a known unicast frame to where its station is.
 
-use gateway_common::{counters::DropReason, fdb::Target, tunnel::NextHop};
+use gateway_common::{counters::DropReason, fdb::Target, step::Step, tunnel::NextHop};
 
 use crate::{
     count,
@@ -9,6 +9,7 @@ use crate::{
     lease,
     maps::{SETTINGS, TUNNELS},
     verdict::{Decision, Verdict},
+    watch::Watch,
 };
 
 /// True if an inner frame of `len` bytes is too long for the access port `ifindex`. The kernel allows a tag on top of
@@ -27,13 +28,26 @@ pub(crate) fn fits_every_port() -> u32 {
 
 /// The next hop of tunnel number `id`, if it may be used now. Lease number `held` is known to run.
 #[inline(always)]
-pub(crate) fn next_hop(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
+pub(crate) fn next_hop<W: Watch>(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
     let Some(tunnel) = TUNNELS.get(id) else { return Err(DropReason::TunnelUnresolved) };
-    if tunnel.lease != held && !lease::holds(tunnel.lease, now) {
+    if tunnel.lease != held && !lease::runs::<W>(tunnel.lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let hop = if tunnel.bank & 1 == 0 { &tunnel.next_hop[0] } else { &tunnel.next_hop[1] };
-    if hop.ifindex == 0 { Err(DropReason::TunnelUnresolved) } else { Ok(hop) }
+    if hop.ifindex == 0 {
+        W::step(Step::Unresolved, [id.into(), 0, 0, 0]);
+        return Err(DropReason::TunnelUnresolved);
+    }
+    W::step(Step::NextHop, [id.into(), hop.ifindex.into(), hop.max_frame.into(), 0]);
+    Ok(hop)
+}
+
+/// As [`Frame::reserve`], told to who looks on.
+#[inline(always)]
+fn reserve<F: Frame>(frame: &F, ifindex: u32) -> bool {
+    let can = frame.reserve(ifindex);
+    F::Watch::step(if can { Step::Out } else { Step::OutByTc }, [ifindex.into(), 0, 0, 0]);
+    can
 }
 
 /// A frame for an access port: `strip` bytes of outer headers go, `len` bytes of inner frame stay.
@@ -48,7 +62,7 @@ pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether:
 /// As [`to_port`], of a frame that is known to fit.
 #[inline(always)]
 pub(crate) fn deliver<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: Ether, len: u32) -> Decision {
-    if !frame.reserve(to.out) {
+    if !reserve(frame, to.out) {
         return Ok(Verdict::ToTc);
     }
     frame.reframe(Reframe { strip, ether, vlan: to.vlan })?;
@@ -66,11 +80,11 @@ pub(crate) fn to_tunnel<F: Frame>(
     held: u32,
     now: u64,
 ) -> Decision {
-    let hop = next_hop(to.out, held, now)?;
+    let hop = next_hop::<F::Watch>(to.out, held, now)?;
     if frame.exceeds(fill.len, hop.max_frame) {
         return Err(DropReason::TooBig);
     }
-    if !frame.reserve(hop.ifindex) {
+    if !reserve(frame, hop.ifindex) {
         return Ok(Verdict::ToTc);
     }
     frame.encapsulate(ether, hop, fill)?;

@@ -2,12 +2,15 @@
 
 use gateway_common::{
     headers::{ETH_LEN, ETH_P_8021AD, ETH_P_8021Q, TAG_LEN},
+    net::MacAddr,
+    step::{self, Step},
     tunnel::NextHop,
 };
 
 use crate::{
     header::Fill,
     verdict::{Flood, Verdict},
+    watch::Watch,
     wide::Raw,
 };
 
@@ -25,6 +28,8 @@ pub(crate) struct Reframe {
 
 /// Access to one packet, implemented for XDP and for TC.
 pub(crate) trait Frame {
+    /// Who looks on.
+    type Watch: Watch;
     /// True for XDP: what it can't do itself it leaves to TC.
     const XDP: bool;
 
@@ -113,6 +118,19 @@ impl Ether {
         let tci = read_be16(frame, offset + 14)?;
         let ethertype = read_be16(frame, offset + 16)?;
         Some(Self { tag: Tag::Inline(tci & 0xfff), ethertype, payload: offset + ETH_LEN + TAG_LEN, ..plain })
+    }
+
+    /// Tells who looks on what it says.
+    #[inline(always)]
+    pub(crate) fn tell<W: Watch>(&self) {
+        let (src, dst) = (step::mac(self.src), step::mac(self.dst));
+        W::step(Step::Frame, [src, dst, self.vlan().into(), self.ethertype.into()]);
+    }
+
+    /// Tells who looks on that nobody in particular is to have it.
+    #[inline(always)]
+    pub(crate) fn tell_flood<W: Watch>(&self) {
+        W::step(if MacAddr(self.dst).is_group() { Step::Group } else { Step::Unknown }, [0; 4]);
     }
 
     /// VLAN of the tag, 0 without one.

@@ -10,12 +10,14 @@ use gateway_common::{
     fdb::{self, FdbEntry, FdbKey, Target},
     limits::REFRESH_NS,
     segment::Segment,
+    step::{self, Step},
     tunnel::Addr,
 };
 
 use crate::{
     count, flows,
     maps::{EVENTS, FDB, LEARNED, SEGMENTS},
+    watch::Watch,
 };
 
 const E2BIG: i32 = -7;
@@ -24,21 +26,25 @@ const E2BIG: i32 = -7;
 ///
 /// What was given is never changed: a frame from a MAC that is given as being elsewhere is refused.
 #[inline(always)]
-pub(crate) fn source(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
+pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
     let key = FdbKey::new(vni, mac);
     let Some(entry) = FDB.get_ptr_mut(key) else {
-        first_seen(&key, here, flags, now);
+        first_seen::<W>(&key, here, flags, now);
         return Ok(());
     };
     // SAFETY: a live map value, used at once. Another CPU may write the time, nothing else is written in place.
     let known = unsafe { &*entry };
     let same = known.to.same_place(here);
     if known.origin == fdb::GIVEN {
+        let [place, rest] = step::place(&known.to);
+        W::step(if same { Step::SourceGiven } else { Step::SourceElsewhere }, [place, rest, 0, 0]);
         return if same { Ok(()) } else { Err(DropReason::SourceElsewhere) };
     }
     if !same {
-        moved(&key, here, flags, now);
-    } else if now.wrapping_sub(known.seen) > REFRESH_NS {
+        let [place, rest] = step::place(&known.to);
+        W::step(Step::SourceMoves, [place, rest, 0, 0]);
+        moved::<W>(&key, here, flags, now);
+    } else if refresh::<W>(known, now) {
         // SAFETY: as above; a u64 is written whole. Should the entry be replaced right now, a time is lost, no more.
         unsafe { (&raw mut (*entry).seen).write_volatile(now) };
     }
@@ -47,12 +53,23 @@ pub(crate) fn source(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64
 
 /// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port.
 #[inline(always)]
-pub(crate) fn check_remote_source(vni: u32, mac: [u8; 6]) -> Result<(), DropReason> {
+pub(crate) fn check_remote_source<W: Watch>(vni: u32, mac: [u8; 6]) -> Result<(), DropReason> {
     // SAFETY: a live map value, used at once.
     match unsafe { FDB.get(FdbKey::new(vni, mac)) } {
-        Some(known) if known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL => Err(DropReason::SourceElsewhere),
+        Some(known) if known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL => {
+            let [place, rest] = step::place(&known.to);
+            W::step(Step::SourceElsewhere, [place, rest, 0, 0]);
+            Err(DropReason::SourceElsewhere)
+        }
         _ => Ok(()),
     }
+}
+
+/// True if the time of a station that has just sent is to be written.
+#[inline(always)]
+fn refresh<W: Watch>(known: &FdbEntry, now: u64) -> bool {
+    W::step(Step::SourceKnown, [now.saturating_sub(known.seen), 0, 0, 0]);
+    !W::DRY && now.wrapping_sub(known.seen) > REFRESH_NS
 }
 
 const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
@@ -60,14 +77,20 @@ const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
 }
 
 #[inline(always)]
-fn first_seen(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // SAFETY: live map values, used at once.
     let Some(segment) = (unsafe { SEGMENTS.get(key.vni) }) else { return };
     let segment: &Segment = segment;
     let Some(count) = LEARNED.get_ptr_mut(key.vni) else { return };
     // SAFETY: a live map value of eight bytes, aligned.
-    if unsafe { count.read_volatile() } >= segment.learn_ceiling {
+    let learned_so_far = unsafe { count.read_volatile() };
+    if learned_so_far >= segment.learn_ceiling {
+        W::step(Step::SourceLimit, [learned_so_far, 0, 0, 0]);
         count::path(PathCounter::LearnLimit);
+        return;
+    }
+    W::step(Step::SourceLearned, [0; 4]);
+    if W::DRY {
         return;
     }
     // Only where there is still nothing: an entry given in the meantime must stay.
@@ -87,7 +110,10 @@ fn first_seen(key: &FdbKey, here: &Target, flags: u32, now: u64) {
 }
 
 #[inline(always)]
-fn moved(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+fn moved<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+    if W::DRY {
+        return;
+    }
     // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
     // event makes it look and put that right.
     if FDB.insert(key, learned(here, flags, now), u64::from(BPF_EXIST)).is_ok() {

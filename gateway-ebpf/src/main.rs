@@ -17,6 +17,7 @@ use express::Express;
 use frame::Frame;
 use gateway_common::counters::PathCounter;
 use verdict::{Decision, Verdict};
+use watch::Unwatched;
 
 mod access;
 mod clock;
@@ -39,6 +40,7 @@ mod tc;
 mod trace;
 mod uplink;
 mod verdict;
+mod watch;
 mod wide;
 mod xdp;
 
@@ -102,7 +104,7 @@ fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
     let dropped = match decision {
         Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
         Ok(Verdict::Redirect) => return TC_ACT_REDIRECT,
-        Ok(Verdict::Flood) => flood::run(ctx),
+        Ok(Verdict::Flood) => flood::run::<Unwatched>(ctx),
         Ok(Verdict::ToTc) => Ok(()),
         Err(reason) => Err(reason),
     };

@@ -7,6 +7,7 @@ use gateway_common::{
     fdb::{FdbKey, Target},
     headers::{ETH_P_ARP, ETH_P_IPV6, IPPROTO_ICMPV6, IPV6_LEN, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION},
     limits::SNOOP_AGAIN_NS,
+    step::{self, Step},
     tunnel::Addr,
 };
 
@@ -14,6 +15,7 @@ use crate::{
     frame::{Ether, Frame, read},
     learn,
     maps::SNOOPED,
+    watch::Watch,
 };
 
 /// Ethernet, IPv4, lengths of both (RFC 826).
@@ -30,6 +32,11 @@ pub(crate) fn address<F: Frame>(frame: &F, vni: u32, ether: &Ether, from: &Targe
         _ => None,
     };
     if let Some(ip) = ip {
+        let [first, second] = step::address(ip.bytes);
+        F::Watch::step(Step::Announces, [first, second, 0, 0]);
+        if F::Watch::DRY {
+            return;
+        }
         tell(FdbKey::new(vni, ether.src), ip, from, now);
     }
 }

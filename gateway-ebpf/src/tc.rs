@@ -27,6 +27,7 @@ use crate::{
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
     verdict::{Flood, Verdict},
+    watch::Unwatched,
     wide::{self, address},
 };
 
@@ -48,6 +49,8 @@ pub(crate) fn pull(ctx: &TcContext) {
 }
 
 impl Frame for TcContext {
+    type Watch = Unwatched;
+
     const XDP: bool = false;
 
     #[inline(always)]

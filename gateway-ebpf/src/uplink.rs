@@ -6,6 +6,7 @@ use gateway_common::{
     headers::is_link_local,
     net::MacAddr,
     segment,
+    step::{self, Step},
 };
 
 use crate::{
@@ -18,25 +19,33 @@ use crate::{
     outer::{Inner, Outer},
     standby,
     verdict::{Decision, Flood, Verdict},
+    watch::Watch,
 };
 
 /// Decides about a frame that came in through an uplink, and notes it if there is a `ticket`.
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
     let Some(outer) = Outer::parse(frame) else {
+        F::Watch::step(Step::NotTunnelled, [0; 4]);
         return if standby::keeps_silent(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
     };
+    let ([a, b], [c, d]) = (step::address(outer.ends.remote.bytes), step::address(outer.ends.local.bytes));
+    F::Watch::step(Step::Outer, [a, b, c, d]);
     // SAFETY: a live map value, copied at once.
     let Some(tunnel) = (unsafe { PEERS.get(outer.ends) }).copied() else {
+        F::Watch::step(Step::NoTunnel, [0; 4]);
         return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };
     };
+    F::Watch::step(Step::FromTunnel, [tunnel.into(), 0, 0, 0]);
     let now = lease::now();
     let Some(lease) = TUNNELS.get(tunnel).map(|tunnel| tunnel.lease) else { return Err(DropReason::LeaseExpired) };
-    if !lease::holds(lease, now) {
+    if !lease::runs::<F::Watch>(lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let inner = outer.inner(frame)?;
+    F::Watch::step(Step::Inner, [inner.vni.into(), (inner.end - inner.start) as u64, 0, 0]);
     let ether = Ether::parse(frame, inner.start, false).ok_or(DropReason::FrameMalformed)?;
+    ether.tell::<F::Watch>();
     if ether.payload > inner.end {
         return Err(DropReason::FrameMalformed);
     }
@@ -60,6 +69,8 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
         && let Some(entry) = unsafe { FDB.get(FdbKey::new(inner.vni, ether.dst)) }
     {
         let to = entry.to;
+        let [place, rest] = step::place(&to);
+        F::Watch::step(Step::Known, [place, rest, entry.origin.into(), 0]);
         let decision = known(frame, entry, &from, &inner, ether, len, now)?;
         if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
             ticket.note(now, lease, &to, tunnel);
@@ -87,7 +98,7 @@ fn known<F: Frame>(
         return Err(DropReason::InnerTagged);
     }
     if entry.flags & fdb::CHECK_SENDER != 0 {
-        learn::source(inner.vni, ether.src, from, 0, now)?;
+        learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
     }
     let decision = forward::to_port(frame, &to, inner.start, ether, len)?;
     if let Verdict::Redirect = decision {
@@ -100,11 +111,15 @@ fn known<F: Frame>(
 #[inline(always)]
 fn unknown<F: Frame>(frame: &F, from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> Decision {
     // SAFETY: a live map value, used at once.
-    let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else { return Err(DropReason::UnknownVni) };
+    let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else {
+        F::Watch::step(Step::NoSwitch, [inner.vni.into(), 0, 0, 0]);
+        return Err(DropReason::UnknownVni);
+    };
     if segment.flags & segment::LEARN_REMOTE != 0 {
-        learn::source(inner.vni, ether.src, from, 0, now)?;
+        learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
     } else {
-        learn::check_remote_source(inner.vni, ether.src)?;
+        learn::check_remote_source::<F::Watch>(inner.vni, ether.src)?;
     }
+    ether.tell_flood::<F::Watch>();
     Ok(frame.replicate(&Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))
 }

@@ -18,6 +18,7 @@ use crate::{
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::DEVMAP,
     verdict::{Flood, Verdict},
+    watch::Unwatched,
     wide::{address, store32, store64},
 };
 
@@ -25,6 +26,8 @@ use crate::{
 const MACS: usize = 12;
 
 impl Frame for XdpContext {
+    type Watch = Unwatched;
+
     const XDP: bool = true;
 
     #[inline(always)]

@@ -8,7 +8,10 @@ use aya::Ebpf;
 
 use crate::{
     config::{Config, Interface, Mode},
-    datapath::attach::{AttachError, Attacher, Device},
+    datapath::{
+        attach::{AttachError, Attacher, Device},
+        watch::Pinned,
+    },
     nic::{self, NicSettings, Outcome, Role},
     underlay::Snapshot,
 };
@@ -112,6 +115,31 @@ impl Devices {
         }
         self.release_others(&keep, tried)?;
         first.map_or(Ok(()), Err)
+    }
+
+    /// Has the programs of a capture forward, in the place of ours, on all interfaces in use.
+    ///
+    /// # Errors
+    /// The first interface that does not take them; [`Devices::look_away`] then puts all in order.
+    pub fn look_on(&self, capture: &mut Pinned) -> Result<(), AttachError> {
+        self.in_use.values().try_for_each(|used| self.attacher.put_on(capture, &used.device, used.xdp))
+    }
+
+    /// Puts our own programs back.
+    ///
+    /// # Errors
+    /// The first interface that does not take them; the others have them all the same.
+    pub fn look_away(&self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
+        let mut first = Ok(());
+        for used in self.in_use.values() {
+            let done = self.attacher.attach_tc(ebpf, &used.device);
+            let done = done.and_then(|()| match used.xdp {
+                true => self.attacher.attach_xdp(ebpf, &used.device),
+                false => Ok(()),
+            });
+            first = first.and(done);
+        }
+        first
     }
 
     /// Takes programs and settings off everything: a first start failed.

@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: the BPF object alone.
+//! `cargo xtask build-ebpf`: the BPF objects alone.
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -12,7 +12,9 @@ use crate::{
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf])?;
     let object = ebpf::build(root)?;
-    let size = fs::metadata(&object).with_context(|| format!("cannot look at {}", object.display()))?.len();
-    println!("{} ({size} bytes)", object.display());
+    for object in [&object, &ebpf::watch_object(&object)?] {
+        let size = fs::metadata(object).with_context(|| format!("cannot look at {}", object.display()))?.len();
+        println!("{} ({size} bytes)", object.display());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,9 +15,11 @@ use std::{
 /// The package and binary that hold the BPF programs.
 const PACKAGE: &str = "gateway-ebpf";
 const BINARY: &str = "vtep-gateway-ebpf";
+/// The binary that holds the same programs for who looks on; it lies beside the other.
+const WATCH_BINARY: &str = "vtep-gateway-watch";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Names a ready-made object, for those who build in a place without a BPF toolchain.
+/// Names a ready-made object, for those who build in a place without a BPF toolchain; `vtep-gateway-watch` lies beside it.
 pub(crate) const OBJECT_ENV: &str = "VTEP_GATEWAY_BPF_OBJECT";
 
 /// Where Debian puts its compiler, and the `core` for BPF that goes with it.
@@ -112,6 +114,12 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
     run(command)?;
 
     let object = target_dir(root).join(TARGET).join("release").join(BINARY);
+    if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
+}
+
+/// The object with the programs that look on, which was built along with `object`.
+pub(crate) fn watch_object(object: &Path) -> Result<PathBuf, Error> {
+    let object = object.with_file_name(WATCH_BINARY);
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 

@@ -8,6 +8,7 @@ use crate::{
 
 /// The commands of an agent.
 pub const COMMANDS: &[Command] = &[
+    Command { name: "capture", usage: "start|renew|stop NUMBER", params: 2..=2, access: Access::Change },
     Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
     Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
@@ -38,6 +39,17 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
 ];
 
+/// What is to be done about a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureControl {
+    /// Its programs, which are pinned, are to forward.
+    Start,
+    /// Whoever captures is still there.
+    Renew,
+    /// It is over.
+    Stop,
+}
+
 /// What the agent is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -65,6 +77,8 @@ pub enum Control {
     Coverage,
     /// Tell what happens, from there on; wait for something if there is nothing yet.
     Monitor(Cursor),
+    /// Something about capture number so-and-so.
+    Capture(CaptureControl, u32),
     /// Nothing that is known; the text says why, and is the answer.
     Unknown(String),
 }
@@ -153,6 +167,7 @@ impl Control {
                 Some(cursor) => Self::Monitor(cursor),
                 None => Self::Unknown(format!("monitor/next takes the number of an event, not {:?}", words.join(" "))),
             },
+            ("capture", [what, number]) => capture(what, number),
             (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
         }
     }
@@ -176,6 +191,20 @@ fn handover(words: &[&str]) -> Control {
         [] => Control::Handover { instance: None, force },
         [name] if !name.starts_with('-') => Control::Handover { instance: Some((**name).to_owned()), force },
         _ => Control::Unknown(format!("vrrp/handover does not take {:?}", words.join(" "))),
+    }
+}
+
+fn capture(what: &str, number: &str) -> Control {
+    let what = match what {
+        "start" => Some(CaptureControl::Start),
+        "renew" => Some(CaptureControl::Renew),
+        "stop" => Some(CaptureControl::Stop),
+        _ => None,
+    };
+    // It becomes a part of a path.
+    match (what, number.parse()) {
+        (Some(what), Ok(number)) => Control::Capture(what, number),
+        _ => Control::Unknown("capture takes start, renew or stop, and the number of a capture".to_owned()),
     }
 }
 
@@ -224,7 +253,11 @@ mod tests {
     fn all_that_is_listed_is_understood_and_described() {
         let reference = include_str!("../../../docs/CONTROL.md");
         for command in COMMANDS {
-            let params = if command.name == "vlog/set" { "dbg" } else { "" };
+            let params = match command.name {
+                "vlog/set" => "dbg",
+                "capture" => "renew 7",
+                _ => "",
+            };
             assert!(!matches!(control(command.name, params), Control::Unknown(_)), "{}", command.name);
             let title = format!("{} {}", command.name, command.usage);
             let heading = format!("\n### `{}`\n", title.trim());
@@ -246,6 +279,14 @@ mod tests {
         );
         assert!(matches!(control("monitor/next", "all"), Control::Unknown(why) if why.contains("\"all\"")));
         assert!(matches!(control("monitor/next", "-1"), Control::Unknown(_)));
+    }
+
+    #[test]
+    fn a_capture_is_a_number_and_no_path() {
+        assert_eq!(control("capture", "start 7"), Control::Capture(CaptureControl::Start, 7));
+        for params in ["start ../maps", "start -1", "begin 7", "stop 4294967296"] {
+            assert!(matches!(control("capture", params), Control::Unknown(_)), "{params}");
+        }
     }
 
     #[test]

@@ -25,11 +25,12 @@ use crate::{
     database::Rows,
     datapath::{
         Desired, Maps, Programmed,
-        attach::Attacher,
+        attach::{AttachError, Attacher},
         diff::{Limit, diff, diff_ceilings, diff_macs},
         learned::{self, Census, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
+        watch::Pinned,
     },
     devices::Devices,
     memory,
@@ -234,6 +235,20 @@ impl Forwarding {
         {
             tracing::debug!("{error}");
         }
+    }
+
+    /// Has the programs of a capture forward in the place of ours; if not all can, none does.
+    pub(super) fn look_on(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
+        let done = self.devices.look_on(capture);
+        if done.is_err() {
+            self.look_away()?;
+        }
+        done
+    }
+
+    /// Has our own programs forward again.
+    pub(super) fn look_away(&mut self) -> Result<(), AttachError> {
+        self.devices.look_away(&mut self.ebpf)
     }
 
     /// True if the programs are attached wherever they should be.

@@ -4,11 +4,12 @@
 //! [`run`] is the loop, [`turns`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
 //! the worse or the better, once. [`control`] has what the control socket offers, [`upkeep`] answers what is about the agent
 //! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager. [`chronicle`] notes what happens,
-//! for whoever watches.
+//! for whoever watches. [`captures`] has the programs that show packets in force while somebody wants that.
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
 //! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
 
 mod announcer;
+mod captures;
 mod chronicle;
 mod cluster;
 pub mod control;

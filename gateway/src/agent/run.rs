@@ -18,6 +18,7 @@ use tokio::{
 };
 
 use super::{
+    captures::Captures,
     chronicle::{Chronicle, now as moment},
     cluster::{Cluster, shares_database},
     control::COMMANDS,
@@ -218,6 +219,8 @@ async fn drive(
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
     let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
+    // Programs that an earlier agent has left in the place of ours have just been replaced.
+    let captures = Captures::new(pins.clone())?;
     let mut cluster = ha.map(|ha| Cluster::new(ha, siblings, pins));
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, &underlay);
@@ -243,6 +246,7 @@ async fn drive(
         refused: None,
         reached: (0, 0),
         chronicle,
+        captures,
         reloads,
     };
     agent.look();
@@ -256,6 +260,7 @@ async fn drive(
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
         let answer = agent.chronicle.due();
+        let captured = agent.captures.due();
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
@@ -269,6 +274,7 @@ async fn drive(
             () = until(due) => agent.announce(),
             // Readers are answered at the end of the turn.
             () = until(answer) => {}
+            () = until(captured) => agent.capture_is_over(),
             Some(request) = requests.recv() => {
                 let underlay = snapshots.borrow().clone();
                 if let Some(end) = agent.asked(request, path, &underlay)? {

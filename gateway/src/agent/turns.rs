@@ -9,6 +9,7 @@ use gateway_common::{
 use tokio::sync::watch;
 
 use super::{
+    captures::Captures,
     chronicle::Chronicle,
     cluster::Cluster,
     control::Control,
@@ -59,6 +60,14 @@ pub(super) struct Agent<'a> {
     pub(super) reached: (u64, u64),
     pub(super) chronicle: Chronicle,
     pub(super) reloads: Reloads,
+    pub(super) captures: Captures,
+}
+
+impl Drop for Agent<'_> {
+    fn drop(&mut self) {
+        // However the loop ends, nobody is there to end a capture after it.
+        self.captures.end(&mut self.forwarding);
+    }
 }
 
 impl Agent<'_> {
@@ -87,6 +96,12 @@ impl Agent<'_> {
         if let Some(cluster) = &mut self.cluster {
             cluster.on_time(&self.config, &self.forwarding);
         }
+    }
+
+    /// Nobody has asked for a capture any more for a while.
+    pub(super) fn capture_is_over(&mut self) {
+        tracing::warn!("a capture was not renewed, and is over");
+        self.captures.end(&mut self.forwarding);
     }
 
     /// Somebody asks for something on the control socket. The end, if it is that.
@@ -118,6 +133,7 @@ impl Agent<'_> {
                 self.chronicle.ask(cursor, request);
                 return Ok(None);
             }
+            Control::Capture(what, id) => self.captures.asked(what, id, &mut self.forwarding),
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.

@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     log::LogOptions,
     verbs::{
-        completions::CompletionsOptions, doctor::DoctorOptions, man::ManOptions, monitor::MonitorOptions,
-        show::ShowOptions, top::TopOptions,
+        CaptureOptions, TraceOptions, completions::CompletionsOptions, doctor::DoctorOptions, man::ManOptions,
+        monitor::MonitorOptions, show::ShowOptions, top::TopOptions,
     },
 };
 
@@ -37,6 +37,8 @@ Examples:
   vtep-gateway monitor                              show what happens, as it happens
   vtep-gateway doctor                               what may be wrong around it, and what to do about that
   vtep-gateway handover                             make another node active, say before maintenance
+  vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC   what would happen to such a frame
+  vtep-gateway capture --dropped --write drops.pcapng   what is dropped, with the reasons, for Wireshark
   vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
@@ -79,6 +81,10 @@ pub enum Command {
     Doctor(DoctorOptions),
     /// Have the running agent give the active role to another node.
     Handover(HandoverOptions),
+    /// Tell what would happen to a packet, step by step. Nothing is changed.
+    Trace(TraceOptions),
+    /// Show packets that the gateway drops or forwards, or write them to a file for Wireshark.
+    Capture(CaptureOptions),
     /// Have the running agent read its configuration again, and say what is wrong with it.
     Reload(ConfigOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
@@ -102,6 +108,8 @@ impl Command {
             | Self::Top(TopOptions { config, .. })
             | Self::Doctor(DoctorOptions { config, .. })
             | Self::Handover(HandoverOptions { config, .. })
+            | Self::Capture(CaptureOptions { config, .. })
+            | Self::Trace(TraceOptions { config, .. })
             | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),
             Self::Completions(_) | Self::Man(_) => None,
         }

@@ -18,7 +18,7 @@ use aya::{
     util::KernelVersion,
 };
 
-use super::pins::PinDir;
+use super::{pins::PinDir, watch::Pinned};
 use crate::nic::Role;
 
 /// Priority of the filter where TC has no links; high numbers come last.
@@ -162,6 +162,31 @@ impl Attacher {
         Ok(())
     }
 
+    /// Puts the programs of a capture in the place of ours, which are on `device`: TC, and XDP if `xdp`.
+    pub fn put_on(&self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
+        let failed = |hook, error: &dyn std::error::Error| AttachError::Program {
+            hook,
+            interface: device.name.clone(),
+            reason: one_line(error),
+        };
+        let link = |hook: &str| {
+            let pin = self.pin(device, hook);
+            adopt(&pin)?.ok_or_else(|| AttachError::Pin { path: pin, reason: "there is no such link".to_owned() })
+        };
+        let (on_xdp, on_tc) = capture.of(device.role);
+        if self.tcx {
+            let link = SchedClassifierLink::try_from(link("tc")?).map_err(|error| failed("TC", &error))?;
+            on_tc.attach_to_link(link).and_then(|id| on_tc.take_link(id)).map_err(|error| failed("TC", &error))?;
+        } else {
+            attach_filter(on_tc, device).map_err(|error| failed("TC", &error))?;
+        }
+        if xdp {
+            let link = XdpLink::try_from(link("xdp")?).map_err(|error| failed("XDP", &error))?;
+            on_xdp.attach_to_link(link).and_then(|id| on_xdp.take_link(id)).map_err(|error| failed("XDP", &error))?;
+        }
+        Ok(())
+    }
+
     /// Takes everything off interfaces that are not among `keep`: links of an earlier configuration, or of interfaces
     /// that are gone. With nothing to keep, this undoes it all. Gives the names of the links removed.
     pub fn detach_others(&self, keep: &[Device]) -> Result<Vec<String>, AttachError> {
@@ -194,6 +219,16 @@ impl Attacher {
         SchedClassifierLink::attached(interface, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None).map(drop).map_err(
             |error| AttachError::Program { hook: "TC", interface: interface.to_owned(), reason: error.to_string() },
         )
+    }
+
+    /// True if XDP is on `device`, by a link of ours.
+    pub fn has_xdp(&self, device: &Device) -> bool {
+        self.pin(device, "xdp").exists()
+    }
+
+    /// True if TC is known to be on `device`; where it has no links that can't be seen from here, and is believed.
+    pub fn has_tc(&self, device: &Device) -> bool {
+        !self.tcx || self.pin(device, "tc").exists()
     }
 
     /// Where the link of `hook`, `xdp` or `tc`, is pinned.

@@ -151,7 +151,7 @@ pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
 
 /// A number that differs when maps of one layout can't be used as another: the sizes of keys, values and maps. (A map
 /// that is new shows by its missing pin.)
-fn fingerprint(settings: Settings) -> u64 {
+pub(super) fn fingerprint(settings: Settings) -> u64 {
     let facts = [
         LAYOUT,
         settings.fdb_size.into(),
@@ -218,7 +218,7 @@ pub fn pinned(pins: &PinDir, settings: Settings) -> Pinned {
     }
 }
 
-fn pinned_layout(pins: &PinDir) -> Option<u64> {
+pub(super) fn pinned_layout(pins: &PinDir) -> Option<u64> {
     let dir = pins.maps();
     let complete = PINNED_MAPS.iter().all(|name| dir.join(name).exists());
     let map = Map::from_map_data(MapData::from_pin(dir.join("layout")).ok()?).ok()?;

@@ -4,7 +4,8 @@
 //! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
 //! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
 //! [`load`] brings programs and maps into the kernel or adopts those that are there,
-//! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds.
+//! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds. [`watch`] loads programs that
+//! look on.
 
 pub mod attach;
 mod batch;
@@ -23,6 +24,7 @@ pub mod maps;
 pub mod op;
 pub mod pins;
 pub mod programmed;
+pub mod watch;
 
 pub use desired::{Desired, Place};
 pub use given::Given;

@@ -48,6 +48,16 @@ impl PinDir {
         self.0.join("maps_new")
     }
 
+    /// Holds the captures there are.
+    pub fn captures(&self) -> PathBuf {
+        self.0.join("captures")
+    }
+
+    /// Holds programs of capture number `id`.
+    pub fn capture(&self, id: u32) -> PathBuf {
+        self.captures().join(id.to_string())
+    }
+
     /// Holds the links between programs and interfaces.
     pub fn links(&self) -> PathBuf {
         self.0.join("links")

@@ -3,6 +3,7 @@
 //! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
 //! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
 
+mod capture;
 pub mod completions;
 pub mod doctor;
 pub mod man;
@@ -11,6 +12,7 @@ mod output;
 pub mod show;
 mod status;
 pub mod top;
+mod trace;
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
@@ -23,6 +25,9 @@ use crate::{
     ctl::{self, CallError},
     log, memory,
 };
+
+pub use capture::CaptureOptions;
+pub use trace::TraceOptions;
 
 /// Bad arguments or configuration; clap uses the same for bad arguments.
 const BAD_INPUT: u8 = 2;
@@ -77,6 +82,8 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
         }
         Command::Reload(_) => told(ctl::call(&socket, "reload", &[], ANSWER)),
+        Command::Capture(options) => capture::carry_out(options, &config),
+        Command::Trace(options) => trace::carry_out(options, &config),
         Command::Exit(options) => {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
             told(ctl::end(&socket, "exit", params, END))

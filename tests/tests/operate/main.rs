@@ -4,6 +4,7 @@
 
 mod asking;
 mod basics;
+mod capture;
 mod control;
 mod credentials;
 mod dashboard;
@@ -16,3 +17,4 @@ mod notify;
 mod show;
 mod status;
 mod top;
+mod trace;

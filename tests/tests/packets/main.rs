@@ -15,4 +15,5 @@ mod packets;
 mod plane;
 mod standby;
 mod switching;
+mod watch;
 mod world;

@@ -1,0 +1,190 @@
+//! What `vtep-gateway capture` sees: packets as they leave, and as they are when they are dropped.
+//!
+//! These programs forward in the place of the others while somebody captures. What they do besides is bounded: a packet
+//! that is not wanted costs a few comparisons, and of those that are wanted only so many a second are copied.
+
+use aya_ebpf::{
+    btf_maps::{Array, PerCpuArray, RingBuf},
+    helpers::generated::{bpf_ktime_get_ns, bpf_ringbuf_output},
+    macros::btf_map,
+    programs::TcContext,
+};
+use gateway_common::{
+    capture::{CAPTURE_BYTES, FORWARDED, Filter, Head, RING_BYTES, Tally},
+    counters::DropReason,
+    fdb::Target,
+    step::{NO_TAG, Step},
+};
+
+use crate::{
+    lease,
+    packet::{self, Packet},
+    verdict::{Decision, Verdict},
+    watch::Watch,
+    watched::Verdicts,
+};
+
+/// What is wanted.
+#[btf_map(name = "capture")]
+static FILTER: Array<Filter, 1> = Array::new();
+
+/// What became of what was wanted.
+#[btf_map(name = "captures")]
+static TALLY: PerCpuArray<Tally, 1> = PerCpuArray::new();
+
+/// Where it goes.
+#[btf_map(name = "captured")]
+static RING: RingBuf<Head, { RING_BYTES as usize }> = RingBuf::new();
+
+/// What is known of the packet that is on its way on this CPU.
+struct Sight {
+    src: u64,
+    dst: u64,
+    vni: u32,
+    out: u32,
+    /// Not asked for. Where it is not wanted, the compiler does with the tag of a frame what the verifier refuses.
+    vlan: u64,
+    ethertype: u64,
+}
+
+#[btf_map(name = "sight")]
+static SIGHT: PerCpuArray<Sight, 1> = PerCpuArray::new();
+
+/// A packet on its way out of the kernel.
+#[repr(C)]
+struct Record {
+    head: Head,
+    bytes: [u8; CAPTURE_BYTES],
+}
+
+#[btf_map(name = "record")]
+static RECORD: PerCpuArray<Record, 1> = PerCpuArray::new();
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Forwards, and hands on what is wanted of it.
+pub(crate) struct Captured;
+
+impl Captured {
+    /// Another packet.
+    #[inline(always)]
+    pub(crate) fn begin() {
+        if let Some(sight) = SIGHT.get_ptr_mut(0) {
+            // SAFETY: this CPU's own map value.
+            unsafe { sight.write(Sight { src: 0, dst: 0, vni: 0, out: 0, vlan: 0, ethertype: 0 }) };
+        }
+    }
+}
+
+impl Watch for Captured {
+    const DRY: bool = false;
+
+    #[inline(always)]
+    fn step(step: Step, [first, second, third, fourth]: [u64; 4]) {
+        if !matches!(step, Step::Frame | Step::Binding | Step::Inner | Step::Out) {
+            return;
+        }
+        let Some(sight) = SIGHT.get_ptr_mut(0) else { return };
+        // SAFETY: this CPU's own map value.
+        let sight = unsafe { &mut *sight };
+        match step {
+            Step::Frame => {
+                (sight.src, sight.dst) = (first, second);
+                (sight.vlan, sight.ethertype) = (third, fourth);
+            }
+            Step::Out => sight.out = first as u32,
+            _ => sight.vni = first as u32,
+        }
+    }
+
+    #[inline(always)]
+    fn copy(ctx: &TcContext, _: &Target, ifindex: u32) {
+        take(ctx, FORWARDED, ifindex);
+    }
+
+    #[inline(always)]
+    fn no_copy(ctx: &TcContext, _: &Target, reason: DropReason) {
+        take(ctx, reason as u32, 0);
+    }
+}
+
+impl Verdicts for Captured {
+    #[inline(always)]
+    fn decided<C: Packet>(ctx: &C, decision: &Decision) {
+        match decision {
+            Ok(Verdict::Redirect) => {
+                // SAFETY: this CPU's own map value.
+                let out = SIGHT.get_ptr(0).map_or(0, |sight| unsafe { (*sight).out });
+                take(ctx, FORWARDED, out);
+            }
+            Err(reason) => take(ctx, *reason as u32, 0),
+            // Not the gateway's, or not at its end yet; copies were taken one by one.
+            Ok(Verdict::Pass | Verdict::ToTc | Verdict::Flood) => {}
+        }
+    }
+}
+
+/// Takes the packet if it is wanted.
+#[inline(never)]
+fn take<C: Packet>(ctx: &C, reason: u32, leaves: u32) {
+    let (Some(filter), Some(sight)) = (FILTER.get(0), SIGHT.get_ptr(0)) else { return };
+    // SAFETY: this CPU's own map value, which is not written meanwhile.
+    let sight = unsafe { &*sight };
+    let now = lease::now();
+    let came_in = ctx.ifindex();
+    let of_kind = if reason == FORWARDED { filter.forwarded != 0 } else { filter.reasons >> (reason & 31) & 1 != 0 };
+    let wanted = now < filter.until
+        && of_kind
+        && (filter.ifindex == 0 || filter.ifindex == came_in || filter.ifindex == leaves)
+        && (filter.vni == 0 || filter.vni == sight.vni)
+        && (filter.mac == 0 || filter.mac == sight.src || filter.mac == sight.dst);
+    if wanted && admit(filter, now) {
+        record(ctx, reason, came_in, leaves, sight.vni);
+    }
+}
+
+/// Counts a packet that is wanted; true if it is to be copied.
+#[inline(always)]
+fn admit(filter: &Filter, now: u64) -> bool {
+    let Some(tally) = TALLY.get_ptr_mut(0) else { return false };
+    // SAFETY: this CPU's own map value.
+    let tally = unsafe { &mut *tally };
+    tally.wanted += 1;
+    if filter.sample > 1 && tally.wanted % u64::from(filter.sample) != 0 {
+        tally.sampled_out += 1;
+        return false;
+    }
+    if now.wrapping_sub(tally.since) >= SECOND {
+        (tally.since, tally.taken) = (now, 0);
+    }
+    if tally.taken >= u64::from(filter.rate) {
+        tally.over_rate += 1;
+        return false;
+    }
+    tally.taken += 1;
+    true
+}
+
+#[inline(never)]
+fn record<C: Packet>(ctx: &C, reason: u32, came_in: u32, leaves: u32, vni: u32) {
+    let (Some(filter), Some(record)) = (FILTER.get(0), RECORD.get_ptr_mut(0)) else { return };
+    let tag = ctx.offloaded_tag().map_or(NO_TAG, u32::from);
+    // SAFETY: this CPU's own map value, used by one packet at a time; the helpers write and read no further than it goes.
+    let lost = unsafe {
+        let captured = packet::copy::<C, CAPTURE_BYTES>(ctx, (&raw mut (*record).bytes).cast(), filter.snaplen);
+        let (at, len) = (bpf_ktime_get_ns(), ctx.len());
+        (&raw mut (*record).head).write(Head { at, reason, came_in, leaves, vni, len, captured, tag, reserved: 0 });
+        let size = packet::hidden(u64::from(captured));
+        if size > CAPTURE_BYTES as u64 {
+            return;
+        }
+        let ring = (&raw const RING).cast_mut().cast();
+        bpf_ringbuf_output(ring, record.cast(), size_of::<Head>() as u64 + size, 0)
+    };
+    if lost != 0
+        && let Some(tally) = TALLY.get_ptr_mut(0)
+    {
+        // SAFETY: this CPU's own map value.
+        unsafe { (*tally).lost += 1 };
+    }
+}

@@ -1,0 +1,225 @@
+//! The programs of the data plane again, with somebody who looks on ([`watch::Watch`]).
+//!
+//! They are made of the same stages as those that forward. They are an object of their own, loaded when an operator asks:
+//! what nobody has asked for costs neither instructions on the packets' way nor memory. None of them takes the short way,
+//! which remembers no more of a packet than it needs.
+#![no_std]
+#![no_main]
+// Inline assembly for BPF is not stable yet.
+#![feature(asm_experimental_arch)]
+
+use aya_ebpf::{
+    bindings::{TC_ACT_REDIRECT, TC_ACT_SHOT, TC_ACT_UNSPEC, xdp_action},
+    btf_maps::ProgramArray,
+    macros::{btf_map, classifier, xdp},
+    programs::{TcContext, XdpContext},
+};
+use capture::Captured;
+use gateway_common::counters::{DropReason, PathCounter};
+use trace::Traced;
+use verdict::{Decision, Verdict};
+use watch::Watch;
+use watched::{Verdicts, Watched};
+
+#[path = "../src/access.rs"]
+mod access;
+mod capture;
+#[path = "../src/clock.rs"]
+#[expect(dead_code, reason = "the short way uses the rest")]
+mod clock;
+#[path = "../src/count.rs"]
+mod count;
+#[path = "../src/entropy.rs"]
+#[expect(dead_code, reason = "the short way uses the rest")]
+mod entropy;
+#[path = "../src/flood.rs"]
+mod flood;
+#[path = "../src/flood_state.rs"]
+mod flood_state;
+#[path = "../src/flows.rs"]
+#[expect(dead_code, reason = "the short way uses the rest")]
+mod flows;
+#[path = "../src/forward.rs"]
+mod forward;
+#[path = "../src/frame.rs"]
+mod frame;
+#[path = "../src/header.rs"]
+mod header;
+#[path = "../src/learn.rs"]
+mod learn;
+#[path = "../src/lease.rs"]
+mod lease;
+#[path = "../src/maps.rs"]
+mod maps;
+#[path = "../src/outer.rs"]
+mod outer;
+mod packet;
+#[path = "../src/snoop.rs"]
+mod snoop;
+#[path = "../src/standby.rs"]
+mod standby;
+#[path = "../src/tc.rs"]
+mod tc;
+mod trace;
+#[path = "../src/uplink.rs"]
+mod uplink;
+#[path = "../src/verdict.rs"]
+mod verdict;
+#[path = "../src/watch.rs"]
+mod watch;
+mod watched;
+#[path = "../src/wide.rs"]
+mod wide;
+#[path = "../src/xdp.rs"]
+mod xdp;
+
+/// Who goes on where a program ends. Looking on takes room on the stack, and so deciding and replicating, which forwarding
+/// does in one, are two programs.
+#[btf_map(name = "next")]
+static NEXT: ProgramArray<1> = ProgramArray::new();
+
+/// The one who replicates.
+const FLOOD: u32 = 0;
+
+/// XDP on an uplink, for `vtep-gateway trace`.
+#[xdp(frags)]
+fn trace_xdp_uplink(ctx: XdpContext) -> u32 {
+    let mut frame = Watched::<_, Traced>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// XDP on an access port, for `vtep-gateway trace`.
+#[xdp(frags)]
+fn trace_xdp_access(ctx: XdpContext) -> u32 {
+    let mut frame = Watched::<_, Traced>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// TC ingress on an uplink, for `vtep-gateway trace`.
+#[classifier]
+fn trace_tc_uplink(ctx: TcContext) -> i32 {
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Traced>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// TC ingress on an access port, for `vtep-gateway trace`.
+#[classifier]
+fn trace_tc_access(ctx: TcContext) -> i32 {
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Traced>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// XDP on an uplink, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_uplink(ctx: XdpContext) -> u32 {
+    Captured::begin();
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// XDP on an access port, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_access(ctx: XdpContext) -> u32 {
+    Captured::begin();
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// TC ingress on an uplink, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_uplink(ctx: TcContext) -> i32 {
+    Captured::begin();
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// TC ingress on an access port, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_access(ctx: TcContext) -> i32 {
+    Captured::begin();
+    tc::pull(&ctx);
+    let mut frame = Watched::<_, Captured>::new(ctx);
+    let decision = access::decide(&mut frame, None);
+    tc_action_for(&frame, decision)
+}
+
+/// Replication, for `vtep-gateway capture`.
+#[classifier]
+fn capt_tc_flood(ctx: TcContext) -> i32 {
+    flood_for::<Captured>(&ctx)
+}
+
+/// Replication, for `vtep-gateway trace`.
+#[classifier]
+fn trace_tc_flood(ctx: TcContext) -> i32 {
+    flood_for::<Traced>(&ctx)
+}
+
+#[inline(always)]
+fn xdp_action_for<W: Watch + Verdicts>(frame: &Watched<XdpContext, W>, decision: Decision) -> u32 {
+    W::decided(frame.context(), &decision);
+    match decision {
+        Ok(Verdict::Pass) => xdp_action::XDP_PASS,
+        Ok(Verdict::ToTc | Verdict::Flood) => {
+            count::path(PathCounter::XdpToTc);
+            xdp_action::XDP_PASS
+        }
+        Ok(Verdict::Redirect) => xdp_action::XDP_REDIRECT,
+        Err(reason) => {
+            count::dropped(reason);
+            xdp_action::XDP_DROP
+        }
+    }
+}
+
+#[inline(always)]
+fn tc_action_for<W: Watch + Verdicts>(frame: &Watched<TcContext, W>, decision: Decision) -> i32 {
+    let ctx = frame.context();
+    let decision = match decision {
+        Ok(Verdict::Flood) => {
+            // SAFETY: the context is the one the kernel called with. It comes back only if there is no such program.
+            unsafe { NEXT.tail_call(ctx, FLOOD) };
+            Err(DropReason::FloodFailed)
+        }
+        other => other,
+    };
+    W::decided(ctx, &decision);
+    match decision {
+        Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
+        Ok(Verdict::Redirect) => return TC_ACT_REDIRECT,
+        Ok(Verdict::Flood | Verdict::ToTc) => {}
+        Err(reason) => count::dropped(reason),
+    }
+    TC_ACT_SHOT
+}
+
+/// Replicates the frame that was noted last.
+#[inline(always)]
+fn flood_for<W: Watch + Verdicts>(ctx: &TcContext) -> i32 {
+    let decision = flood::run::<W>(ctx).map(|()| Verdict::Flood);
+    W::decided(ctx, &decision);
+    if let Err(reason) = decision {
+        count::dropped(reason);
+    }
+    TC_ACT_SHOT
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -1,0 +1,61 @@
+//! Bytes of a packet, wherever they lie.
+
+use core::arch::asm;
+
+use aya_ebpf::{
+    bindings::xdp_md,
+    helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
+    programs::{TcContext, XdpContext},
+};
+
+use crate::frame::Frame;
+
+/// A packet whose bytes can be copied.
+pub(crate) trait Packet: Frame {
+    /// Copies its first `len` bytes to `to`; not zero if that fails.
+    ///
+    /// # Safety
+    ///
+    /// So many bytes must be writable, and be known to the verifier to be so.
+    unsafe fn load(&self, to: *mut u8, len: u32) -> i64;
+}
+
+impl Packet for XdpContext {
+    #[inline(always)]
+    unsafe fn load(&self, to: *mut u8, len: u32) -> i64 {
+        let ctx: *mut xdp_md = self.ctx;
+        // SAFETY: the context is the one the kernel called with; the caller vouches for the bytes.
+        unsafe { bpf_xdp_load_bytes(ctx, 0, to.cast(), len) }
+    }
+}
+
+impl Packet for TcContext {
+    #[inline(always)]
+    unsafe fn load(&self, to: *mut u8, len: u32) -> i64 {
+        // SAFETY: the context is the one the kernel called with; the caller vouches for the bytes.
+        unsafe { bpf_skb_load_bytes(self.skb.skb.cast(), 0, to.cast(), len) }
+    }
+}
+
+/// Copies as much of the packet as there is, and as `MAX` bytes at `to` have room for. How much that was.
+///
+/// # Safety
+///
+/// `MAX` bytes must be writable at `to`.
+#[inline(always)]
+pub(crate) unsafe fn copy<C: Packet, const MAX: usize>(ctx: &C, to: *mut u8, most: u32) -> u32 {
+    let len = hidden(u64::from(Frame::len(ctx).min(most)));
+    if len == 0 || len > MAX as u64 {
+        return 0;
+    }
+    // SAFETY: not more than the caller vouches for.
+    if unsafe { ctx.load(to, len as u32) } == 0 { len as u32 } else { 0 }
+}
+
+/// The same number, of which the compiler knows nothing any more: what it knew the verifier might not.
+#[inline(always)]
+pub(crate) fn hidden(mut number: u64) -> u64 {
+    // SAFETY: an instruction that changes nothing. (Without one there would be two lines of source for the next.)
+    unsafe { asm!("{number} = {number}", number = inout(reg) number, options(pure, nomem, nostack, preserves_flags)) };
+    number
+}

@@ -1,0 +1,105 @@
+//! A frame that somebody looks at on its way.
+
+use core::marker::PhantomData;
+
+use gateway_common::tunnel::NextHop;
+
+use crate::{
+    frame::{Ether, Frame, Reframe, RewriteError},
+    header::Fill,
+    packet::Packet,
+    verdict::{Decision, Flood, Verdict},
+    watch::Watch,
+};
+
+/// The frame of a context, before the eyes of `W`.
+pub(crate) struct Watched<C, W> {
+    context: C,
+    watch: PhantomData<W>,
+}
+
+/// Somebody who wants to know how it ends.
+pub(crate) trait Verdicts {
+    /// It is decided, and the packet is now as it is to leave, or as it was when it was dropped.
+    fn decided<C: Packet>(ctx: &C, decision: &Decision);
+}
+
+impl<C, W> Watched<C, W> {
+    /// For the one context of a run.
+    #[inline(always)]
+    pub(crate) const fn new(context: C) -> Self {
+        Self { context, watch: PhantomData }
+    }
+
+    /// What the kernel called with.
+    #[inline(always)]
+    pub(crate) const fn context(&self) -> &C {
+        &self.context
+    }
+}
+
+impl<C: Frame, W: Watch> Frame for Watched<C, W> {
+    type Watch = W;
+
+    const XDP: bool = C::XDP;
+
+    #[inline(always)]
+    fn data(&self) -> usize {
+        self.context.data()
+    }
+
+    #[inline(always)]
+    fn data_end(&self) -> usize {
+        self.context.data_end()
+    }
+
+    #[inline(always)]
+    fn len(&self) -> u32 {
+        Frame::len(&self.context)
+    }
+
+    #[inline(always)]
+    fn ifindex(&self) -> u32 {
+        self.context.ifindex()
+    }
+
+    #[inline(always)]
+    fn offloaded_tag(&self) -> Option<u16> {
+        self.context.offloaded_tag()
+    }
+
+    #[inline(always)]
+    fn trim(&mut self, len: u32) -> Result<(), RewriteError> {
+        self.context.trim(len)
+    }
+
+    #[inline(always)]
+    fn exceeds(&self, len: u32, max: u32) -> bool {
+        self.context.exceeds(len, max)
+    }
+
+    #[inline(always)]
+    fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
+        self.context.exceeds_mtu(ifindex, len)
+    }
+
+    #[inline(always)]
+    fn reserve(&self, ifindex: u32) -> bool {
+        self.context.reserve(ifindex)
+    }
+
+    #[inline(always)]
+    fn replicate(&self, flood: &Flood) -> Verdict {
+        self.context.replicate(flood)
+    }
+
+    #[inline(always)]
+    fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError> {
+        self.context.reframe(how)
+    }
+
+    #[inline(always)]
+    fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError> {
+        self.context.encapsulate(ether, hop, fill)
+    }
+}

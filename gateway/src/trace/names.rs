@@ -1,0 +1,65 @@
+//! What the numbers in maps stand for.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use gateway_common::{
+    fdb::{self, Target},
+    tunnel::PeerKey,
+};
+use nix::net::if_::if_nameindex;
+use serde_json::{Value, json};
+
+/// Names of interfaces and ends of tunnels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    interfaces: BTreeMap<u32, String>,
+    /// Remote ends by the number of the tunnel.
+    tunnels: BTreeMap<u32, IpAddr>,
+}
+
+impl Names {
+    /// Of the interfaces there are, and these tunnels.
+    ///
+    /// # Errors
+    /// The kernel does not tell the interfaces.
+    pub fn of(tunnels: impl IntoIterator<Item = (PeerKey, u32)>) -> nix::Result<Self> {
+        let interfaces = if_nameindex()?;
+        let interfaces =
+            interfaces.iter().map(|interface| (interface.index(), interface.name().to_string_lossy().into_owned()));
+        let tunnels = tunnels.into_iter().map(|(ends, tunnel)| (tunnel, ends.remote.into()));
+        Ok(Self { interfaces: interfaces.collect(), tunnels: tunnels.collect() })
+    }
+
+    /// The name of an interface; one that is gone has its number for a name.
+    pub fn interface(&self, ifindex: u32) -> String {
+        self.interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("interface {ifindex}"))
+    }
+
+    /// The remote end of a tunnel; one that is gone has its number for a name.
+    pub fn tunnel(&self, tunnel: u32) -> String {
+        self.tunnels.get(&tunnel).map_or_else(|| format!("tunnel {tunnel}"), ToString::to_string)
+    }
+
+    /// Where that is, for people.
+    pub fn place(&self, to: &Target) -> String {
+        match to.kind {
+            fdb::LOCAL => format!("behind {}, {}", self.interface(to.out), vlan(to.vlan)),
+            fdb::REMOTE => format!("behind {} (VNI {})", self.tunnel(to.out), to.vni),
+            _ => "nowhere".to_owned(),
+        }
+    }
+
+    /// The same for programs.
+    pub fn place_value(&self, to: &Target) -> Value {
+        match to.kind {
+            fdb::LOCAL => json!({ "port": self.interface(to.out), "vlan": to.vlan }),
+            fdb::REMOTE => json!({ "vtep": self.tunnel(to.out), "vni": to.vni }),
+            _ => Value::Null,
+        }
+    }
+}
+
+/// A VLAN, for people.
+pub fn vlan(vlan: u16) -> String {
+    if vlan == 0 { "untagged".to_owned() } else { format!("VLAN {vlan}") }
+}

@@ -1,0 +1,139 @@
+//! A step as it is told.
+
+use std::net::IpAddr;
+
+use gateway_common::{
+    counters::DropReason,
+    fdb,
+    net::MacAddr,
+    step::{Kind, Step, StepRecord, place_of},
+    tunnel::Addr,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::names::{self, Names};
+
+/// A step, for people and for programs.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Told {
+    /// Its name, [`Step::name`].
+    pub step: &'static str,
+    /// One sentence.
+    pub text: String,
+    /// What came with it, by the names in [`Step::args`].
+    #[serde(flatten)]
+    pub args: Map<String, Value>,
+}
+
+impl Told {
+    /// Tells `step` with what was recorded.
+    pub fn new(step: Step, record: &StepRecord, names: &Names) -> Self {
+        let mut text = step.text().to_owned();
+        let mut args = Map::new();
+        let mut words = record.args.iter().copied();
+        for (name, kind) in step.args() {
+            let first = words.next().unwrap_or_default();
+            let second = if kind.words() == 2 { words.next().unwrap_or_default() } else { 0 };
+            let (value, word) = argument(*kind, [first, second], names);
+            text = text.replace(&format!("{{{name}}}"), &word);
+            args.insert((*name).to_owned(), value);
+        }
+        Self { step: step.name(), text, args }
+    }
+}
+
+/// For programs, and for people.
+fn argument(kind: Kind, words: [u64; 2], names: &Names) -> (Value, String) {
+    let [word, _] = words;
+    let short = word as u32;
+    match kind {
+        Kind::Number => (word.into(), word.to_string()),
+        Kind::Mac => {
+            let [_, _, mac @ ..] = word.to_be_bytes();
+            plain(MacAddr(mac).to_string())
+        }
+        Kind::Vlan => (word.into(), names::vlan(word as u16)),
+        Kind::EtherType => (word.into(), format!("{word:#06x}")),
+        Kind::Interface => plain(names.interface(short)),
+        Kind::Tunnel => {
+            let name = names.tunnel(short);
+            (name.clone().into(), format!("the tunnel to {name}"))
+        }
+        Kind::Left => match word {
+            0 => (0.into(), "does not run".to_owned()),
+            u64::MAX => (Value::Null, "runs for ever".to_owned()),
+            _ => (seconds(word).into(), format!("runs for another {:.1} s", seconds(word))),
+        },
+        Kind::Ago => (seconds(word).into(), format!("{:.1} s", seconds(word))),
+        Kind::Origin => plain(if short == fdb::GIVEN { "given" } else { "learned" }.to_owned()),
+        Kind::Reason => match DropReason::ALL.get(word as usize) {
+            Some(reason) => (reason.name().into(), reason.name().to_owned()),
+            None => (word.into(), format!("reason {word}")),
+        },
+        Kind::Place => {
+            let to = place_of(words);
+            (names.place_value(&to), names.place(&to))
+        }
+        Kind::Address => {
+            let [high, low] = words.map(u64::to_be_bytes);
+            let mut bytes = [0; 16];
+            bytes[..8].copy_from_slice(&high);
+            bytes[8..].copy_from_slice(&low);
+            plain(IpAddr::from(Addr { bytes }).to_string())
+        }
+    }
+}
+
+fn plain(text: String) -> (Value, String) {
+    (text.clone().into(), text)
+}
+
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::{
+        fdb::Target,
+        step::{self, NO_TAG},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    fn told(step: Step, args: [u64; 4]) -> Told {
+        Told::new(step, &StepRecord { step: step as u32, tag: NO_TAG, args }, &Names::default())
+    }
+
+    #[test]
+    fn arguments_are_in_the_text_and_beside_it() {
+        let [place, rest] = step::place(&Target::local(7, 100, 0));
+        let told = told(Step::Known, [place, rest, u64::from(fdb::GIVEN), 0]);
+        assert_eq!(told.text, "The destination is behind interface 7, VLAN 100, given.");
+        assert_eq!(
+            serde_json::to_value(&told).unwrap(),
+            json!({
+                "step": "known",
+                "text": told.text,
+                "place": { "port": "interface 7", "vlan": 100 },
+                "origin": "given",
+            })
+        );
+    }
+
+    #[test]
+    fn addresses_of_both_families_read_as_they_are_written() {
+        let words = |text: &str| step::address(Addr::from(text.parse::<IpAddr>().unwrap()).bytes);
+        let ([a, b], [c, d]) = (words("172.31.0.11"), words("fd00::21"));
+        assert_eq!(told(Step::Outer, [a, b, c, d]).text, "A VXLAN packet from 172.31.0.11 to fd00::21.");
+    }
+
+    #[test]
+    fn no_step_leaves_a_brace() {
+        for step in Step::ALL {
+            assert!(!told(*step, [1, 2, 3, 4]).text.contains('{'), "{step:?}");
+        }
+    }
+}
