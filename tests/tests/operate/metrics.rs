@@ -250,7 +250,11 @@ fn hostile_clients_hurt_neither_others_nor_traffic() -> Result<()> {
     assert_eq!(lab.gateway.status()?["healthy"], true);
     let text = get(&lab.gw, "/metrics")?.body;
     assert!(value(&text, "process_open_fds").is_some_and(|fds| fds < 300), "{text}");
-    assert!(value(&text, "vtep_gateway_http_hung_up_total").is_some_and(|clients| clients > 500), "{text}");
+    // Those that sit there, 400, but for the 64 that may.
+    wait_for("clients that sit there are counted", SOON, || {
+        let text = get(&lab.gw, "/metrics").map(|reply| reply.body).unwrap_or_default();
+        value(&text, "vtep_gateway_http_hung_up_total").is_some_and(|clients| clients >= 400 - 64)
+    })?;
     drop(hostile);
     let tally = flow.finish()?;
     assert!(tally.is_whole(), "{tally:?}");
