@@ -211,7 +211,7 @@ impl Session {
     }
 
     fn take(&mut self, sink: &mut impl Sink) -> io::Result<Taken> {
-        let realtime = clock::realtime().saturating_sub(clock::monotonic().into());
+        let realtime = clock::realtime().saturating_sub(clock::monotonic());
         for _ in 0..BATCH {
             let Some(item) = self.ring.next() else {
                 sink.flush()?;

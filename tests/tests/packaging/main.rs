@@ -1,7 +1,6 @@
 //! The Debian package: what is in it, and its life on a clean Debian between real stacks: installed, used, upgraded under
 //! traffic, removed and purged. Once with systemd as there is on a server, with the unit and all its restrictions in force,
 //! and once without, where the scripts that dpkg runs have nobody to ask.
-#![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
 mod by_hand;
 mod contents;
