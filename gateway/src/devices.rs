@@ -12,7 +12,7 @@ use crate::{
         attach::{AttachError, Attacher, Device},
         watch::Pinned,
     },
-    nic::{self, NicSettings, Outcome, Role},
+    nic::{self, Change, NicSettings, Outcome, Role, Setting},
     underlay::Snapshot,
 };
 
@@ -151,13 +151,14 @@ impl Devices {
     }
 
     fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
-        self.prepare(device);
-        if mode == Mode::Xdp {
+        let hidden = hidden_tags(&self.prepare(device));
+        let possible = possible_mode(mode, hidden, &device.name)?;
+        if possible == Mode::Xdp {
             // Where XDP is insisted on, TC does not carry its traffic instead.
             self.attach_xdp(ebpf, device)?;
         }
         self.attacher.attach_tc(ebpf, device)?;
-        let xdp = match mode {
+        let xdp = match possible {
             Mode::Tc => {
                 self.attacher.detach_xdp(device)?;
                 false
@@ -201,10 +202,10 @@ impl Devices {
         }
     }
 
-    fn prepare(&mut self, device: &Device) {
+    fn prepare(&mut self, device: &Device) -> Vec<Change> {
         match self.nic.prepare(&device.name, device.role) {
             Ok(changes) => {
-                for change in changes {
+                for change in &changes {
                     let value = if change.value { "on" } else { "off" };
                     let (name, setting) = (&device.name, change.setting);
                     match change.outcome {
@@ -214,8 +215,12 @@ impl Devices {
                         }
                     }
                 }
+                changes
             }
-            Err(error) => tracing::warn!("{error}"),
+            Err(error) => {
+                tracing::warn!("{error}");
+                Vec::new()
+            }
         }
     }
 
@@ -247,6 +252,27 @@ impl Devices {
     }
 }
 
+/// The setting that keeps a NIC taking VLAN tags off frames, where there is one: XDP would see every VLAN untagged.
+fn hidden_tags(changes: &[Change]) -> Option<Setting> {
+    let hides = |setting| matches!(setting, Setting::RxVlanOffload | Setting::RxVlanStagOffload);
+    changes.iter().find(|change| hides(change.setting) && change.outcome != Outcome::Made).map(|change| change.setting)
+}
+
+/// The mode that keeps VLANs apart: TC is told of the tag that the NIC has taken off, and XDP is not.
+fn possible_mode(mode: Mode, hidden: Option<Setting>, interface: &str) -> Result<Mode, AttachError> {
+    match (mode, hidden) {
+        (Mode::Auto, Some(setting)) => {
+            tracing::warn!(
+                "{interface}: the NIC takes VLAN tags off before XDP sees a frame, and its driver does not let {setting} be \
+                 turned off: TC carries its traffic"
+            );
+            Ok(Mode::Tc)
+        }
+        (Mode::Xdp, Some(setting)) => Err(AttachError::TagsHidden { interface: interface.to_owned(), setting }),
+        _ => Ok(mode),
+    }
+}
+
 fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
     let existing = |interface: &Interface, role| {
         let ifindex = underlay.links.get(&interface.name)?.ifindex;
@@ -255,4 +281,40 @@ fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
     let uplinks = config.uplinks.iter().filter_map(|interface| existing(interface, Role::Uplink));
     let ports = config.ports.iter().filter_map(|interface| existing(interface, Role::Access));
     uplinks.chain(ports).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_on(setting: Setting, outcome: Outcome) -> Option<Setting> {
+        hidden_tags(&[Change { setting, value: false, outcome }])
+    }
+
+    #[test]
+    fn a_nic_whose_tag_stripping_is_fixed_is_used_by_tc_alone() {
+        for outcome in [Outcome::Fixed, Outcome::NotFollowed] {
+            for setting in [Setting::RxVlanOffload, Setting::RxVlanStagOffload] {
+                let hidden = left_on(setting, outcome);
+                assert_eq!(possible_mode(Mode::Auto, hidden, "eth1").unwrap(), Mode::Tc);
+                assert_eq!(possible_mode(Mode::Tc, hidden, "eth1").unwrap(), Mode::Tc);
+            }
+        }
+    }
+
+    #[test]
+    fn insisting_on_xdp_where_tags_are_hidden_is_an_error_that_names_the_remedy() {
+        let error = possible_mode(Mode::Xdp, left_on(Setting::RxVlanOffload, Outcome::Fixed), "eth1").unwrap_err();
+        let text = error.to_string();
+        assert!(["eth1", "rx-vlan-offload", "mode = \"tc\""].iter().all(|word| text.contains(word)), "{text}");
+    }
+
+    #[test]
+    fn a_nic_that_shows_tags_is_used_as_it_is_configured() {
+        for mode in [Mode::Auto, Mode::Xdp, Mode::Tc] {
+            for hidden in [left_on(Setting::RxVlanOffload, Outcome::Made), left_on(Setting::Lro, Outcome::Fixed)] {
+                assert_eq!(possible_mode(mode, hidden, "eth1").unwrap(), mode);
+            }
+        }
+    }
 }

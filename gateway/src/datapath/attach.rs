@@ -19,7 +19,7 @@ use aya::{
 };
 
 use super::{pins::PinDir, watch::Pinned};
-use crate::nic::Role;
+use crate::nic::{Role, Setting};
 
 /// Priority of the filter where TC has no links; high numbers come last.
 const TC_PRIORITY: u16 = 0x5654;
@@ -54,6 +54,17 @@ pub enum AttachError {
         interface: String,
         /// What the kernel said.
         reason: String,
+    },
+    /// XDP is insisted on, and would not see which VLAN a frame is of.
+    #[error(
+        "XDP on {interface}: the NIC takes VLAN tags off before XDP sees a frame, and its driver does not let {setting} be \
+         turned off, so frames of one VLAN would be taken for another's; set mode = \"tc\" (or \"auto\") for {interface}"
+    )]
+    TagsHidden {
+        /// Which interface.
+        interface: String,
+        /// The setting that stays on.
+        setting: Setting,
     },
     /// A pin could not be made or removed.
     #[error("{path}: {reason}", path = .path.display())]
