@@ -5,6 +5,7 @@ use std::io;
 use nix::errno::Errno;
 
 use crate::{
+    config::KeyError,
     ctl::CtlError,
     database::OpenError,
     datapath::{attach::AttachError, load::LoadError, maps::MapsError},
@@ -37,6 +38,8 @@ pub enum AgentError {
     Underlay(#[from] UnderlayError),
     #[error(transparent)]
     Control(#[from] CtlError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
     #[error(transparent)]
     Ha(#[from] HaError),
     #[error(transparent)]

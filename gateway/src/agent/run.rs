@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     clock,
-    config::Config,
+    config::{CREDENTIALS, Config, KeyError},
     ctl::{self, Counters, Requests},
     database::{Database, HardwareVtep, Several, StaticDatabase},
     datapath::{
@@ -80,8 +80,9 @@ const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 ///
 /// # Errors
 /// What keeps the agent from running. Nothing is attached then that was not before.
-pub async fn run(path: &Path, config: Config, log: &log::Control) -> Result<(), AgentError> {
+pub async fn run(path: &Path, mut config: Config, log: &log::Control) -> Result<(), AgentError> {
     preflight(&config)?;
+    load_keys(&mut config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
     let group = config.gateway.control_group.as_deref();
     let (requests, clients, control) = ctl::open(&ctl::path(&config.gateway.run_dir), group, COMMANDS)?;
@@ -122,6 +123,20 @@ fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
     let leases = Leases::open(&PinDir::new(&config.gateway.pin_dir))?.filter(|leases| is_running(config, leases));
     let (uplinks, ports) = (config.uplinks.clone(), config.ports.clone());
     Ok(Some(ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?))
+}
+
+/// Reads the keys that nodes authenticate each other with, and says what anybody could do where there are none.
+pub(super) fn load_keys(config: &mut Config) -> Result<(), KeyError> {
+    for path in config.load_keys(std::env::var_os(CREDENTIALS).as_deref())? {
+        tracing::warn!("{} has a key in it, and anybody can read it: chmod 0600 {0}", path.display());
+    }
+    for (name, why) in config.unauthenticated() {
+        tracing::info!(
+            "{name}: {why}: whoever is on the link can take the role from this node, or keep it from it; see Security in \
+             HIGH-AVAILABILITY.md"
+        );
+    }
+    Ok(())
 }
 
 type Hearing = Option<watch::Receiver<Arc<Followed>>>;

@@ -17,6 +17,7 @@ use super::{
     error::AgentError,
     forwarding::Forwarding,
     report::Report,
+    run,
     systemd::Systemd,
     views::DatabaseSince,
 };
@@ -260,7 +261,8 @@ impl Agent<'_> {
     }
 
     fn reconfigure(&mut self, path: &Path) -> Result<(), String> {
-        let new = Config::load(path).map_err(|error| error.to_string())?;
+        let mut new = Config::load(path).map_err(|error| error.to_string())?;
+        run::load_keys(&mut new).map_err(|error| error.to_string())?;
         let restart = self.config.changes_needing_restart(&new);
         if !restart.is_empty() {
             return Err(format!("these need a restart: {}", restart.join(", ")));

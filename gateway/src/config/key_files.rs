@@ -41,7 +41,7 @@ pub struct KeyFiles {
 /// A credential is asked for where there are none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "credential:{0} in [database]: this process was given no credentials ($CREDENTIALS_DIRECTORY is not set); start it \
+    "credential:{0}: this process was given no credentials ($CREDENTIALS_DIRECTORY is not set); start it \
      as a systemd service with LoadCredential={0}:/path/to/the/file, or name the file itself"
 )]
 pub struct NoCredentials(String);
@@ -68,7 +68,8 @@ impl KeyFile {
         }
     }
 
-    fn find(&self, credentials: Option<&OsStr>) -> Result<PathBuf, NoCredentials> {
+    /// Where it is, with credentials being in this directory, if there are any.
+    pub(super) fn find(&self, credentials: Option<&OsStr>) -> Result<PathBuf, NoCredentials> {
         match (self, credentials) {
             (Self::Path(path), _) => Ok(path.clone()),
             (Self::Credential(name), Some(directory)) => Ok(Path::new(directory).join(name)),

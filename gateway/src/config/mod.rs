@@ -6,6 +6,7 @@
 //! logical switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
 //! place in the file, so the operator sees all of it at once.
 
+mod auth;
 mod database_section;
 mod field_path;
 mod gateway_section;
@@ -23,6 +24,7 @@ mod vrrp_section;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AuthConfig, KeyError, KeySource};
 pub(crate) use gateway_section::MAX_FDB;
 pub(crate) use key_files::DIRECTORY as CREDENTIALS;
 pub use key_files::{KeyFile, KeyFiles, NoCredentials};

@@ -2,11 +2,11 @@
 //!
 //! `docs/CONFIGURATION.md` describes every key; a test holds the two together.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, Visitor},
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use toml::Spanned;
 
@@ -129,6 +129,36 @@ pub(crate) struct RawVrrp {
     pub(crate) announce_refresh: Option<Spanned<Seconds>>,
     pub(crate) track_data_plane: Option<Spanned<RawTrack>>,
     pub(crate) track_database: Option<Spanned<RawTrack>>,
+    pub(crate) auth_keys: Option<Spanned<RawKeys>>,
+    pub(crate) auth_key: Option<Spanned<i64>>,
+    pub(crate) auth_mode: Option<Spanned<String>>,
+    pub(crate) auth_replay: Option<Spanned<String>>,
+    pub(crate) auth_window: Option<Spanned<i64>>,
+}
+
+/// Keys by number. What is no table is not shown: it may be a key.
+pub(crate) struct RawKeys(pub(crate) BTreeMap<String, Spanned<String>>);
+
+impl<'de> Deserialize<'de> for RawKeys {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table;
+        impl<'de> Visitor<'de> for Table {
+            type Value = RawKeys;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table of numbers and keys")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawKeys, A::Error> {
+                BTreeMap::deserialize(MapAccessDeserializer::new(map)).map(RawKeys)
+            }
+
+            fn visit_str<E: Error>(self, _: &str) -> Result<RawKeys, E> {
+                Err(E::custom(r#"expected a table of numbers and keys, like { 1 = "credential:vrrp-51" }"#))
+            }
+        }
+        deserializer.deserialize_any(Table)
+    }
 }
 
 /// `[sync]`.

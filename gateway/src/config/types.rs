@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use super::key_files::KeyFiles;
+use super::{auth::AuthConfig, key_files::KeyFiles};
 use crate::{
     database::Rows,
     ovsdb::Remotes,
@@ -83,6 +83,8 @@ pub struct VrrpConfig {
     pub track_data_plane: Track,
     /// What the database not being reached does.
     pub track_database: Track,
+    /// How advertisements are authenticated.
+    pub auth: Option<AuthConfig>,
 }
 
 /// How often a virtual address is announced.

@@ -10,7 +10,7 @@ use std::{
 use toml::Spanned;
 
 use super::{
-    gateway_section,
+    auth, gateway_section,
     raw::{RawConfig, RawTrack, RawVrrp, Seconds},
     report::{Quoted, Report},
     types::{AnnounceConfig, DatabaseConfig, InstanceConfig, SyncConfig, Track, VrrpConfig, Vteps},
@@ -114,6 +114,7 @@ impl Sections<'_, '_, '_> {
             },
             track_data_plane: self.track(raw.track_data_plane.as_ref(), field("track_data_plane"), Track::Fault),
             track_database: self.track(raw.track_database.as_ref(), field("track_database"), Track::Ignore),
+            auth: auth::check(raw, &field, self.report),
         };
         Some(InstanceConfig { name, vteps, switch, vrrp: Some(vrrp) })
     }

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     clock,
     config::{InstanceConfig, Interface, VrrpConfig},
-    vrrp::{Leave, Machine, Priority, Role, Settings, Time, Tracked, Vrid},
+    vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Tracked, Vrid},
 };
 
 /// Packets read in one turn.
@@ -82,6 +82,7 @@ pub(crate) struct Instance {
     /// Those that advertisements carry.
     spoken: Vec<IpAddr>,
     machine: Machine,
+    auth: Authenticator,
     tracked: Tracked,
     port: Option<Port>,
     reopen: Time,
@@ -121,6 +122,7 @@ impl Instance {
             vrid,
             name: config.name.clone(),
             machine: Machine::new(settings, now, resume),
+            auth: Authenticator::new(terms::auth(&vrrp)),
             tracked: Tracked::default(),
             port: None,
             reopen: now,
@@ -171,6 +173,7 @@ impl Instance {
             self.leave(Leave::Handover, shared);
         }
         self.name.clone_from(&config.name);
+        self.auth.reconfigure(terms::auth(&vrrp));
         self.config = vrrp;
         self.addresses = addresses;
         self.spoken = spoken;

@@ -34,6 +34,8 @@ enum Kind {
     OwnAddress,
     Priority,
     Authentication,
+    Inauthentic,
+    Clock,
     Ttl,
     Checksum,
     Malformed,
@@ -166,6 +168,7 @@ impl Observer {
     pub(crate) fn refuse(&mut self, error: &PacketError, from: IpAddr, now: Time) {
         let kind = match error {
             PacketError::Authentication(_) => Kind::Authentication,
+            PacketError::Inauthentic(_) => Kind::Inauthentic,
             PacketError::Ttl(_) => Kind::Ttl,
             PacketError::Checksum => Kind::Checksum,
             PacketError::Version(_) => Kind::Version,
@@ -173,6 +176,17 @@ impl Observer {
             _ => Kind::Malformed,
         };
         self.note(kind, from, format_args!("an advertisement from {from} is ignored: {error}"), now, now + MEMORY);
+    }
+
+    /// Takes note that a sender's clock is behind this node's, or ahead of it.
+    pub(crate) fn skewed(&mut self, behind: i64, from: IpAddr, now: Time) {
+        let way = if behind > 0 { "behind" } else { "ahead of" };
+        let text = format_args!(
+            "the clock of {from} is {} s {way} this node's: beyond auth_window its advertisements are ignored, and both \
+             may be active; is NTP running?",
+            behind.unsigned_abs()
+        );
+        self.note(Kind::Clock, from, text, now, now + MEMORY);
     }
 
     fn note(&mut self, kind: Kind, from: IpAddr, text: fmt::Arguments<'_>, now: Time, until: Time) {

@@ -11,7 +11,7 @@ use std::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions, socket::Received};
-use crate::vrrp::{Advertisement, Time, Token};
+use crate::vrrp::{Advertisement, Time, Token, Trailer};
 
 /// Advertisements on their way at once.
 const ON_THE_WAY: usize = 64;
@@ -107,12 +107,18 @@ impl Port {
     }
 
     /// Sends an advertisement; `started` was read before.
-    pub(crate) fn send(&mut self, advertisement: &Advertisement, token: Token, started: Time) -> Result<(), SendError> {
+    pub(crate) fn send(
+        &mut self,
+        advertisement: &Advertisement,
+        trailer: Option<&Trailer>,
+        token: Token,
+        started: Time,
+    ) -> Result<(), SendError> {
         let (way, socket) = match &mut self.speaker {
             Some(speaker) => (Way::Speaker, speaker),
             None => (Way::Listener, &mut self.listener),
         };
-        let id = socket.get_mut().send(advertisement)?;
+        let id = socket.get_mut().send_signed(advertisement, trailer)?;
         if self.on_the_way.len() >= ON_THE_WAY {
             self.on_the_way.pop_first();
         }

@@ -20,7 +20,7 @@ use socket2::Socket;
 use super::{departures::Departures, interface, opening};
 use crate::{
     clock,
-    vrrp::{Advertisement, Envelope, GROUP_V4, GROUP_V6, Time, unwrap_ipv4},
+    vrrp::{Advertisement, Envelope, GROUP_V4, GROUP_V6, Time, Trailer, unwrap_ipv4},
 };
 
 /// More than the longest advertisement: 255 IPv6 addresses, or a whole IPv4 header and 255 IPv4 addresses.
@@ -190,19 +190,31 @@ impl AdvertSocket {
         self.tells_departure
     }
 
-    /// Sends an advertisement to all routers. It has left when [`Self::left`] says so: when each copy has gone out of the
-    /// interface, except those to peers whose MAC address is not known, who can't be reached.
+    /// Sends an advertisement without authentication; see [`Self::send_signed`].
     ///
     /// # Errors
     /// When one copy could not be sent; then it never counts as having left.
     pub fn send(&mut self, advertisement: &Advertisement) -> Result<SendId, SendError> {
+        self.send_signed(advertisement, None)
+    }
+
+    /// Sends an advertisement to all routers, with what authenticates it behind it. It has left when [`Self::left`] says so: when each copy has gone out of the
+    /// interface, except those to peers whose MAC address is not known, who can't be reached.
+    ///
+    /// # Errors
+    /// When one copy could not be sent; then it never counts as having left.
+    pub fn send_signed(
+        &mut self,
+        advertisement: &Advertisement,
+        trailer: Option<&Trailer>,
+    ) -> Result<SendId, SendError> {
         // News of earlier packets would otherwise be taken for the outcome of this one.
         self.read_errors();
         let id = self.departures.begin();
         let mut outcome = Ok(id);
         for at in 0..self.peers.len().max(1) {
             let to = self.peers.get(at).copied().unwrap_or(self.group);
-            match self.send_to(advertisement, to) {
+            match self.send_to(advertisement, trailer, to) {
                 // Where nothing is told, nothing is waited for.
                 Ok(()) if self.tells_departure => self.departures.copy(to),
                 Ok(()) => {}
@@ -284,8 +296,8 @@ impl AdvertSocket {
         stamp.map_or(now, |stamp| stamp.saturating_sub(before.min(offset)).min(now))
     }
 
-    fn send_to(&self, advertisement: &Advertisement, to: IpAddr) -> Result<(), SendError> {
-        let message = advertisement.emit(self.source, to);
+    fn send_to(&self, advertisement: &Advertisement, trailer: Option<&Trailer>, to: IpAddr) -> Result<(), SendError> {
+        let message = advertisement.emit_signed(self.source, to, trailer);
         let mut sent = self.send_bytes(&message, to);
         // The error of an earlier packet, come in this moment. It is gone now.
         if matches!(sent, Err(Errno::EHOSTUNREACH | Errno::ECONNREFUSED | Errno::EPROTO)) {

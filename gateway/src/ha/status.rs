@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::observe::Other;
-use crate::vrrp::{PacketError, Status, Vrid};
+use crate::vrrp::{AuthError, PacketError, Status, Vrid};
 
 /// How one virtual router stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +51,12 @@ pub struct Counters {
     pub priority_zero_sent: u64,
     /// Advertisements that could not be sent.
     pub send_err: u64,
+    pub auth_ext_missing: u64,
+    pub auth_ext_malformed: u64,
+    pub auth_ext_unknown_key: u64,
+    pub auth_ext_invalid_hmac: u64,
+    pub auth_ext_stale: u64,
+    pub auth_ext_replay: u64,
 }
 
 impl Counters {
@@ -63,6 +69,14 @@ impl Counters {
             PacketError::Checksum => &mut self.checksum_err,
             PacketError::NoAddress => &mut self.addr_list_err,
             PacketError::Authentication(_) => &mut self.invalid_authtype,
+            PacketError::Inauthentic(error) => match error {
+                AuthError::Missing => &mut self.auth_ext_missing,
+                AuthError::Malformed => &mut self.auth_ext_malformed,
+                AuthError::UnknownKey(_) | AuthError::NoKeys => &mut self.auth_ext_unknown_key,
+                AuthError::Hmac(_) => &mut self.auth_ext_invalid_hmac,
+                AuthError::Stale(_) => &mut self.auth_ext_stale,
+                AuthError::Replayed => &mut self.auth_ext_replay,
+            },
             PacketError::Interval => &mut self.advert_interval_err,
             PacketError::IpHeader | PacketError::Short(_) | PacketError::Count { .. } => &mut self.packet_len_err,
         };

@@ -94,6 +94,7 @@ mod tests {
             announce: AnnounceConfig { count: 1, delay: std::time::Duration::ZERO, refresh: std::time::Duration::ZERO },
             track_data_plane: Track::Fault,
             track_database: Track::Weight(-20),
+            auth: None,
         }
     }
 

@@ -17,7 +17,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
-    Checksum, Interval, Version, Vrid,
+    AuthError, Checksum, Interval, Version, Vrid,
     checksum::{Sum, pseudo_header},
 };
 
@@ -35,6 +35,11 @@ const HEADER_LEN: usize = 8;
 const AUTHENTICATION_LEN: usize = 8;
 const TYPE_ADVERTISEMENT: u8 = 1;
 const CHECKSUM_AT: usize = 6;
+/// Bytes behind the message that authenticate it.
+pub(super) const TRAILER_LEN: usize = 28;
+
+/// What authenticates an advertisement; [`super::Authenticator`] makes it.
+pub type Trailer = [u8; TRAILER_LEN];
 
 /// One advertisement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +110,9 @@ pub enum PacketError {
     /// No interval.
     #[error("the advertisement interval is 0")]
     Interval,
+    /// It is not of who it says, or nobody can tell.
+    #[error(transparent)]
+    Inauthentic(#[from] AuthError),
 }
 
 /// Takes off the IPv4 header that a raw socket delivers. Options are skipped; bytes behind the packet are dropped.
@@ -122,8 +130,17 @@ pub fn unwrap_ipv4(packet: &[u8]) -> Result<(Envelope, &[u8]), PacketError> {
 
 impl Advertisement {
     /// Reads one, of either version. Checks are in the order of RFC 9568 section 7.1, except that a packet of another
-    /// kind is told as such before its checksum is.
+    /// kind is told as such before its checksum is. One with an authentication trailer is refused.
     pub fn parse(message: &[u8], envelope: &Envelope) -> Result<Self, PacketError> {
+        let (read, _, trailer) = Self::parse_signed(message, envelope)?;
+        if trailer.is_some() { Err(AuthError::NoKeys.into()) } else { Ok(read) }
+    }
+
+    /// The same, with the message that a trailer authenticates, and the trailer. Nothing of it is authentic yet.
+    pub(super) fn parse_signed<'m>(
+        message: &'m [u8],
+        envelope: &Envelope,
+    ) -> Result<(Self, &'m [u8], Option<&'m Trailer>), PacketError> {
         if envelope.ttl != TTL {
             return Err(PacketError::Ttl(envelope.ttl));
         }
@@ -137,7 +154,9 @@ impl Advertisement {
         if first & 0x0f != TYPE_ADVERTISEMENT {
             return Err(PacketError::Type(first & 0x0f));
         }
-        let checksum = verify(version, message, envelope)?;
+        let (pdu, trailer) = split(version, message, count, envelope.from.is_ipv4());
+        // Over IPv6 the checksum is the packet's, and covers what stands behind the message as well.
+        let checksum = verify(version, if envelope.from.is_ipv4() { pdu } else { message }, envelope)?;
         let vrid = Vrid::new(vrid).ok_or(PacketError::Vrid)?;
         let interval = match version {
             Version::V2 if fifth != 0 => return Err(PacketError::Authentication(fifth)),
@@ -145,13 +164,18 @@ impl Advertisement {
             Version::V3 => Interval::from_centiseconds(u16::from_be_bytes([fifth & 0x0f, sixth])),
         };
         let interval = interval.ok_or(PacketError::Interval)?;
-        let addresses = addresses(version, message, count, envelope.from.is_ipv4())?;
-        Ok(Self { version, vrid, priority, interval, addresses, checksum })
+        let addresses = addresses(version, pdu, count, envelope.from.is_ipv4())?;
+        Ok((Self { version, vrid, priority, interval, addresses, checksum }, pdu, trailer))
     }
 
     /// The message as it goes into an IP packet between these addresses. They are part of the checksum, so an
     /// advertisement differs for each receiver. Addresses of another family, and those beyond 255, are left out.
     pub fn emit(&self, from: IpAddr, to: IpAddr) -> Vec<u8> {
+        self.emit_signed(from, to, None)
+    }
+
+    /// The same, with a trailer behind it.
+    pub fn emit_signed(&self, from: IpAddr, to: IpAddr, trailer: Option<&Trailer>) -> Vec<u8> {
         let over_v4 = from.is_ipv4();
         let addresses = self.addresses.iter().filter(|address| address.is_ipv4() == over_v4).take(u8::MAX.into());
         let count = addresses.clone().count() as u8;
@@ -170,11 +194,25 @@ impl Advertisement {
         if self.version == Version::V2 {
             message.extend([0; AUTHENTICATION_LEN]);
         }
+        let pdu_len = message.len();
+        message.extend(trailer.into_iter().flatten());
+        let covered = if over_v4 { &message[..pdu_len] } else { &message[..] };
         let bare = self.version == Version::V2 || (over_v4 && self.checksum == Checksum::MessageOnly);
-        let sum = if bare { Sum::default() } else { pseudo_header(from, to, PROTOCOL, message.len()) };
-        let checksum = sum.add(&message).checksum();
+        let sum = if bare { Sum::default() } else { pseudo_header(from, to, PROTOCOL, covered.len()) };
+        let checksum = sum.add(covered).checksum();
         message[CHECKSUM_AT..HEADER_LEN].copy_from_slice(&checksum.to_be_bytes());
         message
+    }
+}
+
+/// The message itself, and the trailer where there are so many bytes more than its addresses take.
+fn split(version: Version, message: &[u8], count: u8, over_v4: bool) -> (&[u8], Option<&Trailer>) {
+    let address_len = if over_v4 { 4 } else { 16 };
+    let end = if version == Version::V2 { AUTHENTICATION_LEN } else { 0 };
+    let pdu_len = HEADER_LEN + usize::from(count) * address_len + end;
+    match message.split_last_chunk() {
+        Some((pdu, trailer)) if pdu.len() == pdu_len => (pdu, Some(trailer)),
+        _ => (message, None),
     }
 }
 

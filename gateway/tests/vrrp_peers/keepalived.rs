@@ -47,7 +47,13 @@ impl Drop for Keepalived {
 }
 
 /// keepalived is active first and ours takes over by its priority; then ours leaves, and keepalived has it back.
-async fn both_roles(ours: &mut Node, peer: &Node, instance: gateway::config::InstanceConfig, vip: &str, lines: &str) {
+pub(crate) async fn both_roles(
+    ours: &mut Node,
+    peer: &Node,
+    instance: gateway::config::InstanceConfig,
+    vip: &str,
+    lines: &str,
+) {
     let keepalived = Keepalived::start(peer, 100, vip, lines);
     peer.until_has("up0", vip, true).await;
     ours.start_with(instance.clone());

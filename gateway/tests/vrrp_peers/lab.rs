@@ -215,6 +215,7 @@ pub(crate) fn config(priority: u8) -> VrrpConfig {
         announce: AnnounceConfig { count: 3, delay: Duration::ZERO, refresh: Duration::ZERO },
         track_data_plane: Track::Fault,
         track_database: Track::Weight(-20),
+        auth: None,
     }
 }
 

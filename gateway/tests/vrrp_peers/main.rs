@@ -5,6 +5,7 @@
 #[path = "../netns/mod.rs"]
 mod netns;
 
+mod authenticated;
 mod frr;
 mod keepalived;
 mod killed;

@@ -1,11 +1,11 @@
 //! `[[vrrp]]`: what becomes of good sections, and what is said of others.
 
-use std::time::Duration;
+use std::{ffi::OsStr, fs, time::Duration};
 
 use super::parse;
 use crate::{
     config::{Config, InstanceConfig, Track, VrrpConfig},
-    vrrp::{Checksum, Interval, Priority, Version},
+    vrrp::{AntiReplay, AuthMode, Checksum, Interval, Priority, Secret, Version},
 };
 
 const NICS: &str = "[[uplink]]\nname = \"eth0\"\n[[port]]\nname = \"eth1\"\n";
@@ -146,4 +146,75 @@ fn timers_and_priority_are_taken_over_while_running_and_addresses_are_not() {
         old.changes_needing_restart(&new),
         ["vrrp (51 vrrp-51 on eth0: 172.31.0.100 -> 51 vrrp-51 on eth0: 172.31.0.101)"]
     );
+}
+
+const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+#[test]
+fn keys_are_written_down_or_in_files_or_credentials() {
+    let dir = std::env::temp_dir().join(format!("vtep-gateway-keys-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    fs::write(dir.join("vrrp-51"), format!("{KEY}\n")).unwrap();
+    fs::write(dir.join("other"), "a passphrase of more than 32 bytes").unwrap();
+    let path = dir.join("other");
+    let text = alone(&format!(
+        "auth_keys = {{ 1 = \"{KEY}\", 2 = \"credential:vrrp-51\", 3 = \"{}\" }}\nauth_key = 3",
+        path.display()
+    ));
+    let mut config = accepted(&text);
+    let open = config.load_keys(Some(OsStr::new(&dir))).unwrap();
+    assert_eq!(open, [path.as_path()], "the others are nobody's to read");
+    let auth = config.instances[0].vrrp.clone().unwrap().auth.unwrap();
+    let first = Secret::new((0..32).collect()).unwrap();
+    let third = Secret::new(b"a passphrase of more than 32 bytes".to_vec()).unwrap();
+    assert_eq!(auth.settings.keyring.keys, [(1, first.clone()), (2, first), (3, third)].into());
+    assert_eq!((auth.settings.keyring.active, auth.settings.mode), (3, AuthMode::Enforce));
+    assert_eq!(auth.settings.replay, AntiReplay::Time(60));
+    assert_eq!(config.unauthenticated().count(), 0);
+    assert!(!format!("{config:?}").contains("passphrase") && !format!("{config:?}").contains("[0, 1, 2"));
+
+    fs::write(&path, "short").unwrap();
+    let error = config.load_keys(Some(OsStr::new(&dir))).unwrap_err().to_string();
+    assert!(error.contains("key 3") && error.contains("expected 32 to 64 bytes, found 5"), "{error}");
+    assert!(!error.contains("short"), "{error}");
+    fs::remove_dir_all(&dir).unwrap();
+    let error = config.load_keys(Some(OsStr::new(&dir))).unwrap_err().to_string();
+    assert!(error.contains("cannot read key 2 of auth_keys from"), "{error}");
+    let error = config.load_keys(None).unwrap_err().to_string();
+    assert!(error.contains("LoadCredential=vrrp-51:"), "{error}");
+}
+
+#[test]
+fn keys_that_can_t_be_used_are_refused_without_being_shown() {
+    let one = format!("auth_keys = {{ 1 = \"{KEY}\" }}");
+    let mode = |keys: &str| router(&alone(&format!("{one}\n{keys}"))).auth.unwrap().settings;
+    assert_eq!(mode("").keyring.active, 1);
+    assert_eq!(mode("auth_mode = \"receive-only\"").mode, AuthMode::ReceiveOnly);
+    assert_eq!(mode("auth_window = 5").replay, AntiReplay::Time(5));
+    assert_eq!(mode("auth_replay = \"monotonic\"").replay, AntiReplay::Monotonic);
+    let permissive = accepted(&alone(&format!("{one}\nauth_mode = \"permissive\"")));
+    assert_eq!(permissive.unauthenticated().collect::<Vec<_>>(), [("vrrp-51", "auth_mode is permissive")]);
+    assert_eq!(accepted(&alone("")).unauthenticated().collect::<Vec<_>>(), [("vrrp-51", "it has no auth_keys")]);
+    let two = format!("auth_keys = {{ 1 = \"{KEY}\", 2 = \"{KEY}\" }}");
+    for (keys, part) in [
+        (
+            "auth_keys = { 1 = \"sesame\" }".to_owned(),
+            "expected /path/to/a/file, credential:NAME, or hex: with the key",
+        ),
+        ("auth_keys = { 1 = \"hex:c0ffee\" }".to_owned(), "expected 32 to 64 bytes, found 3"),
+        ("auth_keys = \"hex:c0ffee\"".to_owned(), "expected a table of numbers and keys"),
+        ("auth_keys = {}".to_owned(), "auth_keys: expected a key, found none"),
+        (format!("auth_keys = {{ 0 = \"{KEY}\" }}"), "expected a number from 1 to 255 for a key, found \"0\""),
+        (two.clone(), "auth_key: required where there are several auth_keys"),
+        (format!("{two}\nauth_key = 3"), "expected the number of one of the auth_keys, found 3"),
+        ("auth_window = 5".to_owned(), "auth_window: expected it with auth_keys only"),
+        (format!("{one}\nauth_window = 301"), "auth_window: expected 1 to 300, found 301"),
+        (format!("{one}\nauth_mode = \"lax\""), "expected \"enforce\", \"permissive\" or \"receive-only\""),
+        (format!("{one}\nauth_replay = \"none\""), "expected \"time\" or \"monotonic\""),
+        (format!("{one}\nauth_window = 5\nauth_replay = \"monotonic\""), "as there is an auth_window"),
+    ] {
+        let said = refusal(&alone(&keys));
+        assert!(said.contains(part), "{keys}: {said}");
+        assert!(!said.contains("sesame") && !said.contains("c0ffee"), "{said}");
+    }
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     config::{InstanceConfig, VrrpConfig},
     ha::addresses::Site,
-    vrrp::{Priority, Settings, Time},
+    vrrp::{AuthSettings, Priority, Settings, Time},
 };
 
 /// All addresses of an instance, and those its advertisements carry: IPv4 where there is one.
@@ -58,6 +58,10 @@ pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAdd
         startup_delay: config.startup_delay,
         lag,
     }
+}
+
+pub(super) fn auth(config: &VrrpConfig) -> Option<AuthSettings> {
+    config.auth.as_ref().map(|auth| auth.settings.clone())
 }
 
 /// Whether a lease found is one that an earlier run may have given itself: no longer than three of the longest

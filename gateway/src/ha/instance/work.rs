@@ -10,7 +10,7 @@ use crate::{
         observe::{Expected, Verdict},
         port::Port,
     },
-    vrrp::{Action, Advertisement, Heard, Interval, Priority, Time, Token},
+    vrrp::{Action, Advertisement, Authentic, Heard, Interval, Priority, Time, Token, UnixTime, arrived},
 };
 
 impl Instance {
@@ -42,8 +42,9 @@ impl Instance {
             return;
         }
         let from = received.envelope.from;
-        let heard = match Advertisement::parse(&received.message, &received.envelope) {
-            Ok(heard) => heard,
+        let at = arrived(received.at, now, UnixTime(clock::realtime()));
+        let (heard, skew) = match self.auth.read(&received.message, &received.envelope, at) {
+            Ok(Authentic { advertisement, skew }) => (advertisement, skew),
             Err(error) => {
                 self.counters.refused(&error);
                 self.observer.refuse(&error, from, now);
@@ -66,6 +67,9 @@ impl Instance {
                 self.counters.addr_list_err += 1;
                 return;
             }
+        }
+        if let Some(skew) = skew {
+            self.observer.skewed(skew, from, now);
         }
         self.counters.advert_rcvd += 1;
         self.counters.priority_zero_rcvd += u64::from(heard.priority == 0);
@@ -122,7 +126,10 @@ impl Instance {
         };
         let started = clock::monotonic();
         let sent = match &mut self.port {
-            Some(port) => port.send(&advertisement, token, started).map_err(|error| Some(error.to_string())),
+            Some(port) => {
+                let trailer = self.auth.sign(&advertisement, port.source(), UnixTime(clock::realtime()));
+                port.send(&advertisement, trailer.as_ref(), token, started).map_err(|error| Some(error.to_string()))
+            }
             None => Err(None),
         };
         match sent {

@@ -76,12 +76,18 @@ pub(super) const FAMILIES: &[Family] = families! {
     "vtep_gateway_vrrp_ip_ttl_err_total" ip_ttl_err "Packets refused: TTL or hop limit other than 255.",
     "vtep_gateway_vrrp_invalid_type_rcvd_total" invalid_type_rcvd "Packets refused: no advertisement.",
     "vtep_gateway_vrrp_addr_list_err_total" addr_list_err "Advertisements refused: without an address.",
-    "vtep_gateway_vrrp_invalid_authtype_total" invalid_authtype "Packets refused: with authentication.",
+    "vtep_gateway_vrrp_invalid_authtype_total" invalid_authtype "Packets refused: with authentication as version 2 had it.",
     "vtep_gateway_vrrp_version_err_total" version_err "Packets refused: of an unknown version of the protocol.",
     "vtep_gateway_vrrp_checksum_err_total" checksum_err "Packets refused: a wrong checksum.",
     "vtep_gateway_vrrp_priority_zero_rcvd_total" priority_zero_rcvd "Advertisements received by which another node gave its role away.",
     "vtep_gateway_vrrp_priority_zero_sent_total" priority_zero_sent "Advertisements sent by which this node gave its role away.",
     "vtep_gateway_vrrp_send_err_total" send_err "Advertisements that could not be sent.",
+    "vtep_gateway_vrrp_auth_ext_missing_total" auth_ext_missing "Advertisements refused: not authenticated.",
+    "vtep_gateway_vrrp_auth_ext_malformed_total" auth_ext_malformed "Advertisements refused: an authentication trailer that makes no sense.",
+    "vtep_gateway_vrrp_auth_ext_unknown_key_total" auth_ext_unknown_key "Advertisements refused: a key that this node does not have.",
+    "vtep_gateway_vrrp_auth_ext_invalid_hmac_total" auth_ext_invalid_hmac "Advertisements refused: a wrong HMAC.",
+    "vtep_gateway_vrrp_auth_ext_stale_total" auth_ext_stale "Advertisements refused: of another time than this node's clock shows.",
+    "vtep_gateway_vrrp_auth_ext_replay_total" auth_ext_replay "Advertisements refused: sent before.",
 };
 
 fn each<N: Into<Number>>(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&Router) -> N) -> fmt::Result {
