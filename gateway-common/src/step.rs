@@ -132,7 +132,7 @@ steps! {
     Unresolved unresolved (tunnel: Tunnel) "The next hop of {tunnel} is not known.";
     Out out (interface: Interface) "It is to leave through {interface}.";
     OutByTc out_by_tc (interface: Interface) "XDP can't send through {interface}.";
-    Flood flood (vni: Number, slots: Number) "The flood list of VNI {vni}, {slots} long:";
+    Flood flood (vni: Number, slots: Number) "Replicated to the flood list of VNI {vni}:";
     NotBack not_back (place: Place) "None {place}: it came from there.";
     NotAcross not_across (place: Place) "None {place}: what came from a tunnel goes into no other.";
     NoCopy no_copy (place: Place, reason: Reason) "None {place}: {reason}.";
@@ -141,7 +141,7 @@ steps! {
     Passed passed () "Passed up the stack: not the gateway's.";
     LeftToTc left_to_tc () "Left to TC.";
     Redirected redirected () "Sent.";
-    Flooded flooded (copies: Number) "Replicated.";
+    Flooded flooded (copies: Number) "That is all of the list.";
     Dropped dropped (reason: Reason) "Dropped: {reason}.";
 }
 

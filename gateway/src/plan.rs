@@ -20,9 +20,11 @@ use crate::{
     underlay::{Hop, Resolution, Snapshot},
 };
 
+mod bindings;
 mod changes;
 mod problem;
 
+pub use bindings::{BindingState, BoundVlan, unforwarded};
 pub use changes::mac_changes;
 pub use problem::Problem;
 
@@ -36,6 +38,8 @@ pub struct Plan {
     pub desired: Desired,
     /// In the order of the configuration.
     pub problems: Vec<Problem>,
+    /// All bindings that the database has, by port and VLAN, each with its state.
+    pub bindings: Vec<BoundVlan>,
 }
 
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
@@ -43,7 +47,7 @@ pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeS
     let (bound, doubles) = bound(rows);
     let settings = settings(config, underlay);
     let desired = Desired { xdp_ports, settings, segments: learn_limits(config, rows), ..Desired::default() };
-    let mut plan = Plan { desired, problems: interfaces(config, underlay) };
+    let mut plan = Plan { desired, problems: interfaces(config, underlay), bindings: Vec::new() };
     let tunnels = tunnels(rows);
     plan.problems.extend(mtus(config, underlay, &tunnels));
     plan.problems.extend(doubles);
@@ -62,6 +66,8 @@ pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeS
     for bound in bound {
         planner.switch(&bound);
     }
+    let bindings = bindings::states(&planner, rows);
+    planner.plan.bindings = bindings;
     planner.plan
 }
 

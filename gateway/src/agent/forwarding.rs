@@ -8,6 +8,7 @@ use std::{
 
 use aya::Ebpf;
 use gateway_common::{
+    binding::BindingKey,
     event::{self, LearnEvent},
     fdb::FdbKey,
     net::{MacAddr, VlanId},
@@ -35,7 +36,7 @@ use crate::{
     devices::Devices,
     memory,
     metrics::measured::Program,
-    plan,
+    plan::{self, BindingState, BoundVlan},
     underlay::Snapshot,
     vtep::{Fault, TrafficByBinding},
 };
@@ -68,6 +69,8 @@ pub(super) struct Forwarding {
     /// By lease, the stations that another node has learned and this one has programmed.
     pub(super) followed: BTreeMap<u32, Heard>,
     pub(super) report: Report,
+    /// All bindings of the rows that were planned last, each with its state.
+    pub(super) bindings: Vec<BoundVlan>,
     /// Of the problems that stand, those that leave the gateway healthy.
     pub(super) warnings: BTreeSet<String>,
     /// What the last census found of learned MACs, by VNI.
@@ -133,6 +136,7 @@ impl Forwarding {
                 .collect(),
             followed: BTreeMap::new(),
             report: Report::default(),
+            bindings: Vec::new(),
             warnings: BTreeSet::new(),
             census: BTreeMap::new(),
             stations: Stations::default(),
@@ -281,6 +285,7 @@ impl Forwarding {
         self.work.plans += 1;
         let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        let mut bindings = plan.bindings;
         let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
         self.warnings = warnings.map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
@@ -303,6 +308,9 @@ impl Forwarding {
             self.faults.insert(Fault::TunnelExhaustion);
         }
         problems.extend(changes.limits.iter().map(ToString::to_string));
+        bindings.iter_mut().for_each(|binding| self.look_at(binding, underlay));
+        problems.extend(plan::unforwarded(&bindings).map(|problem| problem.to_string()));
+        self.bindings = bindings;
         if done > 0 {
             tracing::debug!(operations = done, "programmed");
         }
@@ -312,6 +320,28 @@ impl Forwarding {
             self.take_census(config, rows)?;
         }
         Ok(())
+    }
+
+    /// A binding that is planned forwards where it is programmed, and programs are attached.
+    fn look_at(&self, binding: &mut BoundVlan, underlay: &Snapshot) {
+        if !binding.state.forwards() {
+            return;
+        }
+        let key = underlay.links.get(&binding.port).map(|link| BindingKey {
+            ifindex: link.ifindex,
+            vlan: binding.vlan,
+            reserved: 0,
+        });
+        if !key.is_some_and(|key| self.programmed.bindings.contains_key(&key)) {
+            binding.state = BindingState::NotProgrammed;
+        } else if self.devices.attached(&binding.port).is_none() {
+            binding.state = BindingState::NotAttached;
+        }
+    }
+
+    /// How many bindings of the database do not forward.
+    pub(super) fn unforwarded(&self) -> usize {
+        self.bindings.iter().filter(|binding| !binding.state.forwards()).count()
     }
 
     /// What fails stays a difference, and is tried again at the next change or sweep.

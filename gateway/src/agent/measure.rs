@@ -22,7 +22,11 @@ const STATIC: &str = "static";
 impl Agent<'_> {
     /// How ready it is.
     pub(super) fn readiness(&self) -> Readiness {
-        Readiness { attached: self.forwarding.is_attached(), known: self.database.is_known() }
+        Readiness {
+            attached: self.forwarding.is_attached(),
+            known: self.database.is_known(),
+            unforwarded: self.forwarding.unforwarded(),
+        }
     }
 
     /// Measures everything. What can't be read is left out.
@@ -71,6 +75,9 @@ impl Agent<'_> {
     }
 
     fn measure_bindings(&self, names: &Names<'_>, to: &mut Measured) {
+        for bound in &self.forwarding.bindings {
+            *to.binding_states.entry(bound.state.name()).or_default() += 1;
+        }
         let all = &self.forwarding.programmed.bindings;
         to.left_out.bindings = all.len().saturating_sub(MAX_SERIES);
         for (key, binding) in all.iter().take(MAX_SERIES) {

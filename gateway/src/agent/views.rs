@@ -6,7 +6,12 @@ use std::{
     time::Duration,
 };
 
-use gateway_common::{fdb, segment::LEARN_REMOTE};
+use gateway_common::{
+    binding::{Binding, BindingKey},
+    fdb,
+    net::Vni,
+    segment::LEARN_REMOTE,
+};
 
 use super::{names::Names, turns::Agent};
 use crate::{
@@ -14,6 +19,7 @@ use crate::{
     config::{Interface, Mode},
     database::LogicalSwitch,
     datapath::maps::MapsError,
+    plan::BindingState,
     underlay::{Resolution, Snapshot, Why},
     view,
 };
@@ -43,6 +49,7 @@ impl Agent<'_> {
         let mut database = self.database.describe();
         self.database_since.note(&mut database, now);
         let mut status = view::Status {
+            schema: view::SCHEMA,
             node: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -53,6 +60,8 @@ impl Agent<'_> {
             healthy: true,
             problems: Vec::new(),
             vteps: self.config.vteps().collect(),
+            udp_port: Some(self.config.gateway.udp_port),
+            pin_dir: Some(self.config.gateway.pin_dir.clone()),
             database,
             forwarding: self.programmed(),
             interfaces: self.interfaces(underlay),
@@ -78,10 +87,15 @@ impl Agent<'_> {
 
     fn programmed(&self) -> view::Forwarding {
         let programmed = &self.forwarding.programmed;
+        // Before the database is known there is what an earlier run has left.
+        let known = &self.forwarding.bindings;
+        let bound = if known.is_empty() { programmed.bindings.len() } else { known.len() };
         let unresolved = programmed.tunnels.values().filter(|tunnel| in_force(tunnel).ifindex == 0);
         view::Forwarding {
             switches: programmed.segments.len() as u64,
             bindings: programmed.bindings.len() as u64,
+            bindings_bound: bound as u64,
+            bindings_forwarding: (bound - self.forwarding.unforwarded()) as u64,
             tunnels: programmed.tunnels.len() as u64,
             tunnels_unresolved: unresolved.count() as u64,
             macs: programmed.given.len() as u64,
@@ -126,7 +140,7 @@ impl Agent<'_> {
         let mut all = Vec::new();
         for (name, switch) in &self.planned.switches {
             // The second of two with one VNI is not programmed.
-            let vni = switch.vni.map(gateway_common::net::Vni::get);
+            let vni = switch.vni.map(Vni::get);
             let own = vni.filter(|vni| untold.remove(vni));
             all.push(self.switch(Some((name, switch)), vni, own.is_some(), &bindings, &remotes)?);
         }
@@ -159,7 +173,9 @@ impl Agent<'_> {
             vni,
             instance: instance.map(|instance| instance.name.clone()),
             programmed,
+            reason: row_of.filter(|_| !programmed).map(|switch| self.why_not(switch)),
             bindings: count(bindings),
+            bindings_bound: row.map_or(count(bindings), |(name, _)| self.bound_to(name)),
             flood_remotes: count(remotes),
             macs_given: row_of.map_or(0, |switch| switch.macs.len() as u64),
             macs_learned: own.map_or(Ok(0), |vni| self.learned(vni))?,
@@ -168,28 +184,66 @@ impl Agent<'_> {
         })
     }
 
+    /// Why a logical switch is not programmed.
+    fn why_not(&self, switch: &LogicalSwitch) -> String {
+        let first = || self.planned.switches.iter().find(|(_, other)| other.vni == switch.vni);
+        let holder = switch.vni.zip(first()).filter(|(_, (_, first))| !std::ptr::eq(&raw const ***first, switch));
+        let taken = holder.map(|(vni, (holder, _))| BindingState::VniTaken { vni, holder: holder.clone() });
+        BindingState::of_switch(switch).or(taken).unwrap_or(BindingState::NotProgrammed).to_string()
+    }
+
+    /// How many bindings the database has for a logical switch.
+    fn bound_to(&self, switch: &str) -> u32 {
+        self.forwarding.bindings.iter().filter(|binding| binding.switch == switch).count() as u32
+    }
+
     /// Learned MACs of a logical switch: what the last census found, and what the kernel has learned since.
     pub(super) fn learned(&self, vni: u32) -> Result<u64, MapsError> {
         let Some(census) = self.forwarding.census.get(&vni) else { return self.forwarding.maps.learned(vni) };
         Ok(census.present + self.forwarding.maps.learned(vni)?.saturating_sub(census.counted))
     }
 
-    /// The bindings.
+    /// The bindings: those of the database, then what is programmed besides.
     pub(super) fn bindings(&self, underlay: &Snapshot) -> Result<Vec<view::Binding>, MapsError> {
         let programmed = &self.forwarding.programmed;
         let names = Names::new(&self.planned, underlay, programmed);
+        let key = |(key, binding): (&BindingKey, &Binding)| ((names.interface(key.ifindex), key.vlan), *binding);
+        let mut untold: BTreeMap<(String, u16), Binding> = programmed.bindings.iter().map(key).collect();
         let mut all = Vec::new();
-        for (key, binding) in &programmed.bindings {
+        for bound in &self.forwarding.bindings {
+            let place = (bound.port.clone(), bound.vlan);
+            let vni = bound.vni.map(Vni::get);
+            let own = untold.get(&place).copied().filter(|binding| Some(binding.vni) == vni);
+            if own.is_some() {
+                untold.remove(&place);
+            }
             all.push(view::Binding {
-                port: names.interface(key.ifindex),
-                vlan: key.vlan,
-                vni: binding.vni,
-                switch: names.switch(binding.vni).map(str::to_owned),
-                traffic: self.forwarding.maps.binding_traffic(binding.id)?.into(),
+                port: place.0,
+                vlan: bound.vlan,
+                vni,
+                switch: Some(bound.switch.clone()),
+                state: bound.state.name().into(),
+                reason: bound.state.reason(),
+                traffic: own.map_or(Ok(view::Traffic::default()), |binding| self.carried(&binding))?,
             });
         }
-        all.sort_by(|a, b| (&a.port, a.vlan).cmp(&(&b.port, b.vlan)));
+        for ((port, vlan), binding) in untold {
+            all.push(view::Binding {
+                port,
+                vlan,
+                vni: Some(binding.vni),
+                switch: names.switch(binding.vni).map(str::to_owned),
+                state: BindingState::Forwards.name().into(),
+                reason: None,
+                traffic: self.carried(&binding)?,
+            });
+        }
+        all.sort_by(|a, b| (&a.port, a.vlan, &a.switch).cmp(&(&b.port, b.vlan, &b.switch)));
         Ok(all)
+    }
+
+    fn carried(&self, binding: &Binding) -> Result<view::Traffic, MapsError> {
+        Ok(self.forwarding.maps.binding_traffic(binding.id)?.into())
     }
 
     /// The tunnels.

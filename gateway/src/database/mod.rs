@@ -18,7 +18,7 @@ pub(crate) mod static_rows;
 
 pub use hardware_vtep::{HardwareVtep, Local, OpenError};
 pub use macs::Macs;
-pub use rows::{Location, LogicalSwitch, Remote, Rows};
+pub use rows::{Contested, Location, LogicalSwitch, Refusal, RefusedBinding, Remote, Rows};
 pub use several::Several;
 pub use static_database::StaticDatabase;
 

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Database, HardwareVtep, OpenError, Rows};
+use super::{Database, HardwareVtep, OpenError, RefusedBinding, Rows};
 use crate::{
     config::Config,
     view,
@@ -86,13 +86,16 @@ type Receivers = [(String, watch::Receiver<Arc<Rows>>)];
 /// The switches that are bound at an instance, as `instance/switch`. One that is bound at another instance only is among
 /// this one's rows too, but not this one's to forward.
 fn merge_latest(all: &Receivers) -> Rows {
-    let mut switches = BTreeMap::new();
+    let (mut switches, mut refused) = (BTreeMap::new(), BTreeSet::new());
     for (instance, receiver) in all {
         let rows = receiver.borrow();
         let bound = rows.switches.iter().filter(|(_, switch)| !switch.bindings.is_empty());
         switches.extend(bound.map(|(name, switch)| (format!("{instance}/{name}"), Arc::clone(switch))));
+        let named =
+            |one: &RefusedBinding| RefusedBinding { switch: format!("{instance}/{}", one.switch), ..one.clone() };
+        refused.extend(rows.refused.iter().map(named));
     }
-    Rows { switches }
+    Rows { switches, refused }
 }
 
 impl Database for Several {
@@ -157,7 +160,7 @@ mod tests {
 
     fn receiver(switches: &[(&str, Arc<LogicalSwitch>)]) -> watch::Receiver<Arc<Rows>> {
         let switches = switches.iter().map(|(name, switch)| ((*name).to_owned(), Arc::clone(switch))).collect();
-        watch::Sender::new(Arc::new(Rows { switches })).subscribe()
+        watch::Sender::new(Arc::new(Rows { switches, ..Rows::default() })).subscribe()
     }
 
     #[test]

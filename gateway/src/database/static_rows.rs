@@ -83,6 +83,7 @@ impl<'r> Reader<'r, '_, '_> {
         });
         let switch = LogicalSwitch {
             vni,
+            contested: None,
             instance,
             learn_remote: raw.learn_remote.unwrap_or(false),
             learn_limit: learn_limit.unwrap_or(limits::DEFAULT_LEARN_LIMIT),

@@ -51,6 +51,7 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::NotAPort(_) => 7,
         P::BoundTwice { .. } => 8,
         P::NotBound { .. } => 9,
+        P::NotForwarding { .. } => 10,
     };
     let (vlan, port) = (VlanId::new(100).unwrap(), || "eth1".to_owned());
     let (first, second) = (|| "net1".to_owned(), || "net2".to_owned());
@@ -64,8 +65,15 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::NotAPort("eth9".to_owned()),
         P::BoundTwice { port: port(), vlan, first: first(), second: second() },
         P::NotBound { switch: first(), port: port(), vlan },
+        P::NotForwarding { first: Box::new(waiting()), count: 1, bound: 4 },
     ];
     all.into_iter().map(|problem| (number(&problem), problem)).collect()
+}
+
+fn waiting() -> plan::BoundVlan {
+    let (port, switch) = ("eth1".to_owned(), "net2".to_owned());
+    let state = plan::BindingState::WaitsForKey;
+    plan::BoundVlan { port, vlan: 200, switch, vni: None, instance: 0, state }
 }
 
 #[test]
@@ -78,7 +86,7 @@ fn every_problem_of_a_plan_is_in_the_reference() {
     // `Unresolved` has a table of its own.
     assert!(REFERENCE.contains("\n| tunnel to 172.31.0.11 can't send: ... | warning |"));
     let numbers: BTreeSet<usize> = all.iter().map(|(number, _)| *number).chain([6]).collect();
-    assert_eq!(numbers, (0..10).collect());
+    assert_eq!(numbers, (0..11).collect());
 }
 
 #[test]

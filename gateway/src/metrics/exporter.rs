@@ -46,6 +46,8 @@ pub struct Readiness {
     pub attached: bool,
     /// The database has been seen, so that what is programmed is what is wanted.
     pub known: bool,
+    /// How many bindings of the database do not forward.
+    pub unforwarded: usize,
 }
 
 /// The loop's side. Without an address to listen on there is no thread, and nobody asks.

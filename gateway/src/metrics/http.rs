@@ -68,7 +68,10 @@ fn readiness(shared: &Shared) -> Result<Readiness, String> {
         (readiness.attached, "the programs are not attached to all interfaces"),
         (readiness.known, "the database has not been reached yet"),
     ];
-    let missing: Vec<&str> = missing.into_iter().filter(|(there, _)| !there).map(|(_, what)| what).collect();
+    let missing = missing.into_iter().filter(|(there, _)| !there).map(|(_, what)| what.to_owned());
+    let unforwarded = (readiness.unforwarded > 0)
+        .then(|| format!("{} bindings do not forward; `vtep-gateway show bindings` says why", readiness.unforwarded));
+    let missing: Vec<String> = missing.chain(unforwarded).collect();
     if missing.is_empty() { Ok(readiness) } else { Err(missing.join("\n")) }
 }
 

@@ -1,6 +1,6 @@
 //! What the agent measures of itself and its data plane, at one moment.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use gateway_common::{
     binding::Traffic,
@@ -29,6 +29,8 @@ pub struct Measured {
     pub paths: Option<Paths>,
     /// What each binding has carried.
     pub bindings: Vec<Binding>,
+    /// How many bindings of the database there are in each state, by its name.
+    pub binding_states: BTreeMap<&'static str, u64>,
     /// What each tunnel has carried.
     pub tunnels: Vec<Tunnel>,
     /// MACs of each logical switch.

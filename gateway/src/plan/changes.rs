@@ -17,7 +17,7 @@ use crate::{
 /// MACs whose place differs between `old`, which `desired` was made from, and `new`; `None` for a place means that there
 /// is none any more. Gives `None` where more than that differs, and a whole plan is due.
 pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -> Option<Vec<(FdbKey, Option<Place>)>> {
-    if !old.switches.keys().eq(new.switches.keys()) {
+    if !old.switches.keys().eq(new.switches.keys()) || old.refused != new.refused {
         return None;
     }
     let (forwarding, _) = bound(new);
@@ -52,7 +52,7 @@ pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -
 
 fn same_but_for_macs(a: &LogicalSwitch, b: &LogicalSwitch) -> bool {
     let facts = |switch: &LogicalSwitch| (switch.vni, switch.instance, switch.learn_remote, switch.learn_limit);
-    facts(a) == facts(b) && a.bindings == b.bindings && a.flood == b.flood
+    facts(a) == facts(b) && a.contested == b.contested && a.bindings == b.bindings && a.flood == b.flood
 }
 
 fn is_there(place: &Place, desired: &Desired) -> bool {

@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr};
 
 use gateway_common::net::{VlanId, Vni};
 
+use super::BoundVlan;
 use crate::underlay::Why;
 
 /// Something that keeps part of the configuration from forwarding, or from forwarding everything.
@@ -65,6 +66,15 @@ pub enum Problem {
         /// The VLAN on it.
         vlan: VlanId,
     },
+    /// Bindings of the database do not forward.
+    NotForwarding {
+        /// The first of them.
+        first: Box<BoundVlan>,
+        /// How many there are.
+        count: usize,
+        /// How many bindings the database has.
+        bound: usize,
+    },
 }
 
 impl Problem {
@@ -79,7 +89,8 @@ impl Problem {
             | Self::OwnAddress(_)
             | Self::NotAPort(_)
             | Self::BoundTwice { .. }
-            | Self::NotBound { .. } => false,
+            | Self::NotBound { .. }
+            | Self::NotForwarding { .. } => false,
         }
     }
 }
@@ -128,6 +139,18 @@ impl fmt::Display for Problem {
                 "MACs of logical switch {switch} are placed at VLAN {vlan} of port {port}, which is not bound to it: they \
                  are left out; bind it, or place them elsewhere"
             ),
+            Self::NotForwarding { first, count, bound } => {
+                let verb = if *count == 1 { "does" } else { "do" };
+                let BoundVlan { port, vlan, switch, state, .. } = &**first;
+                write!(
+                    f,
+                    "{count} of {bound} bindings {verb} not forward: VLAN {vlan} of port {port}, logical switch {switch}: {state}"
+                )?;
+                if *count > 1 {
+                    f.write_str("; `vtep-gateway show bindings` has all of them")?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     config::{GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig, Track, Vteps},
+    database::{Contested, Refusal, RefusedBinding},
     underlay::{LinkState, Why},
 };
 
@@ -97,7 +98,8 @@ fn switch() -> LogicalSwitch {
 }
 
 fn rows(switches: impl IntoIterator<Item = (&'static str, LogicalSwitch)>) -> Rows {
-    Rows { switches: switches.into_iter().map(|(name, switch)| (name.to_owned(), switch.into())).collect() }
+    let switches = switches.into_iter().map(|(name, switch)| (name.to_owned(), switch.into())).collect();
+    Rows { switches, ..Rows::default() }
 }
 
 /// The configuration and underlay of these tests.
@@ -144,7 +146,7 @@ fn next_hop_to(remote: &str, hop: &Hop) -> NextHop {
 
 #[test]
 fn a_switch_becomes_a_segment_with_its_binding_and_its_members() {
-    let Plan { desired, problems } = plan_of(switch());
+    let Plan { desired, problems, .. } = plan_of(switch());
     assert_eq!(problems, []);
     assert_eq!(desired.segments.keys().collect::<Vec<_>>(), [&5001]);
     assert_eq!(desired.bindings[&binding(PORT, 100)].vni, 5001);
@@ -179,7 +181,7 @@ fn of_two_switches_with_one_vni_the_first_by_name_forwards_and_nothing_of_the_se
     second.bindings = [("eth2".to_owned(), vlan(200))].into();
     second.macs.insert(STATION, Location::Remote(far(FAR_V6)));
     let both = rows([("a", switch()), ("b", second)]);
-    let Plan { desired, problems } = plan(&config(), &both, &underlay(), BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &both, &underlay(), BTreeSet::new());
     assert_eq!(desired, plan(&config(), &rows([("a", switch())]), &underlay(), BTreeSet::new()).desired);
     assert_eq!(problems, [Problem::SameVni { vni: vni(5001), first: "a".to_owned(), second: "b".to_owned() }]);
     assert_eq!(remotes(&both), [ip(FAR_V4)].into());
@@ -210,7 +212,7 @@ fn a_port_that_is_missing_leaves_its_bindings_out_and_is_told_once() {
     switch.macs.insert(STATION, at_port("eth2", 1));
     let mut underlay = underlay();
     underlay.links.remove("eth2");
-    let Plan { desired, problems } = plan(&config(), &rows([("db-net", switch)]), &underlay, BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &rows([("db-net", switch)]), &underlay, BTreeSet::new());
     assert_eq!(desired.bindings.into_keys().collect::<Vec<_>>(), [binding(PORT, 100)]);
     assert_eq!(desired.macs, BTreeMap::new());
     assert_eq!(problems, [Problem::NoInterface("eth2".to_owned())]);
@@ -229,7 +231,7 @@ fn an_interface_created_again_is_bound_by_its_new_index() {
 fn an_uplink_is_no_access_port() {
     let mut switch = switch();
     switch.bindings.insert(("eth0".to_owned(), VlanId::UNTAGGED));
-    let Plan { desired, problems } = plan_of(switch);
+    let Plan { desired, problems, .. } = plan_of(switch);
     assert_eq!(desired.bindings.into_keys().collect::<Vec<_>>(), [binding(PORT, 100)]);
     assert_eq!(problems, [Problem::NotAPort("eth0".to_owned())]);
 }
@@ -239,7 +241,7 @@ fn a_binding_of_two_switches_belongs_to_the_first_by_name() {
     let mut second = LogicalSwitch { vni: Some(vni(5002)), flood: BTreeSet::new(), ..switch() };
     second.macs.insert(STATION, at_port("eth1", 100));
     let both = rows([("a", switch()), ("b", second)]);
-    let Plan { desired, problems } = plan(&config(), &both, &underlay(), BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &both, &underlay(), BTreeSet::new());
     assert_eq!(desired.bindings[&binding(PORT, 100)].vni, 5001);
     assert_eq!(desired.flood[&5002], BTreeSet::new());
     assert_eq!(desired.macs, BTreeMap::new());
@@ -262,7 +264,7 @@ fn a_mac_never_leads_to_a_vlan_of_another_switch() {
     let mut second = LogicalSwitch { vni: Some(vni(5002)), bindings: BTreeSet::new(), ..switch() };
     second.macs.insert(STATION, at_port("eth1", 100));
     let both = rows([("a", switch()), ("b", second)]);
-    let Plan { desired, problems } = plan(&config(), &both, &underlay(), BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &both, &underlay(), BTreeSet::new());
     assert_eq!(desired.macs, BTreeMap::new());
     assert_eq!(problems, [Problem::NotBound { switch: "b".to_owned(), port: "eth1".to_owned(), vlan: vlan(100) }]);
 }
@@ -295,7 +297,7 @@ fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_told() {
     let mut config = config();
     config.instances[0].vteps.v6 = None;
     let switch = LogicalSwitch { flood: [far(FAR_V4), far(FAR_V6)].into(), ..switch() };
-    let Plan { desired, problems } = plan(&config, &rows([("db-net", switch)]), &underlay(), BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config, &rows([("db-net", switch)]), &underlay(), BTreeSet::new());
     assert_eq!(desired.tunnels.into_keys().collect::<Vec<_>>(), [ends(VTEP_V4, FAR_V4)]);
     assert_eq!(problems, [Problem::NoVtep(ip(FAR_V6))]);
 }
@@ -305,7 +307,7 @@ fn a_remote_that_is_not_resolved_may_send_and_is_told() {
     let mut underlay = underlay();
     let why = Why::NoRoute { down: Vec::new() };
     underlay.hops.insert(ip(FAR_V4), Resolution::Unresolved(why.clone()));
-    let Plan { desired, problems } = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new());
     assert_eq!(desired.tunnels[&ends(VTEP_V4, FAR_V4)].hop, NextHop::UNRESOLVED);
     assert_eq!(problems, [Problem::Unresolved(ip(FAR_V4), why)]);
 }
@@ -313,7 +315,7 @@ fn a_remote_that_is_not_resolved_may_send_and_is_told() {
 #[test]
 fn a_remote_that_was_not_asked_for_yet_is_no_problem() {
     let underlay = Snapshot { hops: BTreeMap::new(), ..underlay() };
-    let Plan { desired, problems } = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new());
+    let Plan { desired, problems, .. } = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new());
     assert_eq!(desired.tunnels[&ends(VTEP_V4, FAR_V4)].hop, NextHop::UNRESOLVED);
     assert_eq!(problems, []);
 }
@@ -498,4 +500,65 @@ fn what_fits_every_port_is_what_fits_the_narrowest() {
     underlay.links.get_mut("eth2").unwrap().mtu = 1400;
     let settings = plan(&config, &rows([]), &underlay, BTreeSet::new()).desired.settings;
     assert_eq!(settings.fits_every_port, 1414);
+}
+
+// === states of bindings ===
+
+fn states(rows: &Rows, underlay: &Snapshot) -> Vec<(String, u16, String, &'static str)> {
+    let all = plan(&config(), rows, underlay, BTreeSet::new()).bindings;
+    all.into_iter().map(|one| (one.port, one.vlan, one.switch, one.state.name())).collect()
+}
+
+fn bound_to(port: &str, number: u16) -> BTreeSet<(String, VlanId)> {
+    [(port.to_owned(), vlan(number))].into()
+}
+
+#[test]
+fn every_binding_of_the_database_has_a_state() {
+    let keyless = LogicalSwitch { vni: None, bindings: bound_to("eth1", 200), ..switch() };
+    let contested = Some(Contested { vni: vni(5001), holder: "a".to_owned() });
+    let taken = LogicalSwitch { contested, bindings: bound_to("eth1", 300), ..keyless.clone() };
+    let same_vni = LogicalSwitch { bindings: bound_to("eth1", 400), ..switch() };
+    let same_vlan = LogicalSwitch { vni: Some(vni(5005)), ..switch() };
+    let nowhere = LogicalSwitch { vni: Some(vni(5006)), bindings: bound_to("eth9", 1), ..switch() };
+    let all = [("a", switch()), ("b", keyless), ("c", taken), ("d", same_vni), ("e", same_vlan), ("f", nowhere)];
+    let mut all = rows(all);
+    let refused = |port: &str, vlan, why| {
+        let (port, switch) = (port.to_owned(), "a".to_owned());
+        RefusedBinding { port, vlan, switch, instance: 0, why }
+    };
+    all.refused = [refused("eth8", 7, Refusal::NoPort), refused("eth1", 4095, Refusal::NoVlan)].into();
+    let mut underlay = underlay();
+    let expected = |first| {
+        let all = [
+            ("eth1", 100, "a", first),
+            ("eth1", 100, "e", "vlan_taken"),
+            ("eth1", 200, "b", "waits_for_key"),
+            ("eth1", 300, "c", "vni_taken"),
+            ("eth1", 400, "d", "vni_taken"),
+            ("eth1", 4095, "a", "no_vlan"),
+            ("eth8", 7, "a", "no_port"),
+            ("eth9", 1, "f", "no_port"),
+        ];
+        all.map(|(port, vlan, switch, state)| (port.to_owned(), vlan, switch.to_owned(), state)).to_vec()
+    };
+    assert_eq!(states(&all, &underlay), expected("forwards"));
+    underlay.links.get_mut("eth1").unwrap().up = false;
+    assert_eq!(states(&all, &underlay), expected("port_down"));
+    underlay.links.remove("eth1");
+    assert!(states(&all, &underlay).iter().any(|one| one.1 == 100 && one.3 == "no_interface"));
+}
+
+#[test]
+fn bindings_that_do_not_forward_are_a_fault_that_names_one_and_counts_the_others() {
+    let keyless = |number| LogicalSwitch { vni: None, bindings: bound_to("eth1", number), ..switch() };
+    let of = |rows: &Rows| unforwarded(&plan(&config(), rows, &underlay(), BTreeSet::new()).bindings);
+    assert_eq!(of(&rows([("a", switch())])), None);
+    let problem = of(&rows([("a", switch()), ("b", keyless(200)), ("c", keyless(300))])).unwrap();
+    let text = problem.to_string();
+    assert!(
+        !problem.is_warning() && text.starts_with("2 of 3 bindings do not forward: VLAN 200 of port eth1"),
+        "{text}"
+    );
+    assert!(text.contains("logical switch b: waits for a tunnel_key") && text.ends_with("all of them"), "{text}");
 }

@@ -10,6 +10,7 @@ use super::{
     },
     text::{clean, wrap},
 };
+use crate::plan::BindingState;
 use crate::view::{self, Binding, Counter, Mac, Neighbour, NeighbourState, Path, Place, Role, Router, Switch, Tunnel};
 
 /// VNIs or remotes of a tunnel or next hop that are listed; more are counted.
@@ -46,7 +47,11 @@ pub fn switches(all: &[Switch], look: Look) -> String {
             or_dash(one.name.as_ref()),
             or_dash(one.vni),
             or_dash(one.instance.as_ref()),
-            one.bindings.to_string(),
+            if one.bindings == one.bindings_bound {
+                one.bindings.to_string()
+            } else {
+                format!("{}/{}", one.bindings, one.bindings_bound)
+            },
             one.flood_remotes.to_string(),
             one.macs_given.to_string(),
             one.macs_learned.to_string(),
@@ -54,7 +59,20 @@ pub fn switches(all: &[Switch], look: Look) -> String {
             if one.programmed { "yes" } else { "no" }.to_owned(),
         ]);
     }
-    table.write(look, &[("no", Paint::Bad)], "no logical switch")
+    let mut text = table.write(look, &[("no", Paint::Bad)], "no logical switch");
+    let why = |one: &Switch| Some((or_dash(one.name.as_ref()), one.reason.clone()?));
+    reasons(&mut text, all.iter().filter_map(why), look);
+    text
+}
+
+/// Below a table: what is not as it should be, each with its reason.
+fn reasons(text: &mut String, all: impl Iterator<Item = (String, String)>, look: Look) {
+    for (at, (what, why)) in all.enumerate() {
+        if at == 0 {
+            text.push('\n');
+        }
+        text.push_str(&wrap(&format!("{what}: {why}"), look.columns(), "", "    "));
+    }
 }
 
 /// `show bindings`.
@@ -64,6 +82,7 @@ pub fn bindings(all: &[Binding], look: Look) -> String {
         ("VLAN", Number),
         ("VNI", Number),
         ("SWITCH", Name),
+        ("STATE", Word),
         ("RX PKTS", Number),
         ("RX BYTES", Number),
         ("TX PKTS", Number),
@@ -73,15 +92,23 @@ pub fn bindings(all: &[Binding], look: Look) -> String {
         table.row([
             one.port.clone(),
             vlan(one.vlan),
-            one.vni.to_string(),
+            or_dash(one.vni),
             or_dash(one.switch.as_ref()),
+            one.state.clone().into_owned(),
             one.traffic.rx_packets.to_string(),
             bytes(one.traffic.rx_bytes),
             one.traffic.tx_packets.to_string(),
             bytes(one.traffic.tx_bytes),
         ]);
     }
-    table.write(look, &[], "no VLAN is bound")
+    let painted: Vec<_> = BindingState::NAMES.iter().skip(1).map(|state| (*state, Paint::Bad)).collect();
+    let mut text = table.write(look, &painted, "no VLAN is bound");
+    let place = |one: &Binding| match one.vlan {
+        0 => format!("{} untagged, {}", one.port, or_dash(one.switch.as_ref())),
+        vlan => format!("{} VLAN {vlan}, {}", one.port, or_dash(one.switch.as_ref())),
+    };
+    reasons(&mut text, all.iter().filter_map(|one| Some((place(one), one.reason.clone()?))), look);
+    text
 }
 
 /// `show macs`.
@@ -138,13 +165,8 @@ pub fn tunnels(all: &[Tunnel], look: Look) -> String {
         table.row(several.then(|| one.local.to_string()).into_iter().chain(row));
     }
     let mut text = table.write(look, &[("unresolved", Paint::Bad)], "no tunnel");
-    let unresolved: Vec<_> = all.iter().filter_map(|one| Some((one.remote, one.why_not()?))).collect();
-    if !unresolved.is_empty() {
-        text.push('\n');
-    }
-    for (remote, why) in unresolved {
-        text.push_str(&wrap(&format!("{remote}: {why}"), look.columns(), "", "    "));
-    }
+    let why = |one: &Tunnel| Some((one.remote.to_string(), one.why_not()?.to_string()));
+    reasons(&mut text, all.iter().filter_map(why), look);
     text
 }
 

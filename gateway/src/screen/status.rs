@@ -9,7 +9,7 @@ use super::{
     },
     text::{clean, wrap},
 };
-use crate::view::{Database, DatabaseState, Following, Interface, Role, Router, Severity, Status};
+use crate::view::{Database, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status};
 
 /// Problems that are told in words; the others are counted.
 const PROBLEMS: usize = 6;
@@ -133,7 +133,7 @@ fn ground(status: &Status, look: Look) -> String {
     let what = format!(
         "{}, {}, {}{unresolved}",
         counted(forwarding.switches, "switch", "switches"),
-        counted(forwarding.bindings, "binding", "bindings"),
+        bindings(forwarding),
         counted(forwarding.tunnels, "tunnel", "tunnels"),
     );
     text.push_str(&line("Forwarding", &what, look));
@@ -143,6 +143,13 @@ fn ground(status: &Status, look: Look) -> String {
     );
     text.push_str(&line("MACs", &macs, look));
     text
+}
+
+fn bindings(forwarding: &Forwarding) -> String {
+    match (forwarding.bindings_forwarding, forwarding.bindings_bound) {
+        (forwarding, bound) if forwarding == bound => counted(bound, "binding", "bindings"),
+        (forwarding, bound) => format!("{forwarding} of {} forward", counted(bound, "binding", "bindings")),
+    }
 }
 
 fn counted(count: u64, one: &str, many: &str) -> String {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     events::Timestamp,
-    view::{Counter, Database, Everything, Path, Problem, Router, Traffic},
+    view::{self, Counter, Database, Everything, Path, Problem, Router, Traffic},
 };
 
 /// Everything, as of a moment.
@@ -91,6 +91,9 @@ pub struct Fill {
 /// Rates between two samples, and what there is to know besides. `vtep-gateway top --json` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
+    /// Version of this document.
+    #[serde(default)]
+    pub schema: u32,
     /// The later of the two moments.
     pub time: Timestamp,
     /// Time between them.
@@ -175,17 +178,17 @@ impl Rates {
         let (old, new) = (&before.everything, &after.everything);
         let known: HashMap<_, _> =
             old.bindings.iter().map(|one| ((&one.port, one.vlan, one.vni), &one.traffic)).collect();
-        let bindings: Vec<BindingRate> = new
-            .bindings
-            .iter()
-            .map(|one| BindingRate {
+        let bindings = new.bindings.iter().filter_map(|one| {
+            Some(BindingRate {
                 port: one.port.clone(),
                 vlan: one.vlan,
-                vni: one.vni,
+                // Without one it carries nothing.
+                vni: one.vni?,
                 switch: one.switch.clone(),
                 rate: Rate::between(known.get(&(&one.port, one.vlan, one.vni)).copied(), &one.traffic, seconds),
             })
-            .collect();
+        });
+        let bindings: Vec<BindingRate> = bindings.collect();
         let known: HashMap<_, _> = old.tunnels.iter().map(|one| ((one.local, one.remote), &one.traffic)).collect();
         let tunnels: Vec<TunnelRate> = new
             .tunnels
@@ -207,6 +210,7 @@ impl Rates {
         let drops: Vec<DropRate> = new.drops.iter().map(drop).collect();
         let forwarding = &new.status.forwarding;
         Some(Self {
+            schema: view::SCHEMA,
             time: after.time,
             interval_seconds: seconds,
             uptime_seconds: new.status.uptime_seconds,
@@ -285,7 +289,7 @@ mod tests {
         assert_eq!(rates.dropped_packets_per_second, 0.0);
         // The same VLAN of another switch is another binding, whose counters are its own.
         let mut before = sample(10);
-        before.everything.bindings[0].vni += 1;
+        before.everything.bindings[0].vni = Some(1);
         assert_eq!(Rates::between(&before, &after).unwrap().bindings[0].rate, Rate::default());
     }
 

@@ -9,12 +9,18 @@ use gateway_common::{
 use nix::net::if_::if_nameindex;
 use serde_json::{Value, json};
 
+use crate::view::Binding;
+
 /// Names of interfaces and ends of tunnels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     interfaces: BTreeMap<u32, String>,
     /// Remote ends by the number of the tunnel.
     tunnels: BTreeMap<u32, IpAddr>,
+    /// Names of logical switches by VNI.
+    switches: BTreeMap<u32, String>,
+    /// The bindings of the database; None where the agent, which knows it, could not be asked.
+    bindings: Option<Vec<Binding>>,
 }
 
 impl Names {
@@ -27,7 +33,42 @@ impl Names {
         let interfaces =
             interfaces.iter().map(|interface| (interface.index(), interface.name().to_string_lossy().into_owned()));
         let tunnels = tunnels.into_iter().map(|(ends, tunnel)| (tunnel, ends.remote.into()));
-        Ok(Self { interfaces: interfaces.collect(), tunnels: tunnels.collect() })
+        Ok(Self { interfaces: interfaces.collect(), tunnels: tunnels.collect(), ..Self::default() })
+    }
+
+    /// The same with what the agent knows of the database.
+    pub fn with_bindings(
+        mut self,
+        bindings: Option<Vec<Binding>>,
+        switches: impl IntoIterator<Item = (u32, String)>,
+    ) -> Self {
+        self.switches = switches.into_iter().collect();
+        self.bindings = bindings;
+        self
+    }
+
+    /// The name of the logical switch with this VNI.
+    pub fn switch(&self, vni: u32) -> Option<&str> {
+        self.switches.get(&vni).map(String::as_str)
+    }
+
+    /// What there is to say where nothing is programmed for a VLAN of a port.
+    pub fn no_binding(&self, port: &str, on: u16) -> String {
+        let Some(bindings) = &self.bindings else {
+            return format!(
+                "No logical switch is programmed for this port, {}; the agent could not be asked whether the database binds one.",
+                vlan(on)
+            );
+        };
+        match bindings.iter().find(|one| one.port == port && one.vlan == on && one.reason.is_some()) {
+            Some(Binding { switch, reason, .. }) => format!(
+                "{} is bound to logical switch {}, and the binding does not forward: {}.",
+                capital(&vlan(on)),
+                switch.as_deref().unwrap_or("-"),
+                reason.as_deref().unwrap_or_default()
+            ),
+            None => format!("No logical switch is bound to this port, {}.", vlan(on)),
+        }
     }
 
     /// The name of an interface; one that is gone has its number for a name.
@@ -57,6 +98,11 @@ impl Names {
             _ => Value::Null,
         }
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// A VLAN, for people.

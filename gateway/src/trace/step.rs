@@ -7,7 +7,7 @@ use gateway_common::{
     fdb,
     net::MacAddr,
     step::{Kind, Step, StepRecord, place_of},
-    tunnel::Addr,
+    tunnel::{Addr, LEASE_FOREVER},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -36,10 +36,25 @@ impl Told {
             let first = words.next().unwrap_or_default();
             let second = if kind.words() == 2 { words.next().unwrap_or_default() } else { 0 };
             let (value, word) = argument(*kind, [first, second], names);
+            let switch = (*name == "vni").then(|| names.switch(first as u32)).flatten();
+            let word = switch.map_or(word, |switch| format!("{first} ({switch})"));
             text = text.replace(&format!("{{{name}}}"), &word);
+            args.extend(switch.map(|switch| ("switch".to_owned(), switch.into())));
             args.insert((*name).to_owned(), value);
         }
+        if step == Step::Lease && record.args[1] == LEASE_FOREVER {
+            "This gateway stands alone: no lease limits it.".clone_into(&mut text);
+        }
         Self { step: step.name(), text, args }
+    }
+
+    /// The same of a packet that has come in by this interface.
+    pub fn at(step: Step, record: &StepRecord, entrance: &str, names: &Names) -> Self {
+        let told = Self::new(step, record, names);
+        match step {
+            Step::NoBinding => Self { text: names.no_binding(entrance, record.args[0] as u16), ..told },
+            _ => told,
+        }
     }
 }
 
@@ -61,8 +76,8 @@ fn argument(kind: Kind, words: [u64; 2], names: &Names) -> (Value, String) {
             (name.clone().into(), format!("the tunnel to {name}"))
         }
         Kind::Left => match word {
-            0 => (0.into(), "does not run".to_owned()),
-            u64::MAX => (Value::Null, "runs for ever".to_owned()),
+            0 => (0.into(), "does not run: this node is not the active one".to_owned()),
+            LEASE_FOREVER => (Value::Null, "does not end".to_owned()),
             _ => (seconds(word).into(), format!("runs for another {:.1} s", seconds(word))),
         },
         Kind::Ago => (seconds(word).into(), format!("{:.1} s", seconds(word))),

@@ -14,15 +14,7 @@ pub fn text(number: usize, way: &Way) -> String {
             let _ = writeln!(text, "      {}", step.text);
         }
     }
-    let verdict = match (way.verdict, way.reason, way.complete) {
-        (_, _, false) => "not known: it takes more steps than can be told".to_owned(),
-        (Verdict::Dropped, Some(reason), _) => format!("dropped, {reason}"),
-        (Verdict::Dropped, None, _) => "dropped".to_owned(),
-        (Verdict::Passed, ..) => "passed up the stack".to_owned(),
-        (Verdict::Forwarded, ..) => "forwarded".to_owned(),
-        (Verdict::Flooded, ..) => format!("flooded, {} copies", way.sent.len()),
-    };
-    let _ = writeln!(text, "   => {verdict}");
+    let _ = writeln!(text, "   => {}", verdict(way));
     for sent in &way.sent {
         let _ = writeln!(text, "      out by {}, {} bytes: {}", sent.interface, sent.bytes, decode::line(&sent.layers));
     }
@@ -30,4 +22,17 @@ pub fn text(number: usize, way: &Way) -> String {
         let _ = writeln!(text, "      would be counted as {}", way.counted.join(", "));
     }
     text
+}
+
+/// How a way ends, for people.
+pub fn verdict(way: &Way) -> String {
+    match (way.verdict, way.reason, way.complete) {
+        (_, _, false) => "not known: it takes more steps than can be told".to_owned(),
+        (Verdict::Dropped, Some(reason), _) => format!("dropped, {reason}"),
+        (Verdict::Dropped, None, _) => "dropped".to_owned(),
+        (Verdict::Passed, ..) => "passed up the stack".to_owned(),
+        (Verdict::Forwarded, ..) => "forwarded".to_owned(),
+        (Verdict::Flooded, ..) if way.sent.len() == 1 => "flooded, 1 copy".to_owned(),
+        (Verdict::Flooded, ..) => format!("flooded, {} copies", way.sent.len()),
+    }
 }

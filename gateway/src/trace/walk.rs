@@ -122,7 +122,8 @@ impl Way {
             }
             way.counted.extend(run.counted);
             way.conclude(&run.steps, &run.bytes, names, vxlan_port);
-            let steps = run.steps.iter().map(|recorded| Told::new(recorded.step, &recorded.record, names));
+            let steps =
+                run.steps.iter().map(|recorded| Told::at(recorded.step, &recorded.record, &entrance.name, names));
             way.hooks.push(Passage { hook: *hook, steps: steps.collect() });
             if !matches!(last, Some(Step::Passed | Step::LeftToTc)) {
                 break;

@@ -1,18 +1,24 @@
 //! `show bindings`.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-/// A VLAN of an access port that belongs to a logical switch, as programmed.
+/// A VLAN of a port that is bound to a logical switch: all that the database has, and what else is programmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The access port; `if` and its index where the interface is gone.
     pub port: String,
     /// The VLAN, 0 for untagged frames.
     pub vlan: u16,
-    /// VNI of the logical switch.
-    pub vni: u32,
+    /// VNI of the logical switch; None while it has none.
+    pub vni: Option<u32>,
     /// Name of the logical switch, where the database is known.
     pub switch: Option<String>,
+    /// Its state: `forwards`, or what keeps it from that.
+    pub state: Cow<'static, str>,
+    /// Why it does not forward, and what to do about that; None if it does.
+    pub reason: Option<String>,
     /// What it has carried.
     #[serde(flatten)]
     pub traffic: Traffic,

@@ -43,6 +43,9 @@ pub use switches::Switch;
 pub use tunnels::{Path, Tunnel};
 pub use vrrp::{Nodes, OtherRouter, Role, Router, VrrpCounters};
 
+/// Version of what `--json` writes. It grows where a field changes its meaning or goes, not where one is added.
+pub const SCHEMA: u32 = 1;
+
 /// All of it but the MACs, as of one moment. The control socket answers with it to `show/everything`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Everything {

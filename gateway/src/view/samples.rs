@@ -20,6 +20,7 @@ const TRAFFIC: Traffic = Traffic { rx_packets: 1, rx_bytes: 60, tx_packets: 2, t
 /// An active node without a problem.
 pub(crate) fn healthy() -> Status {
     Status {
+        schema: SCHEMA,
         node: "gw1".into(),
         pid: 7,
         version: "0.1.0".into(),
@@ -28,6 +29,8 @@ pub(crate) fn healthy() -> Status {
         healthy: true,
         problems: Vec::new(),
         vteps: vec![ip(21)],
+        udp_port: Some(4789),
+        pin_dir: Some("/sys/fs/bpf/vtep-gateway".into()),
         database: Database::HardwareVtep(Following {
             reached: true,
             state: DatabaseState::Following,
@@ -41,6 +44,8 @@ pub(crate) fn healthy() -> Status {
         forwarding: Forwarding {
             switches: 1,
             bindings: 1,
+            bindings_bound: 1,
+            bindings_forwarding: 1,
             tunnels: 1,
             tunnels_unresolved: 0,
             macs: 5,
@@ -102,7 +107,9 @@ pub(crate) fn switch() -> Switch {
         vni: Some(5001),
         instance: Some("a".into()),
         programmed: true,
+        reason: None,
         bindings: 1,
+        bindings_bound: 1,
         flood_remotes: 1,
         macs_given: 5,
         macs_learned: 2,
@@ -112,7 +119,15 @@ pub(crate) fn switch() -> Switch {
 }
 
 pub(crate) fn binding() -> Binding {
-    Binding { port: "eth1".into(), vlan: 100, vni: 5001, switch: Some("db-net".into()), traffic: TRAFFIC }
+    Binding {
+        port: "eth1".into(),
+        vlan: 100,
+        vni: Some(5001),
+        switch: Some("db-net".into()),
+        state: "forwards".into(),
+        reason: None,
+        traffic: TRAFFIC,
+    }
 }
 
 pub(crate) fn tunnel() -> Tunnel {

@@ -12,6 +12,9 @@ use super::{
 /// How things stand: what `vtep-gateway status --json` prints, and the file `status.json` in the run directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
+    /// Version of this document, [`SCHEMA`](super::SCHEMA).
+    #[serde(default)]
+    pub schema: u32,
     /// Name of this machine.
     pub node: String,
     /// Process id of the agent.
@@ -28,6 +31,10 @@ pub struct Status {
     pub problems: Vec<Problem>,
     /// The tunnel addresses of this gateway, of all instances.
     pub vteps: Vec<std::net::IpAddr>,
+    /// UDP port of VXLAN. None: the agent is of an older version.
+    pub udp_port: Option<u16>,
+    /// Where it pins. None: the agent is of an older version.
+    pub pin_dir: Option<std::path::PathBuf>,
     /// The database.
     pub database: Database,
     /// How much is programmed.
@@ -48,6 +55,10 @@ pub struct Forwarding {
     pub switches: u64,
     /// Bindings.
     pub bindings: u64,
+    /// Bindings that the database has.
+    pub bindings_bound: u64,
+    /// Of those, how many forward while the lease of their instance runs.
+    pub bindings_forwarding: u64,
     /// Tunnels.
     pub tunnels: u64,
     /// Tunnels that packets can't be sent to.

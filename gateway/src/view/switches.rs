@@ -14,8 +14,12 @@ pub struct Switch {
     pub instance: Option<String>,
     /// It is programmed.
     pub programmed: bool,
+    /// Why it is not; None if it is.
+    pub reason: Option<String>,
     /// VLANs of access ports that are bound to it, as programmed.
     pub bindings: u32,
+    /// VLANs of ports that the database binds to it.
+    pub bindings_bound: u32,
     /// Remote VTEPs that get a copy of broadcast, unknown unicast and multicast, as programmed.
     pub flood_remotes: u32,
     /// MACs that the database places.

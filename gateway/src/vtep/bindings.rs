@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use gateway_common::net::VlanId;
 
 use super::{Fault, Identity, Mirror, problem::Problem};
-use crate::ovsdb::Uuid;
+use crate::{
+    database::{Refusal, RefusedBinding},
+    ovsdb::Uuid,
+};
 
 /// The bindings of this gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bindings {
     /// By row of `Logical_Switch`.
     pub(super) by_switch: BTreeMap<Uuid, BTreeSet<(String, VlanId)>>,
+    /// Those that the database has and that cannot be.
+    pub(super) refused: BTreeSet<RefusedBinding>,
     /// What is not bound as the database has it.
     pub(super) problems: BTreeSet<Problem>,
     /// Ports of this gateway, by name, with such a problem.
@@ -30,11 +35,16 @@ impl Bindings {
                 if !port.bindings.is_empty() {
                     this.problems.insert(Problem::NoPort { port: name.to_owned() });
                 }
+                for (&vlan, switch) in &port.bindings {
+                    let Some(row) = mirror.switches.get(switch) else { continue };
+                    this.note(identity, (name, vlan), &row.name, Refusal::NoPort);
+                }
                 continue;
             }
             for (&vlan, &switch) in &port.bindings {
                 let Some(row) = mirror.switches.get(&switch) else { continue };
                 let Some(vlan) = VlanId::new(vlan) else {
+                    this.note(identity, (name, vlan), &row.name, Refusal::NoVlan);
                     this.refuse(name, Problem::NoVlan { port: name.to_owned(), vlan });
                     continue;
                 };
@@ -50,6 +60,7 @@ impl Bindings {
                             loser = entry.insert(loser);
                         }
                         let (switch, holder) = (loser.0.to_owned(), entry.get().0.to_owned());
+                        this.note(identity, (name, vlan.get()), &switch, Refusal::Taken(holder.clone()));
                         this.refuse(name, Problem::VlanTwice { port: name.to_owned(), vlan, switch, holder });
                     }
                 }
@@ -59,6 +70,11 @@ impl Bindings {
             this.by_switch.entry(switch).or_default().insert((port.to_owned(), vlan));
         }
         this
+    }
+
+    fn note(&mut self, identity: &Identity, (port, vlan): (&str, u16), switch: &str, why: Refusal) {
+        let (port, switch) = (port.to_owned(), switch.to_owned());
+        self.refused.insert(RefusedBinding { port, vlan, switch, instance: identity.instance, why });
     }
 
     fn refuse(&mut self, port: &str, problem: Problem) {

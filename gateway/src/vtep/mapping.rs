@@ -18,7 +18,7 @@ use super::{
     rows::{Group, Locator, Replication},
 };
 use crate::{
-    database::{Location, LogicalSwitch, Macs, Remote, Rows},
+    database::{Contested, Location, LogicalSwitch, Macs, Remote, Rows},
     ovsdb::Uuid,
 };
 
@@ -96,6 +96,9 @@ impl Mapping {
         if touched.physical || dirty.iter().any(renamed) {
             let bindings = Bindings::of(mirror, &self.identity);
             dirty.extend(bindings.differing(&self.bindings));
+            if bindings.refused != self.rows.refused {
+                Arc::make_mut(&mut self.rows).refused = bindings.refused.clone();
+            }
             self.bindings = bindings;
         }
         self.index_keys(mirror, &mut dirty);
@@ -154,15 +157,21 @@ impl Mapping {
             let Some(row) = mirror.switches.get(&uuid) else { continue };
             let Some(mut switch) = known.remove(&uuid) else { continue };
             let vni = self.vni(mirror, uuid);
+            let contested = match self.contested.get(&uuid) {
+                Some(Problem::VniTwice { vni, holder, .. }) => Some(Contested { vni: *vni, holder: holder.clone() }),
+                _ => None,
+            };
             let flood = self.flood(mirror, uuid, row.replication);
             let bindings = self.bindings.by_switch.get(&uuid);
             let same = switch.vni == vni
+                && switch.contested == contested
                 && switch.flood == flood
                 && switch.learn_limit == self.learn_limit
                 && bindings.unwrap_or(&BTreeSet::new()) == &switch.bindings;
             if !same {
                 let switch = Arc::make_mut(&mut switch);
                 (switch.vni, switch.flood, switch.learn_limit) = (vni, flood, self.learn_limit);
+                switch.contested = contested;
                 switch.bindings = bindings.cloned().unwrap_or_default();
             }
             self.names.insert(uuid, row.name.clone());

@@ -36,7 +36,7 @@ fn bindings_and_tunnels_have_carried_what_the_maps_count_and_the_hosts_sent() ->
     let ifindex = lab.gw.ifindex("a0")?;
     let carried = || -> Result<Traffic> {
         let [binding] = shown::<Binding>(&lab.gateway, "bindings")?.try_into().expect("one binding");
-        assert_eq!((binding.port.as_str(), binding.vlan, binding.vni), ("a0", VLAN, VNI));
+        assert_eq!((binding.port.as_str(), binding.vlan, binding.vni), ("a0", VLAN, Some(VNI)));
         assert_eq!(binding.switch.as_deref(), Some("net-5001"));
         Ok(binding.traffic)
     };

@@ -9,7 +9,10 @@ use gateway_common::{
 };
 
 use super::{Family, Scrape, Sink, counter, gauge};
-use crate::view::{Interface, Mode};
+use crate::{
+    plan::BindingState,
+    view::{Interface, Mode},
+};
 
 const BINDING: &[&str] = &["port", "vlan", "switch", "vni"];
 const TUNNEL: &[&str] = &["local", "remote"];
@@ -169,6 +172,15 @@ pub(super) const FAMILIES: &[Family] = &[
         |scrape, to| {
             let mut switches = scrape.measured.switches.iter();
             switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.learn_limit))
+        },
+    ),
+    gauge(
+        "vtep_gateway_bindings",
+        &["state"],
+        "Bindings that the database has, by state; docs/JSON.md explains each. All but forwards carry nothing.",
+        |scrape, to| {
+            let count = |state| scrape.measured.binding_states.get(state).copied().unwrap_or(0);
+            BindingState::NAMES.iter().try_for_each(|state| to.put(&[state], count(*state)))
         },
     ),
     gauge(

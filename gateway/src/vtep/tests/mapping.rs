@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::vtep::Fault;
+use crate::{
+    database::{Contested, Refusal},
+    vtep::Fault,
+};
 
 #[test]
 fn a_filled_database_is_a_switch_that_forwards() {
@@ -235,4 +238,28 @@ fn another_identity_is_taken_over() {
     world.mapping.reconfigure(&world.mirror, identity, 7);
     let red = world.red();
     assert_eq!((red.flood.len(), red.macs.len(), red.bindings.len(), red.learn_limit), (1, 1, 0, 7));
+}
+
+#[test]
+fn a_binding_that_cannot_be_is_in_the_rows_with_its_reason() {
+    let mut world = World::filled();
+    world.change(vec![
+        gateway(&[ETH1, uuid(2, 9)]),
+        port(ETH1, "eth1", [(100, RED), (4095, RED)]),
+        port(uuid(2, 9), "eth9", [(7, RED)]),
+    ]);
+    let refused = &world.mapping.rows().refused;
+    let refused: Vec<_> =
+        refused.iter().map(|one| (one.port.as_str(), one.vlan, one.switch.as_str(), &one.why)).collect();
+    assert_eq!(refused, [("eth1", 4095, "red", &Refusal::NoVlan), ("eth9", 7, "red", &Refusal::NoPort)]);
+}
+
+#[test]
+fn a_switch_without_its_vni_says_who_has_it() {
+    let mut world = World::filled();
+    world.change(vec![switch(BLUE, "blue", keyed(5))]);
+    let contested = Some(Contested { vni: vni(5), holder: "red".to_owned() });
+    assert_eq!(world.switches()["blue"].contested, contested);
+    world.change(vec![switch(BLUE, "blue", keyed(6))]);
+    assert_eq!(world.switches()["blue"].contested, None);
 }
