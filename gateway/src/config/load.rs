@@ -21,24 +21,18 @@ impl Config {
     /// # Errors
     /// The file cannot be read, or something in it is wrong; then all of it is told, see [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(&read(path, MAX_FILE)?, path)
+        Self::parse(&read(path)?, path)
     }
 
     /// Checks `text`, the contents of the file at `path`.
     pub(super) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let mut report = Report::new(text);
-        let config = match toml::from_str::<RawConfig>(text) {
-            Ok(raw) => Some(check(&raw, &mut report)),
-            Err(error) => {
-                shape::explain(&error, text, &mut report);
-                None
-            }
-        };
+        let config = shape::read(text, &mut report).map(|raw| check(&raw, &mut report));
         report.finish(path, config)
     }
 }
 
-fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
+pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let gateway = gateway_section::check(&raw.gateway, report);
     let (uplinks, ports) = interfaces::check(raw, report);
     let database = database_section::check(raw, report);
@@ -48,7 +42,12 @@ fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database, metrics }
 }
 
-fn read(path: &Path, limit: u64) -> Result<String, ConfigError> {
+/// The text of the file.
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
+    read_at_most(path, MAX_FILE)
+}
+
+fn read_at_most(path: &Path, limit: u64) -> Result<String, ConfigError> {
     let failed = |source| ConfigError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
@@ -117,7 +116,7 @@ mod tests {
     #[test]
     fn a_file_of_just_the_limit_is_read() {
         let file = Scratch::new("limit", b"1234");
-        assert_eq!(read(&file.0, 4).unwrap(), "1234");
-        assert!(matches!(read(&file.0, 3), Err(ConfigError::TooLarge { limit: 3, .. })));
+        assert_eq!(read_at_most(&file.0, 4).unwrap(), "1234");
+        assert!(matches!(read_at_most(&file.0, 3), Err(ConfigError::TooLarge { limit: 3, .. })));
     }
 }

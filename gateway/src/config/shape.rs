@@ -3,14 +3,69 @@
 //! The parser says what is wrong in its own words and where, but not in which field. Here its words are put in the
 //! operator's, and the field is found again from the place.
 
+use std::ops::Range;
+
+use serde::Deserialize;
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue, Deserializer},
+};
+
 use super::{
     field_path::FieldPath,
-    report::{MAX_SHOWN, Quoted, Report},
+    raw::RawConfig,
+    report::{MAX_PROBLEMS, MAX_SHOWN, Quoted, Report},
 };
 use crate::nearest;
 
+/// The file in its shape. Keys that are not known are told, and taken for those that were meant, or left out, so that what else is
+/// wrong is told as well. Nothing where the text is no TOML, or something in it is missing or of the wrong kind.
+pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
+    let mut table = match DeTable::parse(text) {
+        Ok(table) => table,
+        Err(error) => {
+            explain(&error, text, report);
+            return None;
+        }
+    };
+    for _ in 0..=MAX_PROBLEMS {
+        let error = match RawConfig::deserialize(Deserializer::from(table.clone())) {
+            Ok(raw) => return Some(raw),
+            Err(error) => error,
+        };
+        explain(&error, text, report);
+        let Some(((wrong, valid), at)) = unknown_key(error.message()).zip(error.span()) else { return None };
+        if !put_right(table.get_mut(), &at, nearest::meant(wrong, valid)) {
+            return None;
+        }
+    }
+    None
+}
+
+/// Gives the key at this place the name that was meant, or removes it where none was or that one is there too. False if there
+/// is no key at this place.
+fn put_right(table: &mut DeTable<'_>, at: &Range<usize>, meant: Option<&str>) -> bool {
+    let Some(wrong) = table.keys().find(|key| key.span() == *at).cloned() else {
+        return table.iter_mut().any(|(_, value)| put_right_within(value.get_mut(), at, meant));
+    };
+    let value = table.remove(&wrong);
+    let is_there = |name: &str| table.keys().any(|key| key.get_ref() == name);
+    if let (Some(value), Some(name)) = (value, meant.filter(|name| !is_there(name))) {
+        table.insert(Spanned::new(wrong.span(), name.to_owned().into()), value);
+    }
+    true
+}
+
+fn put_right_within(value: &mut DeValue<'_>, at: &Range<usize>, meant: Option<&str>) -> bool {
+    match value {
+        DeValue::Table(table) => put_right(table, at, meant),
+        DeValue::Array(array) => array.iter_mut().any(|value| put_right_within(value.get_mut(), at, meant)),
+        _ => false,
+    }
+}
+
 /// Adds what the parser refused to the report.
-pub(super) fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'_>) {
+fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'_>) {
     let at = error.span().unwrap_or(0..0);
     let message = error.message();
     let field = FieldPath::at(text, at.start);
@@ -19,7 +74,11 @@ pub(super) fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'
     }
     if let Some((key, valid)) = unknown_key(message) {
         // The place is that of the key, so the field ends with it.
-        return report.add(at, field, format_args!("no such key; expected one of {}", list(key, valid)));
+        return report.add(
+            at,
+            field,
+            format_args!("no such key{}; expected one of {}", meant(key, &valid), valid.join(", ")),
+        );
     }
     if let Some((found, expected)) = wrong_kind(message) {
         return report.add(at, field, format_args!("expected {expected}, found {found}"));
@@ -59,8 +118,9 @@ fn wrong_kind(message: &str) -> Option<(&str, &str)> {
     Some((found, expected))
 }
 
-fn list(wrong: &str, valid: Vec<&str>) -> String {
-    nearest::by_likeness(wrong, valid).join(", ")
+/// The key that was probably meant, as a question.
+fn meant(wrong: &str, valid: &[&str]) -> String {
+    nearest::meant(wrong, valid.iter().copied()).map(|key| format!(", is `{key}` meant?")).unwrap_or_default()
 }
 
 fn unquote(text: &str) -> &str {

@@ -43,21 +43,41 @@ fn unknown_keys_and_what_could_be_meant() {
         (
             "vtep =",
             "vtepp = []\nvtep =",
-            "2:1: gateway.vtepp: no such key; expected one of vtep, ttl, ageing, pin_dir, run_dir, udp_port, fdb_size, control_group",
+            "2:1: gateway.vtepp: no such key, is `vtep` meant?; expected one of vtep, udp_port, ttl, ageing, fdb_size, pin_dir, run_dir, control_group",
         ),
-        ("mode", "mod", "9:1: port \"eth2\": mod: no such key; expected one of mode, name, track"),
+        ("mode", "mod", "9:1: port \"eth2\": mod: no such key, is `mode` meant?; expected one of name, mode, track"),
         (
             "learn_limit",
             "learn-limit",
-            "13:1: switch \"db-net\": learn-limit: no such key; expected one of learn_limit, learn_remote, bindings, name, vni, flood, instance, macs",
+            "13:1: switch \"db-net\": learn-limit: no such key, is `learn_limit` meant?; expected one of name, vni, instance, learn_remote, learn_limit, flood, bindings, macs",
         ),
-        ("vlan = 0", "vln = 0", "15:61: switch \"db-net\": bindings[1].vln: no such key; expected one of vlan, port"),
+        (
+            "vlan = 0",
+            "vln = 0",
+            "15:61: switch \"db-net\": bindings[1].vln: no such key, is `vlan` meant?; expected one of port, vlan",
+        ),
         (
             "[[uplink]]",
             "[[uplinks]]",
-            "3:3: uplinks: no such key; expected one of uplink, metrics, port, switch, sync, database, gateway, vrrp",
+            "3:3: uplinks: no such key, is `uplink` meant?; expected one of gateway, uplink, port, switch, database, vrrp, sync, metrics",
         ),
     ]);
+}
+
+#[test]
+fn unknown_keys_and_bad_values_are_told_together() {
+    let text = GOOD.replacen("vlan = 0", "vln = 5000, frobnicate = 1", 1).replacen("vni = 5002", "vni = 0", 1);
+    let error = parse(&text).map(drop).unwrap_err().to_string();
+    let told: Vec<&str> = error.lines().collect();
+    assert_eq!(told.len(), 4, "{error}");
+    for (line, what) in told.iter().zip([
+        "vln: no such key, is `vlan` meant?",
+        "5000",
+        "frobnicate: no such key; expected one of port, vlan",
+        "vni",
+    ]) {
+        assert!(line.contains(what), "{what}: {error}");
+    }
 }
 
 #[test]
