@@ -2,17 +2,27 @@
 //!
 //! One thread asks the agent, so that keys are heard while it is slow; one waits for signals, which reach no other. The
 //! terminal is put back as it was however this ends: [`ratatui::init`] sees to panics, [`Screen`] to all else.
+//!
+//! A terminal that is gone reads as an endless row of empty reads, which crossterm would take one after the other for ever. So
+//! [`Keys`] looks before it lets crossterm read, and the thread of the signals ends the process should that not be enough.
 
 use std::{
     env,
-    io::{self, IsTerminal},
+    fs::File,
+    io::{self, IsTerminal, Stdin},
+    os::fd::AsFd,
     path::Path,
+    process,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     thread,
     time::Duration,
 };
 
-use nix::sys::signal::{SigSet, Signal};
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::{SigSet, Signal},
+};
 use ratatui::{
     DefaultTerminal,
     crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
@@ -75,17 +85,26 @@ pub(crate) fn show(
     let (intervals, changes) = mpsc::channel();
     let socket = socket.to_owned();
     thread::spawn(move || sample(&socket, take, interval, &changes, &sender));
+    let keys = Keys::open()?;
     let mut screen = Screen(ratatui::try_init()?);
     let mut model = Model::new(host, interval);
     let means = means();
     loop {
         screen.0.draw(|frame| draw(frame, &model, means))?;
-        let key = if event::poll(GLANCE)? { key(&event::read()?) } else { None };
-        match key.map(|key| model.key(key)) {
-            None | Some(Then::Nothing) => {}
-            Some(Then::Quit) => return Ok(()),
-            // That nobody listens is seen below.
-            Some(Then::Interval(interval)) => drop(intervals.send(interval)),
+        match keys.wait(GLANCE)? {
+            Wait::Gone => return Ok(()),
+            Wait::Nothing => {}
+            // All that is there: crossterm keeps what it has read at once for later calls.
+            Wait::Key => {
+                while event::poll(Duration::ZERO)? {
+                    match key(&event::read()?).map(|key| model.key(key)) {
+                        None | Some(Then::Nothing) => {}
+                        Some(Then::Quit) => return Ok(()),
+                        // That nobody listens is seen below.
+                        Some(Then::Interval(interval)) => drop(intervals.send(interval)),
+                    }
+                }
+            }
         }
         loop {
             match messages.try_recv() {
@@ -107,9 +126,60 @@ fn wait_for_signals(sender: Sender<Message>) -> io::Result<()> {
         if signals.wait().is_ok() {
             // Nobody to tell: it is ending already.
             let _ = sender.send(Message::Quit);
+            rest(GRACE);
+            ratatui::restore();
+            process::exit(0);
         }
     });
     Ok(())
+}
+
+/// How long the screen has to end by itself when a signal asks it to.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[expect(clippy::disallowed_methods, reason = "a process that does not end is waited for in real time")]
+fn rest(time: Duration) {
+    thread::sleep(time);
+}
+
+/// Where keys come from: standard input if that is a terminal, as for crossterm.
+enum Keys {
+    Stdin(Stdin),
+    Terminal(File),
+}
+
+/// What came of waiting for a key.
+enum Wait {
+    /// There is something to read.
+    Key,
+    /// There is nothing yet.
+    Nothing,
+    /// The terminal is gone.
+    Gone,
+}
+
+impl Keys {
+    fn open() -> io::Result<Self> {
+        let stdin = io::stdin();
+        if stdin.is_terminal() { Ok(Self::Stdin(stdin)) } else { File::open("/dev/tty").map(Self::Terminal) }
+    }
+
+    fn wait(&self, limit: Duration) -> io::Result<Wait> {
+        let fd = match self {
+            Self::Stdin(stdin) => stdin.as_fd(),
+            Self::Terminal(file) => file.as_fd(),
+        };
+        let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut fds, limit) {
+            Ok(0) | Err(Errno::EINTR) => return Ok(Wait::Nothing),
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL;
+        let found = fds[0].revents().unwrap_or(PollFlags::empty());
+        Ok(if found.intersects(gone) { Wait::Gone } else { Wait::Key })
+    }
 }
 
 /// Asks the agent again and again, until nobody wants to know.

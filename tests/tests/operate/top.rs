@@ -1,6 +1,10 @@
 //! `vtep-gateway top`: live rates, for scripts and on a real terminal.
 
-use std::path::Path;
+use std::{
+    os::fd::OwnedFd,
+    path::Path,
+    process::{Child, Command},
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::{
@@ -9,6 +13,11 @@ use lab::{
     gateway::binary,
     process,
     wait::{SOON, wait_for},
+};
+use nix::{
+    pty::{OpenptyResult, openpty},
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 use serde_json::{Value, json};
 
@@ -229,5 +238,71 @@ fn a_terminal_that_changes_its_size_is_followed() -> Result<()> {
         })?;
     }
     terminal.expect("the binding again", |screen| screen.lines().any(|line| line.starts_with("a0 ")))?;
+    Ok(())
+}
+
+/// `top` on a terminal of its own, which is `controlling` its session or not.
+fn on_own_terminal(lab: &Crossing, controlling: bool) -> Result<(OwnedFd, Child)> {
+    let OpenptyResult { master, slave } = openpty(None, None)?;
+    let setsid = if controlling { ["setsid", "--ctty"] } else { ["setsid", "--wait"] };
+    let file = lab.gateway.file().display().to_string();
+    // Whoever starts it may ignore SIGHUP, as nohup(1) does.
+    let script = "trap '' HUP; exec \"$@\"";
+    let top = [binary()?, "top", "--interval", "0.2", "--config", &file];
+    let mut command = Command::new(setsid[0]);
+    command.arg(setsid[1]).args(["sh", "-c", if controlling { "exec \"$@\"" } else { script }, "top"]).args(top);
+    command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave).env("TERM", "xterm-256color");
+    let child = command.spawn()?;
+    // The command has the only other end.
+    drop(command);
+    Ok((master, child))
+}
+
+/// Reads what is on it until the binding is.
+fn wait_shown(master: &OwnedFd) -> Result<()> {
+    let mut text = String::new();
+    let mut chunk = [0; 4096];
+    while !text.contains("a0 ") {
+        let length = nix::unistd::read(master, &mut chunk)?;
+        text.push_str(&String::from_utf8_lossy(&chunk[..length]));
+    }
+    Ok(())
+}
+
+#[test]
+fn top_ends_when_its_terminal_goes() -> Result<()> {
+    let lab = Crossing::build(Plan::default())?;
+    for controlling in [true, false] {
+        let (master, mut child) = on_own_terminal(&lab, controlling)?;
+        wait_shown(&master)?;
+        drop(master);
+        let ended = wait_for("top to end", SOON, || matches!(child.try_wait(), Ok(Some(_))));
+        if ended.is_err() {
+            child.kill()?;
+        }
+        ended.with_context(|| format!("a controlling terminal: {controlling}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn top_ends_at_a_signal() -> Result<()> {
+    let lab = Crossing::build(Plan::default())?;
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let (master, mut child) = on_own_terminal(&lab, true)?;
+        wait_shown(&master)?;
+        kill(Pid::from_raw(child.id().cast_signed()), signal)?;
+        // Its last words have somewhere to go.
+        let reader =
+            std::thread::spawn(
+                move || while nix::unistd::read(&master, &mut [0; 4096]).is_ok_and(|length| length > 0) {},
+            );
+        let ended = wait_for("top to end", SOON, || matches!(child.try_wait(), Ok(Some(_))));
+        if ended.is_err() {
+            child.kill()?;
+        }
+        ended.with_context(|| format!("{signal}"))?;
+        reader.join().expect("the reader");
+    }
     Ok(())
 }
