@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum AgentError {
+    #[error("{0}")]
+    NotStarted(Box<AgentError>),
     #[error(transparent)]
     Database(#[from] OpenError),
     #[error(transparent)]

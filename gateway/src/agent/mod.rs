@@ -36,3 +36,4 @@ mod views;
 pub use detach::{DetachError, detach};
 pub use error::AgentError;
 pub use run::run;
+pub use systemd::hold_back;

@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::{
+    cell::Cell,
     io,
     path::Path,
     pin::{Pin, pin},
@@ -80,7 +81,18 @@ const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 ///
 /// # Errors
 /// What keeps the agent from running. Nothing is attached then that was not before.
-pub async fn run(path: &Path, mut config: Config, log: &log::Control) -> Result<(), AgentError> {
+pub async fn run(path: &Path, config: Config, log: &log::Control) -> Result<(), AgentError> {
+    let ready = Cell::new(false);
+    let outcome = run_until_told(path, config, log, &ready).await;
+    outcome.map_err(|error| if ready.get() { error } else { AgentError::NotStarted(Box::new(error)) })
+}
+
+async fn run_until_told(
+    path: &Path,
+    mut config: Config,
+    log: &log::Control,
+    ready: &Cell<bool>,
+) -> Result<(), AgentError> {
     preflight(&config)?;
     load_keys(&mut config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
@@ -90,7 +102,7 @@ pub async fn run(path: &Path, mut config: Config, log: &log::Control) -> Result<
     // Before all else: a lease that an earlier run has left is renewed while the rest starts.
     let ha = start_ha(&config)?;
     let outcome: Result<End, AgentError> = tokio::select! {
-        outcome = drive(path, config, ha.as_ref(), Surroundings { log, requests, clients }) => outcome,
+        outcome = drive(path, config, ha.as_ref(), Surroundings { log, requests, clients, ready }) => outcome,
         () = &mut control => Err(AgentError::ControlEnded),
     };
     let leave = outcome.as_ref().map_or(Leave::Handover, |end| end.leave);
@@ -162,6 +174,8 @@ struct Surroundings<'a> {
     log: &'a log::Control,
     requests: Requests,
     clients: Arc<Counters>,
+    /// Set when all is programmed and attached.
+    ready: &'a Cell<bool>,
 }
 
 async fn drive(
@@ -170,7 +184,7 @@ async fn drive(
     ha: Option<&Handle>,
     surroundings: Surroundings<'_>,
 ) -> Result<End, AgentError> {
-    let Surroundings { log, mut requests, clients } = surroundings;
+    let Surroundings { log, mut requests, clients, ready } = surroundings;
     let mut hangup = on_signal(SignalKind::hangup())?;
     let mut terminate = on_signal(SignalKind::terminate())?;
     let mut interrupt = on_signal(SignalKind::interrupt())?;
@@ -269,6 +283,7 @@ async fn drive(
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
     let headline = agent.headline();
     agent.systemd.ready(headline);
+    ready.set(true);
     let mut watchdog = systemd::watchdog();
     let mut pulse = None;
     exporter.turned(agent.readiness());

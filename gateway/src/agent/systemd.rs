@@ -1,9 +1,14 @@
 //! Word to the service manager: sd_notify(3). Without one, nothing is said.
 
-use std::time::Duration;
+use std::{env, time::Duration};
 
 use sd_notify::NotifyState;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{Interval, MissedTickBehavior, interval, sleep},
+};
+
+use super::error::AgentError;
 
 /// What the service manager shows, and the signs of life it asks for.
 #[derive(Debug, Default)]
@@ -51,6 +56,26 @@ pub(super) fn watchdog() -> Option<Interval> {
     let mut due = interval((limit / 2).max(Duration::from_millis(1)));
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Some(due)
+}
+
+/// How long a start that failed is held back.
+const HOLD: Duration = Duration::from_secs(10);
+
+/// Waits before a start that failed ends, so that the service manager, which starts the agent again at once lest a lease ends,
+/// does not do so several times in a second for ever. Nothing where there is no service manager; ends at SIGTERM and SIGINT.
+pub async fn hold_back(error: &AgentError) {
+    if env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
+    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return };
+    tell(&[NotifyState::Status(&format!("could not start: {error}"))]);
+    tracing::warn!("it could not start: held back for {} s before it is tried again", HOLD.as_secs());
+    tokio::select! {
+        () = sleep(HOLD) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }
 
 fn tell(state: &[NotifyState<'_>]) {

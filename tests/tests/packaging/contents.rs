@@ -1,6 +1,10 @@
 //! What is in the package, without installing it.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use lab::{package::make, process::run};
@@ -61,17 +65,42 @@ fn the_configuration_is_a_conffile() -> Result<()> {
 }
 
 #[test]
-fn systemd_rates_the_unit_3_at_most() -> Result<()> {
-    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/vtep-gateway.service");
-    // systemd-analyze looks for the program that the unit starts, which is installed nowhere here.
-    let told = Command::new("systemd-analyze")
-        .args(["security", "--no-pager", "--offline=true", "--threshold=30"])
-        .arg(&unit)
-        .output()?;
-    let told_text = String::from_utf8_lossy(&told.stdout) + String::from_utf8_lossy(&told.stderr);
-    ensure!(told.status.success(), "{told_text}");
-    ensure!(told_text.contains("Overall exposure level"), "{told_text}");
+fn systemd_rates_the_units_3_at_most() -> Result<()> {
+    for unit in ["systemd/vtep-gateway", "ovn/hardware-vtep-db", "ovn/hardware-vtep-controller"] {
+        // systemd-analyze looks for the program that the unit starts, which is installed nowhere here.
+        let told = Command::new("systemd-analyze")
+            .args(["security", "--no-pager", "--offline=true", "--threshold=30"])
+            .arg(unit_file(unit))
+            .output()?;
+        let told_text = String::from_utf8_lossy(&told.stdout) + String::from_utf8_lossy(&told.stderr);
+        ensure!(told.status.success(), "{told_text}");
+        ensure!(told_text.contains("Overall exposure level"), "{told_text}");
+    }
     Ok(())
+}
+
+#[test]
+fn the_units_say_nothing_that_systemd_does_not_know() -> Result<()> {
+    for unit in ["systemd/vtep-gateway", "ovn/hardware-vtep-db", "ovn/hardware-vtep-controller"] {
+        let told = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit_file(unit)).output()?;
+        let said = String::from_utf8_lossy(&told.stderr);
+        let strange = said.lines().find(|line| line.contains("Unknown") || line.contains("ignoring"));
+        ensure!(strange.is_none(), "{unit}: {strange:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_image_is_healthy_whatever_is_in_its_configuration() -> Result<()> {
+    let recipe = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/oci/Containerfile");
+    let recipe = fs::read_to_string(recipe)?;
+    let (_, check) = recipe.split_once("HEALTHCHECK").context("no HEALTHCHECK")?;
+    ensure!(check.contains("status --socket /run/vtep-gateway"), "{check}");
+    Ok(())
+}
+
+fn unit_file(unit: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../packaging/{unit}.service"))
 }
 
 #[test]

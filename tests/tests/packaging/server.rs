@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    config::Vrrp,
+    config::{Mode, Vrrp},
     crossing::EXT,
     debian::Init,
     wait::{SOON, wait_for},
@@ -126,4 +126,42 @@ fn an_upgrade_of_the_active_node_loses_neither_role_nor_packet() -> Result<()> {
     let addresses = String::from_utf8_lossy(&system.site.gw.ip("address show")?.stdout).into_owned();
     ensure!(!addresses.contains("172.31.0.21"), "{addresses}");
     Ok(())
+}
+
+#[test]
+fn the_unit_bounds_what_the_agent_takes_of_the_machine() -> Result<()> {
+    let system = System::boot(Init::Systemd)?;
+    system.install(OLD)?;
+    let two_gib = (2_u64 << 30).to_string();
+    for (name, value) in
+        [("MemoryMax", two_gib.as_str()), ("OOMScoreAdjust", "-500"), ("TasksMax", "128"), ("UMask", "0077")]
+    {
+        ensure!(property(&system, name)? == value, "{name} is {}", property(&system, name)?);
+    }
+    // An agent lives with that.
+    system.configure()?;
+    system.debian.run("systemctl start vtep-gateway")?;
+    system.wait_reaches()
+}
+
+#[test]
+fn a_start_that_fails_is_held_back_and_not_tried_twice_a_second() -> Result<()> {
+    let system = System::boot(Init::Systemd)?;
+    system.install(OLD)?;
+    // A driver without XDP.
+    system.site.gw.ip("link add d0 up type dummy")?;
+    system.configure_with(|config| config.uplink("d0", Mode::Xdp))?;
+    system.debian.run("systemctl start --no-block vtep-gateway")?;
+    wait_for("the failed start to be held back", SOON, || {
+        let log = system.debian.run("journalctl --no-pager --unit vtep-gateway").unwrap_or_default();
+        log.contains("held back for 10 s")
+    })?;
+    ensure!(property(&system, "NRestarts")? == "0", "it was tried again at once");
+    ensure!(property(&system, "ActiveState")? == "activating");
+    let said = property(&system, "StatusText")?;
+    ensure!(said.contains("could not start"), "{said}");
+    // Whoever has mended it does not wait.
+    system.configure()?;
+    system.debian.run("systemctl restart vtep-gateway")?;
+    system.wait_reaches()
 }
