@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -29,6 +30,30 @@ const BATCH: usize = 100;
 /// Time between two batches: 20,000 frames a second, a few percent of what a slow access port carries.
 const PACE: Duration = Duration::from_millis(5);
 
+/// How long another node has to take a role that is given away.
+const SUCCESSOR: Duration = Duration::from_secs(5);
+
+/// Somebody who waits for another node to have a role.
+struct Handover {
+    leases: BTreeSet<u32>,
+    request: Request,
+    /// Whether another node takes it or not.
+    force: bool,
+    since: Instant,
+    /// Names of the nodes that could.
+    names: BTreeMap<IpAddr, String>,
+}
+
+impl Handover {
+    /// What became of a virtual router.
+    fn told(&self, router: &str, active: Option<IpAddr>) -> String {
+        let Some(address) = active else { return format!("{router}: given away; no other node is active\n") };
+        let name = self.names.get(&address);
+        let node = name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"));
+        format!("{router}: handed over to {node} in {} ms\n", self.since.elapsed().as_millis())
+    }
+}
+
 /// What is going on between this node and the others.
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
@@ -38,8 +63,8 @@ pub(super) struct Cluster<'a> {
     leases: Option<Leases>,
     attached: Option<bool>,
     database: Option<bool>,
-    /// Who waits for virtual routers to be active here no longer.
-    handovers: Vec<(BTreeSet<u32>, Request)>,
+    /// Who waits for virtual routers to be active at another node.
+    handovers: Vec<Handover>,
     statuses: Arc<Vec<InstanceStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
@@ -214,20 +239,33 @@ impl<'a> Cluster<'a> {
         for lease in &active {
             self.ha.handover(u8::try_from(*lease).ok().and_then(Vrid::new));
         }
-        self.handovers.push((active, request));
+        let standbys = self.siblings.iter().flat_map(|siblings| siblings.followed().standbys.values());
+        let names = standbys.flatten().map(|(address, name)| (*address, name.clone())).collect();
+        self.handovers.push(Handover { leases: active, request, force, since: Instant::now(), names });
     }
 
-    /// Answers those whose virtual routers are active here no longer.
+    /// Answers those whose virtual routers are active at another node, or at none for too long.
     fn answer_handovers(&mut self) {
-        let waiting = std::mem::take(&mut self.handovers);
-        for (leases, request) in waiting {
-            if leases.is_disjoint(&self.active) {
-                let names = self.statuses.iter().filter(|one| leases.contains(&one.vrid.get().into()));
-                let names: Vec<&str> = names.map(|one| one.name.as_str()).collect();
-                drop(request.answer(Ok(format!("{}: handed over\n", names.join(", ")))));
-            } else {
-                self.handovers.push((leases, request));
+        for handover in std::mem::take(&mut self.handovers) {
+            let concerned: Vec<_> =
+                self.statuses.iter().filter(|one| handover.leases.contains(&one.vrid.get().into())).collect();
+            let given = handover.leases.is_disjoint(&self.active);
+            let taken = given && concerned.iter().all(|one| one.status.active.is_some());
+            let late = handover.since.elapsed() >= SUCCESSOR;
+            // Whoever forces it knows that there may be no other node.
+            if !taken && !late && !(given && handover.force) {
+                self.handovers.push(handover);
+                continue;
             }
+            let told: Vec<String> = concerned.iter().map(|one| handover.told(&one.name, one.status.active)).collect();
+            let told = told.concat();
+            drop(handover.request.answer(match (given, taken || handover.force) {
+                (true, true) => Ok(told),
+                (true, false) => Err(format!("{told}no other node has taken it within {} s", SUCCESSOR.as_secs())),
+                (false, _) => {
+                    Err(format!("this node is still active after {} s; its log says why", SUCCESSOR.as_secs()))
+                }
+            }));
         }
     }
 
@@ -244,13 +282,15 @@ impl<'a> Cluster<'a> {
         let next = self.again.values().min().copied();
         let now = (!self.announcer.is_done()).then_some(self.next_batch);
         let tell = self.siblings.as_ref().and_then(Siblings::due);
-        now.into_iter().chain(next).chain(tell).min()
+        let handover = self.handovers.iter().map(|handover| handover.since + SUCCESSOR).min();
+        now.into_iter().chain(next).chain(tell).chain(handover).min()
     }
 
     /// Announces a few more stations to the switches outside, or all of them once more, and tells other nodes what is
     /// due.
     pub(super) fn on_time(&mut self, config: &Config, forwarding: &Forwarding) {
         let now = Instant::now();
+        self.answer_handovers();
         if self.siblings.as_ref().and_then(Siblings::due).is_some_and(|due| due <= now) {
             self.tell(forwarding);
         }

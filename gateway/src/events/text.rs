@@ -121,10 +121,13 @@ impl fmt::Display for Event {
             Self::NextHopLost { remote, reason } => write!(f, "{remote}: {}", Clean(reason)),
             Self::RoleChanged { instance, vrid, from, to, active_node, priority } => {
                 write!(f, "{} (VRID {vrid}): ", Clean(instance))?;
-                if let Some(from) = from {
-                    write!(f, "{} -> ", from.name())?;
+                if *from == Some(*to) {
+                    write!(f, "still {}, another node is active", to.name())?;
+                } else {
+                    from.map_or(Ok(()), |from| write!(f, "{} -> ", from.name()))?;
+                    write!(f, "{}", to.name())?;
                 }
-                write!(f, "{}, priority {priority}", to.name())?;
+                write!(f, ", priority {priority}")?;
                 active_node.map_or(Ok(()), |node| write!(f, ", active is {node}"))
             }
             Self::LeaseLost { instance, vrid } => {
