@@ -18,6 +18,11 @@ pub(crate) fn meant<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -
     (slips <= (wrong.chars().count() / 3).max(2)).then_some(likest)
 }
 
+/// A question after the name that was probably meant, to be put behind what is wrong; empty if none is like it.
+pub(crate) fn question<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    meant(wrong, names).map(|name| format!(" (is {name} meant?)")).unwrap_or_default()
+}
+
 fn common_start(a: &str, b: &str) -> usize {
     a.chars().zip(b.chars()).take_while(|(a, b)| a == b).count()
 }

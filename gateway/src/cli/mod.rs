@@ -86,7 +86,7 @@ pub enum Command {
     /// Show packets that the gateway drops or forwards, or write them to a file for Wireshark.
     Capture(CaptureOptions),
     /// Have the running agent read its configuration again, and say what is wrong with it.
-    Reload(ConfigOption),
+    Reload(AgentOption),
     /// End the running agent. What it attached stays, and forwards while its leases run.
     Exit(ExitOptions),
     /// Print what a shell needs to complete this command line.
@@ -96,22 +96,28 @@ pub enum Command {
 }
 
 impl Command {
-    /// Which configuration it is about; `None` if it is about none.
+    /// Which configuration it needs, whole and valid; `None` if it needs none.
     pub fn config(&self) -> Option<&Path> {
         match self {
-            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) | Self::Reload(option) => {
-                Some(&option.config)
-            }
-            Self::Show(options) => Some(&options.noun.output().config.config),
-            Self::Status(StatusOptions { config, .. })
-            | Self::Monitor(MonitorOptions { config, .. })
-            | Self::Top(TopOptions { config, .. })
-            | Self::Doctor(DoctorOptions { config, .. })
-            | Self::Handover(HandoverOptions { config, .. })
-            | Self::Capture(CaptureOptions { config, .. })
-            | Self::Trace(TraceOptions { config, .. })
-            | Self::Exit(ExitOptions { config, .. }) => Some(&config.config),
-            Self::Completions(_) | Self::Man(_) => None,
+            Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => Some(&option.config),
+            _ => None,
+        }
+    }
+
+    /// Which agent it is about; `None` if it is about none.
+    pub fn agent(&self) -> Option<&AgentOption> {
+        match self {
+            Self::Reload(agent) => Some(agent),
+            Self::Show(options) => Some(&options.noun.output().agent),
+            Self::Status(StatusOptions { agent, .. })
+            | Self::Monitor(MonitorOptions { agent, .. })
+            | Self::Top(TopOptions { agent, .. })
+            | Self::Doctor(DoctorOptions { agent, .. })
+            | Self::Handover(HandoverOptions { agent, .. })
+            | Self::Capture(CaptureOptions { agent, .. })
+            | Self::Trace(TraceOptions { agent, .. })
+            | Self::Exit(ExitOptions { agent, .. }) => Some(agent),
+            Self::Run(_) | Self::Detach(_) | Self::CheckConfig(_) | Self::Completions(_) | Self::Man(_) => None,
         }
     }
 }
@@ -124,7 +130,7 @@ pub struct StatusOptions {
     pub json: bool,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// `handover`.
@@ -136,9 +142,13 @@ pub struct HandoverOptions {
     /// Also if no other node is known to take it.
     #[arg(long)]
     pub force: bool,
+    /// First wait so many seconds at most, 30 if no number is given, until another node is connected.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30",
+        value_parser = clap::value_parser!(u16).range(1..=3600), require_equals = true)]
+    pub wait: Option<u16>,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// `exit`.
@@ -149,15 +159,27 @@ pub struct ExitOptions {
     pub keep_role: bool,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// Which configuration.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct ConfigOption {
     /// Configuration file.
-    #[arg(long, value_name = "FILE", default_value = DEFAULT_CONFIG)]
+    #[arg(long, value_name = "FILE", env = "VTEP_GATEWAY_CONFIG", hide_env_values = true, default_value = DEFAULT_CONFIG)]
     pub config: PathBuf,
+}
+
+/// Which agent.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct AgentOption {
+    /// Control socket of the agent, or its run directory; without it, what the configuration file has for
+    /// gateway.run_dir, even if that file is not valid.
+    #[arg(short = 't', long, value_name = "SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// Its configuration.
+    #[command(flatten)]
+    pub file: ConfigOption,
 }
 
 #[cfg(test)]
@@ -178,13 +200,24 @@ mod tests {
 
     #[test]
     fn every_verb_takes_a_file_and_has_a_default_for_it() {
-        let verbs =
-            ["run", "detach", "check-config", "status", "monitor", "top", "doctor", "handover", "reload", "exit"];
-        for verb in verbs {
-            for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
+        for (args, file) in [("", DEFAULT_CONFIG), (" --config /x/y.toml", "/x/y.toml")] {
+            for verb in ["run", "detach", "check-config"] {
                 let command = parse(&format!("{verb}{args}")).unwrap().command;
                 assert_eq!(command.config(), Some(Path::new(file)), "{verb}{args}");
             }
+            for verb in ["status", "monitor", "top", "doctor", "handover", "reload", "exit", "show macs", "capture"] {
+                let command = parse(&format!("{verb}{args}")).unwrap().command;
+                assert_eq!(command.config(), None, "{verb} needs no valid file");
+                assert_eq!(command.agent().unwrap().file.config, Path::new(file), "{verb}{args}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_agent_may_be_named_by_its_socket() {
+        for args in ["status -t /x", "status --socket /x"] {
+            let command = parse(args).unwrap().command;
+            assert_eq!(command.agent().unwrap().socket.as_deref(), Some(Path::new("/x")), "{args}");
         }
     }
 

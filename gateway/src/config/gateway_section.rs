@@ -6,6 +6,7 @@ use gateway_common::limits::{DEFAULT_FDB, VXLAN_PORT};
 use toml::Spanned;
 
 use super::{
+    lenient::DEFAULT_RUN_DIR,
     raw::RawGateway,
     report::Report,
     types::{GatewayConfig, Vteps},
@@ -27,7 +28,7 @@ pub(super) fn check(raw: &RawGateway, report: &mut Report<'_>) -> GatewayConfig 
         ageing: Duration::from_secs(number(raw.ageing.as_ref(), "ageing", 1, MAX_AGEING, 300, report)),
         fdb_size: number(raw.fdb_size.as_ref(), "fdb_size", MIN_FDB, MAX_FDB, DEFAULT_FDB, report),
         pin_dir: path(raw.pin_dir.as_ref(), "pin_dir", "/sys/fs/bpf/vtep-gateway", values::pin_directory, report),
-        run_dir: path(raw.run_dir.as_ref(), "run_dir", "/run/vtep-gateway", values::directory, report),
+        run_dir: path(raw.run_dir.as_ref(), "run_dir", DEFAULT_RUN_DIR, values::directory, report),
         control_group: raw
             .control_group
             .as_ref()

@@ -12,6 +12,7 @@ mod field_path;
 mod gateway_section;
 mod interfaces;
 mod key_files;
+mod lenient;
 mod load;
 mod metrics_section;
 pub(crate) mod raw;
@@ -28,6 +29,7 @@ pub use auth::{AuthConfig, KeyError, KeySource};
 pub(crate) use gateway_section::MAX_FDB;
 pub(crate) use key_files::DIRECTORY as CREDENTIALS;
 pub use key_files::{KeyFile, KeyFiles, NoCredentials};
+pub use lenient::{DEFAULT_RUN_DIR, run_dir};
 pub use report::{ConfigError, Problem, Problems};
 pub use types::{
     AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig,

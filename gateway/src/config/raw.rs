@@ -11,7 +11,7 @@ use serde::{
 use toml::Spanned;
 
 /// The whole file.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RawConfig {
     pub(crate) gateway: RawGateway,
@@ -29,7 +29,7 @@ pub(crate) struct RawConfig {
 }
 
 /// `[gateway]`.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub(crate) struct RawGateway {
     pub(crate) vtep: Option<Spanned<Vec<Spanned<String>>>>,

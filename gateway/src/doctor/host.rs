@@ -6,6 +6,7 @@ use super::{
     check::Check::{ConfigFile, Firewall, IpForward, RpFilter},
     finding::Finding,
 };
+use crate::config::ConfigError;
 
 /// Value of `rp_filter` that drops what would not be answered by the same interface
 /// (Documentation/networking/ip-sysctl.rst).
@@ -56,6 +57,17 @@ pub(super) fn judge_config(facts: &Facts) -> Vec<Finding> {
             format!("`chmod go-w {path}`"),
         )
     }]
+}
+
+/// The finding on a configuration file that is not valid.
+pub(super) fn invalid(error: &ConfigError, running: bool) -> Finding {
+    let goes_on =
+        if running { "; the running agent goes on with what it read last, and would not start again" } else { "" };
+    Finding::bad(
+        ConfigFile,
+        format!("not valid{goes_on}: {error}"),
+        "correct it until `vtep-gateway check-config` finds nothing; of what is wrong nothing was looked at here",
+    )
 }
 
 fn rp_filter(router: &Router) -> Option<Finding> {

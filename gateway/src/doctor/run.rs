@@ -6,14 +6,14 @@ use super::{agent, ask, database, finding::Finding, host, kernel, nics, nodes, o
 use gateway_common::net::MacAddr;
 
 use crate::{
-    config::{Config, InstanceConfig},
+    config::{Config, ConfigError, InstanceConfig},
     ovsdb::Remotes,
     plan,
     view::Status,
 };
 
 /// What to look at besides.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
     /// Send echo requests to remote VTEPs, and ask who has the tunnel addresses.
     pub probe: bool,
@@ -21,6 +21,10 @@ pub struct Options<'a> {
     pub ovn_nb: Option<&'a Remotes>,
     /// OVN's southbound database.
     pub ovn_sb: Option<&'a Remotes>,
+    /// Control socket of the agent.
+    pub socket: &'a Path,
+    /// What is wrong with the file.
+    pub invalid: Option<&'a ConfigError>,
 }
 
 /// Looks at everything that concerns the gateway of `config`, which was read from `file`, and judges it. Says through `say` what
@@ -28,7 +32,7 @@ pub struct Options<'a> {
 pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
     let before = ask::counters::drops(config);
     say("asking the agent");
-    let answer = ask::agent::ask(config);
+    let answer = ask::agent::ask(options.socket);
     let status = answer.status();
     let running = status.is_some();
     say("looking at the database, the kernel and the interfaces");
@@ -67,6 +71,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
     }
     findings.extend(agent::judge(&agent));
     findings.extend(host::judge_config(&host));
+    findings.extend(options.invalid.map(|error| host::invalid(error, running)));
     findings
 }
 

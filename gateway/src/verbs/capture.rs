@@ -16,17 +16,19 @@ use gateway_common::{
 };
 use pcap_file::PcapError;
 
-use super::{BAD_INPUT, fail, trace::vni};
+use super::{
+    BAD_INPUT, fail,
+    target::{Gateway, Target},
+    trace::vni,
+};
 use crate::{
     capture::{
         file::CaptureFile,
         packet::Packet,
         session::{self, SessionError, Sink, Wanted},
     },
-    cli::ConfigOption,
-    config::Config,
-    ctl,
-    datapath::{load::Settings, pins::PinDir},
+    cli::AgentOption,
+    nearest,
     trace::names::Names,
 };
 
@@ -66,7 +68,7 @@ pub struct CaptureOptions {
     pub write: Option<PathBuf>,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 fn reasons(text: &str) -> Result<u32, String> {
@@ -84,18 +86,22 @@ fn reasons(text: &str) -> Result<u32, String> {
 const ALL_REASONS: u32 = u32::MAX >> (32 - DropReason::ALL.len());
 
 /// Does it.
-pub(super) fn carry_out(options: &CaptureOptions, config: &Config) -> ExitCode {
+pub(super) fn carry_out(options: &CaptureOptions, target: &Target) -> ExitCode {
     let to_stdout = options.write.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
         let error = "--write -: standard output is a terminal; redirect it, or leave --write out for a line per packet";
         return fail(BAD_INPUT, &io::Error::other(error));
     }
-    let filter = match filter(options, config) {
+    let gateway = match Gateway::find(target) {
+        Ok(gateway) => gateway,
+        Err(error) => return fail(BAD_INPUT, &error),
+    };
+    let filter = match filter(options, &gateway) {
         Ok(filter) => filter,
         Err(error) => return fail(BAD_INPUT, &io::Error::other(error)),
     };
     let names = Names::of([]).unwrap_or_default();
-    let port = config.gateway.udp_port;
+    let port = gateway.udp_port;
     let output = match &options.write {
         None => Ok(Output::Lines(io::stdout().lock(), port)),
         Some(_) if to_stdout => CaptureFile::begin(boxed(io::stdout().lock()), options.snaplen).map(Output::File),
@@ -111,16 +117,14 @@ pub(super) fn carry_out(options: &CaptureOptions, config: &Config) -> ExitCode {
         }
     };
     let mut output = Named { output, names };
-    let settings = Settings { udp_port: port, fdb_size: config.gateway.fdb_size, trace: false };
-    let pins = PinDir::new(&config.gateway.pin_dir);
-    let socket = ctl::path(&config.gateway.run_dir);
     let wanted = Wanted { filter, count: options.count };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, &error),
     };
     let ready = || eprintln!("capturing; end with Ctrl-C");
-    let done = runtime.block_on(session::capture(&pins, settings, &socket, wanted, &mut output, ready));
+    let done =
+        runtime.block_on(session::capture(&gateway.pins, gateway.settings, &target.socket, wanted, &mut output, ready));
     // What there is is kept, whatever ended it.
     let flushed = output.flush();
     match (done, flushed) {
@@ -140,14 +144,15 @@ pub(super) fn carry_out(options: &CaptureOptions, config: &Config) -> ExitCode {
     }
 }
 
-fn filter(options: &CaptureOptions, config: &Config) -> Result<Filter, String> {
+fn filter(options: &CaptureOptions, gateway: &Gateway) -> Result<Filter, String> {
     let ifindex = match &options.port {
         None => 0,
         Some(name) => {
-            let mut all = config.uplinks.iter().chain(&config.ports);
-            if !all.any(|interface| interface.name == *name) {
-                let file = options.config.config.display();
-                return Err(format!("--port {name}: that is neither an uplink nor an access port of {file}"));
+            let all = || gateway.uplinks.iter().chain(&gateway.ports);
+            if !all().any(|interface| interface == name) {
+                let meant = nearest::question(name, all().map(String::as_str));
+                let source = &gateway.source;
+                return Err(format!("--port {name}: that is neither an uplink nor an access port of {source}{meant}"));
             }
             nix::net::if_::if_nametoindex(name.as_str())
                 .map_err(|_| format!("--port {name}: there is no such interface here now"))?

@@ -2,15 +2,17 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::Path,
     process::ExitCode,
 };
 
 use clap::Args;
 
-use super::output;
+use super::{
+    output,
+    target::{Gateway, Target},
+};
 use crate::{
-    cli::ConfigOption,
+    cli::AgentOption,
     config::Config,
     doctor::{self, Options},
     ovsdb::{Remote, Remotes},
@@ -25,7 +27,9 @@ const UNWELL: u8 = 1;
 It changes nothing, needs no running agent, and takes a few seconds. It sends a few packets, unless --no-probe: echo requests
 to remote VTEPs, and ARP probes or neighbour solicitations for the tunnel addresses.
 
-Exit codes: 0 nothing is bad, 1 something is, 2 wrong arguments or configuration.")]
+A configuration file that is not valid is one of the findings; what is sound in it is looked at.
+
+Exit codes: 0 nothing is bad, 1 something is, 2 wrong arguments.")]
 pub struct DoctorOptions {
     /// As a JSON object.
     #[arg(long)]
@@ -44,11 +48,19 @@ pub struct DoctorOptions {
     pub ovn_sb: Option<Remotes>,
     /// Of which gateway.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// Carries it out.
-pub(super) fn carry_out(options: &DoctorOptions, file: &Path, config: &Config) -> ExitCode {
+pub(super) fn carry_out(options: &DoctorOptions, target: &Target) -> ExitCode {
+    let file = &target.file;
+    let (mut config, invalid) = Config::load_leniently(file);
+    if config.uplinks.is_empty()
+        && config.ports.is_empty()
+        && let Some(running) = Gateway::running(&target.socket)
+    {
+        running.fill(&mut config);
+    }
     let secured = [&options.ovn_nb, &options.ovn_sb].into_iter().flatten().flat_map(Remotes::iter);
     let mut secured = secured.filter(|remote| matches!(remote, Remote::Ssl { .. }));
     let has_files = config.database.as_ref().is_some_and(|database| database.tls.is_some());
@@ -64,8 +76,14 @@ pub(super) fn carry_out(options: &DoctorOptions, file: &Path, config: &Config) -
             eprint!("\r\x1b[K{what} ...");
         }
     };
-    let looks = Options { probe: !options.no_probe, ovn_nb: options.ovn_nb.as_ref(), ovn_sb: options.ovn_sb.as_ref() };
-    let findings = doctor::examine(config, file, looks, &say);
+    let looks = Options {
+        probe: !options.no_probe,
+        ovn_nb: options.ovn_nb.as_ref(),
+        ovn_sb: options.ovn_sb.as_ref(),
+        socket: &target.socket,
+        invalid: invalid.as_ref(),
+    };
+    let findings = doctor::examine(&config, file, looks, &say);
     if progress {
         eprint!("\r\x1b[K");
     }

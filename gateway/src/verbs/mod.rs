@@ -1,16 +1,19 @@
 //! What the verbs of the command line do: each has a file of its own but for those that are a call or two.
 //!
-//! A verb reads the configuration to know which agent is meant, asks that agent on its control socket or looks where it
-//! pins, and writes to standard output what a person or, with `--json`, a program wants to know.
+//! A verb asks the agent on its control socket or looks where it pins, and writes to standard output what a person or, with
+//! `--json`, a program wants to know. None of those that are for a running agent needs a valid configuration file: [`target`]
+//! finds the agent.
 
 mod capture;
 pub mod completions;
 pub mod doctor;
+mod handover;
 pub mod man;
 pub mod monitor;
 mod output;
 pub mod show;
 mod status;
+mod target;
 pub mod top;
 mod trace;
 
@@ -19,12 +22,14 @@ use std::{path::Path, process::ExitCode, time::Duration};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::{
-    agent,
+    agent::{self, AgentError},
     cli::{Cli, Command},
     config::Config,
     ctl::{self, CallError},
     log, memory,
 };
+
+use target::Target;
 
 pub use capture::CaptureOptions;
 pub use trace::TraceOptions;
@@ -49,47 +54,57 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
         Ok(log) => log,
         Err(error) => return fail(1, &error),
     };
-    let Some(path) = cli.command.config() else { return ExitCode::SUCCESS };
-    let config = match Config::load(path) {
-        Ok(config) => config,
-        Err(error) => return fail(BAD_INPUT, &error),
-    };
-    let socket = ctl::path(&config.gateway.run_dir);
-    match &cli.command {
-        Command::Run(_) => run(path, config, &log),
+    if let Some(path) = cli.command.config() {
+        return match Config::load(path) {
+            Ok(config) => with_config(&cli.command, path, config, &log),
+            Err(error) => fail(BAD_INPUT, &error),
+        };
+    }
+    cli.command.agent().map_or(ExitCode::SUCCESS, |agent| with_agent(&cli.command, &Target::of(agent)))
+}
+
+/// What takes a valid configuration.
+fn with_config(command: &Command, path: &Path, config: Config, log: &log::Control) -> ExitCode {
+    match command {
+        Command::Run(_) => run(path, config, log),
         Command::Detach(_) => match agent::detach(&config, |line| println!("{line}")) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, &error),
         },
-        Command::CheckConfig(_) => {
+        _ => {
             println!("{}: fine", path.display());
             ExitCode::SUCCESS
         }
-        Command::Status(options) => status::carry_out(&socket, options.json),
-        Command::Show(options) => show::carry_out(options, &socket),
-        Command::Monitor(options) => match monitor::watch(&socket, options) {
+    }
+}
+
+/// What is about a running agent, whatever its configuration file says by now.
+fn with_agent(command: &Command, target: &Target) -> ExitCode {
+    let socket = &target.socket;
+    match command {
+        Command::Status(options) => status::carry_out(socket, options.json),
+        Command::Show(options) => show::carry_out(options, socket),
+        Command::Monitor(options) => match monitor::watch(socket, options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(error.exit_code(), &error),
         },
-        Command::Top(options) => match top::show(&socket, options) {
+        Command::Top(options) => match top::show(socket, options) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(error.exit_code(), &error),
         },
-        Command::Doctor(options) => doctor::carry_out(options, path, &config),
-        Command::Handover(options) => {
-            let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
-            params.extend(options.force.then_some("--force"));
-            told(ctl::call(&socket, "vrrp/handover", &params, ANSWER))
-        }
-        Command::Reload(_) => told(ctl::call(&socket, "reload", &[], ANSWER)),
-        Command::Capture(options) => capture::carry_out(options, &config),
-        Command::Trace(options) => trace::carry_out(options, &config),
+        Command::Doctor(options) => doctor::carry_out(options, target),
+        Command::Handover(options) => handover::carry_out(options, socket),
+        Command::Reload(_) => told(ctl::call(socket, "reload", &[], ANSWER)),
+        Command::Capture(options) => capture::carry_out(options, target),
+        Command::Trace(options) => trace::carry_out(options, target),
         Command::Exit(options) => {
             let params: &[&str] = if options.keep_role { &["keep-role"] } else { &[] };
-            told(ctl::end(&socket, "exit", params, END))
+            told(ctl::end(socket, "exit", params, END))
         }
         // Carried out above.
-        Command::Completions(_) | Command::Man(_) => ExitCode::SUCCESS,
+        Command::Run(_) | Command::Detach(_) | Command::CheckConfig(_) | Command::Completions(_) | Command::Man(_) => {
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -114,10 +129,12 @@ fn run(path: &Path, config: Config, log: &log::Control) -> ExitCode {
     };
     let outcome = runtime.block_on(agent::run(path, config, log));
     log.tell_left_out(true);
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(1, &error),
+    let Err(error) = outcome else { return ExitCode::SUCCESS };
+    let code = fail(1, &error);
+    if let AgentError::NotStarted(_) = &error {
+        runtime.block_on(agent::hold_back(&error));
     }
+    code
 }
 
 fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::ConfigOption,
+    cli::AgentOption,
     clock,
     ctl::{self, CallError},
     events::{Kind, Record, Timestamp},
@@ -55,7 +55,7 @@ pub struct MonitorOptions {
     pub no_follow: bool,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// From when on events are wanted.

@@ -9,7 +9,7 @@ use std::{
 use clap::Args;
 
 use crate::{
-    cli::ConfigOption,
+    cli::AgentOption,
     clock,
     ctl::{self, CallError},
     events::Timestamp,
@@ -40,7 +40,7 @@ pub struct TopOptions {
     pub json: bool,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 impl Eq for TopOptions {}

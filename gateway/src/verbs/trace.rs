@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{self, Write},
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -15,16 +15,18 @@ use gateway_common::{
 };
 use serde_json::json;
 
-use super::{BAD_INPUT, fail};
+use super::{
+    ANSWER, BAD_INPUT, fail,
+    target::{Gateway, Target},
+};
 use crate::{
-    cli::ConfigOption,
-    config::{Config, Interface},
+    cli::AgentOption,
+    ctl,
     datapath::{
         attach::{Attacher, Device},
-        load::Settings,
-        pins::PinDir,
         watch::WatchError,
     },
+    nearest,
     nic::Role,
     packet::build::{FrameSpec, TunnelSpec},
     trace::{
@@ -32,8 +34,9 @@ use crate::{
         pcap,
         plane::{Plane, PlaneError},
         text,
-        walk::{Entrance, Way},
+        walk::{Entrance, Verdict, Way},
     },
+    view::Switch,
 };
 
 /// There is no data plane to be asked.
@@ -82,13 +85,41 @@ pub struct TraceOptions {
     /// Packets of the file at most.
     #[arg(long, value_name = "NUMBER", default_value = "100", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub count: u32,
+    /// Fail, with exit code 1, unless each packet ends so. One that is flooded is forwarded.
+    #[arg(long, value_name = "END")]
+    pub expect: Option<Expected>,
     /// As a JSON object.
     #[arg(long)]
     pub json: bool,
     /// Of which gateway.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
+
+/// How a packet is expected to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Expected {
+    /// It goes on, to one place or to everyone in the logical switch.
+    Forwarded,
+    /// It goes nowhere.
+    Dropped,
+    /// It goes up the stack.
+    Passed,
+}
+
+impl Expected {
+    fn is_met(self, way: &Way) -> bool {
+        way.complete
+            && match self {
+                Self::Forwarded => matches!(way.verdict, Verdict::Forwarded | Verdict::Flooded),
+                Self::Dropped => way.verdict == Verdict::Dropped,
+                Self::Passed => way.verdict == Verdict::Passed,
+            }
+    }
+}
+
+/// Version of the JSON document.
+const SCHEMA: u32 = 1;
 
 fn vlan(text: &str) -> Result<VlanId, String> {
     let vlan = text.parse().ok().and_then(VlanId::new);
@@ -115,18 +146,20 @@ fn ethertype(text: &str) -> Result<u16, String> {
 }
 
 /// Does it.
-pub(super) fn carry_out(options: &TraceOptions, config: &Config) -> ExitCode {
-    let pins = PinDir::new(&config.gateway.pin_dir);
-    let (entrance, packets) = match entrance(options, config, &pins)
-        .and_then(|entrance| packets(options, config, &entrance).map(|packets| (entrance, packets)))
+pub(super) fn carry_out(options: &TraceOptions, target: &Target) -> ExitCode {
+    let gateway = match Gateway::find(target) {
+        Ok(gateway) => gateway,
+        Err(error) => return fail(BAD_INPUT, &error),
+    };
+    let (entrance, packets) = match entrance(options, &gateway)
+        .and_then(|entrance| packets(options, &gateway, &entrance).map(|packets| (entrance, packets)))
     {
         Ok(both) => both,
         Err(error) => return fail(BAD_INPUT, &io::Error::other(error)),
     };
-    let settings = Settings { udp_port: config.gateway.udp_port, fdb_size: config.gateway.fdb_size, trace: false };
-    let ways = Plane::open(&pins, settings, entrance.role).and_then(|mut plane| {
-        let names = Names::of(plane.tunnels()?).unwrap_or_default();
-        let ways = packets.iter().map(|packet| Way::of(&mut plane, &entrance, packet, &names, settings.udp_port));
+    let ways = Plane::open(&gateway.pins, gateway.settings, entrance.role).and_then(|mut plane| {
+        let names = known(Names::of(plane.tunnels()?).unwrap_or_default(), &target.socket);
+        let ways = packets.iter().map(|packet| Way::of(&mut plane, &entrance, packet, &names, gateway.udp_port));
         ways.collect::<Result<Vec<_>, _>>()
     });
     let ways = match ways {
@@ -135,39 +168,56 @@ pub(super) fn carry_out(options: &TraceOptions, config: &Config) -> ExitCode {
         Err(error) => return fail(1, &error),
     };
     let told = if options.json {
-        format!("{:#}\n", json!({ "packets": ways }))
+        format!("{:#}\n", json!({ "schema": SCHEMA, "packets": ways }))
     } else {
         ways.iter().enumerate().map(|(index, way)| text::text(index + 1, way)).collect::<Vec<_>>().join("\n")
     };
     match io::stdout().write_all(told.as_bytes()) {
         // Whoever reads may have seen enough.
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(1, &error),
-        _ => ExitCode::SUCCESS,
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return fail(1, &error),
+        _ => {}
+    }
+    let Some(expected) = options.expect else { return ExitCode::SUCCESS };
+    match ways.iter().position(|way| !expected.is_met(way)) {
+        Some(at) => {
+            let words = format!("packet {} does not end as expected: {}", at + 1, text::verdict(&ways[at]));
+            fail(1, &io::Error::other(words))
+        }
+        None => ExitCode::SUCCESS,
     }
 }
 
+/// The names, with what the agent knows of the database; a packet's way is told without one, too.
+fn known(names: Names, socket: &Path) -> Names {
+    fn ask<T: serde::de::DeserializeOwned>(socket: &Path, command: &str) -> Option<Vec<T>> {
+        serde_json::from_str(&ctl::call(socket, command, &[], ANSWER).ok()?).ok()
+    }
+    let switches: Vec<Switch> = ask(socket, "show/switches").unwrap_or_default();
+    let switches = switches.into_iter().filter(|one| one.programmed).filter_map(|one| Some((one.vni?, one.name?)));
+    names.with_bindings(ask(socket, "show/bindings"), switches)
+}
+
 /// Where the packet comes in.
-fn entrance(options: &TraceOptions, config: &Config, pins: &PinDir) -> Result<Entrance, String> {
+fn entrance(options: &TraceOptions, gateway: &Gateway) -> Result<Entrance, String> {
     let name = &options.port;
-    let is_it = |interface: &&Interface| interface.name == *name;
-    let role = match (config.uplinks.iter().find(is_it), config.ports.iter().find(is_it)) {
-        (Some(_), _) => Role::Uplink,
-        (_, Some(_)) => Role::Access,
+    let role = match (gateway.uplinks.contains(name), gateway.ports.contains(name)) {
+        (true, _) => Role::Uplink,
+        (_, true) => Role::Access,
         _ => {
-            let names = |all: &[Interface]| all.iter().map(|one| one.name.clone()).collect::<Vec<_>>().join(", ");
             return Err(format!(
-                "--in {name}: that is neither an uplink ({}) nor an access port ({}) of {}",
-                names(&config.uplinks),
-                names(&config.ports),
-                options.config.config.display()
+                "--in {name}: that is neither an uplink ({}) nor an access port ({}) of {}{}",
+                gateway.uplinks.join(", "),
+                gateway.ports.join(", "),
+                gateway.source,
+                nearest::question(name, gateway.uplinks.iter().chain(&gateway.ports).map(String::as_str))
             ));
         }
     };
     let ifindex = nix::net::if_::if_nametoindex(name.as_str())
         .map_err(|_| format!("--in {name}: there is no such interface here now"))?;
-    let (device, attacher) = (Device { name: name.clone(), ifindex, role }, Attacher::new(pins.clone()));
+    let (device, attacher) = (Device { name: name.clone(), ifindex, role }, Attacher::new(gateway.pins.clone()));
     let (xdp, tc) = (attacher.has_xdp(&device), attacher.has_tc(&device));
-    if pins.maps().exists() && !xdp && !tc {
+    if gateway.pins.maps().exists() && !xdp && !tc {
         return Err(format!(
             "--in {name}: no programs are attached to it, so its packets pass by the gateway; see `status`"
         ));
@@ -176,7 +226,7 @@ fn entrance(options: &TraceOptions, config: &Config, pins: &PinDir) -> Result<En
 }
 
 /// What comes in there.
-fn packets(options: &TraceOptions, config: &Config, entrance: &Entrance) -> Result<Vec<Vec<u8>>, String> {
+fn packets(options: &TraceOptions, gateway: &Gateway, entrance: &Entrance) -> Result<Vec<Vec<u8>>, String> {
     if let Some(path) = &options.pcap {
         return pcap::packets(path, options.count as usize).map_err(|error| error.to_string());
     }
@@ -216,11 +266,11 @@ fn packets(options: &TraceOptions, config: &Config, entrance: &Entrance) -> Resu
     let (Some(from), Some(vni)) = (options.from, options.vni) else {
         return Err(format!("{} is an uplink: --from and --vni are needed", entrance.name));
     };
-    let own = config.vteps().find(|vtep| vtep.is_ipv4() == from.is_ipv4());
+    let own = gateway.vteps.iter().copied().find(|vtep| vtep.is_ipv4() == from.is_ipv4());
     let Some(to) = options.to.or(own) else {
         return Err(format!("this gateway has no tunnel address of the family of {from}: --to is needed"));
     };
-    let tunnel = TunnelSpec { from, to, vni, vlan: options.vlan, port: config.gateway.udp_port };
+    let tunnel = TunnelSpec { from, to, vni, vlan: options.vlan, port: gateway.udp_port };
     let inner = FrameSpec { vlan: VlanId::UNTAGGED, ..frame }.bytes();
     // Nothing looks at the outer addresses but the NIC, which takes in what is for it.
     let own = fs::read_to_string(format!("/sys/class/net/{}/address", entrance.name)).unwrap_or_default();

@@ -4,12 +4,14 @@
 
 mod asking;
 mod basics;
+mod bindings;
 mod capture;
 mod control;
 mod credentials;
 mod dashboard;
 mod doctor;
 mod hostile;
+mod invalid_file;
 mod logs;
 mod metrics;
 mod monitor;

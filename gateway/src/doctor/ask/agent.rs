@@ -1,9 +1,8 @@
 //! The running agent, asked on its control socket.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crate::{
-    config::Config,
     ctl::{self, CallError},
     doctor::agent::Answer,
 };
@@ -12,9 +11,8 @@ use crate::{
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks for its status.
-pub(in super::super) fn ask(config: &Config) -> Answer {
-    let socket = ctl::path(&config.gateway.run_dir);
-    match ctl::call(&socket, "status", &["json"], LIMIT) {
+pub(in super::super) fn ask(socket: &Path) -> Answer {
+    match ctl::call(socket, "status", &["json"], LIMIT) {
         Ok(text) => match serde_json::from_str(&text) {
             Ok(status) => Answer::Status(Box::new(status)),
             Err(error) => Answer::Foreign(error.to_string()),

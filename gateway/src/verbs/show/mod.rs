@@ -36,7 +36,7 @@ pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
         Noun::Bindings(wanted) => agent
             .all("show/bindings", |one: &Binding| {
                 fits(&wanted.switch, one.switch.as_ref())
-                    && fits(&wanted.vni, Some(&one.vni))
+                    && fits(&wanted.vni, one.vni.as_ref())
                     && fits(&wanted.port, Some(&one.port))
             })
             .map(|all| written(json, &all, || screen::bindings(&all, look))),

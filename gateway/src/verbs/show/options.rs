@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use clap::{Args, Subcommand};
 use gateway_common::net::MacAddr;
 
-use crate::{cli::ConfigOption, view::MacFilter};
+use crate::{cli::AgentOption, view::MacFilter};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -77,7 +77,7 @@ pub struct OutputOptions {
     pub json: bool,
     /// Of which agent.
     #[command(flatten)]
-    pub config: ConfigOption,
+    pub agent: AgentOption,
 }
 
 /// `show switches`.
