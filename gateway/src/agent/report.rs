@@ -1,6 +1,6 @@
 //! Telling the operator, once, what stands in the way of forwarding, and when it no longer does.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::counters::Paths;
 
@@ -15,10 +15,14 @@ impl Report {
     /// Logs what is new among `problems`, and what is no longer among them.
     pub(super) fn problems(&mut self, problems: impl Iterator<Item = String>) {
         let now: BTreeSet<String> = problems.collect();
-        for problem in now.difference(&self.standing) {
+        let subjects = |texts: &BTreeSet<String>| -> BTreeMap<String, String> {
+            texts.iter().map(|text| (without_counts(text), text.clone())).collect()
+        };
+        let (before, after) = (subjects(&self.standing), subjects(&now));
+        for (_, problem) in after.iter().filter(|(subject, _)| !before.contains_key(*subject)) {
             tracing::warn!("{problem}");
         }
-        for problem in self.standing.difference(&now) {
+        for (_, problem) in before.iter().filter(|(subject, _)| !after.contains_key(*subject)) {
             tracing::info!("no longer: {problem}");
         }
         self.standing = now;
@@ -60,6 +64,21 @@ impl Report {
             );
         }
     }
+}
+
+/// What is counted, where a number before it says how much of it there is now.
+const COUNTED: [&str; 6] = ["entries", "MACs", "tunnels", "bindings", "rows", "members"];
+
+/// A problem without the counts in it: with another count it is the same problem.
+fn without_counts(text: &str) -> String {
+    let mut words: Vec<&str> = text.split(' ').collect();
+    for at in 1..words.len() {
+        let counted = COUNTED.contains(&words[at].trim_end_matches([',', ';', ':', '.']));
+        if counted && words[at - 1].bytes().all(|byte| byte.is_ascii_digit()) {
+            words[at - 1] = "#";
+        }
+    }
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -93,3 +93,20 @@ fn a_full_database_is_said_with_its_remedy() {
     let lines = said(|| report.learning(Paths { fdb_full: 2, ..Paths::default() }, false));
     assert!(lines.len() == 1 && lines[0].contains("full=2") && lines[0].contains("raise fdb_size"), "{lines:?}");
 }
+
+#[test]
+fn a_problem_with_another_count_is_not_said_again() {
+    let mut report = Report::default();
+    let full = |count: u32| format!("fdb: the map is full, {count} entries are left out");
+    assert_eq!(say(&mut report, &[&full(12_616)]).len(), 1);
+    assert_eq!(say(&mut report, &[&full(12_617)]), [""; 0]);
+    assert_eq!(report.all().collect::<Vec<_>>(), [full(12_617)], "the status has the count of now");
+    assert_eq!(say(&mut report, &[]), [format!("INFO no longer: {}", full(12_617))]);
+}
+
+#[test]
+fn numbers_that_name_something_make_another_problem() {
+    let mut report = Report::default();
+    say(&mut report, &["VLAN 100 of eth1 is not bound"]);
+    assert_eq!(say(&mut report, &["VLAN 101 of eth1 is not bound"]).len(), 2);
+}

@@ -149,7 +149,9 @@ impl Agent<'_> {
         if self.forwarding.update_rows(&self.config, &old, rows) {
             return Ok(());
         }
-        self.update(rows, underlay)
+        self.update(rows, underlay)?;
+        // A limit counts from now on, and not from the next sweep: what was learned has to be counted for that.
+        if limits_differ(&old, rows) { self.sweep(rows, underlay) } else { Ok(()) }
     }
 
     /// Rows, underlay or configuration have changed.
@@ -281,6 +283,12 @@ pub(super) struct End {
     pub(super) leave: Leave,
     /// Who asked for it, and waits for word that it is done.
     pub(super) request: Option<Request>,
+}
+
+/// True if a switch may learn more or fewer MACs than before.
+fn limits_differ(old: &Rows, new: &Rows) -> bool {
+    let limit = |rows: &Rows, name: &String| rows.switches.get(name).map(|switch| switch.learn_limit);
+    old.switches.iter().any(|(name, switch)| limit(new, name).is_some_and(|limit| limit != switch.learn_limit))
 }
 
 /// Remote VTEPs that packets can't be sent to.
