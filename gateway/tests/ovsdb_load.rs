@@ -3,7 +3,7 @@
 
 use std::{fs, time::Duration};
 
-use gateway::ovsdb::{Atom, Datum, Event, Operation, Options, TableSelect, Uuid, open};
+use gateway::ovsdb::{Atom, Datum, Event, Operation, Options, ServerIdentity, TableSelect, Uuid, open};
 use lab::{PATIENCE, Place};
 use tokio::time::timeout;
 
@@ -40,7 +40,16 @@ impl gateway::ovsdb::Decoder for Macs {
 
 fn options(remote: &str, tables: Vec<TableSelect>) -> Options {
     let (remotes, database, probe) = (remote.parse().unwrap(), "hardware_vtep".into(), Duration::from_secs(5));
-    Options { remotes, database, tables, leader_only: false, probe, tls: None }
+    Options {
+        remotes,
+        database,
+        tables,
+        leader_only: false,
+        probe,
+        tls: None,
+        server: ServerIdentity::default(),
+        longest_message: 256 << 20,
+    }
 }
 
 fn macs() -> Vec<TableSelect> {

@@ -1,6 +1,6 @@
 //! Section `[database]`.
 
-use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, ops::RangeInclusive, time::Duration};
 
 use gateway_common::limits;
 use toml::Spanned;
@@ -13,12 +13,16 @@ use super::{
     types::DatabaseConfig,
     values,
 };
-use crate::ovsdb::{Remote, Remotes};
+use crate::ovsdb::{Fingerprint, Remote, Remotes, ServerIdentity};
 
 /// Longest time that forwarding may be held, in seconds: a year.
 const MAX_HOLD: i64 = 366 * 24 * 3600;
 /// Longest silence on a connection that is waited for, in seconds.
 const MAX_PROBE: i64 = 3600;
+/// The longest message that can be allowed, in MiB.
+const MAX_MESSAGE: i64 = 1024;
+/// The longest message where nothing else is said, in MiB: some 400,000 rows.
+const DEFAULT_MESSAGE: u64 = 128;
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 1024;
 
@@ -31,29 +35,36 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
     }
     let tls = tls(database, report);
     let remotes = remotes(database, tls.is_some(), report);
-    let mut number = |raw: &Option<Spanned<i64>>, key: &str, max: i64, default: u64| {
+    let mut number = |raw: &Option<Spanned<i64>>, key: &str, range: RangeInclusive<i64>, default: u64| {
         let checked = raw.as_ref().and_then(|raw| {
-            let value = values::number(*raw.get_ref(), 0..=max);
+            let value = values::number(*raw.get_ref(), range);
             report.check(raw.span(), format_args!("database.{key}"), value)
         });
         checked.unwrap_or(default)
     };
-    let hold_time = Duration::from_secs(number(&database.hold_time, "hold_time", MAX_HOLD, 300));
-    let learn_limit = number(&database.learn_limit, "learn_limit", MAX_FDB, limits::DEFAULT_LEARN_LIMIT);
-    let inactivity_probe = Duration::from_secs(number(&database.inactivity_probe, "inactivity_probe", MAX_PROBE, 5));
+    let hold_time = number(&database.hold_time, "hold_time", 0..=MAX_HOLD, 0);
+    let hold_time = database.hold_time.as_ref().map(|_| Duration::from_secs(hold_time));
+    let empty_hold_time = Duration::from_secs(number(&database.empty_hold_time, "empty_hold_time", 0..=MAX_HOLD, 300));
+    let message_limit = number(&database.message_limit, "message_limit", 1..=MAX_MESSAGE, DEFAULT_MESSAGE);
+    let learn_limit = number(&database.learn_limit, "learn_limit", 0..=MAX_FDB, limits::DEFAULT_LEARN_LIMIT);
+    let inactivity_probe =
+        Duration::from_secs(number(&database.inactivity_probe, "inactivity_probe", 0..=MAX_PROBE, 5));
     let switch = database
         .switch
         .as_ref()
         .and_then(|name| report.check(name.span(), "database.switch", values::switch_name(name.get_ref())));
     // Beside a server on this machine there is one for each node, most likely.
-    let local = remotes.as_ref().is_some_and(|remotes| remotes.iter().all(|remote| matches!(remote, Remote::Unix(_))));
+    let local = remotes.as_ref().is_some_and(|remotes| remotes.iter().all(Remote::is_local));
     Some(DatabaseConfig {
         management_ips: management_ips(database, report),
         description: description(database, report),
         remotes: remotes?,
         switch,
         tls,
+        server: server(database, report),
+        message_limit: (message_limit as usize) << 20,
         hold_time,
+        empty_hold_time,
         learn_limit,
         inactivity_probe,
         shared: database.shared.unwrap_or(!local),
@@ -93,6 +104,25 @@ fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<KeyFiles> {
         }
     });
     Some(KeyFiles { private_key: private_key?, certificate: certificate?, ca_cert: ca_cert? })
+}
+
+/// What the certificate of a server has to be.
+fn server(raw: &RawDatabase, report: &mut Report<'_>) -> ServerIdentity {
+    let mut server = ServerIdentity::default();
+    for (i, text) in raw.server_name.iter().enumerate() {
+        let name = values::certificate_name(text.get_ref());
+        server.names.extend(report.check(text.span(), format_args!("database.server_name[{i}]"), name));
+    }
+    for (i, text) in raw.server_fingerprint.iter().enumerate() {
+        let fingerprint = text.get_ref().parse::<Fingerprint>();
+        let fingerprint = fingerprint.map_err(|error| format!("{error}, found {}", Quoted(text.get_ref())));
+        server.fingerprints.extend(report.check(
+            text.span(),
+            format_args!("database.server_fingerprint[{i}]"),
+            fingerprint,
+        ));
+    }
+    server
 }
 
 fn management_ips(raw: &RawDatabase, report: &mut Report<'_>) -> BTreeSet<IpAddr> {

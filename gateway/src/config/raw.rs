@@ -98,7 +98,13 @@ pub(crate) struct RawDatabase {
     pub(crate) private_key: Option<Spanned<String>>,
     pub(crate) certificate: Option<Spanned<String>>,
     pub(crate) ca_cert: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) server_name: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(crate) server_fingerprint: Vec<Spanned<String>>,
+    pub(crate) message_limit: Option<Spanned<i64>>,
     pub(crate) hold_time: Option<Spanned<i64>>,
+    pub(crate) empty_hold_time: Option<Spanned<i64>>,
     pub(crate) learn_limit: Option<Spanned<i64>>,
     pub(crate) inactivity_probe: Option<Spanned<i64>>,
     pub(crate) shared: Option<bool>,

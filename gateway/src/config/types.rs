@@ -12,7 +12,7 @@ use std::{
 use super::{auth::AuthConfig, key_files::KeyFiles};
 use crate::{
     database::Rows,
-    ovsdb::Remotes,
+    ovsdb::{Remotes, ServerIdentity},
     vrrp::{Checksum, Interval, Priority, Version, Vrid},
 };
 
@@ -136,8 +136,14 @@ pub struct DatabaseConfig {
     pub description: String,
     /// The files for servers with `ssl:`.
     pub tls: Option<KeyFiles>,
-    /// How long forwarding goes on as it was when the database is gone, or was emptied.
-    pub hold_time: Duration,
+    /// Which certificates a server with `ssl:` may have.
+    pub server: ServerIdentity,
+    /// The longest message that is taken, in bytes.
+    pub message_limit: usize,
+    /// How long forwarding goes on as it was when the database is gone. `None`: for ever.
+    pub hold_time: Option<Duration>,
+    /// How long it does when the database was emptied.
+    pub empty_hold_time: Duration,
     /// Learned MACs of a logical switch at most.
     pub learn_limit: u64,
     /// Silence after which the server is asked whether it is there. Zero: never.
@@ -321,12 +327,20 @@ fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) 
         Some(KeyFiles { private_key, certificate, ca_cert }) => format!("{private_key}, {certificate}, {ca_cert}"),
         None => "none".to_owned(),
     };
+    let names = |config: &DatabaseConfig| config.server.names.join(" ");
+    let prints = |config: &DatabaseConfig| {
+        config.server.fingerprints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let message = |config: &DatabaseConfig| (config.message_limit >> 20).to_string();
     let probe = |config: &DatabaseConfig| config.inactivity_probe.as_secs().to_string();
     [
         ("remote", remotes(old), remotes(new)),
         ("switch", name(old), name(new)),
         ("shared", old.shared.to_string(), new.shared.to_string()),
         ("private_key, certificate, ca_cert", tls(old), tls(new)),
+        ("server_name", names(old), names(new)),
+        ("server_fingerprint", prints(old), prints(new)),
+        ("message_limit", message(old), message(new)),
         ("inactivity_probe", probe(old), probe(new)),
     ]
     .into_iter()

@@ -36,7 +36,10 @@ fn database() -> DatabaseConfig {
         management_ips: BTreeSet::new(),
         description: String::new(),
         tls: None,
-        hold_time: Duration::from_secs(300),
+        server: ServerIdentity::default(),
+        message_limit: 128 << 20,
+        hold_time: None,
+        empty_hold_time: Duration::from_secs(300),
         learn_limit: 8192,
         inactivity_probe: Duration::from_secs(5),
         shared: false,
@@ -100,7 +103,7 @@ fn a_database_in_place_of_the_static_one_needs_a_restart() {
 fn what_is_said_to_the_database_is_taken_over_while_running() {
     let new = DatabaseConfig {
         description: "rack 1".to_owned(),
-        hold_time: Duration::ZERO,
+        hold_time: Some(Duration::ZERO),
         learn_limit: 1,
         management_ips: ["192.0.2.1".parse().unwrap()].into(),
         ..database()

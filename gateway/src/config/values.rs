@@ -117,6 +117,14 @@ pub(crate) fn switch_name(name: &str) -> Result<String, String> {
     }
 }
 
+/// A name or an address that a certificate can be for.
+pub(crate) fn certificate_name(name: &str) -> Result<String, String> {
+    match rustls::pki_types::ServerName::try_from(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => Err(format!("expected a DNS name or an address, found {}", Quoted(name))),
+    }
+}
+
 /// Where programs attach.
 pub(crate) fn mode(text: &str) -> Result<Mode, String> {
     match text {

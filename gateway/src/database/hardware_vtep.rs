@@ -19,10 +19,10 @@ use super::{Database, Rows};
 use crate::{
     config::{CREDENTIALS, Config, DatabaseConfig, NoCredentials},
     ovsdb::{self, Client, Contact, Events, Options, OptionsError, TransactError},
-    view::{self, DatabaseState},
+    view::{self, DatabaseLock, DatabaseState},
     vtep::{
-        self, Engine, Fault, Faults, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
-        rows::Row,
+        self, Engine, Fault, Faults, HoldTimes, Identity, LocalMac, Said, Settings, Status, TrafficByBinding,
+        VtepDecoder, rows::Row,
     },
 };
 
@@ -38,6 +38,12 @@ pub enum OpenError {
     /// The gateway has no name.
     #[error("reading the host name: {0}; name the gateway with database.switch")]
     HostName(#[from] Errno),
+    /// The gateway would have the name that many machines have before they are given one.
+    #[error(
+        "this machine is called {0:?}, as many are: two gateways of one name in a database write over each other; name this \
+         one with database.switch"
+    )]
+    Anybody(String),
     /// What was configured does not make sense.
     #[error(transparent)]
     Options(#[from] OptionsError),
@@ -83,6 +89,10 @@ impl HardwareVtep {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
         let settings = settings(config, instance, database, &host);
+        let named = config.instances.get(instance).is_some_and(|instance| instance.switch.is_some());
+        if !named && is_anybody(&host) {
+            return Err(OpenError::Anybody(host));
+        }
         let (client, events, driver) = ovsdb::open(options(database)?, VtepDecoder)?;
         let contact = client.contact();
         let engine = Engine::new(settings, Duration::ZERO);
@@ -157,9 +167,9 @@ impl Database for HardwareVtep {
     fn describe(&self) -> view::Database {
         let status = self.status.borrow();
         let (state, remaining) = match status.hold {
-            vtep::HoldState::Waiting { remaining } => (DatabaseState::Waiting, Some(remaining)),
+            vtep::HoldState::Waiting { remaining } => (DatabaseState::Waiting, remaining),
             vtep::HoldState::Following => (DatabaseState::Following, None),
-            vtep::HoldState::Gone { remaining } => (DatabaseState::Gone, Some(remaining)),
+            vtep::HoldState::Gone { remaining } => (DatabaseState::Gone, remaining),
             vtep::HoldState::Kept { remaining, .. } => (DatabaseState::Kept, Some(remaining)),
             vtep::HoldState::Expired => (DatabaseState::Expired, None),
         };
@@ -172,6 +182,20 @@ impl Database for HardwareVtep {
             schema_version: status.schema_version.clone(),
             unreadable_rows: status.unreadable as u64,
             problems: status.problems.iter().cloned().collect(),
+            faults: status.faults.iter().cloned().collect(),
+            lock: match status.lock {
+                vtep::LockState::None => DatabaseLock::None,
+                vtep::LockState::Asked => DatabaseLock::Asked,
+                vtep::LockState::Held => DatabaseLock::Held,
+                vtep::LockState::Waiting { .. } => DatabaseLock::Waiting,
+                vtep::LockState::Stolen { .. } => DatabaseLock::Stolen,
+                vtep::LockState::Unsupported => DatabaseLock::Unsupported,
+            },
+            unreachable: status.unreachable.as_ref().map(|(remote, reason, cause)| view::Unreachable {
+                remote: remote.clone(),
+                reason: reason.clone(),
+                cause: cause.name().to_owned(),
+            }),
         })
     }
 
@@ -216,6 +240,12 @@ impl Drop for HardwareVtep {
     }
 }
 
+/// True for a host name that says nothing.
+fn is_anybody(host: &str) -> bool {
+    let first = host.split('.').next().unwrap_or_default();
+    first.is_empty() || ["localhost", "localhost6", "(none)"].iter().any(|name| first.eq_ignore_ascii_case(name))
+}
+
 fn settings(config: &Config, instance: usize, database: &DatabaseConfig, host: &str) -> Settings {
     let of = instance;
     let instance = config.instances.get(of);
@@ -228,7 +258,8 @@ fn settings(config: &Config, instance: usize, database: &DatabaseConfig, host: &
         description: database.description.clone(),
         ports: config.ports.iter().map(|port| port.name.clone()).collect(),
     };
-    Settings { identity, learn_limit: database.learn_limit, hold_time: database.hold_time }
+    let hold = HoldTimes { unreachable: database.hold_time, emptied: database.empty_hold_time };
+    Settings { identity, learn_limit: database.learn_limit, hold }
 }
 
 fn options(database: &DatabaseConfig) -> Result<Options, NoCredentials> {
@@ -242,6 +273,8 @@ fn options(database: &DatabaseConfig) -> Result<Options, NoCredentials> {
         leader_only: true,
         probe: database.inactivity_probe,
         tls,
+        server: database.server.clone(),
+        longest_message: database.message_limit,
     })
 }
 
@@ -295,6 +328,9 @@ impl Actor {
         let mut transaction: Option<Transaction> = None;
         loop {
             self.tell();
+            if let Some(request) = self.engine.lock_request() {
+                self.client.lock(self.engine.lock(), request).await;
+            }
             if transaction.is_none()
                 && let Some(operations) = self.engine.transaction(self.now())
             {
@@ -387,7 +423,11 @@ impl Actor {
 
     fn deadline(&self) -> Option<Instant> {
         let now = self.now();
-        let running_out = self.engine.status(now).hold != vtep::HoldState::Following;
+        let running_out = match self.engine.status(now).hold {
+            vtep::HoldState::Waiting { remaining } | vtep::HoldState::Gone { remaining } => remaining.is_some(),
+            vtep::HoldState::Kept { .. } => true,
+            vtep::HoldState::Following | vtep::HoldState::Expired => false,
+        };
         let status = running_out.then(|| now + STATUS_EVERY);
         self.engine.deadline(now).into_iter().chain(status).min().map(|deadline| self.started + deadline)
     }

@@ -134,7 +134,7 @@ checks! {
         "It would join networks that the gateway keeps apart.",
 
     DatabaseReach Database "database-reach" "Whether a server of the database can be followed."
-        "Without it bindings, MACs and VTEPs stay as they were, and are given up after the hold time.",
+        "Without it bindings, MACs and VTEPs stay as they were, and are given up after `hold_time`, if there is one.",
     DatabaseMembers Database "database-members" "Each server of database.remote by itself."
         "One that is gone is not missed before the next one goes.",
     DatabaseSchema Database "database-schema" "Tables and columns the gateway uses."

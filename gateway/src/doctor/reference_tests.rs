@@ -185,6 +185,11 @@ fn of(fault: Fault) -> &'static str {
     }
 }
 
+fn unreachable() -> crate::view::Unreachable {
+    let (remote, reason) = ("tcp:192.0.2.1:6640".to_owned(), "no answer within 5s".to_owned());
+    crate::view::Unreachable { remote, reason, cause: "unreachable".to_owned() }
+}
+
 /// What [`crate::view`] says of a database and of virtual routers.
 #[test]
 fn what_follows_from_how_things_stand_is_in_the_reference() {
@@ -195,7 +200,9 @@ fn what_follows_from_how_things_stand_is_in_the_reference() {
         status.vrrp.clear();
         status.nodes = None;
         if let Database::HardwareVtep(following) = &mut status.database {
-            (following.state, following.hold_seconds_left, following.unreadable_rows) = (state, Some(300), 2);
+            (following.state, following.unreadable_rows) = (state, 2);
+            following.hold_seconds_left = (state == DatabaseState::Kept).then_some(300);
+            following.unreachable = (state != DatabaseState::Kept).then(unreachable);
         }
         status.judge(|_| false);
         assert_eq!(status.problems.len(), 2);

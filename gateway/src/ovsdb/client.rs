@@ -15,11 +15,22 @@ use super::{Operation, OperationResult, TransactError};
 /// How a transaction ended.
 pub(crate) type Outcome = Result<Vec<OperationResult>, TransactError>;
 
-/// A transaction on its way to the driver.
+/// Something on its way to the driver.
 #[derive(Debug)]
-pub(crate) struct Command {
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) reply: oneshot::Sender<Outcome>,
+pub(crate) enum Command {
+    Transact { operations: Vec<Operation>, reply: oneshot::Sender<Outcome> },
+    Lock { name: String, request: LockRequest },
+}
+
+/// What is done about a lock (RFC 7047, section 4.1.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockRequest {
+    /// Take it, once nobody has it.
+    Wait,
+    /// Take it, whoever has it.
+    Steal,
+    /// Give it back, or no longer wait for it.
+    Release,
 }
 
 /// How many transactions wait for the driver before [`Client::transact`] itself waits.
@@ -59,6 +70,13 @@ impl Client {
         self.contact.clone()
     }
 
+    /// Asks for the lock `name`, letters, digits and `_`, on the connection there is; what comes of it is told as
+    /// [`Event::Lock`](super::Event::Lock). With the connection it is gone. There is one lock for each client.
+    pub async fn lock(&self, name: String, request: LockRequest) {
+        // A driver that has ended holds no lock.
+        let _ended = self.commands.send(Command::Lock { name, request }).await;
+    }
+
     /// Does all of `operations`, or none. One result for each of them comes back, in their order.
     ///
     /// What the transaction changed is among the [`Events`](super::Events) before this returns. It may be dropped
@@ -69,7 +87,7 @@ impl Client {
     pub async fn transact(&self, operations: Vec<Operation>) -> Outcome {
         let (reply, outcome) = oneshot::channel();
         let gone = || TransactError::Down { reason: "the client of the database has ended".to_owned() };
-        self.commands.send(Command { operations, reply }).await.map_err(|_| gone())?;
+        self.commands.send(Command::Transact { operations, reply }).await.map_err(|_| gone())?;
         outcome.await.unwrap_or_else(|_| Err(gone()))
     }
 }

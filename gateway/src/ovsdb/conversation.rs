@@ -9,14 +9,15 @@
 use std::{collections::HashMap, mem};
 
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{json, value::RawValue};
 
 use super::{
-    Decoder, Event, Operation, Options, TransactError,
+    Decoder, Event, Lock, LockRequest, Operation, Options, TransactError,
     client::Outcome,
     failure::Failure,
+    locking::Locking,
     message::{self, Message, RpcError},
-    monitor::{self, Method, Told},
+    monitor::{self, Method, MonitorId, Told},
     outbox::Outbox,
     replica::Replica,
     schema::Schema,
@@ -24,6 +25,11 @@ use super::{
     transaction::{self, Expected},
     update,
 };
+
+/// Bytes that wait for a server at most: one that does not read what it asked for is left.
+pub(crate) const UNSENT: usize = 8 << 20;
+/// Bytes of what a server says of itself at most.
+const OF_ITSELF: usize = 1 << 20;
 
 /// Id of the monitor of `_Server`. Those of the tables have numbers.
 const SERVER_MONITOR: &str = "server";
@@ -47,6 +53,7 @@ pub(crate) struct Conversation {
     last_call: u64,
     calls: HashMap<u64, Call>,
     databases: Databases,
+    locking: Locking,
     /// Counts how often the tables were asked for. What is said in earlier rounds no longer matters.
     round: u64,
     phase: Phase,
@@ -71,6 +78,8 @@ enum Call {
     Schema { round: u64 },
     Tables { round: u64, method: Method },
     Echo,
+    Lock { round: u64 },
+    Unlock,
     Transaction(Box<[Expected]>),
 }
 
@@ -85,6 +94,7 @@ impl Conversation {
             last_call: 0,
             calls: HashMap::new(),
             databases: Databases::default(),
+            locking: Locking::default(),
             round: 0,
             phase: Phase::Opening,
         };
@@ -107,6 +117,40 @@ impl Conversation {
     /// The complete picture is awaited, which can take a while.
     pub(crate) fn awaits_picture(&self) -> bool {
         matches!(self.phase, Phase::Picture { .. })
+    }
+
+    /// The schema has come: from now on messages may be as long as the tables are.
+    pub(crate) fn knows_schema(&self) -> bool {
+        self.phase != Phase::Opening || self.round > 1
+    }
+
+    /// Number of the last request.
+    pub(crate) fn last_call(&self) -> u64 {
+        self.last_call
+    }
+
+    /// True if the request of this number has no answer yet.
+    pub(crate) fn awaits(&self, call: u64) -> bool {
+        self.calls.contains_key(&call)
+    }
+
+    /// Asks for a lock, or gives it back. How it stands with it, if that is known at once.
+    pub(crate) fn lock(&mut self, name: &str, request: LockRequest) -> Option<Lock> {
+        if !self.is_live() {
+            return None;
+        }
+        if self.databases.is_relay(&self.database) {
+            return (request != LockRequest::Release).then_some(Lock::Unsupported);
+        }
+        let calls = self.locking.request(name, request);
+        if calls.is_empty() {
+            return self.locking.state();
+        }
+        for (method, name) in calls {
+            let call = if method == "unlock" { Call::Unlock } else { Call::Lock { round: self.locking.round() } };
+            self.call(method, &json!([name]), call);
+        }
+        None
     }
 
     /// Asks whether the server is there.
@@ -134,12 +178,17 @@ impl Conversation {
         outputs: &mut Vec<Output<D::Row>>,
     ) -> Result<(), Failure> {
         match message {
-            Message::Request { id, method, params } if method == "echo" => {
-                message::reply(self.out.writer(), id, params);
-                Ok(())
-            }
-            Message::Request { id, .. } => {
-                message::refuse(self.out.writer(), id);
+            Message::Request { id, method, params } => {
+                // Before it is written: an echo is as long as the server likes.
+                let unsent = self.out.unsent().len();
+                if unsent + id.get().len() + params.get().len() > UNSENT {
+                    return Err(Failure::Deaf(UNSENT));
+                }
+                if method == "echo" {
+                    message::reply(self.out.writer(), id, params);
+                } else {
+                    message::refuse(self.out.writer(), id);
+                }
                 Ok(())
             }
             Message::Notification { method, params } => self.notified(&method, params, replica, outputs),
@@ -188,7 +237,12 @@ impl Conversation {
                 Ok(())
             }
             // A server that doesn't know the word ends the connection on a change of schema, which does as well.
-            Call::ChangeAware | Call::Echo => Ok(()),
+            Call::ChangeAware | Call::Echo | Call::Unlock => Ok(()),
+            Call::Lock { round } => {
+                let state = lock_state(result);
+                outputs.extend(self.locking.answered(round, state).map(|lock| Output::Event(Event::Lock(lock))));
+                Ok(())
+            }
             Call::Schema { .. } | Call::Tables { .. } => Ok(()),
         }
     }
@@ -201,18 +255,27 @@ impl Conversation {
         outputs: &mut Vec<Output<D::Row>>,
     ) -> Result<(), Failure> {
         if method == "monitor_canceled" {
-            let (id,): (Value,) = read("monitor_canceled", params)?;
-            if id == self.round {
+            let (id,): (MonitorId<'_>,) =
+                serde_json::from_str(params.get()).map_err(|error| unreadable("monitor_canceled", error))?;
+            if id.is_number(self.round) {
                 self.ask_for_schema();
+            }
+            return Ok(());
+        }
+        if let "locked" | "stolen" = method {
+            let state = if method == "locked" { Lock::Held } else { Lock::Stolen };
+            // What has another form is not about a lock of ours.
+            if let Ok((name,)) = serde_json::from_str::<(&str,)>(params.get()) {
+                outputs.extend(self.locking.notified(name, state).map(|lock| Output::Event(Event::Lock(lock))));
             }
             return Ok(());
         }
         let Some(notification) = monitor::notification(method, params) else { return Ok(()) };
         let (id, told) = notification.map_err(|error| unreadable("an update", error))?;
-        if id == SERVER_MONITOR {
+        if id.is_name(SERVER_MONITOR) {
             return self.take_server(told.updates);
         }
-        if id != self.round {
+        if !id.is_number(self.round) {
             return Ok(());
         }
         if !self.is_live() {
@@ -240,6 +303,9 @@ impl Conversation {
     }
 
     fn take_server(&mut self, updates: &RawValue) -> Result<(), Failure> {
+        if updates.get().len() > OF_ITSELF {
+            return Err(Failure::TooMuch { what: "a monitor of _Server", bytes: updates.get().len() });
+        }
         self.databases.take(updates).map_err(|error| unreadable("a monitor of _Server", error))?;
         Ok(self.databases.judge(&self.database, self.leader_only)?)
     }
@@ -280,6 +346,19 @@ impl Conversation {
         message::request(self.out.writer(), self.last_call, method, params);
         self.calls.insert(self.last_call, call);
         self.last_call
+    }
+}
+
+fn lock_state(result: Result<&RawValue, RpcError>) -> Lock {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        locked: bool,
+    }
+    match result.ok().and_then(|result| serde_json::from_str(result.get()).ok()) {
+        Some(Answer { locked: true }) => Lock::Held,
+        Some(Answer { locked: false }) => Lock::Waiting,
+        // A server that does not know the word has no other client that would heed it.
+        None => Lock::Unsupported,
     }
 }
 

@@ -12,11 +12,12 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, WriteHalf},
     sync::{mpsc, oneshot},
+    task::yield_now,
     time::{sleep_until, timeout},
 };
 
 use super::{
-    Client, Decoder, Event, Events, Options, OptionsError, TransactError,
+    Cause, Client, Decoder, Event, Events, Options, OptionsError, TransactError,
     client::{Command, Contact, Outcome},
     conversation::Output,
     events::{self, EventSender},
@@ -75,6 +76,7 @@ struct Left;
 /// How a connection ended.
 struct Ended {
     reason: String,
+    cause: Cause,
     /// How long it was good to work with.
     lasted: Option<Duration>,
 }
@@ -89,14 +91,17 @@ impl<D: Decoder> Driver<D> {
         loop {
             let (options, at) = (self.options.clone(), self.rotation.remote());
             let remote = options.remotes.get(at);
-            let connecting = timeout(CONNECT, transport::connect(remote, options.tls.as_ref()));
+            let connecting = timeout(CONNECT, transport::connect(remote, options.tls.as_ref(), &options.server));
             let reason = format!("still connecting to {remote}");
-            let Ended { reason, lasted } = match self.meanwhile(&reason, connecting).await? {
+            let Ended { reason, cause, lasted } = match self.meanwhile(&reason, connecting).await? {
                 Ok(Ok(stream)) => self.talk(stream, remote.to_string()).await?,
-                Ok(Err(error)) => Ended { reason: error.to_string(), lasted: None },
-                Err(_) => Ended { reason: format!("no answer within {CONNECT:?}"), lasted: None },
+                Ok(Err(error)) => Ended { reason: error.to_string(), cause: error.cause(), lasted: None },
+                Err(_) => {
+                    let reason = format!("no answer within {CONNECT:?}");
+                    Ended { reason, cause: Cause::Unreachable, lasted: None }
+                }
             };
-            self.events.send(Event::Down { remote: remote.to_string(), reason: reason.clone() });
+            self.events.send(Event::Down { remote: remote.to_string(), reason: reason.clone(), cause });
             let again = self.rotation.failed(now(), lasted);
             self.meanwhile(&reason, sleep_until(again.into())).await?;
         }
@@ -108,9 +113,13 @@ impl<D: Decoder> Driver<D> {
         loop {
             tokio::select! {
                 result = &mut what => return Ok(result),
-                Some(command) = self.commands.recv() => {
-                    answer(command.reply, Err(TransactError::Down { reason: reason.to_owned() }));
-                }
+                Some(command) = self.commands.recv() => match command {
+                    Command::Transact { reply, .. } => {
+                        answer(reply, Err(TransactError::Down { reason: reason.to_owned() }));
+                    }
+                    // Locks are those of a connection.
+                    Command::Lock { .. } => {}
+                },
                 () = self.events.left() => return Err(Left),
             }
         }
@@ -120,12 +129,12 @@ impl<D: Decoder> Driver<D> {
     async fn talk(&mut self, stream: Box<dyn Stream>, remote: String) -> Result<Ended, Left> {
         let mut session = Session::new(now(), remote, &self.options);
         let mut waiting = HashMap::new();
-        let reason = self.converse(stream, &mut session, &mut waiting).await?;
+        let (reason, cause) = self.converse(stream, &mut session, &mut waiting).await?;
         for reply in waiting.into_values() {
             answer(reply, Err(TransactError::Down { reason: reason.clone() }));
         }
         let lasted = session.live_since().map(|since| now() - since);
-        Ok(Ended { reason, lasted })
+        Ok(Ended { reason, cause, lasted })
     }
 
     /// Does what the session wants until it can't go on: why.
@@ -134,7 +143,7 @@ impl<D: Decoder> Driver<D> {
         stream: Box<dyn Stream>,
         session: &mut Session,
         waiting: &mut HashMap<u64, oneshot::Sender<Outcome>>,
-    ) -> Result<String, Left> {
+    ) -> Result<(String, Cause), Left> {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut buffer = vec![0; READ];
         let mut flushed = true;
@@ -155,8 +164,10 @@ impl<D: Decoder> Driver<D> {
                         let result = session.receive(now(), &buffer[..count], &mut self.replica, &mut outputs);
                         self.give(outputs, waiting);
                         if let Err(failure) = result {
-                            return Ok(failure.to_string());
+                            return Ok((failure.to_string(), failure.cause()));
                         }
+                        // A server that never stops must not keep this thread from everything else.
+                        yield_now().await;
                     }
                 },
                 put = put(&mut writer, outgoing), if sending => match put {
@@ -168,15 +179,18 @@ impl<D: Decoder> Driver<D> {
                 },
                 () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
                     if let Err(failure) = session.look(now()) {
-                        return Ok(failure.to_string());
+                        return Ok((failure.to_string(), failure.cause()));
                     }
                 }
-                Some(Command { operations, reply }) = self.commands.recv(), if room => {
-                    match session.transact(&operations) {
+                Some(command) = self.commands.recv(), if room => match command {
+                    Command::Transact { operations, reply } => match session.transact(now(), &operations) {
                         Ok(call) => drop(waiting.insert(call, reply)),
                         Err(error) => answer(reply, Err(error)),
+                    },
+                    Command::Lock { name, request } => {
+                        session.lock(now(), &name, request).into_iter().for_each(|event| self.events.send(event));
                     }
-                }
+                },
                 () = self.events.left() => return Err(Left),
             }
         }
@@ -214,11 +228,14 @@ fn answer(reply: oneshot::Sender<Outcome>, outcome: Outcome) {
     let _: Result<(), Outcome> = reply.send(outcome);
 }
 
-fn ended(read: Option<io::Error>, write: Option<io::Error>) -> String {
+fn ended(read: Option<io::Error>, write: Option<io::Error>) -> (String, Cause) {
     let reset = |error: &io::Error| error.kind() == io::ErrorKind::ConnectionReset;
     match (read.filter(|error| !reset(error)), write) {
-        (Some(error), _) | (None, Some(error)) => tls::explain(&error),
-        (None, None) => "it closed the connection".to_owned(),
+        (Some(error), _) | (None, Some(error)) => {
+            let cause = if tls::is_about_tls(&error) { Cause::Tls } else { Cause::Closed };
+            (tls::explain(&error), cause)
+        }
+        (None, None) => ("it closed the connection".to_owned(), Cause::Closed),
     }
 }
 

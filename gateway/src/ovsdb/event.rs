@@ -69,5 +69,60 @@ pub enum Event<R> {
         remote: String,
         /// Why, for a person to read.
         reason: String,
+        /// Why, for a program to tell apart.
+        cause: Cause,
     },
+    /// How it stands with the lock that was asked for by [`Client::lock`](super::Client::lock).
+    Lock(Lock),
+}
+
+/// Why there is no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cause {
+    /// A connection can't be made: it is refused, times out, or there is no such name, address or socket.
+    Unreachable,
+    /// TLS: a certificate is not accepted, files can't be used, or only one side speaks it.
+    Tls,
+    /// The server does not have the database, or does not lead its cluster, or is apart from it.
+    WrongServer,
+    /// Its schema can't be read.
+    Schema,
+    /// What it says is not understood.
+    Protocol,
+    /// It does not answer, or does not read.
+    Silent,
+    /// It ended the connection.
+    Closed,
+}
+
+/// How it stands with a lock (RFC 7047, section 4.1.8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lock {
+    /// This client has it.
+    Held,
+    /// Another client has it, and this one waits for it.
+    Waiting,
+    /// Another client took it from this one, which waits for it again.
+    Stolen,
+    /// The server has no locks that would mean anything.
+    Unsupported,
+}
+
+impl Cause {
+    /// All there are.
+    pub const ALL: [Self; 7] =
+        [Self::Unreachable, Self::Tls, Self::WrongServer, Self::Schema, Self::Protocol, Self::Silent, Self::Closed];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Tls => "tls",
+            Self::WrongServer => "wrong_server",
+            Self::Schema => "schema",
+            Self::Protocol => "protocol",
+            Self::Silent => "silent",
+            Self::Closed => "closed",
+        }
+    }
 }

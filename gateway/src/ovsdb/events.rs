@@ -148,13 +148,14 @@ fn merge<R>(known: &mut Vec<Change<R>>, more: Vec<Change<R>>, places: &mut HashM
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ovsdb::Cause;
 
     fn change(row: u8, content: Option<u32>) -> Change<u32> {
         Change { table: "T".into(), uuid: Uuid::from_bytes([row; 16]), row: content }
     }
 
     fn down(reason: u32) -> Event<u32> {
-        Event::Down { remote: String::new(), reason: reason.to_string() }
+        Event::Down { remote: String::new(), reason: reason.to_string(), cause: Cause::Closed }
     }
 
     fn drain(events: &mut Events<u32>) -> Vec<Event<u32>> {

@@ -42,6 +42,16 @@ impl Framer {
         Self { buffer: Vec::new(), start: 0, scanned: 0, depth: 0, in_string: false, after_backslash: false, limit }
     }
 
+    /// Takes texts of at most `limit` bytes from now on.
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// True while a text has begun and has not ended.
+    pub(crate) fn is_within(&self) -> bool {
+        self.depth > 0
+    }
+
     /// Takes what was received.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         // What is left moves to the front once, when the texts before it are gone.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    Columns, Decoder, Event, Options, RowError, TableSelect, Uuid,
+    Columns, Decoder, Event, Options, RowError, ServerIdentity, TableSelect, Uuid,
     replica::Replica,
     session::Session,
     update::{self, Format},
@@ -38,7 +38,9 @@ pub fn session(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
     let (remotes, now) = ("unix:/nowhere".parse().expect("a remote"), Instant::now());
     let (database, probe) = ("d".to_owned(), Duration::from_secs(5));
-    let options = Options { remotes, database, tables: tables(), leader_only: true, probe, tls: None };
+    let (server, longest_message) = (ServerIdentity::default(), 64 << 20);
+    let options =
+        Options { remotes, database, tables: tables(), leader_only: true, probe, tls: None, server, longest_message };
     let (mut replica, mut outputs) = (Replica::new(AsTheyAre, &options.tables), Vec::new());
     let mut session = Session::new(now, String::new(), &options);
     let opening = format!(

@@ -75,6 +75,19 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Characters of what a server says about an error that are kept: they go into the log.
+const SAID: usize = 500;
+
+/// The beginning of `text`.
+pub(crate) fn short(mut text: String) -> String {
+    if let Some((cut, _)) = text.char_indices().nth(SAID) {
+        text.truncate(cut);
+        text.push('…');
+        text.shrink_to_fit();
+    }
+    text
+}
+
 /// Errors are objects in the RFC (section 3.1, `<error>`); `ovsdb-server` also sends a bare string for some.
 fn refusal(json: &RawValue) -> RpcError {
     #[derive(Deserialize)]
@@ -84,10 +97,10 @@ fn refusal(json: &RawValue) -> RpcError {
         details: String,
     }
     if let Ok(Object { error, details }) = serde_json::from_str(json.get()) {
-        return RpcError { error, details };
+        return RpcError { error: short(error), details: short(details) };
     }
     let error = serde_json::from_str(json.get()).unwrap_or_else(|_| json.get().to_owned());
-    RpcError { error, details: String::new() }
+    RpcError { error: short(error), details: String::new() }
 }
 
 /// Writes a request.

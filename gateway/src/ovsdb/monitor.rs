@@ -68,15 +68,32 @@ impl Method {
     }
 }
 
+/// The id of a monitor, as a server gives it back: any JSON, which is not looked into.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct MonitorId<'a>(#[serde(borrow)] &'a RawValue);
+
+impl MonitorId<'_> {
+    /// It is the number `id`.
+    pub(crate) fn is_number(self, id: u64) -> bool {
+        self.0.get().parse() == Ok(id)
+    }
+
+    /// It is the name `id`, which has nothing in it that would be escaped.
+    pub(crate) fn is_name(self, id: &str) -> bool {
+        self.0.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(id)
+    }
+}
+
 /// Reads a notification; `None`: it is not about a monitor. The first part of the result is the monitor's id.
 pub(crate) fn notification<'a>(
     method: &str,
     params: &'a RawValue,
-) -> Option<Result<(Value, Told<'a>), serde_json::Error>> {
+) -> Option<Result<(MonitorId<'a>, Told<'a>), serde_json::Error>> {
     #[derive(Deserialize)]
-    struct Two<'a>(Value, #[serde(borrow)] &'a RawValue);
+    struct Two<'a>(#[serde(borrow)] MonitorId<'a>, #[serde(borrow)] &'a RawValue);
     #[derive(Deserialize)]
-    struct Three<'a>(Value, Uuid, #[serde(borrow)] &'a RawValue);
+    struct Three<'a>(#[serde(borrow)] MonitorId<'a>, Uuid, #[serde(borrow)] &'a RawValue);
     let told = |transaction, updates, format| Told { complete: false, transaction, updates, format };
     let two = |format| {
         let two = serde_json::from_str(params.get());
@@ -131,9 +148,11 @@ mod tests {
     fn notifications_are_read() {
         let json = format!(r#"[7,"{UUID}",{{}}]"#);
         let (id, told) = notification("update3", raw(&json)).unwrap().unwrap();
-        assert_eq!((id, told.transaction, told.format), (json!(7), UUID.parse().ok(), Format::Difference));
+        assert!(id.is_number(7) && !id.is_number(8) && !id.is_name("7"));
+        assert_eq!((told.transaction, told.format), (UUID.parse().ok(), Format::Difference));
         let (id, told) = notification("update", raw(r#"["x",{}]"#)).unwrap().unwrap();
-        assert_eq!((id, told.transaction, told.format), (json!("x"), None, Format::OldNew));
+        assert!(id.is_name("x") && !id.is_name("y") && !id.is_number(7));
+        assert_eq!((told.transaction, told.format), (None, Format::OldNew));
         assert!(notification("update2", raw("[1]")).unwrap().is_err());
         assert!(notification("locked", raw("[1]")).is_none());
     }

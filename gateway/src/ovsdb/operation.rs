@@ -59,6 +59,8 @@ pub enum Operation {
         /// never.
         timeout_ms: u64,
     },
+    /// Goes on only if this client holds the lock of this name (RFC 7047, section 5.2.10).
+    Assert(String),
     /// A remark for the log of the database.
     Comment(String),
     /// Refuses the transaction: to try one out.
@@ -198,10 +200,13 @@ pub enum TransactError {
         /// Index of the operation, if it was one of them and not all together.
         operation: Option<usize>,
     },
+    /// This client does not hold the lock of an [`Operation::Assert`], or no longer: another one has it.
+    #[error("the database refused the transaction: the lock that it asserts is not this client's")]
+    NotOwner,
     /// Refused for another reason.
     #[error("the database refused the transaction ({error}): {details}")]
     Refused {
-        /// What the server calls it, as `not owner` or `unknown database`.
+        /// What the server calls it, as `unknown database`.
         error: String,
         /// What it says about it.
         details: String,

@@ -1,5 +1,8 @@
 //! Bytes on their way to the server.
 
+/// Bytes that were sent and are kept at most, as long as fewer are not.
+const SENT: usize = 64 << 10;
+
 /// Bytes that were written and not yet sent.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
@@ -23,6 +26,11 @@ impl Outbox {
         self.sent += count;
         if self.sent == self.bytes.len() {
             *self = Self::default();
+        } else if self.sent >= SENT && self.sent * 2 >= self.bytes.len() {
+            // A server that reads slowly is never sent all there is.
+            self.bytes.drain(..self.sent);
+            self.bytes.shrink_to(self.bytes.len() * 2);
+            self.sent = 0;
         }
     }
 }
@@ -40,5 +48,17 @@ mod tests {
         assert_eq!(outbox.unsent(), b"cd");
         outbox.sent(2);
         assert_eq!(outbox.unsent(), b"");
+    }
+
+    #[test]
+    fn what_was_sent_is_given_back_even_if_there_is_always_more() {
+        let mut outbox = Outbox::default();
+        outbox.writer().extend([0; 2 * SENT]);
+        for _ in 0..100 {
+            outbox.writer().extend([0; SENT]);
+            outbox.sent(SENT);
+        }
+        assert_eq!(outbox.unsent().len(), 2 * SENT);
+        assert!(outbox.bytes.capacity() <= 16 * SENT, "{}", outbox.bytes.capacity());
     }
 }

@@ -1,6 +1,6 @@
 //! Where servers listen.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
 /// The port of OVSDB, where none is told (IANA).
 const PORT: u16 = 6640;
@@ -35,6 +35,19 @@ pub struct Remotes(Vec<Remote>);
 pub struct RemoteError {
     text: String,
     problem: &'static str,
+}
+
+impl Remote {
+    /// True for a server on this machine.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Tcp(to) | Self::Ssl(to) => {
+                let address = to.host.parse::<IpAddr>().map(|address| address.to_canonical());
+                address.map_or(to.host.eq_ignore_ascii_case("localhost"), |address| address.is_loopback())
+            }
+        }
+    }
 }
 
 impl Remotes {

@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
+use super::message;
+
 /// Name of the database with the table.
 pub(crate) const DATABASE: &str = "_Server";
+
+/// Databases of a server that are named in an error.
+const NAMED: usize = 10;
+/// Databases of a server at most.
+const MOST: usize = 1000;
 
 /// The databases of a server, by the UUID of their rows.
 #[derive(Debug, Default)]
@@ -28,6 +35,8 @@ struct Database {
 pub(crate) enum WrongServer {
     #[error("it has no database {database}, but {}: is this the right server?", known(.others))]
     NoSuchDatabase { database: String, others: Vec<String> },
+    #[error("it has more than {MOST} databases: is this a database server?")]
+    TooMany,
     #[error("it is not connected to its cluster")]
     NotConnected,
     #[error("it does not lead its cluster")]
@@ -35,7 +44,11 @@ pub(crate) enum WrongServer {
 }
 
 fn known(names: &[String]) -> String {
-    if names.is_empty() { "none at all".to_owned() } else { names.join(", ") }
+    match names.len() {
+        0 => "none at all".to_owned(),
+        count if count > NAMED => format!("{} and {} more", names[..NAMED].join(", "), count - NAMED),
+        _ => names.join(", "),
+    }
 }
 
 /// What to ask for.
@@ -65,8 +78,16 @@ impl Databases {
         Ok(())
     }
 
+    /// True if the server of the database `name` passes transactions on to another one, which does not know its locks.
+    pub(crate) fn is_relay(&self, name: &str) -> bool {
+        self.0.values().any(|database| database.name == name && database.model == "relay")
+    }
+
     /// Whether to stay with the server for the database `name`.
     pub(crate) fn judge(&self, name: &str, leader_only: bool) -> Result<(), WrongServer> {
+        if self.0.len() > MOST {
+            return Err(WrongServer::TooMany);
+        }
         let Some(database) = self.0.values().find(|database| database.name == name) else {
             return Err(no_such_database(name, self.0.values().map(|database| &*database.name)));
         };
@@ -81,7 +102,8 @@ impl Databases {
 
 /// The server has the databases `known`, and not `name`.
 pub(crate) fn no_such_database<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> WrongServer {
-    let others = known.filter(|&other| other != DATABASE).map(str::to_owned).collect();
+    let others =
+        known.filter(|&other| other != DATABASE).take(MOST).map(|name| message::short(name.to_owned())).collect();
     WrongServer::NoSuchDatabase { database: name.to_owned(), others }
 }
 

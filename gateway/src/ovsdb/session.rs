@@ -3,23 +3,26 @@
 use std::time::Instant;
 
 use super::{
-    Decoder, Operation, Options, TransactError,
+    Decoder, Event, LockRequest, Operation, Options, TransactError,
     conversation::{Conversation, Output},
     failure::Failure,
     framing::Framer,
     liveness::{Liveness, Silence},
     message::Message,
+    patience::Patience,
     replica::Replica,
 };
 
-/// The longest message that is taken, in bytes: a picture of some millions of rows.
-pub(crate) const LONGEST_MESSAGE: usize = 1 << 30;
+/// The longest message that is taken before the schema has come, in bytes. A schema takes some ten thousand.
+const LONGEST_OPENING: usize = 4 << 20;
 
 /// One connection. After an error it is of no more use.
 #[derive(Debug)]
 pub(crate) struct Session {
     framer: Framer,
+    longest: usize,
     liveness: Liveness,
+    patience: Patience,
     conversation: Conversation,
     live_since: Option<Instant>,
 }
@@ -28,7 +31,9 @@ impl Session {
     /// A connection to the server `remote` that was just made.
     pub(crate) fn new(now: Instant, remote: String, options: &Options) -> Self {
         Self {
-            framer: Framer::new(LONGEST_MESSAGE),
+            framer: Framer::new(LONGEST_OPENING.min(options.longest_message)),
+            longest: options.longest_message,
+            patience: Patience::default(),
             liveness: Liveness::new(now, options.probe),
             conversation: Conversation::new(remote, options),
             live_since: None,
@@ -51,6 +56,7 @@ impl Session {
             replica.set_last_transaction(None);
         }
         self.liveness.set_patient(self.conversation.awaits_picture());
+        self.note(now);
         if self.live_since.is_none() && self.conversation.is_live() {
             self.live_since = Some(now);
         }
@@ -64,21 +70,34 @@ impl Session {
     ) -> Result<(), Failure> {
         while let Some(text) = self.framer.next()? {
             self.conversation.take(Message::parse(text)?, replica, outputs)?;
+            self.patience.message_ended();
+            if self.conversation.knows_schema() {
+                self.framer.set_limit(self.longest);
+            }
         }
         Ok(())
     }
 
+    /// Takes note of what the server has yet to do.
+    fn note(&mut self, now: Instant) {
+        let (conversation, within) = (&self.conversation, self.framer.is_within());
+        let (last, patient) = (conversation.last_call(), conversation.awaits_picture());
+        self.patience.note(now, last, |call| conversation.awaits(call), within, patient);
+    }
+
     /// When to call [`look`](Self::look).
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.liveness.deadline()
+        self.liveness.deadline().into_iter().chain(self.patience.deadline()).min()
     }
 
     /// Looks how late it is.
     pub(crate) fn look(&mut self, now: Instant) -> Result<(), Failure> {
+        self.patience.look(now)?;
         match self.liveness.look(now) {
             Silence::Short => Ok(()),
             Silence::Ask => {
                 self.conversation.echo();
+                self.note(now);
                 Ok(())
             }
             Silence::Gone(silence) => Err(Failure::Silent(silence)),
@@ -86,8 +105,17 @@ impl Session {
     }
 
     /// Sends a transaction; the result names it in its [`Output::Answer`].
-    pub(crate) fn transact(&mut self, operations: &[Operation]) -> Result<u64, TransactError> {
-        self.conversation.transact(operations)
+    pub(crate) fn transact(&mut self, now: Instant, operations: &[Operation]) -> Result<u64, TransactError> {
+        let call = self.conversation.transact(operations);
+        self.note(now);
+        call
+    }
+
+    /// Asks for a lock, or gives it back. Gives what is to be told of it at once.
+    pub(crate) fn lock<R>(&mut self, now: Instant, name: &str, request: LockRequest) -> Option<Event<R>> {
+        let state = self.conversation.lock(name, request);
+        self.note(now);
+        state.map(Event::Lock)
     }
 
     /// Bytes to send.

@@ -4,9 +4,14 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ovsdb::{Change, Columns, Event, RowError, TableSelect, Uuid, layout::tests::SCHEMA, server::WrongServer};
+use crate::ovsdb::{
+    Change, Columns, Lock, RowError, ServerIdentity, TableSelect, Uuid, conversation::UNSENT, layout::tests::SCHEMA,
+    server::WrongServer,
+};
 
 const PROBE: Duration = Duration::from_secs(5);
+/// The longest message.
+const LONGEST: usize = 32 << 20;
 const ROW: &str = "00000000-0000-0000-0000-000000000001";
 const TRANSACTION: &str = "00000000-0000-0000-0000-0000000000ff";
 
@@ -34,7 +39,17 @@ impl Bench {
     fn new() -> Self {
         let tables = vec![TableSelect::new("Port", &["name", "tag", "peers", "ids", "gone"])];
         let remotes = "unix:/nowhere".parse().unwrap();
-        let options = Options { remotes, database: "d".into(), tables, leader_only: true, probe: PROBE, tls: None };
+        let (database, tls, server) = ("d".to_owned(), None, ServerIdentity::default());
+        let options = Options {
+            remotes,
+            database,
+            tables,
+            leader_only: true,
+            probe: PROBE,
+            tls,
+            server,
+            longest_message: LONGEST,
+        };
         let now = Instant::now();
         let session = Session::new(now, "unix:/nowhere".into(), &options);
         Self { now, session, replica: Replica::new(Counts, &options.tables), outputs: Vec::new() }
@@ -121,7 +136,7 @@ fn a_canceled_monitor_starts_over_and_its_last_words_are_ignored() {
     bench.hear(update(1, json!({"delete": null}))).unwrap();
     bench.hear(json!({"method": "monitor_canceled", "params": [1], "id": null})).unwrap();
     assert_eq!((bench.said().len(), bench.events().len()), (0, 0));
-    assert!(bench.session.transact(&[]).is_err());
+    assert!(bench.session.transact(bench.now, &[]).is_err());
 }
 
 #[test]
@@ -184,6 +199,76 @@ fn part_of_a_message_is_a_sign_of_life() {
     bench.now += PROBE;
     bench.receive(b"{\"id").unwrap();
     assert_eq!(bench.session.deadline(), Some(bench.now + PROBE));
+}
+
+#[test]
+fn a_lock_is_asked_for_told_and_stolen() {
+    let mut bench = Bench::until_live();
+    let lock = |bench: &mut Bench, request| bench.session.lock::<usize>(bench.now, "gw1", request);
+    assert_eq!(lock(&mut bench, LockRequest::Wait), None);
+    assert_eq!(bench.said(), ["lock"]);
+    bench.answer(4, json!({"locked": false}));
+    bench.hear(json!({"method": "locked", "params": ["gw1"], "id": null})).unwrap();
+    bench.hear(json!({"method": "stolen", "params": ["gw1"], "id": null})).unwrap();
+    let states = [Lock::Waiting, Lock::Held, Lock::Stolen];
+    assert_eq!(bench.events(), states.map(Event::Lock));
+    assert_eq!(lock(&mut bench, LockRequest::Release), None);
+    assert_eq!(bench.said(), ["unlock"]);
+}
+
+#[test]
+fn a_server_without_locks_is_written_to_without() {
+    let mut bench = Bench::until_live();
+    bench.session.lock::<usize>(bench.now, "gw1", LockRequest::Wait);
+    bench.hear(json!({"id": 4, "result": null, "error": "unknown method"})).unwrap();
+    assert_eq!(bench.events(), [Event::Lock(Lock::Unsupported)]);
+}
+
+#[test]
+fn a_server_that_does_not_read_its_answers_is_left() {
+    let mut bench = Bench::until_live();
+    let echo = json!({"id": "echo", "method": "echo", "params": ["x".repeat(1 << 20)]}).to_string();
+    let failure = (0..20).find_map(|_| bench.receive(echo.as_bytes()).err()).unwrap();
+    assert!(matches!(failure, Failure::Deaf(UNSENT)), "{failure}");
+    assert!(bench.session.unsent().len() <= UNSENT);
+}
+
+#[test]
+fn one_echo_is_not_answered_whatever_its_length() {
+    let mut bench = Bench::until_live();
+    let echo = json!({"id": "echo", "method": "echo", "params": ["x".repeat(UNSENT)]}).to_string();
+    assert!(matches!(bench.receive(echo.as_bytes()), Err(Failure::Deaf(_))));
+}
+
+#[test]
+fn a_long_message_is_taken_only_once_the_schema_is_known() {
+    let long = [b"{\"id\":\"".as_slice(), &vec![b'x'; LONGEST_OPENING]].concat();
+    assert!(matches!(Bench::new().receive(&long), Err(Failure::Framing(_))));
+    assert!(Bench::until_live().receive(&long).is_ok());
+    let longer = [long.as_slice(), &vec![b'x'; LONGEST]].concat();
+    assert!(matches!(Bench::until_live().receive(&longer), Err(Failure::Framing(_))));
+}
+
+#[test]
+fn a_transaction_without_an_answer_ends_the_session_though_bytes_come() {
+    let mut bench = Bench::until_live();
+    bench.session.transact(bench.now, &[]).unwrap();
+    bench.now += Duration::from_secs(59);
+    bench.hear(json!({"id": "echo", "method": "echo", "params": []})).unwrap();
+    bench.session.look(bench.now).unwrap();
+    bench.now += Duration::from_secs(1);
+    assert!(matches!(bench.session.look(bench.now), Err(Failure::Unanswered(_))));
+}
+
+#[test]
+fn a_server_that_never_tells_its_schema_is_left_though_bytes_come() {
+    let mut bench = Bench::new();
+    bench.answer(1, json!(["d"]));
+    for _ in 0..30 {
+        bench.now += Duration::from_secs(2);
+        bench.hear(json!({"id": "echo", "method": "echo", "params": []})).unwrap();
+    }
+    assert!(matches!(bench.session.look(bench.now), Err(Failure::Unanswered(_))));
 }
 
 /// All that a server says in a short life.

@@ -6,10 +6,11 @@
 use std::{io, path::Path, path::PathBuf, sync::Arc};
 
 use rustls::{
-    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme, SupportedCipherSuite,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-        verify_server_cert_signed_by_trust_anchor,
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{
@@ -19,7 +20,7 @@ use rustls::{
     server::ParsedCertificate,
 };
 
-use super::TlsFiles;
+use super::{Fingerprint, ServerIdentity, TlsFiles};
 
 /// The files for TLS can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +37,13 @@ pub(crate) enum TlsError {
     Other(Error),
 }
 
-/// Reads the files.
-pub(crate) fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
+/// A certificate is signed by the right authority, and is not one of those that are expected.
+#[derive(Debug, thiserror::Error)]
+#[error("its certificate has the SHA-256 fingerprint {0}, which is not in server_fingerprint")]
+struct OtherCertificate(Fingerprint);
+
+/// Reads the files. `server` says which certificates are accepted.
+pub(crate) fn config(files: &TlsFiles, server: &ServerIdentity) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
     for authority in certificates("the authority's certificate", &files.ca_cert)? {
@@ -49,7 +55,7 @@ pub(crate) fn config(files: &TlsFiles) -> Result<ClientConfig, TlsError> {
         path: files.private_key.clone(),
         error,
     })?;
-    let verifier = Arc::new(SignedByAuthority { roots, provider: provider.clone() });
+    let verifier = Arc::new(SignedByAuthority { roots, provider: provider.clone(), server: server.clone() });
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Other)?
@@ -69,9 +75,10 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     if certificates.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(certificates) }
 }
 
-/// The server's certificate is signed by an authority that is trusted, whatever name is on it.
+/// The server's certificate is signed by an authority that is trusted, whatever name is on it unless one is asked for.
 #[derive(Debug)]
 struct SignedByAuthority {
+    server: ServerIdentity,
     roots: RootCertStore,
     provider: Arc<CryptoProvider>,
 }
@@ -85,10 +92,29 @@ impl ServerCertVerifier for SignedByAuthority {
         _: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let fingerprints = &self.server.fingerprints;
+        if !fingerprints.is_empty() {
+            let found = fingerprint(certificate);
+            if !fingerprints.contains(&found) {
+                let other = OtherError(Arc::new(OtherCertificate(found)));
+                return Err(Error::InvalidCertificate(CertificateError::Other(other)));
+            }
+        }
         let certificate = ParsedCertificate::try_from(certificate)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
         verify_server_cert_signed_by_trust_anchor(&certificate, &self.roots, between, now, algorithms)?;
-        Ok(ServerCertVerified::assertion())
+        let mut wrong = None;
+        for name in &self.server.names {
+            let verified = match ServerName::try_from(name.as_str()) {
+                Ok(name) => verify_server_name(&certificate, &name),
+                Err(_) => Err(Error::InvalidCertificate(CertificateError::NotValidForName)),
+            };
+            match verified {
+                Ok(()) => return Ok(ServerCertVerified::assertion()),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        wrong.map_or_else(|| Ok(ServerCertVerified::assertion()), Err)
     }
 
     fn verify_tls12_signature(
@@ -114,6 +140,21 @@ impl ServerCertVerifier for SignedByAuthority {
     }
 }
 
+/// The SHA-256 of a certificate.
+fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+    // The library has it for its own use: that of a cipher suite with this hash.
+    let SupportedCipherSuite::Tls13(suite) = ring::cipher_suite::TLS13_AES_128_GCM_SHA256 else {
+        return Fingerprint([0; 32]);
+    };
+    let hash = suite.common.hash_provider.hash(certificate);
+    Fingerprint(hash.as_ref().try_into().unwrap_or([0; 32]))
+}
+
+/// True if an error is one of TLS, and not of what is below it.
+pub(crate) fn is_about_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Error>())
+}
+
 /// What an error of a connection means, and what can be done about it. With TLS 1.3 a refused client certificate shows
 /// only when the server is first listened to.
 pub(crate) fn explain(error: &io::Error) -> String {
@@ -124,6 +165,10 @@ pub(crate) fn explain(error: &io::Error) -> String {
              server (switchca or controllerca of ovs-pki)?"
                 .to_owned()
         }
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(other)))) => other.to_string(),
+        Some(Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        )) => "its certificate has none of the names in server_name".to_owned(),
         Some(Error::InvalidCertificate(problem)) => format!("its certificate can't be accepted: {problem}"),
         Some(Error::AlertReceived(
             alert @ (Alert::CertificateRequired
@@ -164,7 +209,7 @@ mod tests {
     fn a_missing_file_is_named() {
         let path = PathBuf::from("/nonexistent/key.pem");
         let files = TlsFiles { private_key: path.clone(), certificate: path.clone(), ca_cert: path };
-        let error = config(&files).unwrap_err().to_string();
+        let error = config(&files, &ServerIdentity::default()).unwrap_err().to_string();
         assert!(error.contains("authority") && error.contains("/nonexistent/key.pem"), "{error}");
     }
 }

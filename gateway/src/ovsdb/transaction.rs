@@ -8,8 +8,13 @@ use serde_json::value::RawValue;
 
 use super::{
     Atom, Condition, Datum, Function, Mutation, Mutator, Operation, OperationResult, Row, TransactError,
-    message::RpcError,
+    message::{self, RpcError},
 };
+
+/// Bytes of an answer to a transaction at most, beside those of each result.
+const LONGEST: usize = 64 << 10;
+/// Bytes of the result of an operation at most.
+const LONGEST_RESULT: usize = 256;
 
 /// Parameters of `transact`.
 pub(crate) struct Params<'a> {
@@ -30,7 +35,7 @@ pub(crate) fn expected(operations: &[Operation]) -> Box<[Expected]> {
     let one = |operation: &Operation| match operation {
         Operation::Insert { .. } => Expected::Uuid,
         Operation::Update { .. } | Operation::Mutate { .. } | Operation::Delete { .. } => Expected::Count,
-        Operation::Wait { .. } | Operation::Comment(_) | Operation::Abort => Expected::Nothing,
+        Operation::Wait { .. } | Operation::Assert(_) | Operation::Comment(_) | Operation::Abort => Expected::Nothing,
     };
     operations.iter().map(one).collect()
 }
@@ -53,6 +58,10 @@ pub(crate) fn outcome(
     }
     let reply = reply.map_err(|RpcError { error, details }| refusal(error, details, None))?;
     let unreadable = |what: String| TransactError::Unreadable(what);
+    // Nothing that was asked for has an answer of that size, and reading it would take many times as much.
+    if reply.get().len() > LONGEST + expected.len() * LONGEST_RESULT {
+        return Err(unreadable(format!("{} bytes for {} operations", reply.get().len(), expected.len())));
+    }
     let results: Vec<Option<One>> = serde_json::from_str(reply.get()).map_err(|error| unreadable(error.to_string()))?;
     let mut read = Vec::with_capacity(expected.len());
     for (at, result) in results.into_iter().enumerate() {
@@ -74,8 +83,10 @@ pub(crate) fn outcome(
 }
 
 fn refusal(error: String, details: String, operation: Option<usize>) -> TransactError {
+    let (error, details) = (message::short(error), message::short(details));
     match (error.as_str(), operation) {
         ("timed out", Some(operation)) => TransactError::TimedOut { operation },
+        ("not owner", Some(_)) => TransactError::NotOwner,
         ("constraint violation" | "referential integrity violation", _) => {
             TransactError::Constraint { error, details, operation }
         }
@@ -129,6 +140,10 @@ impl Serialize for Operation {
                 map.serialize_entry("rows", &rows.iter().map(Columns).collect::<Vec<_>>())?;
                 map.serialize_entry("until", if *until_equal { "==" } else { "!=" })?;
                 map.serialize_entry("timeout", timeout_ms)?;
+            }
+            Self::Assert(lock) => {
+                map.serialize_entry("op", "assert")?;
+                map.serialize_entry("lock", lock)?;
             }
             Self::Comment(text) => {
                 map.serialize_entry("op", "comment")?;
@@ -212,6 +227,19 @@ mod tests {
             format!(r#"["d",{{"op":"wait","table":"T","where":[["_uuid","==",["uuid","{UUID}"]]],"columns":["name"],"#)
                 + r#""rows":[{"name":"a"}],"until":"==","timeout":0}]"#
         );
+    }
+
+    #[test]
+    fn the_assertion_of_a_lock_is_written_and_its_failure_told_apart() {
+        assert_eq!(written(Operation::Assert("gw1".to_owned())), r#"["d",{"op":"assert","lock":"gw1"}]"#);
+        let json = r#"[{"error":"not owner","details":"Asserted lock gw1 not held."},null]"#;
+        assert_eq!(read(json, &[Expected::Nothing; 2]).unwrap_err(), TransactError::NotOwner);
+    }
+
+    #[test]
+    fn an_answer_that_is_far_too_long_is_not_read() {
+        let json = format!("[{}null]", "null,".repeat(100_000));
+        assert!(matches!(read(&json, &INSERT_AND_WAIT), Err(TransactError::Unreadable(_))));
     }
 
     #[test]

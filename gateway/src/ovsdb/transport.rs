@@ -10,7 +10,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
-    HostPort, Remote, TlsFiles,
+    Cause, HostPort, Remote, ServerIdentity, TlsFiles,
     tls::{self, TlsError},
 };
 
@@ -34,15 +34,29 @@ pub(crate) enum ConnectError {
     Tls(io::Error),
 }
 
+impl ConnectError {
+    /// What kind of failure it is.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Unix { .. } | Self::Tcp { .. } => Cause::Unreachable,
+            Self::Files(_) | Self::Name(_) | Self::Tls(_) => Cause::Tls,
+        }
+    }
+}
+
 /// Connects to `remote`.
-pub(crate) async fn connect(remote: &Remote, tls: Option<&TlsFiles>) -> Result<Box<dyn Stream>, ConnectError> {
+pub(crate) async fn connect(
+    remote: &Remote,
+    tls: Option<&TlsFiles>,
+    server: &ServerIdentity,
+) -> Result<Box<dyn Stream>, ConnectError> {
     match (remote, tls) {
         (Remote::Unix(path), _) => {
             let stream = UnixStream::connect(path).await;
             Ok(Box::new(stream.map_err(|error| ConnectError::Unix { path: path.clone(), error })?))
         }
         (Remote::Ssl(to), Some(files)) => {
-            let config = tls::config(files)?;
+            let config = tls::config(files, server)?;
             let name = ServerName::try_from(to.host.clone()).map_err(|_| ConnectError::Name(to.host.clone()))?;
             let stream = tcp(to).await?;
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;

@@ -18,6 +18,9 @@ use super::{
     schema::ColumnType,
 };
 
+/// The longest value of a column, in bytes of its text: a set of some 80,000 rows.
+const LONGEST_VALUE: usize = 4 << 20;
+
 /// How a message tells of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
@@ -211,6 +214,10 @@ impl Cells<'_> {
 
 /// Reads what a column holds, or how it differs; the error is what should be there.
 fn cell(json: &RawValue, kind: ColumnType, whole: bool) -> Result<Datum, String> {
+    // On the way to its packed form a value of small parts takes many times its text.
+    if json.get().len() > LONGEST_VALUE {
+        return Err(format!("at most {LONGEST_VALUE} bytes"));
+    }
     let datum = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
     let datum = if whole || !kind.many { kind.whole(datum) } else { kind.part(datum) };
     datum.map_err(|wrong| wrong.0)
@@ -279,6 +286,15 @@ pub(crate) mod tests {
         assert_eq!(what, What::Broken(error));
         assert!(matches!(read_one(r#"{"initial":{"name":null}}"#, Format::Difference), What::Broken(_)));
         assert!(matches!(read_one(r#"{"modify":{"tag":["set",[1,2]]}}"#, Format::Difference), What::Broken(_)));
+    }
+
+    #[test]
+    fn a_value_that_is_far_too_long_breaks_its_row_alone() {
+        let many = vec![r#""x""#; LONGEST_VALUE / 3].join(",");
+        let update = format!(r#"{{"initial":{{"peers":["set",[{many}]]}}}}"#);
+        let What::Broken(error) = read_one(&update, Format::Difference) else { panic!() };
+        assert_eq!((error.column.as_str(), error.expected.as_str()), ("peers", "at most 4194304 bytes"));
+        assert!(error.found.len() < 200);
     }
 
     #[test]

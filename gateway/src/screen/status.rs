@@ -9,7 +9,9 @@ use super::{
     },
     text::{clean, wrap},
 };
-use crate::view::{Database, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status};
+use crate::view::{
+    Database, DatabaseLock, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status,
+};
 
 /// Problems that are told in words; the others are counted.
 const PROBLEMS: usize = 6;
@@ -160,9 +162,16 @@ fn database(following: &Following) -> String {
     let since = following.state_seconds.map(|seconds| format!(" for {}", span(seconds))).unwrap_or_default();
     let left = following.hold_seconds_left.map(|left| format!(", held for another {}", span(left)));
     let remote = following.remote.as_deref().map_or(", not connected".to_owned(), |remote| format!(", {remote}"));
+    let why =
+        following.unreachable.as_ref().map(|why| format!(" ({}: {})", why.remote, why.reason)).unwrap_or_default();
+    let lock = match following.lock {
+        DatabaseLock::Waiting => ", another gateway of this name writes to it",
+        DatabaseLock::Stolen => ", another gateway of this name has begun to write to it",
+        _ => "",
+    };
     match following.state {
-        DatabaseState::Following => format!("following{since}{remote}"),
-        state => format!("{}{since}{}{remote}", state.name(), left.unwrap_or_default()),
+        DatabaseState::Following => format!("following{since}{remote}{lock}"),
+        state => format!("{}{since}{}{remote}{why}{lock}", state.name(), left.unwrap_or_default()),
     }
 }
 

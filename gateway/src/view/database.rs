@@ -28,7 +28,7 @@ pub struct Following {
     pub state: DatabaseState,
     /// For how long that has been so, give or take a second; None where nobody has looked before.
     pub state_seconds: Option<u64>,
-    /// Until forwarding ends, or switches go, unless the database comes back.
+    /// Until forwarding ends, or switches go, unless the database comes back; None where that is never.
     pub hold_seconds_left: Option<u64>,
     /// The server that is connected to.
     pub remote: Option<String>,
@@ -38,6 +38,62 @@ pub struct Following {
     pub unreadable_rows: u64,
     /// What else in it is not turned into forwarding, one sentence each.
     pub problems: Vec<String>,
+    /// What keeps the gateway from writing to it as it should, one sentence each.
+    #[serde(default)]
+    pub faults: Vec<String>,
+    /// Which gateway of this name writes to it.
+    #[serde(default)]
+    pub lock: DatabaseLock,
+    /// Why there is no connection; None while there is one, or before the first attempt has failed.
+    #[serde(default)]
+    pub unreachable: Option<Unreachable>,
+}
+
+/// Why there is no connection to the database: the last attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreachable {
+    /// The server that was tried.
+    pub remote: String,
+    /// What was wrong, for people.
+    pub reason: String,
+    /// The kind of failure, a word of [`crate::ovsdb::Cause`].
+    pub cause: String,
+}
+
+/// How it stands with the lock that says which gateway of this name writes to the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatabaseLock {
+    /// None is wanted: there is no connection, or this node is a standby of a shared database.
+    #[default]
+    None,
+    /// It was asked for.
+    Asked,
+    /// This gateway has it.
+    Held,
+    /// Another one has it.
+    Waiting,
+    /// Another one took it.
+    Stolen,
+    /// The server has no locks.
+    Unsupported,
+}
+
+impl DatabaseLock {
+    /// All there are.
+    pub const ALL: [Self; 6] = [Self::None, Self::Asked, Self::Held, Self::Waiting, Self::Stolen, Self::Unsupported];
+
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Asked => "asked",
+            Self::Held => "held",
+            Self::Waiting => "waiting",
+            Self::Stolen => "stolen",
+            Self::Unsupported => "unsupported",
+        }
+    }
 }
 
 /// How far forwarding follows the database.

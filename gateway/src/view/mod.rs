@@ -33,7 +33,7 @@ use serde::{Deserialize, Serialize};
 
 pub use bindings::{Binding, Traffic};
 pub use counters::{Counter, remedy};
-pub use database::{Database, DatabaseState, Following};
+pub use database::{Database, DatabaseLock, DatabaseState, Following, Unreachable};
 pub use health::{Problem, Severity};
 pub use interfaces::{Interface, InterfaceRole, Link, Mode};
 pub use macs::{Kind, Mac, MacFilter, Macs, Place};

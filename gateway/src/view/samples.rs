@@ -40,6 +40,9 @@ pub(crate) fn healthy() -> Status {
             schema_version: Some("1.7.0".into()),
             unreadable_rows: 0,
             problems: Vec::new(),
+            faults: Vec::new(),
+            lock: DatabaseLock::Held,
+            unreachable: None,
         }),
         forwarding: Forwarding {
             switches: 1,

@@ -93,22 +93,30 @@ impl Status {
     fn database_problems(&self, problems: &mut Vec<Problem>) {
         for (instance, database) in self.database.followed() {
             let of = instance.map(|instance| format!(" of {instance}")).unwrap_or_default();
-            let left = database.hold_seconds_left.unwrap_or_default();
+            let left = database.hold_seconds_left;
+            let why = database.unreachable.as_ref().map_or_else(
+                || ": is a server there, and may this node connect?".to_owned(),
+                |why| format!(" ({}: {})", why.remote, why.reason),
+            );
+            let until = left.map_or("until it is back".to_owned(), |left| format!("for another {left} s"));
+            let left = left.unwrap_or_default();
             match database.state {
                 DatabaseState::Following => {}
                 DatabaseState::Waiting => problems.push(Problem::fault(format!(
-                    "the database{of} has not been reached yet: is a server there, and may this node connect?"
+                    "the database{of} has not been reached yet{why}"
                 ))),
                 DatabaseState::Gone => problems.push(Problem::fault(format!(
-                    "the database{of} can't be reached: forwarding stays as it is for another {left} s"
+                    "the database{of} can't be reached{why}: forwarding stays as it is {until}"
                 ))),
                 DatabaseState::Kept => problems.push(Problem::fault(format!(
-                    "the database{of} was emptied: switches that are gone stay as they were for another {left} s"
+                    "the database{of} was emptied, or this gateway's row in it deleted: what is gone forwards as it did for \
+                     another {left} s"
                 ))),
                 DatabaseState::Expired => problems.push(Problem::fault(format!(
-                    "the database{of} could not be reached for longer than the hold time: nothing is forwarded"
+                    "the database{of} could not be reached for longer than hold_time{why}: nothing is forwarded"
                 ))),
             }
+            problems.extend(database.faults.iter().map(Problem::fault));
             problems.extend(database.problems.iter().map(Problem::warning));
             if database.unreadable_rows > 0 {
                 problems.push(Problem::warning(format!(

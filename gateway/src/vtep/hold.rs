@@ -5,9 +5,10 @@
 //!
 //! | what happened | what is seen | what is done |
 //! |---|---|---|
-//! | the database cannot be reached | the connection is down | forwarding stays for the hold time, then nothing is forwarded |
-//! | `ovn-controller-vtep` has exited | no tunnel key and no remote MAC is left, all at once; bindings are | each switch keeps its VNI, MACs and flood set for the hold time, or until a controller gives it new ones |
-//! | the database was made anew | this gateway's own rows are gone and no switch is left | each switch stays for the hold time, bindings and all, or until it is made and bound again |
+//! | the database cannot be reached | the connection is down | forwarding stays, for ever or for as long as is configured |
+//! | `ovn-controller-vtep` has exited | no tunnel key and no remote MAC is left, all at once; bindings are | each switch keeps its VNI, MACs and flood set for a while, or until a controller gives it new ones |
+//! | the database was made anew | this gateway's own rows are gone and no switch is left | each switch stays for a while, bindings and all, or until it is made and bound again |
+//! | this gateway's own row was deleted | it is gone, and its ports with it; switches are left | each switch keeps its bindings for a while, or until it is bound again |
 //! | an operator removes bindings or a switch | the rest stays | it takes effect at once |
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -18,7 +19,7 @@ use crate::database::{LogicalSwitch, Rows};
 /// Decides which rows are in force. Time is passed in, as the time since some fixed moment.
 #[derive(Debug)]
 pub struct Hold {
-    hold_time: Duration,
+    times: HoldTimes,
     /// What the database says, or said last.
     current: Arc<Rows>,
     standing: Standing,
@@ -26,6 +27,21 @@ pub struct Hold {
     /// Switches that the database had and that still forward, by name.
     kept: BTreeMap<String, Kept>,
     in_force: Arc<Rows>,
+}
+
+/// How long forwarding stays as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldTimes {
+    /// While the database cannot be reached. `None`: for ever.
+    pub unreachable: Option<Duration>,
+    /// After it was emptied.
+    pub emptied: Duration,
+}
+
+impl Default for HoldTimes {
+    fn default() -> Self {
+        Self { unreachable: None, emptied: Duration::from_secs(300) }
+    }
 }
 
 /// What of the database tells whether somebody fills it.
@@ -70,15 +86,15 @@ struct Kept {
 pub enum HoldState {
     /// The database has not been seen yet. There are no rows; what an earlier run has programmed should stay meanwhile.
     Waiting {
-        /// For how long.
-        remaining: Duration,
+        /// For how long. `None`: for ever.
+        remaining: Option<Duration>,
     },
     /// It does what the database says.
     Following,
     /// The database cannot be reached; forwarding is as it was.
     Gone {
-        /// For how long.
-        remaining: Duration,
+        /// For how long. `None`: for ever.
+        remaining: Option<Duration>,
     },
     /// The database was emptied; some switches forward as they did before.
     Kept {
@@ -94,12 +110,14 @@ pub enum HoldState {
 /// A turn of events, to be told once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The database cannot be reached.
-    Gone(Duration),
+    /// The database cannot be reached. Forwarding stays for so long, or for ever.
+    Gone(Option<Duration>),
     /// Everything was withdrawn, as by a controller that exits, from this many switches.
     Withdrawn(usize, Duration),
     /// The database was made anew. It had this many switches.
     Emptied(usize, Duration),
+    /// This gateway's row was deleted. So many switches forwarded.
+    Deleted(usize, Duration),
     /// The database is back, or a controller has filled it.
     Restored,
     /// The hold time is over.
@@ -128,15 +146,20 @@ impl Standing {
 
     /// True if this is not the database that it was before.
     fn emptied(self, before: Self) -> bool {
-        before.registered && !self.registered && before.switches > 0 && self.switches == 0
+        self.deleted(before) && before.switches > 0 && self.switches == 0
+    }
+
+    /// True if this gateway's own row was there and is not, which is nothing that this gateway does.
+    fn deleted(self, before: Self) -> bool {
+        before.registered && !self.registered
     }
 }
 
 impl Hold {
     /// Without rows, from `now` on.
-    pub fn new(hold_time: Duration, now: Duration) -> Self {
+    pub fn new(times: HoldTimes, now: Duration) -> Self {
         Self {
-            hold_time,
+            times,
             current: Arc::default(),
             standing: Standing::default(),
             link: Link::Waiting { since: now },
@@ -145,9 +168,9 @@ impl Hold {
         }
     }
 
-    /// Takes over another hold time, for what is held now too.
-    pub fn set_hold_time(&mut self, hold_time: Duration) {
-        self.hold_time = hold_time;
+    /// Takes over other times, for what is held now too.
+    pub fn set_times(&mut self, times: HoldTimes) {
+        self.times = times;
     }
 
     /// The rows to forward by.
@@ -161,9 +184,11 @@ impl Hold {
         let before = std::mem::replace(&mut self.standing, standing);
         let bound = rows.switches.values().any(|switch| !switch.bindings.is_empty());
         let notice = if standing.emptied(before) {
-            self.keep(true, now).map(|kept| Notice::Emptied(kept, self.hold_time))
+            self.keep(true, now).map(|kept| Notice::Emptied(kept, self.times.emptied))
+        } else if standing.deleted(before) {
+            self.keep(true, now).map(|kept| Notice::Deleted(kept, self.times.emptied))
         } else if standing.withdrawn(before) && bound {
-            self.keep(false, now).map(|kept| Notice::Withdrawn(kept, self.hold_time))
+            self.keep(false, now).map(|kept| Notice::Withdrawn(kept, self.times.emptied))
         } else {
             None
         };
@@ -179,15 +204,16 @@ impl Hold {
             return None;
         }
         self.link = Link::Down { since: now };
-        Some(Notice::Gone(self.hold_time))
+        Some(Notice::Gone(self.times.unreachable))
     }
 
     /// Time goes on.
     pub fn tick(&mut self, now: Duration) -> Option<Notice> {
-        let over = |since: Duration| now >= since + self.hold_time;
+        let HoldTimes { unreachable, emptied } = self.times;
+        let over = |since: Duration| unreachable.is_some_and(|hold| now >= since + hold);
         let link = matches!(self.link, Link::Waiting { since } | Link::Down { since } if over(since));
         let before = self.kept.len();
-        self.kept.retain(|_, kept| !over(kept.since));
+        self.kept.retain(|_, kept| now < kept.since + emptied);
         if link {
             self.link = Link::Expired;
         }
@@ -204,18 +230,22 @@ impl Hold {
             Link::Waiting { since } | Link::Down { since } => Some(since),
             Link::Up | Link::Expired => None,
         };
-        link.into_iter().chain(self.kept.values().map(|kept| kept.since)).min().map(|since| since + self.hold_time)
+        let link = link.and_then(|since| Some(since + self.times.unreachable?));
+        link.into_iter().chain(self.kept.values().map(|kept| kept.since + self.times.emptied)).min()
     }
 
     /// How far forwarding follows.
     pub fn state(&self, now: Duration) -> HoldState {
-        let remaining = |since: Duration| (since + self.hold_time).saturating_sub(now);
+        let remaining = |since: Duration| Some((since + self.times.unreachable?).saturating_sub(now));
         match self.link {
             Link::Waiting { since } => HoldState::Waiting { remaining: remaining(since) },
             Link::Down { since } => HoldState::Gone { remaining: remaining(since) },
             Link::Expired => HoldState::Expired,
             Link::Up => match self.kept.values().map(|kept| kept.since).max() {
-                Some(since) => HoldState::Kept { switches: self.kept.len(), remaining: remaining(since) },
+                Some(since) => {
+                    let remaining = (since + self.times.emptied).saturating_sub(now);
+                    HoldState::Kept { switches: self.kept.len(), remaining }
+                }
                 None => HoldState::Following,
             },
         }
@@ -264,11 +294,21 @@ fn together(name: &str, kept: &Kept, current: &Rows) -> Option<LogicalSwitch> {
     if current.switches.iter().any(|(other, row)| other != name && row.vni == switch.vni) {
         return None;
     }
-    let Some(now) = current.switches.get(name).filter(|now| !now.bindings.is_empty()) else {
-        return bindings.then(|| without_taken(name, switch, current));
+    let filled = |now: &LogicalSwitch| {
+        now.vni.is_some() && (now.vni != switch.vni || !now.macs.is_empty() || !now.flood.is_empty())
     };
-    let filled = now.vni.is_some() && (now.vni != switch.vni || !now.macs.is_empty() || !now.flood.is_empty());
-    (!filled).then(|| LogicalSwitch { bindings: now.bindings.clone(), ..(**switch).clone() })
+    let row = current.switches.get(name);
+    let Some(now) = row.filter(|now| !now.bindings.is_empty()) else {
+        return bindings.then(|| {
+            let kept = without_taken(name, switch, current);
+            match row.filter(|row| filled(row)) {
+                // A controller goes on filling it: the bindings alone are kept.
+                Some(row) => LogicalSwitch { bindings: kept.bindings, ..(**row).clone() },
+                None => kept,
+            }
+        });
+    };
+    (!filled(now)).then(|| LogicalSwitch { bindings: now.bindings.clone(), ..(**switch).clone() })
 }
 
 /// `kept` less the bindings that now belong to another switch.
@@ -282,9 +322,16 @@ fn without_taken(name: &str, kept: &LogicalSwitch, current: &Rows) -> LogicalSwi
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone(hold) => {
+            Self::Gone(None) => f.write_str("the database is gone: forwarding stays as it is until it is back"),
+            Self::Gone(Some(hold)) => {
                 write!(f, "the database is gone: forwarding stays as it is for {} seconds at most", hold.as_secs())
             }
+            Self::Deleted(switches, hold) => write!(
+                f,
+                "this gateway's row in Physical_Switch was deleted, and all of its bindings with it: {switches} logical \
+                 switches forward as before for {} seconds at most; bind their VLANs again (vtep-ctl bind-ls)",
+                hold.as_secs()
+            ),
             Self::Withdrawn(switches, hold) => write!(
                 f,
                 "all tunnel keys and remote MACs were withdrawn at once, as by a controller that exits: {switches} logical \

@@ -9,13 +9,17 @@
 //! [`Engine`] puts all of it together: events and the time in, rows and transactions out.
 
 mod bindings;
+mod contest;
 mod decode;
+mod diary;
 mod engine;
 mod fault;
 mod hold;
 mod identity;
+mod locking;
 mod mapping;
 mod mirror;
+mod outage;
 mod pace;
 mod problem;
 mod publish;
@@ -31,12 +35,13 @@ mod tests;
 pub use decode::VtepDecoder;
 pub use engine::{Engine, Said, Settings, Status};
 pub use fault::{Fault, Faults};
-pub use hold::{Hold, HoldState, Notice, Standing};
+pub use hold::{Hold, HoldState, HoldTimes, Notice, Standing};
 pub use identity::Identity;
+pub use locking::LockState;
 pub use mapping::Mapping;
 pub use mirror::{Mirror, Station, Touched, Unreadable};
 pub use problem::Problem;
 pub use publish::{LocalMac, Publisher, View};
-pub use register::register;
+pub use register::{Own, Registration, register};
 pub use status::{TrafficByBinding, report_faults, report_traffic};
 pub use tables::{DATABASE, tables};

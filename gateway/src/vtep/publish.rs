@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    time::Duration,
 };
 
 use gateway_common::net::{MacAddr, Vni};
 
 use super::{
     Identity, Mapping, Mirror, Station, Touched,
+    contest::{Act, Contests},
     rows::{Locator, TunnelKey, Ucast},
     tables,
 };
@@ -16,6 +18,14 @@ use crate::{
     database::{Location, Rows},
     ovsdb::{Atom, Condition, Datum, Operation, Row, Uuid},
 };
+
+/// How often the address of one station is written: whoever sends ARP with another sender address each time must not
+/// have the database written to as often.
+const ADDRESS_EVERY: Duration = Duration::from_secs(5);
+/// How long a row that somebody else keeps undoing is left to him.
+const LEFT: Duration = Duration::from_secs(300);
+/// How long it has to stay after that to count as this gateway's.
+const SETTLED: Duration = Duration::from_secs(360);
 
 /// The new row of `Physical_Locator`, in the transaction that makes it.
 const NEW_LOCATOR: &str = "locator";
@@ -35,7 +45,7 @@ pub struct LocalMac {
 ///
 /// It remembers which stations and switches may not be as they should, looks at these, and asks for what differs. A
 /// transaction can fail, or its outcome be unknown: then it looks again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Publisher {
     identity: Identity,
     /// Addresses that were this gateway's: what is published with them is withdrawn.
@@ -47,7 +57,30 @@ pub struct Publisher {
     by_vni: BTreeMap<Vni, Uuid>,
     stations: BTreeSet<Station>,
     switches: BTreeSet<Uuid>,
-    asked: (Vec<Station>, Vec<Uuid>),
+    asked: Asked,
+    /// When an address was written last, for those where that was a moment ago.
+    addressed: BTreeMap<Station, Duration>,
+    /// Stations and switches to look at again later.
+    later: BTreeMap<Published, Duration>,
+    contests: Contests<Published>,
+}
+
+/// What can be published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Published {
+    /// The row of a station.
+    Station(Station),
+    /// The row that has others send what they do not know.
+    Flood(Uuid),
+}
+
+/// What was asked for last.
+#[derive(Debug, Default)]
+struct Asked {
+    stations: Vec<Station>,
+    switches: Vec<Uuid>,
+    acts: Vec<(Published, Act)>,
+    addresses: Vec<Station>,
 }
 
 /// All there is to look at.
@@ -64,7 +97,56 @@ pub struct View<'v> {
 impl Publisher {
     /// For the gateway `identity`, with nothing learned yet.
     pub fn new(identity: Identity) -> Self {
-        Self { identity, ..Self::default() }
+        Self {
+            identity,
+            former: BTreeSet::new(),
+            learned: None,
+            bound: BTreeMap::new(),
+            by_vni: BTreeMap::new(),
+            stations: BTreeSet::new(),
+            switches: BTreeSet::new(),
+            asked: Asked::default(),
+            addressed: BTreeMap::new(),
+            later: BTreeMap::new(),
+            contests: Contests::new(SETTLED),
+        }
+    }
+
+    /// Takes note of addresses that were this gateway's before it was started.
+    pub fn was_at(&mut self, former: impl IntoIterator<Item = IpAddr>) {
+        self.former.extend(former);
+        self.former.retain(|ip| !self.identity.is_own(*ip));
+    }
+
+    /// How many rows somebody else keeps undoing, which are left to him for now.
+    pub fn lost(&self) -> usize {
+        self.contests.lost().count()
+    }
+
+    /// Nothing is left to anybody else.
+    pub fn insist(&mut self) {
+        self.contests.clear();
+        self.recall(Duration::MAX);
+    }
+
+    /// When there may be something to do although nothing has happened.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.later.values().copied().chain(self.contests.deadline()).min()
+    }
+
+    /// Looks again at what was put off until `now`.
+    fn recall(&mut self, now: Duration) {
+        let (stations, switches) = (&mut self.stations, &mut self.switches);
+        self.later.retain(|what, due| {
+            if *due > now {
+                return true;
+            }
+            match what {
+                Published::Station(station) => drop(stations.insert(*station)),
+                Published::Flood(switch) => drop(switches.insert(*switch)),
+            }
+            false
+        });
     }
 
     /// Takes over another identity.
@@ -142,15 +224,18 @@ impl Publisher {
 
     /// What to ask of the database next, `limit` operations at most; nothing if all is as it should be. What comes of it is
     /// to be [told](Self::done) before it is asked for more.
-    pub fn next(&mut self, view: View<'_>, limit: usize) -> Vec<Operation> {
+    pub fn next(&mut self, view: View<'_>, limit: usize, now: Duration) -> Vec<Operation> {
+        self.recall(now);
+        self.contests.prune(now);
+        self.addressed.retain(|_, written| now < *written + ADDRESS_EVERY);
         self.follow_switches(view);
         let Some(own) = self.identity.tunnel_ip() else { return Vec::new() };
-        let mut batch = Batch::new(view.mirror, own);
+        let mut batch = Batch::new(view.mirror, own, now);
         while batch.operations.len() < limit
             && let Some(uuid) = self.switches.pop_first()
         {
             self.flood_member(view, uuid, &mut batch);
-            self.asked.1.push(uuid);
+            self.asked.switches.push(uuid);
         }
         while self.learned.is_some()
             && batch.operations.len() < limit
@@ -159,16 +244,22 @@ impl Publisher {
             let before = batch.operations.len();
             self.station(view, station, &mut batch);
             if batch.operations.len() > before {
-                self.asked.0.push(station);
+                self.asked.stations.push(station);
             }
         }
+        self.later.extend(std::mem::take(&mut batch.later));
+        self.asked.acts = std::mem::take(&mut batch.acts);
+        self.asked.addresses = std::mem::take(&mut batch.addresses);
         batch.finish()
     }
 
     /// What came of the operations that were asked for last: true if they are done, and seen in the mirror.
-    pub fn done(&mut self, done: bool) {
-        let (stations, switches) = std::mem::take(&mut self.asked);
-        if !done {
+    pub fn done(&mut self, done: bool, now: Duration) {
+        let Asked { stations, switches, acts, addresses } = std::mem::take(&mut self.asked);
+        if done {
+            acts.into_iter().for_each(|(what, act)| self.contests.done(what, act, now));
+            self.addressed.extend(addresses.into_iter().map(|station| (station, now)));
+        } else {
             self.stations.extend(stations);
             self.switches.extend(switches);
         }
@@ -206,21 +297,46 @@ impl Publisher {
         let learned = self.learned.as_ref().zip(self.bound.get(&uuid));
         let wanted = learned.and_then(|(learned, vni)| learned.get(&(*vni, mac))).copied();
         let wanted = wanted.filter(|_| !self.is_remote(view, station));
+        let what = Published::Station(station);
+        if self.later.get(&what).is_some_and(|due| *due > batch.now) && self.contests.is_lost(&what) {
+            return;
+        }
         let mut kept = None;
+        let mut taken = false;
         let mut rows: Vec<_> = view.mirror.local.of(station).collect();
         rows.sort_unstable_by_key(|(uuid, _)| *uuid);
         for (row, found) in rows {
             match self.owner(view.mirror.locators.get(&found.locator)) {
                 Owner::Current if wanted.is_some() && kept.is_none() => kept = Some((row, found)),
                 // Of two that are the same, one is enough.
-                Owner::Current | Owner::Former => batch.delete(tables::UCAST_MACS_LOCAL, row),
+                Owner::Current | Owner::Former => {
+                    batch.delete(tables::UCAST_MACS_LOCAL, row);
+                    taken = true;
+                }
                 Owner::Other => {}
             }
         }
         match (wanted, kept) {
-            (Some(ip), None) => batch.insert_station(station, ip),
-            (Some(ip), Some((row, Ucast { ip: known, .. }))) if ip != known => batch.set_ip(row, ip),
+            (Some(ip), None) => {
+                batch.insert_station(station, ip);
+                batch.acts.push((what, Act::Put));
+                batch.addresses.extend(ip.map(|_| station));
+            }
+            (Some(ip), Some((row, Ucast { ip: known, .. }))) if ip != known => match self.addressed.get(&station) {
+                Some(written) if batch.now < *written + ADDRESS_EVERY => {
+                    batch.later.push((what, *written + ADDRESS_EVERY));
+                }
+                _ => {
+                    batch.set_ip(row, ip);
+                    batch.addresses.push(station);
+                }
+            },
+            (None, _) if taken => batch.acts.push((what, Act::Take)),
             _ => {}
+        }
+        if self.contests.is_lost(&what) {
+            // Now, once more, and then not for a while.
+            batch.later.push((what, batch.now + LEFT));
         }
     }
 
@@ -236,8 +352,12 @@ impl Publisher {
 
     /// The row of `Mcast_Macs_Local` that has others send what they do not know here.
     fn flood_member(&self, view: View<'_>, uuid: Uuid, batch: &mut Batch<'_>) {
+        let what = Published::Flood(uuid);
+        if self.later.get(&what).is_some_and(|due| *due > batch.now) && self.contests.is_lost(&what) {
+            return;
+        }
         let wanted = self.bound.contains_key(&uuid);
-        let mut kept = false;
+        let (mut kept, mut taken) = (false, false);
         for (row, found) in view.mirror.mcast_local.unknown(uuid) {
             let owners: BTreeSet<Owner> =
                 view.mirror.members(found).map(|(_, locator)| self.owner(Some(locator))).collect();
@@ -246,10 +366,17 @@ impl Publisher {
                 kept = true;
             } else if !owners.is_empty() && !owners.contains(&Owner::Other) {
                 batch.delete(tables::MCAST_MACS_LOCAL, row);
+                taken = true;
             }
         }
         if wanted && !kept {
             batch.insert_flood_member(uuid);
+            batch.acts.push((what, Act::Put));
+        } else if !wanted && taken {
+            batch.acts.push((what, Act::Take));
+        }
+        if self.contests.is_lost(&what) {
+            batch.later.push((what, batch.now + LEFT));
         }
     }
 
@@ -290,11 +417,20 @@ struct Batch<'m> {
     locator: Option<Option<Uuid>>,
     /// Switches that stations are added to.
     switches: BTreeSet<Uuid>,
+    now: Duration,
+    /// What it does, for who counts how often.
+    acts: Vec<(Published, Act)>,
+    /// Stations of which it writes the address.
+    addresses: Vec<Station>,
+    /// What it leaves for later.
+    later: Vec<(Published, Duration)>,
 }
 
 impl<'m> Batch<'m> {
-    fn new(mirror: &'m Mirror, own: IpAddr) -> Self {
-        Self { mirror, own, operations: Vec::new(), locator: None, switches: BTreeSet::new() }
+    fn new(mirror: &'m Mirror, own: IpAddr, now: Duration) -> Self {
+        let (operations, locator, switches) = (Vec::new(), None, BTreeSet::new());
+        let (acts, addresses, later) = (Vec::new(), Vec::new(), Vec::new());
+        Self { mirror, own, operations, locator, switches, now, acts, addresses, later }
     }
 
     fn delete(&mut self, table: &'static str, row: Uuid) {

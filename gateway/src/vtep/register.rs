@@ -8,13 +8,60 @@ use crate::ovsdb::{Atom, Condition, Datum, Mutation, Operation, Row, Uuid};
 const NEW_SWITCH: &str = "gateway";
 const NEW_GLOBAL: &str = "global";
 
+/// What of this gateway's own rows can be otherwise than it should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Own {
+    /// The row in `Physical_Switch` is not there.
+    Row,
+    /// A row in `Physical_Port` is not there.
+    Ports,
+    /// A column of the row in `Physical_Switch` holds something else.
+    Column(&'static str),
+}
+
+/// What this gateway is in the database, and what is to be done about it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Registration {
+    /// What is to be written.
+    pub operations: Vec<Operation>,
+    /// What that puts right.
+    pub done: Vec<Own>,
+    /// What is not as it should be, and is left so.
+    pub left: Vec<Own>,
+}
+
 /// What is missing for this gateway to be in the database as `identity` says; nothing if it is. Ports that are not in
-/// `identity`, bindings, and whatever else there is, are left alone.
-pub fn register(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
-    match mirror.physical_switch(&identity.name) {
-        Some((uuid, row)) => complete(identity, mirror, uuid, row),
-        None => insert(identity, mirror),
+/// `identity`, bindings, and whatever else there is, are left alone, and so is what is `lost` to another writer.
+pub fn register(identity: &Identity, mirror: &Mirror, lost: impl Fn(Own) -> bool) -> Registration {
+    let mut registration = Registration::default();
+    let found = mirror.physical_switch(&identity.name);
+    let differing = match found {
+        Some((_, row)) => differing(identity, mirror, row),
+        None => vec![Own::Row],
+    };
+    (registration.left, registration.done) = differing.into_iter().partition(|own| lost(*own));
+    if registration.done.is_empty() {
+        return registration;
     }
+    registration.operations = match found {
+        Some((uuid, row)) => complete(identity, mirror, (uuid, row), &registration.done),
+        None => insert(identity, mirror),
+    };
+    registration
+}
+
+/// What of the row `own` is not as it should be.
+fn differing(identity: &Identity, mirror: &Mirror, own: &PhysicalSwitch) -> Vec<Own> {
+    let ports = Some(Own::Ports).filter(|_| !missing_ports(identity, mirror, own).is_empty());
+    ports.into_iter().chain(columns(identity, own).into_iter().map(|(column, _)| Own::Column(column))).collect()
+}
+
+/// Ports that have no row.
+fn missing_ports<'i>(identity: &'i Identity, mirror: &Mirror, own: &PhysicalSwitch) -> Vec<&'i String> {
+    let known: BTreeSet<&str> = mirror.ports_of(own).into_iter().map(|(_, port)| port.name.as_str()).collect();
+    // A port whose row cannot be read has no name here; it would be made a second time.
+    let readable = own.ports.iter().all(|port| mirror.ports.contains_key(port));
+    identity.ports.iter().filter(|port| readable && !known.contains(port.as_str())).collect()
 }
 
 fn insert(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
@@ -56,13 +103,15 @@ fn insert(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
     operations
 }
 
-fn complete(identity: &Identity, mirror: &Mirror, uuid: Uuid, own: &PhysicalSwitch) -> Vec<Operation> {
+fn complete(
+    identity: &Identity,
+    mirror: &Mirror,
+    (uuid, own): (Uuid, &PhysicalSwitch),
+    wanted: &[Own],
+) -> Vec<Operation> {
     let mut operations = Vec::new();
-    let known: BTreeSet<&str> = mirror.ports_of(own).into_iter().map(|(_, port)| port.name.as_str()).collect();
-    // A port whose row cannot be read has no name here; it would be made a second time.
-    let readable = own.ports.iter().all(|port| mirror.ports.contains_key(port));
-    let missing: Vec<_> = identity.ports.iter().filter(|port| readable && !known.contains(port.as_str())).collect();
-    if !missing.is_empty() {
+    if wanted.contains(&Own::Ports) {
+        let missing = missing_ports(identity, mirror, own);
         // Whoever adds a port meanwhile may add the same one.
         operations.push(Operation::Wait {
             table: tables::PHYSICAL_SWITCH,
@@ -80,7 +129,8 @@ fn complete(identity: &Identity, mirror: &Mirror, uuid: Uuid, own: &PhysicalSwit
             mutations: vec![Mutation::insert("ports", ports)],
         });
     }
-    let row = differing(identity, own);
+    let mut row = columns(identity, own);
+    row.retain(|(column, _)| wanted.contains(&Own::Column(column)));
     if !row.is_empty() {
         operations.push(Operation::Update {
             table: tables::PHYSICAL_SWITCH,
@@ -95,7 +145,7 @@ fn complete(identity: &Identity, mirror: &Mirror, uuid: Uuid, own: &PhysicalSwit
 }
 
 /// The columns of this gateway's row that should hold something else.
-fn differing(identity: &Identity, own: &PhysicalSwitch) -> Row {
+fn columns(identity: &Identity, own: &PhysicalSwitch) -> Row {
     let written = |ips: &BTreeSet<std::net::IpAddr>| ips.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let mut row = Row::new();
     if written(&identity.tunnel_ips) != own.tunnel_ips {

@@ -47,7 +47,7 @@ fn a_controller_that_exits_leaves_forwarding_as_it_was() {
 fn a_controller_that_stays_away_is_not_waited_for_for_ever() {
     test(async {
         let vtep = Vtep::start();
-        let mut gateway = filled(&vtep, "hold_time = 1").await;
+        let mut gateway = filled(&vtep, "empty_hold_time = 1").await;
         controller_exits(&vtep);
         gateway.until_red(|red| red.vni.is_none() && red.macs.is_empty()).await;
         gateway.until_status(|status| status.hold == HoldState::Following).await;
@@ -91,6 +91,37 @@ fn a_server_that_stays_away_is_not_waited_for_for_ever() {
         gateway.until(|rows| rows.switches.is_empty()).await;
         vtep.server.restart();
         gateway.until_red(|red| red.macs.len() == 1).await;
+    });
+}
+
+#[test]
+fn without_a_hold_time_a_server_that_stays_away_is_waited_for_for_ever_and_status_says_why() {
+    test(async {
+        let mut vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "").await;
+        vtep.server.kill();
+        let refused = |status: &std::sync::Arc<gateway::vtep::Status>| {
+            status.unreachable.as_ref().is_some_and(|(_, reason, _)| reason.contains("Connection refused"))
+        };
+        let status = gateway.until_status(refused).await;
+        assert_eq!(status.hold, HoldState::Gone { remaining: None });
+        assert_eq!(gateway.rows.borrow().switches["red"].macs.len(), 1);
+    });
+}
+
+#[test]
+fn a_row_of_this_gateway_that_is_deleted_leaves_forwarding_as_it_was_until_it_is_bound_again() {
+    test(async {
+        let vtep = Vtep::start();
+        let mut gateway = filled(&vtep, "").await;
+        gateway.rows.mark_unchanged();
+        vtep.ctl("del-ps gw1");
+        gateway.until_status(|status| matches!(status.hold, HoldState::Kept { switches: 1, .. })).await;
+        vtep.until_list("Physical_Port", "name", &["eth1", "eth2"]).await;
+        gateway.until_red(|red| red.bindings.len() == 1 && red.macs.len() == 1).await;
+        vtep.ctl("bind-ls gw1 eth2 200 red");
+        gateway.until_status(|status| status.hold == HoldState::Following).await;
+        gateway.until_red(|red| red.bindings.iter().all(|(port, _)| port == "eth2")).await;
     });
 }
 

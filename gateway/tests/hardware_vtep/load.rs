@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use gateway::ovsdb::{
-    Atom, Columns, Condition, Datum, Decoder, Event, Operation, Options, RowError, TableSelect, Uuid, open,
+    Atom, Columns, Condition, Datum, Decoder, Event, Operation, Options, RowError, ServerIdentity, TableSelect, Uuid,
+    open,
 };
 use tokio::time::Instant;
 
@@ -57,6 +58,8 @@ fn a_hundred_thousand_stations_and_one_more() {
             leader_only: false,
             probe: Duration::from_secs(5),
             tls: None,
+            server: ServerIdentity::default(),
+            longest_message: 256 << 20,
         };
         let (controller, mut events, driver) = open(options, Names).unwrap();
         tokio::task::spawn_local(driver);

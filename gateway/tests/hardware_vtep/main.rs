@@ -11,3 +11,4 @@ mod load;
 mod publish;
 mod register;
 mod vtep;
+mod writers;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::ovsdb::{Condition, Event, Operation};
+use gateway::ovsdb::{Cause, Condition, Event, Operation};
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -102,6 +102,67 @@ async fn a_server_that_probes_is_answered() {
     assert!(said.contains(r#"{"id":"echo","result":[1],"error":null}"#), "{said}");
 }
 
+/// What a server says until changes could come.
+fn opening() -> String {
+    let schema = std::fs::read_to_string(SCHEMA).unwrap();
+    let zero = "00000000-0000-0000-0000-000000000000";
+    format!(r#"{{"id":1,"result":["lab"]}}{{"id":2,"result":{schema}}}{{"id":3,"result":[false,"{zero}",{{}}]}}"#)
+}
+
+/// Pretends to be a server, says something without end, and never reads.
+async fn babbler(listener: TcpListener, babble: Vec<u8>) {
+    loop {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut fine = stream.write_all(opening().as_bytes()).await.is_ok();
+        while fine {
+            fine = stream.write_all(&babble).await.is_ok();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_echoes_and_does_not_read_them_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let remote = format!("tcp:{}", listener.local_addr().unwrap());
+    let echo = format!(r#"{{"id":"echo","method":"echo","params":["{}"]}}"#, "x".repeat(60_000));
+    let server = tokio::spawn(babbler(listener, echo.into_bytes()));
+    let mut follower = Follower::new(options(&remote));
+    follower.down_because("does not read").await;
+    server.abort();
+}
+
+/// A poll takes one read at most, however much there is: whatever else runs on this thread has its turn in between.
+#[tokio::test]
+async fn a_server_that_never_stops_talking_leaves_room_for_others() {
+    const READ: usize = 64 << 10;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let remote = format!("tcp:{}", listener.local_addr().unwrap());
+    let talk = r#"{"id":null,"method":"update","params":["other",{}]}"#.repeat(100_000);
+    let length = talk.len();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let row = r#"{"Switch":{"00000000-0000-0000-0000-000000000001":{"insert":{"name":"s1"}}}}"#;
+        let last = format!(r#"{{"id":null,"method":"update2","params":[1,{row}]}}"#);
+        let all = [opening().as_str(), &talk, &last].concat();
+        std::io::Write::write_all(&mut stream, all.as_bytes()).unwrap();
+        stream
+    });
+    let (_client, mut events, driver) = gateway::ovsdb::open(options(&remote), crate::follower::AsTheyAre).unwrap();
+    // Without the runtime's own bound, which is 128 reads.
+    let mut driver = std::pin::pin!(tokio::task::unconstrained(driver));
+    let mut polls = 0;
+    let told = std::future::poll_fn(|context| {
+        polls += 1;
+        assert!(driver.as_mut().poll(context).is_pending());
+        let told = std::iter::from_fn(|| events.try_recv());
+        let is_last = |event: Event<_>| matches!(event, Event::Changes(changes) if !changes.is_empty());
+        if told.into_iter().any(is_last) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+    });
+    tokio::time::timeout(crate::lab::PATIENCE, told).await.unwrap();
+    assert!(polls >= length / READ, "{polls} polls for {length} bytes");
+    drop(server.join().unwrap());
+}
+
 #[tokio::test]
 async fn a_server_without_the_database_is_asked_again_until_it_has_it() {
     let place = Place::new();
@@ -128,12 +189,12 @@ async fn what_is_no_database_server_is_named_and_the_next_one_taken() {
     stream.write_all(b"HTTP/1.1 400 Bad Request\r\n").await.unwrap();
 
     let event = follower.next().await;
-    let Event::Down { remote, reason } = event else { panic!("{event:?}") };
-    assert_eq!(remote, web);
+    let Event::Down { remote, reason, cause } = event else { panic!("{event:?}") };
+    assert_eq!((remote, cause), (web, Cause::Protocol));
     assert!(reason.contains("does not speak JSON-RPC, but sent \"HTTP/1.1"), "{reason}");
     let event = follower.next().await;
-    let Event::Down { remote, reason } = event else { panic!("{event:?}") };
-    assert_eq!(remote, gone);
+    let Event::Down { remote, reason, cause } = event else { panic!("{event:?}") };
+    assert_eq!((remote, cause), (gone, Cause::Unreachable));
     assert!(reason.contains("No such file"), "{reason}");
     assert_eq!(follower.up().await.0, place.remote("a"));
 }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use gateway::ovsdb::{
-    Change, Client, Columns, Datum, Decoder, Event, Events, Options, RowError, TableSelect, Uuid, open,
+    Change, Client, Columns, Datum, Decoder, Event, Events, Options, RowError, ServerIdentity, TableSelect, Uuid, open,
 };
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -43,7 +43,16 @@ pub(crate) fn options(remotes: &str) -> Options {
         TableSelect::new("Router", &["name"]),
     ];
     let (remotes, database) = (remotes.parse().unwrap(), "lab".into());
-    Options { remotes, database, tables, leader_only: false, probe: Duration::from_secs(5), tls: None }
+    Options {
+        remotes,
+        database,
+        tables,
+        leader_only: false,
+        probe: Duration::from_secs(5),
+        tls: None,
+        server: ServerIdentity::default(),
+        longest_message: 256 << 20,
+    }
 }
 
 impl Follower {

@@ -33,7 +33,7 @@ fn line(event: &Event<Row>) -> Option<String> {
             Some(format!("= {told}"))
         }
         Event::BadRow { table, uuid, error } => Some(format!("= bad {table} {uuid}: {error}")),
-        Event::Down { .. } => None,
+        Event::Down { .. } | Event::Lock(_) => None,
     }
 }
 

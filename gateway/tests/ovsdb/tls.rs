@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use gateway::ovsdb::{Operation, Options, OptionsError, TlsFiles, open};
+use gateway::ovsdb::{Cause, Event, Operation, Options, OptionsError, ServerIdentity, TlsFiles, open};
 
 use crate::{
     follower::{AsTheyAre, Follower, options},
-    lab::{Place, SCHEMA, Server, run_in},
+    lab::{Place, SCHEMA, Server, run, run_in},
 };
 
 /// Authorities for servers and for clients, a certificate of each, and another client's from elsewhere.
@@ -86,6 +86,33 @@ async fn certificates_of_others_are_refused_and_it_is_said_whose() {
     let mut follower = Follower::new(pki.options(&server, "stranger", "here"));
     let reason = follower.down().await;
     assert!(reason.starts_with("it refused our certificate"), "{reason}");
+}
+
+/// Every client's certificate is signed by an authority, too: a pinned one tells a server from them.
+#[tokio::test]
+async fn a_certificate_of_the_right_authority_that_is_not_the_pinned_one_is_refused() {
+    let pki = Pki::new();
+    let server = pki.serve();
+    let print = |name: &str| {
+        let file = pki.file(&format!("{name}-cert.pem"));
+        let says = run("openssl", &["x509", "-noout", "-fingerprint", "-sha256", "-in", &file]);
+        says.trim().split_once('=').unwrap().1.to_owned()
+    };
+    let pinned = |names: &[&str], prints: &[String]| {
+        let fingerprints = prints.iter().map(|print| print.parse().unwrap()).collect();
+        let server_identity =
+            ServerIdentity { names: names.iter().map(|name| (*name).to_owned()).collect(), fingerprints };
+        Options { server: server_identity, ..pki.options(&server, "client", "here") }
+    };
+    let mut follower = Follower::new(pinned(&[], &[print("client"), print("server")]));
+    follower.up().await;
+    let mut follower = Follower::new(pinned(&[], &[print("client")]));
+    let Event::Down { reason, cause, .. } = follower.next().await else { panic!() };
+    let expected = format!("its certificate has the SHA-256 fingerprint {}", print("server"));
+    assert!(reason.starts_with(&expected) && cause == Cause::Tls, "{reason}");
+    let mut follower = Follower::new(pinned(&["db1.example"], &[]));
+    let reason = follower.down().await;
+    assert_eq!(reason, "its certificate has none of the names in server_name");
 }
 
 #[tokio::test]

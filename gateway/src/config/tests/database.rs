@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::parse;
-use crate::config::{Config, DatabaseConfig};
+use crate::{
+    config::{Config, DatabaseConfig},
+    ovsdb::ServerIdentity,
+};
 
 /// A file of 7 lines, and `keys` in its section `[database]`.
 fn with(keys: &str) -> String {
@@ -32,7 +35,10 @@ fn a_remote_is_all_it_takes() {
         management_ips: [].into(),
         description: String::new(),
         tls: None,
-        hold_time: Duration::from_secs(300),
+        server: ServerIdentity::default(),
+        message_limit: 128 << 20,
+        hold_time: None,
+        empty_hold_time: Duration::from_secs(300),
         learn_limit: 8192,
         inactivity_probe: Duration::from_secs(5),
         shared: false,
@@ -53,8 +59,20 @@ fn what_is_given_is_taken() {
     assert_eq!(database.description, "rack 1");
     let tls = database.tls.unwrap();
     assert_eq!((tls.private_key.to_string(), tls.ca_cert.to_string()), ("/a/key".into(), "credential:ca".into()));
-    assert_eq!((database.hold_time, database.inactivity_probe), (Duration::ZERO, Duration::ZERO));
+    assert_eq!((database.hold_time, database.inactivity_probe), (Some(Duration::ZERO), Duration::ZERO));
     assert_eq!(database.learn_limit, 1);
+}
+
+#[test]
+fn what_a_certificate_has_to_be_is_taken() {
+    let fingerprint = ["ab"; 32].join(":");
+    let database = accepted(&format!(
+        "{REMOTE}server_name = [\"db1.example\", \"10.0.0.1\"]\nserver_fingerprint = [\"{fingerprint}\"]\n\
+         message_limit = 64\nempty_hold_time = 60"
+    ));
+    assert_eq!(database.server.names, ["db1.example", "10.0.0.1"]);
+    assert_eq!(database.server.fingerprints, [fingerprint.parse().unwrap()]);
+    assert_eq!((database.message_limit, database.empty_hold_time), (64 << 20, Duration::from_secs(60)));
 }
 
 #[test]
@@ -104,6 +122,16 @@ fn values_out_of_range() {
     assert_eq!(
         refused("management_ips = [\"x\"]"),
         "19: database.management_ips[0]: expected an IPv4 or IPv6 address, found \"x\""
+    );
+    assert_eq!(refused("message_limit = 0"), "17: database.message_limit: expected 1 to 1024, found 0");
+    assert_eq!(
+        refused("server_name = [\"a b\"]"),
+        "16: database.server_name[0]: expected a DNS name or an address, found \"a b\""
+    );
+    assert_eq!(
+        refused("server_fingerprint = [\"ab\"]"),
+        "23: database.server_fingerprint[0]: expected the SHA-256 of a certificate, 32 hexadecimal bytes with or without \
+         colons between them, found \"ab\""
     );
     let long = "x".repeat(1025);
     assert_eq!(

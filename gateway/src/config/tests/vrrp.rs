@@ -131,7 +131,10 @@ fn peers_are_addresses_of_the_family_it_speaks() {
 #[test]
 fn a_database_beside_the_agent_is_its_own_and_any_other_is_shared() {
     let with = |remote: &str| alone(&format!("[database]\nremote = \"{remote}\""));
-    assert!(!accepted(&with("unix:/run/db.sock")).database.unwrap().shared);
+    for local in ["unix:/run/db.sock", "tcp:127.0.0.1", "tcp:[::1]:6640", "tcp:localhost:6640"] {
+        assert!(!accepted(&with(local)).database.unwrap().shared, "{local}");
+    }
+    assert!(accepted(&with("unix:/run/db.sock,tcp:10.0.0.2")).database.unwrap().shared);
     assert!(accepted(&with("tcp:10.0.0.1,tcp:10.0.0.2")).database.unwrap().shared);
     assert!(accepted(&with("unix:/run/db.sock\"\nshared = true #")).database.unwrap().shared);
 }

@@ -23,12 +23,18 @@ use crate::{
         database::{Facts, Gateway, PhysicalSwitch, Picture, TlsFile},
         ovn,
     },
-    ovsdb::{self, Atom, Columns, Datum, Decoder, Event, Options, Remotes, RowError, TableSelect, TlsFiles, Uuid},
+    ovsdb::{
+        self, Atom, Columns, Datum, Decoder, Event, Options, Remotes, RowError, ServerIdentity, TableSelect, TlsFiles,
+        Uuid,
+    },
     vtep,
 };
 
 /// How long a database may take for its first picture.
 const LIMIT: Duration = Duration::from_secs(8);
+
+/// The longest message of a server of OVN that is taken, in bytes.
+const OF_OVN: usize = 256 << 20;
 
 /// Where systemd puts the credentials of the service, readable for root (systemd.exec(5)).
 const SERVICE_CREDENTIALS: &str = "/run/credentials/vtep-gateway.service";
@@ -80,7 +86,7 @@ pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
             });
         }
     };
-    let options = |remotes: &Remotes, leader_only| options(remotes, files.as_ref(), leader_only);
+    let options = |remotes: &Remotes, leader_only| options(database, remotes, files.as_ref(), leader_only);
     let (picture, members) = block_on(async {
         let whole = look(options(&database.remotes, true));
         let options = &options;
@@ -118,6 +124,9 @@ pub(in super::super) fn ask_ovn(config: &Config, nb: Option<&Remotes>, sb: Optio
             leader_only: false,
             probe: Duration::ZERO,
             tls: tls.clone(),
+            // These are OVN's servers, which may have other certificates.
+            server: ServerIdentity::default(),
+            longest_message: OF_OVN,
         })
     };
     let northbound = async {
@@ -154,7 +163,7 @@ fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, String> {
     found.map_err(|error| error.to_string())
 }
 
-fn options(remotes: &Remotes, tls: Option<&TlsFiles>, leader_only: bool) -> Options {
+fn options(database: &DatabaseConfig, remotes: &Remotes, tls: Option<&TlsFiles>, leader_only: bool) -> Options {
     Options {
         remotes: remotes.clone(),
         database: vtep::DATABASE.to_owned(),
@@ -163,6 +172,8 @@ fn options(remotes: &Remotes, tls: Option<&TlsFiles>, leader_only: bool) -> Opti
         leader_only,
         probe: Duration::ZERO,
         tls: tls.cloned(),
+        server: database.server.clone(),
+        longest_message: database.message_limit,
     }
 }
 
@@ -184,14 +195,14 @@ async fn look(options: Options) -> Result<Look, Vec<(String, String)>> {
                             changes.into_iter().filter_map(|one| Some((one.table.to_string(), one.uuid, one.row?)));
                         return Some(Look { server, schema_version, missing, rows: rows.collect() });
                     }
-                    Event::Down { remote, reason } => {
+                    Event::Down { remote, reason, .. } => {
                         failed.insert(remote, reason);
                         if failed.len() == remotes.len() {
                             return None;
                         }
                         up = None;
                     }
-                    Event::BadRow { .. } => {}
+                    Event::BadRow { .. } | Event::Lock(_) => {}
                 }
             }
             None

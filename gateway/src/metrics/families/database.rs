@@ -5,7 +5,8 @@ use std::fmt;
 use super::{Family, Scrape, Sink, gauge};
 use crate::{
     metrics::{exposition::Number, measured::Database},
-    view::DatabaseState,
+    ovsdb::Cause,
+    view::{DatabaseLock, DatabaseState},
 };
 
 const NAME: &[&str] = &["name"];
@@ -39,6 +40,45 @@ pub(super) const FAMILIES: &[Family] = &[
         |scrape, to| each(scrape, to, |one| Some(one.following.as_ref().is_none_or(|following| following.reached))),
     ),
     gauge(
+        "vtep_gateway_database_lock",
+        &["name", "state"],
+        "1 for how it stands with the lock that says which gateway of this name writes to the database: none (not wanted: no \
+         connection, or a standby of a shared database), asked, held, waiting (another one has it), stolen (another one took \
+         it), unsupported.",
+        |scrape, to| {
+            let mut databases = scrape.measured.databases.iter();
+            databases.try_for_each(|one| match &one.following {
+                Some(following) => to
+                    .one_hot(&[&one.name], DatabaseLock::ALL.iter().map(|lock| (*lock == following.lock, lock.name()))),
+                None => Ok(()),
+            })
+        },
+    ),
+    gauge(
+        "vtep_gateway_database_failure",
+        &["name", "cause"],
+        "1 for why there is no connection: unreachable (refused, no answer, no such host), tls, wrong_server (it lacks the \
+         database, or does not lead its cluster), schema, protocol (what it says is not understood), silent, closed. 0 while \
+         there is one. The reason in words is in status.",
+        |scrape, to| {
+            let mut databases = scrape.measured.databases.iter();
+            databases.try_for_each(|one| match &one.following {
+                Some(following) => {
+                    let cause = following.unreachable.as_ref().map(|why| why.cause.as_str());
+                    to.one_hot(&[&one.name], Cause::ALL.iter().map(|one| (cause == Some(one.name()), one.name())))
+                }
+                None => Ok(()),
+            })
+        },
+    ),
+    gauge(
+        "vtep_gateway_database_write_faults",
+        NAME,
+        "What keeps this gateway from writing to the database as it should: another gateway of its name, or another program \
+         that undoes it. The sentences are in status.",
+        |scrape, to| each(scrape, to, |one| one.following.as_ref().map(|following| following.faults.len() as u64)),
+    ),
+    gauge(
         "vtep_gateway_database_last_contact_timestamp_seconds",
         NAME,
         "When something last came from a server of the database, in Unix time. While nothing changes, that is once in each \
@@ -48,7 +88,8 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge(
         "vtep_gateway_database_hold_left_seconds",
         NAME,
-        "While forwarding is held as it was: how much longer. Missing while it follows the database.",
+        "While forwarding is held as it was for a time: how much longer. Missing while it follows the database, and where it is \
+         held for ever.",
         |scrape, to| each(scrape, to, |one| one.following.as_ref()?.hold_seconds_left),
     ),
     gauge(

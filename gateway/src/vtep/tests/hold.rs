@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use crate::vtep::{Hold, HoldState, Notice, Standing};
+use crate::vtep::{Hold, HoldState, HoldTimes, Notice, Standing};
 
 const HOLD: Duration = Duration::from_secs(300);
+const TIMES: HoldTimes = HoldTimes { unreachable: Some(HOLD), emptied: HOLD };
 
 fn at_second(second: u64) -> Duration {
     Duration::from_secs(second)
@@ -20,7 +21,7 @@ struct Held {
 impl Held {
     /// A filled database, seen in second 0.
     fn new() -> Self {
-        let mut held = Self { world: World::filled(), hold: Hold::new(HOLD, Duration::ZERO) };
+        let mut held = Self { world: World::filled(), hold: Hold::new(TIMES, Duration::ZERO) };
         assert_eq!(held.picture(0), None);
         assert_eq!(held.hold.state(Duration::ZERO), HoldState::Following);
         held
@@ -62,8 +63,8 @@ const AS_BEFORE: (Option<Vni>, usize, usize, usize) = (Vni::new(5), 2, 2, 1);
 
 #[test]
 fn nothing_is_known_before_the_first_picture() {
-    let mut hold = Hold::new(HOLD, at_second(10));
-    assert_eq!(hold.state(at_second(20)), HoldState::Waiting { remaining: at_second(290) });
+    let mut hold = Hold::new(TIMES, at_second(10));
+    assert_eq!(hold.state(at_second(20)), HoldState::Waiting { remaining: Some(at_second(290)) });
     assert_eq!(hold.gone(at_second(11)), None);
     assert_eq!(hold.tick(at_second(309)), None);
     assert_eq!(hold.tick(at_second(310)), Some(Notice::Expired));
@@ -73,11 +74,11 @@ fn nothing_is_known_before_the_first_picture() {
 #[test]
 fn rows_stay_while_the_database_is_gone() {
     let mut held = Held::new();
-    assert_eq!(held.hold.gone(at_second(10)), Some(Notice::Gone(HOLD)));
+    assert_eq!(held.hold.gone(at_second(10)), Some(Notice::Gone(Some(HOLD))));
     assert_eq!(held.hold.deadline(), Some(at_second(310)));
     assert_eq!(held.hold.tick(at_second(309)), None);
     assert_eq!(forwarding(held.red()), AS_BEFORE);
-    assert_eq!(held.hold.state(at_second(309)), HoldState::Gone { remaining: at_second(1) });
+    assert_eq!(held.hold.state(at_second(309)), HoldState::Gone { remaining: Some(at_second(1)) });
 }
 
 #[test]
@@ -271,9 +272,75 @@ fn a_vlan_that_was_given_to_another_switch_is_not_held_for_the_old_one() {
 #[test]
 fn a_hold_time_of_zero_holds_nothing_after_the_next_tick() {
     let mut held = Held::new();
-    held.hold.set_hold_time(Duration::ZERO);
+    held.hold.set_times(HoldTimes { emptied: Duration::ZERO, ..TIMES });
     held.exit(10, TunnelKey::Unset);
     assert_eq!(held.hold.deadline(), Some(at_second(10)));
     held.hold.tick(at_second(10));
     assert_eq!(forwarding(held.red()), (None, 0, 0, 1));
+}
+
+/// What is kept has its end from when it was withdrawn first: a controller that comes and goes does not keep it for ever.
+#[test]
+fn what_is_held_is_not_held_anew_at_each_withdrawal() {
+    let mut held = Held::new();
+    assert_eq!(held.exit(10, TunnelKey::Unset), Some(Notice::Withdrawn(1, HOLD)));
+    // It gives the key, and exits again before it has told where stations are.
+    assert_eq!(held.change(100, vec![switch(RED, "red", keyed(5))]), None);
+    assert_eq!(held.exit(200, TunnelKey::Unset), Some(Notice::Withdrawn(1, HOLD)));
+    assert_eq!(held.hold.deadline(), Some(at_second(310)));
+    assert_eq!(held.hold.state(at_second(200)), HoldState::Kept { switches: 1, remaining: at_second(110) });
+    assert_eq!(held.hold.tick(at_second(310)), Some(Notice::Expired));
+    assert_eq!(forwarding(held.red()), (None, 0, 0, 1));
+}
+
+#[test]
+fn a_database_that_cannot_be_reached_is_waited_for_for_ever_unless_told_otherwise() {
+    let mut held = Held::new();
+    held.hold.set_times(HoldTimes::default());
+    assert_eq!(held.hold.gone(at_second(10)), Some(Notice::Gone(None)));
+    let year = at_second(366 * 24 * 3600);
+    assert_eq!((held.hold.deadline(), held.hold.tick(year)), (None, None));
+    assert_eq!(held.hold.state(year), HoldState::Gone { remaining: None });
+    assert_eq!(forwarding(held.red()), AS_BEFORE);
+    let mut hold = Hold::new(HoldTimes::default(), Duration::ZERO);
+    assert_eq!((hold.deadline(), hold.tick(year)), (None, None));
+    assert_eq!(hold.state(year), HoldState::Waiting { remaining: None });
+}
+
+#[test]
+fn a_database_that_was_emptied_is_not_waited_for_for_ever() {
+    let mut held = Held::new();
+    held.hold.set_times(HoldTimes { unreachable: None, emptied: at_second(60) });
+    held.hold.gone(at_second(5));
+    assert_eq!(held.change(10, emptied()), Some(Notice::Emptied(1, at_second(60))));
+    assert_eq!(held.hold.deadline(), Some(at_second(70)));
+    assert_eq!(held.hold.tick(at_second(70)), Some(Notice::Expired));
+    assert_eq!(held.red(), None);
+}
+
+/// `vtep-ctl del-ps`: the row goes, and its ports with it; logical switches, keys and MACs are still there.
+fn deleted() -> Vec<Change<Row>> {
+    vec![gone(tables::GLOBAL, uuid(0, 1)), gone(tables::PHYSICAL_SWITCH, GATEWAY), gone(tables::PHYSICAL_PORT, ETH1)]
+}
+
+#[test]
+fn a_row_of_this_gateway_that_is_deleted_leaves_forwarding_as_it_was() {
+    let mut held = Held::new();
+    assert_eq!(held.change(10, deleted()), Some(Notice::Deleted(1, HOLD)));
+    held.change(11, vec![global(), gateway(&[ETH1]), port(ETH1, "eth1", [])]);
+    assert_eq!(forwarding(held.red()), AS_BEFORE);
+    assert_eq!(held.hold.state(at_second(11)), HoldState::Kept { switches: 1, remaining: at_second(299) });
+    held.change(12, vec![station(3, mac(3), RED, AT_HV1)]);
+    assert_eq!(forwarding(held.red()), (Some(vni(5)), 3, 2, 1), "the controller goes on");
+    assert_eq!(held.hold.tick(at_second(310)), Some(Notice::Expired));
+    assert_eq!(forwarding(held.red()).3, 0);
+}
+
+#[test]
+fn a_row_of_this_gateway_that_is_deleted_and_bound_again_is_followed() {
+    let mut held = Held::new();
+    held.change(10, deleted());
+    held.change(11, vec![global(), gateway(&[ETH1]), port(ETH1, "eth1", [(200, RED)])]);
+    assert_eq!(held.hold.state(at_second(11)), HoldState::Following);
+    assert_eq!(held.red().unwrap().bindings, [("eth1".to_owned(), vlan(200))].into());
 }

@@ -1,5 +1,7 @@
 //! What is asked for so that the stations behind this gateway are in the database.
 
+use std::time::Duration;
+
 use super::*;
 use crate::{
     ovsdb::Operation,
@@ -18,6 +20,7 @@ fn learned(number: u8) -> LocalMac {
 struct Published {
     world: World,
     publisher: Publisher,
+    now: Duration,
 }
 
 impl Published {
@@ -31,7 +34,7 @@ impl Published {
         ]);
         let mut publisher = Publisher::new(identity());
         publisher.replace(&world.mirror, learned.iter().copied());
-        Self { world, publisher }
+        Self { world, publisher, now: Duration::ZERO }
     }
 
     fn change(&mut self, changes: Vec<Change<Row>>) {
@@ -41,13 +44,13 @@ impl Published {
 
     fn next(&mut self) -> Vec<Operation> {
         let World { mirror, mapping } = &self.world;
-        self.publisher.next(View { mirror, mapping, rows: mapping.rows() }, 1000)
+        self.publisher.next(View { mirror, mapping, rows: mapping.rows() }, 1000, self.now)
     }
 
     /// The next operations in words, without guards.
     fn words(&mut self) -> Vec<String> {
         let words = self.next().iter().map(words).filter(|words| !words.starts_with("wait")).collect();
-        self.publisher.done(true);
+        self.publisher.done(true, self.now);
         words
     }
 }
@@ -96,7 +99,7 @@ fn what_is_published_is_not_published_again() {
 fn what_failed_is_tried_again() {
     let mut published = Published::new(&[learned(1)]);
     published.next();
-    published.publisher.done(false);
+    published.publisher.done(false, Duration::ZERO);
     assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
 }
 
@@ -180,7 +183,7 @@ fn what_is_held_as_remote_is_not_published() {
     let held = Arc::clone(published.world.mapping.rows());
     published.change(vec![gone(tables::UCAST_MACS_REMOTE, uuid(7, 1))]);
     let World { mirror, mapping } = &published.world;
-    assert_eq!(published.publisher.next(View { mirror, mapping, rows: &held }, 1000), []);
+    assert_eq!(published.publisher.next(View { mirror, mapping, rows: &held }, 1000, Duration::ZERO), []);
 }
 
 #[test]
@@ -245,7 +248,7 @@ fn a_locator_that_is_missing_is_made_once_in_a_transaction() {
     let mut publisher = Publisher::new(identity());
     publisher.replace(&world.mirror, [learned(1), learned(2)]);
     let view = View { mirror: &world.mirror, mapping: &world.mapping, rows: world.mapping.rows() };
-    let said: Vec<_> = publisher.next(view, 1000).iter().map(words).collect();
+    let said: Vec<_> = publisher.next(view, 1000, Duration::ZERO).iter().map(words).collect();
     let made = said.iter().filter(|words| *words == "insert Physical_Locator").count();
     assert_eq!((made, said.len()), (1, 6), "{said:?}");
     world.change(vec![]);
@@ -273,7 +276,7 @@ fn many_stations_are_few_transactions() {
         if operations.is_empty() {
             break;
         }
-        published.publisher.done(true);
+        published.publisher.done(true, published.now);
         sizes.push(operations.len());
     }
     assert_eq!(sizes.len(), 10);
@@ -308,4 +311,80 @@ fn what_was_published_with_an_address_that_is_no_longer_ours_is_replaced() {
             "insert Ucast_Macs_Local 02:ee:00:00:00:01"
         ]
     );
+}
+
+/// An address that a host announces.
+fn at(published: &mut Published, last: u8) {
+    published.publisher.learn(LocalMac { ip: Some(ip(&format!("10.0.0.{last}"))), ..learned(1) });
+}
+
+#[test]
+fn a_host_that_announces_another_address_each_time_is_written_every_five_seconds() {
+    let mut published = Published::new(&[learned(1)]);
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.words();
+    let mut written = Vec::new();
+    for tenth in 0..100 {
+        published.now = Duration::from_millis(100 * tenth);
+        at(&mut published, tenth as u8);
+        let words = published.words();
+        if !words.is_empty() {
+            published.change(vec![local(1, ext(1), RED, AT_OWN, Some(ip(&format!("10.0.0.{tenth}"))))]);
+            published.words();
+        }
+        written.extend(words);
+    }
+    assert_eq!(written, ["ipaddr = \"10.0.0.0\"", "ipaddr = \"10.0.0.50\""]);
+    assert_eq!(published.publisher.deadline(), Some(Duration::from_secs(10)));
+    published.now = Duration::from_secs(10);
+    assert_eq!(published.words(), ["ipaddr = \"10.0.0.99\""], "the last one is not forgotten");
+    assert_eq!(published.publisher.deadline(), None);
+}
+
+#[test]
+fn a_station_that_somebody_keeps_deleting_is_left_to_him_for_a_while() {
+    let mut published = Published::new(&[learned(1)]);
+    let mut writes = 0;
+    for second in 0..100 {
+        published.now = Duration::from_secs(second);
+        let words = published.words();
+        if words.is_empty() {
+            break;
+        }
+        writes += 1;
+        published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+        published.words();
+        published.change(vec![gone(tables::UCAST_MACS_LOCAL, uuid(8, 1))]);
+    }
+    assert_eq!((writes, published.publisher.lost()), (6, 1));
+    published.now = published.publisher.deadline().unwrap();
+    assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"], "it is tried again");
+    published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+    published.now += Duration::from_secs(3600);
+    assert_eq!(published.words(), [""; 0]);
+    assert_eq!(published.publisher.lost(), 0, "nobody undoes it any more");
+}
+
+#[test]
+fn a_station_that_comes_and_goes_by_itself_is_nobodys_doing() {
+    let mut published = Published::new(&[learned(1)]);
+    for second in 0..50 {
+        published.now = Duration::from_secs(second);
+        assert_eq!(published.words(), ["insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+        published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
+        published.publisher.forget(vni(5), ext(1));
+        assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
+        published.change(vec![gone(tables::UCAST_MACS_LOCAL, uuid(8, 1))]);
+        published.publisher.learn(learned(1));
+    }
+    assert_eq!(published.publisher.lost(), 0);
+}
+
+#[test]
+fn rows_published_with_the_address_before_the_restart_are_withdrawn() {
+    let mut published = Published::new(&[]);
+    published.change(vec![local(1, ext(1), RED, AT_HV1, None), local(2, ext(2), RED, AT_HV2, None)]);
+    published.publisher.was_at([ip(HV1), ip(OWN)]);
+    published.publisher.touch_everything(&published.world.mirror);
+    assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
 }

@@ -3,8 +3,12 @@
 use super::*;
 use crate::{
     ovsdb::{Datum, Operation},
-    vtep::register,
+    vtep::Own,
 };
+
+fn register(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
+    crate::vtep::register(identity, mirror, |_| false).operations
+}
 
 /// The operations in words.
 fn words(operations: &[Operation]) -> Vec<String> {
@@ -121,4 +125,15 @@ fn what_the_configuration_says_is_put_right() {
     let identity = Identity { description: "ours".to_owned(), management_ips: [ip("192.0.2.2")].into(), ..identity() };
     let operations = register(&identity, &registered().mirror);
     assert_eq!(words(&operations), ["update Physical_Switch management_ips,description"]);
+}
+
+#[test]
+fn what_is_lost_to_another_writer_is_left_and_the_rest_is_put_right() {
+    let identity = Identity { description: "ours".to_owned(), ..identity() };
+    let mut world = registered();
+    world.change(vec![gateway_row(|row| row.tunnel_ips = ["172.31.0.99".to_owned()].into())]);
+    let lost = Own::Column("tunnel_ips");
+    let registration = crate::vtep::register(&identity, &world.mirror, |own| own == lost);
+    assert_eq!(words(&registration.operations), ["update Physical_Switch description"]);
+    assert_eq!((registration.done, registration.left), (vec![Own::Column("description")], vec![lost]));
 }

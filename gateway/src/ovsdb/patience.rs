@@ -1,0 +1,118 @@
+//! How long a server may take: a connection on which bytes come may be dead all the same.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::failure::Failure;
+
+/// How long a server may take to answer a request.
+const ANSWER: Duration = Duration::from_secs(60);
+/// How long it may take to put a complete picture together, and to send any one message.
+const PICTURE: Duration = Duration::from_secs(180);
+
+/// Requests that wait for an answer, and the message that is coming in.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    asked: VecDeque<(u64, Instant)>,
+    within_since: Option<Instant>,
+    /// A complete picture is awaited.
+    patient: bool,
+}
+
+impl Patience {
+    /// Takes note of how things stand: requests up to the number `last` were sent, of those before `is_open` says which are
+    /// not answered; a message has begun and not ended; a complete picture is awaited.
+    pub(crate) fn note(&mut self, now: Instant, last: u64, is_open: impl Fn(u64) -> bool, within: bool, patient: bool) {
+        while self.asked.front().is_some_and(|(id, _)| !is_open(*id)) {
+            self.asked.pop_front();
+        }
+        let next = self.asked.back().map_or(1, |(id, _)| id + 1);
+        self.asked.extend((next..=last).filter(|id| is_open(*id)).map(|id| (id, now)));
+        self.within_since = within.then(|| self.within_since.unwrap_or(now));
+        if self.patient && !patient {
+            // What was asked for meanwhile is answered behind the picture.
+            self.asked.iter_mut().for_each(|(_, at)| *at = now);
+        }
+        self.patient = patient;
+    }
+
+    /// A message was complete: the next one has its own time.
+    pub(crate) fn message_ended(&mut self) {
+        self.within_since = None;
+    }
+
+    /// When to look again.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let asked = self.asked.front().map(|(_, at)| *at + self.answer());
+        asked.into_iter().chain(self.within_since.map(|at| at + PICTURE)).min()
+    }
+
+    /// Looks whether something takes too long.
+    pub(crate) fn look(&self, now: Instant) -> Result<(), Failure> {
+        if let Some((_, at)) = self.asked.front().filter(|(_, at)| now >= *at + self.answer()) {
+            return Err(Failure::Unanswered(now - *at));
+        }
+        match self.within_since.filter(|at| now >= *at + PICTURE) {
+            Some(at) => Err(Failure::Slow(now - at)),
+            None => Ok(()),
+        }
+    }
+
+    fn answer(&self) -> Duration {
+        if self.patient { PICTURE } else { ANSWER }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "any instant will do to start from")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    #[test]
+    fn the_oldest_request_without_an_answer_counts() {
+        let (now, mut patience) = (start(), Patience::default());
+        let second = Duration::from_secs(1);
+        patience.note(now, 2, |_| true, false, false);
+        patience.note(now + second, 3, |id| id != 1, false, false);
+        assert_eq!(patience.deadline(), Some(now + ANSWER));
+        assert!(matches!(patience.look(now + ANSWER), Err(Failure::Unanswered(_))));
+        patience.note(now + second * 2, 3, |id| id == 3, false, false);
+        assert_eq!(patience.deadline(), Some(now + second + ANSWER));
+        patience.note(now + second * 3, 3, |_| false, false, false);
+        assert_eq!(patience.deadline(), None);
+    }
+
+    #[test]
+    fn a_picture_may_take_longer_and_not_for_ever() {
+        let (now, mut patience) = (start(), Patience::default());
+        patience.note(now, 1, |_| true, false, true);
+        assert!(patience.look(now + ANSWER).is_ok());
+        assert!(matches!(patience.look(now + PICTURE), Err(Failure::Unanswered(_))));
+    }
+
+    #[test]
+    fn what_was_asked_for_beside_the_picture_has_its_time_after_it() {
+        let (now, mut patience) = (start(), Patience::default());
+        patience.note(now, 2, |_| true, false, true);
+        patience.note(now + ANSWER * 2, 2, |id| id == 2, false, false);
+        assert_eq!(patience.deadline(), Some(now + ANSWER * 3));
+    }
+
+    #[test]
+    fn a_message_that_never_ends_is_not_waited_for_for_ever() {
+        let (now, mut patience) = (start(), Patience::default());
+        patience.note(now, 0, |_| false, true, false);
+        patience.note(now + PICTURE / 2, 0, |_| false, true, false);
+        assert_eq!(patience.deadline(), Some(now + PICTURE));
+        assert!(matches!(patience.look(now + PICTURE), Err(Failure::Slow(_))));
+        patience.message_ended();
+        patience.note(now + PICTURE, 0, |_| false, true, false);
+        assert!(patience.look(now + PICTURE).is_ok());
+    }
+}

@@ -1,0 +1,146 @@
+//! Finding out that somebody else undoes what this gateway writes.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// After being undone so often in a row, a thing is left as the other one wants it.
+pub(super) const UNDONE: u32 = 5;
+/// What was not undone for so long is not contested.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// What was done to a thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    /// It was made, or set.
+    Put,
+    /// It was taken away.
+    Take,
+}
+
+/// Counts how often each thing had to be done again. Who does the same thing twice, and not the opposite in between, was
+/// undone by another.
+#[derive(Debug)]
+pub(super) struct Contests<T> {
+    tallies: BTreeMap<T, Tally>,
+    /// For how long a thing that was lost has to be as it should before it counts as won.
+    settled: Duration,
+    prune: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    act: Act,
+    undone: u32,
+    last: Duration,
+}
+
+impl<T: Ord> Contests<T> {
+    /// Nothing was done yet. What is lost, and then as it should be for `settled`, is lost no longer.
+    pub(super) fn new(settled: Duration) -> Self {
+        Self { tallies: BTreeMap::new(), settled, prune: Duration::ZERO }
+    }
+
+    /// This was done at `now`.
+    pub(super) fn done(&mut self, thing: T, act: Act, now: Duration) {
+        let undone = match self.tallies.get(&thing) {
+            Some(before) if before.act == act && now < before.last + FORGET => before.undone.saturating_add(1),
+            _ => 0,
+        };
+        self.tallies.insert(thing, Tally { act, undone, last: now });
+        if now >= self.prune {
+            self.prune(now);
+            self.prune = now + self.settled;
+        }
+    }
+
+    /// Another one insists on having it otherwise.
+    pub(super) fn is_lost(&self, thing: &T) -> bool {
+        self.tallies.get(thing).is_some_and(Tally::is_lost)
+    }
+
+    /// It is still not as it should be.
+    pub(super) fn still(&mut self, thing: &T, now: Duration) {
+        if let Some(tally) = self.tallies.get_mut(thing) {
+            tally.last = now;
+        }
+    }
+
+    /// What is lost.
+    pub(super) fn lost(&self) -> impl Iterator<Item = &T> {
+        self.tallies.iter().filter(|(_, tally)| tally.is_lost()).map(|(thing, _)| thing)
+    }
+
+    /// How often a thing that is not lost was undone last, at most.
+    pub(super) fn undone(&self) -> u32 {
+        self.tallies.values().filter(|tally| !tally.is_lost()).map(|tally| tally.undone).max().unwrap_or(0)
+    }
+
+    /// Forgets what has been as it should for long enough.
+    pub(super) fn prune(&mut self, now: Duration) {
+        let settled = self.settled;
+        self.tallies.retain(|_, tally| now < tally.last + if tally.is_lost() { settled } else { FORGET });
+    }
+
+    /// When something that is lost may be found to be won.
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.tallies.values().filter(|tally| tally.is_lost()).map(|tally| tally.last + self.settled).min()
+    }
+
+    /// Starts over.
+    pub(super) fn clear(&mut self) {
+        self.tallies.clear();
+    }
+}
+
+impl Tally {
+    fn is_lost(&self) -> bool {
+        self.undone >= UNDONE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const SETTLED: Duration = Duration::from_secs(60);
+
+    fn contests(undone: u32) -> Contests<&'static str> {
+        let mut contests = Contests::new(SETTLED);
+        (0..=undone).for_each(|second| contests.done("ip", Act::Put, SECOND * second));
+        contests
+    }
+
+    #[test]
+    fn what_is_undone_again_and_again_is_lost() {
+        assert!(!contests(UNDONE - 1).is_lost(&"ip"));
+        assert!(contests(UNDONE).is_lost(&"ip"));
+        assert_eq!(contests(UNDONE).lost().collect::<Vec<_>>(), [&"ip"]);
+    }
+
+    #[test]
+    fn what_this_gateway_takes_back_itself_is_not_undone_by_another() {
+        let mut contests = Contests::new(SETTLED);
+        for second in 0..100 {
+            contests.done("mac", if second % 2 == 0 { Act::Put } else { Act::Take }, SECOND * second);
+        }
+        assert_eq!((contests.is_lost(&"mac"), contests.undone()), (false, 0));
+    }
+
+    #[test]
+    fn what_is_undone_once_in_a_long_while_is_not_lost() {
+        let mut contests = Contests::new(SETTLED);
+        (0..100).for_each(|time| contests.done("ip", Act::Put, FORGET * time));
+        assert!(!contests.is_lost(&"ip"));
+    }
+
+    #[test]
+    fn what_is_as_it_should_be_for_long_enough_is_won() {
+        let mut contests = contests(UNDONE);
+        contests.still(&"ip", SECOND * 10);
+        assert_eq!(contests.deadline(), Some(SECOND * 10 + SETTLED));
+        contests.prune(SECOND * 69);
+        assert!(contests.is_lost(&"ip"));
+        contests.prune(SECOND * 70);
+        assert_eq!((contests.is_lost(&"ip"), contests.deadline()), (false, None));
+    }
+}
