@@ -1,45 +1,80 @@
 //! The interfaces in use: NIC settings, programs, and which way frames can leave by each.
 //!
 //! An interface is known by name and index: one that goes and comes back under its name is a new one, to be set up anew.
+//! That programs were attached is no proof that they are: each second, and when the kernel tells of filters that go, it is
+//! looked at ([`Devices::look`]), and what is gone is put back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use aya::Ebpf;
 
 use crate::{
     config::{Config, Interface, Mode},
     datapath::{
-        attach::{AttachError, Attacher, Device},
+        attach::{AttachError, Attacher, Device, Seen},
+        claim::Claim,
+        sys::Hook,
         watch::Pinned,
     },
     nic::{self, Change, NicSettings, Outcome, Role, Setting},
+    preflight,
     underlay::Snapshot,
 };
+
+/// How long it is told that programs had gone, after they were put back.
+const TOLD: Duration = Duration::from_secs(300);
 
 /// How an interface is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct InUse {
     device: Device,
     mode: Mode,
+    /// The same, or TC where XDP can't be right.
+    possible: Mode,
     /// XDP receives on it.
     xdp: bool,
     /// XDP may redirect to it.
     xdp_transmit: bool,
+    /// Why a program is not where it should be.
+    trouble: BTreeMap<Hook, String>,
 }
 
 /// All interfaces in use.
 pub struct Devices {
     attacher: Attacher,
     nic: NicSettings,
+    pin_dir: PathBuf,
     in_use: BTreeMap<String, InUse>,
     /// Why interfaces that should be in use are not.
     failed: BTreeMap<String, String>,
+    /// Interfaces that are ours to use, and their index.
+    claims: BTreeMap<String, (u32, Claim)>,
+    /// Programs that had gone, and until when that is told, by the monotonic clock.
+    gone: BTreeMap<(String, Hook), Duration>,
+    /// XDP programs that see packets before TC does, where TC is what was asked for.
+    before_tc: BTreeMap<String, u32>,
+    /// Why links are not pinned.
+    unpinned: Option<String>,
 }
 
 impl Devices {
     /// None in use yet.
-    pub const fn new(attacher: Attacher, nic: NicSettings) -> Self {
-        Self { attacher, nic, in_use: BTreeMap::new(), failed: BTreeMap::new() }
+    pub const fn new(attacher: Attacher, nic: NicSettings, pin_dir: PathBuf) -> Self {
+        Self {
+            attacher,
+            nic,
+            pin_dir,
+            in_use: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            before_tc: BTreeMap::new(),
+            unpinned: None,
+        }
     }
 
     /// Interfaces, by index, that XDP may redirect to.
@@ -49,17 +84,41 @@ impl Devices {
 
     /// Whether XDP receives on the interface of this name, and may redirect to it; nothing if it is not in use.
     pub fn attached(&self, name: &str) -> Option<(bool, bool)> {
-        self.in_use.get(name).map(|used| (used.xdp, used.xdp_transmit))
+        self.in_use
+            .get(name)
+            .filter(|used| !used.trouble.contains_key(&Hook::Tc))
+            .map(|used| (used.xdp, used.xdp_transmit))
     }
 
-    /// Why the interface of this name is not in use, where that was tried.
+    /// Interfaces, by index, that have all programs they should have.
+    pub fn whole(&self) -> BTreeSet<u32> {
+        self.in_use.values().filter(|used| used.trouble.is_empty()).map(|used| used.device.ifindex).collect()
+    }
+
+    /// Why the interface of this name is not in use as it should be, where that was tried.
     pub fn problem(&self, name: &str) -> Option<&str> {
-        self.failed.get(name).map(String::as_str)
+        let trouble = || self.in_use.get(name)?.trouble.values().next();
+        self.failed.get(name).or_else(trouble).map(String::as_str)
     }
 
-    /// What keeps interfaces from being used.
+    /// What keeps interfaces from being used as they should be.
     pub fn problems(&self) -> impl Iterator<Item = String> {
-        self.failed.values().cloned()
+        self.failed.values().chain(self.in_use.values().flat_map(|used| used.trouble.values())).cloned()
+    }
+
+    /// What an operator should know of, and does not keep the gateway from forwarding.
+    pub fn warnings(&self) -> impl Iterator<Item = String> {
+        let gone = self.gone.keys().map(|(name, hook)| {
+            format!(
+                "the gateway's {} program had gone from {name}, and was put back: find out what took it off (bpftool, `tc \
+                 qdisc`, network scripts); no packet passed meanwhile",
+                hook.title()
+            )
+        });
+        let before_tc = self.before_tc.iter().map(|(name, id)| {
+            format!("{name}: {}; {}", nic::foreign_xdp(*id, None), nic::foreign_xdp_remedy(name, *id))
+        });
+        gone.chain(before_tc).chain(self.unpinned.clone())
     }
 
     /// Asks again where XDP may redirect to. A driver may change its mind, with its settings or, as veth does, with its
@@ -117,24 +176,115 @@ impl Devices {
         first.map_or(Ok(()), Err)
     }
 
+    /// Looks whether the programs are where they were put, puts back what is gone, and pins what has lost its pin. True if
+    /// something is otherwise than before.
+    pub fn look(&mut self, ebpf: &mut Ebpf, now: Duration) -> bool {
+        let told = |this: &Self| (this.problems().collect::<Vec<_>>(), this.warnings().collect::<Vec<_>>());
+        let before = (told(self), self.xdp_ports());
+        self.gone.retain(|_, until| *until > now);
+        for mut used in std::mem::take(&mut self.in_use).into_values() {
+            self.look_at(ebpf, &mut used, now);
+            self.in_use.insert(used.device.name.clone(), used);
+        }
+        self.pin_again();
+        before != (told(self), self.xdp_ports())
+    }
+
+    fn look_at(&mut self, ebpf: &mut Ebpf, used: &mut InUse, now: Duration) {
+        let name = used.device.name.clone();
+        // One that has gone, or come back as another, is news of the underlay.
+        let Ok(Some(interface)) = nic::interface(&name) else { return };
+        if interface.ifindex != used.device.ifindex {
+            return;
+        }
+        match self.attacher.look_tc(&used.device) {
+            Ok(Seen::Ours) => drop(used.trouble.remove(&Hook::Tc)),
+            Ok(Seen::Nothing | Seen::Other(_)) => {
+                let done = self.attacher.attach_tc(ebpf, &used.device);
+                self.put_back_program(used, Hook::Tc, done, now);
+            }
+            Err(error) => tracing::debug!(interface = name, "looking for the TC program: {error}"),
+        }
+        let seen = self.attacher.look_xdp(&used.device, interface.xdp);
+        self.before_tc.remove(&name);
+        match (used.possible, seen) {
+            (Mode::Tc, Seen::Other(id)) => drop(self.before_tc.insert(name, id)),
+            (Mode::Tc, _) => {}
+            (_, Seen::Ours) => drop(used.trouble.remove(&Hook::Xdp)),
+            // Its driver has none.
+            (Mode::Auto, Seen::Nothing) if !used.xdp && !used.trouble.contains_key(&Hook::Xdp) => {}
+            (_, Seen::Nothing | Seen::Other(_)) => {
+                let done = self.attacher.attach_xdp(ebpf, &used.device);
+                used.xdp = done.is_ok();
+                used.xdp_transmit = used.xdp && self.can_transmit(&used.device);
+                self.put_back_program(used, Hook::Xdp, done, now);
+            }
+        }
+    }
+
+    fn put_back_program(&mut self, used: &mut InUse, hook: Hook, done: Result<(), AttachError>, now: Duration) {
+        let name = &used.device.name;
+        match done {
+            Ok(()) => {
+                tracing::warn!(
+                    interface = name,
+                    hook = hook.title(),
+                    "the gateway's program had gone, and is put back"
+                );
+                used.trouble.remove(&hook);
+                self.gone.insert((name.clone(), hook), now + TOLD);
+            }
+            // As at a start: what the driver does not take, TC carries.
+            Err(error) if hook == Hook::Xdp && used.mode == Mode::Auto && !error.is_busy() => {
+                tracing::warn!(interface = name, "no XDP any more, TC carries its traffic: {error}");
+                used.trouble.remove(&hook);
+            }
+            Err(error) => {
+                used.trouble.insert(hook, error.to_string());
+            }
+        }
+    }
+
+    /// Links are held, so they stay while the agent runs; that they stay when it ends is what pins are for.
+    fn pin_again(&mut self) {
+        let names: BTreeSet<String> = self.in_use.keys().cloned().collect();
+        let pinned = self.attacher.pin_again(&names).or_else(|error| {
+            preflight::ensure_bpffs(&self.pin_dir).map_err(|failure| format!("{error}; {failure}"))?;
+            self.attacher.pin_again(&names).map_err(|error| error.to_string())
+        });
+        self.unpinned = match pinned {
+            Ok(false) => None,
+            Ok(true) => {
+                tracing::warn!("links had lost their pins in {}, and are pinned again", self.pin_dir.display());
+                None
+            }
+            Err(reason) => Some(format!(
+                "the links of the programs are no longer pinned: forwarding would end with this agent, which can't pin them \
+                 again: {reason}"
+            )),
+        };
+    }
+
     /// Has the programs of a capture forward, in the place of ours, on all interfaces in use.
     ///
     /// # Errors
     /// The first interface that does not take them; [`Devices::look_away`] then puts all in order.
-    pub fn look_on(&self, capture: &mut Pinned) -> Result<(), AttachError> {
-        self.in_use.values().try_for_each(|used| self.attacher.put_on(capture, &used.device, used.xdp))
+    pub fn look_on(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
+        let Self { in_use, attacher, .. } = self;
+        in_use.values().try_for_each(|used| attacher.put_on(capture, &used.device, used.xdp))
     }
 
     /// Puts our own programs back.
     ///
     /// # Errors
     /// The first interface that does not take them; the others have them all the same.
-    pub fn look_away(&self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
+    pub fn look_away(&mut self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
+        let Self { in_use, attacher, .. } = self;
         let mut first = Ok(());
-        for used in self.in_use.values() {
-            let done = self.attacher.attach_tc(ebpf, &used.device);
+        for used in in_use.values() {
+            let done = attacher.attach_tc(ebpf, &used.device);
             let done = done.and_then(|()| match used.xdp {
-                true => self.attacher.attach_xdp(ebpf, &used.device),
+                true => attacher.attach_xdp(ebpf, &used.device),
                 false => Ok(()),
             });
             first = first.and(done);
@@ -151,6 +301,7 @@ impl Devices {
     }
 
     fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
+        self.claim(device)?;
         let hidden = hidden_tags(&self.prepare(device));
         let possible = possible_mode(mode, hidden, &device.name)?;
         if possible == Mode::Xdp {
@@ -158,6 +309,7 @@ impl Devices {
             self.attach_xdp(ebpf, device)?;
         }
         self.attacher.attach_tc(ebpf, device)?;
+        let mut trouble = BTreeMap::new();
         let xdp = match possible {
             Mode::Tc => {
                 self.attacher.detach_xdp(device)?;
@@ -166,6 +318,10 @@ impl Devices {
             Mode::Xdp => true,
             Mode::Auto => match self.attach_xdp(ebpf, device) {
                 Ok(()) => true,
+                Err(error) if error.is_busy() => {
+                    trouble.insert(Hook::Xdp, error.to_string());
+                    false
+                }
                 Err(error) => {
                     tracing::info!(interface = device.name, "no XDP, TC carries its traffic: {error}");
                     false
@@ -175,7 +331,16 @@ impl Devices {
         let xdp_transmit = xdp && self.can_transmit(device);
         let mode_name = if xdp { "xdp" } else { "tc" };
         tracing::info!(interface = device.name, role = ?device.role, mode = mode_name, xdp_transmit, "attached");
-        Ok(InUse { device: device.clone(), mode, xdp, xdp_transmit })
+        Ok(InUse { device: device.clone(), mode, possible, xdp, xdp_transmit, trouble })
+    }
+
+    /// Makes sure that no other agent has it.
+    fn claim(&mut self, device: &Device) -> Result<(), AttachError> {
+        if self.claims.get(&device.name).is_none_or(|(ifindex, _)| *ifindex != device.ifindex) {
+            let claim = Claim::take(device.ifindex, &device.name)?;
+            self.claims.insert(device.name.clone(), (device.ifindex, claim));
+        }
+        Ok(())
     }
 
     /// Attaches XDP; where the driver refuses because it merges packets, once more with that turned off.
@@ -210,6 +375,11 @@ impl Devices {
                     let (name, setting) = (&device.name, change.setting);
                     match change.outcome {
                         Outcome::Made => tracing::info!("{name}: turned {setting} {value}; detach puts it back"),
+                        Outcome::Fixed | Outcome::NotFollowed if nic::is_covered(device.role, setting) => {
+                            tracing::debug!(
+                                "{name}: {setting} can't be turned {value}; promiscuous mode makes up for that"
+                            );
+                        }
                         Outcome::Fixed | Outcome::NotFollowed => {
                             tracing::warn!("{name}: the driver does not turn {setting} {value}; traffic may be missed");
                         }
@@ -225,7 +395,7 @@ impl Devices {
     }
 
     /// Takes programs and settings off everything but `keep`: what is in use, and what was `tried` and may have got half of
-    /// them.
+    /// them. What another agent has is left alone.
     fn release_others(&mut self, keep: &[Device], tried: BTreeSet<String>) -> Result<(), AttachError> {
         let detached = self.attacher.detach_others(keep);
         for link in detached.iter().flatten() {
@@ -234,7 +404,12 @@ impl Devices {
         let known: BTreeSet<String> = self.in_use.keys().cloned().chain(tried).collect();
         for name in known.into_iter().filter(|name| !keep.iter().any(|device| device.name == *name)) {
             self.in_use.remove(&name);
-            self.attacher.detach_filter(&name).unwrap_or_else(|error| tracing::debug!("{error}"));
+            self.before_tc.remove(&name);
+            self.gone.retain(|(gone, _), _| *gone != name);
+            let Some((ifindex, _claim)) = self.claims.remove(&name) else { continue };
+            if let Err(error) = self.attacher.detach_filter(ifindex, &name) {
+                tracing::debug!("{error}");
+            }
             self.put_back(&name);
         }
         detached.map(drop)

@@ -39,7 +39,7 @@ pub enum InstanceError {
         run_dir: PathBuf,
     },
     /// The run directory or the lock in it cannot be used.
-    #[error("cannot {action} {}: {source}; run as root, or set another gateway.run_dir", path.display())]
+    #[error("cannot {action} {}: {source}; {}", path.display(), hint(source))]
     Unusable {
         /// What was being done.
         action: &'static str,
@@ -48,6 +48,16 @@ pub enum InstanceError {
         /// The system's reason.
         source: io::Error,
     },
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => "the file system is full: make room there, or set another gateway.run_dir",
+        Some(libc::EMFILE | libc::ENFILE) => "raise the limit on open files (LimitNOFILE= of the service, `ulimit -n`)",
+        Some(libc::EROFS) => "set a gateway.run_dir that can be written to (a service needs it in ReadWritePaths=)",
+        Some(libc::EACCES | libc::EPERM) => "run as root, or set another gateway.run_dir",
+        _ => "set another gateway.run_dir",
+    }
 }
 
 impl Instance {
@@ -148,6 +158,17 @@ mod tests {
         let _first = Instance::acquire(&dir.0).unwrap();
         fs::write(dir.0.join(LOCK), "").unwrap();
         assert!(matches!(Instance::acquire(&dir.0), Err(InstanceError::Running { pid, .. }) if pid == "unknown"));
+    }
+
+    #[test]
+    fn a_full_file_system_is_told_as_that_and_not_as_a_lack_of_rights() {
+        let unusable = |errno| {
+            let source = io::Error::from_raw_os_error(errno);
+            InstanceError::Unusable { action: "write", path: "/run/x".into(), source }.to_string()
+        };
+        let full = unusable(libc::ENOSPC);
+        assert!(full.contains("No space left") && full.contains("make room") && !full.contains("root"), "{full}");
+        assert!(unusable(libc::EACCES).contains("run as root"));
     }
 
     #[test]

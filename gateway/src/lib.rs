@@ -7,6 +7,7 @@ pub mod agent;
 pub mod announce;
 mod bucket;
 pub mod capture;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -14,9 +14,10 @@ use gateway_common::{
 };
 
 use crate::{
-    config::{Config, InstanceConfig},
+    config::{Config, InstanceConfig, Interface},
     database::{Location, LogicalSwitch, Remote, Rows},
     datapath::desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
+    nic::Role,
     underlay::{Hop, Resolution, Snapshot},
 };
 
@@ -269,13 +270,15 @@ fn settings(config: &Config, underlay: &Snapshot) -> Settings {
 }
 
 fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {
-    let all = config.uplinks.iter().chain(&config.ports);
-    all.filter_map(|interface| match underlay.links.get(&interface.name) {
-        None => Some(Problem::NoInterface(interface.name.clone())),
-        Some(link) if !link.up => Some(Problem::Down(interface.name.clone())),
-        Some(_) => None,
-    })
-    .collect()
+    let uplinks = config.uplinks.iter().map(|uplink| (uplink, Role::Uplink));
+    let all = uplinks.chain(config.ports.iter().map(|port| (port, Role::Access)));
+    let one = |(interface, role): (&Interface, Role)| {
+        let name = interface.name.clone();
+        let Some(link) = underlay.links.get(&name) else { return vec![Problem::NoInterface(name)] };
+        let member = link.master.clone().map(|master| Problem::Member { interface: name.clone(), role, master });
+        member.into_iter().chain((!link.up).then_some(Problem::Down(name))).collect()
+    };
+    all.flat_map(one).collect()
 }
 
 fn mtus(config: &Config, underlay: &Snapshot, tunnels: &BTreeSet<(usize, IpAddr)>) -> Vec<Problem> {

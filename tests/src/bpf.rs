@@ -8,7 +8,7 @@ use std::{
     ffi::{CString, c_long},
     fs, io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
@@ -47,7 +47,9 @@ pub(crate) const EXIT: Insn = insn(0x95, 0, 0, 0, 0);
 // Numbers of the kernel's ABI, from <linux/bpf.h>.
 const CMD_PROG_LOAD: u32 = 5;
 const CMD_OBJ_PIN: u32 = 6;
+const CMD_OBJ_GET: u32 = 7;
 const CMD_LINK_CREATE: u32 = 28;
+const CMD_LINK_DETACH: u32 = 34;
 pub(crate) const TYPE_SCHED_CLS: u32 = 3;
 pub(crate) const TYPE_XDP: u32 = 6;
 const ATTACH_XDP: u32 = 37;
@@ -72,6 +74,39 @@ const TCX_DROP: i32 = 2;
 pub fn pass(host: &Host, dev: &str) -> Result<()> {
     let program = load(TYPE_XDP, &[set(0, XDP_PASS), EXIT])?;
     attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "pass").map(drop)
+}
+
+/// Detaches the link that is pinned at `pin`, as `bpftool link detach` does: whoever holds it has one that leads nowhere.
+///
+/// # Errors
+/// If there is none.
+pub fn detach_link(pin: &Path) -> Result<()> {
+    let path = CString::new(pin.as_os_str().as_encoded_bytes())?;
+    let link = bpf(CMD_OBJ_GET, &Pin { path: path.as_ptr() as u64, fd: 0, flags: 0 })
+        .with_context(|| format!("opening {}", pin.display()))?;
+    command(CMD_LINK_DETACH, &link.as_raw_fd()).map(drop).with_context(|| format!("detaching {}", pin.display()))
+}
+
+/// While it lives, an XDP program that is not the gateway's is on an interface.
+#[derive(Debug)]
+pub struct Foreign {
+    pin: PathBuf,
+}
+
+impl Drop for Foreign {
+    fn drop(&mut self) {
+        // The pin is all that holds the program there.
+        let _ = fs::remove_file(&self.pin);
+    }
+}
+
+/// Puts an XDP program on `dev` of `host` that lets all frames pass.
+///
+/// # Errors
+/// If the kernel refuses, as it does where there is one.
+pub fn foreign_xdp(host: &Host, dev: &str) -> Result<Foreign> {
+    let program = load(TYPE_XDP, &[set(0, XDP_PASS), EXIT])?;
+    attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "foreign").map(|pin| Foreign { pin })
 }
 
 /// While it lives, no VRRP comes in by some interface.
@@ -149,6 +184,13 @@ pub fn speak_vlan(host: &Host, dev: &str, vlan: u16) -> Result<()> {
     attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag").map(drop)
 }
 
+#[repr(C)]
+struct Pin {
+    path: u64,
+    fd: i32,
+    flags: u32,
+}
+
 pub(crate) fn load(kind: u32, program: &[Insn]) -> Result<OwnedFd> {
     #[repr(C)]
     struct Load {
@@ -184,12 +226,6 @@ fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name
     fs::create_dir_all(&pins).with_context(|| format!("making {}", pins.display()))?;
     let pin = pins.join(format!("{}_{dev}_{name}", host.name()));
 
-    #[repr(C)]
-    struct Pin {
-        path: u64,
-        fd: i32,
-        flags: u32,
-    }
     let path = CString::new(pin.as_os_str().as_encoded_bytes())?;
     let attributes = Pin { path: path.as_ptr() as u64, fd: link.as_raw_fd(), flags: 0 };
     command(CMD_OBJ_PIN, &attributes).with_context(|| format!("pinning {}", pin.display()))?;

@@ -239,8 +239,13 @@ impl Site {
     /// If it does not become ready.
     pub fn start(self, config: Config) -> Result<Crossing> {
         let gateway = Gateway::start(&self.gw, &config)?;
+        Ok(self.with(gateway, config))
+    }
+
+    /// The lab with a gateway that was started otherwise.
+    pub fn with(self, gateway: Gateway, config: Config) -> Crossing {
         let Self { ovs, vm, ext, hv, gw, und, lab, .. } = self;
-        Ok(Crossing { gateway, config, ovs, vm, ext, hv, gw, und, lab })
+        Crossing { gateway, config, ovs, vm, ext, hv, gw, und, lab }
     }
 }
 

@@ -17,7 +17,6 @@ use crate::{
     config::{Config, InstanceConfig},
     ctl::Request,
     database::{Database, Rows},
-    datapath::pins::PinDir,
     ha::{FrameError, FrameSender, Handle, InstanceStatus, Leases},
     peers::Followed,
     underlay::Snapshot,
@@ -58,10 +57,11 @@ impl Handover {
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
     siblings: Option<Siblings>,
-    pins: PinDir,
     /// To look at.
     leases: Option<Leases>,
     attached: Option<bool>,
+    /// Interfaces, by index, that the programs are attached to.
+    whole: BTreeSet<u32>,
     database: Option<bool>,
     /// Who waits for virtual routers to be active at another node.
     handovers: Vec<Handover>,
@@ -81,13 +81,13 @@ pub(super) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// Nobody is active here as far as it is known yet.
-    pub(super) fn new(ha: &'a Handle, siblings: Option<Siblings>, pins: PinDir) -> Self {
+    pub(super) fn new(ha: &'a Handle, siblings: Option<Siblings>) -> Self {
         Self {
             ha,
             siblings,
-            pins,
             leases: None,
             attached: None,
+            whole: BTreeSet::new(),
             database: None,
             handovers: Vec::new(),
             statuses: Arc::default(),
@@ -192,11 +192,17 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The data plane is attached, or is not.
-    pub(super) fn attached(&mut self, attached: bool) -> Result<(), AgentError> {
+    /// The data plane is attached, or is not, and on which interfaces it is.
+    pub(super) fn attached(&mut self, forwarding: &Forwarding) -> Result<(), AgentError> {
+        let whole = forwarding.devices.whole();
+        if self.whole != whole {
+            self.ha.attached(whole.clone());
+            self.whole = whole;
+        }
+        let attached = forwarding.is_attached();
         if self.attached.replace(attached) != Some(attached) {
-            self.leases = Leases::open(&self.pins)?;
-            self.ha.data_plane(if attached { Leases::open(&self.pins)? } else { None });
+            self.leases = forwarding.leases()?;
+            self.ha.data_plane(if attached { forwarding.leases()? } else { None });
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Taking the data plane down.
 
+use std::collections::BTreeMap;
+
 use super::status::StatusFile;
 use crate::{
     config::Config,
@@ -38,14 +40,15 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
     // First: once the programs are gone, the host would answer ARP for an address that is still there.
     ha::withdraw(&config.instances, &mut say)?;
     let pins = PinDir::new(&config.gateway.pin_dir);
-    let attacher = Attacher::new(pins.clone());
+    let mut attacher = Attacher::new(pins.clone());
     for link in attacher.detach_others(&[])? {
         say(format!("detached {link}"));
     }
-    for interface in config.uplinks.iter().chain(&config.ports) {
-        // An interface that is gone has no filter either.
-        if let Err(error) = attacher.detach_filter(&interface.name) {
-            say(error.to_string());
+    for (ifindex, name) in with_filters(config, &attacher) {
+        match attacher.detach_filter(ifindex, &name) {
+            Ok(true) => say(format!("detached {name}-{ifindex}-filter")),
+            Ok(false) => {}
+            Err(error) => say(error.to_string()),
         }
     }
     // An agent that was killed has left its status behind; the file goes with its owner.
@@ -64,4 +67,14 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
         });
     }
     Ok(())
+}
+
+/// Interfaces that TC may have filters of ours on: those of the configuration, and those of earlier ones. One that is gone
+/// has no filter either.
+fn with_filters(config: &Config, attacher: &Attacher) -> BTreeMap<u32, String> {
+    let named = config.uplinks.iter().chain(&config.ports);
+    let named = named.filter_map(|interface| {
+        Some((nix::net::if_::if_nametoindex(interface.name.as_str()).ok()?, interface.name.clone()))
+    });
+    named.chain(attacher.with_qdisc()).collect()
 }

@@ -8,7 +8,7 @@ use crate::{
     config::KeyError,
     ctl::CtlError,
     database::OpenError,
-    datapath::{attach::AttachError, load::LoadError, maps::MapsError},
+    datapath::{attach::AttachError, filter_news::FilterNewsError, load::LoadError, maps::MapsError},
     ha::{HaError, LeasesError},
     instance::InstanceError,
     nic::NicError,
@@ -34,6 +34,8 @@ pub enum AgentError {
     Load(#[from] LoadError),
     #[error(transparent)]
     Attach(#[from] AttachError),
+    #[error(transparent)]
+    Filters(#[from] FilterNewsError),
     #[error(transparent)]
     Maps(#[from] MapsError),
     #[error(transparent)]
@@ -63,6 +65,15 @@ pub enum AgentError {
 }
 
 impl AgentError {
+    /// What the process exits with: 2 where it is the configuration that keeps it from running, and no second try helps.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotStarted(error) => error.exit_code(),
+            Self::Attach(error) if error.is_no_xdp() => 2,
+            _ => 1,
+        }
+    }
+
     pub(super) fn io(doing: &'static str, reason: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Io { doing, reason: io::Error::other(reason) }
     }

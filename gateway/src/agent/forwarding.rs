@@ -28,12 +28,15 @@ use crate::{
         Desired, Maps, Programmed,
         attach::{AttachError, Attacher},
         diff::{Limit, diff, diff_ceilings, diff_macs},
+        kept::Kept,
         learned::{self, Census, Epochs, NEVER},
         load::{Committer, Loaded},
         op::Op,
+        pins::PinDir,
         watch::Pinned,
     },
     devices::Devices,
+    ha::Leases,
     memory,
     metrics::measured::Program,
     plan::{self, BindingState, BoundVlan},
@@ -61,6 +64,7 @@ pub(super) struct Forwarding {
     ebpf: Ebpf,
     pub(super) maps: Maps,
     pub(super) devices: Devices,
+    kept: Kept,
     /// Without the MACs: `programmed` has them.
     pub(super) desired: Desired,
     pub(super) programmed: Programmed,
@@ -123,6 +127,7 @@ impl Forwarding {
             ebpf: loaded.ebpf,
             maps: loaded.maps,
             devices,
+            kept: Kept::default(),
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
@@ -239,6 +244,8 @@ impl Forwarding {
         {
             tracing::debug!("{error}");
         }
+        self.warnings = self.devices.warnings().collect();
+        self.report.problems(self.devices.problems().chain(self.devices.warnings()));
     }
 
     /// Has the programs of a capture forward in the place of ours; if not all can, none does.
@@ -253,6 +260,35 @@ impl Forwarding {
     /// Has our own programs forward again.
     pub(super) fn look_away(&mut self) -> Result<(), AttachError> {
         self.devices.look_away(&mut self.ebpf)
+    }
+
+    /// Takes hold of the maps that are in force now, so that they stay, whatever becomes of their pins.
+    pub(super) fn keep(&mut self, pins: &PinDir) -> Result<(), AgentError> {
+        self.kept = Kept::open(pins).map_err(|error| AgentError::io("opening the pinned maps", error))?;
+        Ok(())
+    }
+
+    /// The map of leases.
+    pub(super) fn leases(&self) -> Result<Option<Leases>, AgentError> {
+        let map = self.kept.map("leases").transpose();
+        let map = map.map_err(|error| AgentError::io("opening the map of leases", error))?;
+        Ok(map.map(Leases::from_fd).transpose()?)
+    }
+
+    /// Looks whether programs and pins are where they should be; what has gone is put back. True if something is otherwise
+    /// than it was told.
+    pub(super) fn look(&mut self) -> bool {
+        let changed = self.devices.look(&mut self.ebpf, clock::monotonic());
+        match self.kept.pin_again() {
+            Ok(again) => {
+                if again {
+                    tracing::warn!("maps had lost their pins, and are pinned again");
+                }
+            }
+            // Links are pinned beside them: that is told as a problem.
+            Err((path, error)) => tracing::debug!("{}: {error}", path.display()),
+        }
+        changed
     }
 
     /// True if the programs are attached wherever they should be.
@@ -289,6 +325,8 @@ impl Forwarding {
         let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
         self.warnings = warnings.map(ToString::to_string).collect();
         problems.extend(self.devices.problems());
+        self.warnings.extend(self.devices.warnings());
+        problems.extend(self.devices.warnings());
         let mut desired = plan.desired;
         self.faults.clear();
         let mut changes = diff(&desired, &self.programmed, &self.ceilings);

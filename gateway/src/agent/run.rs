@@ -41,6 +41,7 @@ use crate::{
     datapath::{
         Maps,
         attach::Attacher,
+        filter_news::FilterNews,
         load::{self, Settings},
         pins::PinDir,
     },
@@ -228,7 +229,9 @@ async fn drive(
     } else {
         None
     };
-    let devices = Devices::new(Attacher::new(pins.clone()), NicSettings::open(&config.gateway.run_dir)?);
+    let attacher = Attacher::new(pins.clone());
+    let mut filters = (!attacher.has_links_for_tc()).then(FilterNews::open).transpose()?;
+    let devices = Devices::new(attacher, NicSettings::open(&config.gateway.run_dir)?, pins.root().to_path_buf());
     let (now, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow_and_update()));
     let known = database.is_known();
     if !known {
@@ -236,6 +239,7 @@ async fn drive(
     }
     let adopted = loaded.adopted;
     let mut forwarding = Forwarding::start(loaded, devices, &config, known.then_some(&now), &underlay)?;
+    forwarding.keep(&pins)?;
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
@@ -249,8 +253,8 @@ async fn drive(
     let mut roles = ha.map(Handle::statuses);
     let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
     // Programs that an earlier agent has left in the place of ours have just been replaced.
-    let captures = Captures::new(pins.clone())?;
-    let mut cluster = ha.map(|ha| Cluster::new(ha, siblings, pins));
+    let captures = Captures::new(pins)?;
+    let mut cluster = ha.map(|ha| Cluster::new(ha, siblings));
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, &underlay);
     }
@@ -327,7 +331,9 @@ async fn drive(
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
             }
+            () = filters_gone(filters.as_mut()) => agent.look_at_devices(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = statuses.tick() => {
+                agent.look_at_devices(&rows.borrow().clone(), &snapshots.borrow().clone())?;
                 // A reload, whoever asked for it, may have changed that.
                 listen(&mut exporter, &agent.config);
                 exporter.turned(agent.readiness());
@@ -407,6 +413,14 @@ async fn changed<T>(channel: Option<&mut watch::Receiver<Arc<T>>>) -> Option<Arc
     let Some(channel) = channel else { return std::future::pending().await };
     channel.changed().await.ok()?;
     Some(Arc::clone(&channel.borrow_and_update()))
+}
+
+/// The moment in which a filter of ours may have gone; without such news it never ends.
+async fn filters_gone(news: Option<&mut FilterNews>) {
+    match news {
+        Some(news) => news.gone().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The next tick of a clock; without one it never ends.

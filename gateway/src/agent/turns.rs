@@ -159,7 +159,7 @@ impl Agent<'_> {
         self.coverage.turn(Turn::Update);
         if !self.database.is_known() {
             self.forwarding.wait(&self.config, underlay);
-            return Ok(());
+            return self.attached();
         }
         self.database.unreachable(unreachable(underlay));
         self.planned = Arc::clone(rows);
@@ -194,8 +194,17 @@ impl Agent<'_> {
 
     /// Tells whether the data plane is as it should be.
     pub(super) fn attached(&mut self) -> Result<(), AgentError> {
-        let attached = self.forwarding.is_attached();
-        self.cluster.as_mut().map_or(Ok(()), |cluster| cluster.attached(attached))
+        self.cluster.as_mut().map_or(Ok(()), |cluster| cluster.attached(&self.forwarding))
+    }
+
+    /// Looks whether the programs are where they should be; what has gone is put back.
+    pub(super) fn look_at_devices(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        if !self.forwarding.look() {
+            return Ok(());
+        }
+        // Another node takes over before all the rest is looked at.
+        self.attached()?;
+        self.update(rows, underlay)
     }
 
     pub(super) fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {

@@ -1,29 +1,38 @@
-//! Programs on interfaces: attaching, replacing in place, taking off.
+//! Programs on interfaces: attaching, replacing in place, looking whether they are there, taking off.
 //!
-//! Each link is pinned under `links/` as `<interface>-<index>-<hook>`, so it outlives the agent, and an agent that starts
-//! replaces the program behind it in one step. TC uses tcx links (kernel 6.6); older kernels have no links for TC, there
-//! a filter of a fixed priority and handle in the interface's clsact qdisc is replaced instead.
+//! Each link is held by its descriptor, and pinned under `links/` as `<interface>-<index>-<hook>`: the descriptor keeps it
+//! where the pin goes, the pin keeps it where the agent goes. An agent that starts replaces the program behind a pinned
+//! link in one step. TC uses tcx links (kernel 6.6); older kernels have no links for TC, there a [`filter`] of a fixed
+//! priority and handle in the interface's clsact qdisc is replaced instead.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs, io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+};
 
 use aya::{
     Ebpf,
-    programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType, Xdp, XdpMode,
-        links::{FdLink, LinkError, PinnedLink},
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions, TcError, TcHandle},
-        xdp::XdpLink,
-    },
-    sys::SyscallError,
+    programs::{ProgramError, SchedClassifier, Xdp},
     util::KernelVersion,
 };
 
-use super::{pins::PinDir, watch::Pinned};
-use crate::nic::{Role, Setting};
+use super::{
+    filter,
+    pins::PinDir,
+    sys::{self, Hook},
+    watch::Pinned,
+};
+use crate::{
+    causes,
+    nic::{self, Role, Setting},
+};
 
-/// Priority of the filter where TC has no links; high numbers come last.
-const TC_PRIORITY: u16 = 0x5654;
-const TC_HANDLE: TcHandle = TcHandle::new(0, 1);
+/// The loopback has this index in every network namespace.
+const LOOPBACK: u32 = 1;
+/// Set to `off`, this environment variable has an agent do without tcx, as on kernels before 6.6: for tests.
+const TCX_VARIABLE: &str = "VTEP_GATEWAY_TCX";
 
 const fn xdp_program(role: Role) -> &'static str {
     match role {
@@ -54,6 +63,8 @@ pub enum AttachError {
         interface: String,
         /// What the kernel said.
         reason: String,
+        /// The same as a number, if there is one.
+        errno: Option<i32>,
     },
     /// XDP is insisted on, and would not see which VLAN a frame is of.
     #[error(
@@ -74,6 +85,38 @@ pub enum AttachError {
         /// What the kernel said.
         reason: String,
     },
+    /// Another agent has the interface.
+    #[error(transparent)]
+    Taken(#[from] super::claim::Taken),
+}
+
+impl AttachError {
+    fn kernel(hook: Hook, device: &Device, error: &io::Error) -> Self {
+        let errno = error.raw_os_error();
+        let reason = match (hook, errno) {
+            (Hook::Xdp, Some(libc::EOPNOTSUPP)) => {
+                format!("its driver does not run XDP ({error}); set mode = \"auto\" or \"tc\", or use another NIC")
+            }
+            (Hook::Xdp, Some(libc::EBUSY | libc::EEXIST)) => foreign(&device.name),
+            _ => format!("{error}{}", causes::remedy(errno)),
+        };
+        Self::Program { hook: hook.title(), interface: device.name.clone(), reason, errno }
+    }
+
+    fn pin(path: &Path, error: &io::Error) -> Self {
+        let reason = format!("{error}{}", causes::remedy(error.raw_os_error()));
+        Self::Pin { path: path.to_owned(), reason }
+    }
+
+    /// True if XDP can't be on such a NIC, which no second try changes.
+    pub const fn is_no_xdp(&self) -> bool {
+        matches!(self, Self::Program { errno: Some(libc::EOPNOTSUPP), .. } | Self::TagsHidden { .. })
+    }
+
+    /// True if there is another program where ours should be.
+    pub const fn is_busy(&self) -> bool {
+        matches!(self, Self::Program { errno: Some(libc::EBUSY | libc::EEXIST), .. })
+    }
 }
 
 /// An interface to attach to.
@@ -87,17 +130,33 @@ pub struct Device {
     pub role: Role,
 }
 
+/// What is where a program of ours should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Ours.
+    Ours,
+    /// No program.
+    Nothing,
+    /// Another one, by its id.
+    Other(u32),
+}
+
 /// Attaches and detaches.
 #[derive(Debug)]
 pub struct Attacher {
     pins: PinDir,
     tcx: bool,
+    /// Links, by index of the interface.
+    held: BTreeMap<(u32, Hook), OwnedFd>,
+    /// Where TC has no links: the program that should be in the filter, by index of the interface.
+    filters: BTreeMap<u32, u32>,
 }
 
 impl Attacher {
     /// For links pinned under `pins`.
     pub fn new(pins: PinDir) -> Self {
-        Self { pins, tcx: KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0)) }
+        let tcx = env::var_os(TCX_VARIABLE).is_none_or(|value| value != "off") && has_tcx();
+        Self { pins, tcx, held: BTreeMap::new(), filters: BTreeMap::new() }
     }
 
     /// As if the kernel had no tcx, to test what older ones get.
@@ -106,12 +165,18 @@ impl Attacher {
         Self { tcx: false, ..self }
     }
 
+    /// Whether TC has links here.
+    pub const fn has_links_for_tc(&self) -> bool {
+        self.tcx
+    }
+
     /// Loads all programs into the kernel.
     pub fn load(ebpf: &mut Ebpf) -> Result<(), AttachError> {
         let failed = |program: &str, error: &ProgramError| AttachError::Program {
             hook: "loading",
             interface: program.to_owned(),
             reason: one_line(error),
+            errno: causes::errno(error),
         };
         for role in [Role::Uplink, Role::Access] {
             let name = xdp_program(role);
@@ -123,88 +188,140 @@ impl Attacher {
     }
 
     /// Puts XDP on `device`, in the driver ("native"); the program there before, if ours, is replaced in one step.
-    pub fn attach_xdp(&self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
-        let pin = self.pin(device, "xdp");
-        let failed = |error: &dyn std::error::Error| program_error("XDP", device, error);
+    pub fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
         let program = xdp(ebpf, device.role)?;
-        if let Some(link) = adopt(&pin)? {
-            let link = XdpLink::try_from(link).map_err(|error| failed(&error))?;
-            if program.attach_to_link(link).and_then(|id| program.take_link(id)).is_ok() {
-                return Ok(());
-            }
-            unpin(&pin)?;
-        }
-        let link = program
-            .attach_to_if_index(device.ifindex, XdpMode::Driver)
-            .and_then(|id| program.take_link(id))
-            .map_err(|error| failed(&error))?;
-        let link = FdLink::try_from(link).map_err(|error| failed(&error))?;
-        link.pin(&pin).map_err(|error| AttachError::Pin { path: pin, reason: error.to_string() })?;
-        Ok(())
+        let program = program.fd().map_err(|error| program_error("XDP", device, &error))?;
+        self.put(device, Hook::Xdp, program.as_fd())
     }
 
     /// Takes XDP off `device`.
-    pub fn detach_xdp(&self, device: &Device) -> Result<(), AttachError> {
-        unpin(&self.pin(device, "xdp"))
+    pub fn detach_xdp(&mut self, device: &Device) -> Result<(), AttachError> {
+        self.held.remove(&(device.ifindex, Hook::Xdp));
+        unpin(&self.pin(device, Hook::Xdp))
     }
 
     /// Puts TC on `device`'s ingress; the program there before, if ours, is replaced in one step.
-    pub fn attach_tc(&self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
-        let failed = |error: &dyn std::error::Error| program_error("TC", device, error);
-        let program = classifier(ebpf, device.role)?;
-        if !self.tcx {
-            return attach_filter(program, device).map_err(|error| failed(&error));
+    pub fn attach_tc(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
+        self.put_tc(classifier(ebpf, device.role)?, tc_program(device.role), device)
+    }
+
+    fn put_tc(&mut self, program: &mut SchedClassifier, name: &str, device: &Device) -> Result<(), AttachError> {
+        let info = program.info().map_err(|error| program_error("TC", device, &error))?;
+        let fd = program.fd().map_err(|error| program_error("TC", device, &error))?;
+        if self.tcx {
+            self.put(device, Hook::Tc, fd.as_fd())?;
+            // An agent that did without links may have left one.
+            return self.detach_filter(device.ifindex, &device.name).map(drop);
         }
-        let pin = self.pin(device, "tc");
-        if let Some(link) = adopt(&pin)? {
-            let link = SchedClassifierLink::try_from(link).map_err(|error| failed(&error))?;
-            if program.attach_to_link(link).and_then(|id| program.take_link(id)).is_ok() {
-                return Ok(());
-            }
-            unpin(&pin)?;
-        }
-        let options = TcAttachOptions::TcxOrder(LinkOrder::default());
-        let link = program
-            .attach_with_options(&device.name, TcAttachType::Ingress, options)
-            .and_then(|id| program.take_link(id))
-            .map_err(|error| failed(&error))?;
-        let link = FdLink::try_from(link).map_err(|error| failed(&error))?;
-        link.pin(&pin).map_err(|error| AttachError::Pin { path: pin, reason: error.to_string() })?;
-        Ok(())
+        self.put_filter(device, fd.as_fd(), name)?;
+        self.filters.insert(device.ifindex, info.id());
+        self.held.remove(&(device.ifindex, Hook::Tc));
+        unpin(&self.pin(device, Hook::Tc))
     }
 
     /// Puts the programs of a capture in the place of ours, which are on `device`: TC, and XDP if `xdp`.
-    pub fn put_on(&self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
-        let failed = |hook, error: &dyn std::error::Error| AttachError::Program {
-            hook,
-            interface: device.name.clone(),
-            reason: one_line(error),
-        };
-        let link = |hook: &str| {
-            let pin = self.pin(device, hook);
-            adopt(&pin)?.ok_or_else(|| AttachError::Pin { path: pin, reason: "there is no such link".to_owned() })
-        };
+    pub fn put_on(&mut self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
         let (on_xdp, on_tc) = capture.of(device.role);
-        if self.tcx {
-            let link = SchedClassifierLink::try_from(link("tc")?).map_err(|error| failed("TC", &error))?;
-            on_tc.attach_to_link(link).and_then(|id| on_tc.take_link(id)).map_err(|error| failed("TC", &error))?;
-        } else {
-            attach_filter(on_tc, device).map_err(|error| failed("TC", &error))?;
-        }
+        let name = if device.role == Role::Uplink { "capt_tc_uplink" } else { "capt_tc_access" };
+        self.put_tc(on_tc, name, device)?;
         if xdp {
-            let link = XdpLink::try_from(link("xdp")?).map_err(|error| failed("XDP", &error))?;
-            on_xdp.attach_to_link(link).and_then(|id| on_xdp.take_link(id)).map_err(|error| failed("XDP", &error))?;
+            let fd = on_xdp.fd().map_err(|error| program_error("XDP", device, &error))?;
+            self.put(device, Hook::Xdp, fd.as_fd())?;
         }
         Ok(())
+    }
+
+    /// Has the link of `hook` lead to `program`.
+    fn put(&mut self, device: &Device, hook: Hook, program: BorrowedFd<'_>) -> Result<(), AttachError> {
+        let (key, pin) = ((device.ifindex, hook), self.pin(device, hook));
+        let there = match self.held.remove(&key) {
+            Some(link) => Some(link),
+            None => sys::open(&pin).map_err(|error| AttachError::pin(&pin, &error))?,
+        };
+        if let Some(link) = there {
+            if sys::link_update(&link, program).is_ok() {
+                return self.hold(key, link, &pin);
+            }
+            // Somebody has detached it, or its interface has gone: it leads nowhere, for good.
+            unpin(&pin)?;
+        }
+        let link = sys::link_create(program, device.ifindex, hook)
+            .map_err(|error| AttachError::kernel(hook, device, &error))?;
+        self.hold(key, link, &pin)
+    }
+
+    fn hold(&mut self, key: (u32, Hook), link: OwnedFd, pin: &Path) -> Result<(), AttachError> {
+        if !pin.exists() {
+            make_parent(pin).and_then(|()| sys::pin(&link, pin)).map_err(|error| AttachError::pin(pin, &error))?;
+        }
+        self.held.insert(key, link);
+        Ok(())
+    }
+
+    fn put_filter(&self, device: &Device, program: BorrowedFd<'_>, name: &str) -> Result<(), AttachError> {
+        let failed = |error: io::Error| AttachError::kernel(Hook::Tc, device, &error);
+        if filter::add_qdisc(device.ifindex).map_err(failed)? {
+            self.mark_qdisc(device);
+        }
+        filter::put(device.ifindex, program, name).map_err(failed)
+    }
+
+    /// Remembers that the qdisc is ours to take away, as a directory beside the pins: like those and the qdisc, it goes
+    /// with the next boot.
+    fn mark_qdisc(&self, device: &Device) {
+        let mark = self.pins.qdiscs().join(file_name(device));
+        if let Err(error) = fs::create_dir_all(&mark) {
+            tracing::debug!("{}: {error}; detach will leave the clsact qdisc of {}", mark.display(), device.name);
+        }
+    }
+
+    /// Pins again what has lost its pin. True if there was something; what can't be pinned is an error.
+    pub fn pin_again(&self, devices: &BTreeSet<String>) -> Result<bool, AttachError> {
+        let mut again = false;
+        for ((ifindex, hook), link) in &self.held {
+            let on = |name: &&String| nix::net::if_::if_nametoindex(name.as_str()).is_ok_and(|index| index == *ifindex);
+            let Some(name) = devices.iter().find(on) else { continue };
+            let pin = self.pins.links().join(format!("{}-{ifindex}-{}", without_dots(name), hook.name()));
+            if !pin.exists() {
+                make_parent(&pin)
+                    .and_then(|()| sys::pin(link, &pin))
+                    .map_err(|error| AttachError::pin(&pin, &error))?;
+                again = true;
+            }
+        }
+        Ok(again)
+    }
+
+    /// Looks which program is on `device` where ours should be, in the driver.
+    pub fn look_xdp(&self, device: &Device, on_it: Option<u32>) -> Seen {
+        let ours = self.held.get(&(device.ifindex, Hook::Xdp)).and_then(|link| sys::link_info(link).ok());
+        match (on_it, ours) {
+            (None, _) => Seen::Nothing,
+            (Some(id), Some(ours)) if id == ours.program && ours.ifindex == device.ifindex => Seen::Ours,
+            (Some(id), _) => Seen::Other(id),
+        }
+    }
+
+    /// Looks whether our program is on `device` at the ingress of TC.
+    pub fn look_tc(&self, device: &Device) -> io::Result<Seen> {
+        let found = if self.tcx {
+            let ours = self.held.get(&(device.ifindex, Hook::Tc)).and_then(|link| sys::link_info(link).ok());
+            let there = sys::tcx_programs(device.ifindex)?;
+            ours.is_some_and(|ours| ours.ifindex == device.ifindex && there.contains(&ours.program))
+        } else {
+            filter::program(device.ifindex)?.is_some_and(|id| self.filters.get(&device.ifindex) == Some(&id))
+        };
+        Ok(if found { Seen::Ours } else { Seen::Nothing })
     }
 
     /// Takes everything off interfaces that are not among `keep`: links of an earlier configuration, or of interfaces
     /// that are gone. With nothing to keep, this undoes it all. Gives the names of the links removed.
-    pub fn detach_others(&self, keep: &[Device]) -> Result<Vec<String>, AttachError> {
+    pub fn detach_others(&mut self, keep: &[Device]) -> Result<Vec<String>, AttachError> {
+        self.held.retain(|(ifindex, _), _| keep.iter().any(|device| device.ifindex == *ifindex));
         let dir = self.pins.links();
-        let failed = |reason: io::Error| AttachError::Pin { path: dir.clone(), reason: reason.to_string() };
+        let failed = |error: io::Error| AttachError::pin(&dir, &error);
         let kept: Vec<PathBuf> =
-            keep.iter().flat_map(|device| ["xdp", "tc"].map(|hook| self.pin(device, hook))).collect();
+            keep.iter().flat_map(|device| [Hook::Xdp, Hook::Tc].map(|hook| self.pin(device, hook))).collect();
         let mut removed = Vec::new();
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -221,52 +338,96 @@ impl Attacher {
         Ok(removed)
     }
 
-    /// Takes the TC filter off `interface`, where TC has no links. No such filter is fine.
-    pub fn detach_filter(&self, interface: &str) -> Result<(), AttachError> {
-        if self.tcx {
-            return Ok(());
+    /// Takes our TC filter off an interface, and the qdisc if it is ours and empty. True if there was something.
+    pub fn detach_filter(&mut self, ifindex: u32, name: &str) -> Result<bool, AttachError> {
+        let device = Device { name: name.to_owned(), ifindex, role: Role::Access };
+        let failed = |error: io::Error| AttachError::kernel(Hook::Tc, &device, &error);
+        self.filters.remove(&ifindex);
+        let mut removed = filter::remove(ifindex).map_err(failed)?;
+        let mark = self.pins.qdiscs().join(file_name(&device));
+        if mark.exists() {
+            removed |= filter::remove_empty_qdisc(ifindex).map_err(failed)?;
+            fs::remove_dir(&mark).map_err(|error| AttachError::pin(&mark, &error))?;
         }
-        // The link detaches when it is dropped.
-        SchedClassifierLink::attached(interface, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None).map(drop).map_err(
-            |error| AttachError::Program { hook: "TC", interface: interface.to_owned(), reason: error.to_string() },
-        )
+        Ok(removed)
+    }
+
+    /// Interfaces whose clsact qdisc is ours, as far as they are there still.
+    pub fn with_qdisc(&self) -> Vec<(u32, String)> {
+        let entries = fs::read_dir(self.pins.qdiscs()).into_iter().flatten().flatten();
+        let named = entries.filter_map(|entry| {
+            let index = entry.file_name().to_str()?.rsplit_once('-')?.1.parse().ok()?;
+            let name = nix::net::if_::if_indextoname(index).ok()?;
+            Some((index, name.to_string_lossy().into_owned()))
+        });
+        named.collect()
     }
 
     /// True if XDP is on `device`, by a link of ours.
     pub fn has_xdp(&self, device: &Device) -> bool {
-        self.pin(device, "xdp").exists()
+        self.pin(device, Hook::Xdp).exists()
     }
 
-    /// True if TC is known to be on `device`; where it has no links that can't be seen from here, and is believed.
+    /// True if TC is on `device`, by a link or filter of ours.
     pub fn has_tc(&self, device: &Device) -> bool {
-        !self.tcx || self.pin(device, "tc").exists()
+        self.pin(device, Hook::Tc).exists() || self.filter_on(device).is_some()
     }
 
-    /// Where the link of `hook`, `xdp` or `tc`, is pinned.
-    pub(crate) fn pin(&self, device: &Device, hook: &str) -> PathBuf {
-        // The file system has no dots, interface names no colons.
-        let name = device.name.replace('.', ":");
-        self.pins.links().join(format!("{name}-{}-{hook}", device.ifindex))
+    /// Id of our program at the ingress of TC of `device`, if it is there.
+    pub fn tc_on(&self, device: &Device) -> Option<u32> {
+        let link = sys::open(&self.pin(device, Hook::Tc)).ok().flatten();
+        let by_link = link.and_then(|link| sys::link_info(&link).ok()).filter(|info| info.ifindex == device.ifindex);
+        by_link.map(|info| info.program).or_else(|| self.filter_on(device))
+    }
+
+    /// Id of the program in our filter at the ingress of TC, where it is not a link.
+    pub fn filter_on(&self, device: &Device) -> Option<u32> {
+        filter::program(device.ifindex).ok().flatten()
+    }
+
+    /// Id of our XDP program, if the pinned link leads to `device`.
+    pub fn xdp_on(&self, device: &Device) -> Option<u32> {
+        let link = sys::open(&self.pin(device, Hook::Xdp)).ok()??;
+        sys::link_info(&link).ok().filter(|info| info.ifindex == device.ifindex).map(|info| info.program)
+    }
+
+    /// Where the link of `hook` is pinned.
+    fn pin(&self, device: &Device, hook: Hook) -> PathBuf {
+        self.pins.links().join(format!("{}-{}", file_name(device), hook.name()))
     }
 }
 
-fn attach_filter(program: &mut SchedClassifier, device: &Device) -> Result<(), ProgramError> {
-    match tc::qdisc_add_clsact(&device.name) {
-        Err(TcError::AlreadyAttached) | Ok(()) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let options = NlOptions { priority: TC_PRIORITY, handle: TC_HANDLE, ..Default::default() };
-    let id = match program.attach_with_options(&device.name, TcAttachType::Ingress, TcAttachOptions::Netlink(options)) {
-        Ok(id) => id,
-        // There is one, ours, from an earlier run.
-        Err(_) => {
-            let link = SchedClassifierLink::attached(&device.name, TcAttachType::Ingress, TC_PRIORITY, TC_HANDLE, None)
-                .map_err(TcError::IoError)?;
-            program.attach_to_link(link)?
+/// Whether TC has links: asked of the loopback, since kernels of distributions have what their version does not say.
+pub fn has_tcx() -> bool {
+    match sys::tcx_programs(LOOPBACK) {
+        Ok(_) => true,
+        // Who may not ask goes by the version.
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0))
         }
-    };
-    // It would be removed when dropped; it is to stay when the agent goes.
-    program.take_link(id).map(std::mem::forget)
+        Err(_) => false,
+    }
+}
+
+/// The file system has no dots, interface names no colons.
+fn without_dots(name: &str) -> String {
+    name.replace('.', ":")
+}
+
+fn file_name(device: &Device) -> String {
+    format!("{}-{}", without_dots(&device.name), device.ifindex)
+}
+
+/// What is on an interface that has no room for ours.
+fn foreign(name: &str) -> String {
+    match nic::interface(name).ok().flatten().and_then(|interface| interface.xdp) {
+        Some(id) => format!("{}; {}", nic::foreign_xdp(id, None), nic::foreign_xdp_remedy(name, id)),
+        None => "another XDP program was on it".to_owned(),
+    }
+}
+
+fn make_parent(pin: &Path) -> io::Result<()> {
+    pin.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
 fn xdp(ebpf: &mut Ebpf, role: Role) -> Result<&mut Xdp, AttachError> {
@@ -281,41 +442,20 @@ fn classifier(ebpf: &mut Ebpf, role: Role) -> Result<&mut SchedClassifier, Attac
     program.try_into().map_err(|_| AttachError::Missing(name))
 }
 
-/// Opens the link pinned at `pin`, if there is one. Its pin stays.
-fn adopt(pin: &std::path::Path) -> Result<Option<FdLink>, AttachError> {
-    match PinnedLink::from_pin(pin) {
-        Ok(link) => Ok(Some(link.into())),
-        Err(LinkError::SyscallError(SyscallError { io_error, .. })) if io_error.kind() == io::ErrorKind::NotFound => {
-            Ok(None)
-        }
-        Err(error) => Err(AttachError::Pin { path: pin.to_path_buf(), reason: error.to_string() }),
-    }
-}
-
-fn unpin(pin: &std::path::Path) -> Result<(), AttachError> {
+fn unpin(pin: &Path) -> Result<(), AttachError> {
     match fs::remove_file(pin) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(AttachError::Pin { path: pin.to_path_buf(), reason: error.to_string() })
-        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(AttachError::pin(pin, &error)),
         _ => Ok(()),
     }
 }
 
-fn program_error(hook: &'static str, device: &Device, error: &dyn std::error::Error) -> AttachError {
-    AttachError::Program { hook, interface: device.name.clone(), reason: one_line(error) }
+fn program_error(hook: &'static str, device: &Device, error: &(dyn std::error::Error + 'static)) -> AttachError {
+    AttachError::Program { hook, interface: device.name.clone(), reason: one_line(error), errno: causes::errno(error) }
 }
 
 /// An error and its causes; of the verifier's pages only the end, where the reason is.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let inner_text = inner.to_string();
-        if !text.contains(&inner_text) {
-            text = format!("{text}: {inner_text}");
-        }
-        cause = inner.source();
-    }
+fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
+    let text = causes::told(error) + causes::remedy(causes::errno(error));
     const LONG: usize = 600;
     if text.len() <= LONG {
         return text;

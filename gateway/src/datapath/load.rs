@@ -26,6 +26,7 @@ use super::{
     maps::{Maps, MapsError},
     pins::{PINNED_MAPS, PinDir},
 };
+use crate::causes;
 
 /// The compiled programs.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_BPF"));
@@ -45,7 +46,7 @@ pub enum LoadError {
         reason: io::Error,
     },
     /// The object, or the verifier.
-    #[error("loading the BPF object: {0}")]
+    #[error("loading the BPF object: {}{}", causes::told(.0), causes::remedy(causes::errno(.0)))]
     Object(#[from] EbpfError),
     /// A map.
     #[error(transparent)]

@@ -4,26 +4,31 @@
 //! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
 //! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
 //! [`load`] brings programs and maps into the kernel or adopts those that are there,
-//! [`attach`] ties programs to interfaces, [`learned`] keeps what the kernel learns in bounds. [`watch`] loads programs that
+//! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds. [`watch`] loads programs that
 //! look on.
 
 pub mod attach;
 mod batch;
 pub mod change;
+pub mod claim;
 mod cpus;
 pub mod desired;
 pub mod diff;
 mod elements;
+mod filter;
+pub mod filter_news;
 #[cfg(test)]
 mod fixtures;
 mod generation;
 pub mod given;
+pub mod kept;
 pub mod learned;
 pub mod load;
 pub mod maps;
 pub mod op;
 pub mod pins;
 pub mod programmed;
+pub mod sys;
 pub mod watch;
 
 pub use desired::{Desired, Place};

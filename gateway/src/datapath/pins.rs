@@ -62,4 +62,9 @@ impl PinDir {
     pub fn links(&self) -> PathBuf {
         self.0.join("links")
     }
+
+    /// Names the interfaces whose clsact qdisc is the gateway's.
+    pub fn qdiscs(&self) -> PathBuf {
+        self.0.join("qdiscs")
+    }
 }

@@ -20,8 +20,10 @@ pub(super) enum Answer {
     None,
     /// It has not answered in time.
     Hung,
-    /// It can't be asked, and why.
+    /// This process may not ask it, and why.
     Refused(String),
+    /// It ended, or hung up, while it was asked.
+    Broken(String),
     /// It answers something that is not understood, and why.
     Foreign(String),
 }
@@ -91,6 +93,11 @@ fn agent(facts: &Facts) -> Finding {
         Answer::Refused(why) => {
             Finding::unknown(Agent, format!("the agent can't be asked: {why}"), "run the doctor as root")
         }
+        Answer::Broken(why) => Finding::bad(
+            Agent,
+            format!("the agent does not stay: {why}"),
+            format!("{LOG} it ends; `systemctl status vtep-gateway` shows whether it is started again and again"),
+        ),
         Answer::Foreign(why) => Finding::unknown(
             Agent,
             format!("what the agent answers is not understood: {why}"),

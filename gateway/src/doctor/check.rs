@@ -71,8 +71,8 @@ macro_rules! checks {
 }
 
 checks! {
-    KernelRelease Kernel "kernel-release" "Release of the running kernel."
-        "The programs use what older kernels do not have.",
+    KernelRelease Kernel "kernel-release" "Whether the running kernel has what the programs use, as tiny programs show; its version is a note."
+        "Older kernels do not have it; kernels of distributions have more than their version says.",
     BpfPrograms Kernel "bpf-programs" "Whether the kernel takes the programs: they are loaded, attached to nothing, and let go."
         "Without them nothing is forwarded; a kernel may lack a helper, or its verifier may refuse.",
     BpfJit Kernel "bpf-jit" "Whether BPF programs are compiled (net.core.bpf_jit_enable)."
@@ -95,7 +95,7 @@ checks! {
     InterfaceUp Interfaces "interface-up" "Whether each uplink and port is there, up, and has a carrier."
         "Nothing passes an interface that is not.",
     InterfaceMaster Interfaces "interface-master" "Whether an interface belongs to a bridge or a bond."
-        "What the gateway does not take would be bridged as well, and may come back in a loop; of a bond, the bond itself has to be named.",
+        "Its master carries its traffic: tunnels can't send by it, and what comes in is forwarded by both; the bridge or bond itself has to be named.",
     NicSettings Interfaces "nic-settings" "Offloads and promiscuous mode, as the data plane needs them."
         "A NIC that strips VLAN tags hides them from XDP, one that merges packets makes frames nobody sent, one that filters drops what is for the machines behind the tunnels.",
     XdpNative Interfaces "xdp-native" "Whether the driver runs XDP."

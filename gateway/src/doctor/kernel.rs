@@ -9,7 +9,7 @@ use super::{
     },
     finding::Finding,
 };
-use crate::preflight::{self, OLDEST_KERNEL};
+use crate::preflight::{self, Ability, OLDEST_KERNEL};
 
 /// Fast clock sources: read without leaving user space, in some ten nanoseconds.
 const FAST_CLOCKS: [&str; 6] =
@@ -23,6 +23,8 @@ const CAP_SYS_NICE: u32 = 23;
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) release: String,
+    /// What the kernel lacks of what the programs use; `None` if that was not asked.
+    pub(super) missing: Option<Vec<Ability>>,
     pub(super) jit: bool,
     pub(super) btf: bool,
     /// Of the running agent where there is one, else of this process.
@@ -56,20 +58,22 @@ pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
 }
 
 fn release(facts: &Facts) -> Finding {
-    let Facts { release, tcx, .. } = facts;
-    let links = if *tcx { "with links for TC (tcx)" } else { "TC by filters, since tcx came with 6.6" };
+    let Facts { release, tcx, missing, .. } = facts;
+    let links = if *tcx { "with links for TC (tcx)" } else { "TC by filters: no tcx, which came with 6.6" };
     let (major, minor) = OLDEST_KERNEL;
-    match preflight::version(release) {
-        Some(version) if version < OLDEST_KERNEL => Finding::bad(
+    let tested = preflight::version(release).is_some_and(|version| version >= OLDEST_KERNEL);
+    let boot = format!("boot Linux {major}.{minor} or newer, or RHEL's of 9.2 or newer");
+    match missing.as_ref().map(|missing| preflight::lacking(missing)) {
+        Some(Some(lacking)) => Finding::bad(KernelRelease, format!("Linux {release} lacks {lacking}"), boot),
+        None if !tested => Finding::unknown(
             KernelRelease,
-            format!("Linux {release} is too old"),
-            format!("boot Linux {major}.{minor} or newer"),
+            format!("whether Linux {release} has what the programs use was not asked, for lack of capabilities"),
+            format!("run the doctor as root; Linux {major}.{minor} and newer have it"),
         ),
-        Some(_) => Finding::ok(KernelRelease, format!("Linux {release}, {links}")),
-        None => Finding::unknown(
+        _ if tested => Finding::ok(KernelRelease, format!("Linux {release}, {links}")),
+        _ => Finding::ok(
             KernelRelease,
-            format!("the release {release:?} is not understood"),
-            format!("it has to be Linux {major}.{minor} or newer: see `uname -r`"),
+            format!("Linux {release} has what the programs use, {links}; they are tested on {major}.{minor} and newer"),
         ),
     }
 }
@@ -203,6 +207,7 @@ mod tests {
     fn sound() -> Facts {
         Facts {
             release: "6.12.1".to_owned(),
+            missing: Some(vec![]),
             jit: true,
             btf: true,
             capabilities: u64::MAX,
@@ -232,8 +237,8 @@ mod tests {
     #[test]
     fn each_fault_is_found_alone() {
         let cases = [
-            (Facts { release: "5.15.0".to_owned(), ..sound() }, KernelRelease, Mark::Bad),
-            (Facts { release: "next".to_owned(), ..sound() }, KernelRelease, Mark::Unknown),
+            (Facts { missing: Some(vec![LOOP]), ..sound() }, KernelRelease, Mark::Bad),
+            (Facts { release: "next".to_owned(), missing: None, ..sound() }, KernelRelease, Mark::Unknown),
             (Facts { programs: Some(Err("no".to_owned())), ..sound() }, BpfPrograms, Mark::Bad),
             (Facts { programs: None, ..sound() }, BpfPrograms, Mark::Unknown),
             (Facts { jit: false, ..sound() }, BpfJit, Mark::Warn),
@@ -249,6 +254,17 @@ mod tests {
         for (facts, check, mark) in cases {
             assert_eq!(found(&facts), [(check, mark)], "{facts:?}");
         }
+    }
+
+    const LOOP: Ability = Ability { name: "the helper bpf_loop", since: "5.17" };
+
+    #[test]
+    fn a_kernel_is_judged_by_what_it_has_and_not_by_its_version() {
+        let facts = Facts { release: "5.14.0-427.13.1.el9_4.x86_64".to_owned(), ..sound() };
+        assert_eq!(found(&facts), []);
+        let facts = Facts { missing: Some(vec![LOOP]), ..facts };
+        let finding = release(&facts);
+        assert!(finding.what.ends_with("lacks the helper bpf_loop (Linux 5.17)"), "{finding:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     config::Mode,
-    nic::{self, Role, Share, Wrong, XdpFeatures},
+    nic::{self, Master, Role, Share, Wrong, XdpFeatures},
 };
 
 /// What is known of one interface of the configuration.
@@ -19,8 +19,8 @@ pub(super) struct Facts {
     pub(super) mode: Mode,
     /// `None`: there is none of this name.
     pub(super) interface: Option<nic::Interface>,
-    /// Name of the bridge or bond it belongs to.
-    pub(super) master: Option<String>,
+    /// The bridge or bond that it belongs to.
+    pub(super) master: Option<Master>,
     pub(super) driver: Option<String>,
     /// `None` where the kernel does not tell (before 6.3).
     pub(super) xdp: Option<XdpFeatures>,
@@ -29,7 +29,7 @@ pub(super) struct Facts {
     pub(super) ring: Option<Share>,
     /// Id of the program behind the gateway's pinned XDP link for this interface.
     pub(super) own_xdp: Option<u32>,
-    /// Whether the gateway's TC program is on it, as far as links tell.
+    /// Whether the gateway's TC program is on it.
     pub(super) own_tc: bool,
     /// Name of the XDP program that is on it.
     pub(super) xdp_name: Option<String>,
@@ -41,8 +41,6 @@ pub(super) struct Around {
     pub(super) cpus: u32,
     /// A data plane is there: programs should be attached.
     pub(super) attached: bool,
-    /// The kernel has links for TC, so that `own_tc` means something.
-    pub(super) tcx: bool,
 }
 
 pub(super) fn judge(all: &[Facts], around: Around) -> Vec<Finding> {
@@ -96,14 +94,8 @@ fn up(facts: &Facts, interface: &nic::Interface) -> Finding {
 }
 
 fn master(facts: &Facts) -> Option<Finding> {
-    let (name, master) = (&facts.name, facts.master.as_ref()?);
-    Some(Finding::warn(
-        InterfaceMaster,
-        format!("it belongs to {master}"),
-        format!(
-            "of a bond, name {master} itself in the configuration; from a bridge take it out: `ip link set {name} nomaster`"
-        ),
-    ))
+    let master = facts.master.as_ref()?;
+    Some(Finding::bad(InterfaceMaster, master.trouble(facts.role), master.remedy(facts.role)))
 }
 
 fn settings(facts: &Facts, around: Around) -> Finding {
@@ -200,13 +192,14 @@ fn foreign(facts: &Facts, interface: &nic::Interface) -> Option<Finding> {
     if facts.own_xdp == Some(id) {
         return None;
     }
-    let (name, called) = (&facts.name, facts.xdp_name.as_deref().unwrap_or("without a name"));
-    let what = format!("an XDP program that is not this gateway's is on it: {called}, id {id}");
-    let remedy = format!(
-        "`bpftool prog show id {id}` and `bpftool link` say whose it is; stop what put it there, or `ip link set {name} xdp \
-         off` where it is no link; then `systemctl restart vtep-gateway`, which loses no packet"
-    );
-    Some(Finding::bad(XdpForeign, what, remedy))
+    let what = nic::foreign_xdp(id, facts.xdp_name.as_deref());
+    let remedy = nic::foreign_xdp_remedy(&facts.name, id);
+    // Where TC is what was asked for, it may be meant to be there.
+    Some(if facts.mode == Mode::Tc {
+        Finding::warn(XdpForeign, what, remedy)
+    } else {
+        Finding::bad(XdpForeign, what, remedy)
+    })
 }
 
 fn queues(facts: &Facts, around: Around) -> Option<Finding> {
@@ -252,7 +245,7 @@ fn attached(facts: &Facts, interface: &nic::Interface, around: Around) -> Option
     }
     let ours = facts.own_xdp.is_some() && interface.xdp == facts.own_xdp;
     let remedy = "`systemctl restart vtep-gateway`; its log names the reason where it can't attach (`journalctl -u vtep-gateway`)";
-    Some(if around.tcx && !facts.own_tc {
+    Some(if !facts.own_tc {
         Finding::bad(Attached, "the gateway's TC program is not on it", remedy)
     } else if facts.mode == Mode::Xdp && !ours {
         Finding::bad(Attached, "the gateway's XDP program is not on it", remedy)
@@ -269,10 +262,10 @@ mod tests {
     use super::*;
     use crate::{
         doctor::{Check, Mark},
-        nic::Setting,
+        nic::{MasterKind, Setting},
     };
 
-    const AROUND: Around = Around { cpus: 4, attached: true, tcx: true };
+    const AROUND: Around = Around { cpus: 4, attached: true };
 
     fn sound() -> Facts {
         Facts {
@@ -284,8 +277,8 @@ mod tests {
                 mtu: 1500,
                 admin_up: true,
                 running: true,
-                master: None,
                 xdp: Some(7),
+                ..nic::Interface::default()
             }),
             master: None,
             driver: Some("mlx5_core".to_owned()),
@@ -312,6 +305,25 @@ mod tests {
 
     const LRO: Wrong = Wrong { setting: Setting::Lro, wanted: false, changeable: true };
 
+    fn bridge() -> Master {
+        Master { name: "br-ex".to_owned(), kind: MasterKind::Bridge }
+    }
+
+    #[test]
+    fn a_host_that_uses_a_bridge_on_purpose_is_told_to_name_the_bridge() {
+        let facts = Facts { master: Some(bridge()), role: Role::Uplink, ..sound() };
+        let findings = judge(&[facts], AROUND);
+        let finding = findings.iter().find(|one| one.check == InterfaceMaster).unwrap();
+        let remedy = finding.remedy.as_deref().unwrap_or_default();
+        assert!(remedy.contains("name br-ex in [[uplink]]") && !remedy.contains("nomaster"), "{remedy}");
+    }
+
+    #[test]
+    fn a_program_of_others_is_a_warning_where_tc_was_asked_for() {
+        let facts = Facts { own_xdp: None, mode: Mode::Tc, ..sound() };
+        assert_eq!(found(&facts, AROUND), [(XdpForeign, Mark::Warn)]);
+    }
+
     #[test]
     fn a_sound_interface_is_fine() {
         assert_eq!(found(&sound(), AROUND), []);
@@ -323,7 +335,7 @@ mod tests {
             (Facts { interface: None, ..sound() }, InterfaceUp, Mark::Bad),
             (with(|interface| interface.admin_up = false), InterfaceUp, Mark::Bad),
             (with(|interface| interface.running = false), InterfaceUp, Mark::Bad),
-            (Facts { master: Some("br0".to_owned()), ..sound() }, InterfaceMaster, Mark::Warn),
+            (Facts { master: Some(bridge()), ..sound() }, InterfaceMaster, Mark::Bad),
             (Facts { wrong: vec![LRO], ..sound() }, NicSettings, Mark::Bad),
             (Facts { wrong: vec![Wrong { changeable: false, ..LRO }], ..sound() }, NicSettings, Mark::Warn),
             (Facts { xdp: Some(XdpFeatures::from_bits(0)), ..sound() }, XdpNative, Mark::Bad),
@@ -344,7 +356,7 @@ mod tests {
         let findings = judge(&[facts], AROUND);
         let foreign = findings.iter().find(|one| one.check == XdpForeign).unwrap();
         assert_eq!(foreign.mark, Mark::Bad);
-        assert!(foreign.what.contains("theirs, id 7"), "{foreign:?}");
+        assert!(foreign.what.contains("theirs id 7"), "{foreign:?}");
     }
 
     #[test]

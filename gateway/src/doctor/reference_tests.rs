@@ -7,6 +7,7 @@ use gateway_common::net::{VlanId, Vni};
 use super::{Check, Group};
 use crate::{
     datapath::diff::Limit,
+    nic::{Master, MasterKind, Role},
     plan,
     underlay::{Forbidden, Why},
     vtep::{Fault, Problem as InDatabase},
@@ -52,9 +53,11 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::BoundTwice { .. } => 8,
         P::NotBound { .. } => 9,
         P::NotForwarding { .. } => 10,
+        P::Member { .. } => 11,
     };
     let (vlan, port) = (VlanId::new(100).unwrap(), || "eth1".to_owned());
     let (first, second) = (|| "net1".to_owned(), || "net2".to_owned());
+    let master = |name: &str, kind| Master { name: name.to_owned(), kind };
     let all = [
         P::NoInterface(port()),
         P::Down(port()),
@@ -66,6 +69,15 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::BoundTwice { port: port(), vlan, first: first(), second: second() },
         P::NotBound { switch: first(), port: port(), vlan },
         P::NotForwarding { first: Box::new(waiting()), count: 1, bound: 4 },
+        P::Member { interface: "eth0".to_owned(), role: Role::Uplink, master: master("br-ex", MasterKind::Bridge) },
+        P::Member { interface: port(), role: Role::Access, master: master("br-ex", MasterKind::Bridge) },
+        P::Member { interface: "eth0".to_owned(), role: Role::Uplink, master: master("bond0", MasterKind::Bond) },
+        P::Member {
+            interface: "eth0".to_owned(),
+            role: Role::Uplink,
+            master: master("ovs-system", MasterKind::OpenVswitch),
+        },
+        P::Member { interface: port(), role: Role::Access, master: master("ovs-system", MasterKind::OpenVswitch) },
     ];
     all.into_iter().map(|problem| (number(&problem), problem)).collect()
 }
@@ -86,7 +98,7 @@ fn every_problem_of_a_plan_is_in_the_reference() {
     // `Unresolved` has a table of its own.
     assert!(REFERENCE.contains("\n| tunnel to 172.31.0.11 can't send: ... | warning |"));
     let numbers: BTreeSet<usize> = all.iter().map(|(number, _)| *number).chain([6]).collect();
-    assert_eq!(numbers, (0..11).collect());
+    assert_eq!(numbers, (0..12).collect());
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
         let (kernel, nics) = (ask::kernel::ask(config, status.map(|status| status.pid)), ask::nics::ask(config));
         (join(database), join(ovn), kernel, nics, join(host))
     });
-    let around = ask::nics::around(config, kernel.tcx, running);
+    let around = ask::nics::around(config, running);
     say("listening for other nodes, and trying the tunnels");
     let remotes = remotes(config, database.as_ref());
     let (tunnels, nodes) = thread::scope(|scope| {

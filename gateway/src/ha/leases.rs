@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
@@ -74,6 +75,15 @@ impl Leases {
             Err(MapError::SyscallError(error)) if error.io_error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(failed(source)),
         }
+    }
+
+    /// Takes a map that was opened already.
+    ///
+    /// # Errors
+    /// [`LeasesError::Kind`] where it is no array of times.
+    pub fn from_fd(map: OwnedFd) -> Result<Self, LeasesError> {
+        let map = MapData::from_fd(map).and_then(Map::from_map_data).map_err(LeasesError::Kind)?;
+        Self::from_map(map)
     }
 
     /// Takes the map of programs that are being loaded.

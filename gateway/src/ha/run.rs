@@ -1,6 +1,13 @@
 //! The loop: every virtual router has its turn whenever anything happened, and then the loop waits for the next thing.
 
-use std::{collections::BTreeMap, future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -33,6 +40,7 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// What the loop is told to do.
 pub(crate) enum Command {
     DataPlane(Option<Leases>),
+    Attached(BTreeSet<u32>),
     Database(bool),
     Handover(Option<Vrid>),
     Reconfigure {
@@ -54,7 +62,7 @@ pub(crate) struct Loop {
     commands: mpsc::UnboundedReceiver<Command>,
     statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
     published: Time,
-    problems: BTreeMap<Vrid, std::collections::BTreeSet<String>>,
+    problems: BTreeMap<Vrid, BTreeSet<String>>,
 }
 
 enum Event {
@@ -91,6 +99,7 @@ impl Loop {
             ports: setup.ports,
             // What an earlier run has left is as it was, until the agent says otherwise.
             data_plane: attached,
+            attached: None,
             database: attached,
             virtual_addresses: virtual_addresses(&setup.instances),
             lag,
@@ -152,6 +161,10 @@ impl Loop {
                     self.shared.leases.replace(leases);
                     self.each(Instance::renew);
                 }
+                self.look();
+            }
+            Command::Attached(interfaces) => {
+                self.shared.attached = Some(interfaces);
                 self.look();
             }
             Command::Database(reached) => {

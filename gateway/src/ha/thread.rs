@@ -1,6 +1,7 @@
 //! The thread that virtual routers run on, and the way to talk to it.
 
 use std::{
+    collections::BTreeSet,
     io,
     sync::{Arc, mpsc as channel},
     thread,
@@ -119,6 +120,11 @@ impl Handle {
     /// programs under the new map only when it holds the leases, wait for [`Handle::settled`].
     pub fn data_plane(&self, leases: Option<Leases>) {
         self.tell(Command::DataPlane(leases));
+    }
+
+    /// Interfaces, by index, that have all their programs. Until this is told, what an earlier run has left counts.
+    pub fn attached(&self, interfaces: BTreeSet<u32>) {
+        self.tell(Command::Attached(interfaces));
     }
 
     /// The database is reached, or not.

@@ -17,6 +17,8 @@ const IFINFO: usize = 16;
 /// Attributes in `IFLA_XDP` (linux/if_link.h).
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;
+/// In `IFLA_LINKINFO`.
+const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const XDP_ATTACHED_NONE: u8 = 0;
 
 /// A setting that is not as a role needs it.
@@ -52,6 +54,8 @@ pub struct Interface {
     pub running: bool,
     /// Number of the bridge or bond it belongs to.
     pub master: Option<u32>,
+    /// What that is, by its kernel name: `bond`, `bridge`, `openvswitch`, `vrf`...
+    pub master_kind: Option<String>,
     /// Id of the XDP program on it.
     pub xdp: Option<u32>,
 }
@@ -66,6 +70,7 @@ pub fn wrong_settings(name: &str, role: Role) -> Result<Vec<Wrong>, NicError> {
     for &(setting, wanted) in plan::needs(role) {
         match plan::step(super::settings::state(&ethtool, name, setting)?, wanted) {
             Step::Nothing => {}
+            Step::Fixed if plan::is_covered(role, setting) => {}
             step => wrong.push(Wrong { setting, wanted, changeable: step == Step::Change }),
         }
     }
@@ -114,7 +119,10 @@ fn decode(ifindex: u32, answer: &[u8]) -> Interface {
         mtu: number(libc::IFLA_MTU).unwrap_or_default(),
         admin_up: flags & libc::IFF_UP as u32 != 0,
         running: flags & libc::IFF_RUNNING as u32 != 0,
-        master: number(libc::IFLA_MASTER),
+        master: number(libc::IFLA_MASTER).filter(|index| *index != 0),
+        master_kind: attribute(attributes, libc::IFLA_LINKINFO)
+            .and_then(|nested| attribute(nested, IFLA_INFO_SLAVE_KIND))
+            .map(|kind| String::from_utf8_lossy(kind.strip_suffix(&[0]).unwrap_or(kind)).into_owned()),
         xdp,
     }
 }
@@ -138,7 +146,7 @@ mod tests {
         push_attribute(&mut answer, libc::IFLA_MTU, &1500_u32.to_ne_bytes());
         push_attribute(&mut answer, libc::IFLA_XDP, &xdp);
         let seen = decode(9, &answer);
-        let wanted = Interface { ifindex: 9, mtu: 1500, admin_up: true, running: false, master: None, xdp: Some(77) };
+        let wanted = Interface { ifindex: 9, mtu: 1500, admin_up: true, xdp: Some(77), ..Interface::default() };
         assert_eq!(seen, wanted);
     }
 

@@ -16,7 +16,9 @@
 
 mod error;
 mod ethtool;
+mod foreign;
 mod inspect;
+mod master;
 pub(crate) mod netlink;
 mod plan;
 mod settings;
@@ -24,8 +26,10 @@ mod store;
 mod xdp;
 
 pub use error::NicError;
+pub use foreign::{foreign_xdp, foreign_xdp_remedy};
 pub use inspect::{Interface, Share, Wrong, interface, receive_queues, receive_ring, wrong_settings};
-pub use plan::{Role, Setting};
+pub use master::{Master, MasterKind};
+pub use plan::{Role, Setting, is_covered};
 pub use settings::{Change, NicSettings, Outcome, PutBack, Restored};
 pub use xdp::{XdpFeatures, xdp_features};
 

@@ -17,11 +17,31 @@ use nix::sys::{
 const HEADER: usize = 16;
 /// Messages and attributes start at multiples of this.
 const ALIGN: usize = 4;
+/// How often a list is asked for that changes while it is read.
+const TRIES: u32 = 5;
+/// Set in the messages of a dump that is not consistent.
+const NLM_F_DUMP_INTR: u16 = libc::NLM_F_DUMP_INTR as u16;
 
 /// Sends a request and collects the bodies of its answers until the kernel acknowledges it.
 pub(crate) fn request(protocol: SockProtocol, kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    request_with(protocol, kind, 0, body)
+}
+
+/// The same with further flags (`NLM_F_*`). A dump that changes while it is read is asked for again.
+pub(crate) fn request_with(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    let mut tries = TRIES;
+    loop {
+        tries -= 1;
+        match exchange(protocol, kind, flags, body) {
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) && tries > 0 => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn exchange(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let socket = open(protocol)?;
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
+    let flags = flags | (libc::NLM_F_REQUEST | libc::NLM_F_ACK) as u16;
     let mut message = Vec::with_capacity(HEADER + body.len());
     message.extend(((HEADER + body.len()) as u32).to_ne_bytes());
     message.extend(kind.to_ne_bytes());
@@ -47,13 +67,18 @@ fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Takes the messages out of a datagram; tells the outcome once the acknowledgement is among them.
+/// Takes the messages out of a datagram; tells the outcome once the acknowledgement, or the end of a dump, is among them.
 fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io::Result<()>>> {
     while !datagram.is_empty() {
         let length = u32_at(datagram, 0)? as usize;
-        let kind = u16_at(datagram, 4)?;
+        let (kind, flags) = (u16_at(datagram, 4)?, u16_at(datagram, 6)?);
         let body = datagram.get(HEADER..length).ok_or(io::ErrorKind::InvalidData)?;
-        if i32::from(kind) == libc::NLMSG_ERROR {
+        if flags & NLM_F_DUMP_INTR != 0 {
+            return Ok(Some(Err(io::Error::from_raw_os_error(libc::EINTR))));
+        }
+        let kind = i32::from(kind);
+        // Both begin with the outcome.
+        if kind == libc::NLMSG_ERROR || kind == libc::NLMSG_DONE {
             let errno = u32_at(body, 0)?.cast_signed();
             return Ok(Some(if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-errno)) }));
         }

@@ -75,6 +75,12 @@ pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
     }
 }
 
+/// True if it does no harm that a setting can't be changed in this role: promiscuous mode, which is told of by itself,
+/// makes a NIC take in frames of all VLANs.
+pub fn is_covered(role: Role, setting: Setting) -> bool {
+    setting == Setting::RxVlanFilter && needs(role).contains(&(Setting::Promiscuous, true))
+}
+
 /// What has to be off for drivers that refuse XDP while the NIC merges packets.
 pub(super) const BLOCKS_XDP: &[(Setting, bool)] = &[(Setting::Lro, false), (Setting::RxGroHw, false)];
 
@@ -132,6 +138,13 @@ mod tests {
     #[test]
     fn wish_that_may_come_true_later_is_taken_back_too() {
         assert_eq!(step(state(true, false, true), false), Step::Change);
+    }
+
+    #[test]
+    fn a_filter_of_vlans_that_stays_is_covered_by_promiscuous_mode() {
+        assert!(is_covered(Role::Access, Setting::RxVlanFilter));
+        assert!(!is_covered(Role::Access, Setting::RxVlanOffload));
+        assert!(!is_covered(Role::Uplink, Setting::RxVlanFilter));
     }
 
     #[test]

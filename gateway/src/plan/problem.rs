@@ -5,7 +5,10 @@ use std::{fmt, net::IpAddr};
 use gateway_common::net::{VlanId, Vni};
 
 use super::BoundVlan;
-use crate::underlay::Why;
+use crate::{
+    nic::{Master, Role},
+    underlay::Why,
+};
 
 /// Something that keeps part of the configuration from forwarding, or from forwarding everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +17,15 @@ pub enum Problem {
     NoInterface(String),
     /// An access port or uplink is down.
     Down(String),
+    /// An access port or uplink belongs to a bond or bridge, which carries its traffic.
+    Member {
+        /// Its name.
+        interface: String,
+        /// Which way it faces.
+        role: Role,
+        /// Whom it belongs to.
+        master: Master,
+    },
     /// The underlay is too narrow for an access port.
     Mtu {
         /// The uplink.
@@ -84,6 +96,7 @@ impl Problem {
             Self::Mtu { .. } | Self::Unresolved(..) => true,
             Self::NoInterface(_)
             | Self::Down(_)
+            | Self::Member { .. }
             | Self::SameVni { .. }
             | Self::NoVtep(_)
             | Self::OwnAddress(_)
@@ -102,6 +115,9 @@ impl fmt::Display for Problem {
                 write!(f, "interface {name} is not there: nothing is forwarded over it until it appears")
             }
             Self::Down(name) => write!(f, "interface {name} is down (ip link set {name} up; is the cable in?)"),
+            Self::Member { interface, role, master } => {
+                write!(f, "interface {interface}: {}; {}", master.trouble(*role), master.remedy(*role))
+            }
             Self::Mtu { uplink, mtu, port, port_mtu, needed, fits } => write!(
                 f,
                 "MTU {mtu} of uplink {uplink} is too small for MTU {port_mtu} of port {port}: packets over {fits} bytes \

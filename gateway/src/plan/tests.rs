@@ -13,6 +13,7 @@ use super::*;
 use crate::{
     config::{GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SyncConfig, Track, Vteps},
     database::{Contested, Refusal, RefusedBinding},
+    nic::{Master, MasterKind},
     underlay::{LinkState, Why},
 };
 
@@ -62,7 +63,7 @@ fn config() -> Config {
 }
 
 fn link(ifindex: u32, mtu: u32) -> LinkState {
-    LinkState { ifindex, mac: Some(NIC_MAC), mtu, up: true }
+    LinkState { ifindex, mac: Some(NIC_MAC), mtu, up: true, master: None }
 }
 
 fn hop(mtu: u32) -> Hop {
@@ -427,6 +428,17 @@ fn an_interface_that_is_down_is_told() {
     underlay.links.insert("eth1".to_owned(), LinkState { up: false, ..link(PORT, 1500) });
     let problems = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new()).problems;
     assert_eq!(problems, [Problem::Down("eth1".to_owned())]);
+}
+
+#[test]
+fn a_member_of_a_bridge_or_bond_is_a_fault_that_names_whom_it_belongs_to() {
+    let mut underlay = underlay();
+    let master = Master { name: "br-ex".to_owned(), kind: MasterKind::Bridge };
+    underlay.links.insert("eth1".to_owned(), LinkState { master: Some(master.clone()), ..link(PORT, 1500) });
+    let problems = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new()).problems;
+    assert_eq!(problems, [Problem::Member { interface: "eth1".to_owned(), role: Role::Access, master }]);
+    assert!(!problems[0].is_warning());
+    assert!(problems[0].to_string().contains("bridge br-ex"), "{}", problems[0]);
 }
 
 // === what may be learned ===

@@ -15,7 +15,7 @@ use super::checks::Failure;
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 
 /// Makes sure that what is pinned below `pin_dir` is pinned; mounts the file system where it is missing.
-pub(super) fn ensure(pin_dir: &Path) -> Result<(), Failure> {
+pub(crate) fn ensure(pin_dir: &Path) -> Result<(), Failure> {
     if !is_bpffs(Path::new(MOUNT_POINT)) {
         mount_once().map_err(|reason| {
             Failure::BpfFs(format!(

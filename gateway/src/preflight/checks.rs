@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::facts::Facts;
+use super::{abilities::Ability, facts::Facts};
 use crate::{config::Config, nearest};
 
 /// Oldest kernel that the programs are tested on: Linux 6.1.
@@ -19,10 +19,12 @@ const CAP_BPF: u32 = 39;
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
     /// The kernel lacks what the programs use.
-    #[error("kernel {found} is too old: expected {}.{} or newer; boot a newer kernel", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
+    #[error("kernel {found} lacks {lacking}; boot Linux {}.{} or newer, or RHEL's of 9.2 or newer", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
     Kernel {
         /// Release of the running kernel.
         found: String,
+        /// What it does not have.
+        lacking: String,
     },
     /// This process may not do it.
     #[error("not permitted: {} missing; run as root, or give the service these capabilities", missing.join(", "))]
@@ -55,7 +57,7 @@ fn hint(meant: Option<&str>) -> String {
 pub(super) fn failures(facts: &Facts, config: &Config) -> Vec<Failure> {
     let uplinks = config.uplinks.iter().map(|interface| ("uplink", interface));
     let ports = config.ports.iter().map(|interface| ("port", interface));
-    kernel(&facts.kernel)
+    kernel(facts)
         .into_iter()
         .chain(capabilities(facts.capabilities))
         .chain(uplinks.chain(ports).filter_map(|(section, found)| interface(section, &found.name, &facts.interfaces)))
@@ -65,9 +67,9 @@ pub(super) fn failures(facts: &Facts, config: &Config) -> Vec<Failure> {
 /// What does not stand in the way, and should be known.
 pub(super) fn warnings(facts: &Facts) -> Vec<String> {
     let mut warnings = Vec::new();
-    if version(&facts.kernel).is_none() {
+    if version(&facts.kernel).is_none_or(|version| version < OLDEST_KERNEL) {
         warnings.push(format!(
-            "kernel release {:?} is not understood: expected {}.{} or newer",
+            "kernel {} is none of those that the programs are tested on, {}.{} and newer; it has what they use",
             facts.kernel, OLDEST_KERNEL.0, OLDEST_KERNEL.1
         ));
     }
@@ -84,8 +86,15 @@ pub(super) fn warnings(facts: &Facts) -> Vec<String> {
     warnings
 }
 
-fn kernel(release: &str) -> Option<Failure> {
-    version(release).filter(|version| *version < OLDEST_KERNEL).map(|_| Failure::Kernel { found: release.to_owned() })
+fn kernel(facts: &Facts) -> Option<Failure> {
+    let lacking = lacking(facts.missing.as_ref()?)?;
+    Some(Failure::Kernel { found: facts.kernel.clone(), lacking })
+}
+
+/// These in a line; nothing if there are none.
+pub(crate) fn lacking(missing: &[Ability]) -> Option<String> {
+    let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// Major and minor number of a release such as `6.1.0-13-amd64` or `6.2-rc1`.
@@ -145,31 +154,38 @@ mod tests {
 
     fn facts() -> Facts {
         let interfaces = names(&["lo", "eth0", "eth1"]);
-        Facts { kernel: "6.1.0".to_owned(), capabilities: ALL, interfaces, jit: true, btf: true }
+        Facts { kernel: "6.1.0".to_owned(), missing: Some(vec![]), capabilities: ALL, interfaces, jit: true, btf: true }
     }
 
     #[test]
-    fn kernels_from_6_1_on_are_accepted() {
-        for release in ["6.1.0-13-cloud-amd64", "6.1", "6.2-rc1", "6.18.5", "7.0.0", "10.0"] {
-            assert_eq!(kernel(release), None, "{release}");
+    fn a_kernel_is_refused_for_what_it_lacks_and_not_for_its_version() {
+        for release in ["5.14.0-427.13.1.el9_4.x86_64", "6.1.0-13-cloud-amd64", "6.18.5", "next"] {
+            assert_eq!(kernel(&Facts { kernel: release.to_owned(), ..facts() }), None, "{release}");
         }
+        let missing = vec![
+            Ability { name: "the helper bpf_loop", since: "5.17" },
+            Ability { name: "XDP programs for frames in several buffers", since: "5.18" },
+        ];
+        let facts = Facts { kernel: "5.15.0-91-generic".to_owned(), missing: Some(missing), ..facts() };
+        assert_eq!(
+            said(kernel(&facts)),
+            "kernel 5.15.0-91-generic lacks the helper bpf_loop (Linux 5.17), XDP programs for frames in several buffers \
+             (Linux 5.18); boot Linux 6.1 or newer, or RHEL's of 9.2 or newer"
+        );
     }
 
     #[test]
-    fn older_kernels_are_refused() {
-        for release in ["6.0.12", "5.15.0-91-generic", "4.19", "6.0-rc7"] {
-            assert_eq!(
-                said(kernel(release)),
-                format!("kernel {release} is too old: expected 6.1 or newer; boot a newer kernel")
-            );
+    fn a_kernel_that_may_not_be_asked_is_not_refused() {
+        assert_eq!(kernel(&Facts { missing: None, ..facts() }), None);
+    }
+
+    #[test]
+    fn a_kernel_that_the_programs_are_not_tested_on_is_a_warning() {
+        for release in ["next", "5.14.0-427.13.1.el9_4.x86_64"] {
+            let warnings = warnings(&Facts { kernel: release.to_owned(), ..facts() });
+            assert_eq!(warnings.len(), 1, "{warnings:?}");
+            assert!(warnings[0].starts_with(&format!("kernel {release} is none of those")), "{warnings:?}");
         }
-    }
-
-    #[test]
-    fn a_release_that_is_not_understood_is_a_warning() {
-        let facts = Facts { kernel: "next".to_owned(), ..facts() };
-        assert_eq!(kernel(&facts.kernel), None);
-        assert_eq!(warnings(&facts), [r#"kernel release "next" is not understood: expected 6.1 or newer"#]);
     }
 
     #[test]

@@ -4,11 +4,18 @@ use std::{fs, io, path::Path};
 
 use nix::{net::if_::if_nameindex, sys::utsname::uname};
 
+use super::{
+    abilities::{self, Ability},
+    checks::missing_capabilities,
+};
+
 /// Facts that the checks judge.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// Release of the running kernel, such as `6.1.0-13-amd64`.
     pub(crate) kernel: String,
+    /// What that kernel lacks; `None` where this process may not ask.
+    pub(crate) missing: Option<Vec<Ability>>,
     /// Effective capabilities, bit n for capability n.
     pub(crate) capabilities: u64,
     /// Names of the interfaces of this network namespace.
@@ -23,9 +30,11 @@ impl Facts {
     /// Asks the running system.
     pub(crate) fn gather() -> io::Result<Self> {
         let interfaces = if_nameindex()?;
+        let capabilities = effective_capabilities(&fs::read_to_string("/proc/self/status")?).unwrap_or_default();
         Ok(Self {
             kernel: uname()?.release().to_string_lossy().into_owned(),
-            capabilities: effective_capabilities(&fs::read_to_string("/proc/self/status")?).unwrap_or_default(),
+            missing: missing_capabilities(capabilities).is_empty().then(abilities::missing),
+            capabilities,
             interfaces: interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect(),
             // Only the first network namespace has this file.
             jit: fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").map_or(true, |text| text.trim() != "0"),

@@ -15,6 +15,7 @@ use rtnetlink::{
 };
 
 use super::facts::{Answer, Change, Forbidden, Link, Neighbour, NeighbourKey, NeighbourState, Route, Vlan};
+use crate::nic::MasterKind;
 
 /// The news in a multicast message, if it is any of ours.
 pub(crate) fn change(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
@@ -57,20 +58,32 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
         admin_up: flags.contains(LinkFlags::Up),
         running: flags.contains(LinkFlags::Running),
         vlan: None,
+        master: None,
     };
     let (mut parent, mut tag) = (None, None);
+    let (mut master, mut kind) = (None, None);
     for attribute in &message.attributes {
         match attribute {
             LinkAttribute::IfName(name) => link.name.clone_from(name),
             LinkAttribute::Address(bytes) => link.mac = mac(bytes),
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => parent = Some(*index),
-            LinkAttribute::LinkInfo(infos) => tag = vlan_tag(infos),
+            LinkAttribute::Controller(index) => master = Some(*index),
+            LinkAttribute::LinkInfo(infos) => (tag, kind) = (vlan_tag(infos), master_kind(infos)),
             _ => {}
         }
     }
     link.vlan = parent.zip(tag).map(|(parent, id)| Vlan { parent, id });
+    link.master = master.filter(|index| *index != 0).zip(kind);
     Some(link)
+}
+
+/// What the interface belongs to, as that says itself.
+fn master_kind(infos: &[LinkInfo]) -> Option<MasterKind> {
+    infos.iter().find_map(|info| match info {
+        LinkInfo::PortKind(kind) => MasterKind::named(&kind.to_string()),
+        _ => None,
+    })
 }
 
 /// The tag of an 802.1Q subinterface. Service tags (802.1ad) are not for tunnels: such a link counts as foreign.
@@ -205,7 +218,7 @@ fn mac(bytes: &[u8]) -> Option<MacAddr> {
 
 #[cfg(test)]
 mod tests {
-    use rtnetlink::packet_route::link::LinkHeader;
+    use rtnetlink::packet_route::link::{InfoPortKind, LinkHeader};
 
     use super::*;
 
@@ -243,6 +256,18 @@ mod tests {
         let infos = vec![LinkInfo::Kind(InfoKind::Veth)];
         let message = link_message(AddressFamily::Unspec, vec![LinkAttribute::Link(2), LinkAttribute::LinkInfo(infos)]);
         assert_eq!(link(&message).unwrap().vlan, None);
+    }
+
+    #[test]
+    fn a_member_carries_the_index_of_its_master_and_a_vrf_is_none() {
+        let member = |kind| {
+            let infos = vec![LinkInfo::PortKind(kind)];
+            let attributes = vec![LinkAttribute::Controller(9), LinkAttribute::LinkInfo(infos)];
+            link(&link_message(AddressFamily::Unspec, attributes)).unwrap().master
+        };
+        assert_eq!(member(InfoPortKind::Bond), Some((9, MasterKind::Bond)));
+        assert_eq!(member(InfoPortKind::Other("openvswitch".to_owned())), Some((9, MasterKind::OpenVswitch)));
+        assert_eq!(member(InfoPortKind::Vrf), None);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::{
 
 use gateway_common::net::{MacAddr, VlanId};
 
+use crate::nic::MasterKind;
+
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
@@ -24,6 +26,8 @@ pub struct Link {
     pub running: bool,
     /// Set for an 802.1Q subinterface.
     pub vlan: Option<Vlan>,
+    /// Index of the bond or bridge that it belongs to, and what that is.
+    pub master: Option<(u32, MasterKind)>,
 }
 
 /// Where an 802.1Q subinterface belongs.
@@ -219,6 +223,7 @@ mod tests {
             admin_up: true,
             running: true,
             vlan: None,
+            master: None,
         }
     }
 

@@ -21,7 +21,16 @@ fn uplinks() -> BTreeSet<String> {
 }
 
 fn link(ifindex: u32, name: &str, mac: MacAddr) -> Link {
-    Link { ifindex, name: name.into(), mac: Some(mac), mtu: 1500, admin_up: true, running: true, vlan: None }
+    Link {
+        ifindex,
+        name: name.into(),
+        mac: Some(mac),
+        mtu: 1500,
+        admin_up: true,
+        running: true,
+        vlan: None,
+        master: None,
+    }
 }
 
 /// An uplink, a VLAN subinterface of it, and an interface that is neither.

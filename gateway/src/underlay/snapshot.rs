@@ -11,6 +11,7 @@ use super::{
     facts::Facts,
     resolve::{Resolution, Why},
 };
+use crate::nic::Master;
 
 /// What the agent wants followed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct LinkState {
     pub mtu: u32,
     /// Up, and able to carry packets.
     pub up: bool,
+    /// The bond or bridge that it belongs to, which carries its traffic.
+    pub master: Option<Master>,
 }
 
 impl Facts {
@@ -66,7 +69,11 @@ impl Facts {
             .filter(|link| followed(&link.name))
             .map(|link| {
                 let up = link.admin_up && link.running;
-                (link.name.clone(), LinkState { ifindex: link.ifindex, mac: link.mac, mtu: link.mtu, up })
+                let master = link.master.map(|(index, kind)| {
+                    let name = self.link(index).map_or_else(|| format!("interface {index}"), |link| link.name.clone());
+                    Master { name, kind }
+                });
+                (link.name.clone(), LinkState { ifindex: link.ifindex, mac: link.mac, mtu: link.mtu, up, master })
             })
             .collect();
         let hops = wanted.remotes.iter().map(|remote| (*remote, self.resolve(*remote, &wanted.uplinks))).collect();

@@ -130,8 +130,9 @@ fn run(path: &Path, config: Config, log: &log::Control) -> ExitCode {
     let outcome = runtime.block_on(agent::run(path, config, log));
     log.tell_left_out(true);
     let Err(error) = outcome else { return ExitCode::SUCCESS };
-    let code = fail(1, &error);
-    if let AgentError::NotStarted(_) = &error {
+    let code = fail(error.exit_code(), &error);
+    // Where a second try does not help, the service manager does not make one.
+    if matches!(error, AgentError::NotStarted(_)) && error.exit_code() != BAD_INPUT {
         runtime.block_on(agent::hold_back(&error));
     }
     code

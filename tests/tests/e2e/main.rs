@@ -2,6 +2,7 @@
 //!
 //! One module for each subject; each test states one fact, or follows one scenario. Needs root.
 
+mod attached;
 mod crossing;
 mod detach;
 mod dhcp;

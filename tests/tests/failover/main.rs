@@ -20,6 +20,7 @@
 //! `sharing` two virtual routers on two nodes, `mistakes` what operators get wrong and are told, `leftovers` what a crash
 //! leaves behind.
 
+mod attached;
 mod clouds;
 mod databases;
 mod events;

@@ -39,7 +39,7 @@ pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig) -> 
     };
     match AdvertSocket::open(&options) {
         Ok(socket) => collect(socket, vrrp, &addresses),
-        Err(error) => (Err(super::kernel::with_causes(&error)), Vec::new()),
+        Err(error) => (Err(crate::causes::told(&error)), Vec::new()),
     }
 }
 

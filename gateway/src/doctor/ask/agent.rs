@@ -1,6 +1,6 @@
 //! The running agent, asked on its control socket.
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use crate::{
     ctl::{self, CallError},
@@ -19,6 +19,11 @@ pub(in super::super) fn ask(socket: &Path) -> Answer {
         },
         Err(CallError::NoAgent { .. }) => Answer::None,
         Err(CallError::TimedOut { .. }) => Answer::Hung,
-        Err(error) => Answer::Refused(error.to_string()),
+        Err(error) if is_denied(&error) => Answer::Refused(error.to_string()),
+        Err(error) => Answer::Broken(error.to_string()),
     }
+}
+
+fn is_denied(error: &CallError) -> bool {
+    matches!(error, CallError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
 }

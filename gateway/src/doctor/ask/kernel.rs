@@ -2,12 +2,15 @@
 
 use std::{fs, path::Path, str::FromStr};
 
-use aya::{EbpfLoader, util::KernelVersion};
+use aya::EbpfLoader;
 
 use crate::{
-    clock,
+    causes, clock,
     config::Config,
-    datapath::{attach::Attacher, load::OBJECT},
+    datapath::{
+        attach::{self, Attacher},
+        load::OBJECT,
+    },
     doctor::kernel::Facts,
     preflight,
 };
@@ -26,6 +29,7 @@ pub(in super::super) fn ask(config: &Config, agent: Option<u32>) -> Facts {
     let instances = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
     Facts {
         release: seen.as_ref().map_or_else(String::new, |seen| seen.kernel.clone()),
+        missing: seen.as_ref().and_then(|seen| seen.missing.clone()),
         jit: seen.as_ref().is_none_or(|seen| seen.jit),
         btf: seen.as_ref().is_none_or(|seen| seen.btf),
         capabilities: of_agent.unwrap_or(own),
@@ -33,7 +37,7 @@ pub(in super::super) fn ask(config: &Config, agent: Option<u32>) -> Facts {
         pin_dir: pin_dir.display().to_string(),
         bpffs: preflight::is_bpffs(nearest),
         programs: preflight::missing_capabilities(own).is_empty().then(load),
-        tcx: KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0)),
+        tcx: attach::has_tcx(),
         stats: number("/proc/sys/kernel/bpf_stats_enabled"),
         unprivileged_disabled: number("/proc/sys/kernel/unprivileged_bpf_disabled"),
         clock_source: text("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
@@ -48,22 +52,8 @@ fn load() -> Result<(), String> {
     for map in ["fdb", "flows"] {
         loader.map_max_entries(map, FEW);
     }
-    let mut ebpf = loader.load(OBJECT).map_err(|error| with_causes(&error))?;
-    Attacher::load(&mut ebpf).map_err(|error| with_causes(&error))
-}
-
-/// An error and what is behind it.
-pub(in super::super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let told = inner.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
-        }
-        cause = inner.source();
-    }
-    text
+    let mut ebpf = loader.load(OBJECT).map_err(|error| causes::told(&error))?;
+    Attacher::load(&mut ebpf).map_err(|error| causes::told(&error))
 }
 
 /// A file's only line.

@@ -2,11 +2,7 @@
 
 use std::thread;
 
-use aya::programs::{
-    SchedClassifier, TcAttachType,
-    links::{FdLink, PinnedLink},
-    loaded_programs,
-};
+use aya::programs::loaded_programs;
 use nix::net::if_::if_indextoname;
 
 use crate::{
@@ -14,9 +10,10 @@ use crate::{
     datapath::{
         attach::{Attacher, Device},
         pins::PinDir,
+        sys,
     },
     doctor::nics::{Around, Facts},
-    nic::{self, Role},
+    nic::{self, Master, MasterKind, Role},
 };
 
 /// Asks for all interfaces of the configuration.
@@ -28,10 +25,10 @@ pub(in super::super) fn ask(config: &Config) -> Vec<Facts> {
 }
 
 /// What holds for all of them.
-pub(in super::super) fn around(config: &Config, tcx: bool, agent: bool) -> Around {
+pub(in super::super) fn around(config: &Config, agent: bool) -> Around {
     let maps = PinDir::new(&config.gateway.pin_dir).maps();
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-    Around { cpus, attached: agent || maps.exists(), tcx }
+    Around { cpus, attached: agent || maps.exists() }
 }
 
 fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts {
@@ -39,36 +36,34 @@ fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts
     let interface = nic::interface(name).ok().flatten();
     let ifindex = interface.as_ref().map_or(0, |interface| interface.ifindex);
     let device = Device { name: name.clone(), ifindex, role };
-    let master = interface.as_ref().and_then(|interface| if_indextoname(interface.master?).ok());
     let xdp = interface.as_ref().and_then(|interface| interface.xdp);
-    let tc = behind(attacher, &device, "tc");
     Facts {
         name: name.clone(),
         role,
         mode: configured.mode,
-        master: master.map(|name| name.to_string_lossy().into_owned()),
+        master: interface.as_ref().and_then(master),
         driver: nic::driver(name).ok(),
         xdp: nic::xdp_features(ifindex).ok().flatten(),
         wrong: nic::wrong_settings(name, role).unwrap_or_default(),
         queues: nic::receive_queues(name).ok(),
         ring: nic::receive_ring(name).ok(),
-        own_xdp: behind(attacher, &device, "xdp"),
-        own_tc: tc.is_some_and(|id| is_on(name, id)),
+        own_xdp: attacher.xdp_on(&device),
+        own_tc: attacher.tc_on(&device).is_some_and(|id| is_on(ifindex, id) || attacher.filter_on(&device) == Some(id)),
         xdp_name: xdp.and_then(program_name),
         interface,
     }
 }
 
-/// Id of the program behind the gateway's pinned link.
-fn behind(attacher: &Attacher, device: &Device, hook: &str) -> Option<u32> {
-    let link: FdLink = PinnedLink::from_pin(attacher.pin(device, hook)).ok()?.into();
-    Some(link.info().ok()?.program_id())
+/// The bond or bridge that an interface belongs to.
+fn master(interface: &nic::Interface) -> Option<Master> {
+    let kind = MasterKind::named(interface.master_kind.as_deref()?)?;
+    let name = if_indextoname(interface.master?).ok()?.to_string_lossy().into_owned();
+    Some(Master { name, kind })
 }
 
 /// Whether a TC program is on the interface; a link whose interface went leads nowhere.
-fn is_on(interface: &str, id: u32) -> bool {
-    let programs = SchedClassifier::query_tcx(interface, TcAttachType::Ingress);
-    programs.is_ok_and(|(_, programs)| programs.iter().any(|program| program.id() == id))
+fn is_on(ifindex: u32, id: u32) -> bool {
+    sys::tcx_programs(ifindex).is_ok_and(|programs| programs.contains(&id))
 }
 
 fn program_name(id: u32) -> Option<String> {

@@ -79,7 +79,7 @@ fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
 fn look(wanted: &Wanted) -> Result<Snapshot, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(underlay::look(wanted)).map_err(|error| super::kernel::with_causes(&error))
+    runtime.block_on(underlay::look(wanted)).map_err(|error| crate::causes::told(&error))
 }
 
 /// The interface that has the address now.

@@ -1,0 +1,117 @@
+//! The bond or bridge that an interface belongs to: it carries the interface's traffic, so it is what has to be named.
+
+use std::fmt;
+
+use super::Role;
+
+/// Whom an interface belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Master {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: MasterKind,
+}
+
+/// What an interface may belong to, as far as it makes a difference here (`IFLA_INFO_SLAVE_KIND`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MasterKind {
+    /// A bond, or its like, a team.
+    Bond,
+    /// A bridge of Linux.
+    Bridge,
+    /// The datapath of Open vSwitch, in the kernel: all bridges together.
+    OpenVswitch,
+    /// Another kind.
+    Other,
+}
+
+impl MasterKind {
+    /// The kind of this name; nothing for a VRF, which only says by which table is routed.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "bond" | "team" => Self::Bond,
+            "bridge" => Self::Bridge,
+            "openvswitch" => Self::OpenVswitch,
+            "vrf" => return None,
+            _ => Self::Other,
+        })
+    }
+}
+
+impl fmt::Display for Master {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = &self.name;
+        match self.kind {
+            MasterKind::Bond => write!(f, "bond {name}"),
+            MasterKind::Bridge => write!(f, "bridge {name}"),
+            MasterKind::OpenVswitch => write!(f, "Open vSwitch ({name})"),
+            MasterKind::Other => f.write_str(name),
+        }
+    }
+}
+
+impl Master {
+    /// What belonging to it means for an interface that is named in the configuration.
+    pub fn trouble(&self, role: Role) -> String {
+        match (role, self.kind) {
+            (_, MasterKind::Bond) => format!("it is a member of {self}, which carries its traffic"),
+            (Role::Uplink, _) => {
+                format!("it belongs to {self}, which carries its traffic: tunnels can't send by it")
+            }
+            (Role::Access, _) => {
+                format!(
+                    "it belongs to {self}, which forwards as well what comes in by it: frames may cross twice, or loop"
+                )
+            }
+        }
+    }
+
+    /// What to do about that. The bridge may be what a host lives by, so nothing is ever taken out of it.
+    pub fn remedy(&self, role: Role) -> String {
+        let name = &self.name;
+        match (role, self.kind) {
+            (Role::Uplink, MasterKind::OpenVswitch) => {
+                "name the bridge of Open vSwitch that has the tunnel address in [[uplink]] instead (`ip -br address`, \
+                 `ovs-vsctl show`): TC carries its traffic"
+                    .to_owned()
+            }
+            (Role::Access, MasterKind::OpenVswitch) => {
+                "give the gateway a port of its own, such as a second NIC, or an internal port of the bridge \
+                 (`ovs-vsctl show`)"
+                    .to_owned()
+            }
+            (Role::Uplink, MasterKind::Bridge) => {
+                format!("name {name} in [[uplink]] instead: it has the traffic and the address; TC carries it")
+            }
+            (Role::Access, MasterKind::Bridge) => format!(
+                "name {name} in [[port]] instead if its VLANs are meant, or give the gateway a NIC that is in no bridge"
+            ),
+            (Role::Uplink, _) => format!("name {name} in [[uplink]] instead"),
+            (Role::Access, _) => format!("name {name} in [[port]] instead"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_remedy_takes_an_interface_out_of_what_a_host_may_live_by() {
+        for kind in [MasterKind::Bond, MasterKind::Bridge, MasterKind::OpenVswitch, MasterKind::Other] {
+            for role in [Role::Uplink, Role::Access] {
+                let master = Master { name: "br-ex".to_owned(), kind };
+                let remedy = master.remedy(role);
+                assert!(!remedy.contains("nomaster") && !remedy.contains("ip link set"), "{remedy}");
+                assert!(master.trouble(role).contains("br-ex"), "{master:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_vrf_leaves_the_traffic_to_its_members() {
+        assert_eq!(MasterKind::named("vrf"), None);
+        assert_eq!(MasterKind::named("bridge"), Some(MasterKind::Bridge));
+    }
+}
