@@ -90,9 +90,9 @@ impl Devices {
             .map(|used| (used.xdp, used.xdp_transmit))
     }
 
-    /// Interfaces, by index, that have all programs they should have.
-    pub fn whole(&self) -> BTreeSet<u32> {
-        self.in_use.values().filter(|used| used.trouble.is_empty()).map(|used| used.device.ifindex).collect()
+    /// Interfaces in use by name, and the index under which they are.
+    pub fn indices(&self) -> BTreeMap<String, u32> {
+        self.in_use.iter().map(|(name, used)| (name.clone(), used.device.ifindex)).collect()
     }
 
     /// Why the interface of this name is not in use as it should be, where that was tried.

@@ -60,8 +60,8 @@ pub(super) struct Cluster<'a> {
     /// To look at.
     leases: Option<Leases>,
     attached: Option<bool>,
-    /// Interfaces, by index, that the programs are attached to.
-    whole: BTreeSet<u32>,
+    /// Interfaces that the programs are attached to, and the index under which they are.
+    indices: BTreeMap<String, u32>,
     database: Option<bool>,
     /// Who waits for virtual routers to be active at another node.
     handovers: Vec<Handover>,
@@ -87,7 +87,7 @@ impl<'a> Cluster<'a> {
             siblings,
             leases: None,
             attached: None,
-            whole: BTreeSet::new(),
+            indices: BTreeMap::new(),
             database: None,
             handovers: Vec::new(),
             statuses: Arc::default(),
@@ -194,15 +194,21 @@ impl<'a> Cluster<'a> {
 
     /// The data plane is attached, or is not, and on which interfaces it is.
     pub(super) fn attached(&mut self, forwarding: &Forwarding) -> Result<(), AgentError> {
-        let whole = forwarding.devices.whole();
-        if self.whole != whole {
-            self.ha.attached(whole.clone());
-            self.whole = whole;
-        }
         let attached = forwarding.is_attached();
-        if self.attached.replace(attached) != Some(attached) {
+        let changed = self.attached.replace(attached) != Some(attached);
+        if changed {
             self.leases = forwarding.leases()?;
-            self.ha.data_plane(if attached { forwarding.leases()? } else { None });
+        }
+        if changed && !attached {
+            self.ha.data_plane(None);
+        }
+        let indices = forwarding.devices.indices();
+        if self.indices != indices {
+            self.ha.attached(indices.clone());
+            self.indices = indices;
+        }
+        if changed && attached {
+            self.ha.data_plane(forwarding.leases()?);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::{
     config::Config,
     datapath::{
         attach::{AttachError, Attacher},
+        claim::Claim,
         load::{LoadError, remove_tree},
         pins::PinDir,
     },
@@ -45,6 +46,14 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
         say(format!("detached {link}"));
     }
     for (ifindex, name) in with_filters(config, &attacher) {
+        // Another gateway's filter looks like ours.
+        let _claim = match Claim::take(ifindex, &name) {
+            Ok(claim) => claim,
+            Err(taken) => {
+                say(taken.to_string());
+                continue;
+            }
+        };
         match attacher.detach_filter(ifindex, &name) {
             Ok(true) => say(format!("detached {name}-{ifindex}-filter")),
             Ok(false) => {}

@@ -48,8 +48,8 @@ pub(crate) struct Shared {
     pub(crate) uplinks: Vec<Interface>,
     pub(crate) ports: Vec<Interface>,
     pub(crate) data_plane: bool,
-    /// Interfaces, by index, that have all their programs; `None` until that is told.
-    pub(crate) attached: Option<BTreeSet<u32>>,
+    /// Interfaces that the programs are attached to, and the index under which they are.
+    pub(crate) attached: BTreeMap<String, u32>,
     pub(crate) database: bool,
     /// The virtual addresses of all of them: no one's source.
     pub(crate) virtual_addresses: BTreeSet<IpAddr>,

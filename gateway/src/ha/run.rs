@@ -40,7 +40,7 @@ const LEAVING: Duration = Duration::from_secs(2);
 /// What the loop is told to do.
 pub(crate) enum Command {
     DataPlane(Option<Leases>),
-    Attached(BTreeSet<u32>),
+    Attached(BTreeMap<String, u32>),
     Database(bool),
     Handover(Option<Vrid>),
     Reconfigure {
@@ -99,7 +99,7 @@ impl Loop {
             ports: setup.ports,
             // What an earlier run has left is as it was, until the agent says otherwise.
             data_plane: attached,
-            attached: None,
+            attached: BTreeMap::new(),
             database: attached,
             virtual_addresses: virtual_addresses(&setup.instances),
             lag,
@@ -164,7 +164,7 @@ impl Loop {
                 self.look();
             }
             Command::Attached(interfaces) => {
-                self.shared.attached = Some(interfaces);
+                self.shared.attached = interfaces;
                 self.look();
             }
             Command::Database(reached) => {

@@ -1,7 +1,7 @@
 //! The thread that virtual routers run on, and the way to talk to it.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
     sync::{Arc, mpsc as channel},
     thread,
@@ -122,8 +122,9 @@ impl Handle {
         self.tell(Command::DataPlane(leases));
     }
 
-    /// Interfaces, by index, that have all their programs. Until this is told, what an earlier run has left counts.
-    pub fn attached(&self, interfaces: BTreeSet<u32>) {
+    /// The programs are attached to these interfaces, and under which index each of them is: one that is made anew has none
+    /// yet.
+    pub fn attached(&self, interfaces: BTreeMap<String, u32>) {
         self.tell(Command::Attached(interfaces));
     }
 

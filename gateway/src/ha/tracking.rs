@@ -1,6 +1,6 @@
 //! From what is tracked to what it does to a virtual router. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::links::Links;
 use crate::{
@@ -16,8 +16,8 @@ pub(crate) struct Conditions<'a> {
     pub(crate) ports: &'a [Interface],
     /// The data plane is attached.
     pub(crate) data_plane: bool,
-    /// Interfaces, by index, that have all their programs; `None` where that is not known.
-    pub(crate) attached: Option<&'a BTreeSet<u32>>,
+    /// Interfaces that the programs are attached to, and the index under which they are. Of others nothing is known here.
+    pub(crate) attached: &'a BTreeMap<String, u32>,
     /// The database is reached.
     pub(crate) database: bool,
 }
@@ -37,7 +37,7 @@ pub(crate) fn evaluate(config: &VrrpConfig, conditions: Conditions<'_>) -> (Trac
             None => sum.add(interface.track, format!("{kind} {name} is not there")),
             Some(link) if !link.up => sum.add(interface.track, format!("{kind} {name} is down")),
             // One that was made anew is up before the agent has attached the programs to it.
-            Some(link) if conditions.attached.is_some_and(|attached| !attached.contains(&link.ifindex)) => {
+            Some(link) if conditions.attached.get(name).is_some_and(|ifindex| *ifindex != link.ifindex) => {
                 sum.add(config.track_data_plane, format!("the data plane is not attached to {kind} {name}"));
             }
             Some(_) => {}
@@ -118,26 +118,20 @@ mod tests {
     }
 
     fn tracked(links: &Links, ports: &[Interface], data_plane: bool, database: bool) -> (Tracked, BTreeSet<String>) {
-        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane, attached: None, database })
+        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane, attached: &BTreeMap::new(), database })
     }
 
     /// It is up under another index some milliseconds before it has its programs.
     #[test]
     fn an_interface_made_anew_is_a_fault_until_the_programs_are_attached_to_it() {
         let (links, ports) = (links(&[("up0", true), ("port0", true)]), [interface("port0", Track::Ignore)]);
-        let evaluate = |attached: &BTreeSet<u32>| {
-            let conditions = Conditions {
-                links: &links,
-                uplinks: &[],
-                ports: &ports,
-                data_plane: true,
-                attached: Some(attached),
-                database: true,
-            };
-            evaluate(&config(), conditions)
+        let evaluate = |ifindex| {
+            let attached = &BTreeMap::from([("port0".to_owned(), ifindex)]);
+            let (links, ports) = (&links, &ports[..]);
+            evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: true, attached, database: true })
         };
-        assert_eq!(evaluate(&[2].into()), (Tracked::default(), BTreeSet::new()));
-        let (tracked, problems) = evaluate(&[7].into());
+        assert_eq!(evaluate(2), (Tracked::default(), BTreeSet::new()));
+        let (tracked, problems) = evaluate(7);
         assert!(tracked.fault);
         assert!(problems.iter().any(|text| text.contains("not attached to port port0")), "{problems:?}");
     }

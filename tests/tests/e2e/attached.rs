@@ -323,15 +323,15 @@ fn too_few_files_are_told_with_the_limit_to_raise() -> Result<()> {
 #[test]
 fn xdp_where_the_driver_has_none_is_a_fault_of_the_configuration() -> Result<()> {
     let site = Site::build(Plan::default())?;
-    site.gw.ip("link add dummy0 type dummy")?;
-    site.gw.ip("link set dummy0 up")?;
-    let config = site.config().port("dummy0", Mode::Xdp);
+    site.gw.ip("link add br9 type bridge")?;
+    site.gw.ip("link set br9 up")?;
+    let config = site.config().port("br9", Mode::Xdp);
     let output = gateway::try_run(&site.gw, &config.to_string())?;
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     // The service is not started again after this code.
     assert_eq!(output.status.code(), Some(2), "{text}");
     let last = text.lines().last().unwrap_or_default();
-    assert!(last.contains("XDP on dummy0: its driver does not run XDP") && last.contains("mode ="), "{text}");
+    assert!(last.contains("XDP on br9: its driver does not run XDP") && last.contains("mode ="), "{text}");
     let links = config.pin_dir.join("links");
     assert!(fs::read_dir(Path::new(&links)).map_or(true, |mut links| links.next().is_none()));
     Ok(())

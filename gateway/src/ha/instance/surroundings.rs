@@ -31,7 +31,6 @@ impl Instance {
 
     pub(super) fn track(&mut self, shared: &Shared, now: Time) {
         let Shared { links, uplinks, ports, data_plane, attached, database, .. } = shared;
-        let attached = attached.as_ref();
         let conditions = Conditions { links, uplinks, ports, data_plane: *data_plane, attached, database: *database };
         let (mut tracked, problems) = tracking::evaluate(&self.config, conditions);
         // Who can't be heard can't say that it is active.

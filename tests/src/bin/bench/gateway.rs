@@ -98,7 +98,7 @@ impl Gateway {
         write(&mut maps, &vms)?;
         write(&mut maps, &hosts)?;
         Attacher::load(&mut ebpf)?;
-        let attacher = Attacher::new(pins);
+        let mut attacher = Attacher::new(pins);
         for wire in Wire::ALL {
             let role = if wire == Wire::Underlay { Role::Uplink } else { Role::Access };
             let device = Device { name: wire.inner().into(), ifindex: rig.index(wire.inner())?, role };
