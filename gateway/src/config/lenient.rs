@@ -19,7 +19,7 @@ pub fn run_dir(path: &Path) -> PathBuf {
     load::read(path).ok().and_then(|text| run_dir_in(&text)).unwrap_or_else(|| DEFAULT_RUN_DIR.into())
 }
 
-fn run_dir_in(text: &str) -> Option<PathBuf> {
+pub(super) fn run_dir_in(text: &str) -> Option<PathBuf> {
     let of = |table: &toml::Table| Some(table.get("run_dir")?.as_str()?.into());
     let found: Option<PathBuf> = match toml::from_str::<toml::Table>(text) {
         Ok(table) => table.get("gateway").and_then(toml::Value::as_table).and_then(of),
@@ -37,6 +37,15 @@ fn section<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     lines.take_while(move |line| !is_header(line))
 }
 
+/// What is sound in a text that is not a valid configuration.
+pub(super) fn sound_part(text: &str) -> Config {
+    let mut report = Report::new(text);
+    match shape::read(text, &mut report) {
+        Some(raw) => check(&raw, &mut report),
+        None => Config::bare(&run_dir_in(text).unwrap_or_else(|| DEFAULT_RUN_DIR.into())),
+    }
+}
+
 impl Config {
     /// What the file at `path` says, without what is wrong with it, and what that is. The file may be wrong as a whole:
     /// then only `gateway.run_dir` is taken from it.
@@ -49,12 +58,7 @@ impl Config {
             Ok(config) => return (config, None),
             Err(error) => error,
         };
-        let mut report = Report::new(&text);
-        let config = match shape::read(&text, &mut report) {
-            Some(raw) => check(&raw, &mut report),
-            None => Self::bare(&run_dir_in(&text).unwrap_or_else(|| DEFAULT_RUN_DIR.into())),
-        };
-        (config, Some(error))
+        (sound_part(&text), Some(error))
     }
 
     /// Nothing but where its agent is.

@@ -9,6 +9,9 @@
 mod auth;
 mod database_section;
 mod field_path;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod gateway_section;
 mod interfaces;
 mod key_files;

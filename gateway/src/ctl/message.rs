@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::Answer;
 
+/// Longest request, in bytes.
+pub(super) const LONGEST: usize = 64 << 10;
+
 /// A request.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub(super) struct Call {

@@ -11,6 +11,9 @@
 
 pub mod client;
 mod commands;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod listener;
 mod message;
 mod seats;

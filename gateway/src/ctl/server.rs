@@ -24,7 +24,7 @@ use super::{
     Answer, Command,
     commands::{Decision, decide},
     listener::Listener,
-    message::{BadCall, Call, reply},
+    message::{BadCall, Call, LONGEST, reply},
     seats::{Entry, OTHERS, ROOT, Seats},
 };
 use crate::{
@@ -32,9 +32,6 @@ use crate::{
     clock,
     ovsdb::framing::{Framer, FramingError},
 };
-
-/// Longest request, in bytes.
-const LONGEST: usize = 64 << 10;
 
 /// Bytes read at a time.
 const CHUNK: usize = 4 << 10;

@@ -1,0 +1,22 @@
+//! A way in for the fuzz target of `gateway/fuzz`.
+
+use std::path::Path;
+
+use super::{Config, lenient};
+
+/// A configuration file with this text: it is refused with words, or taken, and the agent of one that is taken is found where
+/// it says.
+pub fn file(text: &str) {
+    let path = Path::new("fuzz.toml");
+    let found = lenient::run_dir_in(text);
+    match Config::parse(text, path) {
+        Ok(config) => {
+            let run_dir = found.unwrap_or_else(|| lenient::DEFAULT_RUN_DIR.into());
+            assert_eq!(config.gateway.run_dir, run_dir);
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty() && !format!("{error:#}").is_empty());
+            let _ = lenient::sound_part(text);
+        }
+    }
+}
