@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::fd::BorrowedFd,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::Duration,
@@ -9,6 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use nix::{
+    errno::Errno,
+    fcntl::{FcntlArg, FdFlag, fcntl},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -43,6 +46,27 @@ pub fn run(words: &[&str]) -> Result<Output> {
 pub fn attempt(words: &[&str]) -> Result<Output> {
     let limited = [&["timeout", "-k", "5", LIMIT], words].concat();
     command(&limited).output().with_context(|| format!("starting `{}`", words.join(" ")))
+}
+
+/// Keeps what this process has been given, but for its three streams, from those that it starts: a daemon that is left running
+/// must not hold a lock or a pipe of whoever started the demo.
+///
+/// # Errors
+/// If the system does not tell what there is.
+pub fn inherit_nothing() -> Result<()> {
+    for entry in fs::read_dir("/proc/self/fd")?.flatten() {
+        let number: i32 = entry.file_name().to_string_lossy().parse()?;
+        if number > 2 {
+            // SAFETY: the number is only handed to fcntl(2), which says so if nothing is open under it any more.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
+            match fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
+                // The listing itself.
+                Ok(_) | Err(Errno::EBADF) => {}
+                Err(error) => return Err(error).context("closing what was inherited"),
+            }
+        }
+    }
+    Ok(())
 }
 
 fn command(words: &[&str]) -> Command {

@@ -6,6 +6,7 @@ mod ovn;
 mod show;
 
 use std::{
+    cell::Cell,
     process::ExitCode,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -13,8 +14,11 @@ use std::{
 
 use anyhow::Result;
 use clap::Parser;
-use lab::{Lab, sweep};
-use nix::sys::signal::{SigSet, Signal};
+use lab::{Lab, process, sweep};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+};
 
 /// Lays out a small cloud and a VLAN in network namespaces, joins them with the gateway, and shows traffic crossing.
 #[derive(Parser)]
@@ -64,13 +68,14 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 struct Stay {
     keep: bool,
     command: &'static str,
-    signals: SigSet,
+    /// Until a thread has them. They are handled rather than blocked: what `--keep` leaves up would inherit that.
+    signals: Cell<Option<Signals>>,
 }
 
 impl Stay {
     fn new(cli: &Cli) -> Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-        signals.thread_block()?;
+        process::inherit_nothing()?;
+        let signals = Cell::new(Some(Signals::new([SIGINT, SIGTERM, SIGHUP])?));
         let command = match (cli.ovn, cli.ha) {
             (true, _) => "cargo xtask demo --ovn --keep",
             (_, true) => "cargo xtask demo --ha --keep",
@@ -79,11 +84,11 @@ impl Stay {
         Ok(Self { keep: cli.keep, command, signals })
     }
 
-    /// Takes the lab down when a signal, which no thread takes otherwise, asks the demo to end.
+    /// Takes the lab down when a signal asks the demo to end.
     fn guard(&self, lab: &Lab) {
-        let (signals, id) = (self.signals, lab.id().to_string());
+        let (Some(mut signals), id) = (self.signals.take(), lab.id().to_string()) else { return };
         thread::spawn(move || {
-            if signals.wait().is_ok() {
+            if signals.forever().next().is_some() {
                 INTERRUPTED.store(true, Ordering::SeqCst);
                 eprintln!("\nInterrupted, taking it down.");
                 if let Err(trouble) = sweep::remove(&id) {
