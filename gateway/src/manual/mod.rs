@@ -28,17 +28,13 @@ pub struct Page {
 /// All manual pages: that of the command, those of its verbs, and that of the configuration file.
 pub fn pages() -> Vec<Page> {
     let mut pages = commands::pages(Cli::command());
-    pages.push(Page {
-        name: "vtep-gateway.toml".to_owned(),
-        section: 5,
-        text: markdown::page(
-            "vtep-gateway.toml",
-            "5",
-            "configuration of the VXLAN to VLAN gateway",
-            CONFIGURATION,
-            &["vtep-gateway(8)", "vtep(5)", "ovn-controller-vtep(8)"],
-        ),
-    });
+    // The file itself is called gateway.toml, so that is what people look for.
+    for name in ["gateway.toml", "vtep-gateway.toml"] {
+        let about = "configuration of the VXLAN to VLAN gateway";
+        let related = ["vtep-gateway(8)", "vtep(5)", "ovn-controller-vtep(8)"];
+        let text = markdown::page(name, "5", about, CONFIGURATION, &related);
+        pages.push(Page { name: name.to_owned(), section: 5, text });
+    }
     pages
 }
 
