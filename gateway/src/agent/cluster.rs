@@ -46,7 +46,7 @@ struct Handover {
 impl Handover {
     /// What became of a virtual router.
     fn told(&self, router: &str, active: Option<IpAddr>) -> String {
-        let Some(address) = active else { return format!("{router}: given away; no other node is active\n") };
+        let Some(address) = active else { return format!("{router}: handed over, and no other node is active yet\n") };
         let name = self.names.get(&address);
         let node = name.map_or_else(|| address.to_string(), |name| format!("{name} ({address})"));
         format!("{router}: handed over to {node} in {} ms\n", self.since.elapsed().as_millis())

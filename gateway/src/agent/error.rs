@@ -58,6 +58,8 @@ pub enum AgentError {
     DatabaseEnded,
     #[error("there are too many MACs for one text: see `vtep-gateway show macs`, which takes them page by page")]
     TooManyMacs,
+    #[error("there is no logical switch {word}{meant}")]
+    NoSwitch { word: String, meant: String },
     #[error("reading the clock: {0}")]
     Clock(#[from] Errno),
     #[error("{doing}: {reason}")]

@@ -8,6 +8,7 @@ use super::{error::AgentError, names::Names, turns::Agent};
 use crate::{
     clock,
     datapath::maps::MapsError,
+    nearest,
     underlay::Snapshot,
     view::{self, MacFilter},
 };
@@ -78,6 +79,9 @@ impl Agent<'_> {
             },
             None => MacFilter::default(),
         };
+        if let Some(word) = switch {
+            self.has_switch(word)?;
+        }
         let (mut macs, mut from, mut pages) = (Vec::new(), None, 0);
         loop {
             let page = self.macs(from, &filter, underlay)?;
@@ -101,6 +105,16 @@ impl Agent<'_> {
             let _ = writeln!(text, "{port:>15}  {vlan:>4}  {}  {age:>6} {:>8}", mac.mac, mac.vni);
         }
         Ok(text)
+    }
+
+    /// A name or VNI that no logical switch has must not look like one without MACs.
+    fn has_switch(&self, word: &str) -> Result<(), AgentError> {
+        let names = || self.planned.switches.keys().map(String::as_str);
+        let vni = word.parse().is_ok_and(|vni: u32| self.forwarding.programmed.segments.contains_key(&vni));
+        if vni || names().any(|name| name == word) {
+            return Ok(());
+        }
+        Err(AgentError::NoSwitch { word: word.to_owned(), meant: nearest::question(word, names()) })
     }
 
     /// How full the forwarding database is, and how learning has gone, after `ovs-appctl fdb/stats-show`.

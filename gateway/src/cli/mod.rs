@@ -18,34 +18,35 @@ use crate::{
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
-Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not
-answer; 2 wrong arguments or configuration; 3 no agent is running.
-Warnings, such as a remote VTEP that does not answer, leave it healthy.
+Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not answer; 2 wrong arguments; 3 no agent is running. \
+Warnings, such as one of several remote VTEPs that can't be sent to, leave it healthy.
 
-The fields of --json are described in docs/JSON.md; they keep their names and
-meanings.";
+The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
 
 const EXAMPLES: &str = "\
 Examples:
-  vtep-gateway check-config --config gateway.toml   say what is wrong with a file, and do nothing
-  vtep-gateway run --config gateway.toml            forward, in the foreground
-  vtep-gateway reload                               make a running agent re-read its file (kill -HUP does it, too)
-  vtep-gateway detach                               stop forwarding and remove every trace
-  vtep-gateway status                               what a running agent does, and what troubles it
-  vtep-gateway show tunnels                         one of the nouns of `show`: where packets go, and why some can't
-  vtep-gateway top                                  live rates of bindings and tunnels, full screen
-  vtep-gateway monitor                              show what happens, as it happens
-  vtep-gateway doctor                               what may be wrong around it, and what to do about that
-  vtep-gateway handover                             make another node active, say before maintenance
-  vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC   what would happen to such a frame
-  vtep-gateway capture --dropped --write drops.pcapng   what is dropped, with the reasons, for Wireshark
-  vtep-gateway exit --keep-role                     end the agent for an upgrade; start it again at once
+  vtep-gateway check-config --config FILE   say what is wrong with a file
+  vtep-gateway run --config FILE            forward, in the foreground
+  vtep-gateway reload                       have the agent re-read its file
+  vtep-gateway detach                       stop forwarding, leave no trace
+  vtep-gateway status                       what the agent does, what troubles it
+  vtep-gateway show bindings                what is bound, and does it forward?
+  vtep-gateway show tunnels                 where packets go, why some can't
+  vtep-gateway top                          live rates, full screen
+  vtep-gateway monitor                      what happens, as it happens
+  vtep-gateway doctor                       what is wrong around it, and what to do
+  vtep-gateway handover                     make another node active
+  vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC
+                                            what would happen to such a frame
+  vtep-gateway capture --dropped --write drops.pcapng
+                                            what is dropped, for Wireshark
+  vtep-gateway exit --keep-role             end the agent for an upgrade
 
-Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With
+Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With \
 [[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
 
-Exit codes: 0 fine, 1 failed at run time or not healthy, 2 wrong arguments or configuration (nothing is attached then), 3 no agent is
-running that could be asked.";
+Exit codes: 0 fine; 1 failed at run time or not healthy; 2 wrong arguments or configuration, nothing is attached then; 3 no \
+agent is running that could be asked.";
 
 /// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
 #[derive(Clone, Debug, Parser)]

@@ -95,6 +95,7 @@ fn every_problem_of_a_plan_is_in_the_reference() {
         let mark = if problem.is_warning() { "warning" } else { "fault" };
         assert!(is_told(&format!("{problem} | {mark}")), "{problem} | {mark}");
     }
+    assert!(is_told(&format!("{} | fault", crate::view::EVERY_TUNNEL)));
     // `Unresolved` has a table of its own.
     assert!(REFERENCE.contains("\n| tunnel to 172.31.0.11 can't send: ... | warning |"));
     let numbers: BTreeSet<usize> = all.iter().map(|(number, _)| *number).chain([6]).collect();

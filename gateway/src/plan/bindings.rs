@@ -91,6 +91,11 @@ impl BindingState {
         matches!(self, Self::Forwards)
     }
 
+    /// True if there is a problem besides that says the same: of the interface.
+    const fn is_told(&self) -> bool {
+        matches!(self, Self::NoInterface | Self::PortDown | Self::NotAttached)
+    }
+
     /// Why a logical switch without a VNI does not forward.
     pub fn of_switch(switch: &LogicalSwitch) -> Option<Self> {
         match (&switch.vni, &switch.contested) {
@@ -134,9 +139,9 @@ impl fmt::Display for BindingState {
     }
 }
 
-/// What there is to say of bindings that do not forward, if there are any.
+/// What there is to say of bindings that do not forward, if there are any whose interface is not told of already.
 pub fn unforwarded(all: &[BoundVlan]) -> Option<Problem> {
-    let mut without = all.iter().filter(|one| !one.state.forwards());
+    let mut without = all.iter().filter(|one| !one.state.forwards() && !one.state.is_told());
     let first = without.next()?.clone();
     Some(Problem::NotForwarding { first: Box::new(first), count: 1 + without.count(), bound: all.len() })
 }

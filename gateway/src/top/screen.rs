@@ -124,9 +124,9 @@ fn total(model: &Model, means: Means, name: &str, rate: &Rate) -> Line<'static> 
     };
     Line::from(vec![
         format!("{name:<NAME$}").dim(),
-        format!("RX {rx_bits:>5} bit/s {rx_packets:>5} pkt/s ").into(),
+        format!("RX {} {} ", text::with_unit(&rx_bits, "bit/s"), text::with_unit(&rx_packets, "pkt/s")).into(),
         spark("rx"),
-        format!("  TX {tx_bits:>5} bit/s {tx_packets:>5} pkt/s ").into(),
+        format!("  TX {} {} ", text::with_unit(&tx_bits, "bit/s"), text::with_unit(&tx_packets, "pkt/s")).into(),
         spark("tx"),
     ])
 }

@@ -57,7 +57,7 @@ fn at_eighty_columns_all_that_matters_is_in_sight() {
     assert_eq!(line(&lines, "fdb"), "fdb       7 of 262144 MACs (5 given, 2 learned) 0%");
     assert_eq!(line(&lines, "drops"), "drops     7 pkt/s: outer_malformed 7");
     let total = line(&lines, "bindings");
-    assert!(total.contains("RX 7.20M bit/s 9.00k pkt/s") && total.contains("TX 3.60M bit/s 4.50k pkt/s"), "{total}");
+    assert!(total.contains("RX 7.20 Mbit/s 9.00 kpkt/s") && total.contains("TX 3.60 Mbit/s 4.50 kpkt/s"), "{total}");
     let row: Vec<&str> = line(&lines, "eth1").split_whitespace().collect();
     assert_eq!(row, ["eth1", "100", "5001", "db-net", "9.00k", "7.20M", "4.50k", "3.60M", "▃▅▇█"]);
     assert!(lines[23].starts_with("q quit") && lines[23].contains("? help"), "{}", lines[23]);

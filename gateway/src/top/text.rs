@@ -8,6 +8,13 @@ use crate::{
     view::Database,
 };
 
+/// A number as [`short`] writes it, with its unit: `488 kbit/s`. It is as wide for each number.
+pub(crate) fn with_unit(short: &str, unit: &str) -> String {
+    let digits = short.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let prefix = &short[digits.len()..];
+    format!("{digits:>4} {:<width$}", format!("{prefix}{unit}"), width = unit.len() + 1)
+}
+
 /// A number in at most five characters: `0`, `7.3`, `999`, `1.23k`, `45.6M`.
 pub(crate) fn short(number: f64) -> String {
     const UNITS: [&str; 6] = ["", "k", "M", "G", "T", "P"];

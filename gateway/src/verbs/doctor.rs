@@ -24,7 +24,7 @@ const UNWELL: u8 = 1;
 /// `doctor`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(after_help = "\
-It changes nothing, needs no running agent, and takes a few seconds. It sends a few packets, unless --no-probe: echo requests
+It changes nothing, needs no running agent, and takes a few seconds. It sends a few packets, unless --no-probe: echo requests \
 to remote VTEPs, and ARP probes or neighbour solicitations for the tunnel addresses.
 
 A configuration file that is not valid is one of the findings; what is sound in it is looked at.

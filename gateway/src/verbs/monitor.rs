@@ -35,8 +35,9 @@ const AGAIN: u16 = 500;
 /// `monitor`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(after_help = "\
-The kinds of events, and what the JSON of each holds, are described in docs/MONITOR.md. An agent that ends is waited for;
-exit code 3 says that none was running at the start.")]
+The kinds of events, and what the JSON of each holds, are described in docs/MONITOR.md. An agent that ends is waited for.
+
+Exit codes: 0 ended, 1 failed, 2 wrong arguments, 3 no agent was running at the start.")]
 pub struct MonitorOptions {
     /// As JSON, an object on each line.
     #[arg(long)]

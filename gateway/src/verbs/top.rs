@@ -25,9 +25,12 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// `top`.
 #[derive(Args, Clone, Debug, PartialEq)]
 #[command(after_help = "\
-RX is what comes from the VLAN or tunnel to the gateway, TX what goes out there. Bits are those of the inner Ethernet
-frames, without VLAN tag and frame check sequence. Keys: q quit, Tab table, s sort, r reverse, p pause, + - interval, / filter,
-? help.")]
+RX is what comes from the VLAN or tunnel to the gateway, TX what goes out there. Bits are those of the inner Ethernet \
+frames, without VLAN tag and frame check sequence.
+
+Keys: q quit, Tab table, s sort, r reverse, p pause, + - interval, / filter, ? help.
+
+Exit codes: 0 ended, 1 failed, 2 wrong arguments, 3 no agent is running.")]
 pub struct TopOptions {
     /// Seconds between samples, 0.1 to 3600.
     #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = interval)]

@@ -44,6 +44,14 @@ const NO_DATA_PLANE: u8 = 3;
 
 /// `trace`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(after_help = "\
+Examples:
+  vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC
+  vtep-gateway trace --in eth0 --from VTEP --vni 5001 --src MAC --dst MAC
+  vtep-gateway trace --in eth1 --pcap FILE --expect forwarded
+
+Exit codes: 0 told, and with --expect each packet ends so; 1 failed, or one ends otherwise; 2 wrong arguments; 3 nothing is \
+attached.")]
 pub struct TraceOptions {
     /// The uplink or access port that the packet comes in by.
     #[arg(long = "in", value_name = "PORT")]

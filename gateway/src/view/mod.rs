@@ -38,6 +38,8 @@ pub use health::{Problem, Severity};
 pub use interfaces::{Interface, InterfaceRole, Link, Mode};
 pub use macs::{Kind, Mac, MacFilter, Macs, Place};
 pub use neighbours::{Neighbour, NeighbourState};
+#[cfg(test)]
+pub(crate) use status::EVERY_TUNNEL;
 pub use status::{Forwarding, Status};
 pub use switches::Switch;
 pub use tunnels::{Path, Tunnel};

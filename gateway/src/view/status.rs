@@ -73,6 +73,10 @@ pub struct Forwarding {
     pub problems: Vec<String>,
 }
 
+/// Nothing can be sent into the cloud.
+pub(crate) const EVERY_TUNNEL: &str =
+    "no tunnel has a next hop: nothing can be sent to any remote VTEP; `vtep-gateway show tunnels` says why for each";
+
 impl Status {
     /// Gathers what is wrong in all parts, says what follows from it, and whether the gateway is healthy. `warnings` are
     /// those of [`Forwarding::problems`] that do not make it unhealthy.
@@ -80,6 +84,10 @@ impl Status {
         let mut problems = Vec::new();
         for text in &self.forwarding.problems {
             problems.push(if is_warning(text) { Problem::warning(text) } else { Problem::fault(text) });
+        }
+        let forwarding = &self.forwarding;
+        if forwarding.tunnels > 0 && forwarding.tunnels_unresolved == forwarding.tunnels {
+            problems.push(Problem::fault(EVERY_TUNNEL));
         }
         self.database_problems(&mut problems);
         self.router_problems(&mut problems);
@@ -202,6 +210,7 @@ mod tests {
             |status, _| status.vrrp[0].role = Role::Fault,
             |status, _| status.vrrp[0].lease_left_ms = None,
             |status, _| status.vrrp[0].addresses_there = false,
+            |status, _| status.forwarding.tunnels_unresolved = status.forwarding.tunnels,
         ] {
             let (healthy, problems) = judged(|status| change(status, &following));
             assert!(!healthy && problems[0].severity == Severity::Fault, "{problems:?}");

@@ -234,3 +234,16 @@ fn the_control_socket_speaks_with_ovs_appctl() -> Result<()> {
     assert_eq!(status["vrrp"][0]["role"], "active");
     Ok(())
 }
+
+#[test]
+fn a_handover_names_the_node_that_has_the_role_by_then() -> Result<()> {
+    let pair = started()?;
+    let output = pair.members[0].started()?.try_ask("handover --wait=60")?;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    let told = text(&output);
+    let other = pair.members[1].router()?;
+    let source = other["source"].as_str().unwrap_or("nowhere");
+    assert!(told.contains("handed over to ") && told.contains(source) && told.contains(" ms"), "{told}, not {source}");
+    assert_eq!(other["role"], "active", "it was answered before the other node had the role: {told}");
+    Ok(())
+}

@@ -9,6 +9,7 @@ mod capture;
 mod control;
 mod credentials;
 mod dashboard;
+mod demo;
 mod doctor;
 mod hostile;
 mod invalid_file;

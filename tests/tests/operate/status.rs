@@ -81,6 +81,20 @@ fn a_remote_vtep_that_does_not_answer_is_a_warning() -> Result<()> {
 }
 
 #[test]
+fn every_tunnel_without_a_next_hop_is_a_fault() -> Result<()> {
+    let site = Site::build(Plan::default())?;
+    let mut config = site.config();
+    let switch = config.switch_mut(VNI);
+    (switch.flood, switch.macs) = (vec![Underlay::V4.ip(99)], vec![]);
+    let lab = site.start(config)?;
+    let (told, code) =
+        wait_some("it is at fault", SOON, || status(&lab.gateway).ok().filter(|(status, _)| !status.healthy))?;
+    assert_eq!((code, told.forwarding.tunnels, told.forwarding.tunnels_unresolved), (Some(1), 1, 1));
+    assert!(faults(&told).iter().any(|fault| fault.contains("no tunnel has a next hop")), "{:?}", told.problems);
+    Ok(())
+}
+
+#[test]
 fn both_nodes_of_a_pair_are_healthy_and_say_who_is_active() -> Result<()> {
     let mut pair = Pair::linux(&PairPlan::steady())?;
     pair.start()?;

@@ -3,16 +3,17 @@
 //! The agent is asked for all there is of a noun, or page by page where there may be very much; what is not wanted is left
 //! out here. [`options`] has what can be asked for, [`watch`] what is shown again and again.
 
+mod names;
 pub mod options;
 mod watch;
 
-use std::{path::Path, process::ExitCode};
+use std::{io, path::Path, process::ExitCode};
 
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use options::{Noun, ShowOptions};
 
-use super::{ANSWER, fail, output};
+use super::{ANSWER, BAD_INPUT, fail, output};
 use crate::{
     ctl::{self, CallError},
     screen::{self, Look},
@@ -32,40 +33,51 @@ pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
             .all("show/switches", |one: &Switch| {
                 fits(&wanted.switch, one.name.as_ref()) && fits(&wanted.vni, one.vni.as_ref())
             })
-            .map(|all| written(json, &all, || screen::switches(&all, look))),
+            .map(|all| (all.is_empty(), written(json, &all, || screen::switches(&all, look)))),
         Noun::Bindings(wanted) => agent
             .all("show/bindings", |one: &Binding| {
                 fits(&wanted.switch, one.switch.as_ref())
                     && fits(&wanted.vni, one.vni.as_ref())
                     && fits(&wanted.port, Some(&one.port))
             })
-            .map(|all| written(json, &all, || screen::bindings(&all, look))),
-        Noun::Macs(wanted) => agent.macs(&wanted.filter()).map(|all| written(json, &all, || screen::macs(&all, look))),
+            .map(|all| (all.is_empty(), written(json, &all, || screen::bindings(&all, look)))),
+        Noun::Macs(wanted) => {
+            agent.macs(&wanted.filter()).map(|all| (all.is_empty(), written(json, &all, || screen::macs(&all, look))))
+        }
         Noun::Tunnels(wanted) => agent
             .all("show/tunnels", |one: &Tunnel| {
                 fits(&wanted.remote, Some(&one.remote)) && wanted.vni.is_none_or(|vni| one.vnis.contains(&vni))
             })
-            .map(|all| written(json, &all, || screen::tunnels(&all, look))),
+            .map(|all| (all.is_empty(), written(json, &all, || screen::tunnels(&all, look)))),
         Noun::Neighbours(wanted) => agent
             .all("show/neighbours", |one: &Neighbour| {
                 wanted.remote.is_none_or(|remote| one.remotes.contains(&remote) || one.address == remote)
             })
-            .map(|all| written(json, &all, || screen::neighbours(&all, look))),
+            .map(|all| (all.is_empty(), written(json, &all, || screen::neighbours(&all, look)))),
         Noun::Vrrp(wanted) => agent
             .all("show/vrrp", |one: &Router| {
                 wanted.instance.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
             })
-            .map(|all| written(json, &all, || screen::vrrp(&all, look))),
-        Noun::Counters(wanted) => agent
-            .counters("show/counters")
-            .map(|all| written(json, &all, || screen::counters(&all, wanted.all, &screen::Rates::default(), look))),
-        Noun::Drops(wanted) => agent
-            .counters("show/drops")
-            .map(|all| written(json, &all, || screen::drops(&all, wanted.all, &screen::Rates::default(), look))),
+            .map(|all| (all.is_empty(), written(json, &all, || screen::vrrp(&all, look)))),
+        Noun::Counters(wanted) => agent.counters("show/counters").map(|all| {
+            (
+                all.is_empty(),
+                written(json, &all, || screen::counters(&all, wanted.all, &screen::Rates::default(), look)),
+            )
+        }),
+        Noun::Drops(wanted) => agent.counters("show/drops").map(|all| {
+            (all.is_empty(), written(json, &all, || screen::drops(&all, wanted.all, &screen::Rates::default(), look)))
+        }),
     };
-    match text {
-        Ok(text) => output::write(&text, ExitCode::SUCCESS),
-        Err(error) => fail(error.exit_code(), &error),
+    // Only what finds nothing may have a wrong name in it.
+    let unknown = match &text {
+        Ok((true, _)) => names::unknown(&options.noun, &agent),
+        _ => Ok(None),
+    };
+    match (text, unknown) {
+        (Ok(_), Ok(Some(unknown))) => fail(BAD_INPUT, &io::Error::other(unknown)),
+        (Ok((_, text)), Ok(None)) => output::write(&text, ExitCode::SUCCESS),
+        (Err(error), _) | (_, Err(error)) => fail(error.exit_code(), &error),
     }
 }
 

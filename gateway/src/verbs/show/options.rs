@@ -15,11 +15,10 @@ Examples:
   vtep-gateway show drops --watch           what is being dropped, what to do
   vtep-gateway show macs --json | jq -r '.[] | select(.kind==\"learned\").mac'
 
-The fields of --json are described in docs/JSON.md; they keep their names and
-meanings.
+The fields of --json are described in docs/JSON.md; they keep their names and meanings.
 
-Exit codes: 0 shown, even if there was nothing to show; 1 failed; 2 wrong
-arguments; 3 no agent is running.";
+Exit codes: 0 shown, even if there was nothing to show; 1 failed; 2 wrong arguments, or names that are not there; 3 no agent \
+is running.";
 
 /// `show`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -190,7 +189,6 @@ pub struct CountersOptions {
         value_name = "SECONDS",
         num_args = 0..=1,
         default_missing_value = "2",
-        require_equals = true,
         conflicts_with = "json",
         value_parser = clap::value_parser!(u16).range(1..=3600)
     )]
