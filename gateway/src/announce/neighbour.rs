@@ -10,6 +10,7 @@ use crate::vrrp::checksum::pseudo_header;
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 const OPERATION_REQUEST: u16 = 1;
+const OPERATION_REPLY: u16 = 2;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
 const ICMPV6: u8 = 58;
@@ -20,37 +21,58 @@ const FLAG_OVERRIDE: u8 = 0x20;
 const OPTION_TARGET_LINK_LAYER: u8 = 2;
 const ADVERTISEMENT_LEN: u16 = 32;
 
-/// Tells all neighbours that `address` has this MAC: [`gratuitous_arp`] or [`neighbour_advertisement`].
-pub fn takeover(mac: MacAddr, address: IpAddr) -> Vec<u8> {
+/// Tells all neighbours that `address` has this MAC: [`gratuitous_arp`] or [`neighbour_advertisement`]. `reply` chooses
+/// between two forms of the former. A switch that has cached one a moment ago looks at the other one.
+pub fn takeover(mac: MacAddr, address: IpAddr, reply: bool) -> Vec<u8> {
     match address {
-        IpAddr::V4(address) => gratuitous_arp(mac, address),
-        IpAddr::V6(address) => neighbour_advertisement(mac, address),
+        IpAddr::V4(address) => gratuitous_arp(mac, address, reply),
+        IpAddr::V6(address) => neighbour_advertisement(mac, address, None),
     }
 }
 
-/// An ARP announcement: a broadcast request by the address for itself (RFC 5227 section 3, RFC 9568 section 6.4.1).
-pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
+/// Tells one neighbour the same: an ARP reply, or a neighbour advertisement, that it has not asked for. Open vSwitch
+/// believes what is addressed to it where it ignores what is sent to all.
+pub fn directed(mac: MacAddr, address: IpAddr, to: (MacAddr, IpAddr)) -> Option<Vec<u8>> {
+    match (address, to.1) {
+        (IpAddr::V4(address), IpAddr::V4(ip)) => {
+            let mut frame = ethernet(to.0, mac, ETHERTYPE_ARP, ARP_LEN);
+            arp(&mut frame, OPERATION_REPLY, (mac, address), (to.0, ip));
+            frame.resize(MIN_LEN, 0);
+            Some(frame)
+        }
+        (IpAddr::V6(address), IpAddr::V6(ip)) => Some(neighbour_advertisement(mac, address, Some((to.0, ip)))),
+        _ => None,
+    }
+}
+
+/// An ARP announcement: a broadcast request by the address for itself (RFC 5227 section 3, RFC 9568 section 6.4.1), or a
+/// reply to itself (RFC 5944 section 4.6 knows both).
+pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr, reply: bool) -> Vec<u8> {
     let mut frame = ethernet(MacAddr::BROADCAST, mac, ETHERTYPE_ARP, ARP_LEN);
-    arp(&mut frame, OPERATION_REQUEST, (mac, address), (MacAddr([0; 6]), address));
+    let (operation, target) =
+        if reply { (OPERATION_REPLY, MacAddr::BROADCAST) } else { (OPERATION_REQUEST, MacAddr([0; 6])) };
+    arp(&mut frame, operation, (mac, address), (target, address));
     frame.resize(MIN_LEN, 0);
     frame
 }
 
-/// An unsolicited neighbour advertisement to all nodes, from the address itself (RFC 4861 sections 4.4 and 7.2.6).
-pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
+/// An unsolicited neighbour advertisement to all nodes or to one, from the address itself (RFC 4861 sections 4.4 and
+/// 7.2.6).
+pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr, to: Option<(MacAddr, Ipv6Addr)>) -> Vec<u8> {
+    let (to_mac, to) = to.unwrap_or((ALL_NODES_MAC, ALL_NODES));
     let mut message = vec![TYPE_ADVERTISEMENT, 0, 0, 0, FLAG_OVERRIDE, 0, 0, 0];
     message.extend(address.octets());
     message.extend([OPTION_TARGET_LINK_LAYER, 1]);
     message.extend(mac.0);
-    let sum = pseudo_header(address.into(), ALL_NODES.into(), ICMPV6, message.len()).add(&message);
+    let sum = pseudo_header(address.into(), to.into(), ICMPV6, message.len()).add(&message);
     message[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
 
-    let mut frame = ethernet(ALL_NODES_MAC, mac, ETHERTYPE_IPV6, 40 + message.len());
+    let mut frame = ethernet(to_mac, mac, ETHERTYPE_IPV6, 40 + message.len());
     frame.extend([0x60, 0, 0, 0]);
     frame.extend(ADVERTISEMENT_LEN.to_be_bytes());
     frame.extend([ICMPV6, 255]);
     frame.extend(address.octets());
-    frame.extend(ALL_NODES.octets());
+    frame.extend(to.octets());
     frame.extend(message);
     frame
 }
@@ -96,7 +118,7 @@ mod tests {
 
     #[test]
     fn gratuitous_arp_is_a_request_by_the_address_for_itself() {
-        let frame = gratuitous_arp(MAC, Ipv4Addr::new(10, 9, 0, 100));
+        let frame = gratuitous_arp(MAC, Ipv4Addr::new(10, 9, 0, 100), false);
         #[rustfmt::skip]
         let golden = [
             0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x08, 0x06,
@@ -106,12 +128,39 @@ mod tests {
         ];
         assert_eq!(frame[..42], golden);
         assert_eq!(frame.len(), 60);
-        assert_eq!(takeover(MAC, Ipv4Addr::new(10, 9, 0, 100).into()), frame);
+        assert_eq!(takeover(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), false), frame);
+    }
+
+    #[test]
+    fn the_other_form_differs_where_a_cached_flow_looks() {
+        let [one, other] = [false, true].map(|reply| takeover(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), reply));
+        assert_eq!((one[21], other[21]), (1, 2), "the operation");
+        assert_eq!((&one[..20], &one[22..32]), (&other[..20], &other[22..32]));
+        assert_eq!(one[38..42], other[38..42], "still gratuitous: for itself");
+    }
+
+    #[test]
+    fn what_is_directed_at_one_neighbour_names_it() {
+        let to = MacAddr([2, 0, 0, 0, 0, 9]);
+        let frame = directed(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), (to, Ipv4Addr::new(10, 9, 0, 9).into())).unwrap();
+        #[rustfmt::skip]
+        let golden = [
+            2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x08, 0x06,
+            0, 1, 0x08, 0, 6, 4, 0, 2,
+            2, 0, 0, 0, 0, 1, 10, 9, 0, 100,
+            2, 0, 0, 0, 0, 9, 10, 9, 0, 9,
+        ];
+        assert_eq!(frame[..42], golden);
+        let v6: IpAddr = "2001:db8::100".parse().unwrap();
+        let peer: IpAddr = "2001:db8::9".parse().unwrap();
+        let frame = directed(MAC, v6, (to, peer)).unwrap();
+        assert_eq!((&frame[..6], &frame[38..54]), (&to.0[..], &"2001:db8::9".parse::<Ipv6Addr>().unwrap().octets()[..]));
+        assert_eq!(directed(MAC, v6, (to, Ipv4Addr::new(10, 9, 0, 9).into())), None);
     }
 
     #[test]
     fn neighbour_advertisement_is_as_the_rfc_has_it() {
-        let frame = neighbour_advertisement(MAC, "2001:db8::100".parse().unwrap());
+        let frame = neighbour_advertisement(MAC, "2001:db8::100".parse().unwrap(), None);
         #[rustfmt::skip]
         let golden = [
             0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,

@@ -2,6 +2,7 @@
 
 mod surroundings;
 mod terms;
+mod troubles;
 mod work;
 
 use std::{
@@ -11,10 +12,12 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use rtnetlink::Handle;
 use terms::{addresses, is_running, settings, site};
 pub(crate) use terms::{site_of, virtual_addresses};
 use tokio::sync::mpsc;
+use work::Acting;
 
 use super::{
     Family, FrameSender,
@@ -33,7 +36,7 @@ use super::{
 use crate::{
     clock,
     config::{InstanceConfig, Interface, VrrpConfig},
-    vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Tracked, Vrid},
+    vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Vrid, perform, turn},
 };
 
 /// Packets read in one turn.
@@ -47,7 +50,8 @@ pub(crate) struct Shared {
     pub(crate) links: Arc<Links>,
     pub(crate) uplinks: Vec<Interface>,
     pub(crate) ports: Vec<Interface>,
-    pub(crate) data_plane: bool,
+    /// None: nothing is known of it yet.
+    pub(crate) data_plane: Option<bool>,
     /// Interfaces that the programs are attached to, and the index under which they are.
     pub(crate) attached: BTreeMap<String, u32>,
     pub(crate) database: bool,
@@ -74,8 +78,14 @@ enum Work {
     Announcing,
 }
 
-/// A virtual router that runs.
+/// A virtual router that runs: what decides, and what does it.
 pub(crate) struct Instance {
+    machine: Machine,
+    body: Body,
+}
+
+/// All of a virtual router but its machine.
+struct Body {
     vrid: Vrid,
     name: String,
     config: VrrpConfig,
@@ -83,9 +93,7 @@ pub(crate) struct Instance {
     addresses: Vec<IpAddr>,
     /// Those that advertisements carry.
     spoken: Vec<IpAddr>,
-    machine: Machine,
     auth: Authenticator,
-    tracked: Tracked,
     port: Option<Port>,
     reopen: Time,
     mover: Mover,
@@ -120,12 +128,10 @@ impl Instance {
             Ok(found) => (found.filter(|end| is_running(*end, now)), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let mut instance = Self {
+        let body = Body {
             vrid,
             name: config.name.clone(),
-            machine: Machine::new(settings, now, resume),
             auth: Authenticator::new(terms::auth(&vrrp)),
-            tracked: Tracked::default(),
             port: None,
             reopen: now,
             mover: Mover::start(
@@ -152,10 +158,11 @@ impl Instance {
             addresses,
             spoken,
         };
+        let mut instance = Self { machine: Machine::new(settings, now, resume), body };
         match resume {
             Some(_) => shared.voice.info(format!("{} keeps its role: its lease still runs", instance.title())),
             // Whatever an earlier run has left there is over.
-            None => instance.lease(Time::ZERO, shared),
+            None => instance.body.lease(Time::ZERO, shared),
         }
         instance.look(shared);
         Some(instance)
@@ -165,67 +172,63 @@ impl Instance {
     pub(crate) fn reconfigure(&mut self, config: &InstanceConfig, shared: &mut Shared) -> bool {
         let (Some(vrrp), Some((addresses, spoken))) = (config.vrrp.clone(), addresses(config)) else { return false };
         let now = clock::monotonic();
-        let anew = self.addresses != addresses
-            || self.config.interface != vrrp.interface
-            || self.config.virtual_mac != vrrp.virtual_mac
-            || (self.config.priority == Priority::OWNER) != (vrrp.priority == Priority::OWNER);
-        let reopen = anew || self.config.peers != vrrp.peers || self.config.source != vrrp.source;
+        let old = &self.body.config;
+        let anew = self.body.addresses != addresses
+            || old.interface != vrrp.interface
+            || old.virtual_mac != vrrp.virtual_mac
+            || (old.priority == Priority::OWNER) != (vrrp.priority == Priority::OWNER);
+        let reopen = anew || old.peers != vrrp.peers || old.source != vrrp.source;
         if anew {
             // Another virtual router, as far as the others are concerned.
             self.leave(Leave::Handover, shared);
         }
-        self.name.clone_from(&config.name);
-        self.auth.reconfigure(terms::auth(&vrrp));
-        self.config = vrrp;
-        self.addresses = addresses;
-        self.spoken = spoken;
+        let body = &mut self.body;
+        body.name.clone_from(&config.name);
+        body.auth.reconfigure(terms::auth(&vrrp));
+        body.config = vrrp;
+        body.addresses = addresses;
+        body.spoken = spoken;
         if anew {
-            self.machine = Machine::new(self.settings(shared), now, None);
-            self.tracked = Tracked::default();
-            self.observer = Observer::default();
-            self.mover.moved(site(&self.config, &self.addresses));
+            self.machine = Machine::new(body.settings(shared), now, None);
+            body.observer = Observer::default();
+            body.mover.moved(site(&body.config, &body.addresses));
         }
         if reopen {
-            self.close(shared);
-            self.reopen = now;
+            body.close(shared);
+            body.reopen = now;
         }
         self.look(shared);
-        self.machine.reconfigure(self.settings(shared), now);
+        self.machine.reconfigure(self.body.settings(shared), now);
         self.turn(shared);
         true
     }
 
-    /// One turn: hears all that waits, lets time pass, does what is to be done. True if there is more to hear.
+    /// One turn ([`turn`]), and what is to be done besides. True if there is more to hear.
     pub(crate) fn turn(&mut self, shared: &mut Shared) -> bool {
         let now = clock::monotonic();
-        if self.port.is_none() && self.reopen <= now {
+        if self.body.port.is_none() && self.body.reopen <= now {
             self.look(shared);
         }
-        // Everything that came before this moment was heard, or it is an earlier moment.
-        let heard = self.hear_all(now, shared);
-        if self.port.as_mut().is_some_and(Port::overran) {
-            self.machine.overran(now);
-        }
-        self.departures();
-        self.perform(shared);
-        self.machine.tick(heard.unwrap_or(now));
-        self.perform(shared);
-        self.announce(now, shared);
-        self.observer.expire(now);
+        let mut hands = Acting { body: &mut self.body, shared };
+        // These hands never wait, so it is done.
+        let more = turn(&mut self.machine, &mut hands, READ_AT_ONCE).now_or_never().unwrap_or_default();
+        self.body.announce(now, shared);
+        self.body.observer.expire(now);
         self.tell(shared);
-        heard.is_some()
+        more
     }
 
     /// When the next turn is due even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let reopen = self.port.is_none().then_some(self.reopen);
-        let due = [self.machine.deadline(), self.announcing.deadline(), self.observer.deadline(), reopen];
+        let body = &self.body;
+        let reopen = body.port.is_none().then_some(body.reopen);
+        let due = [self.machine.deadline(), body.announcing.deadline(), body.observer.deadline(), reopen];
         due.into_iter().flatten().min()
     }
 
     /// Returns when there may be something to hear.
     pub(crate) async fn ready(&self) {
-        match &self.port {
+        match &self.body.port {
             Some(port) => port.ready().await,
             None => std::future::pending().await,
         }
@@ -235,26 +238,105 @@ impl Instance {
     pub(crate) fn handover(&mut self, shared: &mut Shared) {
         self.machine.handover(clock::monotonic());
         self.perform(shared);
-        self.tell(shared);
     }
 
     /// The process ends, or this virtual router does.
     pub(crate) fn leave(&mut self, how: Leave, shared: &mut Shared) {
         self.machine.leave(how, clock::monotonic());
         self.perform(shared);
+    }
+
+    fn perform(&mut self, shared: &mut Shared) {
+        let mut hands = Acting { body: &mut self.body, shared };
+        // As in a turn, it is done.
+        let _done = perform(&mut self.machine, &mut hands).now_or_never();
         self.tell(shared);
     }
 
     /// True while what was done on leaving is still on its way.
     pub(crate) fn is_leaving(&self, how: Leave) -> bool {
         match how {
-            Leave::Handover => self.moving,
+            Leave::Handover => self.body.moving,
             Leave::Keep => !self.machine.finished(),
         }
     }
 
     /// The addresses have moved, or could not be moved.
     pub(crate) fn moved(&mut self, outcome: Outcome, shared: &mut Shared) {
+        self.body.moved(outcome);
+        self.body.announce(clock::monotonic(), shared);
+    }
+
+    /// Another map of leases is in use, and has to hold the lease that runs.
+    pub(crate) fn renew(&mut self, shared: &mut Shared) {
+        let lease = self.machine.status().lease.unwrap_or(Time::ZERO);
+        self.body.lease(lease, shared);
+    }
+
+    /// Somebody does not know where the addresses are: they are announced once more, if they are here.
+    pub(crate) fn announce_again(&mut self, shared: &Shared) {
+        if self.machine.status().role == Role::Active {
+            self.body.announce = true;
+            self.body.announced += 1;
+            self.body.announce(clock::monotonic(), shared);
+        }
+    }
+
+    /// How it stands.
+    pub(crate) fn status(&self) -> InstanceStatus {
+        let body = &self.body;
+        let status = self.machine.status();
+        let faults = troubles::faults(&status, &body.config.interface, clock::monotonic());
+        let problems = body.tracking.iter().chain(body.hindrances.values()).cloned();
+        let problems = problems.chain(body.observer.problems().map(str::to_owned)).chain(faults.iter().cloned());
+        InstanceStatus {
+            vrid: body.vrid,
+            name: body.name.clone(),
+            status,
+            source: body.port.as_ref().map(Port::source),
+            addresses_there: body.there.is_some(),
+            announced: body.announced,
+            problems: problems.collect(),
+            faults,
+            counters: body.counters,
+            others: body.observer.others().clone(),
+        }
+    }
+
+    /// For log lines.
+    pub(crate) fn title(&self) -> String {
+        self.body.title()
+    }
+
+    /// Counts and tells a change of role.
+    fn tell(&mut self, shared: &mut Shared) {
+        let status = self.machine.status();
+        let body = &mut self.body;
+        if status.role == body.role {
+            return;
+        }
+        body.counters.become_master += u64::from(status.role == Role::Active);
+        body.counters.release_master += u64::from(body.role == Role::Active);
+        body.role = status.role;
+        let why = match (status.role, status.active) {
+            (Role::Starting, _) => "starting".to_owned(),
+            (Role::Fault, _) => "fault: this node can't be active".to_owned(),
+            (Role::Backup, Some(active)) => format!("backup of {active}"),
+            (Role::Backup, None) => "backup".to_owned(),
+            (Role::Claiming, _) => format!("claiming the role with priority {}", status.priority),
+            (Role::Active, _) => format!("active with priority {}", status.priority),
+        };
+        let title = body.title();
+        shared.voice.info(format!("{title}: {why}"));
+    }
+}
+
+impl Body {
+    fn title(&self) -> String {
+        format!("virtual router {} ({})", self.vrid, self.name)
+    }
+
+    fn moved(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::There(ifindex) if self.wanted => {
                 let before = self.there.replace(ifindex);
@@ -274,54 +356,6 @@ impl Instance {
                 self.hindrances.insert(Work::Moving, text);
             }
         }
-        self.announce(clock::monotonic(), shared);
-    }
-
-    /// Another map of leases is in use, and has to hold the lease that runs.
-    pub(crate) fn renew(&mut self, shared: &mut Shared) {
-        let lease = self.machine.status().lease.unwrap_or(Time::ZERO);
-        self.lease(lease, shared);
-    }
-
-    /// How it stands.
-    pub(crate) fn status(&self) -> InstanceStatus {
-        let problems = self.tracking.iter().chain(self.hindrances.values()).cloned();
-        InstanceStatus {
-            vrid: self.vrid,
-            name: self.name.clone(),
-            status: self.machine.status(),
-            source: self.port.as_ref().map(Port::source),
-            addresses_there: self.there.is_some(),
-            announced: self.announced,
-            problems: problems.chain(self.observer.problems().map(str::to_owned)).collect(),
-            counters: self.counters,
-            others: self.observer.others().clone(),
-        }
-    }
-
-    /// For log lines.
-    pub(crate) fn title(&self) -> String {
-        format!("virtual router {} ({})", self.vrid, self.name)
-    }
-
-    /// Counts and tells a change of role.
-    fn tell(&mut self, shared: &mut Shared) {
-        let status = self.machine.status();
-        if status.role == self.role {
-            return;
-        }
-        self.counters.become_master += u64::from(status.role == Role::Active);
-        self.counters.release_master += u64::from(self.role == Role::Active);
-        self.role = status.role;
-        let why = match (status.role, status.active) {
-            (Role::Starting, _) => "starting".to_owned(),
-            (Role::Fault, _) => "fault: this node can't be active".to_owned(),
-            (Role::Backup, Some(active)) => format!("backup of {active}"),
-            (Role::Backup, None) => "backup".to_owned(),
-            (Role::Claiming, _) => format!("claiming the role with priority {}", status.priority),
-            (Role::Active, _) => format!("active with priority {}", status.priority),
-        };
-        shared.voice.info(format!("{}: {why}", self.title()));
     }
 
     fn family(&self) -> Family {

@@ -113,28 +113,44 @@ impl Leases {
     }
 }
 
-/// The maps in use: while programs are being replaced, some forward under the old one's leases and some under the new
-/// one's.
-#[derive(Debug, Default)]
-pub(crate) struct LeaseMaps {
-    current: Option<Leases>,
-    former: Option<Leases>,
+/// A map of leases, or what stands for one in tests.
+pub(crate) trait LeaseMap {
+    fn lease(&self, vrid: Vrid) -> Result<Time, LeasesError>;
+    fn set_lease(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError>;
 }
 
-impl LeaseMaps {
+impl LeaseMap for Leases {
+    fn lease(&self, vrid: Vrid) -> Result<Time, LeasesError> {
+        self.read(vrid)
+    }
+
+    fn set_lease(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError> {
+        self.write(vrid, until)
+    }
+}
+
+/// The maps in use: while programs are being replaced, some forward under the old one's leases and some under the new
+/// one's.
+#[derive(Debug)]
+pub(crate) struct LeaseMaps<M = Leases> {
+    current: Option<M>,
+    former: Option<M>,
+}
+
+impl<M: LeaseMap> LeaseMaps<M> {
     /// The map of an earlier run, if there is one.
-    pub(crate) const fn new(current: Option<Leases>) -> Self {
+    pub(crate) const fn new(current: Option<M>) -> Self {
         Self { current, former: None }
     }
 
     /// Another map takes over; what was the current one is still written until the next one comes.
-    pub(crate) fn replace(&mut self, new: Leases) {
+    pub(crate) fn replace(&mut self, new: M) {
         self.former = self.current.replace(new);
     }
 
     /// What a lease found may be worth; nothing where there is no map.
     pub(crate) fn read(&self, vrid: Vrid) -> Result<Option<Time>, LeasesError> {
-        self.current.as_ref().map(|leases| leases.read(vrid)).transpose()
+        self.current.as_ref().map(|leases| leases.lease(vrid)).transpose()
     }
 
     /// Writes a lease to all maps there are.
@@ -142,8 +158,57 @@ impl LeaseMaps {
         // One that fails is no reason to leave the other as it is.
         let mut written = Ok(());
         for leases in [&mut self.former, &mut self.current].into_iter().flatten() {
-            written = leases.write(vrid, until).and(written);
+            written = leases.set_lease(vrid, until).and(written);
         }
         written
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::RefCell, rc::Rc};
+
+    use super::*;
+
+    /// A map that may refuse what is written.
+    #[derive(Clone, Default)]
+    struct Paper(Rc<RefCell<Vec<Time>>>, bool);
+
+    impl LeaseMap for Paper {
+        fn lease(&self, _: Vrid) -> Result<Time, LeasesError> {
+            Ok(self.0.borrow().last().copied().unwrap_or_default())
+        }
+
+        fn set_lease(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError> {
+            if self.1 {
+                return Err(LeasesError::Write { vrid, source: MapError::OutOfBounds { index: 0, max_entries: 0 } });
+            }
+            self.0.borrow_mut().push(until);
+            Ok(())
+        }
+    }
+
+    const VRID: Vrid = Vrid::new(51).unwrap();
+
+    #[test]
+    fn programs_that_are_being_replaced_get_each_lease_too() {
+        let (old, new) = (Paper::default(), Paper::default());
+        let mut maps = LeaseMaps::new(Some(old.clone()));
+        maps.replace(new.clone());
+        maps.write(VRID, Time::from_secs(3)).unwrap();
+        maps.write(VRID, Time::ZERO).unwrap();
+        assert_eq!(*old.0.borrow(), [Time::from_secs(3), Time::ZERO]);
+        assert_eq!(*new.0.borrow(), *old.0.borrow());
+    }
+
+    #[test]
+    fn a_map_that_refuses_a_lease_does_not_keep_it_from_the_other_one() {
+        for refuses in [true, false] {
+            let (old, new) = (Paper(Rc::default(), refuses), Paper(Rc::default(), !refuses));
+            let mut maps = LeaseMaps::new(Some(old.clone()));
+            maps.replace(new.clone());
+            assert!(maps.write(VRID, Time::ZERO).is_err());
+            assert_eq!(old.0.borrow().len() + new.0.borrow().len(), 1);
+        }
     }
 }

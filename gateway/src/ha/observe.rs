@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::vrrp::{Advertisement, Interval, PacketError, Priority, Time, Version};
+use crate::vrrp::{Advertisement, Envelope, Interval, PacketError, Priority, Time, Version, longest};
 
 /// Problems remembered at once.
 const ROOM: usize = 32;
@@ -39,6 +39,7 @@ enum Kind {
     Ttl,
     Checksum,
     Malformed,
+    Multicast,
 }
 
 /// What becomes of a sound advertisement.
@@ -96,7 +97,14 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// Looks at a sound advertisement under the right VRID.
-    pub(crate) fn hear(&mut self, heard: &Advertisement, from: IpAddr, expected: Expected<'_>, now: Time) -> Verdict {
+    pub(crate) fn hear(
+        &mut self,
+        heard: &Advertisement,
+        envelope: &Envelope,
+        expected: Expected<'_>,
+        now: Time,
+    ) -> Verdict {
+        let from = envelope.from;
         let life = heard.interval.three().max(Duration::from_secs(3));
         let mut note = |kind, text: fmt::Arguments<'_>| self.note(kind, from, text, now, now + life);
         if from == expected.own {
@@ -112,6 +120,16 @@ impl Observer {
             note(
                 Kind::Stranger,
                 format_args!("{from} advertises the same VRID and is none of the configured peers: it is ignored"),
+            );
+            return Verdict::Stranger;
+        }
+        if !expected.peers.is_empty() && envelope.to.is_multicast() {
+            note(
+                Kind::Multicast,
+                format_args!(
+                    "{from} advertises to {}, though peers are configured here: it is ignored; configure peers there too",
+                    envelope.to
+                ),
             );
             return Verdict::Stranger;
         }
@@ -151,6 +169,17 @@ impl Observer {
                 format_args!(
                     "{from} advertises every {}, this node every {}: version 2 wants them the same",
                     heard.interval, expected.interval
+                ),
+            );
+        }
+        if heard.interval.three() > longest(expected.interval) {
+            note(
+                Kind::Interval,
+                format_args!(
+                    "{from} advertises every {}, this node every {}: it is waited for no longer than {:?}; make them the same",
+                    heard.interval,
+                    expected.interval,
+                    longest(expected.interval)
                 ),
             );
         }

@@ -36,7 +36,12 @@ fn hear(observer: &mut Observer, heard: &Advertisement, from: IpAddr, peers: &[I
         addresses: &[ip("10.0.0.21")],
         peers,
     };
-    observer.hear(heard, from, expected, now)
+    observer.hear(heard, &Envelope { from, to: to(peers), ttl: 255 }, expected, now)
+}
+
+/// Where a sound node sends to.
+fn to(peers: &[IpAddr]) -> IpAddr {
+    if peers.is_empty() { crate::vrrp::GROUP_V4.into() } else { ip(OWN) }
 }
 
 fn only(problems: &[String], part: &str) {
@@ -47,6 +52,31 @@ fn only(problems: &[String], part: &str) {
 fn sound_peer_is_heard_without_a_word() {
     assert_eq!(verdict(&advertisement(), PEER, &[]), (Verdict::Heard, vec![]));
     assert_eq!(verdict(&advertisement(), PEER, &[ip(PEER)]), (Verdict::Heard, vec![]));
+}
+
+#[test]
+fn multicast_is_ignored_where_peers_are_configured() {
+    let (mut observer, peers) = (Observer::default(), [ip(PEER)]);
+    let expected = Expected {
+        own: ip(OWN),
+        version: Version::V3,
+        priority: Priority::DEFAULT,
+        interval: Interval::DEFAULT,
+        addresses: &[ip("10.0.0.21")],
+        peers: &peers,
+    };
+    let envelope = Envelope { from: ip(PEER), to: crate::vrrp::GROUP_V4.into(), ttl: 255 };
+    assert_eq!(observer.hear(&advertisement(), &envelope, expected, NOW), Verdict::Stranger);
+    let problems: Vec<String> = observer.problems().map(str::to_owned).collect();
+    only(&problems, "10.0.0.2 advertises to 224.0.0.18, though peers are configured here");
+}
+
+#[test]
+fn an_interval_longer_than_is_waited_for_is_told() {
+    let slow = Interval::from_centiseconds(4095).unwrap();
+    let (accepted, problems) = verdict(&Advertisement { interval: slow, ..advertisement() }, PEER, &[]);
+    assert_eq!(accepted, Verdict::Heard);
+    only(&problems, "10.0.0.2 advertises every 40.95s, this node every 1s: it is waited for no longer than 3s");
 }
 
 #[test]
@@ -73,11 +103,11 @@ fn other_version_is_heard_and_told() {
 }
 
 #[test]
-fn other_interval_is_told_in_version_2_only() {
-    let interval = Interval::from_centiseconds(300).unwrap();
+fn other_interval_that_is_no_longer_than_is_waited_for_is_told_in_version_2_only() {
+    let interval = Interval::from_centiseconds(30).unwrap();
     assert_eq!(verdict(&Advertisement { interval, ..advertisement() }, PEER, &[]), (Verdict::Heard, vec![]));
     let (_, problems) = verdict(&Advertisement { interval, version: Version::V2, ..advertisement() }, PEER, &[]);
-    assert!(problems.iter().any(|problem| problem.contains("every 3s")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("every 300ms")), "{problems:?}");
 }
 
 #[test]

@@ -52,7 +52,8 @@ pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
         Family::V6 => prepare_v6(&socket),
     }
     .map_err(refused("setting options"))?;
-    if options.listen {
+    // With peers nobody has any business sending to the group, and then nobody can.
+    if options.listen && options.peers.is_empty() {
         join(&socket, options, link.ifindex).map_err(refused("joining the group"))?;
     }
     let tells_departure = nic::stamps_transmitted(name);

@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Attached(BTreeMap<String, u32>),
     Database(bool),
     Handover(Option<Vrid>),
+    /// Announce the addresses once more, where this node is active.
+    Announce(Vrid),
     Reconfigure {
         instances: Vec<InstanceConfig>,
         uplinks: Vec<Interface>,
@@ -98,7 +100,7 @@ impl Loop {
             uplinks: setup.uplinks,
             ports: setup.ports,
             // What an earlier run has left is as it was, until the agent says otherwise.
-            data_plane: attached,
+            data_plane: attached.then_some(true),
             attached: BTreeMap::new(),
             database: attached,
             virtual_addresses: virtual_addresses(&setup.instances),
@@ -156,7 +158,7 @@ impl Loop {
     fn obey(&mut self, command: Command) {
         match command {
             Command::DataPlane(leases) => {
-                self.shared.data_plane = leases.is_some();
+                self.shared.data_plane = Some(leases.is_some());
                 if let Some(leases) = leases {
                     self.shared.leases.replace(leases);
                     self.each(Instance::renew);
@@ -176,6 +178,11 @@ impl Loop {
                     if which.is_none_or(|which| which == *vrid) {
                         instance.handover(&mut self.shared);
                     }
+                }
+            }
+            Command::Announce(vrid) => {
+                if let Some(instance) = self.instances.get_mut(&vrid) {
+                    instance.announce_again(&self.shared);
                 }
             }
             Command::Reconfigure { instances, uplinks, ports } => self.reconfigure(&instances, uplinks, ports),

@@ -25,6 +25,8 @@ pub struct InstanceStatus {
     pub announced: u64,
     /// What is wrong, one sentence each.
     pub problems: BTreeSet<String>,
+    /// Those of them that make the node unhealthy whatever its role is.
+    pub faults: Vec<String>,
     /// What was counted since the start.
     pub counters: Counters,
     /// Other routers heard in the last minute.

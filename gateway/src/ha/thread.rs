@@ -138,6 +138,12 @@ impl Handle {
         self.tell(Command::Handover(vrid));
     }
 
+    /// Announces the addresses of one virtual router once more, if this node is active: somebody still sends to another
+    /// one.
+    pub fn announce(&self, vrid: Vrid) {
+        self.tell(Command::Announce(vrid));
+    }
+
     /// Takes over another configuration. A virtual router that is no longer in it leaves; one with other addresses or on
     /// another interface starts anew.
     pub fn reconfigure(&self, instances: Vec<InstanceConfig>, uplinks: Vec<Interface>, ports: Vec<Interface>) {

@@ -14,8 +14,8 @@ pub(crate) struct Conditions<'a> {
     pub(crate) links: &'a Links,
     pub(crate) uplinks: &'a [Interface],
     pub(crate) ports: &'a [Interface],
-    /// The data plane is attached.
-    pub(crate) data_plane: bool,
+    /// The data plane is attached. None: it is about to be, this is the start.
+    pub(crate) data_plane: Option<bool>,
     /// Interfaces that the programs are attached to, and the index under which they are. Of others nothing is known here.
     pub(crate) attached: &'a BTreeMap<String, u32>,
     /// The database is reached.
@@ -43,8 +43,10 @@ pub(crate) fn evaluate(config: &VrrpConfig, conditions: Conditions<'_>) -> (Trac
             Some(_) => {}
         }
     }
-    if !conditions.data_plane {
-        sum.add(config.track_data_plane, "the data plane is not attached".to_owned());
+    match conditions.data_plane {
+        Some(true) => {}
+        Some(false) => sum.add(config.track_data_plane, "the data plane is not attached".to_owned()),
+        None => sum.act(config.track_data_plane),
     }
     if !conditions.database {
         sum.add(config.track_database, "the database is not reached".to_owned());
@@ -60,16 +62,24 @@ struct Sum {
 
 impl Sum {
     fn add(&mut self, track: Track, what: String) {
+        self.act(track);
         match track {
             Track::Ignore => {}
             Track::Fault => {
-                self.tracked.fault = true;
                 self.problems.insert(format!("{what}: this node can't be active"));
             }
             Track::Weight(weight) => {
-                self.tracked.delta = self.tracked.delta.saturating_add(i32::from(weight));
                 self.problems.insert(format!("{what}: priority {weight:+}"));
             }
+        }
+    }
+
+    /// The same without a word.
+    fn act(&mut self, track: Track) {
+        match track {
+            Track::Ignore => {}
+            Track::Fault => self.tracked.fault = true,
+            Track::Weight(weight) => self.tracked.delta = self.tracked.delta.saturating_add(i32::from(weight)),
         }
     }
 }
@@ -118,7 +128,7 @@ mod tests {
     }
 
     fn tracked(links: &Links, ports: &[Interface], data_plane: bool, database: bool) -> (Tracked, BTreeSet<String>) {
-        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane, attached: &BTreeMap::new(), database })
+        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: Some(data_plane), attached: &BTreeMap::new(), database })
     }
 
     /// It is up under another index some milliseconds before it has its programs.
@@ -128,7 +138,7 @@ mod tests {
         let evaluate = |ifindex| {
             let attached = &BTreeMap::from([("port0".to_owned(), ifindex)]);
             let (links, ports) = (&links, &ports[..]);
-            evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: true, attached, database: true })
+            evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: Some(true), attached, database: true })
         };
         assert_eq!(evaluate(2), (Tracked::default(), BTreeSet::new()));
         let (tracked, problems) = evaluate(7);
@@ -173,5 +183,19 @@ mod tests {
     #[test]
     fn data_plane_that_is_not_attached_is_a_fault_here() {
         assert!(tracked(&links(&[("up0", true)]), &[], false, true).0.fault);
+    }
+
+    #[test]
+    fn data_plane_that_is_about_to_be_attached_is_a_fault_and_no_problem() {
+        let links = links(&[("up0", true)]);
+        let conditions = Conditions {
+            links: &links,
+            uplinks: &[],
+            ports: &[],
+            data_plane: None,
+            attached: &BTreeMap::new(),
+            database: true,
+        };
+        assert_eq!(evaluate(&config(), conditions), (Tracked { fault: true, delta: 0 }, BTreeSet::new()));
     }
 }

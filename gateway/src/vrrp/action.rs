@@ -90,4 +90,24 @@ pub struct Status {
     pub interval: Interval,
     /// The end of the lease, while there is one.
     pub lease: Option<Time>,
+    /// The node that the role was left to, since it does not hear this one.
+    pub unheard: Option<IpAddr>,
+    /// What a claim waits for (Claiming).
+    pub holdup: Option<Holdup>,
+}
+
+/// What keeps a node that claims the role from forwarding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holdup {
+    /// That node may forward still: it has advertised, and has not said that it stops.
+    Node {
+        /// Who.
+        from: IpAddr,
+        /// The priority it gave last.
+        priority: u8,
+    },
+    /// Somebody may whose advertisements were lost, or who is one of too many.
+    Unknown,
+    /// No advertisement of this node has left.
+    Unsent,
 }

@@ -21,12 +21,16 @@
 //!   seconds, so a new process does not before that, however short its own interval. Priority 255 is the exception: it
 //!   claims at once, as RFC 9568 section 6.4.1 has it, and so relies on the others being awake to yield.
 //! - After priority 0 nothing is advertised for a moment, lest the two arrive in the wrong order.
+//! - Who goes on advertising though this node has precedence does not hear it ([`Deaf`]): the role is left to that node.
 
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
 use super::{
-    Action, Heard, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version, contest::Contest,
-    holds::Holds, tenure::Tenure,
+    Action, Heard, Holdup, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version,
+    contest::Contest,
+    deaf::Deaf,
+    holds::{Holds, longest},
+    tenure::Tenure,
 };
 
 /// Advertisements that are no periodic ones are this far from the last one.
@@ -57,6 +61,8 @@ pub struct Settings {
     pub startup_delay: Duration,
     /// How far the clock that the data plane compares a lease with lags at most.
     pub lag: Duration,
+    /// After the role was left to a node that does not hear this one, time until it is preempted again.
+    pub retry: Duration,
 }
 
 /// One virtual router. Times are those of CLOCK_MONOTONIC.
@@ -94,6 +100,10 @@ pub struct Machine {
     silence: bool,
     /// Whether another node has advertised the addresses while this one had them (Active).
     contest: Contest,
+    /// Nodes that should have stopped (Claiming, Active).
+    deaf: Deaf,
+    /// The role was left to that node, since it does not hear this one.
+    unheard: Option<IpAddr>,
     /// The addresses have been asked for.
     addresses: bool,
     leaving: bool,
@@ -124,6 +134,8 @@ impl Machine {
             silent_until: Time::ZERO,
             silence: true,
             contest: Contest::default(),
+            deaf: Deaf::default(),
+            unheard: None,
             addresses: false,
             leaving: false,
         };
@@ -167,14 +179,26 @@ impl Machine {
         if heard.from == self.settings.own || self.leaving {
             return;
         }
-        self.holds.heard(heard, at);
+        let precedence = self.precedence(heard);
+        let whole = self.role == Role::Active && precedence != Ordering::Greater && self.tenure.is_whole(at);
+        self.holds.heard(heard, at, self.settings.interval, whole);
+        if heard.priority == 0 {
+            self.deaf.answered(heard.from);
+            self.unheard = self.unheard.filter(|from| *from != heard.from);
+        }
         match self.role {
             Role::Starting | Role::Fault => {}
             Role::Backup => self.heard_as_backup(heard, at),
-            Role::Claiming | Role::Active => match self.precedence(heard) {
+            Role::Claiming | Role::Active => match precedence {
                 Ordering::Greater => {
                     self.step_down(Role::Backup, at);
                     self.follow(heard, at);
+                }
+                _ if self.is_unheard_by(heard, at) => {
+                    self.step_down(Role::Backup, at);
+                    self.follow(heard, at);
+                    self.unheard = Some(heard.from);
+                    self.preempt_from = Some(at + self.settings.retry);
                 }
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
                 _ => {
@@ -189,8 +213,7 @@ impl Machine {
 
     /// The socket had no room for all that arrived: somebody unknown may have become active.
     pub fn overran(&mut self, now: Time) {
-        let longest = self.interval.max(self.settings.interval);
-        self.holds.unknown(now + longest.three());
+        self.holds.unknown(now + longest(self.settings.interval));
     }
 
     /// What is tracked has changed.
@@ -265,7 +288,7 @@ impl Machine {
         if !matches!(self.role, Role::Claiming | Role::Active) {
             return;
         }
-        if self.holds.end(now).is_none()
+        if self.awaited(now).is_none()
             && let Some(end) = self.tenure.claim(now)
         {
             self.actions.push_back(Action::Lease(end));
@@ -327,7 +350,7 @@ impl Machine {
                     due = Time::ZERO;
                 }
                 if let Some(claim) = self.tenure.claimable() {
-                    due = due.min(claim.max(self.holds.end(self.drained).unwrap_or_default()));
+                    due = due.min(claim.max(self.awaited(self.drained).unwrap_or_default()));
                 }
                 if let (Role::Active, Some(lapse)) = (self.role, self.tenure.lapse()) {
                     due = due.min(lapse);
@@ -350,7 +373,18 @@ impl Machine {
             active: self.active.filter(|_| follows),
             interval: if follows { self.interval } else { self.settings.interval },
             lease: self.tenure.end(),
+            unheard: self.unheard.filter(|from| self.role == Role::Claiming || (follows && self.active == Some(*from))),
+            holdup: if self.role == Role::Claiming { self.holdup() } else { None },
         }
+    }
+
+    /// What the claim waits for.
+    fn holdup(&self) -> Option<Holdup> {
+        if self.holds.end(self.drained).is_some() {
+            let last = self.holds.last(self.drained);
+            return Some(last.map_or(Holdup::Unknown, |(from, priority)| Holdup::Node { from, priority }));
+        }
+        self.tenure.claimable().is_none().then_some(Holdup::Unsent)
     }
 
     // === what changes ===
@@ -379,7 +413,7 @@ impl Machine {
     fn lapse(&mut self, now: Time) {
         let taken = self.holds.end(now).is_some() && (self.yielded || !self.settings.preempt);
         if taken {
-            self.active = self.holds.last(now);
+            self.active = self.holds.last(now).map(|(from, _)| from);
             self.step_down(Role::Backup, now);
         } else {
             self.actions.push_back(Action::Lease(Time::ZERO));
@@ -412,6 +446,12 @@ impl Machine {
             self.contest.end();
             if role != Role::Backup {
                 self.active = None;
+            }
+            if role == Role::Active {
+                self.unheard = None;
+            }
+            if !matches!(role, Role::Claiming | Role::Active) {
+                self.deaf.forget();
             }
         }
     }
@@ -481,6 +521,20 @@ impl Machine {
     /// When to claim. While a node that would not yield may forward it is no use.
     fn backup_due(&self) -> Time {
         self.timer.max(self.holds.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
+    }
+
+    // === others, while this node advertises ===
+
+    /// Until when a claim has to wait for others.
+    fn awaited(&self, now: Time) -> Option<Time> {
+        if self.role == Role::Active { self.holds.end_of_doubt(now) } else { self.holds.end(now) }
+    }
+
+    /// Whether that node, which should stop, has not heard of this one for three intervals.
+    fn is_unheard_by(&mut self, heard: Heard, at: Time) -> bool {
+        let own = self.settings.interval;
+        let patience = heard.interval.max(own).three().min(longest(own));
+        heard.priority != 0 && self.deaf.heard(heard.from, at, self.tenure.sent_at(), patience)
     }
 
     // === precedence ===

@@ -28,6 +28,7 @@ fn settings() -> Settings {
         preempt_delay: Duration::ZERO,
         startup_delay: Duration::ZERO,
         lag: ms(4),
+        retry: ms(20_000),
     }
 }
 
@@ -321,9 +322,13 @@ fn a_backup_adopts_the_active_node_s_interval() {
 #[test]
 fn priority_zero_leaves_a_backup_the_skew() {
     let mut machine = backup(settings());
-    machine.heard(from(4, 110), START);
-    machine.heard(from(4, 0), START + ms(100));
-    assert_eq!(machine.deadline(), Some(START + ms(100) + Interval::DEFAULT.skew(Priority::DEFAULT)));
+    // Past the wait of a new process.
+    let now = START + ms(3000);
+    machine.heard(from(4, 110), now);
+    machine.tick(now);
+    machine.heard(from(4, 0), now + ms(100));
+    machine.tick(now + ms(100));
+    assert_eq!(machine.deadline(), Some(now + ms(100) + Interval::DEFAULT.skew(Priority::DEFAULT)));
 }
 
 #[test]
@@ -407,6 +412,182 @@ fn an_own_advertisement_that_comes_back_is_nothing() {
     let (mut machine, now) = active(settings());
     machine.heard(from(5, 200), now);
     assert_eq!(machine.status().role, Role::Active);
+}
+
+// === one packet, and nodes that do not hear ===
+
+/// That node turns up with a lower priority and the longest interval, once.
+fn forged(host: u8) -> Heard {
+    Heard { interval: Interval::from_centiseconds(4095).unwrap(), ..from(host, 1) }
+}
+
+/// Turns at each deadline, `late` after it, until `end`; what roles there were.
+fn run(machine: &mut Machine, from: Time, end: Time, late: Duration) -> Vec<Role> {
+    let mut roles = vec![machine.status().role];
+    let mut now = from;
+    while let Some(deadline) = machine.deadline() {
+        now = deadline.max(now) + late;
+        if now > end {
+            break;
+        }
+        turn(machine, now);
+        roles.push(machine.status().role);
+    }
+    roles.dedup();
+    roles
+}
+
+#[test]
+fn one_packet_of_the_lowest_priority_takes_the_role_from_nobody() {
+    let interval = Interval::from_centiseconds(10).unwrap();
+    for late in [0, 1500] {
+        let (mut machine, now) = active(Settings { interval, ..settings() });
+        machine.heard(forged(77), now + ms(20));
+        let roles = run(&mut machine, now, now + ms(130_000), Duration::from_micros(late));
+        assert_eq!(roles, [Role::Active], "each turn late by {late} microseconds");
+    }
+}
+
+#[test]
+fn packets_of_forged_sources_take_the_role_from_nobody() {
+    let (mut machine, now) = active(settings());
+    for host in 100..=255 {
+        machine.heard(forged(host), now + ms(20));
+    }
+    assert_eq!(run(&mut machine, now, now + ms(130_000), Duration::from_micros(1500)), [Role::Active]);
+}
+
+#[test]
+fn one_packet_holds_a_claim_for_three_seconds_at_most_and_is_named() {
+    let interval = Interval::from_centiseconds(10).unwrap();
+    let (mut machine, now) = claiming(Settings { interval, ..settings() });
+    machine.heard(forged(77), now + ms(1));
+    run(&mut machine, now, now + ms(2500), Duration::ZERO);
+    let status = machine.status();
+    assert_eq!((status.role, status.holdup), (Role::Claiming, Some(Holdup::Node { from: address(77), priority: 1 })));
+    run(&mut machine, now + ms(2500), now + ms(3001), Duration::ZERO);
+    assert_eq!((machine.status().role, machine.status().holdup), (Role::Active, None));
+}
+
+#[test]
+fn a_claim_says_that_it_waits_for_its_own_advertisement_to_leave() {
+    let mut machine = backup(settings());
+    machine.tick(START + ms(3610));
+    actions(&mut machine);
+    assert_eq!(machine.status().holdup, Some(Holdup::Unsent));
+}
+
+/// A node that advertises each second half an interval after this one and hears nothing, while this one turns in time or
+/// `late`. The time from its first advertisement until this one has left the role to it.
+fn until_yielded(settings: Settings, late: Duration) -> Option<Duration> {
+    let (mut machine, now) = active(settings);
+    let first = now + ms(500);
+    for second in 0..20 {
+        let at = first + ms(1000 * second);
+        run(&mut machine, at - ms(500), at - ms(10), late);
+        machine.heard(from(4, 90), at);
+        turn(&mut machine, at);
+        if machine.status().role == Role::Backup {
+            assert_eq!((machine.status().active, machine.status().unheard), (Some(address(4)), Some(address(4))));
+            return Some(at - first);
+        }
+    }
+    None
+}
+
+#[test]
+fn a_node_of_lower_priority_that_goes_on_advertising_is_left_the_role_after_three_intervals() {
+    for preempt in [true, false] {
+        for late in [0, 900, 1100, 1500] {
+            let left = until_yielded(Settings { preempt, ..settings() }, Duration::from_micros(late));
+            assert_eq!(left, Some(ms(4000)), "preempt {preempt}, late by {late} microseconds");
+        }
+    }
+}
+
+/// This node has left the role to node 4, which does not hear it, at the time given.
+fn unheard(settings: Settings) -> (Machine, Time) {
+    let (mut machine, mut now) = active(settings);
+    while machine.status().unheard.is_none() {
+        now += ms(500);
+        machine.heard(from(4, 90), now);
+        turn(&mut machine, now);
+    }
+    (machine, now)
+}
+
+#[test]
+fn the_role_is_taken_back_once_the_other_one_answers() {
+    let (mut machine, mut now) = unheard(settings());
+    let since = now;
+    while machine.status().role == Role::Backup {
+        now += ms(500);
+        machine.heard(from(4, 90), now);
+        turn(&mut machine, now);
+        assert_eq!(machine.status().unheard, Some(address(4)));
+    }
+    assert_eq!((machine.status().role, now - since), (Role::Claiming, settings().retry));
+    machine.heard(from(4, 0), now + ms(2));
+    turn(&mut machine, now + CLAIM);
+    assert_eq!((machine.status().role, machine.status().unheard), (Role::Active, None));
+}
+
+#[test]
+fn without_preemption_the_role_stays_with_the_one_that_does_not_hear() {
+    let (mut machine, mut now) = unheard(Settings { preempt: false, ..settings() });
+    for _ in 0..200 {
+        now += ms(500);
+        machine.heard(from(4, 90), now);
+        turn(&mut machine, now);
+        assert_eq!((machine.status().role, machine.status().unheard), (Role::Backup, Some(address(4))));
+    }
+    machine.heard(from(4, 0), now + ms(1));
+    assert_eq!(machine.status().unheard, None);
+    run(&mut machine, now + ms(1), now + ms(1000), Duration::ZERO);
+    assert_eq!(machine.status().role, Role::Active);
+}
+
+#[test]
+fn a_node_that_has_taken_over_meanwhile_is_not_taken_for_deaf() {
+    let (mut machine, now) = active(settings());
+    for tenth in 35..100 {
+        machine.heard(from(4, 90), now + ms(100 * tenth));
+    }
+    turn(&mut machine, now + ms(10_000));
+    assert_eq!((machine.status().role, machine.status().unheard), (Role::Claiming, None));
+}
+
+#[test]
+fn what_was_to_be_done_is_void_once_the_role_is_lost() {
+    let (mut machine, now) = claiming(settings());
+    machine.tick(now + CLAIM);
+    assert_eq!(machine.status().role, Role::Active);
+    machine.heard(from(4, 110), now + CLAIM);
+    let done = actions(&mut machine);
+    assert!(
+        matches!(done[..], [Action::Lease(Time::ZERO), Action::Advertise { priority: 0, .. }, Action::RemoveAddresses]),
+        "{done:?}"
+    );
+}
+
+#[test]
+fn a_lapsed_lease_is_claimed_anew_where_there_is_preemption() {
+    let (mut machine, now) = active(settings());
+    let now = now + ms(5000);
+    machine.heard(from(4, 90), now);
+    turn(&mut machine, now);
+    assert_eq!(machine.status().role, Role::Claiming);
+}
+
+#[test]
+fn a_goodbye_does_not_shorten_the_wait_of_a_new_process() {
+    let interval = Interval::from_centiseconds(10).unwrap();
+    let mut machine = backup(Settings { interval, ..settings() });
+    let now = START + ms(500);
+    machine.heard(Heard { interval, ..from(4, 110) }, now);
+    machine.heard(Heard { interval, ..from(4, 0) }, now + ms(1));
+    turn(&mut machine, now + ms(1));
+    assert_eq!(machine.deadline(), Some(START + ms(3000)), "a third node may hang, and forward still");
 }
 
 // === tracking, configuration, coming and going ===
@@ -547,6 +728,7 @@ proptest! {
         let mut sent: Vec<(Token, Time, Interval)> = Vec::new();
         let mut left: Vec<(Time, Interval)> = Vec::new();
         let mut holds: Vec<(IpAddr, Time)> = Vec::new();
+        let mut own = settings().interval;
         for (input, pause, to_deadline) in inputs {
             now += Duration::from_micros(pause * 100);
             if to_deadline && let Some(deadline) = machine.deadline() {
@@ -561,7 +743,7 @@ proptest! {
                     if priority == 0 {
                         holds.retain(|(from, _)| *from != heard.from);
                     } else if host != 5 {
-                        holds.push((heard.from, now + interval.three()));
+                        holds.push((heard.from, now + interval.three().min(longest(own))));
                     }
                 }
                 Input::Track(fault, delta) => machine.track(Tracked { fault, delta }, now),
@@ -570,6 +752,7 @@ proptest! {
                 Input::Reconfigure(priority, interval, preempt) => {
                     let (priority, interval) = (Priority::new(priority).unwrap(), Interval::from_centiseconds(interval).unwrap());
                     machine.reconfigure(Settings { priority, interval, preempt, ..settings() }, now);
+                    own = interval;
                 }
                 Input::Word(which, late) if which < sent.len() => {
                     let (token, started, interval) = sent.remove(which);

@@ -1,13 +1,15 @@
 //! The Virtual Router Redundancy Protocol, as far as it is pure: RFC 9568 (version 3) and RFC 3768 (version 2).
 //!
 //! `types` has the protocol's quantities, `packet` what is on the wire, `machine` one virtual router's states, and with
-//! them the lease under which the data plane forwards. `auth` signs what is sent and checks what is heard. Nothing here reads a clock or owns a socket; that is
+//! them the lease under which the data plane forwards, and `turn` the order in which it is driven. `auth` signs what is
+//! sent and checks what is heard. Nothing here reads a clock or owns a socket; that is
 //! [`crate::ha`]'s part.
 
 mod action;
 mod auth;
 pub(crate) mod checksum;
 mod contest;
+mod deaf;
 #[cfg(fuzzing)]
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;
@@ -17,16 +19,19 @@ mod packet;
 #[cfg(test)]
 mod packet_tests;
 mod tenure;
+mod turn;
 mod types;
 
-pub use action::{Action, Heard, Leave, Role, Status, Token, Tracked};
+pub use action::{Action, Heard, Holdup, Leave, Role, Status, Token, Tracked};
 pub(crate) use auth::arrived;
 pub use auth::{
     AntiReplay, AuthError, AuthMode, AuthSettings, Authentic, Authenticator, KEY_BYTES, Keyring, Secret, UnixTime,
 };
+pub(crate) use holds::longest;
 pub use machine::{Machine, Settings};
 pub use packet::{Advertisement, Envelope, GROUP_V4, GROUP_V6, PROTOCOL, PacketError, TTL, Trailer, unwrap_ipv4};
 pub use tenure::{CLAIM, DELAY, GUARD};
+pub use turn::{Hands, Read, Sending, perform, turn};
 pub use types::{Checksum, Interval, Priority, Version, Vrid};
 
 /// A moment: time since the zero of CLOCK_MONOTONIC.

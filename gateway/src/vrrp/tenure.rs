@@ -74,6 +74,16 @@ impl Tenure {
         !self.on_the_way.is_empty()
     }
 
+    /// Whether this node forwards by a claim, and had advertised without a gap until `at`.
+    pub(super) fn is_whole(&self, at: Time) -> bool {
+        self.sure && self.previous.is_some_and(|(previous, interval)| in_time(previous, interval, at))
+    }
+
+    /// When the sending of the latest advertisement that left began.
+    pub(super) fn sent_at(&self) -> Option<Time> {
+        self.previous.map(|(previous, _)| previous)
+    }
+
     /// An advertisement is to be sent. All that had arrived at `drained` was known when this was decided.
     pub(super) fn sent(&mut self, token: Token, interval: Interval, drained: Time) {
         if self.on_the_way.len() == ROOM {
@@ -95,9 +105,7 @@ impl Tenure {
         let sent = self.take(token)?;
         let three = sent.interval.three();
         let end = (sent.drained.min(started) + three).saturating_sub(three / DRIFT + lag);
-        let follows = self
-            .previous
-            .is_some_and(|(previous, interval)| now.saturating_sub(previous) <= interval.duration() + LATENESS);
+        let follows = self.previous.is_some_and(|(previous, interval)| in_time(previous, interval, now));
         if self.previous.is_none_or(|(previous, _)| previous <= started) {
             self.previous = Some((started, sent.interval));
         }
@@ -163,4 +171,9 @@ impl Tenure {
         let at = self.on_the_way.iter().position(|sent| sent.token == token)?;
         self.on_the_way.remove(at)
     }
+}
+
+/// Whether `at` is no later than the next advertisement may leave.
+fn in_time(previous: Time, interval: Interval, at: Time) -> bool {
+    at.saturating_sub(previous) <= interval.duration() + LATENESS
 }

@@ -5,44 +5,68 @@
 //! socket), or arrived where no process listened. What a process does with its socket is its own affair: one that stalls
 //! still hears. The start of a node of priority 255 counts as a loss too: it claims before it could have heard anybody.
 //!
+//! Where one direction works and the other does not, two may forward for a while, but not for longer than it takes the
+//! one that hears to find out.
+//!
 //! A node *forwards* while it is alive and its coarse clock is below its lease in the map.
 
 use std::time::Duration;
 
-use crate::clock::{Clock, Moment};
+use crate::{
+    clock::{Clock, MILLISECOND, Moment},
+    schedule::Schedule,
+};
 
 pub(crate) struct Check {
     /// Until when each node forwards if nothing happens.
     pub(crate) forwards: Vec<Moment>,
     /// The latest lease that the advertisements that have left allow each node.
     allowed: Vec<Duration>,
+    /// Since when two nodes forward at once.
+    both: Vec<Vec<Option<Moment>>>,
     /// How long two nodes must have been undisturbed.
-    pub(crate) undisturbed: u64,
+    undisturbed: u64,
+    /// The same where one direction is enough.
+    one_way: u64,
     /// From when on exactly one has to forward.
-    pub(crate) settled: Moment,
+    settled: Moment,
     now: Moment,
 }
 
 impl Check {
-    pub(crate) fn new(nodes: usize, undisturbed: u64, settled: Moment) -> Self {
-        Self { forwards: vec![0; nodes], allowed: vec![Duration::ZERO; nodes], undisturbed, settled, now: 0 }
+    pub(crate) fn new(nodes: usize, schedule: &Schedule) -> Self {
+        Self {
+            forwards: vec![0; nodes],
+            allowed: vec![Duration::ZERO; nodes],
+            both: vec![vec![None; nodes]; nodes],
+            undisturbed: 4 * schedule.longest + 2 * MILLISECOND,
+            one_way: schedule.one_way,
+            settled: schedule.settled,
+            now: 0,
+        }
     }
 
-    /// Nothing happened before `now`. Says what was wrong meanwhile.
-    pub(crate) fn advance(
-        &mut self,
-        now: Moment,
-        disturbed: impl Fn(usize, usize) -> Option<Moment>,
-    ) -> Result<(), String> {
+    /// Nothing happened before `now`; `disturbed[from][to]` is the last disturbance. Says what was wrong meanwhile.
+    pub(crate) fn advance(&mut self, now: Moment, disturbed: &[Vec<Option<Moment>>]) -> Result<(), String> {
         let before = std::mem::replace(&mut self.now, now);
         for one in 0..self.forwards.len() {
             for other in 0..one {
                 let both_until = self.forwards[one].min(self.forwards[other]).min(now);
                 if both_until <= before {
+                    self.both[one][other] = None;
                     continue;
                 }
-                if disturbed(one, other).is_none_or(|at| at + self.undisturbed < both_until) {
+                let (there, back) = (disturbed[one][other], disturbed[other][one]);
+                if there.max(back).is_none_or(|at| at + self.undisturbed < both_until) {
                     return Err(format!("{one} and {other} forward at {both_until} and hear each other"));
+                }
+                let since = *self.both[one][other].get_or_insert(before);
+                let heard = since.max(there.min(back).unwrap_or_default());
+                if heard + self.one_way < both_until {
+                    return Err(format!("{one} and {other} forward at {both_until} and one hears the other"));
+                }
+                if both_until < now {
+                    self.both[one][other] = None;
                 }
             }
         }

@@ -18,6 +18,8 @@ pub(crate) struct Network {
     pub(crate) late: u64,
     pub(crate) doubled: u64,
     pub(crate) latest: u64,
+    /// The longest that one is under way which is not late.
+    pub(crate) usual: u64,
 }
 
 impl Network {
@@ -29,6 +31,7 @@ impl Network {
             late: random.pick(&[0, 0, 0, 30]),
             doubled: random.pick(&[0, 0, 5]),
             latest,
+            usual: DELAY,
         }
     }
 
@@ -41,7 +44,13 @@ impl Network {
             late: 0,
             doubled: 0,
             latest: 0,
+            usual: DELAY,
         }
+    }
+
+    /// One that in addition keeps the order.
+    pub(crate) fn orderly(nodes: usize) -> Self {
+        Self { usual: 1, ..Self::calm(nodes) }
     }
 
     pub(crate) fn disturb(&mut self, from: usize, to: usize, at: Moment) {
@@ -56,11 +65,6 @@ impl Network {
         }
     }
 
-    /// The last disturbance between the two, in either direction.
-    pub(crate) fn disturbed_between(&self, one: usize, other: usize) -> Option<Moment> {
-        self.disturbed[one][other].max(self.disturbed[other][one])
-    }
-
     /// When what leaves now arrives: not at all, once or twice, and not after `end`, when all disturbances are over.
     pub(crate) fn send(
         &mut self,
@@ -70,7 +74,8 @@ impl Network {
         end: Moment,
         random: &mut Random,
     ) -> [Option<Moment>; 2] {
-        let usual = |random: &mut Random| now + random.any_scale(DELAY);
+        let longest = self.usual;
+        let usual = |random: &mut Random| now + random.any_scale(longest);
         if now >= end {
             return [Some(usual(random)), None];
         }

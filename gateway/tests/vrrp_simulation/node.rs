@@ -1,9 +1,8 @@
-//! One node: the map that outlives the process, the socket, and the driver's turn in steps between which anything may
-//! happen.
+//! One node: the map that outlives the process, the socket, and what waits for the process.
 
 use std::{collections::VecDeque, time::Duration};
 
-use gateway::vrrp::{Action, Heard, Interval, Leave, Machine, Settings, Token, Tracked};
+use gateway::vrrp::{Heard, Leave, Settings, Token, Tracked};
 
 use crate::clock::{Clock, Moment};
 
@@ -16,18 +15,26 @@ pub(crate) struct Node {
     pub(crate) mute: bool,
     /// The word that an advertisement has left comes from its timestamp, not from the send that succeeded.
     pub(crate) stamps: bool,
+    /// Advertisements that the socket has room for.
+    pub(crate) room: usize,
+    /// Advertisements read in one turn.
+    pub(crate) most: usize,
     pub(crate) process: Option<Process>,
     /// What of the event queue is for the process as it is now.
     pub(crate) turn: u64,
     pub(crate) wakes: Moment,
 }
 
+/// What the world has for a process that runs.
+#[derive(Default)]
 pub(crate) struct Process {
-    pub(crate) machine: Option<Machine>,
-    pub(crate) step: Step,
+    /// Its turn is over, and it waits for something to happen.
+    pub(crate) waits: bool,
     /// Advertisements in the socket, and when they arrived by the clock of this node.
-    pub(crate) socket: Vec<(usize, Heard, Duration)>,
-    /// Words on the error queue.
+    pub(crate) socket: VecDeque<(usize, Heard, Duration)>,
+    /// Some found no room there.
+    pub(crate) overran: bool,
+    /// Advertisements that have left: words on the error queue, or sends that succeeded.
     pub(crate) words: VecDeque<(Token, Duration)>,
     pub(crate) orders: VecDeque<Order>,
     pub(crate) leaving: bool,
@@ -42,59 +49,9 @@ pub(crate) enum Order {
     Reconfigure(Settings),
 }
 
-/// Where the driver is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Step {
-    /// The lease left behind is read.
-    Find,
-    /// The machine is made.
-    Make {
-        found: Duration,
-    },
-    /// Waiting for something to happen.
-    Wait,
-    /// The clock is read.
-    Clock,
-    /// What waits in the socket is read.
-    Drain {
-        now: Duration,
-    },
-    Tick {
-        now: Duration,
-    },
-    /// The next action is asked for.
-    Next,
-    /// An advertisement is handed to the kernel; its clock was read.
-    Send {
-        token: Token,
-        priority: u8,
-        interval: Interval,
-        started: Duration,
-    },
-    /// Any other action is carried out.
-    Do(Action),
-    /// The clock is read for the word of leaving.
-    Word {
-        token: Token,
-        started: Duration,
-    },
-    Left {
-        token: Token,
-        started: Duration,
-        now: Duration,
-    },
-}
-
 impl Process {
-    pub(crate) fn new() -> Self {
-        Self {
-            machine: None,
-            step: Step::Find,
-            socket: Vec::new(),
-            words: VecDeque::new(),
-            orders: VecDeque::new(),
-            leaving: false,
-        }
+    pub(crate) fn has_news(&self) -> bool {
+        !self.socket.is_empty() || !self.orders.is_empty() || !self.words.is_empty()
     }
 }
 

@@ -16,6 +16,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blow {
     Split,
+    /// One direction of one link.
+    Cut(usize, usize),
     Heal,
     /// The process is killed; links and maps stay.
     Kill(usize),
@@ -36,12 +38,16 @@ pub(crate) enum Blow {
 pub(crate) struct Schedule {
     pub(crate) settings: Vec<Settings>,
     pub(crate) clocks: Vec<Clock>,
+    /// How many advertisements a node's socket may have room for.
+    pub(crate) rooms: [usize; 4],
     /// One micro-step in so many stalls; 0: none.
     pub(crate) stalls: u64,
     pub(crate) longest_stall: u64,
     pub(crate) blows: Vec<(Moment, Blow)>,
     /// The longest interval that any node advertises.
     pub(crate) longest: u64,
+    /// How long two nodes may forward at once where one hears the other.
+    pub(crate) one_way: u64,
     /// When nothing more befalls anybody.
     pub(crate) calm: Moment,
     /// When exactly one has to forward.
@@ -50,6 +56,8 @@ pub(crate) struct Schedule {
 }
 
 const KINDS: u64 = 12;
+/// Intervals until a node that does not hear is preempted again.
+const RETRY: u64 = 10;
 
 impl Schedule {
     pub(crate) fn new(random: &mut Random) -> Self {
@@ -77,14 +85,20 @@ impl Schedule {
         // least. Then, perhaps, a preemption, in which priority 0 may be overtaken by what was sent before: a hold more.
         let takeover = (4 * longest).max(3000 * MILLISECOND + longest);
         let delays = delays.unwrap_or_default().as_nanos() as u64;
-        let settled = calm + takeover + delays + 4 * longest + 100 * MILLISECOND;
+        // Or the role was left to a node that did not hear, and is taken back from it.
+        let retry = RETRY * longest_own.duration().as_nanos() as u64 + 5 * longest;
+        let settled = calm + takeover + delays + retry + 4 * longest + 100 * MILLISECOND;
         Self {
             settings,
             clocks,
+            rooms: [usize::MAX, usize::MAX, 3, 1],
             stalls: random.pick(&[0, 0, 200, 50, 20]),
             longest_stall: 7 * longest,
             blows,
             longest,
+            // Its first advertisement, three intervals of patience, the next one, and the lease of one that stalls then;
+            // with intervals that differ, and stalls of the other one, each of them three times as long.
+            one_way: 13 * longest + 20 * MILLISECOND,
             calm,
             settled,
             end: settled + 2 * longest,
@@ -98,6 +112,7 @@ impl Schedule {
     pub(crate) fn restarts(random: &mut Random) -> Self {
         let mut schedule = Self::new(random);
         schedule.stalls = 0;
+        schedule.rooms = [usize::MAX; 4];
         for settings in &mut schedule.settings {
             settings.interval = Interval::from_centiseconds(10).unwrap_or(Interval::DEFAULT);
             // No preemption comes later than the first takeover, not even by an owner that starts.
@@ -121,6 +136,45 @@ impl Schedule {
         schedule.blows.sort_by_key(|(at, _)| *at);
         schedule
     }
+}
+
+impl Schedule {
+    /// All calm; `settled` and `end` are far away. Whoever is active stays so, unless something is done to it.
+    pub(crate) fn quiet(random: &mut Random) -> Self {
+        let mut schedule = Self::restarts(random);
+        schedule.blows.clear();
+        schedule.end = schedule.calm + 2000 * MILLISECOND;
+        schedule
+    }
+
+    /// Two nodes, of which one no longer hears the other from `cut` until `calm`, and what befalls processes meanwhile.
+    pub(crate) fn one_way(random: &mut Random) -> Self {
+        let mut schedule = Self::restarts(random);
+        let interval = schedule.longest;
+        schedule.settings.truncate(2);
+        schedule.clocks.truncate(2);
+        let preempt = random.once_in(2);
+        for (settings, priority) in schedule.settings.iter_mut().zip([100, 90]) {
+            settings.preempt = preempt;
+            settings.priority = Priority::new(priority).unwrap_or(Priority::DEFAULT);
+            settings.preempt_delay = Duration::ZERO;
+            settings.retry = settings.interval.duration() * RETRY as u32;
+        }
+        let cut = Self::CUT + random.within(0..interval);
+        let calm = cut + 40 * interval;
+        schedule.blows = vec![(cut, Blow::Cut(0, 1)), (calm, Blow::Heal)];
+        schedule.stalls = random.pick(&[0, 0, 500]);
+        schedule.longest_stall = 2 * interval;
+        schedule.one_way =
+            if schedule.stalls == 0 { 4 * interval + 30 * MILLISECOND } else { 13 * interval + 20 * MILLISECOND };
+        schedule.calm = calm;
+        schedule.settled = calm + (RETRY + 9) * interval;
+        schedule.end = schedule.settled + 5 * interval;
+        schedule
+    }
+
+    /// When a direction is cut in [`Self::one_way`] at the earliest: somebody is active, and preemptions are over.
+    pub(crate) const CUT: Moment = 5000 * MILLISECOND;
 }
 
 fn settings(random: &mut Random, node: usize, base: u16, version: Version, style: u64, tick: u64) -> Settings {
@@ -148,6 +202,7 @@ fn settings(random: &mut Random, node: usize, base: u16, version: Version, style
         preempt_delay: some(random, 6),
         startup_delay: some(random, 2),
         lag,
+        retry: RETRY as u32 * interval.duration(),
     }
 }
 

@@ -1,14 +1,15 @@
 //! All nodes and the network, event by event.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Duration};
+use std::{cell::RefCell, cmp::Reverse, collections::BinaryHeap, pin::Pin, rc::Rc, task, time::Duration};
 
-use gateway::vrrp::{Action, Heard, Leave, Machine, Priority, Role};
+use gateway::vrrp::{Heard, Leave};
 
 use crate::{
     check::Check,
     clock::{MILLISECOND, Moment},
+    driver::Driver,
     network::Network,
-    node::{Node, Order, Process, Step},
+    node::{Node, Order, Process},
     random::Random,
     schedule::{Blow, Schedule},
 };
@@ -28,6 +29,8 @@ pub(crate) enum Flaw {
     Deaf,
     /// It thinks that the data plane's clock has no tick.
     ForgetsTick,
+    /// It does not say that the socket has lost something.
+    IgnoresOverrun,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,13 +53,23 @@ enum Event {
     },
 }
 
+/// The world, and the processes in it.
 pub(crate) struct World {
-    random: Random,
+    state: Rc<RefCell<State>>,
+    processes: Vec<Option<Running>>,
+}
+
+/// A process, and which of the node's lives it is.
+type Running = (u64, Pin<Box<dyn Future<Output = ()>>>);
+
+/// The world without the processes.
+pub(crate) struct State {
+    pub(crate) random: Random,
     pub(crate) schedule: Schedule,
-    network: Network,
+    pub(crate) network: Network,
     pub(crate) nodes: Vec<Node>,
     pub(crate) check: Check,
-    flaw: Flaw,
+    pub(crate) flaw: Flaw,
     traced: bool,
     events: BinaryHeap<Reverse<(Moment, u64, Event)>>,
     order: u64,
@@ -64,14 +77,8 @@ pub(crate) struct World {
     /// All advertisements ever sent: the sender's lifetime, its clock before sending, and what was sent.
     packets: Vec<(u64, Duration, gateway::vrrp::Token, Heard)>,
     lives: Vec<u64>,
-}
-
-macro_rules! trace {
-    ($world:expr, $($arg:tt)*) => {
-        if $world.traced {
-            println!("{:>14} {}", format!("{:.6}ms", $world.now as f64 / 1e6), format_args!($($arg)*));
-        }
-    };
+    /// What a process has found to be wrong.
+    failure: Option<String>,
 }
 
 impl World {
@@ -82,7 +89,76 @@ impl World {
         Self::of(random, schedule, network, flaw, traced)
     }
 
-    pub(crate) fn of(mut random: Random, schedule: Schedule, network: Network, flaw: Flaw, traced: bool) -> Self {
+    pub(crate) fn of(random: Random, schedule: Schedule, network: Network, flaw: Flaw, traced: bool) -> Self {
+        let state = State::new(random, schedule, network, flaw, traced);
+        let processes = (0..state.nodes.len()).map(|_| None).collect();
+        Self { state: Rc::new(RefCell::new(state)), processes }
+    }
+
+    /// To the end, or to the first thing that is wrong.
+    pub(crate) fn run(&mut self) -> Result<(), String> {
+        while self.step()? {}
+        Ok(())
+    }
+
+    /// One event. False: that was the last one.
+    pub(crate) fn step(&mut self) -> Result<bool, String> {
+        let Some(event) = self.state.borrow_mut().next()? else { return Ok(false) };
+        if let Event::Step { node, turn } = event {
+            self.go_on(node, turn);
+        } else {
+            self.state.borrow_mut().happen(event);
+        }
+        match self.state.borrow_mut().failure.take() {
+            Some(failure) => Err(failure),
+            None => Ok(true),
+        }
+    }
+
+    /// The process takes its next step, if it is still in that turn.
+    fn go_on(&mut self, node: usize, turn: u64) {
+        let life = {
+            let mut state = self.state.borrow_mut();
+            if state.nodes[node].turn != turn {
+                return;
+            }
+            if let Some(process) = &mut state.nodes[node].process {
+                process.waits = false;
+            }
+            state.lives[node]
+        };
+        let (_, process) = match self.processes[node].take() {
+            Some(running) if running.0 == life => self.processes[node].insert(running),
+            _ => {
+                let driver = Driver { node, state: Rc::clone(&self.state) };
+                self.processes[node].insert((life, Box::pin(driver.run())))
+            }
+        };
+        if process.as_mut().poll(&mut task::Context::from_waker(task::Waker::noop())).is_ready() {
+            let mut state = self.state.borrow_mut();
+            state.say(|| format!("{node} ends"));
+            state.end_process(node);
+        }
+    }
+
+    /// Something is done to the nodes.
+    pub(crate) fn strike(&mut self, blow: Blow) {
+        self.state.borrow_mut().blow(blow);
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.state.borrow().now
+    }
+
+    /// Those who forward.
+    pub(crate) fn forwarders(&self) -> Vec<usize> {
+        let state = self.state.borrow();
+        (0..state.nodes.len()).filter(|node| state.check.forwards(*node)).collect()
+    }
+}
+
+impl State {
+    fn new(mut random: Random, schedule: Schedule, network: Network, flaw: Flaw, traced: bool) -> Self {
         let count = schedule.settings.len();
         let nodes = (0..count)
             .map(|node| Node {
@@ -92,13 +168,15 @@ impl World {
                 lease: Duration::ZERO,
                 mute: false,
                 stamps: random.once_in(2),
+                room: random.pick(&schedule.rooms),
+                most: random.pick(&[256, 256, 2, 1]),
                 process: None,
                 turn: 0,
                 wakes: 0,
             })
             .collect();
-        let check = Check::new(count, 4 * schedule.longest + 2 * MILLISECOND, schedule.settled);
-        let mut world = Self {
+        let check = Check::new(count, &schedule);
+        let mut state = Self {
             random,
             network,
             nodes,
@@ -110,39 +188,43 @@ impl World {
             now: 0,
             packets: Vec::new(),
             lives: vec![0; count],
+            failure: None,
             schedule,
         };
         for node in 0..count {
-            trace!(world, "{node}: {:?}", world.nodes[node].settings);
-            world.start(node);
+            state.say(|| format!("{node}: {:?}", state.nodes[node].settings));
+            state.start(node);
         }
-        for blow in 0..world.schedule.blows.len() {
-            world.at(world.schedule.blows[blow].0, Event::Blow(blow));
+        for blow in 0..state.schedule.blows.len() {
+            state.at(state.schedule.blows[blow].0, Event::Blow(blow));
         }
-        world
+        state
     }
 
-    /// To the end, or to the first thing that is wrong.
-    pub(crate) fn run(&mut self) -> Result<(), String> {
-        while self.step()? {}
-        Ok(())
+    /// Tells what happens, where that is wanted.
+    pub(crate) fn say(&self, what: impl FnOnce() -> String) {
+        if self.traced {
+            println!("{:>14} {}", format!("{:.6}ms", self.now as f64 / 1e6), what());
+        }
     }
 
-    /// One event. False: that was the last one.
-    pub(crate) fn step(&mut self) -> Result<bool, String> {
-        let Some(Reverse((at, _, event))) = self.events.pop() else {
-            return Ok(false);
-        };
+    /// Keeps what is wrong, unless something is already.
+    pub(crate) fn note(&mut self, outcome: Result<(), String>) {
+        self.failure = self.failure.take().or(outcome.err());
+    }
+
+    /// The next event, and the time it is; nothing at the end.
+    fn next(&mut self) -> Result<Option<Event>, String> {
+        let Some(Reverse((at, _, event))) = self.events.pop() else { return Ok(None) };
         let at = at.min(self.schedule.end);
-        let network = &self.network;
-        self.check.advance(at, |one, other| network.disturbed_between(one, other))?;
+        self.check.advance(at, &self.network.disturbed)?;
         self.now = at;
-        if at == self.schedule.end {
-            return Ok(false);
-        }
+        Ok((at < self.schedule.end).then_some(event))
+    }
+
+    fn happen(&mut self, event: Event) {
         match event {
             Event::Blow(blow) => self.blow(self.schedule.blows[blow].1),
-            Event::Step { node, turn } if self.nodes[node].turn == turn => self.go_on(node)?,
             Event::Step { .. } => {}
             Event::Arrival { to, from, packet } => self.arrive(to, from, packet),
             Event::Word { node, packet, turn } => {
@@ -156,7 +238,6 @@ impl World {
                 }
             }
         }
-        Ok(true)
     }
 
     fn at(&mut self, at: Moment, event: Event) {
@@ -180,23 +261,43 @@ impl World {
         pause.min(left)
     }
 
-    fn next_step(&mut self, node: usize, step: Step) {
+    /// The process goes on some time from now.
+    pub(crate) fn pause_process(&mut self, node: usize) {
         let at = self.now + self.pause();
+        self.go_on_at(node, at);
+    }
+
+    fn go_on_at(&mut self, node: usize, at: Moment) {
         let this = &mut self.nodes[node];
-        if let Some(process) = &mut this.process {
-            process.step = step;
-            this.turn += 1;
-            this.wakes = at;
-            let turn = this.turn;
-            self.at(at, Event::Step { node, turn });
-        }
+        this.turn += 1;
+        this.wakes = at;
+        let turn = this.turn;
+        self.at(at, Event::Step { node, turn });
     }
 
     /// Something has happened that a waiting process looks at.
     fn wake(&mut self, node: usize) {
-        let waits = self.nodes[node].process.as_ref().is_some_and(|process| matches!(process.step, Step::Wait));
+        let waits = self.nodes[node].process.as_ref().is_some_and(|process| process.waits);
         if waits && self.nodes[node].wakes > self.now + 2 * MILLISECOND {
-            self.next_step(node, Step::Wait);
+            self.pause_process(node);
+        }
+    }
+
+    /// The process waits for something to happen, or for that time by its clock.
+    pub(crate) fn wait_until(&mut self, node: usize, deadline: Option<Duration>) {
+        let now = self.now;
+        let this = &mut self.nodes[node];
+        let Some(process) = &mut this.process else { return };
+        if process.has_news() {
+            return self.pause_process(node);
+        }
+        process.waits = true;
+        this.turn += 1;
+        this.wakes = Moment::MAX;
+        if let Some(deadline) = deadline {
+            let due = this.clock.when(deadline).max(now);
+            let at = due + self.pause_at(due);
+            self.go_on_at(node, at);
         }
     }
 
@@ -205,8 +306,8 @@ impl World {
             return;
         }
         self.end_process(node);
-        self.nodes[node].process = Some(Process::new());
-        self.next_step(node, Step::Find);
+        self.nodes[node].process = Some(Process::default());
+        self.pause_process(node);
     }
 
     /// What it had not read is lost.
@@ -221,9 +322,10 @@ impl World {
     }
 
     fn blow(&mut self, blow: Blow) {
-        trace!(self, "{blow:?}");
+        self.say(|| format!("{blow:?}"));
         match blow {
             Blow::Split => self.network.split(&mut self.random),
+            Blow::Cut(from, to) => self.network.cut[from][to] = true,
             Blow::Heal => self.network.heal(),
             Blow::Kill(node) => self.end_process(node),
             Blow::Die(node) => {
@@ -261,171 +363,19 @@ impl World {
     fn arrive(&mut self, to: usize, from: usize, packet: usize) {
         let heard = self.packets[packet].3;
         let at = self.nodes[to].clock.read(self.now);
+        let room = self.nodes[to].room;
         match &mut self.nodes[to].process {
-            Some(process) => {
-                process.socket.push((from, heard, at));
-                self.wake(to);
+            // The process is told, so it is as good as heard.
+            Some(process) if process.socket.len() >= room && self.now < self.schedule.calm => {
+                process.overran = true;
+                if process.leaving {
+                    self.network.disturb(from, to, self.now);
+                }
             }
+            Some(process) => process.socket.push_back((from, heard, at)),
             None => self.network.disturb(from, to, self.now),
         }
-    }
-
-    /// One step of the driver.
-    fn go_on(&mut self, node: usize) -> Result<(), String> {
-        let time = self.nodes[node].clock.read(self.now);
-        let settings = self.nodes[node].settings;
-        let Some(mut process) = self.nodes[node].process.take() else {
-            return Ok(());
-        };
-        let step = process.step;
-        let next = match step {
-            Step::Find => Some(Step::Make { found: self.nodes[node].lease }),
-            Step::Make { found } => {
-                let mut settings = settings;
-                if self.flaw == Flaw::ForgetsTick {
-                    settings.lag = Duration::ZERO;
-                }
-                let resume = (found > time).then_some(found);
-                trace!(self, "{node} starts, resumes {}", resume.is_some());
-                if resume.is_none() && settings.priority == Priority::OWNER {
-                    self.network.unaware(node, self.now);
-                }
-                let mut machine = Machine::new(settings, time, resume);
-                machine.track(self.nodes[node].tracked, time);
-                process.machine = Some(machine);
-                Some(Step::Next)
-            }
-            _ => match &mut process.machine {
-                Some(machine) => match step {
-                    Step::Clock => Some(Step::Drain { now: time }),
-                    Step::Drain { now } => {
-                        if self.flaw != Flaw::TicksUndrained || self.random.once_in(8) {
-                            for (from, heard, at) in process.socket.drain(..) {
-                                if process.leaving {
-                                    self.network.disturb(from, node, self.now);
-                                }
-                                if self.flaw != Flaw::Deaf {
-                                    machine.heard(heard, at);
-                                }
-                            }
-                        }
-                        Some(Step::Tick { now })
-                    }
-                    Step::Tick { now } => {
-                        machine.tick(now);
-                        Some(Step::Next)
-                    }
-                    Step::Next => match machine.next() {
-                        Some(Action::Advertise { token, priority, interval }) => {
-                            Some(Step::Send { token, priority, interval, started: time })
-                        }
-                        Some(action) => Some(Step::Do(action)),
-                        None => match process.words.pop_front() {
-                            Some((token, started)) => Some(Step::Word { token, started }),
-                            None => Some(Step::Wait),
-                        },
-                    },
-                    Step::Word { token, started } => Some(Step::Left { token, started, now: time }),
-                    Step::Left { token, started, now } => {
-                        machine.left(token, started, now);
-                        Some(Step::Next)
-                    }
-                    Step::Do(action) => {
-                        trace!(self, "{node} {action:?} ({:?})", machine.status().role);
-                        if let Action::Lease(lease) = action
-                            && !(self.flaw == Flaw::Lies && lease.is_zero())
-                        {
-                            self.nodes[node].lease = lease;
-                            let clock = self.nodes[node].clock;
-                            self.check.lease(node, lease, &clock)?;
-                        }
-                        Some(Step::Next)
-                    }
-                    Step::Send { token, priority, interval, started } => {
-                        let heard = Heard { from: settings.own, priority, interval };
-                        let left = self.send(node, token, heard, started);
-                        match left {
-                            Some(true) => Some(Step::Word { token, started }),
-                            Some(false) => {
-                                machine.failed(token, time);
-                                Some(Step::Next)
-                            }
-                            None => Some(Step::Next),
-                        }
-                    }
-                    Step::Wait => match process.orders.pop_front() {
-                        Some(order) => {
-                            trace!(self, "{node} {order:?}");
-                            match order {
-                                Order::Track(tracked) => machine.track(tracked, time),
-                                Order::Handover => machine.handover(time),
-                                Order::Reconfigure(mut settings) => {
-                                    if self.flaw == Flaw::ForgetsTick {
-                                        settings.lag = Duration::ZERO;
-                                    }
-                                    machine.reconfigure(settings, time);
-                                }
-                                Order::Leave(how) => {
-                                    machine.leave(how, time);
-                                    process.leaving = true;
-                                }
-                            }
-                            Some(if self.random.once_in(2) { Step::Next } else { Step::Clock })
-                        }
-                        None if !process.words.is_empty() && self.random.once_in(2) => Some(Step::Next),
-                        None => Some(Step::Clock),
-                    },
-                    Step::Find | Step::Make { .. } => None,
-                },
-                None => None,
-            },
-        };
-        let finished = process.machine.as_ref().is_some_and(Machine::finished);
-        self.nodes[node].process = Some(process);
-        match next {
-            Some(Step::Wait) if finished => {
-                trace!(self, "{node} ends");
-                self.end_process(node);
-                Ok(())
-            }
-            Some(Step::Wait) => self.wait(node),
-            Some(step) => {
-                self.next_step(node, step);
-                Ok(())
-            }
-            None => Ok(()),
-        }
-    }
-
-    /// The turn is over: until something happens, or the machine's deadline.
-    fn wait(&mut self, node: usize) -> Result<(), String> {
-        let this = &mut self.nodes[node];
-        let Some(process) = &mut this.process else { return Ok(()) };
-        let Some(machine) = &process.machine else { return Ok(()) };
-        let status = machine.status();
-        let sound = self.flaw == Flaw::None;
-        if sound && this.lease != status.lease.unwrap_or_default() {
-            return Err(format!("{node} has another lease than its machine thinks: {status:?}"));
-        }
-        if sound && status.lease.is_some() && status.role != Role::Active && !process.leaving {
-            return Err(format!("{node} has a lease, but is {:?}", status.role));
-        }
-        let deadline = machine.deadline();
-        if !process.socket.is_empty() || !process.orders.is_empty() || !process.words.is_empty() {
-            self.next_step(node, Step::Wait);
-            return Ok(());
-        }
-        process.step = Step::Wait;
-        this.turn += 1;
-        let turn = this.turn;
-        this.wakes = Moment::MAX;
-        if let Some(deadline) = deadline {
-            let due = this.clock.when(deadline).max(self.now);
-            let at = due + self.pause_at(due);
-            self.nodes[node].wakes = at;
-            self.at(at, Event::Step { node, turn });
-        }
-        Ok(())
+        self.wake(to);
     }
 
     fn pause_at(&mut self, at: Moment) -> u64 {
@@ -433,49 +383,48 @@ impl World {
         if at >= self.schedule.calm { pause.min(50_000) } else { pause.min(self.schedule.calm - at) }
     }
 
-    /// Whether it is known at once that it has left (yes), that it has not (no), or not yet.
-    fn send(&mut self, node: usize, token: gateway::vrrp::Token, heard: Heard, started: Duration) -> Option<bool> {
+    /// Whether the kernel takes it.
+    pub(crate) fn send(&mut self, node: usize, token: gateway::vrrp::Token, heard: Heard, started: Duration) -> bool {
         if self.now < self.schedule.calm && self.random.once_in(500) {
-            trace!(self, "{node} can't send {heard:?}");
-            return Some(false);
+            self.say(|| format!("{node} can't send {heard:?}"));
+            return false;
         }
-        let stamps = self.nodes[node].stamps || self.nodes[node].mute;
-        if self.nodes[node].mute {
-            if self.flaw == Flaw::TakesSentForLeft {
-                self.check.left(node, started, heard.interval.three());
-                return Some(true);
-            }
-            return None;
-        }
-        trace!(self, "{node} sends {heard:?}");
-        if heard.priority != 0 {
+        let mute = self.nodes[node].mute;
+        if heard.priority != 0 && (!mute || self.flaw == Flaw::TakesSentForLeft) {
             self.check.left(node, started, heard.interval.three());
         }
+        if mute {
+            if self.flaw == Flaw::TakesSentForLeft {
+                self.left(node, token, started);
+            }
+            return true;
+        }
+        self.say(|| format!("{node} sends {heard:?}"));
         let packet = self.packets.len();
         self.packets.push((self.lives[node], started, token, heard));
-        for to in 0..self.nodes.len() {
-            if to == node {
-                continue;
-            }
+        for to in (0..self.nodes.len()).filter(|to| *to != node) {
             let arrivals = self.network.send(node, to, self.now, self.schedule.calm, &mut self.random);
             if arrivals[0].is_none() {
-                trace!(self, "{node} -> {to} lost");
+                self.say(|| format!("{node} -> {to} lost"));
             }
             for at in arrivals.into_iter().flatten() {
                 self.at(at, Event::Arrival { to, from: node, packet });
             }
         }
-        if !stamps {
-            return Some(true);
+        if self.nodes[node].stamps {
+            let pause = self.pause();
+            let turn = self.lives[node];
+            self.at(self.now + pause, Event::Word { node, packet, turn });
+        } else {
+            self.left(node, token, started);
         }
-        let pause = self.pause();
-        let turn = self.lives[node];
-        self.at(self.now + pause, Event::Word { node, packet, turn });
-        None
+        true
     }
 
-    /// The one node that forwards.
-    pub(crate) fn forwarder(&self) -> Option<usize> {
-        (0..self.nodes.len()).find(|node| self.check.forwards(*node))
+    /// It is known at once that it has left.
+    fn left(&mut self, node: usize, token: gateway::vrrp::Token, started: Duration) {
+        if let Some(process) = &mut self.nodes[node].process {
+            process.words.push_back((token, started));
+        }
     }
 }

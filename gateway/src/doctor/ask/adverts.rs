@@ -64,7 +64,7 @@ fn collect(mut socket: AdvertSocket, vrrp: &VrrpConfig, addresses: &[IpAddr]) ->
             if advertisement.vrid != vrrp.vrid || from == own {
                 continue;
             }
-            let verdict = observer.hear(&advertisement, from, expected, clock::monotonic());
+            let verdict = observer.hear(&advertisement, &packet.envelope, expected, clock::monotonic());
             if verdict == Verdict::Stranger {
                 continue;
             }

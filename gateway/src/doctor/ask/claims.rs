@@ -111,7 +111,7 @@ mod tests {
     fn announcements_and_answers_are_claims_and_probes_are_not() {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let address: IpAddr = address.parse().unwrap();
-            assert_eq!(claim(&announce::takeover(MAC, address), address), Some(MAC), "{address}");
+            assert_eq!(claim(&announce::takeover(MAC, address, false), address), Some(MAC), "{address}");
             assert_eq!(claim(&announce::probe(MAC, address), address), None, "{address}");
         }
     }
@@ -119,8 +119,8 @@ mod tests {
     #[test]
     fn claims_of_other_addresses_and_short_frames_are_none() {
         let (mine, theirs) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert_eq!(claim(&announce::takeover(MAC, theirs), mine), None);
-        let frame = announce::takeover(MAC, "2001:db8::1".parse().unwrap());
+        assert_eq!(claim(&announce::takeover(MAC, theirs, true), mine), None);
+        let frame = announce::takeover(MAC, "2001:db8::1".parse().unwrap(), false);
         for length in 0..frame.len() - 9 {
             assert_eq!(claim(&frame[..length], "2001:db8::1".parse().unwrap()), None, "{length}");
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use super::{Instance, REOPEN, Shared, Work};
+use super::{Body, Instance, REOPEN, Shared, Work};
 use crate::{
     clock,
     ha::{
@@ -11,25 +11,29 @@ use crate::{
         port::{Port, PortOptions},
         tracking::{self, Conditions},
     },
-    vrrp::{Priority, Time},
+    vrrp::{Priority, Time, Tracked},
 };
 
 impl Instance {
     /// Looks at interfaces and all else that is tracked, and opens the socket if it is not open.
     pub(crate) fn look(&mut self, shared: &mut Shared) {
         let now = clock::monotonic();
-        if self.is_astray(&shared.links, &shared.virtual_addresses) {
-            self.close(shared);
-            self.reopen = now;
+        let body = &mut self.body;
+        if body.is_astray(&shared.links, &shared.virtual_addresses) {
+            body.close(shared);
+            body.reopen = now;
         }
-        if self.port.is_none() && self.reopen <= now {
-            self.open(shared, now);
+        if body.port.is_none() && body.reopen <= now && body.open(shared, now) {
+            self.machine.reconfigure(body.settings(shared), now);
         }
-        self.track(shared, now);
-        self.mend(&shared.links);
+        let tracked = body.track(shared);
+        self.machine.track(tracked, now);
+        body.mend(&shared.links);
     }
+}
 
-    pub(super) fn track(&mut self, shared: &Shared, now: Time) {
+impl Body {
+    pub(super) fn track(&mut self, shared: &Shared) -> Tracked {
         let Shared { links, uplinks, ports, data_plane, attached, database, .. } = shared;
         let conditions = Conditions { links, uplinks, ports, data_plane: *data_plane, attached, database: *database };
         let (mut tracked, problems) = tracking::evaluate(&self.config, conditions);
@@ -45,10 +49,7 @@ impl Instance {
                     .insert(format!("priority 255 means that {address} is an address of {interface}, which it is not"));
             }
         }
-        if tracked != self.tracked {
-            self.tracked = tracked;
-            self.machine.track(tracked, now);
-        }
+        tracked
     }
 
     /// True if the socket is no longer the one that would be opened now.
@@ -74,20 +75,22 @@ impl Instance {
         }
     }
 
-    pub(super) fn open(&mut self, shared: &Shared, now: Time) {
+    /// True if it is open now.
+    pub(super) fn open(&mut self, shared: &Shared, now: Time) -> bool {
         let all: Vec<IpAddr> = shared.virtual_addresses.iter().copied().collect();
         match Port::open(self.port_options(&all)) {
             Ok(port) => {
                 self.port = Some(port);
                 self.hindrances.remove(&Work::Listening);
-                self.machine.reconfigure(self.settings(shared), now);
                 if self.there.is_some() {
                     self.speak();
                 }
+                true
             }
             Err(error) => {
                 self.hindrances.insert(Work::Listening, format!("{error}: this node can't be active"));
                 self.reopen = now + REOPEN;
+                false
             }
         }
     }

@@ -12,6 +12,11 @@ use crate::{
     vrrp::{AuthSettings, Priority, Settings, Time},
 };
 
+/// After the role was left to a node that does not hear this one, time until that is tried again; or so many
+/// intervals, if that is longer.
+const RETRY: Duration = Duration::from_secs(30);
+const RETRY_INTERVALS: u32 = 30;
+
 /// All addresses of an instance, and those its advertisements carry: IPv4 where there is one.
 pub(super) fn addresses(config: &InstanceConfig) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
     let v4 = config.vteps.v4.map(IpAddr::V4);
@@ -57,6 +62,7 @@ pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAdd
         preempt_delay: config.preempt_delay,
         startup_delay: config.startup_delay,
         lag,
+        retry: RETRY.max(config.interval.duration() * RETRY_INTERVALS),
     }
 }
 

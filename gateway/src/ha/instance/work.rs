@@ -1,8 +1,8 @@
-//! What a virtual router does: hears, and carries out what its machine wants.
+//! The hands of a virtual router: what its turn touches in this world.
 
 use gateway_common::net::MacAddr;
 
-use super::{Instance, READ_AT_ONCE, REOPEN, Shared, Work};
+use super::{Body, REOPEN, Shared, Work};
 use crate::{
     announce, clock,
     ha::{
@@ -10,36 +10,81 @@ use crate::{
         observe::{Expected, Verdict},
         port::Port,
     },
-    vrrp::{Action, Advertisement, Authentic, Heard, Interval, Priority, Time, Token, UnixTime, arrived},
+    vrrp::{Advertisement, Authentic, Hands, Heard, Priority, Read, Sending, Time, Token, UnixTime, arrived},
 };
 
-impl Instance {
-    /// Gives the time of the last packet heard where more may wait.
-    pub(super) fn hear_all(&mut self, now: Time, shared: &mut Shared) -> Option<Time> {
-        let mut last = now;
-        for _ in 0..READ_AT_ONCE {
-            match self.port.as_mut()?.receive() {
-                Ok(Some(received)) => {
-                    last = received.at.min(now);
-                    self.hear(&received, now);
-                }
-                Ok(None) => return None,
-                Err(error) => {
-                    shared.voice.warn(format!("{}: receiving advertisements: {error}", self.title()));
-                    self.close(shared);
-                    self.reopen = now + REOPEN;
-                    self.track(shared, now);
-                    return None;
-                }
-            }
-        }
-        Some(last)
+/// The hands for one turn. They never wait.
+pub(super) struct Acting<'a> {
+    pub(super) body: &'a mut Body,
+    pub(super) shared: &'a mut Shared,
+}
+
+impl Hands for Acting<'_> {
+    async fn now(&mut self) -> Time {
+        clock::monotonic()
     }
 
-    pub(super) fn hear(&mut self, received: &Received, now: Time) {
+    async fn read(&mut self) -> Read {
+        let Some(port) = &mut self.body.port else { return Read::Empty };
+        match port.receive() {
+            Ok(Some(received)) => match self.body.hear(&received, clock::monotonic()) {
+                Some(heard) => Read::Heard(heard, received.at),
+                None => Read::Other(received.at),
+            },
+            Ok(None) => Read::Empty,
+            Err(error) => {
+                let text = format!("{}: receiving advertisements: {error}", self.body.title());
+                self.shared.voice.warn(text);
+                self.body.close(self.shared);
+                self.body.reopen = clock::monotonic() + REOPEN;
+                Read::Closed(self.body.track(self.shared))
+            }
+        }
+    }
+
+    async fn overran(&mut self) -> bool {
+        self.body.port.as_mut().is_some_and(Port::overran)
+    }
+
+    async fn left(&mut self) -> Option<(Token, Time)> {
+        self.body.port.as_mut().and_then(Port::left)
+    }
+
+    async fn send(&mut self, sending: Sending) -> bool {
+        self.body.advertise(sending)
+    }
+
+    async fn lease(&mut self, until: Time) {
+        self.body.lease(until, self.shared);
+    }
+
+    async fn addresses(&mut self, there: bool) {
+        let body = &mut *self.body;
+        body.wanted = there;
+        body.moving = true;
+        if !there {
+            body.announce = false;
+            body.announcing.stop();
+            body.keep_quiet(self.shared);
+            if let Some(port) = &mut body.port {
+                port.speak_plainly();
+            }
+        }
+        body.mover.want(there);
+    }
+
+    async fn announce(&mut self) {
+        self.body.announce = true;
+        self.body.announced += 1;
+    }
+}
+
+impl Body {
+    /// What the machine hears of a packet.
+    fn hear(&mut self, received: &Received, now: Time) -> Option<Heard> {
         // Of other virtual routers on the same segment.
         if received.message.get(1).is_some_and(|vrid| *vrid != self.vrid.get()) {
-            return;
+            return None;
         }
         let from = received.envelope.from;
         let at = arrived(received.at, now, UnixTime(clock::realtime()));
@@ -48,10 +93,10 @@ impl Instance {
             Err(error) => {
                 self.counters.refused(&error);
                 self.observer.refuse(&error, from, now);
-                return;
+                return None;
             }
         };
-        let Some(port) = &self.port else { return };
+        let port = self.port.as_ref()?;
         let expected = Expected {
             own: port.source(),
             version: self.config.version,
@@ -60,12 +105,12 @@ impl Instance {
             addresses: &self.spoken,
             peers: &self.config.peers,
         };
-        match self.observer.hear(&heard, from, expected, now) {
+        match self.observer.hear(&heard, &received.envelope, expected, now) {
             Verdict::Heard => {}
-            Verdict::Stranger => return,
+            Verdict::Stranger => return None,
             Verdict::Foreign => {
                 self.counters.addr_list_err += 1;
-                return;
+                return None;
             }
         }
         if let Some(skew) = skew {
@@ -73,49 +118,12 @@ impl Instance {
         }
         self.counters.advert_rcvd += 1;
         self.counters.priority_zero_rcvd += u64::from(heard.priority == 0);
-        self.machine.heard(Heard { from, priority: heard.priority, interval: heard.interval }, received.at);
+        Some(Heard { from, priority: heard.priority, interval: heard.interval })
     }
 
-    /// Tells the machine which advertisements have left.
-    pub(super) fn departures(&mut self) {
-        while let Some((token, started)) = self.port.as_mut().and_then(Port::left) {
-            self.machine.left(token, started, clock::monotonic());
-        }
-    }
-
-    pub(super) fn perform(&mut self, shared: &mut Shared) {
-        while let Some(action) = self.machine.next() {
-            match action {
-                Action::Advertise { token, priority, interval } => {
-                    self.advertise(token, priority, interval);
-                    self.departures();
-                }
-                Action::Lease(until) => self.lease(until, shared),
-                Action::AddAddresses => {
-                    self.wanted = true;
-                    self.moving = true;
-                    self.mover.want(true);
-                }
-                Action::RemoveAddresses => {
-                    self.wanted = false;
-                    self.moving = true;
-                    self.announce = false;
-                    self.announcing.stop();
-                    self.keep_quiet(shared);
-                    if let Some(port) = &mut self.port {
-                        port.speak_plainly();
-                    }
-                    self.mover.want(false);
-                }
-                Action::Announce => {
-                    self.announce = true;
-                    self.announced += 1;
-                }
-            }
-        }
-    }
-
-    pub(super) fn advertise(&mut self, token: Token, priority: u8, interval: Interval) {
+    /// False if it was not sent.
+    fn advertise(&mut self, sending: Sending) -> bool {
+        let Sending { token, priority, interval, started } = sending;
         let advertisement = Advertisement {
             version: self.config.version,
             vrid: self.vrid,
@@ -124,7 +132,6 @@ impl Instance {
             addresses: self.spoken.clone(),
             checksum: self.config.checksum,
         };
-        let started = clock::monotonic();
         let sent = match &mut self.port {
             Some(port) => {
                 let trailer = self.auth.sign(&advertisement, port.source(), UnixTime(clock::realtime()));
@@ -137,13 +144,14 @@ impl Instance {
                 self.counters.advert_sent += 1;
                 self.counters.priority_zero_sent += u64::from(priority == 0);
                 self.hindrances.remove(&Work::Sending);
+                true
             }
             Err(reason) => {
                 self.counters.send_err += 1;
                 if let Some(reason) = reason {
                     self.hindrances.insert(Work::Sending, format!("sending advertisements: {reason}"));
                 }
-                self.machine.failed(token, clock::monotonic());
+                false
             }
         }
     }
@@ -196,7 +204,8 @@ impl Instance {
             _ => FrameSender::open(ifindex)?,
         };
         let (_, sender) = self.sender.insert((ifindex, sender));
-        self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address)))
+        let reply = self.announcing.replies();
+        self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address, reply)))
     }
 
     /// Lets go of the socket that announcements are sent by.

@@ -1,0 +1,119 @@
+//! Nodes that do not hear this one.
+//!
+//! A node that has the addresses stops as soon as it hears one of higher precedence. One of lower precedence that goes on
+//! advertising does not hear. Nobody can make it: where only one direction works, the node that hears is the one that
+//! can tell, and yields.
+
+use std::{net::IpAddr, time::Duration};
+
+use super::Time;
+
+/// Nodes watched at once. Of more than that somebody is forging.
+const ROOM: usize = 16;
+
+/// Nodes of lower precedence that are heard while this one advertises.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Deaf {
+    suspects: Vec<Suspect>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    from: IpAddr,
+    first: Time,
+    latest: Time,
+}
+
+impl Deaf {
+    /// That node has advertised `at`; this one did so at `sent` the last time. True where it has gone on for longer than
+    /// `patience`, though this node was to be heard all the time.
+    pub(super) fn heard(&mut self, from: IpAddr, at: Time, sent: Option<Time>, patience: Duration) -> bool {
+        self.suspects.retain(|suspect| at.saturating_sub(suspect.latest) <= patience);
+        if sent.is_none_or(|sent| at.saturating_sub(sent) > patience) {
+            // It may have taken over, and rightly so.
+            self.answered(from);
+            return false;
+        }
+        if let Some(suspect) = self.suspects.iter_mut().find(|suspect| suspect.from == from) {
+            suspect.latest = suspect.latest.max(at);
+            return at.saturating_sub(suspect.first) > patience;
+        }
+        if self.suspects.len() < ROOM {
+            self.suspects.push(Suspect { from, first: at, latest: at });
+        }
+        false
+    }
+
+    /// That node has said that it stops.
+    pub(super) fn answered(&mut self, from: IpAddr) {
+        self.suspects.retain(|suspect| suspect.from != from);
+    }
+
+    /// This node advertises no longer.
+    pub(super) fn forget(&mut self) {
+        self.suspects.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    fn address(host: u8) -> IpAddr {
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, host))
+    }
+
+    fn ms(milliseconds: u64) -> Time {
+        Duration::from_millis(milliseconds)
+    }
+
+    /// When the node is found to be deaf that advertises at these milliseconds, while this one does at those.
+    fn found(theirs: impl IntoIterator<Item = u64>, ours: &[u64]) -> Option<u64> {
+        let mut deaf = Deaf::default();
+        theirs.into_iter().find(|at| {
+            let sent = ours.iter().filter(|sent| *sent < at).max();
+            deaf.heard(address(1), ms(*at), sent.map(|sent| ms(*sent)), PATIENCE)
+        })
+    }
+
+    #[test]
+    fn a_node_that_goes_on_for_longer_than_three_intervals_is_deaf() {
+        let ours: Vec<u64> = (0..20).map(|n| n * 100).collect();
+        assert_eq!(found((0..20).map(|n| n * 100 + 50), &ours), Some(450));
+    }
+
+    #[test]
+    fn a_node_that_took_over_while_this_one_hung_is_not() {
+        assert_eq!(found((31..90).map(|n| n * 10), &[0]), None);
+    }
+
+    #[test]
+    fn a_node_heard_now_and_then_is_not() {
+        let ours: Vec<u64> = (0..50).map(|n| n * 100).collect();
+        assert_eq!(found((0..10).map(|n| n * 400 + 50), &ours), None);
+    }
+
+    #[test]
+    fn a_node_that_says_goodbye_in_between_is_not() {
+        let mut deaf = Deaf::default();
+        for round in 0..10 {
+            let at = ms(round * 200);
+            assert!(!deaf.heard(address(1), at, Some(at), PATIENCE));
+            assert!(!deaf.heard(address(1), at + ms(150), Some(at), PATIENCE));
+            deaf.answered(address(1));
+        }
+    }
+
+    #[test]
+    fn forged_sources_do_not_grow_without_bound() {
+        let mut deaf = Deaf::default();
+        for host in 0..=255 {
+            deaf.heard(address(host), ms(1), Some(ms(1)), PATIENCE);
+        }
+        assert_eq!(deaf.suspects.len(), ROOM);
+    }
+}

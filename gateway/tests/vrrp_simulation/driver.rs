@@ -1,0 +1,194 @@
+//! A process: the product's own turn ([`gateway::vrrp::turn`]), with hands in the simulated world. Each touch of the
+//! world is a step of its own, and anything may happen in between.
+
+use std::{
+    cell::RefCell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use gateway::vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
+
+use crate::{
+    node::Order,
+    world::{Flaw, State},
+};
+
+/// The hands of one process on one node.
+pub(crate) struct Driver {
+    pub(crate) node: usize,
+    pub(crate) state: Rc<RefCell<State>>,
+}
+
+/// Lets the rest of the world go on, once.
+struct Pause(bool);
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
+        if std::mem::replace(&mut self.0, true) { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Driver {
+    /// The whole life of the process.
+    pub(crate) async fn run(mut self) {
+        let found = self.step(|state, node| state.nodes[node].lease).await;
+        let mut machine = self.step(|state, node| state.make(node, found)).await;
+        perform(&mut machine, &mut self).await;
+        loop {
+            match self.step(State::order).await {
+                Some(order) => self.obey(order, &mut machine).await,
+                None => self.turn(&mut machine).await,
+            }
+            if machine.finished() {
+                return;
+            }
+            self.state.borrow_mut().wait(self.node, &machine);
+            Pause(false).await;
+        }
+    }
+
+    async fn turn(&mut self, machine: &mut Machine) {
+        let most = self.state.borrow().nodes[self.node].most;
+        while turn(machine, self, most).await {}
+    }
+
+    /// As the loop does (`gateway::ha`).
+    async fn obey(&mut self, order: Order, machine: &mut Machine) {
+        let now = self.now().await;
+        match order {
+            Order::Track(tracked) => machine.track(tracked, now),
+            Order::Handover => {
+                machine.handover(now);
+                perform(machine, self).await;
+            }
+            Order::Reconfigure(settings) => {
+                let settings = self.state.borrow().flawed(settings);
+                machine.reconfigure(settings, now);
+            }
+            Order::Leave(how) => {
+                self.turn(machine).await;
+                machine.leave(how, self.now().await);
+                if let Some(process) = &mut self.state.borrow_mut().nodes[self.node].process {
+                    process.leaving = true;
+                }
+                perform(machine, self).await;
+            }
+        }
+        self.turn(machine).await;
+    }
+
+    /// Something that happens at one moment, some time from now.
+    async fn step<T>(&self, what: impl FnOnce(&mut State, usize) -> T) -> T {
+        self.state.borrow_mut().pause_process(self.node);
+        Pause(false).await;
+        what(&mut self.state.borrow_mut(), self.node)
+    }
+}
+
+impl Hands for Driver {
+    async fn now(&mut self) -> Time {
+        self.step(|state, node| state.nodes[node].clock.read(state.now)).await
+    }
+
+    async fn read(&mut self) -> Read {
+        self.step(State::read).await
+    }
+
+    async fn overran(&mut self) -> bool {
+        self.step(|state, node| {
+            let overran = state.nodes[node].process.as_mut().is_some_and(|one| std::mem::take(&mut one.overran));
+            overran && state.flaw != Flaw::IgnoresOverrun
+        })
+        .await
+    }
+
+    async fn left(&mut self) -> Option<(Token, Time)> {
+        self.step(|state, node| state.nodes[node].process.as_mut()?.words.pop_front()).await
+    }
+
+    async fn send(&mut self, sending: Sending) -> bool {
+        let Sending { token, priority, interval, started } = sending;
+        self.step(|state, node| {
+            let heard = Heard { from: state.nodes[node].settings.own, priority, interval };
+            state.send(node, token, heard, started)
+        })
+        .await
+    }
+
+    async fn lease(&mut self, until: Time) {
+        self.step(|state, node| state.lease(node, until)).await;
+    }
+
+    async fn addresses(&mut self, _there: bool) {}
+
+    async fn announce(&mut self) {}
+}
+
+impl State {
+    /// The process has read what lease there is, and starts.
+    fn make(&mut self, node: usize, found: Duration) -> Machine {
+        let settings = self.flawed(self.nodes[node].settings);
+        let now = self.nodes[node].clock.read(self.now);
+        let resume = (found > now).then_some(found);
+        self.say(|| format!("{node} starts, resumes {}", resume.is_some()));
+        if resume.is_none() && settings.priority == Priority::OWNER {
+            self.network.unaware(node, self.now);
+        }
+        let mut machine = Machine::new(settings, now, resume);
+        machine.track(self.nodes[node].tracked, now);
+        machine
+    }
+
+    fn order(&mut self, node: usize) -> Option<Order> {
+        let order = self.nodes[node].process.as_mut()?.orders.pop_front()?;
+        self.say(|| format!("{node} {order:?}"));
+        Some(order)
+    }
+
+    fn read(&mut self, node: usize) -> Read {
+        if self.flaw == Flaw::TicksUndrained && !self.random.once_in(8) {
+            return Read::Empty;
+        }
+        let Some(process) = &mut self.nodes[node].process else { return Read::Empty };
+        let Some((from, heard, at)) = process.socket.pop_front() else { return Read::Empty };
+        if process.leaving {
+            self.network.disturb(from, node, self.now);
+        }
+        if self.flaw == Flaw::Deaf { Read::Other(at) } else { Read::Heard(heard, at) }
+    }
+
+    fn lease(&mut self, node: usize, until: Time) {
+        self.say(|| format!("{node} lease {until:?}"));
+        if self.flaw == Flaw::Lies && until.is_zero() {
+            return;
+        }
+        self.nodes[node].lease = until;
+        let clock = self.nodes[node].clock;
+        let outcome = self.check.lease(node, until, &clock);
+        self.note(outcome);
+    }
+
+    fn flawed(&self, settings: Settings) -> Settings {
+        let lag = if self.flaw == Flaw::ForgetsTick { Duration::ZERO } else { settings.lag };
+        Settings { lag, ..settings }
+    }
+
+    /// The turn is over: until something happens, or the machine's deadline.
+    fn wait(&mut self, node: usize, machine: &Machine) {
+        let Some(process) = &self.nodes[node].process else { return };
+        let (status, lease) = (machine.status(), self.nodes[node].lease);
+        if self.flaw == Flaw::None {
+            if lease != status.lease.unwrap_or_default() {
+                self.note(Err(format!("{node} has another lease than its machine thinks: {status:?}")));
+            } else if status.lease.is_some() && status.role != Role::Active && !process.leaving {
+                self.note(Err(format!("{node} has a lease, but is {:?}", status.role)));
+            }
+        }
+        self.wait_until(node, machine.deadline());
+    }
+}
