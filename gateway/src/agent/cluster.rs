@@ -403,6 +403,8 @@ impl<'a> Cluster<'a> {
             others: one.others.keys().copied().collect(),
             other_routers: other_routers.collect(),
             problems: one.problems.iter().cloned().collect(),
+            faults: one.faults.clone(),
+            unheard_by: status.unheard,
             counters: one.counters.into(),
         })
     }

@@ -100,6 +100,8 @@ pub(crate) fn router() -> Router {
             heard_seconds_ago: 1,
         }],
         problems: Vec::new(),
+        faults: Vec::new(),
+        unheard_by: None,
         counters: VrrpCounters::default(),
     }
 }

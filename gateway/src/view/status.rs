@@ -138,7 +138,10 @@ impl Status {
     fn router_problems(&self, problems: &mut Vec<Problem>) {
         for router in &self.vrrp {
             let name = &router.name;
-            let told = router.problems.iter().map(|text| format!("{name}: {text}"));
+            let (faults, rest): (Vec<_>, Vec<_>) =
+                router.problems.iter().partition(|text| router.faults.contains(*text));
+            problems.extend(faults.into_iter().map(|text| Problem::fault(format!("{name}: {text}"))));
+            let told = rest.into_iter().map(|text| format!("{name}: {text}"));
             match router.role {
                 Role::Fault => {
                     if router.problems.is_empty() {
@@ -214,6 +217,20 @@ mod tests {
         ] {
             let (healthy, problems) = judged(|status| change(status, &following));
             assert!(!healthy && problems[0].severity == Severity::Fault, "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_held_off_and_a_node_that_does_not_hear_are_faults() {
+        for role in [Role::Claiming, Role::Backup] {
+            let (healthy, problems) = judged(|status| {
+                let router = &mut status.vrrp[0];
+                router.role = role;
+                router.faults = vec!["172.31.0.22 does not hear this node".into()];
+                router.problems = vec!["10.0.0.9 speaks version 2".into(), router.faults[0].clone()];
+            });
+            let severities: Vec<_> = problems.iter().map(|problem| problem.severity).collect();
+            assert_eq!((healthy, severities), (false, vec![Severity::Fault, Severity::Warning]), "{problems:?}");
         }
     }
 

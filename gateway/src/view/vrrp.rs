@@ -43,6 +43,11 @@ pub struct Router {
     pub other_routers: Vec<OtherRouter>,
     /// What is wrong, one sentence each.
     pub problems: Vec<String>,
+    /// Those of them that make the node unhealthy whatever its role is: a claim that is held off for longer than three
+    /// intervals, and a node that does not hear this one.
+    pub faults: Vec<String>,
+    /// The node that the role was left to, since it does not hear this one.
+    pub unheard_by: Option<IpAddr>,
     /// What was counted since the agent's start.
     pub counters: VrrpCounters,
 }

@@ -33,6 +33,13 @@ pub(super) const FAMILIES: &[Family] = families! {
             })
         },
     ),
+    gauge(
+        "vtep_gateway_vrrp_held_off",
+        ROUTER,
+        "1 while something keeps this node from the role that it should have: a claim is held off for longer than three \
+         intervals, or another node does not hear this one.",
+        |scrape, to| each(scrape, to, |one| !one.view.faults.is_empty()),
+    ),
     gauge("vtep_gateway_vrrp_role_age_seconds", ROUTER, "For how long the role has held.", |scrape, to| {
         each(scrape, to, |one| one.view.seconds_in_role)
     }),
