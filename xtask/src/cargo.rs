@@ -37,9 +37,12 @@ pub(crate) fn executables<'a>(
     root: &Path,
     args: impl IntoIterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let mut command = cargo(root, args);
-    command.arg("--message-format=json-render-diagnostics");
-    let output = child::output(&mut command)?;
+    executables_of(&mut cargo(root, args))
+}
+
+/// The same of a cargo that is ready to run.
+pub(crate) fn executables_of(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
+    let output = child::output(command.arg("--message-format=json-render-diagnostics"))?;
     Ok(executables_in(&String::from_utf8_lossy(&output)))
 }
 

@@ -8,6 +8,7 @@ mod demo;
 mod dist;
 mod docs;
 mod ebpf;
+mod fuzz;
 mod instructions;
 mod interrupt;
 mod setup;
@@ -66,6 +67,14 @@ enum Verb {
         #[arg(long, conflicts_with = "record")]
         json: bool,
     },
+    /// Feed the parsers with made-up inputs, from the network, the database, clients and files
+    Fuzz {
+        /// Run each target for this many seconds
+        #[arg(long, default_value_t = fuzz::SECONDS)]
+        seconds: u64,
+        /// Run only this target
+        target: Option<String>,
+    },
     /// Make the Debian package
     Dist(dist::Options),
     /// Write the pages of docs/ that are made from code
@@ -105,6 +114,7 @@ fn main() -> ExitCode {
             };
             instructions::run(&root, what)
         }
+        Verb::Fuzz { seconds, target } => fuzz::run(&root, target.as_deref(), seconds),
         Verb::Dist(options) => dist::run(&root, &options),
         Verb::Docs { check } => docs::run(&root, check),
         Verb::Demo { args } => demo::run(&root, &args),

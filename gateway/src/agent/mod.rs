@@ -19,6 +19,9 @@ mod error;
 mod fdb;
 mod followed;
 mod forwarding;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod headline;
 mod measure;
 mod names;

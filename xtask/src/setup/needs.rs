@@ -17,10 +17,13 @@ pub(crate) enum Purpose {
     Package,
     /// Installing it in a clean system.
     Install,
+    /// Running the fuzz targets.
+    Fuzz,
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 6] = [Self::Bpf, Self::Lab, Self::Vm, Self::Checks, Self::Package, Self::Install];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Bpf, Self::Lab, Self::Vm, Self::Checks, Self::Package, Self::Install, Self::Fuzz];
 }
 
 /// A program, the package that brings it, and why it is wanted.
@@ -36,10 +39,10 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
     Program { name, package, purpose, why }
 }
 
-use Purpose::{Install, Lab, Package, Vm};
+use Purpose::{Fuzz, Install, Lab, Package, Vm};
 
 /// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 30] = [
+pub(super) const PROGRAMS: [Program; 31] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -69,6 +72,7 @@ pub(super) const PROGRAMS: [Program; 30] = [
     program("lintian", "lintian", &[Install], "checks the package against Debian's policy"),
     program("systemd-analyze", "systemd", &[Install], "rates what the agent's unit may do"),
     program("ansible-playbook", "ansible-core", &[Install], "reads the role, and fills in its templates"),
+    program("g++", "g++", &[Fuzz], "compiles libFuzzer"),
     program("man", "man-db", &[Install], "reads the manual pages, and complains of mistakes in them"),
 ];
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::{Report, Stage, Tally, stage};
 use crate::{
     cargo::{self, cargo},
-    ebpf, instructions, interrupt,
+    ebpf, fuzz, instructions, interrupt,
     setup::{self, Purpose},
     vm,
 };
@@ -28,7 +28,7 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
         purposes.push(Purpose::Vm);
     }
     if filter.is_none() {
-        purposes.push(Purpose::Checks);
+        purposes.extend([Purpose::Checks, Purpose::Fuzz]);
     }
     setup::ensure(&purposes)?;
 
@@ -37,6 +37,9 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
         run.checks();
     }
     run.tests();
+    if filter.is_none() {
+        run.stage(fuzz::STAGE, |tally| fuzz::stage(root, None, fuzz::SECONDS, tally));
+    }
     if with_vms {
         for series in vm::SERIES {
             run.stage(&format!("packets on {series}"), |tally| vm::run_on(root, series, filter, tally));

@@ -1,0 +1,119 @@
+//! The programs, loaded for this process alone: two VTEP addresses, a remote VTEP for each, and no logical switch.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+use aya::{
+    Ebpf,
+    programs::{SchedClassifier, TestRun, TestRunOptions, Xdp},
+};
+use gateway::datapath::{
+    Desired, Maps,
+    attach::Attacher,
+    desired::TunnelPlan,
+    diff::diff,
+    load::{self, Settings},
+    pins::PinDir,
+};
+use gateway_common::{
+    counters::{DropReason, Drops},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
+};
+
+pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0x11, 0, 0, 0, 1];
+pub(crate) const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 21);
+pub(crate) const GATEWAY_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x21);
+pub(crate) const REMOTE_V4: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 11);
+pub(crate) const REMOTE_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x11);
+pub(crate) const PORT: u16 = 4789;
+
+/// What became of a packet.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    Passed,
+    Dropped(DropReason),
+    /// What must not be: forwarded, or a drop that is not counted once.
+    Other(String),
+}
+
+pub(crate) struct Plane {
+    ebpf: Ebpf,
+    maps: Maps,
+    drops: Drops,
+}
+
+impl Plane {
+    pub(crate) fn load() -> Self {
+        let pins = PinDir::new(format!("/sys/fs/bpf/vgfuzz{}", std::process::id()));
+        let settings = Settings { udp_port: PORT, fdb_size: 1024, trace: false };
+        let loaded = load::load(&pins, settings).expect("the programs load: are you root?");
+        loaded.committer().commit().expect("pins");
+        // Open descriptors keep the maps; nothing is left behind.
+        std::fs::remove_dir_all(pins.root()).expect("pins that can be removed");
+        let (mut ebpf, maps) = (loaded.ebpf, loaded.maps);
+        Attacher::load(&mut ebpf).expect("the verifier takes the programs");
+        let mut plane = Self { ebpf, maps, drops: Drops::default() };
+        plane.maps.set_lease(0, LEASE_FOREVER).expect("a lease");
+        let ends = [
+            PeerKey { remote: REMOTE_V4.into_addr(), local: GATEWAY_V4.into_addr() },
+            PeerKey { remote: REMOTE_V6.into_addr(), local: GATEWAY_V6.into_addr() },
+        ];
+        let desired = Desired {
+            vteps: ends.map(|ends| (ends.local, 0)).into(),
+            tunnels: ends.map(|ends| (ends, TunnelPlan { hop: NextHop::UNRESOLVED, lease: 0 })).into(),
+            arrivals: [Arrival { mac: GATEWAY_MAC, vlan: 0 }].into(),
+            ..Desired::default()
+        };
+        let programmed = plane.maps.programmed().expect("empty maps");
+        for op in &diff(&desired, &programmed, &BTreeMap::new()).ops {
+            plane.maps.change().write(op).expect("room");
+        }
+        plane.drops = plane.maps.drops().expect("counters");
+        plane
+    }
+
+    pub(crate) fn xdp(&mut self, packet: &[u8]) -> Outcome {
+        let program: &Xdp = self.ebpf.program("xdp_uplink").expect("a program").try_into().expect("XDP");
+        let verdict = run(program, packet);
+        self.outcome(verdict == 2, verdict == 1)
+    }
+
+    pub(crate) fn tc(&mut self, packet: &[u8]) -> Outcome {
+        let program: &SchedClassifier = self.ebpf.program("tc_uplink").expect("a program").try_into().expect("TC");
+        let verdict = run(program, packet);
+        self.outcome(verdict == u32::MAX, verdict == 2)
+    }
+
+    fn outcome(&mut self, passed: bool, dropped: bool) -> Outcome {
+        let before = std::mem::replace(&mut self.drops, self.maps.drops().expect("counters"));
+        let grown = DropReason::ALL.iter().map(|reason| (*reason, self.drops.get(*reason) - before.get(*reason)));
+        let grown: Vec<_> = grown.filter(|(_, count)| *count > 0).collect();
+        match grown.as_slice() {
+            [] if passed => Outcome::Passed,
+            [(reason, 1)] if dropped => Outcome::Dropped(*reason),
+            _ => Outcome::Other(format!("passed: {passed}, dropped: {dropped}, counted: {grown:?}")),
+        }
+    }
+}
+
+fn run<P>(program: &P, packet: &[u8]) -> u32
+where
+    P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = aya::programs::TestRunResult>,
+{
+    let mut options = TestRunOptions::new();
+    options.data_in = Some(packet);
+    program.test_run(options).expect("BPF_PROG_TEST_RUN").return_value
+}
+
+trait IntoAddr {
+    fn into_addr(self) -> gateway_common::tunnel::Addr;
+}
+
+impl<T: Into<std::net::IpAddr>> IntoAddr for T {
+    fn into_addr(self) -> gateway_common::tunnel::Addr {
+        let address: std::net::IpAddr = self.into();
+        address.into()
+    }
+}
