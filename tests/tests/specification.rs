@@ -36,7 +36,9 @@ fn has_test(source: &str, name: &str) -> bool {
         let attributes = lines[..at].iter().rev().take_while(|line| line.starts_with('#') || line.starts_with("//"));
         let attributes: Vec<_> = attributes.collect();
         starts.iter().any(|start| line.starts_with(start.as_str()))
-            && attributes.iter().any(|line| matches!(**line, "#[test]" | "#[tokio::test]") || line.starts_with("#[tokio::test("))
+            && attributes
+                .iter()
+                .any(|line| matches!(**line, "#[test]" | "#[tokio::test]") || line.starts_with("#[tokio::test("))
             && !attributes.iter().any(|line| line.starts_with("#[ignore"))
     }) || properties(&lines).contains(name)
 }
