@@ -100,13 +100,31 @@ fn a_learned_station_is_behind_its_port_and_a_given_one_behind_its_vtep() -> Res
     assert_eq!(macs(&format!("--remote {}", Underlay::V4.ip(HV)))?, [VM.mac()]);
     assert_eq!(macs(&format!("--mac {} --vni {VNI}", VM.mac()))?, [VM.mac()]);
     assert_eq!(macs("--switch net-5001")?.len(), 2);
-    assert_eq!(macs("--switch net-7")?, []);
     let table = screen(&lab.gateway, "show macs")?;
     assert!(table.contains(&EXT.mac().to_string()) && table.contains("given"), "{table}");
 
     let [switch] = shown::<Switch>(&lab.gateway, "switches")?.try_into().expect("one switch");
     assert_eq!((switch.name.as_deref(), switch.vni, switch.programmed), (Some("net-5001"), Some(VNI), true));
     assert_eq!((switch.bindings, switch.flood_remotes, switch.macs_given, switch.macs_learned), (1, 1, 1, 1));
+    Ok(())
+}
+
+#[test]
+fn a_filter_with_a_name_that_nothing_has_is_an_error() -> Result<()> {
+    let lab = Crossing::build(Plan::default())?;
+    for (filter, meant) in [
+        ("macs --switch net-501", "no such logical switch (is net-5001 meant?)"),
+        ("macs --port a9", "no such access port (is a0 meant?)"),
+        ("bindings --vni 7", "no such VNI; there are 5001"),
+        ("tunnels --remote 192.0.2.1", "no such remote VTEP"),
+        ("vrrp nosuch", "no such virtual router; there is none"),
+    ] {
+        let output = lab.gateway.try_ask(&format!("show {filter}"))?;
+        let said = text(&output);
+        assert!(output.status.code() == Some(2) && said.contains(meant), "{filter}: {said}");
+    }
+    // What is there and has nothing to show is none.
+    assert_eq!(shown::<Mac>(&lab.gateway, "macs --switch net-5001 --mac 02:cc:00:00:00:09")?, []);
     Ok(())
 }
 
