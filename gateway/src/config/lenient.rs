@@ -14,9 +14,18 @@ use super::{
 /// Where agents keep their sockets unless they are told otherwise.
 pub const DEFAULT_RUN_DIR: &str = "/run/vtep-gateway";
 
-/// `gateway.run_dir` of the file at `path`, as far as it can be read; the default where it can't.
-pub fn run_dir(path: &Path) -> PathBuf {
-    load::read(path).ok().and_then(|text| run_dir_in(&text)).unwrap_or_else(|| DEFAULT_RUN_DIR.into())
+/// `gateway.run_dir` of the file at `path`, as far as it says so; the default where it does not.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn run_dir(path: &Path) -> Result<PathBuf, ConfigError> {
+    let text = match load::read(path) {
+        Ok(text) => text,
+        // It is no text.
+        Err(ConfigError::Invalid(_)) => String::new(),
+        Err(error) => return Err(error),
+    };
+    Ok(run_dir_in(&text).unwrap_or_else(|| DEFAULT_RUN_DIR.into()))
 }
 
 pub(super) fn run_dir_in(text: &str) -> Option<PathBuf> {
@@ -52,7 +61,7 @@ impl Config {
     pub fn load_leniently(path: &Path) -> (Self, Option<ConfigError>) {
         let text = match load::read(path) {
             Ok(text) => text,
-            Err(error) => return (Self::bare(&run_dir(path)), Some(error)),
+            Err(error) => return (Self::bare(Path::new(DEFAULT_RUN_DIR)), Some(error)),
         };
         let error = match Self::parse(&text, path) {
             Ok(config) => return (config, None),
@@ -95,6 +104,6 @@ mod tests {
             assert_eq!(found(text), None, "{text}");
         }
         assert_eq!(found("[database\nrun_dir = \"/run/y\"\n"), None);
-        assert_eq!(run_dir(Path::new("/nonexistent")), Path::new(DEFAULT_RUN_DIR));
+        assert!(matches!(run_dir(Path::new("/nonexistent")), Err(ConfigError::Read { .. })));
     }
 }

@@ -60,7 +60,11 @@ pub fn carry_out(cli: &Cli) -> ExitCode {
             Err(error) => fail(BAD_INPUT, &error),
         };
     }
-    cli.command.agent().map_or(ExitCode::SUCCESS, |agent| with_agent(&cli.command, &Target::of(agent)))
+    match cli.command.agent().map(Target::of) {
+        Some(Ok(target)) => with_agent(&cli.command, &target),
+        Some(Err(error)) => fail(BAD_INPUT, &error),
+        None => ExitCode::SUCCESS,
+    }
 }
 
 /// What takes a valid configuration.

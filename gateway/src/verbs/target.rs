@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    cli::AgentOption,
-    config::{self, Config, ConfigError},
+    cli::{AgentOption, DEFAULT_CONFIG},
+    config::{self, Config, ConfigError, DEFAULT_RUN_DIR},
     ctl,
     datapath::{load::Settings, pins::PinDir},
     view::{InterfaceRole, Status},
@@ -27,14 +27,21 @@ pub(super) struct Target {
 
 impl Target {
     /// The one that the command line names.
-    pub(super) fn of(option: &AgentOption) -> Self {
+    ///
+    /// # Errors
+    /// It names a file that cannot be read: nobody wants to end another agent for a slip in its name.
+    pub(super) fn of(option: &AgentOption) -> Result<Self, ConfigError> {
         let file = option.file.config.clone();
         let socket = match &option.socket {
             Some(directory) if directory.is_dir() => ctl::path(directory),
             Some(socket) => socket.clone(),
-            None => ctl::path(&config::run_dir(&file)),
+            None => match config::run_dir(&file) {
+                Ok(directory) => ctl::path(&directory),
+                Err(_) if file == Path::new(DEFAULT_CONFIG) => ctl::path(Path::new(DEFAULT_RUN_DIR)),
+                Err(error) => return Err(error),
+            },
         };
-        Self { socket, file }
+        Ok(Self { socket, file })
     }
 }
 

@@ -1,7 +1,8 @@
 //! `vtep-gateway top`: live rates, for scripts and on a real terminal.
 
 use std::{
-    os::fd::OwnedFd,
+    fs::File,
+    os::{fd::AsFd, unix::fs::OpenOptionsExt},
     path::Path,
     process::{Child, Command},
 };
@@ -15,7 +16,9 @@ use lab::{
     wait::{SOON, wait_for},
 };
 use nix::{
-    pty::{OpenptyResult, openpty},
+    fcntl::OFlag,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt},
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
@@ -241,28 +244,31 @@ fn a_terminal_that_changes_its_size_is_followed() -> Result<()> {
     Ok(())
 }
 
-/// `top` on a terminal of its own, which is `controlling` its session or not.
-fn on_own_terminal(lab: &Crossing, controlling: bool) -> Result<(OwnedFd, Child)> {
-    let OpenptyResult { master, slave } = openpty(None, None)?;
-    let setsid = if controlling { ["setsid", "--ctty"] } else { ["setsid", "--wait"] };
+/// `top` on a terminal of its own, which is `controlling` its session or not. What is given is the only other end of it.
+fn on_own_terminal(lab: &Crossing, controlling: bool) -> Result<(PtyMaster, Child)> {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let mut options = File::options();
+    let slave = options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(ptsname_r(&master)?)?;
     let file = lab.gateway.file().display().to_string();
     // Whoever starts it may ignore SIGHUP, as nohup(1) does.
-    let script = "trap '' HUP; exec \"$@\"";
-    let top = [binary()?, "top", "--interval", "0.2", "--config", &file];
-    let mut command = Command::new(setsid[0]);
-    command.arg(setsid[1]).args(["sh", "-c", if controlling { "exec \"$@\"" } else { script }, "top"]).args(top);
+    let ignores = if controlling { "" } else { "trap '' HUP;" };
+    let script = format!("stty cols 80 rows 24; {ignores} exec \"$@\"");
+    let mut command = Command::new("setsid");
+    command.args(if controlling { ["--ctty"].as_slice() } else { &[] });
+    command.args(["sh", "-c", &script, "top", binary()?, "top", "--interval", "0.2", "--config", &file]);
     command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave).env("TERM", "xterm-256color");
-    let child = command.spawn()?;
-    // The command has the only other end.
-    drop(command);
-    Ok((master, child))
+    Ok((master, command.spawn()?))
 }
 
 /// Reads what is on it until the binding is.
-fn wait_shown(master: &OwnedFd) -> Result<()> {
+fn wait_shown(master: &PtyMaster) -> Result<()> {
     let mut text = String::new();
     let mut chunk = [0; 4096];
     while !text.contains("a0 ") {
+        let there = poll(&mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)], PollTimeout::try_from(SOON)?)?;
+        ensure!(there > 0, "nothing more is shown:\n{text}");
         let length = nix::unistd::read(master, &mut chunk)?;
         text.push_str(&String::from_utf8_lossy(&chunk[..length]));
     }
