@@ -1,6 +1,9 @@
 //! Finding out that somebody else undoes what this gateway writes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 /// After being undone so often in a row, a thing is left as the other one wants it.
 pub(super) const UNDONE: u32 = 5;
@@ -21,6 +24,8 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Contests<T> {
     tallies: BTreeMap<T, Tally>,
+    /// Those of them that are lost: few, where there are many of the others.
+    lost: BTreeSet<T>,
     /// For how long a thing that was lost has to be as it should before it counts as won.
     settled: Duration,
     prune: Duration,
@@ -33,10 +38,10 @@ struct Tally {
     last: Duration,
 }
 
-impl<T: Ord> Contests<T> {
+impl<T: Copy + Ord> Contests<T> {
     /// Nothing was done yet. What is lost, and then as it should be for `settled`, is lost no longer.
     pub(super) fn new(settled: Duration) -> Self {
-        Self { tallies: BTreeMap::new(), settled, prune: Duration::ZERO }
+        Self { tallies: BTreeMap::new(), lost: BTreeSet::new(), settled, prune: Duration::ZERO }
     }
 
     /// This was done at `now`.
@@ -45,16 +50,18 @@ impl<T: Ord> Contests<T> {
             Some(before) if before.act == act && now < before.last + FORGET => before.undone.saturating_add(1),
             _ => 0,
         };
-        self.tallies.insert(thing, Tally { act, undone, last: now });
-        if now >= self.prune {
-            self.prune(now);
-            self.prune = now + self.settled;
+        let tally = Tally { act, undone, last: now };
+        if tally.is_lost() {
+            self.lost.insert(thing);
+        } else {
+            self.lost.remove(&thing);
         }
+        self.tallies.insert(thing, tally);
     }
 
     /// Another one insists on having it otherwise.
     pub(super) fn is_lost(&self, thing: &T) -> bool {
-        self.tallies.get(thing).is_some_and(Tally::is_lost)
+        self.lost.contains(thing)
     }
 
     /// It is still not as it should be.
@@ -66,7 +73,7 @@ impl<T: Ord> Contests<T> {
 
     /// What is lost.
     pub(super) fn lost(&self) -> impl Iterator<Item = &T> {
-        self.tallies.iter().filter(|(_, tally)| tally.is_lost()).map(|(thing, _)| thing)
+        self.lost.iter()
     }
 
     /// How often a thing that is not lost was undone last, at most.
@@ -76,18 +83,25 @@ impl<T: Ord> Contests<T> {
 
     /// Forgets what has been as it should for long enough.
     pub(super) fn prune(&mut self, now: Duration) {
+        if self.deadline().is_none_or(|due| now < due) && now < self.prune {
+            return;
+        }
+        self.prune = now + FORGET;
         let settled = self.settled;
         self.tallies.retain(|_, tally| now < tally.last + if tally.is_lost() { settled } else { FORGET });
+        let tallies = &self.tallies;
+        self.lost.retain(|thing| tallies.contains_key(thing));
     }
 
     /// When something that is lost may be found to be won.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.tallies.values().filter(|tally| tally.is_lost()).map(|tally| tally.last + self.settled).min()
+        self.lost.iter().filter_map(|thing| self.tallies.get(thing)).map(|tally| tally.last + self.settled).min()
     }
 
     /// Starts over.
     pub(super) fn clear(&mut self) {
         self.tallies.clear();
+        self.lost.clear();
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Publisher {
     asked: Asked,
     /// When an address was written last, for those where that was a moment ago.
     addressed: BTreeMap<Station, Duration>,
+    /// When to forget those that were written longer ago.
+    forget: Duration,
     /// Stations and switches to look at again later.
     later: BTreeMap<Published, Duration>,
     contests: Contests<Published>,
@@ -107,6 +109,7 @@ impl Publisher {
             switches: BTreeSet::new(),
             asked: Asked::default(),
             addressed: BTreeMap::new(),
+            forget: Duration::ZERO,
             later: BTreeMap::new(),
             contests: Contests::new(SETTLED),
         }
@@ -227,7 +230,10 @@ impl Publisher {
     pub fn next(&mut self, view: View<'_>, limit: usize, now: Duration) -> Vec<Operation> {
         self.recall(now);
         self.contests.prune(now);
-        self.addressed.retain(|_, written| now < *written + ADDRESS_EVERY);
+        if now >= self.forget {
+            self.forget = now + ADDRESS_EVERY;
+            self.addressed.retain(|_, written| now < *written + ADDRESS_EVERY);
+        }
         self.follow_switches(view);
         let Some(own) = self.identity.tunnel_ip() else { return Vec::new() };
         let mut batch = Batch::new(view.mirror, own, now);
