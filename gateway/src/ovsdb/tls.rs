@@ -152,7 +152,7 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
 
 /// True if an error is one of TLS, and not of what is below it.
 pub(crate) fn is_about_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Error>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some()
 }
 
 /// What an error of a connection means, and what can be done about it. With TLS 1.3 a refused client certificate shows

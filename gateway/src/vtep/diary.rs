@@ -57,10 +57,11 @@ impl Diary {
 
     /// True where a look at the switches is enough to see that none has other bindings: MACs come and go all the time.
     fn same_bindings(&self, rows: &Rows) -> bool {
-        let same = |(old, new): ((&String, &Arc<LogicalSwitch>), (&String, &Arc<LogicalSwitch>))| {
-            Arc::ptr_eq(old.1, new.1) && old.0 == new.0 || old.0 == new.0 && old.1.bindings == new.1.bindings
+        let same = |(old, new): (&Arc<LogicalSwitch>, &Arc<LogicalSwitch>)| {
+            Arc::ptr_eq(old, new) || old.bindings == new.bindings
         };
-        self.rows.switches.len() == rows.switches.len() && self.rows.switches.iter().zip(&rows.switches).all(same)
+        let (old, new) = (&self.rows.switches, &rows.switches);
+        old.keys().eq(new.keys()) && old.values().zip(new.values()).all(same)
     }
 }
 
