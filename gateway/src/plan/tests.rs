@@ -293,6 +293,21 @@ fn a_tunnel_starts_from_the_address_of_its_family() {
     assert_eq!(both, [ends(VTEP_V4, FAR_V4), ends(VTEP_V6, FAR_V6)].into());
 }
 
+/// Programmed, it would let packets in that claim to come from this gateway itself.
+#[test]
+fn the_gateway_s_own_address_is_no_remote_and_that_is_told() {
+    for own in [VTEP_V4, VTEP_V6] {
+        let flooded = LogicalSwitch { flood: [far(own)].into(), ..switch() };
+        let mut placed = LogicalSwitch { flood: BTreeSet::new(), ..switch() };
+        placed.macs.insert(STATION, Location::Remote(far(own)));
+        for switch in [flooded, placed] {
+            let Plan { desired, problems, .. } = plan_of(switch);
+            assert!(desired.tunnels.is_empty(), "{own}: {:?}", desired.tunnels);
+            assert_eq!(problems, [Problem::OwnAddress(ip(own))]);
+        }
+    }
+}
+
 #[test]
 fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_told() {
     let mut config = config();

@@ -1,9 +1,12 @@
 //! Two gateways in a cloud of real OVN, with one database for each, or one clustered database for both.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use lab::{
     cluster::{Pair, Plan},
     ovn::cloud::Deployment,
+    wait::pause,
 };
 
 use crate::table::Event;
@@ -43,6 +46,35 @@ fn clean_stop_with_a_shared_database() -> Result<()> {
 fn node_gone_with_the_leader_of_a_shared_database() -> Result<()> {
     let event = Event::new("OVN, a shared database: node and leader gone", SILENCE_MS);
     measure(event, Deployment::Shared, |pair| pair.node_gone_with_database(0).map(drop))
+}
+
+/// What a hypervisor with Open vSwitch in userspace needs besides: an announcement like one that it has cached within ten
+/// seconds it does not look at, and the switch outside may be late by two seconds for the same reason.
+const CACHED_MS: u64 = 2000;
+
+#[test]
+fn a_role_that_comes_back_within_seconds_is_found_by_open_vswitch() -> Result<()> {
+    let mut plan = Plan::default();
+    if let Some(vrrp) = &mut plan.vrrp {
+        vrrp.preempt = Some(true);
+    }
+    let event = Event::new("OVN: role back after 3 s, both ways, twice", SILENCE_MS + CACHED_MS);
+    event.measure_in(
+        || Pair::ovn(&plan, Deployment::Shared),
+        |pair, probes| {
+            for _ in 0..2 {
+                pair.hang(0)?;
+                pair.wait_forwards(1)?;
+                probes.wait_more(600)?;
+                pause(Duration::from_secs(3));
+                pair.wake(0)?;
+                pair.wait_forwards(0)?;
+                probes.wait_more(600)?;
+                pause(Duration::from_secs(3));
+            }
+            Ok(())
+        },
+    )
 }
 
 #[test]
