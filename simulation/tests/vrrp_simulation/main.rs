@@ -67,7 +67,7 @@ fn never_two_forward_who_hear_each_other_and_soon_one_does() {
     let count = number("VTEP_SIMULATION_SCHEDULES").unwrap_or(SCHEDULES);
     if let Some((seed, error)) = first_failure(count, |seed| World::new(seed, Flaw::None, false).run()) {
         panic!(
-            "schedule {seed}: {error}\nto see it:\nVTEP_SIMULATION_SEED={seed} cargo test -p gateway --test \
+            "schedule {seed}: {error}\nto see it:\nVTEP_SIMULATION_SEED={seed} cargo test -p simulation --test \
              vrrp_simulation never_two -- --nocapture"
         );
     }

@@ -1,4 +1,4 @@
-//! A process: the product's own turn ([`gateway::vrrp::turn`]), with hands in the simulated world. Each touch of the
+//! A process: the product's own turn ([`simulation::vrrp::turn`]), with hands in the simulated world. Each touch of the
 //! world is a step of its own, and anything may happen in between.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway::vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
+use simulation::vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
 
 use crate::{
     node::Order,
