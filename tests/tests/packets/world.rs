@@ -119,8 +119,8 @@ impl Outcome {
 }
 
 /// A tapped interface.
-struct Port {
-    ifindex: u32,
+pub(crate) struct Port {
+    pub(crate) ifindex: u32,
     tap: Wire,
 }
 
@@ -379,7 +379,7 @@ fn is_noise(frame: &Frame) -> bool {
 }
 
 /// Makes a veth, brings both ends up, taps the far one.
-fn port(name: &str) -> Port {
+pub(crate) fn port(name: &str) -> Port {
     let far = format!("{name}p");
     with_netlink(async |handle| {
         handle.link().add(LinkVeth::new(name, &far).build()).execute().await.expect("a veth pair");
