@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn what_is_directed_at_one_neighbour_names_it() {
         let to = MacAddr([2, 0, 0, 0, 0, 9]);
-        let frame = directed(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), (to, Ipv4Addr::new(10, 9, 0, 9).into())).unwrap();
+        let frame =
+            directed(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), (to, Ipv4Addr::new(10, 9, 0, 9).into())).unwrap();
         #[rustfmt::skip]
         let golden = [
             2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x08, 0x06,
@@ -154,7 +155,10 @@ mod tests {
         let v6: IpAddr = "2001:db8::100".parse().unwrap();
         let peer: IpAddr = "2001:db8::9".parse().unwrap();
         let frame = directed(MAC, v6, (to, peer)).unwrap();
-        assert_eq!((&frame[..6], &frame[38..54]), (&to.0[..], &"2001:db8::9".parse::<Ipv6Addr>().unwrap().octets()[..]));
+        assert_eq!(
+            (&frame[..6], &frame[38..54]),
+            (&to.0[..], &"2001:db8::9".parse::<Ipv6Addr>().unwrap().octets()[..])
+        );
         assert_eq!(directed(MAC, v6, (to, Ipv4Addr::new(10, 9, 0, 9).into())), None);
     }
 

@@ -37,7 +37,8 @@ struct Running {
 impl Announcing {
     /// The addresses are there, and this node is active.
     pub(crate) fn begin(&mut self, config: &AnnounceConfig, now: Time) {
-        self.running = Some(Running { next: now, left: config.count, again: !config.delay.is_zero(), began: now, later: 0 });
+        self.running =
+            Some(Running { next: now, left: config.count, again: !config.delay.is_zero(), began: now, later: 0 });
         self.begun = self.begun.wrapping_add(1);
     }
 

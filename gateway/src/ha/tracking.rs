@@ -128,7 +128,17 @@ mod tests {
     }
 
     fn tracked(links: &Links, ports: &[Interface], data_plane: bool, database: bool) -> (Tracked, BTreeSet<String>) {
-        evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: Some(data_plane), attached: &BTreeMap::new(), database })
+        evaluate(
+            &config(),
+            Conditions {
+                links,
+                uplinks: &[],
+                ports,
+                data_plane: Some(data_plane),
+                attached: &BTreeMap::new(),
+                database,
+            },
+        )
     }
 
     /// It is up under another index some milliseconds before it has its programs.
@@ -138,7 +148,10 @@ mod tests {
         let evaluate = |ifindex| {
             let attached = &BTreeMap::from([("port0".to_owned(), ifindex)]);
             let (links, ports) = (&links, &ports[..]);
-            evaluate(&config(), Conditions { links, uplinks: &[], ports, data_plane: Some(true), attached, database: true })
+            evaluate(
+                &config(),
+                Conditions { links, uplinks: &[], ports, data_plane: Some(true), attached, database: true },
+            )
         };
         assert_eq!(evaluate(2), (Tracked::default(), BTreeSet::new()));
         let (tracked, problems) = evaluate(7);

@@ -185,7 +185,9 @@ fn where_one_direction_works_two_forward_for_about_four_intervals_and_then_one_d
         match world.forwarders()[..] {
             // One that stalls may have lost the role to the other one before.
             [one] if one == expected || stalls != 0 => Ok(()),
-            ref others => Err(format!("{others:?} forward in the end, with an interval of {interval} ns, preempt {preempt}")),
+            ref others => {
+                Err(format!("{others:?} forward in the end, with an interval of {interval} ns, preempt {preempt}"))
+            }
         }
     });
     assert_eq!(found, None);

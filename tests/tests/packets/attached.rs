@@ -69,10 +69,12 @@ fn seen_and_seen_gone(links: bool) {
         assert_eq!(ours.look_tc(&device).unwrap(), Seen::Ours);
     }
     ours.detach_xdp(&device).unwrap();
-    assert_eq!(ours.look_xdp(&device, on_driver()), Seen::Nothing);
+    // The kernel lets go of a link that nobody has any more on its own time.
+    lab::wait::wait_for("XDP is off", lab::wait::SOON, || ours.look_xdp(&device, on_driver()) == Seen::Nothing)
+        .unwrap();
     ours.detach_others(&[]).unwrap();
     ours.detach_filter(ifindex, "a0").unwrap();
-    assert_eq!(ours.look_tc(&device).unwrap(), Seen::Nothing);
+    lab::wait::wait_for("TC is off", lab::wait::SOON, || ours.look_tc(&device).unwrap() == Seen::Nothing).unwrap();
     assert!(!ours.has_tc(&device) && !ours.has_xdp(&device));
     fs::remove_dir_all(pins.root()).unwrap();
 }
