@@ -16,7 +16,7 @@ use super::{
     key_files::{KeyFile, NoCredentials},
     raw::RawVrrp,
     report::{Quoted, Report},
-    types::Config,
+    types::{Config, VrrpConfig},
     values,
 };
 use crate::vrrp::{AntiReplay, AuthMode, AuthSettings, KEY_BYTES, Keyring, Secret};
@@ -96,26 +96,9 @@ impl Config {
     pub fn load_keys(&mut self, credentials: Option<&OsStr>) -> Result<Vec<PathBuf>, KeyError> {
         let mut open = Vec::new();
         for vrrp in self.instances.iter_mut().filter_map(|instance| instance.vrrp.as_mut()) {
-            let vrid = vrrp.vrid.get();
-            let Some(auth) = &mut vrrp.auth else { continue };
-            for (id, source) in &auth.sources {
-                let secret = match source {
-                    KeySource::Here(secret) => secret.clone(),
-                    KeySource::File(file) => {
-                        let path = file.find(credentials).map_err(|source| KeyError::NoCredentials { vrid, source })?;
-                        let (text, others) = read(&path).map_err(|source| KeyError::Read {
-                            vrid,
-                            id: *id,
-                            path: path.clone(),
-                            source,
-                        })?;
-                        if others && matches!(file, KeyFile::Path(_)) {
-                            open.push(path.clone());
-                        }
-                        decode(&text).map_err(|what| KeyError::NoKey { vrid, id: *id, path, what })?
-                    }
-                };
-                auth.settings.keyring.keys.insert(*id, secret);
+            let keys = vrrp.read_keys(credentials, &mut open)?;
+            if let Some(auth) = &mut vrrp.auth {
+                auth.settings.keyring.keys = keys;
             }
         }
         Ok(open)
@@ -130,6 +113,33 @@ impl Config {
             Some(AuthMode::ReceiveOnly) => Some((name, "auth_mode is receive-only")),
             Some(AuthMode::Enforce) => None,
         })
+    }
+}
+
+impl VrrpConfig {
+    /// The keys of this virtual router, by number. Files that everybody can read are put into `open`.
+    pub(crate) fn read_keys(
+        &self,
+        credentials: Option<&OsStr>,
+        open: &mut Vec<PathBuf>,
+    ) -> Result<BTreeMap<u8, Secret>, KeyError> {
+        let vrid = self.vrid.get();
+        let sources = self.auth.iter().flat_map(|auth| &auth.sources);
+        let keys = sources.map(|(&id, source)| {
+            let file = match source {
+                KeySource::Here(secret) => return Ok((id, secret.clone())),
+                KeySource::File(file) => file,
+            };
+            let path = file.find(credentials).map_err(|source| KeyError::NoCredentials { vrid, source })?;
+            let (text, others) =
+                read(&path).map_err(|source| KeyError::Read { vrid, id, path: path.clone(), source })?;
+            if others && matches!(file, KeyFile::Path(_)) {
+                open.push(path.clone());
+            }
+            let secret = decode(&text).map_err(|what| KeyError::NoKey { vrid, id, path, what })?;
+            Ok((id, secret))
+        });
+        keys.collect()
     }
 }
 

@@ -124,6 +124,8 @@ checks! {
         "Two machines with one address take each other's packets, in turns.",
     VrrpHeard Nodes "vrrp-heard" "Advertisements on the segment of each virtual router."
         "Another virtual router of the same number, or a node set up differently, keeps roles from being clear.",
+    NodesAuthenticated Nodes "nodes-authenticated" "Whether nodes prove to each other who they are (auth_keys of [[vrrp]])."
+        "Without it whoever is on the link can take the role, or keep it from every node.",
     Lease Nodes "lease" "Whether the active node has a lease, and no other has."
         "The data plane forwards only under a lease.",
     RpFilter Nodes "rp-filter" "Reverse path filtering on the interfaces of virtual routers."

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use gateway_common::net::MacAddr;
 
 use super::{
-    check::Check::{AddressClash, Lease, VrrpHeard, VtepAddress},
+    check::Check::{AddressClash, Lease, NodesAuthenticated, VrrpHeard, VtepAddress},
     finding::Finding,
 };
+use crate::vrrp::AuthMode;
 
 /// A node that goes on being active is heard at least so often while the doctor listens.
 const AT_ONCE: u32 = 2;
@@ -43,10 +44,35 @@ pub(super) struct Router {
     pub(super) lease_left_ms: Option<u64>,
     /// Whom the agent holds to be active.
     pub(super) active_node: Option<String>,
+    /// How others prove who they are.
+    pub(super) auth: Auth,
     /// What was heard, or why nothing was.
     pub(super) heard: Result<Vec<Heard>, String>,
     /// What is wrong with what was heard: one sentence each.
     pub(super) problems: Vec<String>,
+}
+
+/// How nodes prove to each other who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Auth {
+    /// Who has no key is not heard.
+    Enforced,
+    /// Anybody is heard, and why.
+    Open(&'static str),
+    /// There are keys, and the doctor can't read them.
+    Unreadable(String),
+}
+
+impl Auth {
+    /// From how advertisements are authenticated, if they are.
+    pub(super) const fn of(mode: Option<AuthMode>) -> Self {
+        match mode {
+            Some(AuthMode::Enforce) => Self::Enforced,
+            Some(AuthMode::Permissive) => Self::Open("auth_mode is permissive"),
+            Some(AuthMode::ReceiveOnly) => Self::Open("auth_mode is receive-only"),
+            None => Self::Open("it has no auth_keys"),
+        }
+    }
 }
 
 /// Another router, heard advertising.
@@ -74,9 +100,28 @@ fn one(facts: &Facts) -> Vec<Finding> {
     }
     if let Some(router) = &facts.router {
         findings.extend(heard(facts, router).into_iter().map(|finding| finding.about(&facts.name)));
+        findings.push(authenticated(router).about(&facts.name));
         findings.extend(lease(router).map(|finding| finding.about(&facts.name)));
     }
     findings
+}
+
+fn authenticated(router: &Router) -> Finding {
+    match &router.auth {
+        Auth::Enforced => Finding::ok(NodesAuthenticated, "only nodes with the same key are heard"),
+        Auth::Open(why) => Finding::warn(
+            NodesAuthenticated,
+            format!(
+                "{why}: whoever is on the link can take the role, keep it from all nodes, and read what nodes tell each other"
+            ),
+            "give all nodes the same auth_keys, step by step: see Security in HIGH-AVAILABILITY.md",
+        ),
+        Auth::Unreadable(why) => Finding::unknown(
+            NodesAuthenticated,
+            format!("what is heard can't be checked: {why}"),
+            "run the doctor as root; correct auth_keys if the agent does not start either",
+        ),
+    }
 }
 
 fn place(facts: &Facts, address: &Address) -> Finding {
@@ -280,6 +325,7 @@ mod tests {
             role: role.map(str::to_owned),
             lease_left_ms,
             active_node: None,
+            auth: Auth::Enforced,
             heard: Ok(heard),
             problems: vec![],
         };
@@ -338,6 +384,20 @@ mod tests {
     fn the_same_number_for_other_addresses_is_bad() {
         let foreign = Heard { foreign: true, ..peer(3) };
         assert_eq!(found(node(Some("active"), true, &[], vec![foreign])), [(VrrpHeard, Mark::Bad)]);
+    }
+
+    #[test]
+    fn nodes_without_keys_are_open_to_anybody() {
+        for (mode, mark) in [
+            (None, Some(Mark::Warn)),
+            (Some(AuthMode::ReceiveOnly), Some(Mark::Warn)),
+            (Some(AuthMode::Permissive), Some(Mark::Warn)),
+            (Some(AuthMode::Enforce), None),
+        ] {
+            let mut facts = node(Some("active"), true, &[], vec![]);
+            facts.router.as_mut().unwrap().auth = Auth::of(mode);
+            assert_eq!(found(facts), mark.map(|mark| (NodesAuthenticated, mark)).into_iter().collect::<Vec<_>>());
+        }
     }
 
     #[test]

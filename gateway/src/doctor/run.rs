@@ -108,13 +108,19 @@ fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, 
         });
         let addresses: Vec<_> = addresses.collect();
         let router = instance.vrrp.as_ref().map(|vrrp| {
-            let (heard, problems) = ask::adverts::listen(instance, vrrp);
+            let keys = ask::adverts::keys(vrrp);
+            let auth = match &keys {
+                Ok(keys) => nodes::Auth::of(keys.as_ref().map(|keys| keys.mode)),
+                Err(why) => nodes::Auth::Unreadable(why.clone()),
+            };
+            let (heard, problems) = ask::adverts::listen(instance, vrrp, keys.ok().flatten());
             let told = status.and_then(|status| status.vrrp.iter().find(|one| one.vrid == vrrp.vrid.get()));
             nodes::Router {
                 vrid: vrrp.vrid.get(),
                 role: told.map(|told| told.role.name().to_owned()),
                 lease_left_ms: told.and_then(|told| told.lease_left_ms),
                 active_node: told.and_then(|told| told.active_node).map(|node| node.to_string()),
+                auth,
                 heard,
                 problems,
             }

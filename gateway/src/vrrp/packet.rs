@@ -136,6 +136,11 @@ impl Advertisement {
         if trailer.is_some() { Err(AuthError::NoKeys.into()) } else { Ok(read) }
     }
 
+    /// The same, whether or not it has a trailer: for those who only look on.
+    pub(crate) fn parse_unchecked(message: &[u8], envelope: &Envelope) -> Result<Self, PacketError> {
+        Self::parse_signed(message, envelope).map(|(read, ..)| read)
+    }
+
     /// The same, with the message that a trailer authenticates, and the trailer. Nothing of it is authentic yet.
     pub(super) fn parse_signed<'m>(
         message: &'m [u8],

@@ -14,7 +14,7 @@ use crate::{
     config::{InstanceConfig, VrrpConfig},
     doctor::nodes::Heard,
     ha::{AdvertSocket, Expected, Family, Observer, SocketOptions, Verdict},
-    vrrp::Advertisement,
+    vrrp::{Advertisement, AuthSettings, Authentic, Authenticator, UnixTime},
 };
 
 /// How long is listened at least, and at most.
@@ -24,8 +24,18 @@ const MOST: Duration = Duration::from_secs(5);
 /// Other routers, and what is wrong with what they send.
 pub(in super::super) type Listened = (Result<Vec<Heard>, String>, Vec<String>);
 
+/// What is heard is checked as the agent does, if the keys are there; or why they can't be read.
+pub(in super::super) fn keys(vrrp: &VrrpConfig) -> Result<Option<AuthSettings>, String> {
+    let Some(auth) = &vrrp.auth else { return Ok(None) };
+    let credentials = super::database::credentials();
+    let keys = vrrp.read_keys(credentials.as_deref(), &mut Vec::new()).map_err(|error| error.to_string())?;
+    let mut settings = auth.settings.clone();
+    settings.keyring.keys = keys;
+    Ok(Some(settings))
+}
+
 /// Listens for three intervals and a bit, within bounds.
-pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig) -> Listened {
+pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig, keys: Option<AuthSettings>) -> Listened {
     let all: Vec<IpAddr> = instance.vteps.iter().collect();
     let family = if instance.vteps.v4.is_some() { Family::V4 } else { Family::V6 };
     let addresses: Vec<IpAddr> = all.iter().copied().filter(|address| Family::of(*address) == family).collect();
@@ -38,13 +48,18 @@ pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig) -> 
         listen: true,
     };
     match AdvertSocket::open(&options) {
-        Ok(socket) => collect(socket, vrrp, &addresses),
+        Ok(socket) => collect(socket, vrrp, &addresses, keys.map(|keys| Authenticator::new(Some(keys)))),
         Err(error) => (Err(crate::causes::told(&error)), Vec::new()),
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a driver: advertisements are waited for in real time")]
-fn collect(mut socket: AdvertSocket, vrrp: &VrrpConfig, addresses: &[IpAddr]) -> Listened {
+fn collect(
+    mut socket: AdvertSocket,
+    vrrp: &VrrpConfig,
+    addresses: &[IpAddr],
+    mut authenticator: Option<Authenticator>,
+) -> Listened {
     let own = socket.source();
     let until = Instant::now() + (vrrp.interval.three() + vrrp.interval.duration() / 2).clamp(LEAST, MOST);
     let (mut heard, mut observer) = (BTreeMap::<IpAddr, Heard>::new(), Observer::default());
@@ -59,7 +74,13 @@ fn collect(mut socket: AdvertSocket, vrrp: &VrrpConfig, addresses: &[IpAddr]) ->
     loop {
         while let Ok(Some(packet)) = socket.receive() {
             // What is not sound the agent tells of; here it would be told twice.
-            let Ok(advertisement) = Advertisement::parse(&packet.message, &packet.envelope) else { continue };
+            let read = match &mut authenticator {
+                Some(authenticator) => authenticator
+                    .read(&packet.message, &packet.envelope, UnixTime(clock::realtime()))
+                    .map(|Authentic { advertisement, .. }| advertisement),
+                None => Advertisement::parse_unchecked(&packet.message, &packet.envelope),
+            };
+            let Ok(advertisement) = read else { continue };
             let from = packet.envelope.from;
             if advertisement.vrid != vrrp.vrid || from == own {
                 continue;

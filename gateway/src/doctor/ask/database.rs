@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
+    ffi::OsString,
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -157,10 +158,14 @@ fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
 
 /// The files of TLS, where there are some. Credentials are looked for where this process, or else the service, has them.
 fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, String> {
-    let service = Path::new(SERVICE_CREDENTIALS);
-    let place = std::env::var_os(CREDENTIALS).or_else(|| service.is_dir().then(|| service.into()));
-    let found = database.tls.as_ref().map(|files| files.find(place.as_deref())).transpose();
+    let found = database.tls.as_ref().map(|files| files.find(credentials().as_deref())).transpose();
     found.map_err(|error| error.to_string())
+}
+
+/// Where credentials are: those of this process, or else of the service.
+pub(super) fn credentials() -> Option<OsString> {
+    let service = Path::new(SERVICE_CREDENTIALS);
+    std::env::var_os(CREDENTIALS).or_else(|| service.is_dir().then(|| service.into()))
 }
 
 fn options(database: &DatabaseConfig, remotes: &Remotes, tls: Option<&TlsFiles>, leader_only: bool) -> Options {
