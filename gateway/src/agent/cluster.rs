@@ -11,9 +11,16 @@ use std::{
 use gateway_common::net::VlanId;
 use tokio::time::Instant;
 
-use super::{announcer::Announcer, error::AgentError, forwarding::Forwarding, siblings::Siblings};
+use super::{
+    announcer::Announcer,
+    eligible::{Eligible, Verdict},
+    error::AgentError,
+    forwarding::Forwarding,
+    report::Report,
+    siblings::Siblings,
+};
 use crate::{
-    announce,
+    announce, clock,
     config::{Config, InstanceConfig},
     ctl::Request,
     database::{Database, Rows},
@@ -21,7 +28,7 @@ use crate::{
     peers::Followed,
     underlay::Snapshot,
     view,
-    vrrp::{Role, Version, Vrid},
+    vrrp::{Role, Time, Version, Vrid},
 };
 
 /// Frames to the switches outside that are sent at a time.
@@ -53,6 +60,9 @@ impl Handover {
     }
 }
 
+/// How long a node may have fewer bindings than another one until that is told: two databases are not changed at once.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// What is going on between this node and the others.
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
@@ -63,6 +73,15 @@ pub(super) struct Cluster<'a> {
     /// Interfaces that the programs are attached to, and the index under which they are.
     indices: BTreeMap<String, u32>,
     database: Option<bool>,
+    /// How many bindings of each lease are programmed.
+    able: BTreeMap<u32, u32>,
+    eligible: Eligible,
+    /// Virtual routers that are held, as it was told last.
+    held: Option<BTreeSet<Vrid>>,
+    /// Since when others could forward more.
+    behind: BTreeMap<Vrid, Time>,
+    /// What was told of that.
+    shortfalls: Report,
     /// Who waits for virtual routers to be active at another node.
     handovers: Vec<Handover>,
     statuses: Arc<Vec<InstanceStatus>>,
@@ -89,6 +108,11 @@ impl<'a> Cluster<'a> {
             attached: None,
             indices: BTreeMap::new(),
             database: None,
+            able: BTreeMap::new(),
+            eligible: Eligible::default(),
+            held: None,
+            behind: BTreeMap::new(),
+            shortfalls: Report::default(),
             handovers: Vec::new(),
             statuses: Arc::default(),
             active: BTreeSet::new(),
@@ -143,16 +167,64 @@ impl<'a> Cluster<'a> {
         if let Some(siblings) = &mut self.siblings {
             siblings.roles(&self.statuses, config);
         }
+        self.weigh();
         self.answer_handovers();
         // Counters come each second; what others have told has to be looked at again only in another role.
         if moved { self.follow(forwarding) } else { Ok(()) }
     }
 
-    /// Takes in what is bound where.
-    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) {
+    /// Takes in what is bound where, and how many bindings of each lease are programmed.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: BTreeMap<u32, u32>, underlay: &Snapshot) {
         if let Some(siblings) = &mut self.siblings {
-            siblings.update(config, rows, underlay);
+            siblings.update(config, rows, &able, underlay);
         }
+        self.able = able;
+        self.weigh();
+    }
+
+    /// Holds the virtual routers that others could serve better, and lets go of those that this node can.
+    fn weigh(&mut self) {
+        // Where nothing is heard of others, nothing can be compared.
+        let (Some(siblings), false) = (&self.siblings, self.statuses.is_empty()) else { return };
+        let now = clock::monotonic();
+        let mut held = BTreeSet::new();
+        for one in self.statuses.iter() {
+            let ours = self.able.get(&one.vrid.get().into()).copied().unwrap_or(0);
+            let others = siblings.followed().able.get(&one.vrid);
+            match self.eligible.look(one.vrid, &one.status, ours, others, now) {
+                Verdict::Eligible => {}
+                // What is amiss is told when it has lasted for a while.
+                Verdict::Unknown | Verdict::Less { .. } => drop(held.insert(one.vrid)),
+            }
+            let most = others.into_iter().flat_map(BTreeMap::values).filter_map(|able| able.bindings).max();
+            if most.is_some_and(|most| most > ours) {
+                self.behind.entry(one.vrid).or_insert(now);
+            } else {
+                self.behind.remove(&one.vrid);
+            }
+        }
+        let is = |vrid| self.statuses.iter().any(|one| one.vrid == vrid);
+        self.eligible.retain(is);
+        self.behind.retain(|vrid, _| is(*vrid));
+        if self.held.as_ref() != Some(&held) {
+            self.ha.held(held.clone());
+            self.held = Some(held);
+        }
+    }
+
+    /// True unless a connected node could forward more, of any virtual router, for a while.
+    pub(super) fn is_able(&self, now: Time) -> bool {
+        self.behind.values().all(|since| now < *since + SETTLE)
+    }
+
+    /// The connected node that could forward the most bindings of a virtual router, if that are more than this node could
+    /// for a while.
+    fn ablest(&self, vrid: Vrid, now: Time) -> Option<view::Ablest> {
+        self.behind.get(&vrid).filter(|since| now >= **since + SETTLE)?;
+        let others = self.siblings.as_ref()?.followed().able.get(&vrid)?;
+        let told =
+            others.values().filter_map(|able| Some(view::Ablest { node: able.node.clone(), bindings: able.bindings? }));
+        told.max_by_key(|able| able.bindings)
     }
 
     /// Stations were learned here, or are gone; there are `count` now.
@@ -167,6 +239,7 @@ impl<'a> Cluster<'a> {
         if let Some(siblings) = &mut self.siblings {
             siblings.hear(followed);
         }
+        self.weigh();
         self.follow(forwarding)
     }
 
@@ -295,7 +368,8 @@ impl<'a> Cluster<'a> {
         let now = (!self.announcer.is_done()).then_some(self.next_batch);
         let tell = self.siblings.as_ref().and_then(Siblings::due);
         let handover = self.handovers.iter().map(|handover| handover.since + SUCCESSOR).min();
-        now.into_iter().chain(next).chain(tell).chain(handover).min()
+        let weigh = self.eligible.due().map(|due| Instant::now() + due.saturating_sub(clock::monotonic()));
+        now.into_iter().chain(next).chain(tell).chain(handover).chain(weigh).min()
     }
 
     /// Announces a few more stations to the switches outside, or all of them once more, and tells other nodes what is
@@ -305,6 +379,9 @@ impl<'a> Cluster<'a> {
         self.answer_handovers();
         if self.siblings.as_ref().and_then(Siblings::due).is_some_and(|due| due <= now) {
             self.tell(forwarding);
+        }
+        if self.eligible.due().is_some_and(|due| due <= clock::monotonic()) {
+            self.weigh();
         }
         let due: Vec<u32> = self.again.iter().filter(|(_, at)| **at <= now).map(|(lease, _)| *lease).collect();
         for lease in due {
@@ -357,6 +434,18 @@ impl<'a> Cluster<'a> {
         self.statuses.iter().map(|one| (one.name.clone(), view::Role::from(one.status.role).name())).collect()
     }
 
+    /// Logs which virtual routers others could serve better, once when that begins and once when it ends.
+    pub(super) fn tell_shortfalls(&mut self, config: &Config, now: Duration) {
+        let routers = self.routers(config, now);
+        let told = routers.iter().filter_map(|one| Some(format!("{}: {}", one.name, one.shortfall()?)));
+        self.shortfalls.problems(told);
+    }
+
+    /// The same, as it was logged.
+    pub(super) fn shortfalls(&self) -> impl Iterator<Item = String> {
+        self.shortfalls.all().map(str::to_owned)
+    }
+
     /// What stands in the way of the virtual routers.
     pub(super) fn problems_of_routers(&self) -> impl Iterator<Item = String> {
         self.statuses.iter().flat_map(|one| one.problems.iter().map(move |problem| format!("{}: {problem}", one.name)))
@@ -405,6 +494,9 @@ impl<'a> Cluster<'a> {
             problems: one.problems.iter().cloned().collect(),
             faults: one.faults.clone(),
             unheard_by: status.unheard,
+            bindings_able: self.able.get(&one.vrid.get().into()).copied().unwrap_or(0),
+            ablest: self.ablest(one.vrid, now),
+            held: self.held.as_ref().is_some_and(|held| held.contains(&one.vrid)),
             counters: one.counters.into(),
         })
     }

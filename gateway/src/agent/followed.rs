@@ -1,6 +1,8 @@
 //! What one node of a virtual router has learned, in the maps of another: a standby has the stations of the active node, so
 //! that after a takeover they need not be looked for by flooding.
 
+use std::collections::BTreeMap;
+
 use gateway_common::{
     binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey, Target},
@@ -56,10 +58,24 @@ impl Forwarding {
             .collect()
     }
 
-    /// Programs the stations that the active node of a virtual router has learned. What is learned here and is not among
-    /// them goes.
+    /// How many bindings of each lease are programmed: what this node forwards, or could.
+    pub(super) fn able(&self) -> BTreeMap<u32, u32> {
+        let mut able = BTreeMap::new();
+        for binding in self.programmed.bindings.values() {
+            if let Some(segment) = self.programmed.segments.get(&binding.vni) {
+                *able.entry(segment.lease).or_default() += 1;
+            }
+        }
+        able
+    }
+
+    /// Programs the stations that the active node of a virtual router has learned, as many of each logical switch as this
+    /// node would learn itself. What is learned here and is not among them goes.
     pub(super) fn follow(&mut self, lease: u32, heard: Heard) -> Result<(), AgentError> {
         let before = self.followed.remove(&lease);
+        let segments = &self.desired.segments;
+        let limit = |vni: u32| segments.get(&vni).map_or(0, |segment| segment.learn_limit);
+        let heard = within_limits(heard, before.as_ref(), limit);
         let now = clock::coarse_ns()?;
         let known: Vec<FdbKey> = match &before {
             Some(before) => before.keys().copied().collect(),
@@ -107,5 +123,71 @@ impl Forwarding {
 
     fn is_of(&self, lease: u32, vni: u32) -> bool {
         self.programmed.segments.get(&vni).is_some_and(|segment| segment.lease == lease)
+    }
+}
+
+/// As many stations of each logical switch as it may learn: those that were there before, then others.
+fn within_limits(mut heard: Heard, before: Option<&Heard>, limit: impl Fn(u32) -> u64) -> Heard {
+    let mut counts = BTreeMap::<u32, u64>::new();
+    heard.keys().for_each(|key| *counts.entry(key.vni).or_default() += 1);
+    counts.retain(|vni, count| *count > limit(*vni));
+    if counts.is_empty() {
+        return heard;
+    }
+    let was = |key: &FdbKey| before.is_some_and(|before| before.contains_key(key));
+    let mut room: BTreeMap<u32, u64> = counts.keys().map(|vni| (*vni, limit(*vni))).collect();
+    for key in heard.keys().filter(|key| was(key)) {
+        room.entry(key.vni).and_modify(|room| *room = room.saturating_sub(1));
+    }
+    let mut kept: BTreeMap<u32, u64> = counts.keys().map(|vni| (*vni, limit(*vni))).collect();
+    heard.retain(|key, _| {
+        // Those from before have their places; the rest is for new ones.
+        let left = if was(key) { &mut kept } else { &mut room };
+        match left.get_mut(&key.vni) {
+            None => true,
+            Some(0) => false,
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    });
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::binding::BindingKey;
+
+    use super::*;
+
+    fn stations(vni: u32, numbers: std::ops::Range<u8>) -> Heard {
+        let at = BindingKey { ifindex: 3, vlan: 100, reserved: 0 };
+        numbers.map(|number| (FdbKey::new(vni, [2, 0, 0, 0, 0, number]), (at, None))).collect()
+    }
+
+    fn both(a: Heard, b: Heard) -> Heard {
+        a.into_iter().chain(b).collect()
+    }
+
+    #[test]
+    fn stations_of_another_node_are_taken_up_to_the_learn_limit_of_each_switch() {
+        let heard = both(stations(1, 0..10), stations(2, 0..3));
+        let limit = |vni| if vni == 1 { 4 } else { 3 };
+        let taken = within_limits(heard.clone(), None, limit);
+        assert_eq!(taken, both(stations(1, 0..4), stations(2, 0..3)));
+        assert_eq!(within_limits(heard.clone(), None, |_| 100), heard);
+        assert!(within_limits(heard, None, |_| 0).is_empty(), "a switch that is not here learns nothing");
+    }
+
+    #[test]
+    fn those_that_were_there_stay_when_others_come() {
+        let before = stations(1, 5..8);
+        let taken = within_limits(stations(1, 0..10), Some(&before), |_| 4);
+        assert_eq!(taken, both(stations(1, 0..1), before.clone()));
+        let taken = within_limits(stations(1, 0..10), Some(&before), |_| 2);
+        assert_eq!(taken, stations(1, 5..7), "a limit that was lowered holds for them, too");
+        let taken = within_limits(stations(1, 6..10), Some(&before), |_| 3);
+        assert_eq!(taken, both(stations(1, 6..8), stations(1, 8..9)));
     }
 }

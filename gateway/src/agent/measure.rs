@@ -22,10 +22,13 @@ const STATIC: &str = "static";
 impl Agent<'_> {
     /// How ready it is.
     pub(super) fn readiness(&self) -> Readiness {
+        let (shown, now) = (self.programmed(), clock::monotonic());
         Readiness {
             attached: self.forwarding.is_attached(),
             known: self.database.is_known(),
             unforwarded: self.forwarding.unforwarded(),
+            able: self.cluster.as_ref().is_none_or(|cluster| cluster.is_able(now)),
+            reaches: shown.tunnels == 0 || shown.tunnels_unresolved < shown.tunnels,
         }
     }
 

@@ -54,7 +54,7 @@ use crate::{
     peers::{self, Followed},
     preflight::preflight,
     underlay,
-    vrrp::Leave,
+    vrrp::{Leave, Role},
 };
 
 /// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
@@ -135,7 +135,19 @@ fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
     // all that has changed since is programmed.
     let leases = Leases::open(&PinDir::new(&config.gateway.pin_dir))?.filter(|leases| is_running(config, leases));
     let (uplinks, ports) = (config.uplinks.clone(), config.ports.clone());
-    Ok(Some(ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?))
+    let ha = ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?;
+    if config.sync.port != 0 {
+        // Until it is known whether another node forwards more.
+        let statuses = ha.statuses();
+        let others = statuses
+            .borrow()
+            .iter()
+            .filter(|one| one.status.role != Role::Active)
+            .map(|one| one.vrid)
+            .collect::<Vec<_>>();
+        ha.held(others.into_iter().collect());
+    }
+    Ok(Some(ha))
 }
 
 /// Reads the keys that nodes authenticate each other with, and says what anybody could do where there are none.
@@ -256,7 +268,7 @@ async fn drive(
     let captures = Captures::new(pins)?;
     let mut cluster = ha.map(|ha| Cluster::new(ha, siblings));
     if let Some(cluster) = &mut cluster {
-        cluster.update(&config, &now, &underlay);
+        cluster.update(&config, &now, forwarding.able(), &underlay);
     }
     let differences = Report::default();
     let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
     database::Rows,
     ha::InstanceStatus,
-    peers::{Bound, Callers, Description, Followed, Instance, Local, Peers, Remote, Station},
+    peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote, Station},
     underlay::Snapshot,
     vrrp::Vrid,
 };
@@ -47,10 +47,13 @@ impl Siblings {
         Self { peers, host, followed: Arc::default(), ports: BTreeMap::new(), tell: None }
     }
 
-    /// Takes in what is bound where, and who may call.
-    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) {
+    /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>, underlay: &Snapshot) {
         self.ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
-        self.peers.local(description(&self.host, config, rows));
+        self.peers.local(description(&self.host, config, rows, able));
+        let routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
+        let keys = routers.filter_map(|vrrp| Some((vrrp.vrid, &vrrp.auth.as_ref()?.settings)));
+        self.peers.authenticate(Keys::new(keys));
         self.peers.allow(callers(config));
     }
 
@@ -133,7 +136,7 @@ fn callers(config: &Config) -> Callers {
     Callers::Only(routers.iter().flat_map(|vrrp| vrrp.peers.iter().copied()).collect())
 }
 
-fn description(host: &str, config: &Config, rows: &Rows) -> Description {
+fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>) -> Description {
     let instances = config.instances.iter().enumerate().filter_map(|(index, instance)| {
         let vrrp = instance.vrrp.as_ref()?;
         let switches = rows.switches.iter().filter(|(_, switch)| switch.instance == index);
@@ -146,6 +149,7 @@ fn description(host: &str, config: &Config, rows: &Rows) -> Description {
             switch: instance.switch.clone().unwrap_or_default(),
             tunnel_ips: instance.vteps.iter().collect(),
             bindings: Arc::new(bindings.collect()),
+            able: Some(able.get(&instance.lease()).copied().unwrap_or(0)),
         };
         Some((vrrp.vrid, description))
     });

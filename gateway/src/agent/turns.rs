@@ -174,7 +174,7 @@ impl Agent<'_> {
         });
         self.forwarding.update(&self.config, rows, underlay)?;
         if let Some(cluster) = &mut self.cluster {
-            cluster.update(&self.config, rows, underlay);
+            cluster.update(&self.config, rows, self.forwarding.able(), underlay);
         }
         self.database.faults(self.forwarding.faults());
         self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
@@ -214,6 +214,10 @@ impl Agent<'_> {
         }
         self.forwarding.sweep(&self.config, rows, underlay)?;
         self.forwarding.follow_again()?;
+        if let Some(cluster) = &mut self.cluster {
+            // What could not be programmed before may be now.
+            cluster.update(&self.config, rows, self.forwarding.able(), underlay);
+        }
         self.attached()?;
         self.database.faults(self.forwarding.faults());
         self.chronicle.forwarding(&mut self.forwarding, rows, underlay);

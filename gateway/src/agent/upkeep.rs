@@ -9,6 +9,9 @@ use crate::{clock, memory};
 impl Agent<'_> {
     /// Each second.
     pub(super) fn look_after(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.tell_shortfalls(&self.config, clock::monotonic());
+        }
         let headline = self.headline();
         self.systemd.status(headline);
         self.log.tell_left_out(false);
@@ -25,6 +28,7 @@ impl Agent<'_> {
         let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
         problems.extend(self.forwarding.problems().iter().cloned());
         problems.extend(cluster.into_iter().flat_map(Cluster::problems_of_routers));
+        problems.extend(cluster.into_iter().flat_map(Cluster::shortfalls));
         problems.extend(self.differences.all().map(str::to_owned));
         let programmed = &self.forwarding.programmed;
         let headline = Headline {

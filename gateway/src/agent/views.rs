@@ -85,7 +85,7 @@ impl Agent<'_> {
         })
     }
 
-    fn programmed(&self) -> view::Forwarding {
+    pub(super) fn programmed(&self) -> view::Forwarding {
         let programmed = &self.forwarding.programmed;
         // Before the database is known there is what an earlier run has left.
         let known = &self.forwarding.bindings;

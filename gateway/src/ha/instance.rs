@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     /// Interfaces that the programs are attached to, and the index under which they are.
     pub(crate) attached: BTreeMap<String, u32>,
     pub(crate) database: bool,
+    /// Virtual routers that others could serve better.
+    pub(crate) held: BTreeSet<Vrid>,
     /// The virtual addresses of all of them: no one's source.
     pub(crate) virtual_addresses: BTreeSet<IpAddr>,
     /// How far the data plane's clock lags at most.

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     DataPlane(Option<Leases>),
     Attached(BTreeMap<String, u32>),
     Database(bool),
+    /// Virtual routers with the lowest priority until the agent says otherwise.
+    Held(BTreeSet<Vrid>),
     Handover(Option<Vrid>),
     /// Announce the addresses once more, where this node is active.
     Announce(Vrid),
@@ -103,6 +105,7 @@ impl Loop {
             data_plane: attached.then_some(true),
             attached: BTreeMap::new(),
             database: attached,
+            held: BTreeSet::new(),
             virtual_addresses: virtual_addresses(&setup.instances),
             lag,
             voice,
@@ -171,6 +174,10 @@ impl Loop {
             }
             Command::Database(reached) => {
                 self.shared.database = reached;
+                self.look();
+            }
+            Command::Held(held) => {
+                self.shared.held = held;
                 self.look();
             }
             Command::Handover(which) => {

@@ -1,7 +1,7 @@
 //! The thread that virtual routers run on, and the way to talk to it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, mpsc as channel},
     thread,
@@ -131,6 +131,11 @@ impl Handle {
     /// The database is reached, or not.
     pub fn database(&self, reached: bool) {
         self.tell(Command::Database(reached));
+    }
+
+    /// These virtual routers have the lowest priority, so that this node takes over only where nobody else does.
+    pub fn held(&self, held: BTreeSet<Vrid>) {
+        self.tell(Command::Held(held));
     }
 
     /// Gives the role of one virtual router to another node, or of all of them.

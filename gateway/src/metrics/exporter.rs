@@ -48,6 +48,10 @@ pub struct Readiness {
     pub known: bool,
     /// How many bindings of the database do not forward.
     pub unforwarded: usize,
+    /// No connected node could forward more.
+    pub able: bool,
+    /// A tunnel can send, or there is none.
+    pub reaches: bool,
 }
 
 /// The loop's side. Without an address to listen on there is no thread, and nobody asks.

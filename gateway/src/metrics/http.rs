@@ -67,6 +67,8 @@ fn readiness(shared: &Shared) -> Result<Readiness, String> {
     let missing = [
         (readiness.attached, "the programs are not attached to all interfaces"),
         (readiness.known, "the database has not been reached yet"),
+        (readiness.able, "another node could forward more bindings than this one"),
+        (readiness.reaches, "no tunnel can send"),
     ];
     let missing = missing.into_iter().filter(|(there, _)| !there).map(|(_, what)| what.to_owned());
     let unforwarded = (readiness.unforwarded > 0)

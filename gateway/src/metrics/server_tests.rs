@@ -26,7 +26,7 @@ fn free(count: usize) -> BTreeSet<SocketAddr> {
 
 const PORT: u16 = 9959;
 
-const READY: Readiness = Readiness { attached: true, known: true, unforwarded: 0 };
+const READY: Readiness = Readiness { attached: true, known: true, unforwarded: 0, able: true, reaches: true };
 
 fn run<T>(test: impl Future<Output = T>) -> T {
     Builder::new_current_thread()
@@ -158,7 +158,7 @@ fn a_gateway_that_is_not_ready_says_why_and_is_alive() {
     let addresses = free(1);
     let at = *addresses.first().unwrap();
     let exporter = exporter(&addresses);
-    exporter.turned(Readiness { attached: true, known: false, unforwarded: 0 });
+    exporter.turned(Readiness { known: false, ..READY });
     run(async {
         let answer = ask(at, &get("/readyz")).await;
         assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");

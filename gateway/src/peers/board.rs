@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
-    data::{Followed, Local, Remote, Stations},
+    data::{Able, Followed, Local, Remote, Stations},
     handle::Wanted,
     message::ByVrid,
 };
@@ -20,6 +20,10 @@ use crate::vrrp::{Time, Vrid};
 /// breaks whenever a role changes.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
+/// Callers without the key that are told of at once, and for how long after they called.
+const REFUSED: usize = 4;
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
 /// One conversation, as far as it concerns the others.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -28,8 +32,8 @@ pub(super) struct Seen {
     pub(super) address: IpAddr,
     /// The other node's name.
     pub(super) node: String,
-    /// The virtual routers it takes part in.
-    pub(super) instances: BTreeSet<Vrid>,
+    /// The virtual routers it takes part in, and how many bindings it could forward of each.
+    pub(super) instances: BTreeMap<Vrid, Option<u32>>,
     pub(super) differences: BTreeSet<String>,
 }
 
@@ -47,23 +51,36 @@ pub(super) struct Sum {
     conversations: BTreeMap<u64, Seen>,
     pub(super) kept: ByVrid<Stations>,
     pub(super) troubles: BTreeMap<With, String>,
+    /// Callers that have not shown that they have the key, why, and when that was.
+    refused: BTreeMap<IpAddr, (String, Time)>,
     since: BTreeMap<String, Time>,
 }
 
 impl Sum {
+    /// Takes note of a caller that was not believed.
+    pub(super) fn refuse(&mut self, address: IpAddr, reason: String, now: Time) {
+        if self.refused.len() < REFUSED || self.refused.contains_key(&address) {
+            self.refused.insert(address, (reason, now));
+        }
+    }
+
     /// What there is to tell, and when to look again though nothing has changed.
     pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
         let ours = &wanted.description.instances;
         self.kept.retain(|vrid, _| ours.contains_key(vrid));
         let mut followed = Followed { stations: self.kept.clone(), ..Followed::default() };
         for seen in self.conversations.values() {
+            for (vrid, bindings) in seen.instances.iter().filter(|(vrid, _)| ours.contains_key(vrid)) {
+                let able = Able { node: seen.node.clone(), bindings: *bindings };
+                followed.able.entry(*vrid).or_default().insert(seen.address, able);
+            }
             match seen.called {
                 Some(remote) => {
                     let vrids = wanted.follow.iter().filter(|(_, active)| **active == remote);
                     followed.active.extend(vrids.map(|(vrid, _)| (*vrid, seen.node.clone())));
                 }
                 None => {
-                    for vrid in seen.instances.iter().filter(|vrid| ours.contains_key(vrid)) {
+                    for vrid in seen.instances.keys().filter(|vrid| ours.contains_key(vrid)) {
                         followed.standbys.entry(*vrid).or_default().insert(seen.address, seen.node.clone());
                     }
                 }
@@ -74,7 +91,11 @@ impl Sum {
             With::Listener(_) => true,
         });
         let differences = self.conversations.values().flat_map(|seen| &seen.differences);
-        let problems: BTreeSet<&String> = self.troubles.values().chain(differences).collect();
+        self.refused.retain(|_, (_, at)| now < *at + REFUSED_FOR);
+        let refused = self.refused.iter();
+        let refused: Vec<String> =
+            refused.map(|(address, (reason, _))| format!("{address} called and was not answered: {reason}")).collect();
+        let problems: BTreeSet<&String> = self.troubles.values().chain(differences).chain(&refused).collect();
         self.since = problems
             .into_iter()
             .map(|problem| (problem.clone(), self.since.get(problem).copied().unwrap_or(now)))
@@ -82,8 +103,9 @@ impl Sum {
         let settled = |since: Time| now >= since + SETTLE;
         let lasting = self.since.iter().filter(|(_, since)| settled(**since));
         followed.problems = lasting.map(|(problem, _)| problem.clone()).collect();
-        let next = self.since.values().filter(|since| !settled(**since)).min().map(|since| *since + SETTLE);
-        (followed, next)
+        let next = self.since.values().filter(|since| !settled(**since)).map(|since| *since + SETTLE);
+        let forget = self.refused.values().map(|(_, at)| *at + REFUSED_FOR);
+        (followed, next.chain(forget).min())
     }
 }
 

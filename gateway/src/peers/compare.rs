@@ -83,6 +83,7 @@ mod tests {
             switch: switch.to_owned(),
             tunnel_ips: [tunnel.parse().unwrap()].into(),
             bindings: bindings.iter().map(bound).collect::<BTreeSet<_>>().into(),
+            able: None,
         };
         Description { node: name.to_owned(), instances: [(Vrid::new(51).unwrap(), instance)].into() }
     }

@@ -1,6 +1,17 @@
 //! Ties a session to a socket.
 
-use std::{collections::BTreeSet, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use ring::rand::{SecureRandom as _, SystemRandom};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,7 +25,8 @@ use super::{
     compare::differences,
     data::{Description, Remote},
     handle::Wanted,
-    session::{Session, Side},
+    secure::{Keys, RANDOM, Terms},
+    session::{Session, SessionError, Side},
 };
 use crate::vrrp::Time;
 
@@ -51,31 +63,56 @@ pub(super) struct Ended {
     pub(super) reason: String,
     /// How long the two nodes have known each other's names.
     pub(super) lasted: Option<Duration>,
+    /// The other side could not show that it has the key.
+    pub(super) refused: bool,
 }
 
-/// Follows one connection to its end. `called`: whom this node has called, `None` where it was called.
-pub(super) async fn converse(shared: &Shared, stream: TcpStream, address: IpAddr, called: Option<Remote>) -> Ended {
+/// Follows one connection to its end. `called`: whom this node has called, `None` where it was called. `known` becomes true
+/// when the other side has said who it is, and where there are keys shown that it has one.
+pub(super) async fn converse(
+    shared: &Shared,
+    stream: TcpStream,
+    address: IpAddr,
+    called: Option<Remote>,
+    known: &AtomicBool,
+) -> Ended {
     let side = if called.is_some() { Side::Follower } else { Side::Source };
     let mut wanted = shared.wanted.clone();
-    let node = wanted.borrow_and_update().description.node.clone();
-    let session = Session::new(shared.now(), side, &node, shared.max_stations);
+    let (node, keys, vrid) = {
+        let wanted = wanted.borrow_and_update();
+        let vrid = wanted.follow.iter().find(|(_, active)| Some(**active) == called).map(|(vrid, _)| *vrid);
+        (wanted.description.node.clone(), wanted.keys.clone(), vrid)
+    };
+    let mut random = [0; RANDOM];
+    if SystemRandom::new().fill(&mut random).is_err() {
+        let reason = "the kernel gives no random numbers".to_owned();
+        return Ended { reason, lasted: None, refused: false };
+    }
+    let terms = Terms { keys: keys.clone(), vrid, random };
+    let session = Session::new(shared.now(), side, &node, shared.max_stations, terms);
+    let (entry, since, compared) = (None, None, None);
     let mut conversation =
-        Conversation { shared, wanted, session, address, called, entry: None, since: None, compared: None };
+        Conversation { shared, wanted, keys, session, address, called, known, entry, since, compared, refused: false };
     let reason = conversation.run(stream).await;
-    Ended { reason, lasted: conversation.since.map(|since| shared.now().saturating_sub(since)) }
+    let lasted = conversation.since.map(|since| shared.now().saturating_sub(since));
+    Ended { reason, lasted, refused: conversation.refused }
 }
 
 struct Conversation<'a> {
     shared: &'a Shared,
     wanted: watch::Receiver<Wanted>,
+    /// Those it has begun with.
+    keys: Arc<Keys>,
     session: Session,
     address: IpAddr,
     called: Option<Remote>,
+    known: &'a AtomicBool,
     /// There once the other node's name is known.
     entry: Option<Entry<'a>>,
     since: Option<Time>,
     /// The descriptions of this node and the other that were compared last.
     compared: Option<(Arc<Description>, Arc<Description>)>,
+    refused: bool,
 }
 
 impl Conversation<'_> {
@@ -91,6 +128,9 @@ impl Conversation<'_> {
                 if !self.is_allowed() {
                     return "it is no longer one of the known nodes".to_owned();
                 }
+                if self.wanted.borrow().keys != self.keys {
+                    return "the keys have changed".to_owned();
+                }
                 due = false;
                 turn = now + self.look_round();
             }
@@ -100,7 +140,7 @@ impl Conversation<'_> {
                 // What has arrived is read before the silence is measured.
                 biased;
                 read = reader.read(&mut buffer) => match read {
-                    Ok(0) => return "it closed the connection (does it know this node's address?)".to_owned(),
+                    Ok(0) => return "it closed the connection (does it know this node's address, and have the same auth_keys?)".to_owned(),
                     Err(error) => return error.to_string(),
                     Ok(count) => {
                         let now = self.shared.now();
@@ -130,6 +170,7 @@ impl Conversation<'_> {
                 break failure;
             }
         };
+        self.refused = matches!(failure, SessionError::Secure(_));
         // For whoever looks at the other node; where it can't be said, so be it.
         let _: io::Result<usize> = writer.try_write(&self.session.farewell(&failure));
         failure.to_string()
@@ -146,8 +187,9 @@ impl Conversation<'_> {
             && let Some(node) = self.session.node()
         {
             let (called, address, node) = (self.called, self.address, node.to_owned());
-            let (instances, differences) = (BTreeSet::new(), BTreeSet::new());
+            let (instances, differences) = (BTreeMap::new(), BTreeSet::new());
             self.since = Some(self.shared.now());
+            self.known.store(true, Ordering::Relaxed);
             self.entry = Some(self.shared.board.enter(Seen { called, address, node, instances, differences }));
             if let Some(remote) = called {
                 self.shared.board.update(|sum| sum.troubles.remove(&With::Remote(remote)));
@@ -184,7 +226,7 @@ impl Conversation<'_> {
         }
         let differing = differences(&ours, theirs);
         entry.update(|seen| {
-            seen.instances = theirs.instances.keys().copied().collect();
+            seen.instances = theirs.instances.iter().map(|(vrid, instance)| (*vrid, instance.able)).collect();
             seen.differences = differing;
         });
         self.compared = Some((ours, theirs.clone()));

@@ -48,6 +48,8 @@ pub struct Instance {
     pub tunnel_ips: BTreeSet<IpAddr>,
     /// Its bindings.
     pub bindings: Arc<BTreeSet<Bound>>,
+    /// How many bindings it forwards, or could; `None`: it is of a release that does not say.
+    pub able: Option<u32>,
 }
 
 /// A node.
@@ -79,6 +81,15 @@ pub struct Local {
     pub scope: u32,
 }
 
+/// A connected node, and what it could forward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Able {
+    /// Its name.
+    pub node: String,
+    /// How many bindings; `None`: it has not said.
+    pub bindings: Option<u32>,
+}
+
 /// What the other nodes have told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
@@ -90,6 +101,8 @@ pub struct Followed {
     /// Connected nodes that follow this one, by virtual router and address: who could take over, and with what this node
     /// has learned.
     pub standbys: BTreeMap<Vrid, BTreeMap<IpAddr, String>>,
+    /// The same nodes and the active ones, by virtual router and address, and what they could forward.
+    pub able: BTreeMap<Vrid, BTreeMap<IpAddr, Able>>,
     /// What is wrong, for people: nodes that can't be reached, and what two nodes have differently.
     pub problems: BTreeSet<String>,
 }

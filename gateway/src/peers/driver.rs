@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -139,8 +142,9 @@ async fn follow(shared: Arc<Shared>, remote: Remote) {
     loop {
         let (reason, lasted) = match timeout(CONNECT, socket::call(remote, shared.port)).await {
             Ok(Ok(stream)) => {
-                let Ended { reason, lasted } = converse(&shared, stream, remote.address, Some(remote)).await;
-                (reason, lasted)
+                let known = AtomicBool::new(false);
+                let ended = converse(&shared, stream, remote.address, Some(remote), &known).await;
+                (ended.reason, ended.lasted)
             }
             Ok(Err(error)) => (error.to_string(), None),
             Err(_) => (format!("no answer within {CONNECT:?}"), None),
@@ -174,7 +178,8 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
 /// Accepts until the listener fails: why.
 async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semaphore>) -> io::Error {
     let mut conversations = JoinSet::new();
-    let mut latest: BTreeMap<IpAddr, AbortHandle> = BTreeMap::new();
+    // In the order in which they came.
+    let mut callers_here: Vec<Caller> = Vec::new();
     loop {
         let (stream, from): (TcpStream, SocketAddr) = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -189,26 +194,61 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
             tracing::debug!("{address} is no known node, and was not answered");
             continue;
         }
-        // A node calls once. What there was of it before has broken without a word.
-        if let Some(before) = latest.remove(&address) {
-            before.abort();
-            // Its place is free when it has really ended, which takes no longer than a turn of the runtime.
-            while !before.is_finished() && conversations.join_next().await.is_some() {}
+        callers_here.retain(|caller| !caller.task.is_finished());
+        // A node calls once: what there was of it before has broken without a word. But who only has its address does not
+        // push out one that has shown the key.
+        let demanded = shared.wanted.borrow().keys.are_demanded();
+        let again = |caller: &Caller| caller.address == address && !(demanded && caller.is_known());
+        while let Some(before) = callers_here.iter().position(again) {
+            end(&callers_here.remove(before), &mut conversations).await;
         }
-        let Ok(place) = callers.clone().try_acquire_owned() else {
-            tracing::debug!("{address} was not answered, {CALLERS} other nodes have called");
-            continue;
+        let place = match callers.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                // The place of one that has said nothing of use yet.
+                if let Some(stranger) = callers_here.iter().position(|caller| !caller.is_known()) {
+                    end(&callers_here.remove(stranger), &mut conversations).await;
+                }
+                let Ok(place) = callers.clone().try_acquire_owned() else {
+                    tracing::debug!("{address} was not answered, {CALLERS} other nodes have called");
+                    continue;
+                };
+                place
+            }
         };
-        let shared = shared.clone();
+        let (shared, known) = (shared.clone(), Arc::new(AtomicBool::new(false)));
+        let is_known = known.clone();
         let task = conversations.spawn(async move {
             let _place = place;
             let _ = stream.set_nodelay(true);
-            let Ended { reason, .. } = converse(&shared, stream, address, None).await;
+            let Ended { reason, refused, .. } = converse(&shared, stream, address, None, &is_known).await;
             tracing::debug!("conversation with {address}: {reason}");
+            if refused {
+                let now = shared.now();
+                shared.board.update(|sum| sum.refuse(address, reason, now));
+            }
         });
-        latest.insert(address, task);
-        latest.retain(|_, task| !task.is_finished());
+        callers_here.push(Caller { address, known, task });
     }
+}
+
+/// One that has called.
+struct Caller {
+    address: IpAddr,
+    known: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+impl Caller {
+    fn is_known(&self) -> bool {
+        self.known.load(Ordering::Relaxed)
+    }
+}
+
+/// Ends a conversation. Its place is free when it has really ended, which takes no longer than a turn of the runtime.
+async fn end(caller: &Caller, conversations: &mut JoinSet<()>) {
+    caller.task.abort();
+    while !caller.task.is_finished() && conversations.join_next().await.is_some() {}
 }
 
 /// True for what went wrong with one caller only.

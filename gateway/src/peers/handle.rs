@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::{
     data::{Description, Local, Remote, Stations},
     message::ByVrid,
+    secure::Keys,
     telling,
 };
 use crate::vrrp::Vrid;
@@ -42,6 +43,7 @@ pub(super) struct Wanted {
     pub(super) follow: BTreeMap<Vrid, Remote>,
     pub(super) listen: BTreeSet<Local>,
     pub(super) allowed: Callers,
+    pub(super) keys: Arc<Keys>,
 }
 
 impl Wanted {
@@ -52,6 +54,7 @@ impl Wanted {
             follow: BTreeMap::new(),
             listen: BTreeSet::new(),
             allowed: Callers::Only(BTreeSet::new()),
+            keys: Arc::default(),
         }
     }
 }
@@ -109,6 +112,11 @@ impl Peers {
     /// The addresses of this node to be called at. None: all that it has.
     pub fn listen(&self, addresses: BTreeSet<Local>) {
         self.wanted.send_if_modified(|wanted| replace(&mut wanted.listen, addresses));
+    }
+
+    /// What both sides have to have. Conversations begin anew where it is something else than before.
+    pub fn authenticate(&self, keys: Keys) {
+        self.wanted.send_if_modified(|wanted| *wanted.keys != keys && replace(&mut wanted.keys, Arc::new(keys)));
     }
 
     /// Who may call this node. Until it is told, nobody.

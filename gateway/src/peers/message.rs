@@ -28,7 +28,14 @@ pub(super) enum Message {
     /// The first one, from both sides.
     Hello { protocol: u32, node: String },
     /// The sender takes part in this virtual router. May come again, when something has changed.
-    Instance { vrid: u8, switch: String, tunnel_ips: BTreeSet<IpAddr> },
+    Instance {
+        vrid: u8,
+        switch: String,
+        tunnel_ips: BTreeSet<IpAddr>,
+        /// How many bindings it forwards, or could.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        able: Option<u32>,
+    },
     /// It takes part no more.
     NoInstance { vrid: u8 },
     /// Bindings that have come, or gone.

@@ -4,7 +4,7 @@
 //! stations learned there: all of them first ([`Stations`]), then what changes. Both sides say who they are and what is
 //! bound where, and compare; what differs is a problem on both.
 //!
-//! Each message is a line of JSON, over TCP (`message`). Both sides send with a TTL of 255 and take nothing that a router
+//! Each message is a line of JSON, over TCP (`message`), sealed with the nodes' key where there is one (`secure`). Both sides send with a TTL of 255 and take nothing that a router
 //! has passed on (GTSM, RFC 5082); who may call is told by the agent. What can't be understood ends the conversation, and
 //! the caller tries again later.
 //!
@@ -17,14 +17,19 @@ mod compare;
 mod conversation;
 mod data;
 mod driver;
+#[cfg(any(fuzzing, test))]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
 mod handle;
 mod hearing;
 mod lines;
 mod message;
+mod secure;
 mod session;
 mod socket;
 mod telling;
 
-pub use data::{Bound, Description, Followed, Instance, Local, Remote, Station, Stations};
+pub use data::{Able, Bound, Description, Followed, Instance, Local, Remote, Station, Stations};
 pub use driver::open;
 pub use handle::{Callers, Peers};
+pub use secure::Keys;

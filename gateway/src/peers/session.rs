@@ -7,6 +7,7 @@ use super::{
     hearing::{Hearing, HearingError, News},
     lines::{Lines, TooLong},
     message::{ByVrid, LINE, Message, MessageError, PROTOCOL},
+    secure::{Secure, SecureError, Terms},
     telling::Telling,
 };
 use crate::vrrp::{Time, Vrid};
@@ -23,6 +24,8 @@ const READY: usize = 64 << 10;
 pub(super) enum SessionError {
     #[error(transparent)]
     Heard(#[from] HearingError),
+    #[error(transparent)]
+    Secure(#[from] SecureError),
     #[error("it sent a line of more than {LINE} bytes")]
     TooLong,
     #[error("nothing was heard of it for {0:?}")]
@@ -46,6 +49,9 @@ pub(super) enum Side {
 #[derive(Debug)]
 pub(super) struct Session {
     side: Side,
+    secure: Secure,
+    /// What is said first, once something may be said.
+    hello: Option<Message>,
     lines: Lines,
     hearing: Hearing,
     telling: Telling,
@@ -61,12 +67,14 @@ pub(super) struct Session {
 
 impl Session {
     /// Begins, as `node`. A follower takes `max_stations` at most.
-    pub(super) fn new(now: Time, side: Side, node: &str, max_stations: usize) -> Self {
+    pub(super) fn new(now: Time, side: Side, node: &str, max_stations: usize, terms: Terms) -> Self {
         let mut out = Vec::new();
-        Message::Hello { protocol: PROTOCOL, node: node.to_owned() }.encode(&mut out);
+        let secure = Secure::new(side, terms, &mut out);
+        let hello = Some(Message::Hello { protocol: PROTOCOL, node: node.to_owned() });
         let hearing = Hearing::new(side == Side::Follower, max_stations);
         let (lines, telling) = (Lines::new(LINE), Telling::default());
-        Self { side, lines, hearing, telling, out, left: 0, began: now, heard: now, said: now, moved: now }
+        let (began, heard, said, moved) = (now, now, now, now);
+        Self { side, secure, hello, lines, hearing, telling, out, left: 0, began, heard, said, moved }
     }
 
     /// What is to be told from now on. Only who was called tells of stations.
@@ -78,7 +86,9 @@ impl Session {
     /// Takes in what was received.
     pub(super) fn receive(&mut self, now: Time, bytes: &[u8]) -> Result<(), SessionError> {
         self.heard = now;
-        self.lines.push(bytes);
+        let mut said = Vec::new();
+        self.secure.receive(bytes, &mut said, &mut self.out)?;
+        self.lines.push(&said);
         loop {
             match self.lines.next() {
                 Err(TooLong) => return Err(SessionError::TooLong),
@@ -98,11 +108,18 @@ impl Session {
             self.left = 0;
         }
         while self.out.len() < READY
-            && let Some(message) = self.telling.next()
+            && self.secure.may_speak()
+            && let Some(message) = self.hello.take().or_else(|| self.telling.next())
         {
-            message.encode(&mut self.out);
+            self.say(&message);
         }
         &self.out[self.left..]
+    }
+
+    fn say(&mut self, message: &Message) {
+        let mut line = Vec::new();
+        message.encode(&mut line);
+        self.secure.say(&line, &mut self.out);
     }
 
     /// So much of it was sent.
@@ -131,19 +148,23 @@ impl Session {
             return if now >= self.moved + SILENCE { Err(SessionError::Stuck(SILENCE)) } else { Ok(()) };
         }
         if now >= self.said + KEEPALIVE {
-            Message::Alive.encode(&mut self.out);
+            self.say(&Message::Alive);
             (self.said, self.moved) = (now, now);
         }
         Ok(())
     }
 
-    /// The last line, which tells why; nothing if half a line is on its way.
-    pub(super) fn farewell(&self, why: &SessionError) -> Vec<u8> {
-        let mut line = Vec::new();
-        if self.left == self.out.len() && !matches!(why, SessionError::Heard(HearingError::Bye(_))) {
+    /// The last line, which tells why; nothing if half a line is on its way, or to somebody who may be anybody.
+    pub(super) fn farewell(&mut self, why: &SessionError) -> Vec<u8> {
+        let (mut line, mut last) = (Vec::new(), Vec::new());
+        if self.left == self.out.len()
+            && self.secure.may_speak()
+            && !matches!(why, SessionError::Heard(HearingError::Bye(_)))
+        {
             Message::Bye { reason: why.to_string() }.encode(&mut line);
+            self.secure.say(&line, &mut last);
         }
-        line
+        last
     }
 
     /// Messages that wait to be made ready.

@@ -4,7 +4,13 @@ use gateway_common::net::{MacAddr, VlanId, Vni};
 use proptest::prelude::*;
 
 use super::*;
-use crate::peers::{Bound, Instance, Station};
+use crate::{
+    peers::{
+        Bound, Instance, Keys, Station,
+        secure::{RANDOM, tests::keys},
+    },
+    vrrp::AuthMode,
+};
 
 const VRID: Vrid = Vrid::new(51).unwrap();
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,8 +35,18 @@ fn description(node: &str, vlans: impl IntoIterator<Item = u16>) -> Arc<Descript
     let bound = |vlan| Bound { port: "eth1".into(), vlan: VlanId::new(vlan).unwrap(), switch: "net".into() };
     let bindings: BTreeSet<Bound> = vlans.into_iter().map(bound).collect();
     let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-    let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into() };
+    let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1) };
     Arc::new(Description { node: node.to_owned(), instances: [(VRID, instance)].into() })
+}
+
+fn session(now: Time, side: Side, node: &str, max: usize, keys: Keys) -> Session {
+    let random = if side == Side::Source { [1; RANDOM] } else { [2; RANDOM] };
+    Session::new(now, side, node, max, Terms { keys: Arc::new(keys), vrid: Some(VRID), random })
+}
+
+/// Without keys.
+fn plain(now: Time, side: Side, node: &str, max: usize) -> Session {
+    session(now, side, node, max, Keys::default())
 }
 
 /// A follower and the node it has called.
@@ -42,9 +58,13 @@ struct Pair {
 
 impl Pair {
     fn new() -> Self {
+        Self::with(&Keys::default())
+    }
+
+    fn with(keys: &Keys) -> Self {
         let now = Time::from_secs(1000);
-        let mut follower = Session::new(now, Side::Follower, "gw2", ROOM);
-        let mut source = Session::new(now, Side::Source, "gw1", ROOM);
+        let mut follower = session(now, Side::Follower, "gw2", ROOM, keys.clone());
+        let mut source = session(now, Side::Source, "gw1", ROOM, keys.clone());
         follower.want(description("gw2", [1]), crate::peers::telling::none());
         source.want(description("gw1", [1]), crate::peers::telling::none());
         Self { follower, source, now }
@@ -75,7 +95,7 @@ fn carry(from: &mut Session, to: &mut Session, now: Time) -> bool {
 
 /// What a follower that has just called makes of some lines.
 fn says(lines: &str) -> Result<(), SessionError> {
-    Session::new(Time::ZERO, Side::Follower, "gw2", 3).receive(Time::ZERO, lines.as_bytes())
+    plain(Time::ZERO, Side::Follower, "gw2", 3).receive(Time::ZERO, lines.as_bytes())
 }
 
 fn error(lines: &str) -> String {
@@ -89,6 +109,24 @@ fn stations_line(count: usize) -> String {
     let one = |n| format!(r#"{{"vni":5001,"mac":"02:00:00:00:00:{n:02x}","port":"eth1","vlan":0}}"#);
     let all: Vec<String> = (0..count).map(one).collect();
     format!("{{\"type\":\"stations\",\"vrid\":51,\"there\":[{}],\"gone\":[]}}\n", all.join(","))
+}
+
+#[test]
+fn with_a_key_all_is_told_as_without_and_a_stranger_learns_not_even_a_name() {
+    let keys = keys(AuthMode::Enforce, &[(1, 1)]);
+    let mut pair = Pair::with(&keys);
+    pair.tell(stations(0..3000));
+    pair.settle();
+    assert_eq!(pair.heard(), Some(&stations(0..3000)));
+    assert_eq!(pair.source.node(), Some("gw2"));
+    let mut source = session(Time::ZERO, Side::Source, "gw1", 3, keys.clone());
+    source.want(description("gw1", [1]), of(stations([1])));
+    assert!(source.unsent().is_empty());
+    let failure = source.receive(Time::ZERO, HELLO.as_bytes()).unwrap_err();
+    assert!(source.farewell(&failure).is_empty() && source.unsent().is_empty());
+    let mut silent = session(Time::ZERO, Side::Source, "gw1", 3, keys);
+    assert_eq!(silent.look(SILENCE - SECOND), Ok(()));
+    assert!(silent.look(SILENCE).is_err(), "it is given up");
 }
 
 #[test]
@@ -163,7 +201,7 @@ fn a_follower_tells_no_stations() {
 
 #[test]
 fn half_a_message_waits_for_its_other_half() {
-    let mut session = Session::new(Time::ZERO, Side::Follower, "gw2", 3);
+    let mut session = plain(Time::ZERO, Side::Follower, "gw2", 3);
     for byte in HELLO.bytes() {
         assert_eq!(session.node(), None);
         session.receive(Time::ZERO, &[byte]).unwrap();
@@ -179,12 +217,12 @@ fn what_is_no_message_ends_it() {
     let unknown = format!("{HELLO}{{\"type\":\"strange\"}}\n");
     assert!(error(&unknown).contains("unknown variant `strange`"), "{}", error(&unknown));
     let binary: Vec<u8> = (0..=255).rev().cycle().take(5000).chain([b'\n']).collect();
-    assert!(Session::new(Time::ZERO, Side::Source, "gw2", 3).receive(Time::ZERO, &binary).is_err());
+    assert!(plain(Time::ZERO, Side::Source, "gw2", 3).receive(Time::ZERO, &binary).is_err());
 }
 
 #[test]
 fn a_line_that_is_too_long_ends_it_before_it_is_complete() {
-    let mut session = Session::new(Time::ZERO, Side::Source, "gw2", 3);
+    let mut session = plain(Time::ZERO, Side::Source, "gw2", 3);
     let part = vec![b'{'; 64 << 10];
     let fitting = LINE / part.len();
     for _ in 0..fitting {
@@ -220,7 +258,7 @@ fn messages_out_of_order_end_it() {
 
 #[test]
 fn who_was_not_called_for_it_may_not_tell_of_stations() {
-    let mut session = Session::new(Time::ZERO, Side::Source, "gw1", 3);
+    let mut session = plain(Time::ZERO, Side::Source, "gw1", 3);
     let heard = session.receive(Time::ZERO, format!("{HELLO}{PICTURE}").as_bytes());
     assert_eq!(heard, Err(SessionError::Heard(HearingError::NotAsked)));
 }
@@ -264,7 +302,7 @@ fn silence_is_the_end() {
 
 #[test]
 fn who_only_drips_bytes_is_not_kept_without_a_name() {
-    let mut session = Session::new(Time::ZERO, Side::Source, "gw1", 3);
+    let mut session = plain(Time::ZERO, Side::Source, "gw1", 3);
     let mut now = Time::ZERO;
     let mut drips = HELLO.bytes();
     let failure = loop {
@@ -300,7 +338,7 @@ fn a_farewell_does_not_follow_half_a_line() {
 
 #[test]
 fn a_million_lines_are_taken() {
-    let mut session = Session::new(Time::ZERO, Side::Follower, "gw2", 3);
+    let mut session = plain(Time::ZERO, Side::Follower, "gw2", 3);
     session.receive(Time::ZERO, HELLO.as_bytes()).unwrap();
     let thousand = "{\"type\":\"alive\"}\n".repeat(1000);
     for _ in 0..1000 {
@@ -335,8 +373,19 @@ proptest! {
     }
 
     #[test]
+    fn what_is_fuzzed_holds(how: u8, lines in prop::collection::vec(prop_oneof![
+        Just(HELLO.to_owned()),
+        Just(PICTURE.to_owned()),
+        (0usize..5).prop_map(stations_line),
+        Just("{\"type\":\"whole\",\"vrid\":51}\n".to_owned()),
+        ".{0,40}",
+    ], 0..8)) {
+        crate::peers::fuzzing::session(&[&[how], lines.concat().as_bytes()].concat());
+    }
+
+    #[test]
     fn no_bytes_do_harm(bytes in prop::collection::vec(any::<u8>(), 0..400), after_hello: bool) {
-        let mut session = Session::new(Time::ZERO, Side::Follower, "gw2", 3);
+        let mut session = plain(Time::ZERO, Side::Follower, "gw2", 3);
         if after_hello {
             session.receive(Time::ZERO, HELLO.as_bytes()).unwrap();
         }

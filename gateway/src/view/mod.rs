@@ -43,7 +43,7 @@ pub(crate) use status::EVERY_TUNNEL;
 pub use status::{Forwarding, Status};
 pub use switches::Switch;
 pub use tunnels::{Path, Tunnel};
-pub use vrrp::{Nodes, OtherRouter, Role, Router, VrrpCounters};
+pub use vrrp::{Ablest, Nodes, OtherRouter, Role, Router, VrrpCounters};
 
 /// Version of what `--json` writes. It grows where a field changes its meaning or goes, not where one is added.
 pub const SCHEMA: u32 = 1;

@@ -102,6 +102,9 @@ pub(crate) fn router() -> Router {
         problems: Vec::new(),
         faults: Vec::new(),
         unheard_by: None,
+        bindings_able: 2,
+        ablest: None,
+        held: false,
         counters: VrrpCounters::default(),
     }
 }

@@ -142,6 +142,7 @@ impl Status {
                 router.problems.iter().partition(|text| router.faults.contains(*text));
             problems.extend(faults.into_iter().map(|text| Problem::fault(format!("{name}: {text}"))));
             let told = rest.into_iter().map(|text| format!("{name}: {text}"));
+            problems.extend(router.shortfall().map(|text| Problem::fault(format!("{name}: {text}"))));
             match router.role {
                 Role::Fault => {
                     if router.problems.is_empty() {
@@ -175,7 +176,7 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::samples;
+    use crate::view::{Ablest, samples};
 
     fn judged(change: impl FnOnce(&mut Status)) -> (bool, Vec<Problem>) {
         let mut status = samples::healthy();
@@ -231,6 +232,21 @@ mod tests {
             });
             let severities: Vec<_> = problems.iter().map(|problem| problem.severity).collect();
             assert_eq!((healthy, severities), (false, vec![Severity::Fault, Severity::Warning]), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_that_could_forward_less_than_another_is_at_fault_in_any_role() {
+        for (role, part) in [
+            (Role::Active, "this node is active with 0 bindings, and gw2 could forward 3"),
+            (Role::Backup, "this node could forward 0 bindings, and gw2 3"),
+        ] {
+            let (healthy, problems) = judged(|status| {
+                let router = &mut status.vrrp[0];
+                (router.role, router.bindings_able) = (role, 0);
+                router.ablest = Some(Ablest { node: "gw2".into(), bindings: 3 });
+            });
+            assert!(!healthy && problems[0].text.contains(part), "{problems:?}");
         }
     }
 

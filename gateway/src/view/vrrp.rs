@@ -48,8 +48,43 @@ pub struct Router {
     pub faults: Vec<String>,
     /// The node that the role was left to, since it does not hear this one.
     pub unheard_by: Option<IpAddr>,
+    /// Bindings that this node forwards as the active one, or could.
+    #[serde(default)]
+    pub bindings_able: u32,
+    /// The connected node that could forward the most, if that are more for longer than a few seconds.
+    pub ablest: Option<Ablest>,
+    /// This node takes over only where nobody else does, since another one could forward more, or has not said yet.
+    #[serde(default)]
+    pub held: bool,
     /// What was counted since the agent's start.
     pub counters: VrrpCounters,
+}
+
+impl Router {
+    /// What this node can't forward and another one could.
+    pub(crate) fn shortfall(&self) -> Option<String> {
+        let Ablest { node, bindings } = self.ablest.as_ref().filter(|ablest| ablest.bindings > self.bindings_able)?;
+        let able = self.bindings_able;
+        Some(match self.role {
+            Role::Active => format!(
+                "this node is active with {able} bindings, and {node} could forward {bindings}: `vtep-gateway show \
+                 bindings` says what is missing here, and `vtep-gateway handover` gives the role away"
+            ),
+            _ => format!(
+                "this node could forward {able} bindings, and {node} {bindings}: it takes over only where nobody else \
+                 does; `vtep-gateway show bindings` says what is missing"
+            ),
+        })
+    }
+}
+
+/// What another node could forward.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ablest {
+    /// Its name.
+    pub node: String,
+    /// How many bindings.
+    pub bindings: u32,
 }
 
 /// A node's part in a virtual router.

@@ -14,10 +14,14 @@ use tokio::{
 
 use crate::{
     netns::{PATIENCE, in_new},
-    node::{Node, PORT, VRID},
+    node::{Node, PORT, VRID, key},
 };
 
 const A: &str = "127.0.0.1";
+
+/// What a node says of itself.
+const THEIRS: &[u8] = b"{\"type\":\"hello\",\"protocol\":1,\"node\":\"gw2\"}\n\
+    {\"type\":\"instance\",\"vrid\":51,\"switch\":\"gw\",\"tunnel_ips\":[\"172.31.0.21\"]}\n{\"type\":\"described\"}\n";
 
 /// Has all sockets of the namespace send with a TTL of 255.
 fn far_reaching() {
@@ -113,19 +117,61 @@ fn no_more_than_eight_are_answered_and_one_that_calls_again_takes_its_own_place(
         far_reaching();
         let names: Vec<String> = (1..=9).map(name).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let _node = Node::start("gw1", A, &names);
+        let mut node = Node::start("gw1", A, &names);
         let mut first = connected(1).await;
         is_answered(&mut first).await;
+        first.write_all(THEIRS).await.unwrap();
         let mut others = Vec::new();
         for number in 2..=8 {
             let mut stream = call(number).await;
             is_answered(&mut stream).await;
+            stream.write_all(THEIRS).await.unwrap();
             others.push(stream);
         }
+        node.hears("eight", |heard| heard.standbys.get(&VRID).is_some_and(|standbys| standbys.len() == 8)).await;
         assert_eq!(ends(&mut call(9).await).await, "");
         let mut again = call(1).await;
         ends(&mut first).await;
         is_answered(&mut again).await;
+    });
+}
+
+#[test]
+fn callers_that_say_nothing_keep_no_node_out() {
+    in_new(async || {
+        far_reaching();
+        let names: Vec<String> = (1..=20).map(name).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let _node = Node::start("gw1", A, &names);
+        let mut silent = vec![connected(1).await];
+        for number in 2..=19 {
+            silent.push(call(number).await);
+        }
+        is_answered(&mut call(20).await).await;
+    });
+}
+
+#[test]
+fn where_there_is_a_key_a_stranger_reads_nothing_and_a_problem_names_it() {
+    in_new(async || {
+        far_reaching();
+        let mut node = Node::start("gw1", A, &["127.0.1.1", "127.0.0.2"]);
+        node.peers.authenticate(key(1));
+        node.learn(0..10);
+        let mut stranger = connected(1).await;
+        stranger.write_all(THEIRS).await.unwrap();
+        assert_eq!(ends(&mut stranger).await, "");
+        let text = "127.0.1.1 called and was not answered: it does not prove that it has the key: has it no auth_keys?";
+        node.hears("a problem", |heard| heard.problems.contains(text)).await;
+        let mut other = Node::start("gw2", "127.0.0.2", &[]);
+        other.peers.authenticate(key(2));
+        other.follow(A);
+        let text =
+            "127.0.0.2 called and was not answered: it does not have the key, or what it said was changed on the way";
+        node.hears("a problem", |heard| heard.problems.contains(text)).await;
+        let text = "the active node 127.0.0.1 does not tell what it has learned: ";
+        other.hears("a problem", |heard| heard.problems.iter().any(|problem| problem.starts_with(text))).await;
+        assert!(other.heard().stations.is_empty() && node.heard().standbys.is_empty());
     });
 }
 

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use gateway::{
-    peers::{self, Bound, Callers, Description, Followed, Instance, Local, Peers, Remote, Station, Stations},
-    vrrp::Vrid,
+    peers::{self, Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote, Station, Stations},
+    vrrp::{AntiReplay, AuthMode, AuthSettings, Keyring, Secret, Vrid},
 };
 use gateway_common::net::{MacAddr, VlanId, Vni};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -43,7 +43,7 @@ impl Node {
         };
         let bindings: BTreeSet<Bound> = vlans.iter().map(bound).collect();
         let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-        let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into() };
+        let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1) };
         self.peers.local(Description { node: name.to_owned(), instances: [(VRID, instance)].into() });
     }
 
@@ -93,6 +93,14 @@ impl Node {
         drop(self.peers);
         timeout(PATIENCE, self.work).await.expect("the work ends with its handle").unwrap();
     }
+}
+
+/// A key that all nodes of virtual router 51 with the same number have.
+pub(crate) fn key(number: u8) -> Keys {
+    let secret = Secret::new(vec![number; 32]).unwrap();
+    let keyring = Keyring { keys: [(1, secret)].into(), active: 1 };
+    let settings = AuthSettings { keyring, mode: AuthMode::Enforce, replay: AntiReplay::Monotonic };
+    Keys::new([(VRID, &settings)].into_iter())
 }
 
 pub(crate) fn stations(numbers: std::ops::Range<u32>) -> Stations {

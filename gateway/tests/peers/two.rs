@@ -1,10 +1,10 @@
 //! An active node and a standby.
 
-use gateway::peers::{Local, Remote};
+use gateway::peers::{Followed, Local, Remote};
 
 use crate::{
     netns::{in_new, run},
-    node::{Node, VRID},
+    node::{Node, VRID, key},
 };
 
 const A: &str = "127.0.0.1";
@@ -167,5 +167,39 @@ fn what_is_no_longer_a_virtual_router_of_the_node_is_forgotten() {
         standby.peers.follow(VRID, None);
         standby.peers.local(gateway::peers::Description { node: "gw2".to_owned(), ..Default::default() });
         standby.hears("nothing", |heard| heard.stations.is_empty()).await;
+    });
+}
+
+#[test]
+fn with_a_key_that_both_have_all_is_told_also_after_it_was_changed() {
+    in_new(async || {
+        let (mut active, mut standby) = two();
+        for node in [&active, &standby] {
+            node.peers.authenticate(key(1));
+        }
+        active.learn(0..1000);
+        standby.follow(A);
+        standby.has(0..1000).await;
+        active.is_followed_by("gw2").await;
+        for node in [&active, &standby] {
+            node.peers.authenticate(key(2));
+        }
+        active.learn(500..1500);
+        standby.has(500..1500).await;
+    });
+}
+
+#[test]
+fn nodes_tell_how_many_bindings_they_could_forward() {
+    in_new(async || {
+        let (mut active, mut standby) = two();
+        active.learn(0..1);
+        standby.follow(A);
+        let says = |heard: &Followed, name: &str| {
+            let able = heard.able.get(&VRID).into_iter().flat_map(|able| able.values());
+            able.into_iter().any(|able| able.node == name && able.bindings == Some(1))
+        };
+        standby.hears("the active node", |heard| says(heard, "gw1")).await;
+        active.hears("the standby", |heard| says(heard, "gw2")).await;
     });
 }

@@ -50,6 +50,8 @@ pub struct Vrrp {
     pub track_data_plane: Option<Track>,
     /// What the database not being connected does.
     pub track_database: Option<Track>,
+    /// Keys that nodes authenticate each other with: numbers, and where they are or what they are.
+    pub auth_keys: Vec<(u8, String)>,
 }
 
 /// What something that is down does to a virtual router.
@@ -97,6 +99,10 @@ impl Display for Vrrp {
         fn list(addresses: &[IpAddr]) -> Option<String> {
             (!addresses.is_empty()).then(|| texts(addresses))
         }
+        fn keys(keys: &[(u8, String)]) -> Option<String> {
+            let keys: Vec<String> = keys.iter().map(|(id, source)| format!("{id} = \"{source}\"")).collect();
+            (!keys.is_empty()).then(|| format!("{{ {} }}", keys.join(", ")))
+        }
         writeln!(f, "[[vrrp]]\nvrid = {}", self.vrid)?;
         let settings = [
             ("name", quoted(self.name.as_ref())),
@@ -118,6 +124,7 @@ impl Display for Vrrp {
             ("announce_refresh", plain(self.announce_refresh)),
             ("track_data_plane", plain(self.track_data_plane)),
             ("track_database", plain(self.track_database)),
+            ("auth_keys", keys(&self.auth_keys)),
         ];
         for (key, value) in settings {
             if let Some(value) = value {
@@ -138,6 +145,7 @@ mod tests {
             peers: vec![[172, 31, 0, 22].into()],
             track_database: Some(Track::Weight(-20)),
             track_data_plane: Some(Track::Fault),
+            auth_keys: vec![(1, "/etc/key".to_owned())],
             ..Vrrp::new(20, 0.1).priority(150)
         };
         let expected = "\
@@ -148,6 +156,7 @@ interval = 0.1
 peers = [\"172.31.0.22\"]
 track_data_plane = \"fault\"
 track_database = -20
+auth_keys = { 1 = \"/etc/key\" }
 ";
         assert_eq!(vrrp.to_string(), expected);
     }

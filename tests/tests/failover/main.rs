@@ -16,15 +16,17 @@
 //! gateway as its peer, `clouds` the same with OVN and databases, `peers` keepalived as the other node, `flavours` other
 //! ways to set the virtual router up.
 //!
-//! Not measured, but true or false: `standby` has what a standby knows and leaves alone, `databases` who writes what where,
-//! `sharing` two virtual routers on two nodes, `mistakes` what operators get wrong and are told, `leftovers` what a crash
-//! leaves behind.
+//! Not measured, but true or false: `able` has what keeps a node from the role, `keys` nodes that authenticate each other,
+//! `standby` what a standby knows and leaves alone, `databases` who writes what where, `sharing` two virtual routers on two
+//! nodes, `mistakes` what operators get wrong and are told, `leftovers` what a crash leaves behind.
 
+mod able;
 mod attached;
 mod clouds;
 mod databases;
 mod events;
 mod flavours;
+mod keys;
 mod labs;
 mod leftovers;
 mod mistakes;

@@ -14,6 +14,9 @@ use crate::{
     vrrp::{Priority, Time, Tracked},
 };
 
+/// Leaves the lowest priority, whatever is configured, except the owner's.
+const HELD: i32 = -254;
+
 impl Instance {
     /// Looks at interfaces and all else that is tracked, and opens the socket if it is not open.
     pub(crate) fn look(&mut self, shared: &mut Shared) {
@@ -37,6 +40,9 @@ impl Body {
         let Shared { links, uplinks, ports, data_plane, attached, database, .. } = shared;
         let conditions = Conditions { links, uplinks, ports, data_plane: *data_plane, attached, database: *database };
         let (mut tracked, problems) = tracking::evaluate(&self.config, conditions);
+        if shared.held.contains(&self.vrid) {
+            tracked.delta = HELD;
+        }
         // Who can't be heard can't say that it is active.
         tracked.fault |= self.port.is_none();
         self.tracking = problems;

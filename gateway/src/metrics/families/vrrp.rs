@@ -73,6 +73,24 @@ pub(super) const FAMILIES: &[Family] = families! {
         "Other gateways that are connected to this one and could take over from it; 0 on a node that is not active.",
         |scrape, to| each(scrape, to, |one| one.standbys),
     ),
+    gauge(
+        "vtep_gateway_vrrp_bindings_able",
+        ROUTER,
+        "Bindings that this node forwards as the active one, or could.",
+        |scrape, to| each(scrape, to, |one| u64::from(one.view.bindings_able)),
+    ),
+    gauge(
+        "vtep_gateway_vrrp_bindings_able_elsewhere",
+        ROUTER,
+        "Bindings that the ablest connected node could forward, if that are more for longer than a few seconds; else 0.",
+        |scrape, to| each(scrape, to, |one| one.view.ablest.as_ref().map_or(0, |ablest| u64::from(ablest.bindings))),
+    ),
+    gauge(
+        "vtep_gateway_vrrp_held",
+        ROUTER,
+        "1 while this node takes over only where nobody else does: another one could forward more, or has not said yet.",
+        |scrape, to| each(scrape, to, |one| one.view.held),
+    ),
     ;
     "vtep_gateway_vrrp_advert_rcvd_total" advert_rcvd "Advertisements received.",
     "vtep_gateway_vrrp_advert_sent_total" advert_sent "Advertisements sent.",
