@@ -3,5 +3,5 @@
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "what the rest of the agent needs is not used here")]
 
-#[path = "../../gateway/src/vrrp/mod.rs"]
+#[path = "../../../gateway/src/vrrp/mod.rs"]
 pub mod vrrp;
