@@ -24,7 +24,7 @@ pub struct Binding {
     pub id: u32,
     /// Index in map `leases` of the lease it forwards under.
     pub lease: u32,
-    /// Bits for the MACs learned here, see [`crate::fdb::CHECK_SENDER`].
+    /// Bits for the MACs learned here, see [`crate::fdb::CHECK_SENDER`] and [`crate::fdb::with_lease`].
     pub flags: u32,
 }
 

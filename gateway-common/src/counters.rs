@@ -78,6 +78,10 @@ counters! {
     RewriteFailed rewrite_failed "The kernel could not make or take away room for headers.",
     FloodFailed flood_failed "The kernel could not send a copy of a frame.",
     StandbyArp standby_arp "ARP or a neighbour solicitation for a tunnel address whose lease this node does not hold now.",
+    OuterMisaddressed outer_misaddressed "A VXLAN packet for this gateway in a VLAN, or to a MAC address, that packets for it do not have.",
+    OuterExtended outer_extended "A VXLAN packet for this gateway in another format: VXLAN-GPE or with a group policy.",
+    OtherInstance other_instance "A VXLAN packet to the tunnel address of one instance for a logical switch of another.",
+    ControlProtocol control_protocol "A frame from a tunnel by which switches talk among themselves: CDP, VTP, UDLD, PVST+, MVRP and the like.",
 }
 
 counters! {
@@ -99,6 +103,9 @@ counters! {
     LearnLimit learn_limit "Frames whose source was not learned because its logical switch has as many MACs as it may; one that is flooded counts at XDP and at TC.",
     FdbFull fdb_full "Frames whose source was not learned because the forwarding database is full; one that is flooded counts at XDP and at TC.",
     EventsLost events_lost "Learning events that found the ring buffer full; the agent then looks through the database.",
+    LearnBudget learn_budget "Frames whose source was not learned because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
+    MoveBudget move_budget "Frames whose source was not moved here because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
+    SnoopBudget snoop_budget "IP addresses that the agent was not told of because their VLAN had used up its budget, or the ring buffer was half full.",
 }
 
 #[cfg(test)]

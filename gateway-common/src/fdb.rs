@@ -17,6 +17,24 @@ pub const LEARNED: u32 = 2;
 /// [`FdbEntry::flags`] and [`crate::binding::Binding::flags`]: the logical switch learns from tunnels, so whoever sends
 /// to this station through one has to be looked up. Kept here because this entry is at hand and the switch is not.
 pub const CHECK_SENDER: u32 = 1;
+/// The same: the logical switch is strict about sources ([`crate::segment::STRICT_SOURCES`]), so whoever sends to this station
+/// through a tunnel must not be known to be elsewhere.
+pub const STRICT_SENDER: u32 = 2;
+
+/// Where in flags the number of the lease begins that the station's logical switch forwards under.
+const LEASE_SHIFT: u32 = 16;
+
+/// Flags with a lease, which is that of no tunnel if it has no number.
+pub const fn with_lease(flags: u32, lease: u32) -> u32 {
+    let lease = if lease < 0xffff { lease } else { 0xffff };
+    flags | lease << LEASE_SHIFT
+}
+
+/// The lease of [`with_lease`].
+#[inline(always)]
+pub const fn lease_of(flags: u32) -> u32 {
+    flags >> LEASE_SHIFT
+}
 
 /// Where frames go: out of an access port, or through a tunnel.
 #[repr(C)]
@@ -81,8 +99,22 @@ pub struct FdbEntry {
     pub seen: u64,
     /// [`GIVEN`] or [`LEARNED`].
     pub origin: u32,
-    /// Local: bits, see [`CHECK_SENDER`].
+    /// Local: bits, see [`CHECK_SENDER`], and a lease, see [`with_lease`].
     pub flags: u32,
 }
 
 crate::map_types!(Target, FdbKey, FdbEntry);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_is_carried_beside_the_bits_and_none_is_no_tunnels() {
+        for lease in [0, 1, 255] {
+            let flags = with_lease(CHECK_SENDER | STRICT_SENDER, lease);
+            assert_eq!((lease_of(flags), flags & 0xffff), (lease, CHECK_SENDER | STRICT_SENDER));
+        }
+        assert!(lease_of(with_lease(0, u32::MAX)) >= crate::limits::MAX_LEASES);
+    }
+}

@@ -9,6 +9,7 @@
 extern crate std;
 
 pub mod binding;
+pub mod budget;
 pub mod capture;
 pub mod counters;
 pub mod event;

@@ -34,6 +34,8 @@ pub const REFRESH_NS: u64 = 1_000_000_000;
 pub const SEEN_LAG_NS: u64 = REFRESH_NS + FLOW_NS;
 /// The UDP port of VXLAN (RFC 7348 section 5).
 pub const VXLAN_PORT: u16 = 4789;
+/// Pairs of MAC address and VLAN that packets for this gateway can come in with.
+pub const MAX_ARRIVALS: u32 = 4096;
 /// Pairs of MAC and IP address that the kernel remembers having told.
 pub const MAX_SNOOPED: u32 = 16_384;
 /// A pair of MAC and IP address is told again after this time, in nanoseconds: the agent may have missed it.

@@ -4,6 +4,11 @@ use bytemuck::{Pod, Zeroable};
 
 /// [`Segment::flags`]: learn the MACs of remote stations from what arrives through tunnels.
 pub const LEARN_REMOTE: u32 = 1;
+/// [`Segment::flags`]: a frame from a tunnel whose source is known to be elsewhere is refused. Without effect where
+/// [`LEARN_REMOTE`] is set: there a source may move, unless it is given.
+pub const STRICT_SOURCES: u32 = 2;
+/// [`Segment::flags`]: control protocols of switches may leave a tunnel ([`crate::headers::is_control_protocol`]).
+pub const CONTROL_PROTOCOLS: u32 = 4;
 
 /// Value of map `segments`, keyed by VNI (`u32`): one logical switch.
 #[repr(C)]

@@ -25,6 +25,33 @@ impl Addr {
 impl Addr {
     /// No address.
     pub const NONE: Self = Self { bytes: [0; 16] };
+
+    /// True for an IPv4 address in the form of an IPv6 one, which no packet of IPv6 may have
+    /// (draft-itojun-v6ops-v4mapped-harmful; the kernel's ip6_rcv_core refuses them too).
+    #[inline(always)]
+    pub const fn is_v4_mapped(&self) -> bool {
+        let [high, low] = self.words();
+        high == 0 && low >> 32 == 0xffff
+    }
+
+    /// As two numbers: comparing bytes one by one takes a program many instructions.
+    #[inline(always)]
+    const fn words(&self) -> [u64; 2] {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.bytes;
+        [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes([i, j, k, l, m, n, o, p])]
+    }
+
+    /// True where it can be the address of one machine on a network: not unspecified, a machine's own loopback, a group, or
+    /// reserved (RFC 6890; RFC 4291 sections 2.5 and 2.7).
+    #[inline(always)]
+    pub const fn is_host(&self) -> bool {
+        let [high, low] = self.words();
+        if self.is_v4_mapped() {
+            let first = (low >> 24) as u8;
+            return first != 0 && first != 127 && first < 224;
+        }
+        if high == 0 { low > 1 } else { high >> 56 != 0xff }
+    }
 }
 
 impl From<IpAddr> for Addr {
@@ -58,6 +85,17 @@ pub struct PeerKey {
     pub local: Addr,
     /// Address of the remote VTEP.
     pub remote: Addr,
+}
+
+/// Key of map `arrivals`: what is outermost in packets for this gateway. An underlay that floods, or a host on another VLAN of
+/// the uplink's trunk, sends others, and they are not for us whatever their IP header says.
+#[repr(C, align(8))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
+pub struct Arrival {
+    /// Destination: the uplink's, a subinterface's or a virtual router's.
+    pub mac: [u8; 6],
+    /// VLAN on the underlay, 0 for none.
+    pub vlan: u16,
 }
 
 /// Value of map `tunnels`, indexed by tunnel number.
@@ -99,11 +137,25 @@ impl NextHop {
 /// A value of map `leases`: forward while the coarse monotonic clock, in nanoseconds, is below it.
 pub const LEASE_FOREVER: u64 = u64::MAX;
 
-crate::map_types!(Addr, Vtep, PeerKey, Tunnel, NextHop);
+crate::map_types!(Addr, Vtep, PeerKey, Arrival, Tunnel, NextHop);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_that_no_host_has_are_told_from_others() {
+        let is_host = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap()).is_host();
+        for text in ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "239.1.1.1", "240.0.0.1", "255.255.255.255"] {
+            assert!(!is_host(text), "{text}");
+        }
+        for text in ["::", "::1", "ff02::1", "ff0e::1"] {
+            assert!(!is_host(text), "{text}");
+        }
+        for text in ["10.0.0.1", "126.1.1.1", "128.0.0.1", "169.254.1.1", "223.255.255.254", "fe80::1", "fd00::1", "::2"] {
+            assert!(is_host(text), "{text}");
+        }
+    }
 
     #[test]
     fn addresses_survive_the_round_trip() {

@@ -5,14 +5,32 @@ use gateway_common::{
     counters::{DropReason, PathCounter},
 };
 
-use crate::maps::{BINDING_STATS, DROPS, PATHS, TUNNEL_STATS};
+use crate::{
+    maps::{BINDING_STATS, DROPS, PATHS, TUNNEL_STATS},
+    wide::hidden,
+};
 
 /// Counts a dropped packet.
 #[inline(always)]
 pub(crate) fn dropped(reason: DropReason) {
     if let Some(drops) = DROPS.get_ptr_mut(0) {
-        // SAFETY: `reason` is below the number of u64 fields of the value, which is this CPU's own.
-        unsafe { *drops.cast::<u64>().add(reason as usize) += 1 };
+        // SAFETY: the value, which is this CPU's own, has so many fields of 64 bits.
+        unsafe { add_one::<{ DropReason::ALL.len() }>(drops.cast(), reason as u32) };
+    }
+}
+
+/// Counts up field `number` of the `N` at `fields`. That a reason is one of those there are the compiler knows and the verifier
+/// does not: compared before its eyes, the programs load whatever the compiler makes of it.
+///
+/// # Safety
+///
+/// So many fields must be there, of 64 bits each.
+#[inline(always)]
+unsafe fn add_one<const N: usize>(fields: *mut u64, number: u32) {
+    let number = hidden(number.into());
+    if number < N as u64 {
+        // SAFETY: below N, and the caller vouches for those.
+        unsafe { *fields.add(number as usize) += 1 };
     }
 }
 
@@ -20,8 +38,18 @@ pub(crate) fn dropped(reason: DropReason) {
 #[inline(always)]
 pub(crate) fn path(which: PathCounter) {
     if let Some(paths) = PATHS.get_ptr_mut(0) {
-        // SAFETY: `which` is below the number of u64 fields of the value, which is this CPU's own.
-        unsafe { *paths.cast::<u64>().add(which as usize) += 1 };
+        // SAFETY: the value, which is this CPU's own, has so many fields of 64 bits.
+        unsafe { add_one::<{ PathCounter::ALL.len() }>(paths.cast(), which as u32) };
+    }
+}
+
+/// As [`path`], of what is told when the program is compiled: nothing is left to be compared.
+#[inline(always)]
+pub(crate) fn this_path<const WHICH: usize>() {
+    const { assert!(WHICH < PathCounter::ALL.len()) };
+    if let Some(paths) = PATHS.get_ptr_mut(0) {
+        // SAFETY: the value, which is this CPU's own, has that field.
+        unsafe { *paths.cast::<u64>().add(WHICH) += 1 };
     }
 }
 

@@ -10,7 +10,7 @@ use gateway_common::{
     fdb,
     headers::{
         ETH_LEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMPV6, IPPROTO_UDP, IPV4_LEN, TAG_LEN,
-        UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN,
+        UDP_LEN, VXLAN_EXTENDED, VXLAN_FLAG_I, VXLAN_LEN,
     },
 };
 
@@ -51,6 +51,9 @@ pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Express {
     }
 }
 
+/// The address in an [`gateway_common::tunnel::Arrival`].
+const ARRIVAL_MAC: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+
 /// Bytes from the IPv4 header to the inner frame.
 const TO_INNER: usize = IPV4_LEN + UDP_LEN + VXLAN_LEN;
 
@@ -63,9 +66,11 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
         return Express::No;
     }
     // SAFETY: the bound was just checked.
-    let (version, fragment, ends, udp, vxlan, macs, rest, ethertype) = unsafe {
+    let (outer_dst, outer_tci, version, fragment, ends, udp, vxlan, macs, rest, ethertype) = unsafe {
         let at = (start as *const u8).add(SHIFT);
         (
+            load64::<0>(start as *const u8),
+            if SHIFT == 0 { 0 } else { load16::<ETH_LEN>(start as *const u8) },
             load32::<{ ETH_LEN }>(at),
             load32::<{ ETH_LEN + 6 }>(at),
             load64::<{ ETH_LEN + 12 }>(at),
@@ -83,7 +88,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
         // No more fragments, no offset; the protocol; the time to live, between them, may be any.
         && fragment & 0xff00_ff3f == u32::from(IPPROTO_UDP) << 24
         && port == UDP_PORT.load()
-        && vxlan as u8 & VXLAN_FLAG_I != 0
+        && vxlan as u8 & (VXLAN_FLAG_I | VXLAN_EXTENDED) == VXLAN_FLAG_I
         // All in one piece, and nothing behind the packet.
         && distance(start, end) == ETH_LEN + SHIFT + total
         && total == IPV4_LEN + datagram
@@ -93,19 +98,24 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     }
     let cpu = clock::cpu();
     let now = clock::now(cpu);
-    let key = Key { ends, macs, rest, net: (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]) };
+    // As an `Arrival` lies in memory: the address, and the VLAN where the packet has the beginning of the source.
+    let outermost = outer_dst & ARRIVAL_MAC | u64::from(u16::from_be(outer_tci) & 0xfff) << 48;
+    let net = (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
+    let key = Key { ends, macs, rest, net, outermost };
     let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease.into(), now) {
+    if !lease::holds(flow.lease(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
     let len = (total - TO_INNER) as u32;
     if len > u32::from(flow.max) {
         return Express::No;
     }
-    let decision = forward::deliver(ctx, &flow.to, inner_at, key.ether(Tag::None, ethertype), len);
+    // What comes from a tunnel goes to a port.
+    let to = flow.to(fdb::LOCAL);
+    let decision = forward::deliver(ctx, &to, inner_at, key.ether(Tag::NONE, ethertype), len);
     if let Ok(Verdict::Redirect) = decision {
-        count::from_tunnel(flow.from, len);
-        count::path(PathCounter::XdpDecap);
+        count::from_tunnel(flow.from(), len);
+        count::this_path::<{ PathCounter::XdpDecap as usize }>();
     }
     Express::Taken(decision)
 }
@@ -137,8 +147,8 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
         (load64::<0>(at), load32::<8>(at), load16::<ETH_LEN>(at), load16::<ETHERTYPE>(behind), behind)
     };
     let ethertype = u16::from_be(ethertype);
-    let tag = if TAG == 0 { Tag::None } else { Tag::Inline(u16::from_be(tci) & 0xfff) };
-    let ether = Key { ends: 0, macs, rest, net: 0 }.ether(tag, ethertype);
+    let tag = if TAG == 0 { Tag::NONE } else { Tag::inline(u16::from_be(tci)) };
+    let ether = Key { ends: 0, macs, rest, net: 0, outermost: 0 }.ether(tag, ethertype);
     let (source_port, whole) = match ethertype {
         // SAFETY: the same bound.
         ETH_P_IP => unsafe {
@@ -154,25 +164,30 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
     let cpu = clock::cpu();
     let now = clock::now(cpu);
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
-    let key = Key { ends, macs, rest, net: FROM_VLAN };
+    let key = Key { ends, macs, rest, net: FROM_VLAN, outermost: 0 };
     let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease.into(), now) {
+    if !lease::holds(flow.lease(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
     let len = in_vlan_len(ctx, start, end, whole) - TAG as u32;
     if len > u32::from(flow.max) {
         return Express::No;
     }
-    let (decision, path) = if flow.to.kind == fdb::REMOTE {
-        let fill = Fill { vni: flow.to.vni, len, source_port };
-        let decision = forward::to_tunnel(ctx, &flow.to, ether, fill, flow.lease.into(), now);
-        (decision, PathCounter::XdpEncap)
+    let remote = flow.kind() == fdb::REMOTE;
+    let decision = if remote {
+        let to = flow.to(fdb::REMOTE);
+        let fill = Fill { vni: to.vni, len, source_port };
+        forward::to_tunnel(ctx, &to, ether, fill, flow.lease(), now)
     } else {
-        (forward::deliver(ctx, &flow.to, 0, ether, len), PathCounter::XdpLocal)
+        forward::deliver(ctx, &flow.to(fdb::LOCAL), 0, ether, len)
     };
     if let Ok(Verdict::Redirect) = decision {
-        count::from_binding(flow.from, len);
-        count::path(path);
+        count::from_binding(flow.from(), len);
+        if remote {
+            count::this_path::<{ PathCounter::XdpEncap as usize }>();
+        } else {
+            count::this_path::<{ PathCounter::XdpLocal as usize }>();
+        }
     }
     Express::Taken(decision)
 }
@@ -191,7 +206,7 @@ impl Key {
     const fn ether(&self, tag: Tag, ethertype: u16) -> Ether {
         let [a, b, c, d, e, f, g, h] = self.macs.to_ne_bytes();
         let [i, j, k, l] = self.rest.to_ne_bytes();
-        let payload = if let Tag::Inline(_) = tag { ETH_LEN + TAG_LEN } else { ETH_LEN };
+        let payload = if tag.is_inline() { ETH_LEN + TAG_LEN } else { ETH_LEN };
         Ether { dst: [a, b, c, d, e, f], src: [g, h, i, j, k, l], tag, ethertype, payload }
     }
 }

@@ -12,8 +12,8 @@ use core::arch::asm;
 
 use aya_ebpf::{bindings::BPF_F_MMAPABLE, btf_maps::Array, macros::btf_map};
 use gateway_common::{
-    fdb::Target,
-    limits::{FLOW_NS, FLOWS, MAX_LEASES},
+    fdb::{self, Target},
+    limits::{FLOW_NS, FLOWS, MAX_BINDINGS, MAX_LEASES, MAX_TUNNELS},
 };
 
 use crate::{clock, forward, maps::GENERATION, wide::load64};
@@ -35,6 +35,8 @@ pub(crate) struct Key {
     pub(crate) rest: u32,
     /// From a tunnel: the VNI. From a VLAN: [`FROM_VLAN`].
     pub(crate) net: u32,
+    /// From a tunnel: a [`gateway_common::tunnel::Arrival`]. From a VLAN: zero.
+    pub(crate) outermost: u64,
 }
 
 /// [`Key::net`] of frames from a VLAN: no VNI, which has three bytes and then a zero.
@@ -49,17 +51,49 @@ pub(crate) struct Flow {
     until: u64,
     /// Not used under another generation.
     generation: u64,
-    /// Where to.
-    pub(crate) to: Target,
+    /// Where to, as in [`Target`], which takes more room: index of the interface or the tunnel.
+    out: u32,
+    /// Local: number of the binding. Remote: the VNI to send with.
+    number: u32,
+    vlan: u16,
     /// Number of the tunnel or the binding it comes from, for the counters.
-    pub(crate) from: u32,
-    /// Index in map `leases` of the lease it forwards under.
-    pub(crate) lease: u16,
+    from: u16,
     /// Longest inner frame, without tag; the long way judges longer ones.
     pub(crate) max: u16,
+    /// Index in map `leases` of the lease it forwards under.
+    lease: u8,
+    kind: u8,
 }
 
-const _: () = assert!(size_of::<Flow>() == 64 && MAX_LEASES <= 1 << 16);
+const _: () = assert!(size_of::<Flow>() == 64);
+const _: () = assert!(MAX_LEASES <= 1 << 8 && MAX_BINDINGS <= 1 << 16 && MAX_TUNNELS <= 1 << 16);
+
+impl Flow {
+    /// Where to; what is known of its kind need not be read.
+    #[inline(always)]
+    pub(crate) const fn to(&self, kind: u16) -> Target {
+        let Self { out, number, vlan, .. } = *self;
+        if kind == fdb::REMOTE { Target::remote(out, number) } else { Target::local(out, vlan, number) }
+    }
+
+    /// What kind of place it goes to.
+    #[inline(always)]
+    pub(crate) fn kind(&self) -> u16 {
+        self.kind.into()
+    }
+
+    /// Number of the tunnel or the binding it comes from.
+    #[inline(always)]
+    pub(crate) fn from(&self) -> u32 {
+        self.from.into()
+    }
+
+    /// Index in map `leases` of the lease it forwards under.
+    #[inline(always)]
+    pub(crate) fn lease(&self) -> u32 {
+        self.lease.into()
+    }
+}
 
 impl Key {
     #[inline(always)]
@@ -82,6 +116,7 @@ impl Key {
             && flow.key.ends == self.ends
             && flow.key.rest == self.rest
             && flow.key.net == self.net
+            && flow.key.outermost == self.outermost
             && now < flow.until
             && flow.generation == generation();
         if holds { Some(flow) } else { None }
@@ -109,8 +144,11 @@ impl Ticket {
         if let Some(line) = self.key.line(clock::cpu()) {
             let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
             let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
+            let number = if to.kind == fdb::REMOTE { to.vni } else { to.binding };
+            let (out, vlan, kind) = (to.out, to.vlan, to.kind as u8);
+            let (from, lease) = (from as u16, lease as u8);
             // SAFETY: as above.
-            unsafe { *line = Flow { key, until, generation, to: *to, from, lease: lease as u16, max } };
+            unsafe { *line = Flow { key, until, generation, out, number, vlan, from, max, lease, kind } };
         }
     }
 }

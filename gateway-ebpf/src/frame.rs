@@ -41,8 +41,11 @@ pub(crate) trait Frame {
     fn len(&self) -> u32;
     /// Index of the interface it came in through.
     fn ifindex(&self) -> u32;
-    /// The tag the kernel took off the frame and keeps beside it, if any: VLAN and priority bits.
+    /// The 802.1Q tag the kernel took off the frame and keeps beside it, if any: VLAN and priority bits.
     fn offloaded_tag(&self) -> Option<u16>;
+    /// True if what is beside the frame is a tag of another kind, which no binding is for: the kernel takes service tags
+    /// (802.1ad) off as it does those of 802.1Q.
+    fn service_tagged(&self) -> bool;
     /// Cuts the frame's end off, `len` bytes stay.
     fn trim(&mut self, len: u32) -> Result<(), RewriteError>;
     /// True if the inner frame, of `len` bytes, or each segment of it where it is a train of TCP segments, is longer than
@@ -79,15 +82,36 @@ pub(crate) fn read_be16(frame: &impl Frame, offset: usize) -> Option<u16> {
     read::<u16>(frame, offset).map(u16::from_be)
 }
 
-/// Where a frame's tag is.
+/// Where a frame's tag is, and its VLAN, in one number: of an enum whose variants carry different things a part is undefined,
+/// and what is undefined the verifier may refuse, see [`crate::verdict::Verdict`].
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tag {
+pub(crate) struct Tag(u32);
+
+impl Tag {
     /// It has none.
-    None,
+    pub(crate) const NONE: Self = Self(0);
     /// Between the addresses and the EtherType.
-    Inline(u16),
+    const INLINE: u32 = 1 << 16;
     /// Beside the frame.
-    Offloaded(u16),
+    const OFFLOADED: u32 = 2 << 16;
+
+    /// One between the addresses and the EtherType, of which these are VLAN and priority bits.
+    #[inline(always)]
+    pub(crate) const fn inline(tci: u16) -> Self {
+        Self(Self::INLINE | tci as u32 & 0xfff)
+    }
+
+    /// One beside the frame.
+    #[inline(always)]
+    const fn offloaded(tci: u16) -> Self {
+        Self(Self::OFFLOADED | tci as u32 & 0xfff)
+    }
+
+    /// True if it is in the frame.
+    #[inline(always)]
+    pub(crate) const fn is_inline(self) -> bool {
+        self.0 & Self::INLINE != 0
+    }
 }
 
 /// An Ethernet header, its first tag set apart.
@@ -108,16 +132,21 @@ impl Ether {
         let dst = read(frame, offset)?;
         let src = read(frame, offset + 6)?;
         let ethertype = read_be16(frame, offset + 12)?;
-        let plain = Self { dst, src, tag: Tag::None, ethertype, payload: offset + ETH_LEN };
+        let plain = Self { dst, src, tag: Tag::NONE, ethertype, payload: offset + ETH_LEN };
         if outermost && let Some(tci) = frame.offloaded_tag() {
-            return Some(Self { tag: Tag::Offloaded(tci & 0xfff), ..plain });
+            return Some(Self { tag: Tag::offloaded(tci), ..plain });
+        }
+        if outermost && frame.service_tagged() {
+            // As it is where the tag is still in the frame.
+            return Some(Self { ethertype: ETH_P_8021AD, ..plain });
         }
         if ethertype != ETH_P_8021Q {
             return Some(plain);
         }
         let tci = read_be16(frame, offset + 14)?;
         let ethertype = read_be16(frame, offset + 16)?;
-        Some(Self { tag: Tag::Inline(tci & 0xfff), ethertype, payload: offset + ETH_LEN + TAG_LEN, ..plain })
+        let payload = offset + ETH_LEN + TAG_LEN;
+        Some(Self { tag: Tag::inline(tci), ethertype, payload, ..plain })
     }
 
     /// Tells who looks on what it says.
@@ -136,10 +165,7 @@ impl Ether {
     /// VLAN of the tag, 0 without one.
     #[inline(always)]
     pub(crate) const fn vlan(&self) -> u16 {
-        match self.tag {
-            Tag::None => 0,
-            Tag::Inline(vlan) | Tag::Offloaded(vlan) => vlan,
-        }
+        self.tag.0 as u16
     }
 
     /// True if another tag follows.
@@ -151,9 +177,6 @@ impl Ether {
     /// Bytes that the tag takes up in the frame.
     #[inline(always)]
     pub(crate) const fn tag_bytes(&self) -> usize {
-        match self.tag {
-            Tag::Inline(_) => TAG_LEN,
-            Tag::None | Tag::Offloaded(_) => 0,
-        }
+        if self.tag.is_inline() { TAG_LEN } else { 0 }
     }
 }

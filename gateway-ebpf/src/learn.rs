@@ -2,9 +2,10 @@
 
 use aya_ebpf::{
     bindings::{BPF_EXIST, BPF_NOEXIST},
-    helpers::generated::bpf_ringbuf_output,
+    helpers::generated::{bpf_ringbuf_reserve, bpf_ringbuf_submit},
 };
 use gateway_common::{
+    budget::{self, Spent},
     counters::{DropReason, PathCounter},
     event::{self, LearnEvent},
     fdb::{self, FdbEntry, FdbKey, Target},
@@ -16,8 +17,9 @@ use gateway_common::{
 
 use crate::{
     count, flows,
-    maps::{EVENTS, FDB, LEARNED, SEGMENTS},
+    maps::{BUDGETS, EVENTS, FDB, LEARNED, SEGMENTS},
     watch::Watch,
+    wide::hidden,
 };
 
 const E2BIG: i32 = -7;
@@ -51,12 +53,20 @@ pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32
     Ok(())
 }
 
-/// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port.
+/// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port. If `strict`,
+/// refuses one that is known to be anywhere else than behind the tunnel `from`.
 #[inline(always)]
-pub(crate) fn check_remote_source<W: Watch>(vni: u32, mac: [u8; 6]) -> Result<(), DropReason> {
+pub(crate) fn check_remote_source<W: Watch>(
+    vni: u32,
+    mac: [u8; 6],
+    from: &Target,
+    strict: bool,
+) -> Result<(), DropReason> {
     // SAFETY: a live map value, used at once.
     match unsafe { FDB.get(FdbKey::new(vni, mac)) } {
-        Some(known) if known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL => {
+        Some(known)
+            if strict && !known.to.same_place(from) || known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL =>
+        {
             let [place, rest] = step::place(&known.to);
             W::step(Step::SourceElsewhere, [place, rest, 0, 0]);
             Err(DropReason::SourceElsewhere)
@@ -76,7 +86,8 @@ const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
     FdbEntry { to: *here, seen: now, origin: fdb::LEARNED, flags }
 }
 
-#[inline(always)]
+/// A call of its own, as [`allows`].
+#[inline(never)]
 fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // SAFETY: live map values, used at once.
     let Some(segment) = (unsafe { SEGMENTS.get(key.vni) }) else { return };
@@ -91,6 +102,10 @@ fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     }
     W::step(Step::SourceLearned, [0; 4]);
     if W::DRY {
+        return;
+    }
+    if !allows(budget::place(here), Spent::Learn, now) {
+        count::path(PathCounter::LearnBudget);
         return;
     }
     // Only where there is still nothing: an entry given in the meantime must stay.
@@ -109,9 +124,14 @@ fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     }
 }
 
-#[inline(always)]
+/// A call of its own, as [`allows`].
+#[inline(never)]
 fn moved<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     if W::DRY {
+        return;
+    }
+    if !allows(budget::place(here), Spent::Move, now) {
+        count::path(PathCounter::MoveBudget);
         return;
     }
     // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
@@ -123,24 +143,50 @@ fn moved<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     }
 }
 
-#[inline(always)]
-fn tell(kind: u32, key: &FdbKey, here: &Target) {
-    send(&LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
+/// True if the budget of `place` has something left, which is then taken. CPUs that ask at once may take the same.
+///
+/// A call of its own, so that its variables are not on the stack of the path that packets take.
+#[inline(never)]
+pub(crate) fn allows(place: u32, what: Spent, now: u64) -> bool {
+    let Some(budget) = BUDGETS.get_ptr_mut(place) else { return false };
+    let which = hidden(what as u64) as usize;
+    if which >= Spent::ALL.len() {
+        return false;
+    }
+    // SAFETY: a live map value; numbers of 64 bits are read and written whole.
+    unsafe {
+        let used = (&raw mut (*budget).used).cast::<u64>().add(which);
+        match budget::spend(used.read_volatile(), now, what.rate()) {
+            Some(until) => {
+                used.write_volatile(until);
+                true
+            }
+            None => {
+                let refused = (&raw mut (*budget).refused).cast::<u64>().add(which);
+                refused.write_volatile(refused.read_volatile() + 1);
+                false
+            }
+        }
+    }
 }
 
-/// Puts an event where the agent reads it.
 #[inline(always)]
-pub(crate) fn send(event: &LearnEvent) {
-    // SAFETY: the helper copies the event's bytes; LearnEvent has no padding.
-    let lost = unsafe {
-        bpf_ringbuf_output(
-            (&raw const EVENTS).cast_mut().cast(),
-            (&raw const *event).cast_mut().cast(),
-            size_of::<LearnEvent>() as u64,
-            0,
-        )
-    };
-    if lost != 0 {
-        count::path(PathCounter::EventsLost);
+fn tell(kind: u32, key: &FdbKey, here: &Target) {
+    send(|| LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
+}
+
+/// Puts an event where the agent reads it. It is made there, and takes no room on the stack.
+#[inline(always)]
+pub(crate) fn send(event: impl FnOnce() -> LearnEvent) {
+    let ring = (&raw const EVENTS).cast_mut().cast();
+    // SAFETY: the helper gives room for an event, which is written whole before it is submitted, or null.
+    unsafe {
+        let room = bpf_ringbuf_reserve(ring, size_of::<LearnEvent>() as u64, 0).cast::<LearnEvent>();
+        if room.is_null() {
+            count::path(PathCounter::EventsLost);
+        } else {
+            room.write(event());
+            bpf_ringbuf_submit(room.cast(), 0);
+        }
     }
 }

@@ -8,6 +8,7 @@ use aya_ebpf::{
 };
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
+    budget::{BUDGETS as PLACES, Budget},
     counters::{Drops, Paths},
     event::{LearnEvent, SnoopKey},
     fdb::{FdbEntry, FdbKey, Target},
@@ -15,7 +16,7 @@ use gateway_common::{
     headers::HEADER_MAX,
     limits,
     segment::{FloodKey, Segment},
-    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 /// UDP port of VXLAN; the agent sets it at load time.
@@ -42,6 +43,10 @@ pub(crate) static LEASES: Array<u64, { limits::MAX_LEASES as usize }> = Array::n
 /// Known pairs of tunnel ends, giving the tunnel's number.
 #[btf_map(name = "peers")]
 pub(crate) static PEERS: HashMap<PeerKey, u32, { limits::MAX_TUNNELS as usize }> = HashMap::new();
+
+/// What is outermost in packets for this gateway; the value says nothing.
+#[btf_map(name = "arrivals")]
+pub(crate) static ARRIVALS: HashMap<Arrival, u32, { limits::MAX_ARRIVALS as usize }> = HashMap::new();
 
 /// Next hop and headers by tunnel number.
 #[btf_map(name = "tunnels")]
@@ -71,6 +76,10 @@ pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::MAX_BINDINGS 
 /// Traffic by binding number.
 #[btf_map(name = "binding_stats")]
 pub(crate) static BINDING_STATS: PerCpuArray<Traffic, { limits::MAX_BINDINGS as usize }> = PerCpuArray::new();
+
+/// What each binding and each tunnel may still have learned, moved and told, see [`gateway_common::budget::place`].
+#[btf_map(name = "budgets")]
+pub(crate) static BUDGETS: Array<Budget, { PLACES as usize }> = Array::new();
 
 /// Where each MAC of each logical switch is.
 #[btf_map(name = "fdb")]

@@ -2,13 +2,15 @@
 
 use gateway_common::{
     counters::DropReason,
-    headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, UDP_LEN, VXLAN_FLAG_I, VXLAN_LEN},
-    tunnel::{Addr, PeerKey},
+    headers::{
+        ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, UDP_LEN, VXLAN_EXTENDED, VXLAN_FLAG_I, VXLAN_LEN,
+    },
+    tunnel::{Addr, Arrival, PeerKey},
 };
 
 use crate::{
     frame::{Ether, Frame, read, read_be16},
-    maps::{UDP_PORT, VTEPS},
+    maps::{ARRIVALS, UDP_PORT, VTEPS},
 };
 
 /// Next header: fragment (RFC 8200 section 4.5).
@@ -22,6 +24,8 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 pub(crate) struct Outer {
     /// The two ends of the tunnel, if it is one.
     pub(crate) ends: PeerKey,
+    /// What is outermost.
+    arrival: Arrival,
     /// Offset of the UDP header.
     udp: usize,
     /// Offset behind the packet, as the IP header has it.
@@ -45,8 +49,8 @@ impl Outer {
     pub(crate) fn parse<F: Frame>(frame: &F) -> Option<Self> {
         let ether = Ether::parse(frame, 0, true)?;
         match ether.ethertype {
-            ETH_P_IP => ipv4(frame, ether.payload),
-            ETH_P_IPV6 => ipv6(frame, ether.payload),
+            ETH_P_IP => ipv4(frame, &ether),
+            ETH_P_IPV6 => ipv6(frame, &ether),
             _ => None,
         }
     }
@@ -60,8 +64,14 @@ impl Outer {
     /// Finds the inner frame and checks that all lengths agree.
     #[inline(always)]
     pub(crate) fn inner<F: Frame>(&self, frame: &F) -> Result<Inner, DropReason> {
+        if ARRIVALS.get_ptr(self.arrival).is_none() {
+            return Err(DropReason::OuterMisaddressed);
+        }
         if let Some(refusal) = self.refusal {
             return Err(refusal);
+        }
+        if read::<u8>(frame, self.udp + UDP_LEN).is_some_and(|flags| flags & VXLAN_EXTENDED != 0) {
+            return Err(DropReason::OuterExtended);
         }
         self.lengths_and_vni(frame).ok_or(DropReason::OuterMalformed)
     }
@@ -84,7 +94,13 @@ fn is_vxlan<F: Frame>(frame: &F, udp: usize) -> bool {
 }
 
 #[inline(always)]
-fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
+fn arrival(ether: &Ether) -> Arrival {
+    Arrival { mac: ether.dst, vlan: ether.vlan() }
+}
+
+#[inline(always)]
+fn ipv4<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
+    let (at, arrival) = (ether.payload, arrival(ether));
     let [version, _, len_high, len_low]: [u8; 4] = read(frame, at)?;
     let [frag_high, frag_low, _, protocol]: [u8; 4] = read(frame, at + 6)?;
     let header = usize::from(version & 0xf) * 4;
@@ -98,24 +114,28 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
     if header == IPV4_LEN {
         let udp = at + IPV4_LEN;
         let refusal = if fragment & MORE_FRAGMENTS != 0 { Some(DropReason::OuterFragment) } else { None };
-        return is_vxlan(frame, udp).then_some(Outer { ends, udp, end, refusal });
+        return is_vxlan(frame, udp).then_some(Outer { ends, arrival, udp, end, refusal });
     }
     let refusal = Some(DropReason::OuterOptions);
-    is_vxlan(frame, at + header).then_some(Outer { ends, udp: at + IPV4_LEN, end, refusal })
+    is_vxlan(frame, at + header).then_some(Outer { ends, arrival, udp: at + IPV4_LEN, end, refusal })
 }
 
 #[inline(always)]
-fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<Outer> {
+fn ipv6<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
+    let (at, arrival) = (ether.payload, arrival(ether));
     let end = at + IPV6_LEN + usize::from(read_be16(frame, at + 4)?);
     let next_header: u8 = read(frame, at + 6)?;
     let ends = PeerKey { remote: Addr { bytes: read(frame, at + 8)? }, local: Addr { bytes: read(frame, at + 24)? } };
     let udp = at + IPV6_LEN;
     if next_header == IPPROTO_UDP {
-        return is_vxlan(frame, udp).then_some(Outer { ends, udp, end, refusal: None });
+        // In the maps this is how IPv4 addresses look; a packet that pretends would pass by what the underlay filters of IPv4.
+        let pretends = ends.remote.is_v4_mapped() || ends.local.is_v4_mapped();
+        let refusal = if pretends { Some(DropReason::OuterMalformed) } else { None };
+        return is_vxlan(frame, udp).then_some(Outer { ends, arrival, udp, end, refusal });
     }
     let first = next_header == IPPROTO_FRAGMENT
         && read::<u8>(frame, udp) == Some(IPPROTO_UDP)
         && read_be16(frame, udp + 2)? & 0xfff8 == 0;
     let refusal = Some(DropReason::OuterFragment);
-    (first && is_vxlan(frame, udp + 8)).then_some(Outer { ends, udp, end, refusal })
+    (first && is_vxlan(frame, udp + 8)).then_some(Outer { ends, arrival, udp, end, refusal })
 }

@@ -81,7 +81,17 @@ impl Frame for TcContext {
         // SAFETY: the context is the one the kernel called with.
         unsafe {
             let skb = self.skb.skb;
-            if (*skb).vlan_present == 0 { None } else { Some((*skb).vlan_tci as u16) }
+            let customer = (*skb).vlan_present != 0 && (*skb).vlan_proto as u16 == ETH_P_8021Q.to_be();
+            if customer { Some((*skb).vlan_tci as u16) } else { None }
+        }
+    }
+
+    #[inline(always)]
+    fn service_tagged(&self) -> bool {
+        // SAFETY: the context is the one the kernel called with.
+        unsafe {
+            let skb = self.skb.skb;
+            (*skb).vlan_present != 0 && (*skb).vlan_proto as u16 != ETH_P_8021Q.to_be()
         }
     }
 
@@ -143,7 +153,7 @@ impl Frame for TcContext {
 /// Takes the tag off, if `ether`, the outermost header, has one.
 #[inline(always)]
 pub(crate) fn untag(ctx: &TcContext, ether: &Ether) -> Result<(), RewriteError> {
-    if ether.tag == Tag::None { Ok(()) } else { pop(ctx) }
+    if ether.tag == Tag::NONE { Ok(()) } else { pop(ctx) }
 }
 
 /// Takes the outermost tag off.

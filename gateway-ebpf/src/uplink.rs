@@ -3,7 +3,7 @@
 use gateway_common::{
     counters::{DropReason, PathCounter},
     fdb::{self, FdbEntry, FdbKey, Target},
-    headers::is_link_local,
+    headers::{is_control_protocol, is_link_local},
     net::MacAddr,
     segment,
     step::{self, Step},
@@ -71,13 +71,16 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
         let to = entry.to;
         let [place, rest] = step::place(&to);
         F::Watch::step(Step::Known, [place, rest, entry.origin.into(), 0]);
+        if to.kind == fdb::LOCAL && fdb::lease_of(entry.flags) != lease {
+            return Err(DropReason::OtherInstance);
+        }
         let decision = known(frame, entry, &from, &inner, ether, len, now)?;
         if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
             ticket.note(now, lease, &to, tunnel);
         }
         return Ok(decision);
     }
-    unknown(frame, &from, &inner, ether, len, now)
+    unknown(frame, &from, &inner, ether, len, lease, now)
 }
 
 #[inline(always)]
@@ -99,6 +102,8 @@ fn known<F: Frame>(
     }
     if entry.flags & fdb::CHECK_SENDER != 0 {
         learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
+    } else if entry.flags & fdb::STRICT_SENDER != 0 {
+        learn::check_remote_source::<F::Watch>(inner.vni, ether.src, from, true)?;
     }
     let decision = forward::to_port(frame, &to, inner.start, ether, len)?;
     if let Verdict::Redirect = decision {
@@ -109,16 +114,31 @@ fn known<F: Frame>(
 }
 
 #[inline(always)]
-fn unknown<F: Frame>(frame: &F, from: &Target, inner: &Inner, ether: Ether, len: u32, now: u64) -> Decision {
+fn unknown<F: Frame>(
+    frame: &F,
+    from: &Target,
+    inner: &Inner,
+    ether: Ether,
+    len: u32,
+    lease: u32,
+    now: u64,
+) -> Decision {
     // SAFETY: a live map value, used at once.
     let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else {
         F::Watch::step(Step::NoSwitch, [inner.vni.into(), 0, 0, 0]);
         return Err(DropReason::UnknownVni);
     };
+    if segment.lease != lease {
+        return Err(DropReason::OtherInstance);
+    }
+    if segment.flags & segment::CONTROL_PROTOCOLS == 0 && is_control_protocol(ether.dst) {
+        return Err(DropReason::ControlProtocol);
+    }
     if segment.flags & segment::LEARN_REMOTE != 0 {
         learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
     } else {
-        learn::check_remote_source::<F::Watch>(inner.vni, ether.src)?;
+        let strict = segment.flags & segment::STRICT_SOURCES != 0;
+        learn::check_remote_source::<F::Watch>(inner.vni, ether.src, from, strict)?;
     }
     ether.tell_flood::<F::Watch>();
     Ok(frame.replicate(&Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))

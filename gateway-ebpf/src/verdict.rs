@@ -4,7 +4,9 @@ use gateway_common::{counters::DropReason, fdb::Target};
 
 use crate::frame::{Ether, RewriteError};
 
-/// The fate of a frame.
+/// The fate of a frame. As long as a [`DropReason`], so that no part of a [`Decision`] is ever undefined: the compiler would
+/// leave in a register what was there, an address perhaps, and the verifier refuses to have that moved about as a number.
+#[repr(u32)]
 pub(crate) enum Verdict {
     /// Not ours: up the stack, untouched.
     Pass,

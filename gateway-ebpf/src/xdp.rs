@@ -59,6 +59,11 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
+    fn service_tagged(&self) -> bool {
+        false
+    }
+
+    #[inline(always)]
     fn trim(&mut self, len: u32) -> Result<(), RewriteError> {
         let surplus = Frame::len(self).saturating_sub(len);
         // SAFETY: the context is the one the kernel called with.

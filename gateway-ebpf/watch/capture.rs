@@ -22,6 +22,7 @@ use crate::{
     verdict::{Decision, Verdict},
     watch::Watch,
     watched::Verdicts,
+    wide::hidden,
 };
 
 /// What is wanted.
@@ -175,7 +176,7 @@ fn record<C: Packet>(ctx: &C, reason: u32, came_in: u32, leaves: u32, vni: u32) 
         let captured = packet::copy::<C, CAPTURE_BYTES>(ctx, (&raw mut (*record).bytes).cast(), filter.snaplen);
         let (at, len) = (bpf_ktime_get_ns(), ctx.len());
         (&raw mut (*record).head).write(Head { at, reason, came_in, leaves, vni, len, captured, tag, reserved: 0 });
-        let size = packet::hidden(u64::from(captured));
+        let size = hidden(u64::from(captured));
         if size > CAPTURE_BYTES as u64 {
             return;
         }

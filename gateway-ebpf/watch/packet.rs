@@ -1,14 +1,12 @@
 //! Bytes of a packet, wherever they lie.
 
-use core::arch::asm;
-
 use aya_ebpf::{
     bindings::xdp_md,
     helpers::generated::{bpf_skb_load_bytes, bpf_xdp_load_bytes},
     programs::{TcContext, XdpContext},
 };
 
-use crate::frame::Frame;
+use crate::{frame::Frame, wide::hidden};
 
 /// A packet whose bytes can be copied.
 pub(crate) trait Packet: Frame {
@@ -52,12 +50,4 @@ pub(crate) unsafe fn copy<C: Packet, const MAX: usize>(ctx: &C, to: *mut u8, mos
     let len = hidden(last) + 1;
     // SAFETY: not more than the caller vouches for.
     if unsafe { ctx.load(to, len as u32) } == 0 { len as u32 } else { 0 }
-}
-
-/// The same number, of which the compiler knows nothing any more: what it knew the verifier might not.
-#[inline(always)]
-pub(crate) fn hidden(mut number: u64) -> u64 {
-    // SAFETY: an instruction that changes nothing. (Without one there would be two lines of source for the next.)
-    unsafe { asm!("{number} = {number}", number = inout(reg) number, options(nomem, nostack, preserves_flags)) };
-    number
 }

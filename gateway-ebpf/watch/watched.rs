@@ -69,6 +69,11 @@ impl<C: Frame, W: Watch> Frame for Watched<C, W> {
     }
 
     #[inline(always)]
+    fn service_tagged(&self) -> bool {
+        self.context.service_tagged()
+    }
+
+    #[inline(always)]
     fn trim(&mut self, len: u32) -> Result<(), RewriteError> {
         self.context.trim(len)
     }

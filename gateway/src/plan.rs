@@ -10,13 +10,14 @@ use gateway_common::{
     fdb::FdbKey,
     headers::{ETH_LEN, Outer, UDP_LEN, VXLAN_LEN},
     net::{VlanId, Vni},
-    tunnel::{NextHop, PeerKey},
+    tunnel::{Arrival, NextHop, PeerKey},
 };
 
 use crate::{
-    config::{Config, InstanceConfig, Interface},
+    config::{Config, InstanceConfig, Interface, SwitchOptions},
     database::{Location, LogicalSwitch, Remote, Rows},
     datapath::desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
+    ha::macvlan::virtual_mac,
     nic::Role,
     underlay::{Hop, Resolution, Snapshot},
 };
@@ -46,8 +47,8 @@ pub struct Plan {
 /// Makes the plan. `xdp_ports` are the interfaces, by index, that XDP may redirect to.
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
     let (bound, doubles) = bound(rows);
-    let settings = settings(config, underlay);
-    let desired = Desired { xdp_ports, settings, segments: learn_limits(config, rows), ..Desired::default() };
+    let (settings, arrivals) = (settings(config, underlay), arrivals(config, underlay));
+    let desired = Desired { xdp_ports, settings, arrivals, segments: learn_limits(config, rows), ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay), bindings: Vec::new() };
     let tunnels = tunnels(rows);
     plan.problems.extend(mtus(config, underlay, &tunnels));
@@ -127,12 +128,23 @@ pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> 
     let (bound, _) = bound(rows);
     let given: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
     let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
-    let segment = |switch: &LogicalSwitch| SegmentPlan {
-        learn_remote: switch.learn_remote,
-        learn_limit: switch.learn_limit.min(share),
-        lease: instance(config, switch).map_or(NO_LEASE, InstanceConfig::lease),
+    let segment = |bound: &Bound<'_>| SegmentPlan {
+        learn_remote: bound.switch.learn_remote,
+        learn_limit: bound.switch.learn_limit.min(share),
+        lease: instance(config, bound.switch).map_or(NO_LEASE, InstanceConfig::lease),
+        strict_sources: is_strict(config, bound),
+        control_protocols: options(config, bound).control_protocols,
     };
-    bound.iter().map(|bound| (bound.vni.get(), segment(bound.switch))).collect()
+    bound.iter().map(|bound| (bound.vni.get(), segment(bound))).collect()
+}
+
+fn options(config: &Config, bound: &Bound<'_>) -> SwitchOptions {
+    config.switch_options.get(bound.name).copied().unwrap_or_default()
+}
+
+/// A switch that learns from tunnels takes a source's new place as it comes.
+fn is_strict(config: &Config, bound: &Bound<'_>) -> bool {
+    options(config, bound).strict_sources && !bound.switch.learn_remote
 }
 
 struct Planner<'a> {
@@ -215,7 +227,8 @@ impl<'a> Planner<'a> {
                 continue;
             }
             let lease = instance(self.config, bound.switch).map_or(NO_LEASE, InstanceConfig::lease);
-            let plan = BindingPlan { vni: bound.vni.get(), lease, check_sender: bound.switch.learn_remote };
+            let (check_sender, strict_sender) = (bound.switch.learn_remote, is_strict(self.config, bound));
+            let plan = BindingPlan { vni: bound.vni.get(), lease, check_sender, strict_sender };
             self.plan.desired.bindings.insert(key, plan);
             own.push(key);
         }
@@ -267,6 +280,16 @@ pub(crate) fn overhead(remote: IpAddr) -> u32 {
 fn settings(config: &Config, underlay: &Snapshot) -> Settings {
     let mtus = config.ports.iter().filter_map(|port| underlay.links.get(&port.name)).map(|link| link.mtu);
     Settings { fits_every_port: mtus.min().map_or(0, |mtu| mtu + ETH_LEN as u32) }
+}
+
+/// What the kernel takes packets by, and each virtual router's own address in the same VLANs: it is there before its macvlan.
+fn arrivals(config: &Config, underlay: &Snapshot) -> BTreeSet<Arrival> {
+    let vlans: BTreeSet<u16> = underlay.arrivals.iter().map(|(_, vlan)| *vlan).collect();
+    let routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref()).filter(|vrrp| vrrp.virtual_mac);
+    let virtual_macs = routers.flat_map(|vrrp| [false, true].map(|ipv6| virtual_mac(vrrp.vrid, ipv6)));
+    let virtual_ones = virtual_macs.flat_map(|mac| vlans.iter().map(move |vlan| (mac, *vlan)));
+    let all = underlay.arrivals.iter().copied().chain(virtual_ones);
+    all.map(|(mac, vlan)| Arrival { mac: mac.0, vlan }).collect()
 }
 
 fn interfaces(config: &Config, underlay: &Snapshot) -> Vec<Problem> {

@@ -58,7 +58,7 @@ pub fn connect(a: End<'_>, b: End<'_>) -> Result<()> {
 /// # Errors
 /// If there is no such interface.
 pub fn finish_frames(host: &Host, dev: &str) -> Result<()> {
-    host.run(&format!("ethtool -K {dev} tx off txvlan off")).map(drop)
+    host.run(&format!("ethtool -K {dev} tx off txvlan off tx-vlan-stag-hw-insert off")).map(drop)
 }
 
 /// Connects a NIC of a gateway to a peer, such that it behaves like a real one: what arrives there are finished frames,

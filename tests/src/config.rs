@@ -94,6 +94,8 @@ pub struct Switch {
     pub learn_remote: bool,
     /// Learned MACs at most; the gateway's default if `None`.
     pub learn_limit: Option<u32>,
+    /// Whether control protocols of switches may leave tunnels.
+    pub control_protocols: bool,
     /// VTEPs that get frames to all.
     pub flood: Vec<IpAddr>,
     /// Port and VLAN, 0 for untagged.
@@ -285,6 +287,9 @@ impl Display for Switch {
         writeln!(f, "learn_remote = {}", self.learn_remote)?;
         if let Some(limit) = self.learn_limit {
             writeln!(f, "learn_limit = {limit}")?;
+        }
+        if self.control_protocols {
+            writeln!(f, "control_protocols = true")?;
         }
         writeln!(f, "flood = {}", texts(&self.flood))?;
         writeln!(f, "bindings = [")?;

@@ -117,7 +117,7 @@ mod tests {
 
     /// VNI 1 on two VLANs under the lease, VNI 2 on one under another.
     fn desired() -> Desired {
-        let segment = |lease| SegmentPlan { learn_remote: false, learn_limit: 10, lease };
+        let segment = |lease| SegmentPlan { learn_limit: 10, lease, ..SegmentPlan::default() };
         let local = |vlan| Place::Local(binding(vlan));
         Desired {
             segments: [(1, segment(LEASE)), (2, segment(LEASE + 1))].into(),

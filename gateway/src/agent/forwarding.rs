@@ -16,6 +16,7 @@ use gateway_common::{
 };
 
 use super::{
+    budgets::Budgets,
     error::AgentError,
     report::Report,
     stations::{Heard, Stations},
@@ -77,6 +78,7 @@ pub(super) struct Forwarding {
     pub(super) bindings: Vec<BoundVlan>,
     /// Of the problems that stand, those that leave the gateway healthy.
     pub(super) warnings: BTreeSet<String>,
+    budgets: Budgets,
     /// What the last census found of learned MACs, by VNI.
     pub(super) census: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
@@ -143,6 +145,7 @@ impl Forwarding {
             report: Report::default(),
             bindings: Vec::new(),
             warnings: BTreeSet::new(),
+            budgets: Budgets::default(),
             census: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
@@ -323,7 +326,8 @@ impl Forwarding {
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         let mut bindings = plan.bindings;
         let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
-        self.warnings = warnings.map(ToString::to_string).collect();
+        self.warnings = warnings.map(ToString::to_string).chain(self.budgets.problems().cloned()).collect();
+        problems.extend(self.budgets.problems().cloned());
         problems.extend(self.devices.problems());
         self.warnings.extend(self.devices.warnings());
         problems.extend(self.devices.warnings());
@@ -462,11 +466,13 @@ impl Forwarding {
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
     pub(super) fn sweep(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.take_census(config, rows)?;
-        self.report.learning(self.maps.paths()?, !self.swept);
+        let paths = self.maps.paths()?;
+        self.report.learning(paths, !self.swept);
+        let told = !self.budgets.look(&paths, &self.maps, &self.programmed, underlay)?;
         self.swept = true;
         self.devices.refresh();
         let same_devices = !self.devices.differ(config, underlay) && self.devices.xdp_ports() == self.desired.xdp_ports;
-        if self.settled && same_devices && self.set_ceilings(config, rows) {
+        if told && self.settled && same_devices && self.set_ceilings(config, rows) {
             return Ok(());
         }
         self.update(config, rows, underlay)

@@ -9,6 +9,7 @@
 //! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
 
 mod announcer;
+mod budgets;
 mod captures;
 mod chronicle;
 mod cluster;

@@ -6,7 +6,7 @@ use super::{
     database_section, gateway_section, interfaces, metrics_section,
     raw::RawConfig,
     report::{ConfigError, Report, not_utf8},
-    shape,
+    shape, switch_options,
     types::Config,
     vrrp_section,
 };
@@ -38,8 +38,9 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     let database = database_section::check(raw, report);
     let (instances, sync) = vrrp_section::check(raw, database.as_ref(), report);
     let rows = static_rows::read(raw, &gateway, &instances, report);
+    let switch_options = switch_options::check(raw, report);
     let metrics = metrics_section::check(raw, report);
-    Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database, metrics }
+    Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database, switch_options, metrics }
 }
 
 /// The text of the file.

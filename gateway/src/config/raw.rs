@@ -23,6 +23,8 @@ pub(crate) struct RawConfig {
     pub(crate) switch: Vec<RawSwitch>,
     pub(crate) database: Option<RawDatabase>,
     #[serde(default)]
+    pub(crate) switch_options: Vec<RawSwitchOptions>,
+    #[serde(default)]
     pub(crate) vrrp: Vec<RawVrrp>,
     pub(crate) sync: Option<RawSync>,
     pub(crate) metrics: Option<RawMetrics>,
@@ -60,12 +62,23 @@ pub(crate) struct RawSwitch {
     pub(crate) instance: Option<Spanned<String>>,
     pub(crate) learn_remote: Option<bool>,
     pub(crate) learn_limit: Option<Spanned<i64>>,
+    pub(crate) control_protocols: Option<bool>,
+    pub(crate) strict_sources: Option<bool>,
     #[serde(default)]
     pub(crate) flood: Vec<Spanned<String>>,
     #[serde(default)]
     pub(crate) bindings: Vec<RawBinding>,
     #[serde(default)]
     pub(crate) macs: Vec<RawMac>,
+}
+
+/// `[[switch_options]]`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub(crate) struct RawSwitchOptions {
+    pub(crate) name: Spanned<String>,
+    pub(crate) control_protocols: Option<bool>,
+    pub(crate) strict_sources: Option<bool>,
 }
 
 /// An element of `bindings`.

@@ -1,7 +1,7 @@
 //! The configuration once it is checked.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
@@ -33,6 +33,8 @@ pub struct Config {
     pub rows: Arc<Rows>,
     /// The database to follow in its place.
     pub database: Option<DatabaseConfig>,
+    /// What the file says of logical switches that no database does, by the name of the switch.
+    pub switch_options: BTreeMap<String, SwitchOptions>,
     /// Where metrics are served.
     pub metrics: MetricsConfig,
 }
@@ -150,6 +152,21 @@ pub struct DatabaseConfig {
     pub inactivity_probe: Duration,
     /// All nodes use this one database, so only the active one writes to it.
     pub shared: bool,
+}
+
+/// Section `[[switch_options]]`, and the same keys of `[[switch]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchOptions {
+    /// Control protocols of switches may leave a tunnel onto a VLAN.
+    pub control_protocols: bool,
+    /// A frame from a tunnel whose source is known to be elsewhere is dropped, unless the switch learns from tunnels.
+    pub strict_sources: bool,
+}
+
+impl Default for SwitchOptions {
+    fn default() -> Self {
+        Self { control_protocols: false, strict_sources: true }
+    }
 }
 
 /// Section `[gateway]`.

@@ -25,6 +25,7 @@ fn config() -> Config {
         ports: vec![],
         rows: Arc::default(),
         database: None,
+        switch_options: BTreeMap::new(),
         metrics: MetricsConfig::default(),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::{BindingKey, Settings},
     fdb::FdbKey,
-    tunnel::{Addr, NextHop, PeerKey},
+    tunnel::{Addr, Arrival, NextHop, PeerKey},
 };
 
 /// Where frames go.
@@ -23,7 +23,7 @@ pub enum Place {
 }
 
 /// A logical switch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentPlan {
     /// Learn remote MACs from what arrives through tunnels.
     pub learn_remote: bool,
@@ -31,10 +31,14 @@ pub struct SegmentPlan {
     pub learn_limit: u64,
     /// Number of the lease it forwards under.
     pub lease: u32,
+    /// Refuse frames from tunnels whose source is known to be elsewhere.
+    pub strict_sources: bool,
+    /// Let control protocols of switches out of tunnels.
+    pub control_protocols: bool,
 }
 
 /// A binding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BindingPlan {
     /// VNI of its logical switch.
     pub vni: u32,
@@ -42,6 +46,8 @@ pub struct BindingPlan {
     pub lease: u32,
     /// Whoever sends here through a tunnel is looked up, because the logical switch learns remote MACs.
     pub check_sender: bool,
+    /// Whoever sends here through a tunnel must not be known to be elsewhere.
+    pub strict_sender: bool,
 }
 
 /// A tunnel.
@@ -58,6 +64,8 @@ pub struct TunnelPlan {
 pub struct Desired {
     /// Addresses of this gateway, with the number of each one's lease.
     pub vteps: BTreeMap<Addr, u32>,
+    /// What is outermost in packets for them.
+    pub arrivals: BTreeSet<Arrival>,
     /// Tunnels by their ends.
     pub tunnels: BTreeMap<PeerKey, TunnelPlan>,
     /// Logical switches by VNI.

@@ -8,14 +8,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     binding::{Binding, BindingKey},
-    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, Target},
+    fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, STRICT_SENDER, Target, with_lease},
     limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
-    segment::{FloodKey, LEARN_REMOTE, Segment},
+    segment::{CONTROL_PROTOCOLS, FloodKey, LEARN_REMOTE, STRICT_SOURCES, Segment},
     tunnel::{NextHop, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
-    desired::{BindingPlan, Desired, Place, TunnelPlan},
+    desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
     op::{Forget, Op},
     programmed::Programmed,
 };
@@ -119,6 +119,9 @@ impl Work<'_> {
                 self.put(Op::PutVtep(*addr, vtep));
             }
         }
+        for arrival in desired.arrivals.difference(&programmed.arrivals) {
+            self.put(Op::PutArrival(*arrival));
+        }
     }
 
     /// Numbers the tunnels, and writes those that are new or changed. Old ones keep their numbers, so that learned MACs
@@ -195,7 +198,7 @@ impl Work<'_> {
             let flood_slots = self.flood(*vni, wanted);
             let segment = Segment {
                 flood_slots,
-                flags: if plan.learn_remote { LEARN_REMOTE } else { 0 },
+                flags: segment_flags(plan),
                 lease: plan.lease,
                 reserved: 0,
                 learn_ceiling: ceilings.get(vni).copied().unwrap_or(plan.learn_limit),
@@ -241,11 +244,10 @@ impl Work<'_> {
         let (desired, programmed) = (self.desired, self.programmed);
         for (key, place) in &desired.macs {
             let Some(to) = target(place, tunnels, bindings) else { continue };
-            let check = match place {
-                Place::Local(binding) => desired.bindings.get(binding).is_some_and(|plan| plan.check_sender),
-                Place::Remote { .. } => false,
+            let flags = match place {
+                Place::Local(binding) => desired.bindings.get(binding).map_or(0, binding_flags),
+                Place::Remote { .. } => 0,
             };
-            let flags = if check { CHECK_SENDER } else { 0 };
             let entry = FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags };
             if programmed.given.get(key) != Some(entry) {
                 self.put(Op::PutMac(*key, entry));
@@ -267,6 +269,9 @@ impl Work<'_> {
         }
         for addr in programmed.vteps.keys().filter(|addr| !desired.vteps.contains_key(addr)) {
             self.removals.push(Op::DelVtep(*addr));
+        }
+        for arrival in programmed.arrivals.difference(&desired.arrivals) {
+            self.removals.push(Op::DelArrival(*arrival));
         }
         for ifindex in programmed.xdp_ports.difference(&desired.xdp_ports) {
             self.removals.push(Op::DelXdpPort(*ifindex));
@@ -290,7 +295,25 @@ fn flood_of(programmed: &Programmed, vni: u32) -> impl Iterator<Item = (&FloodKe
 }
 
 fn binding(plan: &BindingPlan, id: u32) -> Binding {
-    Binding { vni: plan.vni, id, lease: plan.lease, flags: if plan.check_sender { CHECK_SENDER } else { 0 } }
+    Binding { vni: plan.vni, id, lease: plan.lease, flags: binding_flags(plan) }
+}
+
+/// What is looked at when somebody sends to a station behind a binding.
+fn binding_flags(plan: &BindingPlan) -> u32 {
+    let flags = [(plan.check_sender, CHECK_SENDER), (plan.strict_sender, STRICT_SENDER)];
+    with_lease(bits(&flags), plan.lease)
+}
+
+fn segment_flags(plan: &SegmentPlan) -> u32 {
+    bits(&[
+        (plan.learn_remote, LEARN_REMOTE),
+        (plan.strict_sources, STRICT_SOURCES),
+        (plan.control_protocols, CONTROL_PROTOCOLS),
+    ])
+}
+
+fn bits(all: &[(bool, u32)]) -> u32 {
+    all.iter().filter(|(set, _)| *set).fold(0, |bits, (_, bit)| bits | bit)
 }
 
 fn target(place: &Place, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>) -> Option<Target> {

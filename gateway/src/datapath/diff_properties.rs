@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     fdb::{LOCAL, Target},
     segment::LEARN_REMOTE,
-    tunnel::Addr,
+    tunnel::{Addr, Arrival},
 };
 use proptest::{
     collection::{btree_map, btree_set, vec},
@@ -27,10 +27,9 @@ fn tunnels() -> impl Strategy<Value = BTreeMap<PeerKey, TunnelPlan>> {
 }
 
 fn segments() -> impl Strategy<Value = BTreeMap<u32, SegmentPlan>> {
-    let plan = (any::<bool>(), 1..3u64, 0..2u32).prop_map(|(learn_remote, learn_limit, lease)| SegmentPlan {
-        learn_remote,
-        learn_limit,
-        lease,
+    let plan = (any::<[bool; 3]>(), 1..3u64, 0..2u32).prop_map(|(flags, learn_limit, lease)| {
+        let [learn_remote, strict_sources, control_protocols] = flags;
+        SegmentPlan { learn_remote, learn_limit, lease, strict_sources, control_protocols }
     });
     btree_map(VNIS, plan, 0..4)
 }
@@ -56,9 +55,10 @@ fn desired() -> impl Strategy<Value = Desired> {
     let floods = btree_set((VNIS, 0..REMOTES), 0..12);
     let ports = btree_set(11..14u32, 0..3);
     let vteps = btree_map((0..2u8).prop_map(|n| Addr::v4([10, 0, 0, n])), 0..2u32, 0..2);
-    (tunnels(), segments(), bindings(), macs(), floods, ports, vteps).prop_map(
-        |(tunnels, segments, bindings, macs, floods, xdp_ports, vteps)| {
-            let mut desired = Desired { tunnels, macs, xdp_ports, vteps, ..Desired::default() };
+    let arrivals = btree_set((0..2u8, 0..2u16).prop_map(|(mac, vlan)| Arrival { mac: [2, 0, 0, 0, 0, mac], vlan }), 0..3);
+    (tunnels(), segments(), bindings(), macs(), floods, ports, vteps, arrivals).prop_map(
+        |(tunnels, segments, bindings, macs, floods, xdp_ports, vteps, arrivals)| {
+            let mut desired = Desired { tunnels, macs, xdp_ports, vteps, arrivals, ..Desired::default() };
             desired.flood = segments.keys().map(|vni| (*vni, BTreeSet::new())).collect();
             for (vni, number) in floods {
                 desired.flood.entry(vni).and_modify(|members| {
@@ -67,7 +67,12 @@ fn desired() -> impl Strategy<Value = Desired> {
             }
             for (key, (vni, lease)) in bindings {
                 let Some(segment) = segments.get(&vni) else { continue };
-                let plan = BindingPlan { vni, lease, check_sender: segment.learn_remote };
+                let plan = BindingPlan {
+                    vni,
+                    lease,
+                    check_sender: segment.learn_remote,
+                    strict_sender: segment.strict_sources,
+                };
                 desired.bindings.insert(key, plan);
                 desired.flood.entry(vni).or_default().insert(Place::Local(key));
             }

@@ -148,11 +148,12 @@ fn a_binding_that_moves_to_another_switch_forgets_what_it_learned() {
 }
 
 #[test]
-fn a_binding_whose_lease_changes_forgets_nothing() {
+fn a_binding_whose_lease_changes_forgets_the_macs_that_carry_the_old_one() {
     let mut to = one_switch();
     to.bindings.entry(key(11, 100)).and_modify(|plan| plan.lease = 1);
     let ops = changes(&to, &programmed(&one_switch())).ops;
-    assert!(matches!(ops[..], [Op::PutBinding(..)]), "{ops:?}");
+    assert!(matches!(ops[..], [Op::PutBinding(..), Op::PutMac(..), Op::Forget(_)]), "{ops:?}");
+    assert_eq!(forgotten(&ops), [Forget::Binding(key(11, 100))].into());
 }
 
 #[test]
@@ -293,7 +294,7 @@ fn what_is_behind_a_tunnel_too_many_is_left_out_and_the_rest_is_not() {
 fn a_binding_too_many_is_left_out_and_told() {
     let keys = (0..=MAX_BINDINGS).map(|number| key(11 + number / 4000, (number % 4000) as u16));
     let mut desired = Desired::default().switch(5001);
-    let plan = BindingPlan { vni: 5001, lease: 0, check_sender: false };
+    let plan = BindingPlan { vni: 5001, ..BindingPlan::default() };
     desired.bindings.extend(keys.map(|key| (key, plan)));
     let last = *desired.bindings.keys().next_back().unwrap();
     let Changes { ops, limits } = changes(&desired, &Programmed::default());

@@ -62,13 +62,13 @@ pub(super) trait Build: Sized {
 
 impl Build for Desired {
     fn switch(mut self, vni: u32) -> Self {
-        self.segments.insert(vni, SegmentPlan { learn_remote: false, learn_limit: LEARN_LIMIT, lease: 0 });
+        self.segments.insert(vni, SegmentPlan { learn_limit: LEARN_LIMIT, ..SegmentPlan::default() });
         self.flood.entry(vni).or_default();
         self
     }
 
     fn bind(mut self, vni: u32, ifindex: u32, vlan: u16) -> Self {
-        self.bindings.insert(key(ifindex, vlan), BindingPlan { vni, lease: 0, check_sender: false });
+        self.bindings.insert(key(ifindex, vlan), BindingPlan { vni, ..BindingPlan::default() });
         self.flood.entry(vni).or_default().insert(local(ifindex, vlan));
         self
     }

@@ -12,13 +12,14 @@ use aya::{
 };
 use gateway_common::{
     binding::{self, Binding, BindingKey, Traffic},
+    budget::Budget,
     counters::{Drops, Paths},
     event::LearnEvent,
     fdb::{FdbEntry, FdbKey, Target},
     flow::Generation,
     limits,
     segment::{FloodKey, Segment},
-    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -32,7 +33,7 @@ use crate::causes;
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_BPF"));
 
 /// Changes when the meaning of the maps changes and the sizes of their elements do not.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 
 /// Why the data plane could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -158,6 +159,7 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         settings.fdb_size.into(),
         size_of::<Addr>() as u64,
         size_of::<Vtep>() as u64,
+        size_of::<Arrival>() as u64,
         size_of::<PeerKey>() as u64,
         size_of::<Tunnel>() as u64,
         size_of::<Segment>() as u64,
@@ -166,6 +168,7 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         size_of::<BindingKey>() as u64,
         size_of::<Binding>() as u64,
         size_of::<Traffic>() as u64,
+        size_of::<Budget>() as u64,
         size_of::<binding::Settings>() as u64,
         size_of::<FdbKey>() as u64,
         size_of::<FdbEntry>() as u64,
@@ -175,6 +178,7 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         size_of::<Generation>() as u64,
         limits::MAX_VTEPS.into(),
         limits::MAX_LEASES.into(),
+        limits::MAX_ARRIVALS.into(),
         limits::MAX_TUNNELS.into(),
         limits::MAX_SEGMENTS.into(),
         limits::MAX_BINDINGS.into(),

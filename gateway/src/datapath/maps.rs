@@ -13,10 +13,11 @@ use aya::maps::{
 use bytemuck::Zeroable;
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
+    budget::{self, Budget},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
     segment::{FloodKey, Segment},
-    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -80,6 +81,7 @@ pub struct Maps {
     settings: Array<MapData, Settings>,
     generation: SharedGeneration,
     vteps: HashMap<MapData, Addr, Vtep>,
+    arrivals: HashMap<MapData, Arrival, u32>,
     leases: Array<MapData, u64>,
     peers: HashMap<MapData, PeerKey, u32>,
     tunnels: Array<MapData, Tunnel>,
@@ -89,6 +91,7 @@ pub struct Maps {
     flood: HashMap<MapData, FloodKey, Target>,
     bindings: HashMap<MapData, BindingKey, Binding>,
     binding_stats: PerCpuArray<MapData, Traffic>,
+    budgets: Array<MapData, Budget>,
     fdb: HashMap<MapData, FdbKey, FdbEntry>,
     drops: PerCpuArray<MapData, Drops>,
     paths: PerCpuArray<MapData, Paths>,
@@ -108,6 +111,7 @@ impl Maps {
             generation: SharedGeneration::of(find("generation").ok_or(MapsError::Missing("generation"))?)
                 .map_err(|reason| MapsError::Map { name: "generation", reason: MapError::IoError(reason) })?,
             vteps: take!("vteps"),
+            arrivals: take!("arrivals"),
             leases: take!("leases"),
             peers: take!("peers"),
             tunnels: take!("tunnels"),
@@ -117,6 +121,7 @@ impl Maps {
             flood: take!("flood"),
             bindings: take!("bindings"),
             binding_stats: take!("binding_stats"),
+            budgets: take!("budgets"),
             fdb: take!("fdb"),
             drops: take!("drops"),
             paths: take!("paths"),
@@ -146,6 +151,7 @@ impl Maps {
         Ok(Programmed {
             settings: self.settings.get(&0, 0).of("settings")?,
             vteps: self.vteps.iter().collect::<Result<_, _>>().of("vteps")?,
+            arrivals: self.arrivals.keys().collect::<Result<_, _>>().of("arrivals")?,
             peers,
             tunnels,
             segments: self.segments.iter().collect::<Result<_, _>>().of("segments")?,
@@ -173,6 +179,8 @@ impl Maps {
             Op::DelXdpPort(ifindex) => gone_is_fine(self.devmap.remove(*ifindex)).of("devmap"),
             Op::PutVtep(addr, vtep) => self.vteps.insert(addr, vtep, 0).of("vteps"),
             Op::DelVtep(addr) => gone_is_fine(self.vteps.remove(addr)).of("vteps"),
+            Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),
+            Op::DelArrival(arrival) => gone_is_fine(self.arrivals.remove(arrival)).of("arrivals"),
             Op::PutTunnel(id, tunnel) => self.put_tunnel(*id, tunnel),
             Op::PutPeer(ends, id) => self.peers.insert(ends, id, 0).of("peers"),
             Op::DelPeer(ends, _) => gone_is_fine(self.peers.remove(ends)).of("peers"),
@@ -187,8 +195,14 @@ impl Maps {
             Op::DelBinding(key) => gone_is_fine(self.bindings.remove(key)).of("bindings"),
             Op::PutMac(key, entry) => self.fdb.insert(key, entry, 0).of("fdb"),
             Op::DelMac(key) => gone_is_fine(self.fdb.remove(key)).of("fdb"),
-            Op::ResetBindingStats(id) => reset(&mut self.binding_stats, *id).of("binding_stats"),
-            Op::ResetTunnelStats(id) => reset(&mut self.tunnel_stats, *id).of("tunnel_stats"),
+            Op::ResetBindingStats(id) => {
+                reset(&mut self.binding_stats, *id).of("binding_stats")?;
+                self.budgets.set(budget::of_binding(*id), Budget::default(), 0).of("budgets")
+            }
+            Op::ResetTunnelStats(id) => {
+                reset(&mut self.tunnel_stats, *id).of("tunnel_stats")?;
+                self.budgets.set(budget::of_tunnel(*id), Budget::default(), 0).of("budgets")
+            }
             Op::Forget(whose) => self.forget(whose),
         }
     }
@@ -289,6 +303,11 @@ impl Maps {
             Err(MapError::KeyNotFound) => Ok(0),
             other => other.of("learned"),
         }
+    }
+
+    /// What the binding or tunnel at `place` has used of its budgets (see [`gateway_common::budget::place`]).
+    pub fn budget(&self, place: u32) -> Result<Budget, MapsError> {
+        self.budgets.get(&place, 0).of("budgets")
     }
 
     /// Drop counters, all CPUs together.

@@ -6,7 +6,7 @@ use gateway_common::{
     binding::{Binding, BindingKey, Settings},
     fdb::{FdbEntry, FdbKey, Target},
     segment::{FloodKey, Segment},
-    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 /// Whose learned MACs are to be forgotten.
@@ -29,6 +29,8 @@ pub enum Op {
     DelXdpPort(u32),
     PutVtep(Addr, Vtep),
     DelVtep(Addr),
+    PutArrival(Arrival),
+    DelArrival(Arrival),
     /// In a box: it is large, and of other operations there are many.
     PutTunnel(u32, Box<Tunnel>),
     PutPeer(PeerKey, u32),
@@ -41,9 +43,9 @@ pub enum Op {
     DelBinding(BindingKey),
     PutMac(FdbKey, FdbEntry),
     DelMac(FdbKey),
-    /// Zeroes the counters of a binding number that is about to be given out again.
+    /// Zeroes counters and budgets of a binding number that is about to be given out again.
     ResetBindingStats(u32),
-    /// Zeroes the counters of a tunnel number that is about to be given out again.
+    /// Zeroes counters and budgets of a tunnel number that is about to be given out again.
     ResetTunnelStats(u32),
     /// Removes learned MACs, found in one walk through the database for all of these.
     Forget(BTreeSet<Forget>),

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 17] = [
+pub const PINNED_MAPS: [&str; 19] = [
     "settings",
     "generation",
     "vteps",
+    "arrivals",
     "leases",
     "peers",
     "tunnels",
@@ -16,6 +17,7 @@ pub const PINNED_MAPS: [&str; 17] = [
     "flood",
     "bindings",
     "binding_stats",
+    "budgets",
     "fdb",
     "drops",
     "paths",

@@ -6,7 +6,7 @@ use gateway_common::{
     binding::{Binding, BindingKey, Settings},
     fdb::Target,
     segment::{FloodKey, LEARN_REMOTE, Segment},
-    tunnel::{Addr, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -19,6 +19,8 @@ use super::{
 pub struct Programmed {
     /// Map `vteps`.
     pub vteps: BTreeMap<Addr, Vtep>,
+    /// Map `arrivals`.
+    pub arrivals: BTreeSet<Arrival>,
     /// Map `peers`.
     pub peers: BTreeMap<PeerKey, u32>,
     /// Map `tunnels`, as far as `peers` points into it.
@@ -49,6 +51,8 @@ impl Programmed {
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
             Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),
             Op::DelVtep(addr) => drop(self.vteps.remove(&addr)),
+            Op::PutArrival(arrival) => drop(self.arrivals.insert(arrival)),
+            Op::DelArrival(arrival) => drop(self.arrivals.remove(&arrival)),
             Op::PutTunnel(id, ref tunnel) => drop(self.tunnels.insert(id, **tunnel)),
             Op::PutPeer(ends, id) => drop(self.peers.insert(ends, id)),
             Op::DelPeer(ends, id) => {

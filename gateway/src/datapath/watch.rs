@@ -23,8 +23,10 @@ use crate::nic::Role;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_WATCH_BPF"));
 
 /// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
-const READ: [&str; 11] =
-    ["settings", "vteps", "leases", "peers", "tunnels", "segments", "learned", "flood", "bindings", "fdb", "devmap"];
+const READ: [&str; 12] =
+    [
+    "settings", "vteps", "arrivals", "leases", "peers", "tunnels", "segments", "learned", "flood", "bindings", "fdb", "devmap",
+];
 
 /// Why there is no looking on.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +62,7 @@ pub fn for_trace(pins: &PinDir, settings: Settings) -> Result<Ebpf, WatchError> 
         ("flows", 1),
         ("binding_stats", 1),
         ("tunnel_stats", 1),
+        ("budgets", 1),
         ("snooped", 64),
         ("events", 4096),
         ("captured", 4096),

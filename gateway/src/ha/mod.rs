@@ -18,7 +18,7 @@ mod instance;
 mod interface;
 mod leases;
 mod links;
-mod macvlan;
+pub(crate) mod macvlan;
 mod net;
 mod observe;
 mod opening;

@@ -58,6 +58,7 @@ fn config() -> Config {
         ports: vec![interface("eth1"), interface("eth2")],
         rows: Arc::default(),
         database: None,
+        switch_options: BTreeMap::new(),
         metrics: MetricsConfig::default(),
     }
 }
@@ -77,6 +78,7 @@ fn underlay() -> Snapshot {
     Snapshot {
         hops: [FAR_V4, FAR_V6].map(|remote| (ip(remote), Resolution::Resolved(hop(1570)))).into(),
         links: links.map(|(name, link)| (name.to_owned(), link)).into(),
+        arrivals: [(NIC_MAC, 0)].into(),
     }
 }
 
@@ -160,8 +162,9 @@ fn a_switch_without_a_vni_forwards_nothing() {
     let mut unbound = LogicalSwitch { vni: None, ..switch() };
     unbound.macs.insert(STATION, Location::Remote(far(FAR_V4)));
     let desired = plan_of(unbound).desired;
-    let (vteps, settings) = (desired.vteps.clone(), desired.settings);
-    assert_eq!(desired, Desired { vteps, settings, ..Desired::default() });
+    let (vteps, arrivals, settings) = (desired.vteps.clone(), desired.arrivals.clone(), desired.settings);
+    assert_eq!(arrivals, [Arrival { mac: NIC_MAC.0, vlan: 0 }].into());
+    assert_eq!(desired, Desired { vteps, arrivals, settings, ..Desired::default() });
 }
 
 #[test]

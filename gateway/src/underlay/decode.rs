@@ -59,8 +59,9 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
         running: flags.contains(LinkFlags::Running),
         vlan: None,
         master: None,
+        macvlan_of: None,
     };
-    let (mut parent, mut tag) = (None, None);
+    let (mut parent, mut tag, mut macvlan) = (None, None, false);
     let (mut master, mut kind) = (None, None);
     for attribute in &message.attributes {
         match attribute {
@@ -69,12 +70,16 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
             LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
             LinkAttribute::Link(index) => parent = Some(*index),
             LinkAttribute::Controller(index) => master = Some(*index),
-            LinkAttribute::LinkInfo(infos) => (tag, kind) = (vlan_tag(infos), master_kind(infos)),
+            LinkAttribute::LinkInfo(infos) => {
+                (tag, kind) = (vlan_tag(infos), master_kind(infos));
+                macvlan = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::MacVlan)));
+            }
             _ => {}
         }
     }
     link.vlan = parent.zip(tag).map(|(parent, id)| Vlan { parent, id });
     link.master = master.filter(|index| *index != 0).zip(kind);
+    link.macvlan_of = parent.filter(|_| macvlan);
     Some(link)
 }
 

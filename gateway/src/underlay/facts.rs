@@ -28,6 +28,8 @@ pub struct Link {
     pub vlan: Option<Vlan>,
     /// Index of the bond or bridge that it belongs to, and what that is.
     pub master: Option<(u32, MasterKind)>,
+    /// Set for a macvlan: index of the interface it takes frames from.
+    pub macvlan_of: Option<u32>,
 }
 
 /// Where an 802.1Q subinterface belongs.
@@ -224,6 +226,7 @@ mod tests {
             running: true,
             vlan: None,
             master: None,
+            macvlan_of: None,
         }
     }
 

@@ -3,7 +3,10 @@
 use gateway_common::net::VlanId;
 
 use super::*;
-use crate::underlay::facts::{Change, Neighbour, Vlan};
+use crate::underlay::{
+    Wanted,
+    facts::{Change, Neighbour, Vlan},
+};
 
 const UPLINK: u32 = 2;
 const TAGGED: u32 = 3;
@@ -30,6 +33,7 @@ fn link(ifindex: u32, name: &str, mac: MacAddr) -> Link {
         running: true,
         vlan: None,
         master: None,
+        macvlan_of: None,
     }
 }
 
@@ -64,6 +68,24 @@ fn why(facts: &Facts, remote: &str) -> Why {
         Resolution::Resolved(hop) => panic!("{remote} resolved: {hop:?}"),
         Resolution::Unresolved(why) => why,
     }
+}
+
+#[test]
+fn packets_come_to_the_addresses_and_in_the_vlans_that_tunnels_leave_by() {
+    const VIRTUAL: MacAddr = MacAddr([0, 0, 0x5e, 0, 1, 51]);
+    let mut facts = facts();
+    facts.apply(Change::Link(Link { macvlan_of: Some(TAGGED), ..link(9, "vrrp4.51", VIRTUAL) }));
+    let remotes = [ip("10.0.0.2"), ip("10.10.0.2")];
+    let wanted = Wanted { uplinks: uplinks(), remotes: remotes.into(), ..Wanted::default() };
+    let (untagged, tagged) = ([(NIC_MAC, 0)], [(VIRTUAL, 10), (TAGGED_MAC, 10)]);
+    let both = untagged.into_iter().chain(tagged).collect();
+    assert_eq!(facts.snapshot(&wanted).arrivals, both, "as long as no route is known");
+    facts.answer(remotes[0], Answer::Via(on_link(UPLINK)));
+    assert_eq!(facts.snapshot(&wanted).arrivals, untagged.into());
+    facts.answer(remotes[1], Answer::Via(on_link(TAGGED)));
+    assert_eq!(facts.snapshot(&wanted).arrivals, both);
+    facts.answer(remotes[0], Answer::NoRoute);
+    assert_eq!(facts.snapshot(&wanted).arrivals, tagged.into());
 }
 
 #[test]

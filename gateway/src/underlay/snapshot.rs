@@ -8,7 +8,7 @@ use std::{
 use gateway_common::net::MacAddr;
 
 use super::{
-    facts::Facts,
+    facts::{Answer, Facts, Link},
     resolve::{Resolution, Why},
 };
 use crate::nic::Master;
@@ -33,6 +33,9 @@ pub struct Snapshot {
     pub hops: BTreeMap<IpAddr, Resolution>,
     /// Uplinks and access ports that exist, by name. One that is missing here does not exist (now).
     pub links: BTreeMap<String, LinkState>,
+    /// Addresses and VLANs that packets for this host have on the uplinks: those of the uplinks, of VLAN subinterfaces and of
+    /// macvlans on either, in which tunnels leave: tagged, untagged or both.
+    pub arrivals: BTreeSet<(MacAddr, u16)>,
 }
 
 impl Snapshot {
@@ -77,6 +80,28 @@ impl Facts {
             })
             .collect();
         let hops = wanted.remotes.iter().map(|remote| (*remote, self.resolve(*remote, &wanted.uplinks))).collect();
-        Snapshot { hops, links }
+        Snapshot { hops, links, arrivals: self.arrivals(wanted) }
+    }
+
+    /// The kernel takes packets in any VLAN that it has a subinterface for. A tunnel's may come back by another uplink than
+    /// they leave by, and so in another VLAN; but where no tunnel leaves tagged, none comes tagged, and the other way round.
+    fn arrivals(&self, wanted: &Wanted) -> BTreeSet<(MacAddr, u16)> {
+        let vlan = |link: &Link| {
+            if wanted.uplinks.contains(&link.name) {
+                return Some(0);
+            }
+            let vlan = link.vlan?;
+            wanted.uplinks.contains(&self.link(vlan.parent)?.name).then(|| vlan.id.get())
+        };
+        let leaves = |remote: &IpAddr| match self.answer_of(remote)? {
+            Answer::Via(route) => vlan(self.link(route.oif)?),
+            _ => None,
+        };
+        let used: BTreeSet<bool> = wanted.remotes.iter().filter_map(leaves).map(|vlan| vlan != 0).collect();
+        let arrivals = self.links().filter(|link| link.admin_up).filter_map(|link| {
+            let on = link.macvlan_of.map_or(Some(link), |lower| self.link(lower))?;
+            Some((link.mac?, vlan(on)?))
+        });
+        arrivals.filter(|(_, vlan)| used.is_empty() || used.contains(&(*vlan != 0))).collect()
     }
 }

@@ -8,6 +8,7 @@ mod detach;
 mod dhcp;
 mod flooding;
 mod ipv6;
+mod isolation;
 mod labs;
 mod learning;
 mod local;

@@ -119,8 +119,8 @@ fn flood_net(world: &World, (vni, vlan, remotes): (u32, u16, u8)) -> impl FnOnce
     let binding = world.binding(From::PortA, vlan);
     let tunnels: Vec<_> = (1..=remotes).map(|last| world.tunnel(&format!("172.31.{}.{last}", 100 + remotes))).collect();
     move |desired| {
-        desired.segments.insert(vni, SegmentPlan { learn_remote: false, learn_limit: 100, lease: 0 });
-        desired.bindings.insert(binding, BindingPlan { vni, lease: 0, check_sender: false });
+        desired.segments.insert(vni, SegmentPlan { learn_limit: 100, ..SegmentPlan::default() });
+        desired.bindings.insert(binding, BindingPlan { vni, ..BindingPlan::default() });
         let remotes = tunnels.iter().map(|(ends, _)| Place::Remote { ends: *ends, vni });
         desired.flood.insert(vni, remotes.chain([Place::Local(binding)]).collect());
         desired.tunnels.extend(tunnels.iter().copied());

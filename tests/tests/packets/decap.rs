@@ -2,7 +2,7 @@
 
 use gateway_common::{
     counters::{DropReason, PathCounter},
-    headers::ETH_LEN,
+    headers::{ETH_LEN, VXLAN_EXTENDED},
 };
 
 use crate::{
@@ -88,7 +88,8 @@ fn reserved_bits_and_a_udp_checksum_do_not_matter() {
     let mut world = World::new();
     let inner = udp(VM1, HOST1);
     let mut payload = vxlan(NET, &inner);
-    payload[..4].copy_from_slice(&[0xff; 4]);
+    // All that no other format has taken.
+    payload[..4].copy_from_slice(&[!VXLAN_EXTENDED, 0xff, 0xff, 0xff]);
     payload[7] = 0xff;
     for hook in [Hook::Xdp, Hook::Tc] {
         let packet = to_gateway(REMOTE_V4, &payload);

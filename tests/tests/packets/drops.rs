@@ -71,6 +71,14 @@ fn cases() -> Vec<Case> {
             Uplink,
             ipv6_fragment(&tunnelled(REMOTE_V6, NET, &udp(VM1, HOST1))),
         ),
+        case("to another's MAC", OuterMisaddressed, Uplink, with(good.clone(), 0, &[2, 0x99, 0, 0, 0, 1])),
+        case("with a group policy", OuterExtended, Uplink, with(good.clone(), VXLAN, &[0x88])),
+        case(
+            "PVST+ out of a tunnel",
+            ControlProtocol,
+            Uplink,
+            to(frame(VM1, MacAddr([1, 0, 0x0c, 0xcc, 0xcc, 0xcd]), 0x32, &[0xaa; 50])),
+        ),
         case("IPv4 options", OuterOptions, Uplink, options(&good)),
         case("a VTEP nobody told of", UnknownVtep, Uplink, tunnelled("172.31.0.66", NET, &udp(VM1, HOST1))),
         case("an IPv6 VTEP nobody told of", UnknownVtep, Uplink, tunnelled("fd00::66", NET, &udp(VM1, HOST1))),
@@ -110,8 +118,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Reasons that only replication, or a state of the world, brings about; each has a test below, in `flood` or in `standby`.
-const ELSEWHERE: [DropReason; 5] = [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed, StandbyArp];
+/// Reasons that only replication, or a state of the world, brings about; each has a test below, in `flood`, `standby` or `isolation`.
+const ELSEWHERE: [DropReason; 6] = [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed, StandbyArp, OtherInstance];
 
 #[test]
 fn each_packet_is_dropped_for_its_reason_and_no_other() {

@@ -52,8 +52,8 @@ fn broadcast_from_a_vlan_goes_to_every_other_member_and_to_every_remote() {
 #[test]
 fn broadcast_from_a_tunnel_goes_to_the_vlans_and_to_no_tunnel() {
     let mut world = World::new();
-    let inner = arp(VM1, MacAddr::BROADCAST);
-    for remote in [REMOTE_V4, REMOTE_V6] {
+    for (remote, vm) in [(REMOTE_V4, VM1), (REMOTE_V6, VM6)] {
+        let inner = arp(vm, MacAddr::BROADCAST);
         is_flooded(&world.run(Hook::Tc, From::Uplink, &tunnelled(remote, NET, &inner)), 3);
         assert_eq!(out(&world, From::PortA, &inner), vec![(Some(100), inner.clone())]);
         assert_eq!(out(&world, From::PortB, &inner), vec![(None, inner.clone()), (Some(300), inner.clone())]);

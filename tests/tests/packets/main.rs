@@ -6,11 +6,13 @@
 
 mod attached;
 mod batch;
+mod budgets;
 mod decap;
 mod drops;
 mod encap;
 mod flood;
 mod flows;
+mod isolation;
 mod learning;
 mod packets;
 mod plane;

@@ -21,7 +21,7 @@ use gateway_common::{
     fdb::{FdbEntry, FdbKey},
     headers::Outer,
     net::MacAddr,
-    tunnel::{LEASE_FOREVER, NextHop, PeerKey},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
 };
 use lab::{frame::Frame, wire::Wire};
 use nix::sched::{CloneFlags, unshare};
@@ -174,8 +174,18 @@ impl World {
     }
 
     fn desired(&self) -> Desired {
-        let segment = |learn_remote| SegmentPlan { learn_remote, learn_limit: 100, lease: 0 };
-        let binding = |vni| BindingPlan { vni, lease: 0, check_sender: vni == LEARNING_NET };
+        let segment = |learn_remote| SegmentPlan {
+            learn_remote,
+            learn_limit: 100,
+            strict_sources: !learn_remote,
+            ..SegmentPlan::default()
+        };
+        let binding = |vni| BindingPlan {
+            vni,
+            check_sender: vni == LEARNING_NET,
+            strict_sender: vni != LEARNING_NET,
+            ..BindingPlan::default()
+        };
         let (a100, a200) = (self.binding(From::PortA, 100), self.binding(From::PortA, 200));
         let (b0, b300, b400) =
             (self.binding(From::PortB, 0), self.binding(From::PortB, 300), self.binding(From::PortB, 400));
@@ -184,6 +194,7 @@ impl World {
         let mac = |mac: MacAddr| FdbKey::new(NET, mac.0);
         Desired {
             vteps: [GATEWAY_V4, GATEWAY_V6].map(|vtep| (address(vtep).into(), 0)).into(),
+            arrivals: [0, 77].map(|vlan| Arrival { mac: GATEWAY_MAC.0, vlan }).into(),
             tunnels: remotes.map(|remote| self.tunnel(remote)).into(),
             segments: [(NET, segment(false)), (LEARNING_NET, segment(true)), (LONELY_NET, segment(false))].into(),
             bindings: [

@@ -11,7 +11,8 @@ use serde::{
 use crate::config::{
     Config, DatabaseConfig,
     raw::{
-        RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawMetrics, RawSwitch, RawSync, RawVrrp,
+        RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawMetrics, RawSwitch,
+        RawSwitchOptions, RawSync, RawVrrp,
     },
 };
 
@@ -78,6 +79,7 @@ fn the_reference_describes_every_key() {
     assert_described("Elements of `bindings`", &keys::<RawBinding>());
     assert_described("Elements of `macs`", &keys::<RawMac>());
     assert_described("`[database]`", &keys::<RawDatabase>());
+    assert_described("`[[switch_options]]`", &keys::<RawSwitchOptions>());
     assert_described("`[[vrrp]]`", &keys::<RawVrrp>());
     assert_described("`[sync]`", &keys::<RawSync>());
     assert_described("`[metrics]`", &keys::<RawMetrics>());
@@ -113,6 +115,7 @@ fn the_example_mentions_every_key() {
         keys::<RawBinding>(),
         keys::<RawMac>(),
         keys::<RawDatabase>(),
+        keys::<RawSwitchOptions>(),
         keys::<RawVrrp>(),
         keys::<RawSync>(),
         keys::<RawMetrics>(),

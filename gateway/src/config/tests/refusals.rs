@@ -49,7 +49,7 @@ fn unknown_keys_and_what_could_be_meant() {
         (
             "learn_limit",
             "learn-limit",
-            "13:1: switch \"db-net\": learn-limit: no such key, is `learn_limit` meant?; expected one of name, vni, instance, learn_remote, learn_limit, flood, bindings, macs",
+            "13:1: switch \"db-net\": learn-limit: no such key, is `learn_limit` meant?; expected one of name, vni, instance, learn_remote, learn_limit, control_protocols, strict_sources, flood, bindings, macs",
         ),
         (
             "vlan = 0",
@@ -59,7 +59,7 @@ fn unknown_keys_and_what_could_be_meant() {
         (
             "[[uplink]]",
             "[[uplinks]]",
-            "3:3: uplinks: no such key, is `uplink` meant?; expected one of gateway, uplink, port, switch, database, vrrp, sync, metrics",
+            "3:3: uplinks: no such key, is `uplink` meant?; expected one of gateway, uplink, port, switch, database, switch_options, vrrp, sync, metrics",
         ),
     ]);
 }

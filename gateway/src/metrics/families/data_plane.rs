@@ -124,11 +124,16 @@ pub(super) const FAMILIES: &[Family] = &[
     counter(
         "vtep_gateway_fdb_refused_total",
         &["reason"],
-        "Frames whose source was not learned: learn_limit, the logical switch has as many MACs as it may; fdb_full, the \
-         forwarding database is full. One that is flooded may count twice.",
+        "Frames that said something of a station that was not noted. Its MAC was not learned: learn_limit, the logical switch \
+         has as many as it may; fdb_full, the forwarding database is full; learn_budget, its VLAN or tunnel had learned too \
+         many lately. It was not moved: move_budget, likewise. Its IP address was not published: snoop_budget, likewise. One \
+         that is flooded may count twice.",
         |scrape, to| {
             path(scrape, to, &["learn_limit"], PathCounter::LearnLimit)?;
-            path(scrape, to, &["fdb_full"], PathCounter::FdbFull)
+            path(scrape, to, &["fdb_full"], PathCounter::FdbFull)?;
+            path(scrape, to, &["learn_budget"], PathCounter::LearnBudget)?;
+            path(scrape, to, &["move_budget"], PathCounter::MoveBudget)?;
+            path(scrape, to, &["snoop_budget"], PathCounter::SnoopBudget)
         },
     ),
     counter(

@@ -26,7 +26,7 @@ use gateway_common::{
     fdb::FdbKey,
     headers::Outer,
     net::MacAddr,
-    tunnel::{LEASE_FOREVER, NextHop, PeerKey},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
 };
 
 use crate::{
@@ -155,12 +155,23 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
     let access = rig.index(Wire::Access.inner())?;
     let other = rig.index(Wire::Other.inner())?;
     let binding = |ifindex, net: u32| BindingKey { ifindex, vlan: VLAN + net as u16, reserved: 0 };
-    let plan = |net: u32| BindingPlan { vni: VNI + net, lease: 0, check_sender: scale.learning };
-    let segment = SegmentPlan { learn_remote: scale.learning, learn_limit: u64::from(LEARNED), lease: 0 };
+    let plan = |net: u32| BindingPlan {
+        vni: VNI + net,
+        check_sender: scale.learning,
+        strict_sender: !scale.learning,
+        ..BindingPlan::default()
+    };
+    let segment = SegmentPlan {
+        learn_remote: scale.learning,
+        learn_limit: u64::from(LEARNED),
+        strict_sources: !scale.learning,
+        ..SegmentPlan::default()
+    };
     let net = |number: u32| number & (scale.nets - 1);
     let remote = |number: u32| Place::Remote { ends: tunnel(number & (scale.vteps - 1)), vni: VNI + net(number) };
     let mut desired = Desired {
         vteps: [(IpAddr::V4(GATEWAY).into(), 0)].into(),
+        arrivals: [Arrival { mac: GATEWAY_MAC.0, vlan: 0 }].into(),
         tunnels: (0..scale.vteps).filter_map(|vtep| Some((tunnel(vtep), hop(uplink, vtep)?))).collect(),
         segments: (0..scale.nets).map(|net| (VNI + net, segment)).collect(),
         settings: binding::Settings { fits_every_port: 3300 },
