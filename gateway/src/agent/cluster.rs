@@ -338,7 +338,7 @@ impl<'a> Cluster<'a> {
             let taken = given && concerned.iter().all(|one| one.status.active.is_some());
             let late = handover.since.elapsed() >= SUCCESSOR;
             // Whoever forces it knows that there may be no other node.
-            if !taken && !late && !(given && handover.force) {
+            if !(taken || late || given && handover.force) {
                 self.handovers.push(handover);
                 continue;
             }

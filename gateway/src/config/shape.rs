@@ -34,7 +34,7 @@ pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
             Err(error) => error,
         };
         explain(&error, text, report);
-        let Some(((wrong, valid), at)) = unknown_key(error.message()).zip(error.span()) else { return None };
+        let ((wrong, valid), at) = unknown_key(error.message()).zip(error.span())?;
         if !put_right(table.get_mut(), &at, nearest::meant(wrong, valid)) {
             return None;
         }

@@ -190,7 +190,7 @@ fn port_state(planner: &Planner<'_>, port: &str) -> Option<BindingState> {
     if !planner.config.ports.iter().any(|configured| configured.name == port) {
         return Some(BindingState::NoPort);
     }
-    planner.underlay.links.get(port).is_none().then_some(BindingState::NoInterface)
+    (!planner.underlay.links.contains_key(port)).then_some(BindingState::NoInterface)
 }
 
 fn down(planner: &Planner<'_>, port: &str) -> Option<BindingState> {

@@ -266,7 +266,8 @@ fn on_own_terminal(lab: &Crossing, controlling: bool) -> Result<(PtyMaster, Chil
 fn wait_shown(master: &PtyMaster) -> Result<()> {
     let mut text = String::new();
     let mut chunk = [0; 4096];
-    while !text.contains("a0 ") {
+    // A word that no movement of the cursor is in the midst of.
+    while !text.contains("net-5001") {
         let there = poll(&mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)], PollTimeout::try_from(SOON)?)?;
         ensure!(there > 0, "nothing more is shown:\n{text}");
         let length = nix::unistd::read(master, &mut chunk)?;
