@@ -384,7 +384,13 @@ impl State {
     }
 
     /// Whether the kernel takes it.
-    pub(crate) fn send(&mut self, node: usize, token: simulation::vrrp::Token, heard: Heard, started: Duration) -> bool {
+    pub(crate) fn send(
+        &mut self,
+        node: usize,
+        token: simulation::vrrp::Token,
+        heard: Heard,
+        started: Duration,
+    ) -> bool {
         if self.now < self.schedule.calm && self.random.once_in(500) {
             self.say(|| format!("{node} can't send {heard:?}"));
             return false;
