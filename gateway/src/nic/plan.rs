@@ -27,6 +27,10 @@ pub enum Setting {
     Lro,
     /// The NIC merges received packets; some drivers refuse XDP meanwhile.
     RxGroHw,
+    /// The kernel merges UDP packets that it is to forward. A train of tunnel packets can't be taken out of its tunnel.
+    RxUdpGroForwarding,
+    /// The kernel chains packets of a connection that it is to forward.
+    RxGroList,
     /// The interface takes in frames for any MAC.
     Promiscuous,
 }
@@ -40,6 +44,8 @@ impl Setting {
             Self::RxVlanFilter => Some("rx-vlan-filter"),
             Self::Lro => Some("rx-lro"),
             Self::RxGroHw => Some("rx-gro-hw"),
+            Self::RxUdpGroForwarding => Some("rx-udp-gro-forwarding"),
+            Self::RxGroList => Some("rx-gro-list"),
             Self::Promiscuous => None,
         }
     }
@@ -54,6 +60,8 @@ impl fmt::Display for Setting {
             Self::RxVlanFilter => "rx-vlan-filter",
             Self::Lro => "large-receive-offload",
             Self::RxGroHw => "rx-gro-hw",
+            Self::RxUdpGroForwarding => "rx-udp-gro-forwarding",
+            Self::RxGroList => "rx-gro-list",
             Self::Promiscuous => "promiscuous",
         })
     }
@@ -61,15 +69,23 @@ impl fmt::Display for Setting {
 
 /// What an interface in this role has to be set to.
 pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
-    use Setting::{Lro, Promiscuous, RxVlanFilter, RxVlanOffload, RxVlanStagOffload};
+    use Setting::{Lro, Promiscuous, RxGroList, RxUdpGroForwarding, RxVlanFilter, RxVlanOffload, RxVlanStagOffload};
     match role {
-        Role::Uplink => &[(RxVlanOffload, false), (RxVlanStagOffload, false), (Lro, false)],
+        Role::Uplink => &[
+            (RxVlanOffload, false),
+            (RxVlanStagOffload, false),
+            (Lro, false),
+            (RxUdpGroForwarding, false),
+            (RxGroList, false),
+        ],
         // The hosts behind the tunnels have MACs, and the bindings VLANs, that the NIC knows nothing of.
         Role::Access => &[
             (RxVlanOffload, false),
             (RxVlanStagOffload, false),
             (RxVlanFilter, false),
             (Lro, false),
+            (RxUdpGroForwarding, false),
+            (RxGroList, false),
             (Promiscuous, true),
         ],
     }
