@@ -34,6 +34,8 @@ pub struct Binding {
 pub struct Settings {
     /// A frame this long, without tag and frame check sequence, fits the MTU of every access port.
     pub fits_every_port: u32,
+    /// Access ports in map `down`: where there are none, nobody need look.
+    pub ports_down: u32,
 }
 
 /// Values of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received is what came from the

@@ -82,6 +82,7 @@ counters! {
     OuterExtended outer_extended "A VXLAN packet for this gateway in another format: VXLAN-GPE or with a group policy.",
     OtherInstance other_instance "A VXLAN packet to the tunnel address of one instance for a logical switch of another.",
     ControlProtocol control_protocol "A frame from a tunnel by which switches talk among themselves: CDP, VTP, UDLD, PVST+, MVRP and the like.",
+    PortDown port_down "A frame for an access port that is down or has no carrier.",
 }
 
 counters! {
@@ -106,6 +107,9 @@ counters! {
     LearnBudget learn_budget "Frames whose source was not learned because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
     MoveBudget move_budget "Frames whose source was not moved here because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
     SnoopBudget snoop_budget "IP addresses that the agent was not told of because their VLAN had used up its budget, or the ring buffer was half full.",
+    RedirectRefused redirect_refused "Frames that XDP redirected and that the kernel, or the driver they were to leave by, refused: they are lost.",
+    RedirectFull redirect_full "Frames that XDP redirected and that found the queue of the interface they were to leave by full: they are lost.",
+    PathMtu path_mtu "Messages of a router that packets of ours are too big for the path to a remote VTEP.",
 }
 
 #[cfg(test)]

@@ -33,6 +33,16 @@ pub const ETH_P_8021AD: u16 = 0x88a8;
 pub const IPPROTO_UDP: u8 = 17;
 /// Next header: ICMPv6 (RFC 4443 section 1).
 pub const IPPROTO_ICMPV6: u8 = 58;
+/// IP protocol of TCP.
+pub const IPPROTO_TCP: u8 = 6;
+/// IP protocol of ICMP (RFC 792).
+pub const IPPROTO_ICMP: u8 = 1;
+/// Header of ICMP and of ICMPv6, as far as a quoted packet.
+pub const ICMP_LEN: usize = 8;
+/// ICMP type and code: fragmentation needed and Don't Fragment set (RFC 1191 section 4).
+pub const FRAGMENTATION_NEEDED: [u8; 2] = [3, 4];
+/// ICMPv6 type and code: packet too big (RFC 4443 section 3.2).
+pub const PACKET_TOO_BIG: [u8; 2] = [2, 0];
 /// ICMPv6 type of a neighbour solicitation (RFC 4861 section 4.3).
 pub const NEIGHBOUR_SOLICITATION: u8 = 135;
 /// ICMPv6 type of a neighbour advertisement (RFC 4861 section 4.4).

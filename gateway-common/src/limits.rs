@@ -32,6 +32,9 @@ pub const EVENT_BYTES: u32 = 512 * 1024;
 pub const REFRESH_NS: u64 = 1_000_000_000;
 /// A learned MAC's time is older by this much at most than the last frame of its station.
 pub const SEEN_LAG_NS: u64 = REFRESH_NS + FLOW_NS;
+/// What a router says of a path's MTU holds for this time, in nanoseconds, as in Linux (`mtu_expires`): the path may have
+/// become wider, and nobody tells of that.
+pub const PATH_MTU_NS: u64 = 600_000_000_000;
 /// The UDP port of VXLAN (RFC 7348 section 5).
 pub const VXLAN_PORT: u16 = 4789;
 /// Pairs of MAC address and VLAN that packets for this gateway can come in with.

@@ -13,7 +13,7 @@ use crate::{
     count, entropy,
     flows::Ticket,
     forward,
-    frame::{Ether, Frame},
+    frame::{Buffers, Ether, Frame},
     header::Fill,
     learn, lease,
     maps::{BINDINGS, FDB, SEGMENTS},
@@ -77,14 +77,14 @@ fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: 
     let (decision, path) = if to.kind == fdb::REMOTE {
         let fill = Fill { vni: to.vni, len, source_port: entropy::of(frame, &ether) };
         (
-            forward::to_tunnel(frame, &to, ether, fill, held, now)?,
+            forward::to_tunnel(frame, &to, &ether, fill, held, now, Buffers::Unknown)?,
             if F::XDP { PathCounter::XdpEncap } else { PathCounter::TcEncap },
         )
     } else if to.same_place(from) {
         return Err(DropReason::SamePort);
     } else {
         (
-            forward::to_port(frame, &to, 0, ether, len)?,
+            forward::to_port(frame, &to, 0, &ether, len)?,
             if F::XDP { PathCounter::XdpLocal } else { PathCounter::TcLocal },
         )
     };

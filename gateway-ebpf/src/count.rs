@@ -46,10 +46,16 @@ pub(crate) fn path(which: PathCounter) {
 /// As [`path`], of what is told when the program is compiled: nothing is left to be compared.
 #[inline(always)]
 pub(crate) fn this_path<const WHICH: usize>() {
+    this_path_by::<WHICH>(1);
+}
+
+/// The same, so many at once.
+#[inline(always)]
+pub(crate) fn this_path_by<const WHICH: usize>(many: u64) {
     const { assert!(WHICH < PathCounter::ALL.len()) };
     if let Some(paths) = PATHS.get_ptr_mut(0) {
         // SAFETY: the value, which is this CPU's own, has that field.
-        unsafe { *paths.cast::<u64>().add(WHICH) += 1 };
+        unsafe { *paths.cast::<u64>().add(WHICH) += many };
     }
 }
 

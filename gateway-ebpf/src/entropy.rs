@@ -1,14 +1,12 @@
 //! The outer source port of an inner flow: routers and receiving NICs spread tunnels by it (RFC 7348 section 5).
 
-use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPV4_LEN, IPV6_LEN, source_port};
+use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, source_port};
 
 use crate::{
     frame::{Ether, Frame, read},
     wide::{load32, load64},
 };
 
-const IPPROTO_TCP: u8 = 6;
-const IPPROTO_UDP: u8 = 17;
 const IPPROTO_SCTP: u8 = 132;
 
 /// From addresses, protocol and ports where the frame has them, else from the MACs.

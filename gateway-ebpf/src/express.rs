@@ -8,6 +8,7 @@ use aya_ebpf::programs::XdpContext;
 use gateway_common::{
     counters::{DropReason, PathCounter},
     fdb,
+    flow::{FROM_VLAN, FlowKey},
     headers::{
         ETH_LEN, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, IPPROTO_ICMPV6, IPPROTO_UDP, IPV4_LEN, TAG_LEN,
         UDP_LEN, VXLAN_EXTENDED, VXLAN_FLAG_I, VXLAN_LEN,
@@ -16,9 +17,9 @@ use gateway_common::{
 
 use crate::{
     clock, count, entropy,
-    flows::{FROM_VLAN, Key, Ticket},
+    flows::{Remembered as _, Ticket},
     forward,
-    frame::{Ether, Frame, Tag, read},
+    frame::{Buffers, Ether, Frame, Tag, read},
     header::Fill,
     lease,
     maps::UDP_PORT,
@@ -101,7 +102,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     // As an `Arrival` lies in memory: the address, and the VLAN where the packet has the beginning of the source.
     let outermost = outer_dst & ARRIVAL_MAC | u64::from(u16::from_be(outer_tci) & 0xfff) << 48;
     let net = (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
-    let key = Key { ends, macs, rest, net, outermost };
+    let key = FlowKey { ends, macs, rest, net, outermost };
     let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
     if !lease::holds(flow.lease(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
@@ -112,7 +113,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     }
     // What comes from a tunnel goes to a port.
     let to = flow.to(fdb::LOCAL);
-    let decision = forward::deliver(ctx, &to, inner_at, key.ether(Tag::NONE, ethertype), len);
+    let decision = forward::deliver(ctx, &to, inner_at, &ether(&key, Tag::NONE, ethertype), len, Buffers::One);
     if let Ok(Verdict::Redirect) = decision {
         count::from_tunnel(flow.from(), len);
         count::this_path::<{ PathCounter::XdpDecap as usize }>();
@@ -148,38 +149,35 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
     };
     let ethertype = u16::from_be(ethertype);
     let tag = if TAG == 0 { Tag::NONE } else { Tag::inline(u16::from_be(tci)) };
-    let ether = Key { ends: 0, macs, rest, net: 0, outermost: 0 }.ether(tag, ethertype);
-    let (source_port, whole) = match ethertype {
+    let ether = ether(&FlowKey { ends: 0, macs, rest, net: 0, outermost: 0 }, tag, ethertype);
+    let source_port = match ethertype {
         // SAFETY: the same bound.
-        ETH_P_IP => unsafe {
-            let datagram = u16::from_be(load16::<{ ETH_LEN + 2 }>(behind));
-            (entropy::of_ipv4(behind.add(ETH_LEN)), ETH_LEN + TAG + usize::from(datagram))
-        },
+        ETH_P_IP => unsafe { entropy::of_ipv4(behind.add(ETH_LEN)) },
         // What stations say of their own addresses is for the long way, which tells the agent.
-        ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => {
-            (entropy::of(ctx, &ether), usize::MAX)
-        }
+        ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => entropy::of(ctx, &ether),
         _ => return Express::No,
     };
     let cpu = clock::cpu();
     let now = clock::now(cpu);
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
-    let key = Key { ends, macs, rest, net: FROM_VLAN, outermost: 0 };
+    let key = FlowKey { ends, macs, rest, net: FROM_VLAN, outermost: 0 };
     let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
     if !lease::holds(flow.lease(), now) {
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
-    let len = in_vlan_len(ctx, start, end, whole) - TAG as u32;
-    if len > u32::from(flow.max) {
+    let whole = Frame::len(ctx);
+    let len = whole - TAG as u32;
+    // One in several buffers is not for every port, and what its headers say of its length may be another thing.
+    if len > u32::from(flow.max) || whole != distance(start, end) as u32 {
         return Express::No;
     }
     let remote = flow.kind() == fdb::REMOTE;
     let decision = if remote {
         let to = flow.to(fdb::REMOTE);
         let fill = Fill { vni: to.vni, len, source_port };
-        forward::to_tunnel(ctx, &to, ether, fill, flow.lease(), now)
+        forward::to_tunnel(ctx, &to, &ether, fill, flow.lease(), now, Buffers::One)
     } else {
-        forward::deliver(ctx, &flow.to(fdb::LOCAL), 0, ether, len)
+        forward::deliver(ctx, &flow.to(fdb::LOCAL), 0, &ether, len, Buffers::One)
     };
     if let Ok(Verdict::Redirect) = decision {
         count::from_binding(flow.from(), len);
@@ -192,21 +190,11 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
     Express::Taken(decision)
 }
 
-/// Length of the frame from `start`, whose first buffer ends at `end`. Where all of the datagram, to which the frame goes up
-/// to `whole`, is in the first buffer, any others hold nothing that anybody misses, and need no call to be asked for.
+/// The header that the addresses of `key` are of.
 #[inline(always)]
-fn in_vlan_len(ctx: &XdpContext, start: usize, end: usize, whole: usize) -> u32 {
-    let first = distance(start, end);
-    if whole <= first { first as u32 } else { Frame::len(ctx) }
-}
-
-impl Key {
-    /// The header that the addresses are of.
-    #[inline(always)]
-    const fn ether(&self, tag: Tag, ethertype: u16) -> Ether {
-        let [a, b, c, d, e, f, g, h] = self.macs.to_ne_bytes();
-        let [i, j, k, l] = self.rest.to_ne_bytes();
-        let payload = if tag.is_inline() { ETH_LEN + TAG_LEN } else { ETH_LEN };
-        Ether { dst: [a, b, c, d, e, f], src: [g, h, i, j, k, l], tag, ethertype, payload }
-    }
+const fn ether(key: &FlowKey, tag: Tag, ethertype: u16) -> Ether {
+    let [a, b, c, d, e, f, g, h] = key.macs.to_ne_bytes();
+    let [i, j, k, l] = key.rest.to_ne_bytes();
+    let payload = if tag.is_inline() { ETH_LEN + TAG_LEN } else { ETH_LEN };
+    Ether { dst: [a, b, c, d, e, f], src: [g, h, i, j, k, l], tag, ethertype, payload }
 }

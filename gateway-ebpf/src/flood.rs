@@ -25,7 +25,7 @@ use crate::{
     count,
     flood_state::{Room, Round, SCRATCH, State},
     forward,
-    frame::{Frame, RewriteError},
+    frame::RewriteError,
     header::Fill,
     lease,
     maps::{FLOOD, SEGMENTS},
@@ -53,6 +53,8 @@ pub(crate) fn run<W: Watch>(ctx: &TcContext) -> Result<(), DropReason> {
     W::step(Step::Flood, [state.flood.vni.into(), slots.into(), 0, 0]);
     if state.flood.strip == 0 {
         tc::untag(ctx, &state.flood.ether)?;
+    } else if state.merged != 0 {
+        return Err(DropReason::RewriteFailed);
     } else {
         tc::decapsulate(ctx, state.flood.strip, &state.flood.ether)?;
     }
@@ -129,9 +131,7 @@ fn to_port<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Res
     if inner_vlan != 0 && inner_vlan != member.vlan {
         return Err(DropReason::InnerTagged);
     }
-    if forward::exceeds_port(ctx, member.out, state.flood.len) {
-        return Err(DropReason::TooBig);
-    }
+    forward::port_takes(ctx, member.out, state.segment)?;
     if member.vlan != 0 && tc::tag(ctx, member.vlan).is_err() {
         state.broken = 1;
         return Ok(false);
@@ -157,7 +157,7 @@ fn to_tunnel<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> R
     if shape.v6() != (state.round == Round::TunnelsV6) {
         return Ok(false);
     }
-    if ctx.exceeds(state.flood.len, hop.max_frame) {
+    if state.segment > hop.max_frame {
         return Err(DropReason::TooBig);
     }
     let fill = Fill { vni: member.vni, len: state.flood.len, source_port: state.source_port };

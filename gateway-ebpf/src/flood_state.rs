@@ -2,7 +2,7 @@
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map, programs::TcContext};
 
-use crate::{entropy, verdict::Flood};
+use crate::{entropy, frame::Frame as _, tc, verdict::Flood};
 
 /// Room for one state; not part of the ABI.
 #[btf_map(name = "scratch")]
@@ -32,6 +32,10 @@ pub(crate) struct State {
     pub(crate) room: Room,
     pub(crate) flood: Flood,
     pub(crate) source_port: u16,
+    /// Length on the wire of the inner frame, or of each of its segments.
+    pub(crate) segment: u32,
+    /// Of several tunnel packets in one, see [`tc::is_one_packet`].
+    pub(crate) merged: u32,
     pub(crate) now: u64,
     pub(crate) copies: u32,
     /// The frame could not be made what it should be: nothing more can be sent. (Not a bool: the verifier
@@ -44,9 +48,13 @@ pub(crate) struct State {
 pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
     if let Some(state) = SCRATCH.get_ptr_mut(0) {
         let source_port = entropy::of(ctx, &flood.ether);
+        let merged = u32::from(!tc::is_one_packet(ctx, &flood.ether));
+        let segment = ctx.segment(&flood.ether, flood.len);
         // SAFETY: this CPU's own map value; both are plain data.
         unsafe {
             (&raw mut (*state).source_port).write(source_port);
+            (&raw mut (*state).segment).write(segment);
+            (&raw mut (*state).merged).write(merged);
             (&raw mut (*state).flood).write(*flood);
         }
     }

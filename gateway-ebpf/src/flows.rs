@@ -13,6 +13,7 @@ use core::arch::asm;
 use aya_ebpf::{bindings::BPF_F_MMAPABLE, btf_maps::Array, macros::btf_map};
 use gateway_common::{
     fdb::{self, Target},
+    flow::FlowKey,
     limits::{FLOW_NS, FLOWS, MAX_BINDINGS, MAX_LEASES, MAX_TUNNELS},
 };
 
@@ -24,29 +25,11 @@ use crate::{clock, forward, maps::GENERATION, wide::load64};
 #[btf_map(name = "flows")]
 static LINES: Array<Flow, { FLOWS as usize }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// What tells flows apart, as it lies in the packet.
-#[derive(Clone, Copy)]
-pub(crate) struct Key {
-    /// From a tunnel: outer source and destination. From a VLAN: interface and VLAN.
-    pub(crate) ends: u64,
-    /// Destination, and the beginning of the source.
-    pub(crate) macs: u64,
-    /// The rest of the source.
-    pub(crate) rest: u32,
-    /// From a tunnel: the VNI. From a VLAN: [`FROM_VLAN`].
-    pub(crate) net: u32,
-    /// From a tunnel: a [`gateway_common::tunnel::Arrival`]. From a VLAN: zero.
-    pub(crate) outermost: u64,
-}
-
-/// [`Key::net`] of frames from a VLAN: no VNI, which has three bytes and then a zero.
-pub(crate) const FROM_VLAN: u32 = u32::from_le_bytes([0, 0, 0, 1]);
-
 /// A line.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub(crate) struct Flow {
-    key: Key,
+    key: FlowKey,
     /// Not used from this time on, CLOCK_MONOTONIC_COARSE nanoseconds.
     until: u64,
     /// Not used under another generation.
@@ -95,23 +78,22 @@ impl Flow {
     }
 }
 
-impl Key {
-    #[inline(always)]
-    fn line(&self, cpu: u32) -> Option<*mut Flow> {
-        // A multiplication takes differences up the word, a shift takes them down again. Any odd numbers with bits all over
-        // will do; these are the golden ratio's and the third root of two's.
-        let mixed = (self.macs ^ self.macs >> 32 ^ self.ends).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let rest = u64::from(self.rest) ^ u64::from(self.net) << 32;
-        let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0x428a_2f98_d728_ae23);
-        let slot = (mixed >> (u64::BITS - FLOWS.ilog2())) as u32;
-        LINES.get_ptr_mut(cpu * FLOWS + slot)
-    }
-
+/// What is kept of flows.
+pub(crate) trait Remembered {
     /// What was noted by `cpu`, which is this one, if it still holds.
+    fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow>;
+}
+
+#[inline(always)]
+fn line(key: &FlowKey, cpu: u32) -> Option<*mut Flow> {
+    LINES.get_ptr_mut(cpu * FLOWS + key.slot())
+}
+
+impl Remembered for FlowKey {
     #[inline(always)]
-    pub(crate) fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow> {
+    fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow> {
         // SAFETY: a live map value, which only this CPU writes, and not while this program runs.
-        let flow = unsafe { &*self.line(cpu)? };
+        let flow = unsafe { &*line(self, cpu)? };
         let holds = flow.key.macs == self.macs
             && flow.key.ends == self.ends
             && flow.key.rest == self.rest
@@ -127,21 +109,21 @@ impl Key {
 /// note is outdated from the beginning.
 #[derive(Clone, Copy)]
 pub(crate) struct Ticket {
-    key: Key,
+    key: FlowKey,
     generation: u64,
 }
 
 impl Ticket {
     /// For a flow that is to be looked up.
     #[inline(always)]
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: FlowKey) -> Self {
         Self { key, generation: generation() }
     }
 
     /// Notes that the flow's frames go to `to` under `lease`; `from` is the number of the tunnel or binding they come from.
     #[inline(always)]
     pub(crate) fn note(&self, now: u64, lease: u32, to: &Target, from: u32) {
-        if let Some(line) = self.key.line(clock::cpu()) {
+        if let Some(line) = line(&self.key, clock::cpu()) {
             let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
             let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
             let number = if to.kind == fdb::REMOTE { to.vni } else { to.binding };

@@ -4,20 +4,24 @@ use gateway_common::{counters::DropReason, fdb::Target, step::Step, tunnel::Next
 
 use crate::{
     count,
-    frame::{Ether, Frame, Reframe},
+    frame::{Buffers, Ether, Frame, Reframe},
     header::Fill,
     lease,
-    maps::{SETTINGS, TUNNELS},
+    maps::{DOWN, SETTINGS, TUNNELS},
     verdict::{Decision, Verdict},
     watch::Watch,
 };
 
-/// True if an inner frame of `len` bytes is too long for the access port `ifindex`. The kernel allows a tag on top of
-/// the MTU, so the untagged length counts.
+/// Whether the access port `ifindex` takes an inner frame of `len` bytes. The kernel allows a tag on top of the MTU, so the
+/// untagged length counts.
 #[inline(always)]
-pub(crate) fn exceeds_port<F: Frame>(frame: &F, ifindex: u32, len: u32) -> bool {
+pub(crate) fn port_takes<F: Frame>(frame: &F, ifindex: u32, len: u32) -> Result<(), DropReason> {
+    let Some(settings) = SETTINGS.get(0) else { return Err(DropReason::TooBig) };
+    if settings.ports_down != 0 && DOWN.get_ptr(ifindex).is_some() {
+        return Err(DropReason::PortDown);
+    }
     // Nearly every frame fits every port, and is spared the look at the device.
-    len > fits_every_port() && frame.exceeds_mtu(ifindex, len)
+    if len > settings.fits_every_port && frame.exceeds_mtu(ifindex, len) { Err(DropReason::TooBig) } else { Ok(()) }
 }
 
 /// An inner frame of this length, without tag, fits every access port.
@@ -44,28 +48,33 @@ pub(crate) fn next_hop<W: Watch>(id: u32, held: u32, now: u64) -> Result<&'stati
 
 /// As [`Frame::reserve`], told to who looks on.
 #[inline(always)]
-fn reserve<F: Frame>(frame: &F, ifindex: u32) -> bool {
-    let can = frame.reserve(ifindex);
+fn reserve<F: Frame>(frame: &F, ifindex: u32, buffers: Buffers) -> bool {
+    let can = frame.reserve(ifindex, buffers);
     F::Watch::step(if can { Step::Out } else { Step::OutByTc }, [ifindex.into(), 0, 0, 0]);
     can
 }
 
 /// A frame for an access port: `strip` bytes of outer headers go, `len` bytes of inner frame stay.
 #[inline(always)]
-pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: Ether, len: u32) -> Decision {
-    if exceeds_port(frame, to.out, len) {
-        return Err(DropReason::TooBig);
-    }
-    deliver(frame, to, strip, ether, len)
+pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: &Ether, len: u32) -> Decision {
+    port_takes(frame, to.out, frame.segment(ether, len))?;
+    deliver(frame, to, strip, ether, len, Buffers::Unknown)
 }
 
 /// As [`to_port`], of a frame that is known to fit.
 #[inline(always)]
-pub(crate) fn deliver<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: Ether, len: u32) -> Decision {
-    if !reserve(frame, to.out) {
+pub(crate) fn deliver<F: Frame>(
+    frame: &mut F,
+    to: &Target,
+    strip: usize,
+    ether: &Ether,
+    len: u32,
+    buffers: Buffers,
+) -> Decision {
+    if !reserve(frame, to.out, buffers) {
         return Ok(Verdict::ToTc);
     }
-    frame.reframe(Reframe { strip, ether, vlan: to.vlan })?;
+    frame.reframe(Reframe { strip, ether: *ether, vlan: to.vlan })?;
     count::to_binding(to.binding, len);
     Ok(Verdict::Redirect)
 }
@@ -75,19 +84,20 @@ pub(crate) fn deliver<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether:
 pub(crate) fn to_tunnel<F: Frame>(
     frame: &mut F,
     to: &Target,
-    ether: Ether,
+    ether: &Ether,
     fill: Fill,
     held: u32,
     now: u64,
+    buffers: Buffers,
 ) -> Decision {
     let hop = next_hop::<F::Watch>(to.out, held, now)?;
-    if frame.exceeds(fill.len, hop.max_frame) {
+    if frame.segment(ether, fill.len) > hop.max_frame {
         return Err(DropReason::TooBig);
     }
-    if !reserve(frame, hop.ifindex) {
+    if !reserve(frame, hop.ifindex, buffers) {
         return Ok(Verdict::ToTc);
     }
-    frame.encapsulate(ether, hop, fill)?;
+    frame.encapsulate(*ether, hop, fill)?;
     count::to_tunnel(to.out, fill.len);
     Ok(Verdict::Redirect)
 }

@@ -26,6 +26,15 @@ pub(crate) struct Reframe {
     pub(crate) vlan: u16,
 }
 
+/// How many buffers a frame is known to lie in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Buffers {
+    /// One.
+    One,
+    /// Nobody has looked.
+    Unknown,
+}
+
 /// Access to one packet, implemented for XDP and for TC.
 pub(crate) trait Frame {
     /// Who looks on.
@@ -48,15 +57,17 @@ pub(crate) trait Frame {
     fn service_tagged(&self) -> bool;
     /// Cuts the frame's end off, `len` bytes stay.
     fn trim(&mut self, len: u32) -> Result<(), RewriteError>;
-    /// True if the inner frame, of `len` bytes, or each segment of it where it is a train of TCP segments, is longer than
-    /// `max`.
-    fn exceeds(&self, len: u32, max: u32) -> bool;
-    /// True if a frame of `len` bytes, or each segment of this one where it is a train of TCP segments, does not fit the
-    /// MTU of `ifindex`.
+    /// Length of the frame with the header `ether`, of `len` bytes in all, as it will be on a wire: of each segment of it,
+    /// where it is a train of TCP or UDP segments.
+    fn segment(&self, ether: &Ether, len: u32) -> u32;
+    /// True if a frame of `len` bytes does not fit the MTU of `ifindex`.
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool;
     /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
     /// a packet handed on to TC is whole.
-    fn reserve(&self, ifindex: u32) -> bool;
+    fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool;
+    /// True if there is more of the frame than can be read, and the first `len` bytes are not all among what can: TC, which
+    /// can have them put together, sees more.
+    fn hides(&self, len: usize) -> bool;
     /// Has the frame sent to everyone in its logical switch; at XDP, by TC.
     fn replicate(&self, flood: &Flood) -> Verdict;
     /// Makes it a frame for an access port.

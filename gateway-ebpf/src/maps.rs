@@ -15,6 +15,7 @@ use gateway_common::{
     flow::Generation,
     headers::HEADER_MAX,
     limits,
+    path_mtu::PathMtu,
     segment::{FloodKey, Segment},
     tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
@@ -96,6 +97,23 @@ pub(crate) static PATHS: PerCpuArray<Paths, 1> = PerCpuArray::new();
 /// Interfaces XDP may redirect to, by index. What is not here is reached through TC.
 #[btf_map(name = "devmap")]
 pub(crate) static DEVMAP: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHash::new();
+
+/// Those of them that take frames in several buffers.
+#[btf_map(name = "devmap_sg")]
+pub(crate) static DEVMAP_SG: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHash::new();
+
+/// Access ports that are down, by index.
+#[btf_map(name = "down")]
+pub(crate) static DOWN: HashMap<u32, u32, { limits::MAX_PORTS as usize }> = HashMap::new();
+
+/// What routers have said of the paths to remote VTEPs.
+#[btf_map(name = "path_mtu")]
+pub(crate) static PATH_MTU: HashMap<
+    PeerKey,
+    PathMtu,
+    { limits::MAX_TUNNELS as usize },
+    { BPF_F_NO_PREALLOC as usize },
+> = HashMap::new();
 
 /// Learning events for the agent.
 #[btf_map(name = "events")]

@@ -61,6 +61,12 @@ impl Outer {
         VTEPS.get_ptr(self.ends.local).is_some()
     }
 
+    /// Bytes as far as the inner frame.
+    #[inline(always)]
+    pub(crate) const fn to_inner(&self) -> usize {
+        self.udp + UDP_LEN + VXLAN_LEN
+    }
+
     /// Finds the inner frame and checks that all lengths agree.
     #[inline(always)]
     pub(crate) fn inner<F: Frame>(&self, frame: &F) -> Result<Inner, DropReason> {

@@ -6,8 +6,7 @@ use aya_ebpf::{
     EbpfContext,
     bindings::{
         __sk_buff, BPF_F_ADJ_ROOM_ENCAP_L2_ETH, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6,
-        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, TC_ACT_REDIRECT, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
-        bpf_check_mtu_flags::BPF_MTU_CHK_SEGS,
+        BPF_F_ADJ_ROOM_ENCAP_L4_UDP, BPF_F_ADJ_ROOM_FIXED_GSO, TC_ACT_REDIRECT, bpf_adj_room_mode::BPF_ADJ_ROOM_MAC,
     },
     bpf_f_adj_room_encap_l2,
     helpers::generated::{
@@ -17,13 +16,16 @@ use aya_ebpf::{
     programs::TcContext,
 };
 use gateway_common::{
-    headers::{ETH_LEN, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, TAG_LEN, V4_LEN, V6_LEN},
+    headers::{
+        ETH_LEN, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV6_LEN, TAG_LEN, UDP_LEN, V4_LEN,
+        V6_LEN,
+    },
     tunnel::NextHop,
 };
 
 use crate::{
     flood_state,
-    frame::{Ether, Frame, Reframe, RewriteError, Tag},
+    frame::{Buffers, Ether, Frame, Reframe, RewriteError, Tag, read, read_be16},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
     verdict::{Flood, Verdict},
@@ -33,9 +35,12 @@ use crate::{
 
 /// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
 const MIN_PAYLOAD: u32 = 46;
-/// Ethernet, IPv4 and TCP headers: what a segment of a TCP train has in front at least.
-const SEGMENT_HEADERS: u32 = 54;
-/// Bytes that the stages read at most.
+/// Headers of a segment that can't be read: Ethernet, the longest of IPv4 and of TCP.
+const LONGEST_HEADERS: u32 = ETH_LEN as u32 + 60 + 60;
+/// Segments of a train stay as the sender made them, with the headers that go or come: whether they fit is judged before, and
+/// datagrams can't be cut otherwise (the kernel refuses a train of UDP without this).
+const SAME_SEGMENTS: u64 = BPF_F_ADJ_ROOM_FIXED_GSO as u64;
+/// Bytes that the stages read at most, options of IPv4 aside.
 const PARSE_LEN: u32 = 160;
 
 /// Makes the headers readable: in a frame that the stack has put together they may lie in pages of their own.
@@ -102,27 +107,33 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn exceeds(&self, len: u32, max: u32) -> bool {
+    fn segment(&self, ether: &Ether, len: u32) -> u32 {
         // SAFETY: the context is the one the kernel called with.
-        let segment = unsafe { (*self.skb.skb).gso_size };
-        if segment == 0 { len > max } else { segment + SEGMENT_HEADERS > max }
+        let payload = unsafe { (*self.skb.skb).gso_size };
+        if payload == 0 { len } else { payload + segment_headers(self.skb.skb, ether.payload, ether.ethertype) }
     }
 
     #[inline(always)]
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
-        // SAFETY: the context is the one the kernel called with.
-        let train = unsafe { (*self.skb.skb).gso_size != 0 };
-        // The helper judges a length that it is told, or the segments of a train, but not both.
-        let (mut mtu, flags) = if train { (0, u64::from(BPF_MTU_CHK_SEGS)) } else { (len - ETH_LEN as u32, 0) };
-        // SAFETY: as above, and `mtu` is the helper's to write.
-        unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, flags) > 0 }
+        // Of a train the helper would judge the whole, or the segments with all headers that are to go. What it tells in any
+        // case is the MTU.
+        let mut mtu = 0;
+        // SAFETY: the context is the one the kernel called with, and `mtu` is the helper's to write.
+        let known = unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, 0) >= 0 };
+        known && len > mtu + ETH_LEN as u32
     }
 
     #[inline(always)]
-    fn reserve(&self, ifindex: u32) -> bool {
+    fn reserve(&self, ifindex: u32, _buffers: Buffers) -> bool {
         // Only noted here, and done when the program says so.
         // SAFETY: the helper takes two numbers.
         unsafe { bpf_redirect(ifindex, 0) == i64::from(TC_ACT_REDIRECT) }
+    }
+
+    #[inline(always)]
+    fn hides(&self, _len: usize) -> bool {
+        // What matters was pulled, see `pull`.
+        false
     }
 
     #[inline(always)]
@@ -135,6 +146,8 @@ impl Frame for TcContext {
     fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError> {
         if how.strip == 0 {
             untag(self, &how.ether)?;
+        } else if !is_one_packet(self, &how.ether) {
+            return Err(RewriteError);
         } else {
             decapsulate(self, how.strip, &how.ether)?;
         }
@@ -148,6 +161,51 @@ impl Frame for TcContext {
         grow(self, &ether, shape)?;
         overwrite(self, hop, shape, fill)
     }
+}
+
+/// Bytes in front of the payload of each segment of a train: those of Ethernet, untagged, IP, and TCP or UDP.
+///
+/// A call of its own, and told numbers, so that little of it is on the stack of the path that packets take.
+#[inline(never)]
+fn segment_headers(skb: *mut __sk_buff, payload: usize, ethertype: u16) -> u32 {
+    transport(&TcContext::new(skb), payload, ethertype).unwrap_or(LONGEST_HEADERS)
+}
+
+#[inline(always)]
+fn transport(ctx: &TcContext, at: usize, ethertype: u16) -> Option<u32> {
+    let (ip, protocol) = match ethertype {
+        ETH_P_IP => (usize::from(read::<u8>(ctx, at)? & 0xf) * 4, read::<u8>(ctx, at + 9)?),
+        ETH_P_IPV6 => (IPV6_LEN, read::<u8>(ctx, at + 6)?),
+        _ => return None,
+    };
+    let transport = match protocol {
+        IPPROTO_UDP => UDP_LEN,
+        IPPROTO_TCP => usize::from(read::<u8>(ctx, at + ip + 12)? >> 4) * 4,
+        _ => return None,
+    };
+    Some((ETH_LEN + ip + transport) as u32)
+}
+
+/// True unless the frame is a train of whole tunnel packets, one after the other, as UDP is merged where
+/// `rx-udp-gro-forwarding` is on. Behind the first one's headers are then others' headers. In a train of segments inside a
+/// tunnel the inner IP header tells the length of all of it.
+#[inline(always)]
+pub(crate) fn is_one_packet(ctx: &TcContext, ether: &Ether) -> bool {
+    // SAFETY: the context is the one the kernel called with.
+    let payload = unsafe { (*ctx.skb.skb).gso_size };
+    payload == 0 || ends_with(ctx.skb.skb, ether.payload, ether.ethertype) != 0
+}
+
+/// 1 if the IP packet at `payload` is as long as the rest of the frame; a call of its own as [`segment_headers`] is.
+#[inline(never)]
+fn ends_with(skb: *mut __sk_buff, payload: usize, ethertype: u16) -> u32 {
+    let ctx = TcContext::new(skb);
+    let claimed = match ethertype {
+        ETH_P_IP => read_be16(&ctx, payload + 2).map(usize::from),
+        ETH_P_IPV6 => read_be16(&ctx, payload + 4).map(|len| usize::from(len) + IPV6_LEN),
+        _ => None,
+    };
+    claimed.is_some_and(|claimed| payload + claimed == ctx.len() as usize).into()
 }
 
 /// Takes the tag off, if `ether`, the outermost header, has one.
@@ -170,7 +228,7 @@ pub(crate) fn tag(ctx: &TcContext, vlan: u16) -> Result<(), RewriteError> {
     check(unsafe { bpf_skb_vlan_push(ctx.skb.skb, ETH_P_8021Q.to_be(), vlan) })
 }
 
-/// Leaves the inner frame, untagged: `strip` bytes of outer headers go, and the tag of `ether`.
+/// Leaves the inner frame of one packet ([`is_one_packet`]), untagged: `strip` bytes of outer headers go, and the tag of `ether`.
 #[inline(always)]
 pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Result<(), RewriteError> {
     let mut cut = strip + ether.tag_bytes();
@@ -189,7 +247,7 @@ pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Resul
     }
     // The room is taken from behind the first Ethernet header: that one stays and becomes the inner one.
     // SAFETY: the context is the one the kernel called with.
-    check(unsafe { bpf_skb_adjust_room(ctx.skb.skb, -(cut as i32), BPF_ADJ_ROOM_MAC, 0) })?;
+    check(unsafe { bpf_skb_adjust_room(ctx.skb.skb, -(cut as i32), BPF_ADJ_ROOM_MAC, SAME_SEGMENTS) })?;
     store::<ETH_LEN>(ctx, 0, &ethernet(ether))
 }
 
@@ -234,10 +292,11 @@ pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), R
         // SAFETY: the context is the one the kernel called with.
         return check(unsafe { bpf_skb_change_head(skb, len as u32, 0) });
     }
-    // A train of TCP segments has to know that it is in a tunnel, or it would be cut up wrongly on the way out.
+    // A train of segments has to know that it is in a tunnel, or it would be cut up wrongly on the way out.
     let family = if shape.v6 { BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 } else { BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 };
     let flags = u64::from(family | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
-        | bpf_f_adj_room_encap_l2(ETH_LEN as u64);
+        | bpf_f_adj_room_encap_l2(ETH_LEN as u64)
+        | SAME_SEGMENTS;
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_adjust_room(skb, len as i32, BPF_ADJ_ROOM_MAC, flags) })?;
     store::<ETH_LEN>(ctx, len, &ethernet(ether))

@@ -3,7 +3,7 @@
 use gateway_common::{
     counters::{DropReason, PathCounter},
     fdb::{self, FdbEntry, FdbKey, Target},
-    headers::{is_control_protocol, is_link_local},
+    headers::{ETH_LEN, TAG_LEN, is_control_protocol, is_link_local},
     net::MacAddr,
     segment,
     step::{self, Step},
@@ -17,7 +17,7 @@ use crate::{
     learn, lease,
     maps::{FDB, PEERS, SEGMENTS, TUNNELS},
     outer::{Inner, Outer},
-    standby,
+    path_mtu, standby,
     verdict::{Decision, Flood, Verdict},
     watch::Watch,
 };
@@ -27,6 +27,7 @@ use crate::{
 pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
     let Some(outer) = Outer::parse(frame) else {
         F::Watch::step(Step::NotTunnelled, [0; 4]);
+        path_mtu::hear(frame);
         return if standby::keeps_silent(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
     };
     let ([a, b], [c, d]) = (step::address(outer.ends.remote.bytes), step::address(outer.ends.local.bytes));
@@ -42,7 +43,15 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
     if !lease::runs::<F::Watch>(lease, now) {
         return Err(DropReason::LeaseExpired);
     }
-    let inner = outer.inner(frame)?;
+    let inner = match outer.inner(frame) {
+        Ok(inner) => inner,
+        // Its headers are in two buffers: TC has them in one.
+        Err(DropReason::OuterMalformed) if frame.hides(outer.to_inner()) => return Ok(Verdict::ToTc),
+        Err(reason) => return Err(reason),
+    };
+    if frame.hides(inner.start + ETH_LEN + TAG_LEN) {
+        return Ok(Verdict::ToTc);
+    }
     F::Watch::step(Step::Inner, [inner.vni.into(), (inner.end - inner.start) as u64, 0, 0]);
     let ether = Ether::parse(frame, inner.start, false).ok_or(DropReason::FrameMalformed)?;
     ether.tell::<F::Watch>();
@@ -105,7 +114,7 @@ fn known<F: Frame>(
     } else if entry.flags & fdb::STRICT_SENDER != 0 {
         learn::check_remote_source::<F::Watch>(inner.vni, ether.src, from, true)?;
     }
-    let decision = forward::to_port(frame, &to, inner.start, ether, len)?;
+    let decision = forward::to_port(frame, &to, inner.start, &ether, len)?;
     if let Verdict::Redirect = decision {
         count::from_tunnel(from.out, len);
         count::path(if F::XDP { PathCounter::XdpDecap } else { PathCounter::TcDecap });

@@ -14,12 +14,12 @@ use gateway_common::{
 };
 
 use crate::{
-    frame::{Ether, Frame, Reframe, RewriteError},
+    frame::{Buffers, Ether, Frame, Reframe, RewriteError},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
-    maps::DEVMAP,
+    maps::{DEVMAP, DEVMAP_SG},
     verdict::{Flood, Verdict},
     watch::Unwatched,
-    wide::{address, store32, store64},
+    wide::{address, distance, store32, store64},
 };
 
 /// Destination and source address.
@@ -71,8 +71,8 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
-    fn exceeds(&self, len: u32, max: u32) -> bool {
-        len > max
+    fn segment(&self, _ether: &Ether, len: u32) -> u32 {
+        len
     }
 
     #[inline(always)]
@@ -84,8 +84,19 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
-    fn reserve(&self, ifindex: u32) -> bool {
-        DEVMAP.redirect(ifindex, u64::from(xdp_action::XDP_PASS)).is_ok()
+    fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool {
+        let otherwise = u64::from(xdp_action::XDP_PASS);
+        // A driver without scatter-gather would throw away what lies in several buffers (kernel/bpf/devmap.c, __xdp_enqueue).
+        if buffers == Buffers::Unknown && Frame::len(self) != first_buffer(self) {
+            DEVMAP_SG.redirect(ifindex, otherwise).is_ok()
+        } else {
+            DEVMAP.redirect(ifindex, otherwise).is_ok()
+        }
+    }
+
+    #[inline(always)]
+    fn hides(&self, len: usize) -> bool {
+        Frame::data(self) + len > Frame::data_end(self) && Frame::len(self) != first_buffer(self)
     }
 
     #[inline(always)]
@@ -128,6 +139,12 @@ impl Frame for XdpContext {
             _ => Err(RewriteError),
         }
     }
+}
+
+/// Bytes in the first buffer.
+#[inline(always)]
+fn first_buffer(ctx: &XdpContext) -> u32 {
+    distance(Frame::data(ctx), Frame::data_end(ctx)) as u32
 }
 
 #[inline(always)]

@@ -43,6 +43,7 @@ mod flows;
 #[path = "../src/forward.rs"]
 mod forward;
 #[path = "../src/frame.rs"]
+#[expect(dead_code, reason = "the short way uses the rest")]
 mod frame;
 #[path = "../src/header.rs"]
 mod header;
@@ -55,6 +56,8 @@ mod maps;
 #[path = "../src/outer.rs"]
 mod outer;
 mod packet;
+#[path = "../src/path_mtu.rs"]
+mod path_mtu;
 #[path = "../src/snoop.rs"]
 mod snoop;
 #[path = "../src/standby.rs"]

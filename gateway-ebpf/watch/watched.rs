@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use gateway_common::tunnel::NextHop;
 
 use crate::{
-    frame::{Ether, Frame, Reframe, RewriteError},
+    frame::{Buffers, Ether, Frame, Reframe, RewriteError},
     header::Fill,
     packet::Packet,
     verdict::{Decision, Flood, Verdict},
@@ -79,8 +79,8 @@ impl<C: Frame, W: Watch> Frame for Watched<C, W> {
     }
 
     #[inline(always)]
-    fn exceeds(&self, len: u32, max: u32) -> bool {
-        self.context.exceeds(len, max)
+    fn segment(&self, ether: &Ether, len: u32) -> u32 {
+        self.context.segment(ether, len)
     }
 
     #[inline(always)]
@@ -89,8 +89,13 @@ impl<C: Frame, W: Watch> Frame for Watched<C, W> {
     }
 
     #[inline(always)]
-    fn reserve(&self, ifindex: u32) -> bool {
-        self.context.reserve(ifindex)
+    fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool {
+        self.context.reserve(ifindex, buffers)
+    }
+
+    #[inline(always)]
+    fn hides(&self, len: usize) -> bool {
+        self.context.hides(len)
     }
 
     #[inline(always)]

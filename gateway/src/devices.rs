@@ -35,10 +35,21 @@ struct InUse {
     possible: Mode,
     /// XDP receives on it.
     xdp: bool,
-    /// XDP may redirect to it.
-    xdp_transmit: bool,
+    /// What XDP may redirect to it.
+    transmit: Transmit,
+    /// Its driver has refused what was redirected to it, where the kernel does not tell that beforehand.
+    refuses: bool,
     /// Why a program is not where it should be.
     trouble: BTreeMap<Hook, String>,
+}
+
+/// What an interface takes of what XDP redirects to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Transmit {
+    /// Frames.
+    pub frames: bool,
+    /// Frames in several buffers too.
+    pub in_several_buffers: bool,
 }
 
 /// All interfaces in use.
@@ -77,15 +88,37 @@ impl Devices {
 
     /// Interfaces, by index, that XDP may redirect to.
     pub fn xdp_ports(&self) -> BTreeSet<u32> {
-        self.in_use.values().filter(|used| used.xdp_transmit).map(|used| used.device.ifindex).collect()
+        self.in_use.values().filter(|used| used.transmit.frames).map(|used| used.device.ifindex).collect()
     }
 
-    /// Whether XDP receives on the interface of this name, and may redirect to it; nothing if it is not in use.
-    pub fn attached(&self, name: &str) -> Option<(bool, bool)> {
+    /// Those of them that take frames in several buffers.
+    pub fn xdp_sg_ports(&self) -> BTreeSet<u32> {
+        self.in_use.values().filter(|used| used.transmit.in_several_buffers).map(|used| used.device.ifindex).collect()
+    }
+
+    /// Whether XDP receives on the interface of this name, and what may be redirected to it; nothing if it is not in use.
+    pub fn attached(&self, name: &str) -> Option<(bool, Transmit)> {
         self.in_use
             .get(name)
             .filter(|used| !used.trouble.contains_key(&Hook::Tc))
-            .map(|used| (used.xdp, used.xdp_transmit))
+            .map(|used| (used.xdp, used.transmit))
+    }
+
+    /// The driver of an interface refuses frames that are redirected to it. Where the kernel can't tell what a driver takes,
+    /// that is told by this: TC sends from now on.
+    pub fn refuses(&mut self, ifindex: u32) {
+        let Some(used) = self.in_use.values_mut().find(|used| used.device.ifindex == ifindex) else { return };
+        if used.transmit.frames && matches!(nic::xdp_features(ifindex), Ok(None)) {
+            used.transmit = Transmit::default();
+            used.refuses = true;
+            tracing::warn!(interface = used.device.name, "its driver takes no redirected frames: TC sends them");
+        }
+    }
+
+    /// Name of the interface in use with this number.
+    pub fn name(&self, ifindex: u32) -> Option<&str> {
+        let mut in_use = self.in_use.iter();
+        in_use.find(|(_, used)| used.device.ifindex == ifindex).map(|(name, _)| name.as_str())
     }
 
     /// Interfaces in use by name, and the index under which they are.
@@ -122,16 +155,12 @@ impl Devices {
     /// Asks again where XDP may redirect to. A driver may change its mind, with its settings or, as veth does, with its
     /// peer's.
     pub fn refresh(&mut self) {
-        let changed: Vec<String> = self
-            .in_use
-            .iter()
-            .filter(|(_, used)| used.xdp && self.can_transmit(&used.device) != used.xdp_transmit)
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in changed {
-            if let Some(used) = self.in_use.get_mut(&name) {
-                used.xdp_transmit = !used.xdp_transmit;
-                tracing::info!(interface = name, xdp_transmit = used.xdp_transmit, "driver changed");
+        for (name, used) in self.in_use.iter_mut().filter(|(_, used)| used.xdp && !used.refuses) {
+            let transmit = transmit(&used.device);
+            if transmit != used.transmit {
+                used.transmit = transmit;
+                let Transmit { frames, in_several_buffers } = transmit;
+                tracing::info!(interface = name, xdp_transmit = frames, in_several_buffers, "driver changed");
             }
         }
     }
@@ -237,10 +266,10 @@ impl Devices {
                 }
             },
         };
-        let xdp_transmit = xdp && self.can_transmit(device);
-        let mode_name = if xdp { "xdp" } else { "tc" };
+        let transmit = if xdp { transmit(device) } else { Transmit::default() };
+        let (mode_name, xdp_transmit) = (if xdp { "xdp" } else { "tc" }, transmit.frames);
         tracing::info!(interface = device.name, role = ?device.role, mode = mode_name, xdp_transmit, "attached");
-        Ok(InUse { device: device.clone(), mode, possible, xdp, xdp_transmit, trouble })
+        Ok(InUse { device: device.clone(), mode, possible, xdp, transmit, refuses: false, trouble })
     }
 
     /// Makes sure that no other agent has it.
@@ -260,19 +289,6 @@ impl Devices {
                 self.attacher.attach_xdp(ebpf, device)
             }
             _ => Err(first),
-        }
-    }
-
-    /// Whether the driver takes frames that XDP redirects to it. A kernel too old to say (before 6.3) is believed to:
-    /// most drivers with XDP do.
-    fn can_transmit(&self, device: &Device) -> bool {
-        match nic::xdp_features(device.ifindex) {
-            Ok(Some(features)) => features.ndo_xmit(),
-            Ok(None) => true,
-            Err(error) => {
-                tracing::warn!("{error}");
-                true
-            }
         }
     }
 
@@ -354,6 +370,22 @@ fn possible_mode(mode: Mode, hidden: Option<Setting>, interface: &str) -> Result
         }
         (Mode::Xdp, Some(setting)) => Err(AttachError::TagsHidden { interface: interface.to_owned(), setting }),
         _ => Ok(mode),
+    }
+}
+
+/// What the driver takes of what XDP redirects to it. A kernel too old to say (before 6.3) is believed to take frames, as
+/// most drivers with XDP do, and none in several buffers, as few did then; what is lost all the same is counted, see
+/// [`Devices::refuses`].
+fn transmit(device: &Device) -> Transmit {
+    match nic::xdp_features(device.ifindex) {
+        Ok(Some(features)) => {
+            Transmit { frames: features.ndo_xmit(), in_several_buffers: features.ndo_xmit() && features.ndo_xmit_sg() }
+        }
+        Ok(None) => Transmit { frames: true, in_several_buffers: false },
+        Err(error) => {
+            tracing::warn!("{error}");
+            Transmit { frames: true, in_several_buffers: false }
+        }
     }
 }
 

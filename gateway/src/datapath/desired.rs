@@ -78,6 +78,10 @@ pub struct Desired {
     pub flood: BTreeMap<u32, BTreeSet<Place>>,
     /// Interfaces (by index) that XDP may redirect to.
     pub xdp_ports: BTreeSet<u32>,
+    /// Those of them that take frames in several buffers.
+    pub xdp_sg_ports: BTreeSet<u32>,
+    /// Access ports (by index) that are down.
+    pub down: BTreeSet<u32>,
     /// What concerns all access ports.
     pub settings: Settings,
 }

@@ -113,6 +113,12 @@ impl Work<'_> {
         for ifindex in desired.xdp_ports.difference(&programmed.xdp_ports) {
             self.put(Op::PutXdpPort(*ifindex));
         }
+        for ifindex in desired.xdp_sg_ports.difference(&programmed.xdp_sg_ports) {
+            self.put(Op::PutXdpSgPort(*ifindex));
+        }
+        for ifindex in desired.down.difference(&programmed.down) {
+            self.put(Op::PutDown(*ifindex));
+        }
         for (addr, lease) in &desired.vteps {
             let vtep = Vtep { lease: *lease };
             if programmed.vteps.get(addr) != Some(&vtep) {
@@ -272,6 +278,12 @@ impl Work<'_> {
         }
         for arrival in programmed.arrivals.difference(&desired.arrivals) {
             self.removals.push(Op::DelArrival(*arrival));
+        }
+        for ifindex in programmed.down.difference(&desired.down) {
+            self.removals.push(Op::DelDown(*ifindex));
+        }
+        for ifindex in programmed.xdp_sg_ports.difference(&desired.xdp_sg_ports) {
+            self.removals.push(Op::DelXdpSgPort(*ifindex));
         }
         for ifindex in programmed.xdp_ports.difference(&desired.xdp_ports) {
             self.removals.push(Op::DelXdpPort(*ifindex));

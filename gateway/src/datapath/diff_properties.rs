@@ -58,7 +58,10 @@ fn desired() -> impl Strategy<Value = Desired> {
     let arrivals = btree_set((0..2u8, 0..2u16).prop_map(|(mac, vlan)| Arrival { mac: [2, 0, 0, 0, 0, mac], vlan }), 0..3);
     (tunnels(), segments(), bindings(), macs(), floods, ports, vteps, arrivals).prop_map(
         |(tunnels, segments, bindings, macs, floods, xdp_ports, vteps, arrivals)| {
-            let mut desired = Desired { tunnels, macs, xdp_ports, vteps, arrivals, ..Desired::default() };
+            // Any of them will do for these too.
+            let (xdp_sg_ports, down) = (xdp_ports.iter().copied().take(1).collect(), xdp_ports.clone());
+            let mut desired =
+                Desired { tunnels, macs, xdp_ports, xdp_sg_ports, down, vteps, arrivals, ..Desired::default() };
             desired.flood = segments.keys().map(|vni| (*vni, BTreeSet::new())).collect();
             for (vni, number) in floods {
                 desired.flood.entry(vni).and_modify(|members| {

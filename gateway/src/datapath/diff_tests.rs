@@ -330,3 +330,21 @@ fn a_port_that_xdp_may_redirect_to_is_put_and_taken_away() {
     assert_eq!(changes(&with, &Programmed::default()).ops, [Op::PutXdpPort(11)]);
     assert_eq!(changes(&Desired::default(), &programmed(&with)).ops, [Op::DelXdpPort(11)]);
 }
+
+#[test]
+fn ports_that_take_frames_in_several_buffers_are_told_and_taken_back() {
+    let with = Desired { xdp_ports: [11].into(), xdp_sg_ports: [11].into(), ..Desired::default() };
+    assert_eq!(changes(&with, &Programmed::default()).ops, [Op::PutXdpPort(11), Op::PutXdpSgPort(11)]);
+    assert_eq!(changes(&Desired::default(), &programmed(&with)).ops, [Op::DelXdpSgPort(11), Op::DelXdpPort(11)]);
+}
+
+#[test]
+fn what_was_learned_behind_a_port_is_forgotten_once_when_it_goes_down() {
+    let down = Desired { down: [11].into(), ..Desired::default() };
+    let ops = changes(&down, &Programmed::default()).ops;
+    assert_eq!(ops, [Op::PutDown(11), Op::Forget([Forget::Port(11)].into())]);
+    let programmed = programmed(&down);
+    assert_eq!(changes(&down, &programmed).ops, []);
+    // Nothing is wrong with what is learned once it is up again.
+    assert_eq!(changes(&Desired::default(), &programmed).ops, [Op::DelDown(11)]);
+}

@@ -124,6 +124,8 @@ pub(super) struct View {
     /// Sorted, so that a member with two slots, who would get two copies, shows.
     pub(super) flood: BTreeMap<u32, Vec<Option<Place>>>,
     xdp_ports: BTreeSet<u32>,
+    xdp_sg_ports: BTreeSet<u32>,
+    down: BTreeSet<u32>,
 }
 
 /// The place a target leads to, or `None` if its numbers are nobody's.
@@ -168,5 +170,7 @@ pub(super) fn view(programmed: &Programmed) -> View {
             .collect(),
         flood,
         xdp_ports: programmed.xdp_ports.clone(),
+        xdp_sg_ports: programmed.xdp_sg_ports.clone(),
+        down: programmed.down.clone(),
     }
 }

@@ -18,12 +18,14 @@ use gateway_common::{
     fdb::{FdbEntry, FdbKey, Target},
     flow::Generation,
     limits,
+    loss::Loss,
+    path_mtu::PathMtu,
     segment::{FloodKey, Segment},
     tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
 
 use super::{
-    cpus,
+    cpus, losses,
     maps::{Maps, MapsError},
     pins::{PINNED_MAPS, PinDir},
 };
@@ -99,6 +101,9 @@ pub fn load(pins: &PinDir, settings: Settings) -> Result<Loaded, LoadError> {
     loader.map_max_entries("flows", limits::FLOWS * cpus::count());
     loader.map_max_entries("clocks", cpus::count());
     loader.override_global("UDP_PORT", &settings.udp_port, true);
+    // Where the kernel does not tell, what would read it is not attached either.
+    let offset = losses::ifindex_offset().unwrap_or_default();
+    loader.override_global("IFINDEX_OFFSET", &offset, true);
     // What the programs log under, aya-log's own name for it; 0 is less than any level.
     let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };
     loader.override_global(aya_log::LEVEL, &level, true);
@@ -118,6 +123,11 @@ pub struct Committer {
 }
 
 impl Loaded {
+    /// Where it is pinned.
+    pub const fn pins(&self) -> &PinDir {
+        &self.pins
+    }
+
     /// What [`Committer::commit`] will be called on once the programs that use the maps are attached.
     pub fn committer(&self) -> Committer {
         Committer { adopted: self.adopted, pins: self.pins.clone() }
@@ -176,6 +186,8 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         size_of::<Paths>() as u64,
         size_of::<LearnEvent>() as u64,
         size_of::<Generation>() as u64,
+        size_of::<Loss>() as u64,
+        size_of::<PathMtu>() as u64,
         limits::MAX_VTEPS.into(),
         limits::MAX_LEASES.into(),
         limits::MAX_ARRIVALS.into(),

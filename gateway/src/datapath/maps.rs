@@ -7,15 +7,18 @@ use std::{
 };
 
 use aya::maps::{
-    Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuValues, RingBuf,
+    Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf,
     xdp::XdpMapError,
 };
+use aya::util::nr_cpus;
 use bytemuck::Zeroable;
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
     budget::{self, Budget},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
+    loss::Loss,
+    path_mtu::PathMtu,
     segment::{FloodKey, Segment},
     tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
 };
@@ -43,8 +46,10 @@ pub enum MapsError {
         reason: MapError,
     },
     /// The kernel refused a device.
-    #[error("map devmap: interface {ifindex}: {reason}")]
+    #[error("map {name}: interface {ifindex}: {reason}")]
     Device {
+        /// Which map.
+        name: &'static str,
         /// Which interface.
         ifindex: u32,
         /// What the kernel said.
@@ -96,6 +101,10 @@ pub struct Maps {
     drops: PerCpuArray<MapData, Drops>,
     paths: PerCpuArray<MapData, Paths>,
     devmap: DevMapHash<MapData>,
+    devmap_sg: DevMapHash<MapData>,
+    down: HashMap<MapData, u32, u32>,
+    path_mtu: HashMap<MapData, PeerKey, PathMtu>,
+    losses: PerCpuHashMap<MapData, u32, Loss>,
 }
 
 impl Maps {
@@ -126,6 +135,10 @@ impl Maps {
             drops: take!("drops"),
             paths: take!("paths"),
             devmap: take!("devmap"),
+            devmap_sg: take!("devmap_sg"),
+            down: take!("down"),
+            path_mtu: take!("path_mtu"),
+            losses: take!("losses"),
         })
     }
 
@@ -162,6 +175,8 @@ impl Maps {
                 .collect::<Result<_, _>>()?,
             flood: self.flood.iter().collect::<Result<_, _>>().of("flood")?,
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
+            xdp_sg_ports: self.devmap_sg.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap_sg")?,
+            down: self.down.keys().collect::<Result<BTreeSet<_>, _>>().of("down")?,
             // What an earlier agent did not get to, the first census finds.
             outdated: BTreeSet::new(),
         })
@@ -171,12 +186,23 @@ impl Maps {
     pub(super) fn write(&mut self, op: &Op) -> Result<(), MapsError> {
         match op {
             Op::PutSettings(settings) => self.settings.set(0, settings, 0).of("settings"),
-            Op::PutXdpPort(ifindex) => self
-                .devmap
-                .insert(*ifindex, *ifindex, None, 0)
-                .map_err(|reason| MapsError::Device { ifindex: *ifindex, reason }),
+            Op::PutXdpPort(ifindex) => {
+                self.count_losses(*ifindex)?;
+                self.devmap.insert(*ifindex, *ifindex, None, 0).map_err(|reason| MapsError::Device {
+                    name: "devmap",
+                    ifindex: *ifindex,
+                    reason,
+                })
+            }
             // The kernel takes a device out by itself when it goes.
             Op::DelXdpPort(ifindex) => gone_is_fine(self.devmap.remove(*ifindex)).of("devmap"),
+            Op::PutXdpSgPort(ifindex) => self
+                .devmap_sg
+                .insert(*ifindex, *ifindex, None, 0)
+                .map_err(|reason| MapsError::Device { name: "devmap_sg", ifindex: *ifindex, reason }),
+            Op::DelXdpSgPort(ifindex) => gone_is_fine(self.devmap_sg.remove(*ifindex)).of("devmap_sg"),
+            Op::PutDown(ifindex) => self.down.insert(ifindex, 1, 0).of("down"),
+            Op::DelDown(ifindex) => gone_is_fine(self.down.remove(ifindex)).of("down"),
             Op::PutVtep(addr, vtep) => self.vteps.insert(addr, vtep, 0).of("vteps"),
             Op::DelVtep(addr) => gone_is_fine(self.vteps.remove(addr)).of("vteps"),
             Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),
@@ -238,7 +264,8 @@ impl Maps {
                 fdb::REMOTE => Forget::Tunnel(entry.to.out),
                 _ => Forget::Binding(BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }),
             };
-            if whose.contains(&place) || whose.contains(&Forget::Segment(key.vni)) {
+            let behind_port = entry.to.kind == fdb::LOCAL && whose.contains(&Forget::Port(entry.to.out));
+            if behind_port || whose.contains(&place) || whose.contains(&Forget::Segment(key.vni)) {
                 doomed.push(key);
             }
         }
@@ -322,6 +349,50 @@ impl Maps {
         let mut sum = Paths::default();
         self.paths.get(&0, 0).of("paths")?.iter().for_each(|cpu| sum.add(cpu));
         Ok(sum)
+    }
+
+    /// Has what is lost on the way out of an interface counted from now on, if it is not yet.
+    fn count_losses(&mut self, ifindex: u32) -> Result<(), MapsError> {
+        match self.losses.get(&ifindex, 0) {
+            Err(MapError::KeyNotFound) => {}
+            other => return other.map(drop).of("losses"),
+        }
+        let counts = |map: &mut PerCpuHashMap<MapData, u32, Loss>| {
+            let zeroes = PerCpuValues::try_from(vec![Loss::default(); nr_cpus().unwrap_or(1)]);
+            map.insert(ifindex, zeroes.map_err(MapError::IoError)?, 0)
+        };
+        if counts(&mut self.losses).is_ok() {
+            return Ok(());
+        }
+        // Full of interfaces that are gone: their numbers never come again.
+        let ports: BTreeSet<u32> = self.devmap.keys().filter_map(Result::ok).collect();
+        let gone: Vec<u32> = self.losses.keys().filter_map(Result::ok).filter(|key| !ports.contains(key)).collect();
+        for key in gone {
+            gone_is_fine(self.losses.remove(&key)).of("losses")?;
+        }
+        counts(&mut self.losses).of("losses")
+    }
+
+    /// What was lost after a redirect, by interface, all CPUs together.
+    pub fn losses(&self) -> Result<std::collections::BTreeMap<u32, Loss>, MapsError> {
+        let mut all = std::collections::BTreeMap::new();
+        for row in self.losses.iter() {
+            let (ifindex, cpus) = row.of("losses")?;
+            let mut sum = Loss::default();
+            cpus.iter().for_each(|cpu| sum.add(cpu));
+            all.insert(ifindex, sum);
+        }
+        Ok(all)
+    }
+
+    /// What routers have said of the paths to remote VTEPs.
+    pub fn path_mtus(&self) -> Result<Vec<(PeerKey, PathMtu)>, MapsError> {
+        self.path_mtu.iter().collect::<Result<_, _>>().of("path_mtu")
+    }
+
+    /// Forgets what a router has said.
+    pub fn forget_path_mtu(&mut self, ends: &PeerKey) -> Result<(), MapsError> {
+        gone_is_fine(self.path_mtu.remove(ends)).of("path_mtu")
     }
 
     /// Traffic of binding number `id`, all CPUs together.

@@ -4,11 +4,12 @@
 //! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
 //! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
 //! [`load`] brings programs and maps into the kernel or adopts those that are there,
-//! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds. [`watch`] loads programs that
-//! look on.
+//! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds.
+//! [`watch`] loads programs that look on, [`losses`] has those counted that the kernel loses after a redirect.
 
 pub mod attach;
 mod batch;
+mod btf;
 pub mod change;
 pub mod claim;
 mod cpus;
@@ -24,6 +25,7 @@ pub mod given;
 pub mod kept;
 pub mod learned;
 pub mod load;
+pub mod losses;
 pub mod maps;
 pub mod op;
 pub mod pins;

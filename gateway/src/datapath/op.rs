@@ -18,6 +18,8 @@ pub enum Forget {
     Binding(BindingKey),
     /// A tunnel.
     Tunnel(u32),
+    /// An access port, by index, whatever the logical switch.
+    Port(u32),
 }
 
 /// One operation on the maps.
@@ -27,6 +29,10 @@ pub enum Op {
     PutSettings(Settings),
     PutXdpPort(u32),
     DelXdpPort(u32),
+    PutXdpSgPort(u32),
+    DelXdpSgPort(u32),
+    PutDown(u32),
+    DelDown(u32),
     PutVtep(Addr, Vtep),
     DelVtep(Addr),
     PutArrival(Arrival),

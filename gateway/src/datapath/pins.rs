@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 19] = [
+pub const PINNED_MAPS: [&str; 23] = [
     "settings",
     "generation",
     "vteps",
@@ -22,6 +22,10 @@ pub const PINNED_MAPS: [&str; 19] = [
     "drops",
     "paths",
     "devmap",
+    "devmap_sg",
+    "down",
+    "path_mtu",
+    "losses",
     "events",
 ];
 
@@ -58,6 +62,11 @@ impl PinDir {
     /// Holds programs of capture number `id`.
     pub fn capture(&self, id: u32) -> PathBuf {
         self.captures().join(id.to_string())
+    }
+
+    /// Holds the links of the programs that count what is lost after a redirect.
+    pub fn tracepoints(&self) -> PathBuf {
+        self.0.join("tracepoints")
     }
 
     /// Holds the links between programs and interfaces.

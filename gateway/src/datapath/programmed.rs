@@ -35,6 +35,10 @@ pub struct Programmed {
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
     pub xdp_ports: BTreeSet<u32>,
+    /// Map `devmap_sg`.
+    pub xdp_sg_ports: BTreeSet<u32>,
+    /// Map `down`.
+    pub down: BTreeSet<u32>,
     /// Map `settings`.
     pub settings: Settings,
     /// Whose learned MACs are wrong, and not forgotten yet.
@@ -49,6 +53,10 @@ impl Programmed {
             Op::PutSettings(settings) => self.settings = settings,
             Op::PutXdpPort(ifindex) => drop(self.xdp_ports.insert(ifindex)),
             Op::DelXdpPort(ifindex) => drop(self.xdp_ports.remove(&ifindex)),
+            Op::PutXdpSgPort(ifindex) => drop(self.xdp_sg_ports.insert(ifindex)),
+            Op::DelXdpSgPort(ifindex) => drop(self.xdp_sg_ports.remove(&ifindex)),
+            Op::PutDown(ifindex) => drop(self.down.insert(ifindex)),
+            Op::DelDown(ifindex) => drop(self.down.remove(&ifindex)),
             Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),
             Op::DelVtep(addr) => drop(self.vteps.remove(&addr)),
             Op::PutArrival(arrival) => drop(self.arrivals.insert(arrival)),
@@ -83,6 +91,8 @@ impl Programmed {
                 (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
             }
             Op::DelSegment(vni) => Some(Forget::Segment(vni)),
+            // Whoever was behind it may be heard elsewhere next, and till then is nowhere.
+            Op::PutDown(ifindex) => Some(Forget::Port(ifindex)),
             // It no longer believes what came through tunnels.
             Op::PutSegment(vni, new) => {
                 let old = self.segments.get(&vni)?;

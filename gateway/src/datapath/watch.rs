@@ -23,9 +23,21 @@ use crate::nic::Role;
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_WATCH_BPF"));
 
 /// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
-const READ: [&str; 12] =
-    [
-    "settings", "vteps", "arrivals", "leases", "peers", "tunnels", "segments", "learned", "flood", "bindings", "fdb", "devmap",
+const READ: [&str; 14] = [
+    "settings",
+    "vteps",
+    "arrivals",
+    "leases",
+    "peers",
+    "tunnels",
+    "segments",
+    "learned",
+    "flood",
+    "bindings",
+    "fdb",
+    "devmap",
+    "devmap_sg",
+    "down",
 ];
 
 /// Why there is no looking on.

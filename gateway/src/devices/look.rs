@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aya::Ebpf;
 
-use super::{Devices, InUse};
+use super::{Devices, InUse, Transmit, transmit};
 use crate::{
     config::Mode,
     datapath::{
@@ -58,7 +58,8 @@ impl Devices {
             (_, Seen::Nothing | Seen::Other(_)) => {
                 let done = self.attacher.attach_xdp(ebpf, &used.device);
                 used.xdp = done.is_ok();
-                used.xdp_transmit = used.xdp && self.can_transmit(&used.device);
+                used.transmit =
+                    if used.xdp && !used.refuses { transmit(&used.device) } else { Transmit::default() };
                 self.put_back_program(used, Hook::Xdp, done, now);
             }
         }

@@ -118,8 +118,10 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// Reasons that only replication, or a state of the world, brings about; each has a test below, in `flood`, `standby` or `isolation`.
-const ELSEWHERE: [DropReason; 6] = [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed, StandbyArp, OtherInstance];
+/// Reasons that only replication, or a state of the world, brings about; each has a test below, in `flood`, `ports`, `standby` or
+/// `isolation`.
+const ELSEWHERE: [DropReason; 7] =
+    [LeaseExpired, NoReceiver, RewriteFailed, FloodFailed, StandbyArp, OtherInstance, PortDown];
 
 #[test]
 fn each_packet_is_dropped_for_its_reason_and_no_other() {

@@ -15,10 +15,10 @@ use crate::{
 };
 
 /// Counters that have grown, and by how much.
-type Counts<T> = Vec<(T, u64)>;
+pub(crate) type Counts<T> = Vec<(T, u64)>;
 
 /// Whoever remembers has counted frames of a station on its way since; what is not told here is the same for both ways.
-fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
+pub(crate) fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
     const OF_LEARNING: [PathCounter; 2] = [PathCounter::Learned, PathCounter::Moved];
     let paths = PathCounter::ALL.iter().filter(|path| !OF_LEARNING.contains(path));
     let paths = paths.map(|path| (*path, outcome.counted(*path))).filter(|(_, count)| *count > 0).collect();
@@ -26,7 +26,7 @@ fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCo
 }
 
 /// Has the programs forget, by writing what is there already.
-fn forget(world: &mut World) {
+pub(crate) fn forget(world: &mut World) {
     let settings = world.maps.programmed().unwrap().settings;
     world.maps.change().write(&Op::PutSettings(settings)).unwrap();
 }

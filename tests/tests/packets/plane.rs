@@ -69,6 +69,9 @@ impl Plane {
         for key in rest {
             self.maps.change().remove_mac(&key).unwrap();
         }
+        for (ends, _) in self.maps.path_mtus().unwrap() {
+            self.maps.forget_path_mtu(&ends).unwrap();
+        }
         self.events();
         IDLE.lock().unwrap().push(self);
     }

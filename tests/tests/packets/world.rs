@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use aya::programs::{SchedClassifier, TestRun, TestRunOptions, Xdp};
+use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, Xdp};
 use futures_util::TryStreamExt;
 use gateway::datapath::{
     Desired, Place,
@@ -229,8 +229,10 @@ impl World {
             ]
             .into(),
             // Long frames are not spared the look at the port's MTU.
-            settings: Settings { fits_every_port: 1000 },
+            settings: Settings { fits_every_port: 1000, ports_down: 0 },
             xdp_ports: BTreeSet::from([&self.uplink, &self.port_a, &self.port_b].map(|port| port.ifindex)),
+            xdp_sg_ports: BTreeSet::from([&self.uplink, &self.port_a, &self.port_b].map(|port| port.ifindex)),
+            down: BTreeSet::new(),
         }
     }
 
@@ -281,30 +283,49 @@ impl World {
 
     /// Runs a packet through a program.
     pub(crate) fn run(&mut self, hook: Hook, from: From, packet: &[u8]) -> Outcome {
-        let (drops, paths) = (self.maps.drops().unwrap(), self.maps.paths().unwrap());
         let ifindex = self.port(from).ifindex;
-        let (verdict, bytes, took) = match hook {
-            Hook::Xdp => self.run_xdp(from, ifindex, packet),
-            Hook::Tc => self.run_tc(from, ifindex, packet),
-        };
+        self.watched(|world| match hook {
+            Hook::Xdp => world.run_xdp(from, ifindex, packet, packet.len()).unwrap(),
+            Hook::Tc => world.run_tc(from, ifindex, packet),
+        })
+    }
+
+    /// Runs a packet through XDP whose first buffer ends after `first` bytes, as of a NIC that splits headers from data.
+    /// `None` where the kernel can't do that (before 6.18).
+    pub(crate) fn run_split(&mut self, from: From, packet: &[u8], first: usize) -> Option<Outcome> {
+        let ifindex = self.port(from).ifindex;
+        // One that is refused is not run.
+        self.run_xdp(from, ifindex, packet, first).ok()?;
+        Some(self.watched(|world| world.run_xdp(from, ifindex, packet, first).unwrap()))
+    }
+
+    fn watched(&mut self, run: impl FnOnce(&mut Self) -> (Verdict, Vec<u8>, Duration)) -> Outcome {
+        let (drops, paths) = (self.maps.drops().unwrap(), self.maps.paths().unwrap());
+        let (verdict, bytes, took) = run(self);
         let drops = (drops, self.maps.drops().unwrap());
         let paths = (paths, self.maps.paths().unwrap());
         Outcome { verdict, bytes, took, drops, paths }
     }
 
-    fn run_xdp(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>, Duration) {
+    fn run_xdp(
+        &mut self,
+        from: From,
+        ifindex: u32,
+        packet: &[u8],
+        first: usize,
+    ) -> Result<(Verdict, Vec<u8>, Duration), ProgramError> {
         let name = if from == From::Uplink { "xdp_uplink" } else { "xdp_access" };
         let program: &Xdp = self.ebpf.program(name).unwrap().try_into().unwrap();
         // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
-        let context = [0, packet.len() as u32, 0, ifindex, 0, 0];
-        let (result, bytes, took) = run(program, packet, bytemuck::bytes_of(&context));
+        let context = [0, first as u32, 0, ifindex, 0, 0];
+        let (result, bytes, took) = try_run(program, packet, bytemuck::bytes_of(&context))?;
         let verdict = match result {
             1 => Verdict::Drop,
             2 => Verdict::Pass,
             4 => Verdict::Redirect,
             other => panic!("XDP verdict {other}"),
         };
-        (verdict, bytes, took)
+        Ok((verdict, bytes, took))
     }
 
     fn run_tc(&mut self, from: From, ifindex: u32, packet: &[u8]) -> (Verdict, Vec<u8>, Duration) {
@@ -313,7 +334,7 @@ impl World {
         // struct __sk_buff as far as ifindex, the eleventh word.
         let mut context = [0u32; 48];
         context[10] = ifindex;
-        let (result, bytes, took) = run(program, packet, bytemuck::bytes_of(&context));
+        let (result, bytes, took) = try_run(program, packet, bytemuck::bytes_of(&context)).expect("BPF_PROG_TEST_RUN");
         let verdict = match result.cast_signed() {
             -1 => Verdict::Pass,
             2 => Verdict::Drop,
@@ -347,7 +368,7 @@ impl Drop for World {
     }
 }
 
-fn run<P>(program: &P, packet: &[u8], context: &[u8]) -> (u32, Vec<u8>, Duration)
+fn try_run<P>(program: &P, packet: &[u8], context: &[u8]) -> Result<(u32, Vec<u8>, Duration), ProgramError>
 where
     P: for<'a> TestRun<Opts<'a> = TestRunOptions<'a>, Result = aya::programs::TestRunResult>,
 {
@@ -356,9 +377,9 @@ where
     options.data_in = Some(packet);
     options.data_out = Some(&mut out);
     options.ctx_in = Some(context);
-    let result = program.test_run(options).expect("BPF_PROG_TEST_RUN");
+    let result = program.test_run(options)?;
     out.truncate(result.data_size_out as usize);
-    (result.return_value, out, result.duration)
+    Ok((result.return_value, out, result.duration))
 }
 
 /// The outer headers towards `remote`.

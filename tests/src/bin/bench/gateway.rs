@@ -174,11 +174,12 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
         arrivals: [Arrival { mac: GATEWAY_MAC.0, vlan: 0 }].into(),
         tunnels: (0..scale.vteps).filter_map(|vtep| Some((tunnel(vtep), hop(uplink, vtep)?))).collect(),
         segments: (0..scale.nets).map(|net| (VNI + net, segment)).collect(),
-        settings: binding::Settings { fits_every_port: 3300 },
+        settings: binding::Settings { fits_every_port: 3300, ports_down: 0 },
         ..Desired::default()
     };
     if hook == Hook::Xdp {
         desired.xdp_ports = [uplink, access, other].into();
+        desired.xdp_sg_ports.clone_from(&desired.xdp_ports);
     }
     for net in 0..scale.nets {
         desired.bindings.insert(binding(access, net), plan(net));

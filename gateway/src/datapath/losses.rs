@@ -1,0 +1,72 @@
+//! Programs at two of the kernel's tracepoints, which count what is lost after a redirect.
+//!
+//! Their links are pinned, so that they count while no agent runs.
+
+use std::fs;
+
+use aya::{
+    Ebpf,
+    programs::{ProgramError, RawTracePoint, links::FdLink},
+};
+
+use super::{btf, load::remove_tree, pins::PinDir};
+
+/// The programs and the tracepoints that they are for.
+const PROGRAMS: [(&str, &str); 2] = [("redirect_refused", "xdp_redirect_err"), ("redirect_sent", "xdp_devmap_xmit")];
+
+/// Where the kernel tells of its types.
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// Why losses are not counted.
+#[derive(Debug, thiserror::Error)]
+pub enum LossesError {
+    /// The kernel does not say where a device has its index.
+    #[error(
+        "{BTF} does not tell where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
+    )]
+    NoBtf,
+    /// Not in the object.
+    #[error("the BPF object has no program {0}: this vtep-gateway was built wrongly")]
+    Missing(&'static str),
+    /// The kernel refuses.
+    #[error("tracepoint {tracepoint}: {reason}")]
+    Program {
+        /// Which.
+        tracepoint: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
+}
+
+/// Where `struct net_device` of the running kernel has the device's index.
+pub(super) fn ifindex_offset() -> Option<u32> {
+    btf::offset(&fs::read(BTF).ok()?, "net_device", "ifindex")
+}
+
+/// Has losses counted from now on; programs of an earlier agent, which may count in other maps, give way.
+///
+/// # Errors
+/// What keeps the programs from being attached. Those that could be are.
+pub fn attach(ebpf: &mut Ebpf, pins: &PinDir) -> Result<(), LossesError> {
+    let dir = pins.tracepoints();
+    let failed =
+        |tracepoint, error: &dyn std::fmt::Display| LossesError::Program { tracepoint, reason: error.to_string() };
+    remove_tree(&dir).map_err(|error| failed("pins", &error))?;
+    fs::create_dir_all(&dir).map_err(|error| failed("pins", &error))?;
+    let knows = ifindex_offset().is_some();
+    for (name, tracepoint) in PROGRAMS {
+        if tracepoint == "xdp_devmap_xmit" && !knows {
+            return Err(LossesError::NoBtf);
+        }
+        let program = ebpf.program_mut(name).ok_or(LossesError::Missing(name))?;
+        let program: &mut RawTracePoint = program.try_into().map_err(|_| LossesError::Missing(name))?;
+        match program.load() {
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => {}
+            Err(error) => return Err(failed(tracepoint, &error)),
+        }
+        let link = program.attach(tracepoint).and_then(|id| program.take_link(id));
+        let link = FdLink::from(link.map_err(|error| failed(tracepoint, &error))?);
+        link.pin(dir.join(tracepoint)).map_err(|error| failed(tracepoint, &error))?;
+    }
+    Ok(())
+}
