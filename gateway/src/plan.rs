@@ -48,7 +48,8 @@ pub struct Plan {
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
     let (bound, doubles) = bound(rows);
     let (settings, arrivals) = (settings(config, underlay), arrivals(config, underlay));
-    let desired = Desired { xdp_ports, settings, arrivals, segments: learn_limits(config, rows), ..Desired::default() };
+    let (segments, down) = (learn_limits(config, rows), down(config, underlay));
+    let desired = Desired { xdp_ports, settings, arrivals, segments, down, ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay), bindings: Vec::new() };
     let tunnels = tunnels(rows);
     plan.problems.extend(mtus(config, underlay, &tunnels));
@@ -279,7 +280,14 @@ pub(crate) fn overhead(remote: IpAddr) -> u32 {
 
 fn settings(config: &Config, underlay: &Snapshot) -> Settings {
     let mtus = config.ports.iter().filter_map(|port| underlay.links.get(&port.name)).map(|link| link.mtu);
-    Settings { fits_every_port: mtus.min().map_or(0, |mtu| mtu + ETH_LEN as u32) }
+    let fits_every_port = mtus.min().map_or(0, |mtu| mtu + ETH_LEN as u32);
+    Settings { fits_every_port, ports_down: down(config, underlay).len() as u32 }
+}
+
+/// Access ports, by index, that can carry nothing now.
+fn down(config: &Config, underlay: &Snapshot) -> BTreeSet<u32> {
+    let links = config.ports.iter().filter_map(|port| underlay.links.get(&port.name));
+    links.filter(|link| !link.up).map(|link| link.ifindex).collect()
 }
 
 /// What the kernel takes packets by, and each virtual router's own address in the same VLANs: it is there before its macvlan.
@@ -327,6 +335,20 @@ fn mtus(config: &Config, underlay: &Snapshot, tunnels: &BTreeSet<(usize, IpAddr)
         }
     }
     problems
+}
+
+/// Of the remotes to which the path is narrower than the underlay here, what to tell.
+pub fn path_mtus(underlay: &Snapshot, narrow: &BTreeSet<IpAddr>) -> Vec<Problem> {
+    let one = |remote: &IpAddr| match underlay.hops.get(remote) {
+        Some(Resolution::Resolved(hop)) => Some(Problem::PathMtu {
+            remote: *remote,
+            mtu: hop.mtu,
+            max_frame: hop.mtu.saturating_sub(overhead(*remote) - ETH_LEN as u32),
+            fits: hop.mtu.saturating_sub(overhead(*remote)),
+        }),
+        _ => None,
+    };
+    narrow.iter().filter_map(one).collect()
 }
 
 #[cfg(test)]

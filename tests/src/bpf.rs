@@ -109,6 +109,15 @@ pub fn foreign_xdp(host: &Host, dev: &str) -> Result<Foreign> {
     attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "foreign").map(|pin| Foreign { pin })
 }
 
+/// Takes the program of [`pass`] off again.
+///
+/// # Errors
+/// If there is none.
+pub fn no_longer_pass(host: &Host, dev: &str) -> Result<()> {
+    let pin = host.lab().pins("peers").join(format!("{}_{dev}_pass", host.name()));
+    fs::remove_file(&pin).with_context(|| format!("removing {}", pin.display()))
+}
+
 /// While it lives, no VRRP comes in by some interface.
 #[derive(Debug)]
 pub struct VrrpCut {

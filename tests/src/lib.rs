@@ -49,6 +49,7 @@ pub mod prometheus;
 pub mod readings;
 pub mod sample;
 pub mod sweep;
+pub mod tap;
 pub mod throughput;
 pub mod transfer;
 pub mod vlan;

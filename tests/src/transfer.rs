@@ -3,6 +3,7 @@
 use std::{
     io::{Read, Write},
     net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    os::fd::AsRawFd,
     thread,
     time::Duration,
 };
@@ -79,6 +80,58 @@ fn receive(listener: &TcpListener, total: usize) -> Result<()> {
     }
     ensure!(stream.read(&mut buffer)? == 0, "more bytes came than were sent");
     Ok(())
+}
+
+/// Hands the kernel `count` datagrams of `length` bytes at once, to be sent as a train (`UDP_SEGMENT`, udp(7)), from `from` to
+/// `to`, where `address` is. Gives the datagrams that arrived within `patience`, each checked.
+///
+/// # Errors
+/// If the train can't be sent, or a datagram comes changed.
+pub fn udp_train(
+    from: &Host,
+    to: &Host,
+    address: IpAddr,
+    length: usize,
+    count: usize,
+    patience: Duration,
+) -> Result<usize> {
+    let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
+    let server = to.enter(|| Ok(UdpSocket::bind(SocketAddr::new(address, 0))?))?;
+    server.set_read_timeout(Some(patience))?;
+    let target = server.local_addr()?;
+    let mut train = vec![0; length * count];
+    Pattern::new().fill(&mut train);
+    from.enter(|| {
+        let client = UdpSocket::bind(SocketAddr::new(any, 0))?;
+        let segment = i32::try_from(length)?;
+        // SAFETY: the option takes an integer, which lives through the call.
+        let set = unsafe {
+            libc::setsockopt(
+                client.as_raw_fd(),
+                libc::SOL_UDP,
+                libc::UDP_SEGMENT,
+                (&raw const segment).cast(),
+                size_of_val(&segment) as libc::socklen_t,
+            )
+        };
+        ensure!(set == 0, "UDP_SEGMENT: {}", std::io::Error::last_os_error());
+        client.send_to(&train, target)?;
+        Ok(())
+    })?;
+    let mut buffer = vec![0; 65_536];
+    let mut arrived = 0;
+    while arrived < count {
+        match server.recv(&mut buffer) {
+            Ok(received) => {
+                let sent = &train[arrived * length..][..length];
+                ensure!(buffer[..received] == *sent, "datagram {arrived} came changed: {received} bytes");
+                arrived += 1;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(arrived)
 }
 
 /// Sends one datagram of `length` bytes to `to`, where `address` is, and back, and compares it.

@@ -167,6 +167,11 @@ impl Chronicle {
         self.problems(Source::Forwarding, forwarding.problems());
     }
 
+    /// Problems may be others than before, and nothing else.
+    pub(super) fn forwarding_problems(&mut self, forwarding: &Forwarding) {
+        self.problems(Source::Forwarding, forwarding.problems());
+    }
+
     fn census(&mut self, census: &Census, forwarding: &Forwarding, now: Moment) {
         let Self { journal, places, interfaces, tunnels, switches, .. } = self;
         let difference = places.census(&[&census.local, &census.remote]);

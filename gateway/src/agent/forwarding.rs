@@ -11,6 +11,7 @@ use gateway_common::{
     binding::BindingKey,
     event::{self, LearnEvent},
     fdb::FdbKey,
+    loss::Loss,
     net::{MacAddr, VlanId},
     tunnel::LEASE_FOREVER,
 };
@@ -18,6 +19,7 @@ use gateway_common::{
 use super::{
     budgets::Budgets,
     error::AgentError,
+    losses::Losses,
     report::Report,
     stations::{Heard, Stations},
 };
@@ -32,6 +34,7 @@ use crate::{
         kept::Kept,
         learned::{self, Census, Epochs, NEVER},
         load::{Committer, Loaded},
+        losses,
         op::Op,
         pins::PinDir,
         watch::Pinned,
@@ -41,7 +44,7 @@ use crate::{
     memory,
     metrics::measured::Program,
     plan::{self, BindingState, BoundVlan},
-    underlay::Snapshot,
+    underlay::{self, PathMtus, Snapshot},
     vtep::{Fault, TrafficByBinding},
 };
 
@@ -83,6 +86,12 @@ pub(super) struct Forwarding {
     pub(super) census: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
+    /// What stands in the way of what was planned last, and which of it leaves the gateway healthy.
+    planned: (Vec<String>, BTreeSet<String>),
+    losses: Losses,
+    /// Why losses are not counted.
+    uncounted: Option<String>,
+    pub(super) path_mtus: PathMtus,
     /// Those that nobody has asked for yet.
     censuses: Vec<Census>,
     swept: bool,
@@ -124,7 +133,7 @@ impl Forwarding {
         // Where tunnel addresses move between nodes, leases are given by who moves them.
         loaded.maps.set_lease(ALONE, if config.is_redundant() { 0 } else { LEASE_FOREVER })?;
         let (adopted, first) = (loaded.adopted, loaded.first);
-        let commit = loaded.committer();
+        let (commit, pins) = (loaded.committer(), loaded.pins().clone());
         let mut this = Self {
             ebpf: loaded.ebpf,
             maps: loaded.maps,
@@ -149,6 +158,10 @@ impl Forwarding {
             census: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
+            planned: Default::default(),
+            losses: Losses::default(),
+            uncounted: None,
+            path_mtus: PathMtus::default(),
             censuses: Vec::new(),
             swept: false,
             settled: false,
@@ -171,6 +184,13 @@ impl Forwarding {
             }
             return Err(error);
         }
+        if let Err(error) = losses::attach(&mut this.ebpf, &pins) {
+            this.uncounted = Some(format!(
+                "what ports lose of redirected frames is not counted: {error}; `ip -s link` and `ethtool -S` of the ports may \
+                 tell"
+            ));
+        }
+        this.tell();
         tracing::info!(
             adopted,
             switches = this.programmed.segments.len(),
@@ -322,16 +342,20 @@ impl Forwarding {
 
     fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.work.plans += 1;
-        let plan = plan::plan(config, rows, underlay, self.devices.xdp_ports());
+        self.read_path_mtus()?;
+        let (underlay, narrow) = self.path_mtus.narrow(underlay);
+        let mut plan = plan::plan(config, rows, &underlay, self.devices.xdp_ports());
+        plan.problems.extend(plan::path_mtus(&underlay, &narrow));
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         let mut bindings = plan.bindings;
         let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
-        self.warnings = warnings.map(ToString::to_string).chain(self.budgets.problems().cloned()).collect();
+        let warnings = warnings.map(ToString::to_string).chain(self.budgets.problems().cloned()).collect();
         problems.extend(self.budgets.problems().cloned());
         problems.extend(self.devices.problems());
         self.warnings.extend(self.devices.warnings());
         problems.extend(self.devices.warnings());
         let mut desired = plan.desired;
+        desired.xdp_sg_ports = self.devices.xdp_sg_ports();
         self.faults.clear();
         let mut changes = diff(&desired, &self.programmed, &self.ceilings);
         let mut done = self.carry_out(&changes.ops, &mut problems);
@@ -350,13 +374,14 @@ impl Forwarding {
             self.faults.insert(Fault::TunnelExhaustion);
         }
         problems.extend(changes.limits.iter().map(ToString::to_string));
-        bindings.iter_mut().for_each(|binding| self.look_at(binding, underlay));
+        bindings.iter_mut().for_each(|binding| self.look_at(binding, &underlay));
         problems.extend(plan::unforwarded(&bindings).map(|problem| problem.to_string()));
         self.bindings = bindings;
         if done > 0 {
             tracing::debug!(operations = done, "programmed");
         }
-        self.report.problems(problems.into_iter());
+        self.planned = (problems, warnings);
+        self.tell();
         if changes.ops.iter().any(|op| matches!(op, Op::Forget(_))) {
             // Which stations went with their binding, the database is to be told at once.
             self.take_census(config, rows)?;
@@ -384,6 +409,52 @@ impl Forwarding {
     /// How many bindings of the database do not forward.
     pub(super) fn unforwarded(&self) -> usize {
         self.bindings.iter().filter(|binding| !binding.state.forwards()).count()
+    }
+
+    /// Tells of all that stands in the way.
+    fn tell(&mut self) {
+        let (mut problems, mut warnings) = self.planned.clone();
+        for problem in self.losses.problems(|ifindex| self.devices.name(ifindex)) {
+            if problem.is_warning {
+                warnings.insert(problem.text.clone());
+            }
+            problems.push(problem.text);
+        }
+        if let Some(uncounted) = &self.uncounted {
+            warnings.insert(uncounted.clone());
+            problems.push(uncounted.clone());
+        }
+        self.warnings = warnings;
+        self.report.problems(problems.into_iter());
+    }
+
+    /// Takes in what the kernel tells beside what it does: what is lost after a redirect, and how narrow paths are. True if
+    /// all is to be planned anew because of it.
+    pub(super) fn look(&mut self, now: Duration) -> Result<bool, AgentError> {
+        let refused = self.losses.look(self.maps.losses()?, now);
+        let transmit = |devices: &Devices| (devices.xdp_ports(), devices.xdp_sg_ports());
+        let (ports, paths) = (transmit(&self.devices), self.path_mtus.clone());
+        if !refused.is_empty() {
+            refused.into_iter().for_each(|ifindex| self.devices.refuses(ifindex));
+            self.devices.refresh();
+        }
+        self.tell();
+        self.read_path_mtus()?;
+        Ok(ports != transmit(&self.devices) || !self.path_mtus.says_as(&paths))
+    }
+
+    /// What was lost on the way out of an interface.
+    pub(super) fn loss(&self, ifindex: u32) -> Loss {
+        self.losses.of(ifindex)
+    }
+
+    fn read_path_mtus(&mut self) -> Result<(), AgentError> {
+        let (rows, now) = (self.maps.path_mtus()?, clock::coarse_ns()?);
+        for (ends, _) in rows.iter().filter(|(_, told)| underlay::is_over(told, now)) {
+            self.maps.forget_path_mtu(ends)?;
+        }
+        self.path_mtus = PathMtus::of(&rows, now);
+        Ok(())
     }
 
     /// What fails stays a difference, and is tried again at the next change or sweep.
@@ -471,7 +542,9 @@ impl Forwarding {
         let told = !self.budgets.look(&paths, &self.maps, &self.programmed, underlay)?;
         self.swept = true;
         self.devices.refresh();
-        let same_devices = !self.devices.differ(config, underlay) && self.devices.xdp_ports() == self.desired.xdp_ports;
+        let same_devices = !self.devices.differ(config, underlay)
+            && self.devices.xdp_ports() == self.desired.xdp_ports
+            && self.devices.xdp_sg_ports() == self.desired.xdp_sg_ports;
         if told && self.settled && same_devices && self.set_ceilings(config, rows) {
             return Ok(());
         }

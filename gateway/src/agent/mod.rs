@@ -25,6 +25,7 @@ mod forwarding;
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;
 mod headline;
+mod losses;
 mod measure;
 mod names;
 mod report;

@@ -22,6 +22,7 @@ use super::{
     views::DatabaseSince,
 };
 use crate::{
+    clock,
     config::{Config, Interface},
     ctl::{Counters, Request},
     database::{Database, Rows},
@@ -185,6 +186,15 @@ impl Agent<'_> {
     pub(super) fn heard_of(&mut self, event: &LearnEvent, now: Moment) {
         self.forwarding.learned(event);
         self.chronicle.station(event, &self.forwarding, now);
+    }
+
+    /// Takes note of what the kernel tells of lost frames and narrow paths, each second.
+    pub(super) fn look_at_kernel(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        if self.forwarding.look(clock::monotonic())? {
+            return self.update(rows, underlay);
+        }
+        self.chronicle.forwarding_problems(&self.forwarding);
+        Ok(())
     }
 
     /// Takes note of what the database does of itself.

@@ -24,6 +24,9 @@ use crate::{
     view,
 };
 
+/// In a second.
+const NANOSECONDS: u64 = 1_000_000_000;
+
 /// Since when databases have been as they are.
 #[derive(Debug, Default)]
 pub(super) struct DatabaseSince(BTreeMap<Option<String>, (bool, view::DatabaseState, Duration)>);
@@ -109,12 +112,19 @@ impl Agent<'_> {
         let one = |interface: &Interface, role| {
             let attached = self.forwarding.devices.attached(&interface.name);
             let link = underlay.links.get(&interface.name);
+            let (transmit, loss) = (
+                attached.map(|(_, transmit)| transmit).unwrap_or_default(),
+                link.map(|link| self.forwarding.loss(link.ifindex)).unwrap_or_default(),
+            );
             view::Interface {
                 name: interface.name.clone(),
                 role,
                 configured_mode: interface.mode.into(),
                 mode: attached.map(|(xdp, _)| if xdp { Mode::Xdp } else { Mode::Tc }.into()),
-                xdp_transmit: attached.is_some_and(|(_, transmit)| transmit),
+                xdp_transmit: transmit.frames,
+                xdp_transmit_sg: transmit.in_several_buffers,
+                redirect_refused: loss.refused,
+                redirect_full: loss.full,
                 link: link.map(|link| view::Link { ifindex: link.ifindex, up: link.up, mtu: link.mtu, mac: link.mac }),
                 problem: self.forwarding.devices.problem(&interface.name).map(str::to_owned),
             }
@@ -259,6 +269,7 @@ impl Agent<'_> {
             used.0.insert(target.vni);
             used.1 += u64::from(macs);
         }
+        let now = u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
         let mut all = Vec::new();
         for (ends, id) in &programmed.peers {
             let (vnis, macs_given) = used.remove(id).unwrap_or_default();
@@ -276,7 +287,18 @@ impl Agent<'_> {
             };
             let traffic = self.forwarding.maps.tunnel_traffic(*id)?.into();
             let vnis = vnis.into_iter().collect();
-            all.push(view::Tunnel { local: ends.local.into(), remote, vnis, macs_given, path, traffic });
+            let narrow = self.forwarding.path_mtus.get(&remote);
+            let left = narrow.map(|narrow| narrow.until.saturating_sub(now) / NANOSECONDS);
+            all.push(view::Tunnel {
+                local: ends.local.into(),
+                remote,
+                vnis,
+                macs_given,
+                path,
+                path_mtu_bytes: narrow.map(|narrow| narrow.mtu),
+                path_mtu_seconds_left: left,
+                traffic,
+            });
         }
         Ok(all)
     }

@@ -1,6 +1,6 @@
 //! Judging the agent and what it has left in the kernel.
 
-use gateway_common::counters::{DropReason, Drops};
+use gateway_common::counters::{DropReason, Drops, PathCounter, Paths};
 
 use super::{
     check::Check::{Agent, AgentProblem, Drops as DropsCheck, Pins},
@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub(super) pin_dir: String,
     /// What was dropped when the doctor began, and when it had seen all else.
     pub(super) drops: Option<(Drops, Drops)>,
+    /// What had happened, likewise.
+    pub(super) paths: Option<(Paths, Paths)>,
     /// Where the tunnel addresses move between nodes.
     pub(super) redundant: bool,
 }
@@ -179,12 +181,25 @@ fn drops(facts: &Facts) -> Vec<Finding> {
                 .about(reason.name())
         })
     });
-    let grown: Vec<Finding> = grown.collect();
+    let grown: Vec<Finding> = grown.chain(lost(facts)).collect();
     if grown.is_empty() {
         vec![Finding::ok(DropsCheck, "no counter of drops grew while the doctor looked")]
     } else {
         grown
     }
+}
+
+/// Frames that were lost after XDP had redirected them.
+fn lost(facts: &Facts) -> Vec<Finding> {
+    let Some((before, after)) = &facts.paths else { return Vec::new() };
+    let grown = [PathCounter::RedirectRefused, PathCounter::RedirectFull].into_iter().filter_map(|which| {
+        let more = after.get(which).wrapping_sub(before.get(which));
+        let what = format!("{more} more while the doctor looked. {}", which.text());
+        let remedy = "`vtep-gateway status --json` says which interface loses them (redirect_refused, redirect_full); docs/DROPS.md \
+                      says what helps";
+        (more > 0).then(|| Finding::warn(DropsCheck, what, remedy).about(which.name()))
+    });
+    grown.collect()
 }
 
 #[cfg(test)]
@@ -196,7 +211,14 @@ mod tests {
     };
 
     fn facts(answer: Answer, pinned: Pinned) -> Facts {
-        Facts { answer, pinned: Some(pinned), pin_dir: "/sys/fs/bpf/x".to_owned(), drops: None, redundant: false }
+        Facts {
+            answer,
+            pinned: Some(pinned),
+            pin_dir: "/sys/fs/bpf/x".to_owned(),
+            drops: None,
+            paths: None,
+            redundant: false,
+        }
     }
 
     fn running() -> Answer {
@@ -245,6 +267,17 @@ mod tests {
         let grown = findings.iter().find(|one| one.check == DropsCheck).unwrap();
         assert_eq!((grown.mark, grown.subject.as_deref()), (Mark::Warn, Some("too_big")));
         assert!(grown.what.starts_with("2 more") && grown.remedy.as_ref().unwrap().contains("MTU"), "{grown:?}");
+    }
+
+    #[test]
+    fn frames_lost_after_a_redirect_are_told() {
+        let lost = Paths { redirect_refused: 7, ..Paths::default() };
+        let drops = Some((Drops::default(), Drops::default()));
+        let facts = Facts { drops, paths: Some((Paths::default(), lost)), ..facts(running(), Pinned::Adoptable) };
+        let findings = judge(&facts);
+        let grown = findings.iter().find(|one| one.check == DropsCheck).unwrap();
+        assert_eq!((grown.mark, grown.subject.as_deref()), (Mark::Warn, Some("redirect_refused")));
+        assert!(grown.what.starts_with("7 more"), "{grown:?}");
     }
 
     #[test]

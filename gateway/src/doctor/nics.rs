@@ -169,13 +169,25 @@ fn native(facts: &Facts) -> Option<Finding> {
 }
 
 fn transmit(facts: &Facts) -> Option<Finding> {
-    let (name, features) = (&facts.name, facts.xdp?);
     // Where there is no program, it says nothing yet: drivers make their queues for it when one comes.
-    if facts.mode == Mode::Tc || !features.basic() || facts.own_xdp.is_none() {
+    if facts.mode == Mode::Tc || facts.own_xdp.is_none() {
         return None;
     }
-    Some(if features.ndo_xmit() {
-        Finding::ok(XdpTransmit, "takes frames that XDP redirects to it")
+    let Some(features) = facts.xdp else {
+        return Some(Finding::unknown(
+            XdpTransmit,
+            "this kernel (before 6.3) does not tell whether the driver takes frames that XDP redirects to it",
+            "`vtep-gateway show counters`: if redirect_refused grows, it does not; TC sends to it from the first such loss on",
+        ));
+    };
+    let name = &facts.name;
+    if !features.basic() {
+        return None;
+    }
+    Some(if features.ndo_xmit_sg() {
+        Finding::ok(XdpTransmit, "takes frames that XDP redirects to it, jumbo frames too")
+    } else if features.ndo_xmit() {
+        Finding::ok(XdpTransmit, "takes frames that XDP redirects to it; those in several buffers go through TC")
     } else if facts.driver.as_deref() == Some("veth") {
         let remedy =
             format!("put an XDP program on its peer, or `ethtool -K PEER gro on` there; {name} itself is fine");
@@ -341,6 +353,7 @@ mod tests {
             (Facts { xdp: Some(XdpFeatures::from_bits(0)), ..sound() }, XdpNative, Mark::Bad),
             (Facts { xdp: Some(XdpFeatures::from_bits(0)), mode: Mode::Auto, ..sound() }, XdpNative, Mark::Warn),
             (Facts { xdp: Some(XdpFeatures::from_bits(0b11)), ..sound() }, XdpTransmit, Mark::Warn),
+            (Facts { xdp: None, ..sound() }, XdpTransmit, Mark::Unknown),
             (Facts { queues: Some(Share { used: 1, most: 8 }), ..sound() }, NicQueues, Mark::Warn),
             (Facts { ring: Some(Share { used: 256, most: 8192 }), ..sound() }, NicRings, Mark::Warn),
             (Facts { own_tc: false, ..sound() }, Attached, Mark::Bad),

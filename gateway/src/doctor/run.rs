@@ -30,7 +30,7 @@ pub struct Options<'a> {
 /// Looks at everything that concerns the gateway of `config`, which was read from `file`, and judges it. Says through `say` what
 /// it is about to do. Takes some 15 seconds at most, and changes nothing.
 pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
-    let before = ask::counters::drops(config);
+    let (drops, paths) = (ask::counters::drops(config), ask::counters::paths(config));
     say("asking the agent");
     let answer = ask::agent::ask(options.socket);
     let status = answer.status();
@@ -54,7 +54,8 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
     let agent = agent::Facts {
         pinned: ask::counters::pins(config),
         pin_dir: config.gateway.pin_dir.display().to_string(),
-        drops: before.zip(ask::counters::drops(config)),
+        drops: drops.zip(ask::counters::drops(config)),
+        paths: paths.zip(ask::counters::paths(config)),
         redundant: config.is_redundant(),
         answer,
     };

@@ -56,6 +56,17 @@ pub enum Problem {
     OwnAddress(IpAddr),
     /// A remote VTEP can't be reached.
     Unresolved(IpAddr, Why),
+    /// The path to a remote VTEP is narrower than the underlay here.
+    PathMtu {
+        /// The remote.
+        remote: IpAddr,
+        /// The longest IP packet that gets through.
+        mtu: u32,
+        /// The longest inner frame that still fits.
+        max_frame: u32,
+        /// The MTU of the hosts that fits through.
+        fits: u32,
+    },
     /// Something is bound to an interface that isn't an access port.
     NotAPort(String),
     /// Two logical switches have one binding.
@@ -93,7 +104,7 @@ impl Problem {
     /// True for what leaves the gateway healthy: what was asked for is forwarded as far as others let it.
     pub const fn is_warning(&self) -> bool {
         match self {
-            Self::Mtu { .. } | Self::Unresolved(..) => true,
+            Self::Mtu { .. } | Self::Unresolved(..) | Self::PathMtu { .. } => true,
             Self::NoInterface(_)
             | Self::Down(_)
             | Self::Member { .. }
@@ -140,6 +151,11 @@ impl fmt::Display for Problem {
                 )
             }
             Self::Unresolved(remote, why) => write!(f, "tunnel to {remote} can't send: {why}"),
+            Self::PathMtu { remote, mtu, max_frame, fits } => write!(
+                f,
+                "a router says that the path to {remote} carries packets of {mtu} bytes at most: frames of more than \
+                 {max_frame} bytes to it are dropped (too_big); widen the narrow link, or set MTU {fits} on the hosts"
+            ),
             Self::NotAPort(name) => write!(
                 f,
                 "{name} is not an access port of this gateway: what is bound to it is left out; add it as a [[port]], \

@@ -592,3 +592,36 @@ fn bindings_that_do_not_forward_are_a_fault_that_names_one_and_counts_the_others
     );
     assert!(text.contains("logical switch b: waits for a tunnel_key") && text.ends_with("all of them"), "{text}");
 }
+
+#[test]
+fn a_port_without_carrier_is_down_and_an_uplink_is_not_a_port() {
+    let (config, mut underlay) = world();
+    let port = &config.ports[0].name;
+    let desired = |underlay: &Snapshot| plan(&config, &rows([]), underlay, BTreeSet::new()).desired;
+    let before = desired(&underlay);
+    assert_eq!((before.down, before.settings.ports_down), (BTreeSet::new(), 0));
+    underlay.links.values_mut().for_each(|link| link.up = false);
+    let after = desired(&underlay);
+    let ports: BTreeSet<u32> = config.ports.iter().map(|port| underlay.links[&port.name].ifindex).collect();
+    assert!(ports.contains(&underlay.links[port].ifindex));
+    assert_eq!((after.settings.ports_down as usize, after.down), (ports.len(), ports));
+}
+
+#[test]
+fn a_path_that_is_narrower_is_told_with_what_fits_it() {
+    let (_, underlay) = world();
+    let (remote, hop) = underlay
+        .hops
+        .iter()
+        .find_map(|(remote, hop)| match hop {
+            Resolution::Resolved(hop) if remote.is_ipv4() => Some((*remote, *hop)),
+            _ => None,
+        })
+        .unwrap();
+    let mut narrow = underlay.clone();
+    narrow.hops.insert(remote, Resolution::Resolved(Hop { mtu: 1400, ..hop }));
+    let problems = path_mtus(&narrow, &[remote].into());
+    assert_eq!(problems, [Problem::PathMtu { remote, mtu: 1400, max_frame: 1364, fits: 1350 }]);
+    assert!(problems[0].is_warning() && problems[0].to_string().contains("1350"));
+    assert_eq!(path_mtus(&underlay, &BTreeSet::new()), []);
+}

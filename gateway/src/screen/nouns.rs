@@ -166,7 +166,12 @@ pub fn tunnels(all: &[Tunnel], look: Look) -> String {
     }
     let mut text = table.write(look, &[("unresolved", Paint::Bad)], "no tunnel");
     let why = |one: &Tunnel| Some((one.remote.to_string(), one.why_not()?.to_string()));
-    reasons(&mut text, all.iter().filter_map(why), look);
+    let narrow = |one: &Tunnel| {
+        let (mtu, left) = (one.path_mtu_bytes?, one.path_mtu_seconds_left.unwrap_or_default());
+        let text = format!("a router on the path lets {mtu} bytes through (to be forgotten in {left} s)");
+        Some((one.remote.to_string(), text))
+    };
+    reasons(&mut text, all.iter().filter_map(why).chain(all.iter().filter_map(narrow)), look);
     text
 }
 
@@ -318,6 +323,12 @@ mod tests {
         let path = Path::Unresolved { why: "no route to it: add one that leaves by an uplink".into() };
         let text = tunnels(&[samples::tunnel(), Tunnel { path, ..samples::tunnel() }], Look::PLAIN);
         assert_fits(&text, &["unresolved", "172.31.0.11: no route to it"]);
+    }
+
+    #[test]
+    fn a_tunnel_with_a_narrow_path_says_so_below_the_table() {
+        let text = tunnels(&[samples::tunnel()], Look::PLAIN);
+        assert_fits(&text, &["172.31.0.11: a router on the path lets 1400 bytes through"]);
     }
 
     #[test]

@@ -10,12 +10,15 @@
 //!                                   └──keep──▶ neighbours the kernel is asked to keep resolved
 //! ```
 //!
-//! `facts`, `resolve` and `keep` are pure: they decide, they are told the time. `kernel` asks, `follow` drives. No
+//! What routers say of the paths ("fragmentation needed", "packet too big") the kernel throws away, since no socket of its
+//! own sends tunnel packets: the programs of the data plane hear it, and `path_mtu` says what of it holds.
+//!
+//! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, they are told the time. `kernel` asks, `follow` drives. No
 //! other module of the agent speaks rtnetlink.
 //!
 //! Three rules came from the kernel's habits:
 //! - A socket that overflows has lost news: everything is dumped again, and once a minute anyway, because some
-//!   changes are never told (a path MTU that expires, IPv4 routes that vanish with their interface).
+//!   changes are never told (a route that expires, IPv4 routes that vanish with their interface).
 //! - One route change can touch any remote, so the routes of all remotes are asked again, once per burst.
 //! - Neighbours are kept by the kernel (`NTF_EXT_MANAGED`, Linux 5.16). Older kernels take the same request as "use
 //!   it now" (`NTF_USE`), and the request is repeated.
@@ -26,11 +29,13 @@ mod follow;
 mod keep;
 mod kernel;
 mod look;
+mod path_mtu;
 mod resolve;
 mod snapshot;
 
 pub use facts::{Answer, Change, Facts, Forbidden, Link, Neighbour, NeighbourKey, NeighbourState, Route, Vlan};
 pub use follow::{Follower, Tuning, UnderlayError, open, open_with};
 pub use look::look;
+pub use path_mtu::{Narrow, PathMtus, is_over};
 pub use resolve::{Hop, Resolution, Why};
 pub use snapshot::{LinkState, Snapshot, Wanted};

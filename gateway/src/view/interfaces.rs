@@ -18,6 +18,15 @@ pub struct Interface {
     pub mode: Option<Mode>,
     /// XDP may redirect frames to it; else TC sends them.
     pub xdp_transmit: bool,
+    /// XDP may redirect frames in several buffers to it, jumbo frames above all; else TC sends those.
+    #[serde(default)]
+    pub xdp_transmit_sg: bool,
+    /// Frames that were redirected to it and that the kernel or its driver refused: lost.
+    #[serde(default)]
+    pub redirect_refused: u64,
+    /// Frames that were redirected to it and found its queue full: lost.
+    #[serde(default)]
+    pub redirect_full: u64,
     /// How the kernel has it. None: there is no such interface.
     pub link: Option<Link>,
     /// Why programs are not attached, where that was tried.

@@ -62,6 +62,9 @@ pub(crate) fn healthy() -> Status {
             configured_mode: Mode::Auto,
             mode: Some(Mode::Xdp),
             xdp_transmit: true,
+            xdp_transmit_sg: true,
+            redirect_refused: 0,
+            redirect_full: 0,
             link: Some(Link { ifindex: 2, up: true, mtu: 1600, mac: Some(MAC) }),
             problem: None,
         }],
@@ -140,7 +143,16 @@ pub(crate) fn binding() -> Binding {
 
 pub(crate) fn tunnel() -> Tunnel {
     let path = Path::Resolved { uplink: "eth0".into(), uplink_vlan: 0, next_hop_mac: MAC, max_frame_bytes: 1564 };
-    Tunnel { local: ip(21), remote: ip(11), vnis: vec![5001], macs_given: 5, path, traffic: TRAFFIC }
+    Tunnel {
+        local: ip(21),
+        remote: ip(11),
+        vnis: vec![5001],
+        macs_given: 5,
+        path,
+        path_mtu_bytes: Some(1400),
+        path_mtu_seconds_left: Some(540),
+        traffic: TRAFFIC,
+    }
 }
 
 pub(crate) fn mac() -> Mac {

@@ -21,6 +21,12 @@ pub struct Tunnel {
     /// How packets leave, or why they can't.
     #[serde(flatten)]
     pub path: Path,
+    /// The longest IP packet that a router on the way lets through, where one has said so lately.
+    #[serde(default)]
+    pub path_mtu_bytes: Option<u32>,
+    /// Time until that is forgotten, if it is not said again.
+    #[serde(default)]
+    pub path_mtu_seconds_left: Option<u64>,
     /// What it has carried.
     #[serde(flatten)]
     pub traffic: Traffic,

@@ -12,6 +12,7 @@ mod isolation;
 mod labs;
 mod learning;
 mod local;
+mod loss;
 mod mtu;
 mod multicast;
 mod offload;

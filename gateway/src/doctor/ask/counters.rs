@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
-use gateway_common::{counters::Drops, tunnel::PeerKey};
+use gateway_common::{
+    counters::{Drops, Paths},
+    tunnel::PeerKey,
+};
 
 use crate::{
     config::Config,
@@ -27,6 +30,16 @@ pub(in super::super) fn pins(config: &Config) -> Option<Pinned> {
 pub(in super::super) fn drops(config: &Config) -> Option<Drops> {
     let map: PerCpuArray<MapData, Drops> = open(config, "drops")?.try_into().ok()?;
     let mut sum = Drops::default();
+    for one in map.get(&0, 0).ok()?.iter() {
+        sum.add(one);
+    }
+    Some(sum)
+}
+
+/// What has happened since the maps were made; `None` where there are none.
+pub(in super::super) fn paths(config: &Config) -> Option<Paths> {
+    let map: PerCpuArray<MapData, Paths> = open(config, "paths")?.try_into().ok()?;
+    let mut sum = Paths::default();
     for one in map.get(&0, 0).ok()?.iter() {
         sum.add(one);
     }

@@ -18,6 +18,7 @@ const BINDING: &[&str] = &["port", "vlan", "switch", "vni"];
 const TUNNEL: &[&str] = &["local", "remote"];
 const SWITCH: &[&str] = &["switch", "vni"];
 const LINK: &[&str] = &["interface", "role"];
+const LOST: &[&str] = &["interface", "role", "why"];
 
 /// Those of the path counters that count packets; the others have metrics of their own.
 const PACKETS: [PathCounter; 8] = [
@@ -236,6 +237,19 @@ pub(super) const FAMILIES: &[Family] = &[
         LINK,
         "1 if XDP receives on the interface, 0 if TC does alone, which takes several times the CPU.",
         |scrape, to| interfaces(scrape, to, |interface| interface.mode == Some(Mode::Xdp)),
+    ),
+    counter(
+        "vtep_gateway_redirect_lost_total",
+        LOST,
+        "Frames that XDP redirected to the interface and that were lost: refused by the kernel or the driver, or its queue was full.",
+        |scrape, to| {
+            let mut interfaces = scrape.measured.interfaces.iter();
+            interfaces.try_for_each(|interface| {
+                let (name, role) = (interface.name.as_str(), interface.role.name());
+                to.put(&[name, role, "refused"], interface.redirect_refused)?;
+                to.put(&[name, role, "full"], interface.redirect_full)
+            })
+        },
     ),
     counter(
         "vtep_gateway_bpf_run_seconds_total",

@@ -1,0 +1,152 @@
+//! What routers say of the paths to remote VTEPs: how long it holds, and what is too little to be true.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use gateway_common::{
+    limits::PATH_MTU_NS,
+    path_mtu::{LEAST_V4, LEAST_V6, PathMtu},
+    tunnel::PeerKey,
+};
+
+use super::{resolve::Resolution, snapshot::Snapshot};
+
+/// A path that is narrower than the underlay here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Narrow {
+    /// The longest IP packet that gets through, in bytes.
+    pub mtu: u32,
+    /// When it is forgotten, CLOCK_MONOTONIC nanoseconds: the path may have become wider, and nobody tells of that.
+    pub until: u64,
+}
+
+/// What is believed of the paths, by remote VTEP.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PathMtus(BTreeMap<IpAddr, Narrow>);
+
+impl PathMtus {
+    /// From what the kernel has noted, as of `now` (CLOCK_MONOTONIC nanoseconds). Of what was said of several tunnels to one
+    /// remote, the least holds. Nothing narrower is believed than every path has to be.
+    pub fn of(rows: &[(PeerKey, PathMtu)], now: u64) -> Self {
+        let mut all = BTreeMap::<IpAddr, Narrow>::new();
+        for (ends, told) in rows.iter().filter(|(_, told)| !is_over(told, now)) {
+            let remote = IpAddr::from(ends.remote);
+            let least = if remote.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
+            let new = Narrow { mtu: told.mtu.max(least), until: told.told.saturating_add(PATH_MTU_NS) };
+            let old = all.entry(remote).or_insert(new);
+            if new.mtu < old.mtu || (new.mtu == old.mtu && new.until > old.until) {
+                *old = new;
+            }
+        }
+        Self(all)
+    }
+
+    /// True if the same is believed as in `other`, for however long.
+    pub fn says_as(&self, other: &Self) -> bool {
+        let mtus = |all: &Self| all.0.iter().map(|(remote, narrow)| (*remote, narrow.mtu)).collect::<BTreeMap<_, _>>();
+        mtus(self) == mtus(other)
+    }
+
+    /// What is believed of the path to `remote`.
+    pub fn get(&self, remote: &IpAddr) -> Option<Narrow> {
+        self.0.get(remote).copied()
+    }
+
+    /// The underlay with its paths as narrow as they are; wider than it is here none becomes. And the remotes that this has
+    /// made a difference for.
+    pub fn narrow<'s>(&self, underlay: &'s Snapshot) -> (Cow<'s, Snapshot>, BTreeSet<IpAddr>) {
+        let mut narrowed = Cow::Borrowed(underlay);
+        let mut remotes = BTreeSet::new();
+        for (remote, narrow) in &self.0 {
+            let wider = |hop: &Resolution| matches!(hop, Resolution::Resolved(hop) if hop.mtu > narrow.mtu);
+            if !underlay.hops.get(remote).is_some_and(wider) {
+                continue;
+            }
+            if let Some(Resolution::Resolved(hop)) = narrowed.to_mut().hops.get_mut(remote) {
+                hop.mtu = narrow.mtu;
+                remotes.insert(*remote);
+            }
+        }
+        (narrowed, remotes)
+    }
+}
+
+/// True if what was said no longer holds.
+pub fn is_over(told: &PathMtu, now: u64) -> bool {
+    now.saturating_sub(told.told) >= PATH_MTU_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::net::MacAddr;
+
+    use super::*;
+    use crate::underlay::Hop;
+
+    const REMOTE: &str = "172.31.0.11";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn told(remote: &str, mtu: u32, told: u64) -> (PeerKey, PathMtu) {
+        let local = if remote.contains(':') { "fd00::21" } else { "172.31.0.21" };
+        (PeerKey { local: ip(local).into(), remote: ip(remote).into() }, PathMtu { told, mtu, reserved: 0 })
+    }
+
+    fn underlay(mtu: u32) -> Snapshot {
+        let hop = Hop {
+            ifindex: 2,
+            vlan: 0,
+            src_mac: MacAddr([2; 6]),
+            via: ip(REMOTE),
+            dst_mac: MacAddr([4; 6]),
+            mtu,
+            source: None,
+        };
+        Snapshot { hops: [(ip(REMOTE), Resolution::Resolved(hop))].into(), ..Snapshot::default() }
+    }
+
+    fn mtu(underlay: &Snapshot) -> u32 {
+        match &underlay.hops[&ip(REMOTE)] {
+            Resolution::Resolved(hop) => hop.mtu,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_path_becomes_as_narrow_as_a_router_says_and_never_wider() {
+        for (here, said, is) in [(1600, 1400, 1400), (1500, 1500, 1500), (1400, 1500, 1400)] {
+            let here_it_is = underlay(here);
+            let (narrowed, remotes) = PathMtus::of(&[told(REMOTE, said, 5)], 6).narrow(&here_it_is);
+            assert_eq!((mtu(&narrowed), remotes.len()), (is, usize::from(is < here)));
+        }
+    }
+
+    #[test]
+    fn what_is_too_little_to_be_true_is_taken_for_the_least_there_can_be() {
+        let mtus = PathMtus::of(&[told(REMOTE, 68, 5), told("fd00::11", 1000, 5)], 6);
+        assert_eq!(mtus.get(&ip(REMOTE)).unwrap().mtu, 576);
+        assert_eq!(mtus.get(&ip("fd00::11")).unwrap().mtu, 1280);
+    }
+
+    #[test]
+    fn what_was_said_is_forgotten_after_ten_minutes() {
+        let rows = [told(REMOTE, 1400, 1_000)];
+        let end = 1_000 + 600_000_000_000;
+        assert_eq!(PathMtus::of(&rows, end - 1).get(&ip(REMOTE)), Some(Narrow { mtu: 1400, until: end }));
+        assert_eq!(PathMtus::of(&rows, end), PathMtus::default());
+    }
+
+    #[test]
+    fn of_several_tunnels_to_a_remote_the_narrowest_path_holds() {
+        let other = PeerKey { local: ip("172.31.0.22").into(), remote: ip(REMOTE).into() };
+        let rows = [told(REMOTE, 1400, 1), (other, PathMtu { told: 2, mtu: 1300, reserved: 0 })];
+        assert_eq!(PathMtus::of(&rows, 3).get(&ip(REMOTE)).unwrap().mtu, 1300);
+        let back: Vec<_> = rows.into_iter().rev().collect();
+        assert!(PathMtus::of(&back, 3).says_as(&PathMtus::of(&rows, 3)));
+    }
+}
