@@ -136,7 +136,7 @@ mod tests {
         let mut losses = Losses::default();
         losses.look(counted(500, 500, libc::ENXIO), at(0));
         losses.look(counted(500, 500, libc::ENXIO), at(1));
-        assert_eq!(told(&losses), []);
+        assert!(told(&losses).is_empty());
         assert_eq!(losses.of(7).refused, 500);
     }
 
@@ -145,7 +145,7 @@ mod tests {
         let mut losses = Losses::default();
         losses.look(counted(0, 0, 0), at(0));
         losses.look(counted(1, 1, libc::ENETDOWN), at(1));
-        assert_eq!(told(&losses), [], "once may be a link that goes");
+        assert!(told(&losses).is_empty(), "once may be a link that goes");
         losses.look(counted(2, 2, libc::ENETDOWN), at(2));
         assert_eq!(told(&losses), [false, true]);
         let text = &losses.problems(|_| Some("a0"))[0].text;
@@ -159,7 +159,7 @@ mod tests {
         losses.look(counted(2, 0, libc::ENXIO), at(61));
         assert_eq!(told(&losses), [false]);
         losses.look(counted(2, 0, libc::ENXIO), at(62));
-        assert_eq!(told(&losses), []);
+        assert!(told(&losses).is_empty());
     }
 
     #[test]
@@ -168,6 +168,6 @@ mod tests {
         losses.look(BTreeMap::new(), at(0));
         losses.look(counted(0, 0, 0), at(1));
         assert_eq!(losses.look(counted(3, 0, libc::EOPNOTSUPP), at(2)), [7]);
-        assert_eq!(losses.look(counted(4, 0, libc::ENETDOWN), at(3)), []);
+        assert!(losses.look(counted(4, 0, libc::ENETDOWN), at(3)).is_empty());
     }
 }
