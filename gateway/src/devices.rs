@@ -98,10 +98,7 @@ impl Devices {
 
     /// Whether XDP receives on the interface of this name, and what may be redirected to it; nothing if it is not in use.
     pub fn attached(&self, name: &str) -> Option<(bool, Transmit)> {
-        self.in_use
-            .get(name)
-            .filter(|used| !used.trouble.contains_key(&Hook::Tc))
-            .map(|used| (used.xdp, used.transmit))
+        self.in_use.get(name).filter(|used| !used.trouble.contains_key(&Hook::Tc)).map(|used| (used.xdp, used.transmit))
     }
 
     /// The driver of an interface refuses frames that are redirected to it. Where the kernel can't tell what a driver takes,

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use aya::Ebpf;
+use aya::{Ebpf, programs::links::PinnedLink};
 use gateway_common::{
     binding::BindingKey,
     event::{self, LearnEvent},
@@ -89,6 +89,8 @@ pub(super) struct Forwarding {
     /// What stands in the way of what was planned last, and which of it leaves the gateway healthy.
     planned: (Vec<String>, BTreeSet<String>),
     losses: Losses,
+    /// What counts them, whatever becomes of its pins.
+    tracepoints: Vec<PinnedLink>,
     /// Why losses are not counted.
     uncounted: Option<String>,
     pub(super) path_mtus: PathMtus,
@@ -160,6 +162,7 @@ impl Forwarding {
             faults: BTreeSet::new(),
             planned: Default::default(),
             losses: Losses::default(),
+            tracepoints: Vec::new(),
             uncounted: None,
             path_mtus: PathMtus::default(),
             censuses: Vec::new(),
@@ -184,7 +187,7 @@ impl Forwarding {
             }
             return Err(error);
         }
-        if let Err(error) = losses::attach(&mut this.ebpf, &pins) {
+        if let Err(error) = losses::attach(&mut this.ebpf, &pins, &mut this.tracepoints) {
             this.uncounted = Some(format!(
                 "what ports lose of redirected frames is not counted: {error}; `ip -s link` and `ethtool -S` of the ports may \
                  tell"
@@ -267,8 +270,9 @@ impl Forwarding {
         {
             tracing::debug!("{error}");
         }
-        self.warnings = self.devices.warnings().collect();
-        self.report.problems(self.devices.problems().chain(self.devices.warnings()));
+        self.planned =
+            (self.devices.problems().chain(self.devices.warnings()).collect(), self.devices.warnings().collect());
+        self.tell();
     }
 
     /// Has the programs of a capture forward in the place of ours; if not all can, none does.
@@ -349,10 +353,10 @@ impl Forwarding {
         let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
         let mut bindings = plan.bindings;
         let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
-        let warnings = warnings.map(ToString::to_string).chain(self.budgets.problems().cloned()).collect();
+        let warnings = warnings.map(ToString::to_string).chain(self.devices.warnings());
+        let warnings = warnings.chain(self.budgets.problems().cloned()).collect();
         problems.extend(self.budgets.problems().cloned());
         problems.extend(self.devices.problems());
-        self.warnings.extend(self.devices.warnings());
         problems.extend(self.devices.warnings());
         let mut desired = plan.desired;
         desired.xdp_sg_ports = self.devices.xdp_sg_ports();
@@ -430,7 +434,7 @@ impl Forwarding {
 
     /// Takes in what the kernel tells beside what it does: what is lost after a redirect, and how narrow paths are. True if
     /// all is to be planned anew because of it.
-    pub(super) fn look(&mut self, now: Duration) -> Result<bool, AgentError> {
+    pub(super) fn hear(&mut self, now: Duration) -> Result<bool, AgentError> {
         let refused = self.losses.look(self.maps.losses()?, now);
         let transmit = |devices: &Devices| (devices.xdp_ports(), devices.xdp_sg_ports());
         let (ports, paths) = (transmit(&self.devices), self.path_mtus.clone());

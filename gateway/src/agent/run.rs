@@ -349,7 +349,7 @@ async fn drive(
                 // A reload, whoever asked for it, may have changed that.
                 listen(&mut exporter, &agent.config);
                 exporter.turned(agent.readiness());
-                agent.look_at_kernel(&rows.borrow().clone(), &snapshots.borrow().clone())?;
+                agent.hear_kernel(&rows.borrow().clone(), &snapshots.borrow().clone())?;
                 status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look_after();
                 agent.look();

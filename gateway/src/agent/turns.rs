@@ -189,8 +189,8 @@ impl Agent<'_> {
     }
 
     /// Takes note of what the kernel tells of lost frames and narrow paths, each second.
-    pub(super) fn look_at_kernel(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
-        if self.forwarding.look(clock::monotonic())? {
+    pub(super) fn hear_kernel(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
+        if self.forwarding.hear(clock::monotonic())? {
             return self.update(rows, underlay);
         }
         self.chronicle.forwarding_problems(&self.forwarding);

@@ -6,7 +6,10 @@ use std::fs;
 
 use aya::{
     Ebpf,
-    programs::{ProgramError, RawTracePoint, links::FdLink},
+    programs::{
+        ProgramError, RawTracePoint,
+        links::{FdLink, PinnedLink},
+    },
 };
 
 use super::{btf, load::remove_tree, pins::PinDir};
@@ -43,11 +46,11 @@ pub(super) fn ifindex_offset() -> Option<u32> {
     btf::offset(&fs::read(BTF).ok()?, "net_device", "ifindex")
 }
 
-/// Has losses counted from now on; programs of an earlier agent, which may count in other maps, give way.
+/// Has losses counted from now on, and while what is put into `held` is there or its pins are; programs of an earlier agent, which may count in other maps, give way.
 ///
 /// # Errors
 /// What keeps the programs from being attached. Those that could be are.
-pub fn attach(ebpf: &mut Ebpf, pins: &PinDir) -> Result<(), LossesError> {
+pub fn attach(ebpf: &mut Ebpf, pins: &PinDir, held: &mut Vec<PinnedLink>) -> Result<(), LossesError> {
     let dir = pins.tracepoints();
     let failed =
         |tracepoint, error: &dyn std::fmt::Display| LossesError::Program { tracepoint, reason: error.to_string() };
@@ -66,7 +69,7 @@ pub fn attach(ebpf: &mut Ebpf, pins: &PinDir) -> Result<(), LossesError> {
         }
         let link = program.attach(tracepoint).and_then(|id| program.take_link(id));
         let link = FdLink::from(link.map_err(|error| failed(tracepoint, &error))?);
-        link.pin(dir.join(tracepoint)).map_err(|error| failed(tracepoint, &error))?;
+        held.push(link.pin(dir.join(tracepoint)).map_err(|error| failed(tracepoint, &error))?);
     }
     Ok(())
 }
