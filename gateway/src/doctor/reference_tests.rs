@@ -54,6 +54,7 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::NotBound { .. } => 9,
         P::NotForwarding { .. } => 10,
         P::Member { .. } => 11,
+        P::PathMtu { .. } => 12,
     };
     let (vlan, port) = (VlanId::new(100).unwrap(), || "eth1".to_owned());
     let (first, second) = (|| "net1".to_owned(), || "net2".to_owned());
@@ -68,6 +69,7 @@ fn plan_problems() -> Vec<(usize, plan::Problem)> {
         P::NotAPort("eth9".to_owned()),
         P::BoundTwice { port: port(), vlan, first: first(), second: second() },
         P::NotBound { switch: first(), port: port(), vlan },
+        P::PathMtu { remote: "172.31.0.11".parse().unwrap(), mtu: 1400, max_frame: 1364, fits: 1350 },
         P::NotForwarding { first: Box::new(waiting()), count: 1, bound: 4 },
         P::Member { interface: "eth0".to_owned(), role: Role::Uplink, master: master("br-ex", MasterKind::Bridge) },
         P::Member { interface: port(), role: Role::Access, master: master("br-ex", MasterKind::Bridge) },
@@ -99,7 +101,7 @@ fn every_problem_of_a_plan_is_in_the_reference() {
     // `Unresolved` has a table of its own.
     assert!(REFERENCE.contains("\n| tunnel to 172.31.0.11 can't send: ... | warning |"));
     let numbers: BTreeSet<usize> = all.iter().map(|(number, _)| *number).chain([6]).collect();
-    assert_eq!(numbers, (0..12).collect());
+    assert_eq!(numbers, (0..13).collect());
 }
 
 #[test]

@@ -24,7 +24,10 @@ use gateway_common::{
     tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
 };
 use lab::{frame::Frame, wire::Wire};
-use nix::sched::{CloneFlags, unshare};
+use nix::{
+    sched::{CloneFlags, CpuSet, sched_getcpu, sched_setaffinity, unshare},
+    unistd::Pid,
+};
 use rtnetlink::{
     LinkMessageBuilder, LinkUnspec, LinkVeth,
     packet_route::link::{LinkAttribute, State},
@@ -140,6 +143,7 @@ impl World {
     /// With room for `fdb_size` MACs.
     pub(crate) fn with_fdb(fdb_size: u32) -> Self {
         unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace: are you root?");
+        stay_on_this_cpu();
         let [uplink, port_a, port_b] = ["u0", "a0", "b0"].map(port);
         let mut world = Self { plane: Some(Plane::take(fdb_size)), uplink, port_a, port_b };
         world.maps.set_lease(0, LEASE_FOREVER).unwrap();
@@ -380,6 +384,13 @@ where
     let result = program.test_run(options)?;
     out.truncate(result.data_size_out as usize);
     Ok((result.return_value, out, result.duration))
+}
+
+/// Each CPU remembers flows of its own: a test that moved to another one would find nothing remembered, and pass.
+fn stay_on_this_cpu() {
+    let mut cpus = CpuSet::new();
+    cpus.set(sched_getcpu().unwrap()).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
 }
 
 /// The outer headers towards `remote`.
