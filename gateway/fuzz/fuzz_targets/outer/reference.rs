@@ -137,13 +137,7 @@ fn ipv6(mut rest: Rest, ours: bool) -> Option<Expected> {
 }
 
 /// A packet to a VTEP address of the gateway, `rest` from its UDP header on, of which the IP header counts `length` bytes.
-fn admitted(
-    mut rest: Rest,
-    known: bool,
-    ours: bool,
-    refusal: Option<DropReason>,
-    length: Option<usize>,
-) -> Expected {
+fn admitted(mut rest: Rest, known: bool, ours: bool, refusal: Option<DropReason>, length: Option<usize>) -> Expected {
     if !known {
         return Expected::Dropped(DropReason::UnknownVtep);
     }
