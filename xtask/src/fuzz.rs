@@ -147,9 +147,10 @@ fn fuzz(root: &Path, target: &str, program: &Path, seconds: u64) -> Result<u64> 
     let outcome = child::run(&mut command);
     let said = fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     if let Err(error) = outcome {
-        let last: Vec<_> = said.lines().rev().take(30).collect();
-        let last: Vec<_> = last.into_iter().rev().collect();
-        bail!("{error:#}; its last lines of {}:\n{}", log.display(), last.join("\n"));
+        let why = said.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: "));
+        let why: Vec<_> = why.take(4).collect();
+        let artifacts = artifacts.display();
+        bail!("{error:#}; its input is in {artifacts}, what it said in {}:\n{}", log.display(), why.join("\n"));
     }
     inputs(&said).with_context(|| format!("{target} did not say how many inputs it tried: {}", log.display()))
 }
