@@ -44,9 +44,10 @@ impl Budgets {
         let bindings = programmed.bindings.iter();
         let bindings = bindings
             .map(|(key, binding)| (of_binding(binding.id), format!("VLAN {} of {}", key.vlan, port(key.ifindex))));
-        let tunnels = programmed.peers.iter().map(|(ends, id)| {
-            (of_tunnel(*id), format!("the tunnel to {}", std::net::IpAddr::from(ends.remote)))
-        });
+        let tunnels = programmed
+            .peers
+            .iter()
+            .map(|(ends, id)| (of_tunnel(*id), format!("the tunnel to {}", std::net::IpAddr::from(ends.remote))));
         let mut acted = BTreeSet::new();
         for (place, name) in bindings.chain(tunnels) {
             let refused = maps.budget(place)?.refused;
@@ -100,7 +101,11 @@ mod tests {
     fn each_budget_that_acted_is_told_by_the_name_of_who_used_it_up() {
         let texts: Vec<_> = text("VLAN 100 of eth1", [1, 2, 3], [2, 2, 4]).collect();
         assert_eq!(texts.len(), 2);
-        assert!(texts[0].starts_with("VLAN 100 of eth1: new MACs appear faster than the 1000 a second"), "{}", texts[0]);
+        assert!(
+            texts[0].starts_with("VLAN 100 of eth1: new MACs appear faster than the 1000 a second"),
+            "{}",
+            texts[0]
+        );
         assert!(texts[1].contains("IP addresses are announced faster than the 100 a second"), "{}", texts[1]);
     }
 

@@ -36,6 +36,6 @@ pub use key_files::{KeyFile, KeyFiles, NoCredentials};
 pub use lenient::{DEFAULT_RUN_DIR, run_dir};
 pub use report::{ConfigError, Problem, Problems};
 pub use types::{
-    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode, SwitchOptions,
-    SyncConfig, Track, VrrpConfig, Vteps,
+    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode,
+    SwitchOptions, SyncConfig, Track, VrrpConfig, Vteps,
 };

@@ -20,7 +20,9 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> BTreeMap<String
     for section in &raw.switch_options {
         let (at, name) = (section.name.span(), Quoted(section.name.get_ref()));
         let field = format!("switch_options {name}: name");
-        let Some(name) = report.check(at.clone(), &field, values::switch_name(section.name.get_ref())) else { continue };
+        let Some(name) = report.check(at.clone(), &field, values::switch_name(section.name.get_ref())) else {
+            continue;
+        };
         if raw.database.is_none() {
             let what = "expected a switch of a [database], and there is none; [[switch]] has the same keys";
             report.add(at, field, what);

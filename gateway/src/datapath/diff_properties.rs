@@ -55,7 +55,8 @@ fn desired() -> impl Strategy<Value = Desired> {
     let floods = btree_set((VNIS, 0..REMOTES), 0..12);
     let ports = btree_set(11..14u32, 0..3);
     let vteps = btree_map((0..2u8).prop_map(|n| Addr::v4([10, 0, 0, n])), 0..2u32, 0..2);
-    let arrivals = btree_set((0..2u8, 0..2u16).prop_map(|(mac, vlan)| Arrival { mac: [2, 0, 0, 0, 0, mac], vlan }), 0..3);
+    let arrivals =
+        btree_set((0..2u8, 0..2u16).prop_map(|(mac, vlan)| Arrival { mac: [2, 0, 0, 0, 0, mac], vlan }), 0..3);
     (tunnels(), segments(), bindings(), macs(), floods, ports, vteps, arrivals).prop_map(
         |(tunnels, segments, bindings, macs, floods, xdp_ports, vteps, arrivals)| {
             // Any of them will do for these too.

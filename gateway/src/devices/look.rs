@@ -58,8 +58,7 @@ impl Devices {
             (_, Seen::Nothing | Seen::Other(_)) => {
                 let done = self.attacher.attach_xdp(ebpf, &used.device);
                 used.xdp = done.is_ok();
-                used.transmit =
-                    if used.xdp && !used.refuses { transmit(&used.device) } else { Transmit::default() };
+                used.transmit = if used.xdp && !used.refuses { transmit(&used.device) } else { Transmit::default() };
                 self.put_back_program(used, Hook::Xdp, done, now);
             }
         }

@@ -99,7 +99,8 @@ fn what_stations_say_of_themselves_is_told_within_a_budget_and_leaves_room_for_w
     // Nobody has read any of it; yet there is room for a thousand stations more.
     let mut lost = 0;
     for number in 0..1000 {
-        lost += world.run(Hook::Xdp, From::PortA, &tagged(&udp(station(2_000_000 + number), VM1), 100)).counted(EventsLost);
+        lost +=
+            world.run(Hook::Xdp, From::PortA, &tagged(&udp(station(2_000_000 + number), VM1), 100)).counted(EventsLost);
     }
     assert_eq!(lost, 0);
     let events = world.events();

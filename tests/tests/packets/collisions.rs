@@ -10,7 +10,9 @@ use gateway_common::{
 use crate::{
     flows::{forget, told},
     packets::*,
-    world::{From, GATEWAY_MAC, GATEWAY_V4, Hook, LEARNING_NET, NET, Outcome, REMOTE_TAGGED, REMOTE_V4, Verdict, World},
+    world::{
+        From, GATEWAY_MAC, GATEWAY_V4, Hook, LEARNING_NET, NET, Outcome, REMOTE_TAGGED, REMOTE_V4, Verdict, World,
+    },
 };
 
 /// A packet between two stations.

@@ -2,7 +2,9 @@
 
 use gateway::datapath::Place;
 use gateway_common::{
-    counters::DropReason::{ControlProtocol, LeaseExpired, OtherInstance, OuterExtended, OuterMalformed, OuterMisaddressed, SourceElsewhere},
+    counters::DropReason::{
+        ControlProtocol, LeaseExpired, OtherInstance, OuterExtended, OuterMalformed, OuterMisaddressed, SourceElsewhere,
+    },
     fdb::{self, FdbKey},
     headers::{ETH_LEN, VXLAN_EXTENDED, VXLAN_FLAG_I},
     net::MacAddr,

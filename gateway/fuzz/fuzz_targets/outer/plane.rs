@@ -112,7 +112,9 @@ where
     match program.test_run(options) {
         Ok(result) => Some(result.return_value),
         // What is too short for the IP header that its EtherType announces (bpf_prog_test_run_skb, Linux 6.18).
-        Err(ProgramError::SyscallError(error)) if error.io_error.raw_os_error() == Some(EINVAL) && packet.len() < 54 => {
+        Err(ProgramError::SyscallError(error))
+            if error.io_error.raw_os_error() == Some(EINVAL) && packet.len() < 54 =>
+        {
             None
         }
         Err(error) => panic!("BPF_PROG_TEST_RUN: {error}"),

@@ -11,8 +11,8 @@ use serde::{
 use crate::config::{
     Config, DatabaseConfig,
     raw::{
-        RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawMetrics, RawSwitch,
-        RawSwitchOptions, RawSync, RawVrrp,
+        RawBinding, RawConfig, RawDatabase, RawGateway, RawInterface, RawMac, RawMetrics, RawSwitch, RawSwitchOptions,
+        RawSync, RawVrrp,
     },
 };
 
