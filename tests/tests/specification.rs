@@ -50,7 +50,7 @@ fn properties<'a>(lines: &[&'a str]) -> BTreeSet<&'a str> {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
 #[test]

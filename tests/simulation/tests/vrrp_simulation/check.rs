@@ -49,25 +49,24 @@ impl Check {
     /// Nothing happened before `now`; `disturbed[from][to]` is the last disturbance. Says what was wrong meanwhile.
     pub(crate) fn advance(&mut self, now: Moment, disturbed: &[Vec<Option<Moment>>]) -> Result<(), String> {
         let before = std::mem::replace(&mut self.now, now);
-        for one in 0..self.forwards.len() {
-            for other in 0..one {
-                let both_until = self.forwards[one].min(self.forwards[other]).min(now);
-                if both_until <= before {
-                    self.both[one][other] = None;
-                    continue;
-                }
-                let (there, back) = (disturbed[one][other], disturbed[other][one]);
-                if there.max(back).is_none_or(|at| at + self.undisturbed < both_until) {
-                    return Err(format!("{one} and {other} forward at {both_until} and hear each other"));
-                }
-                let since = *self.both[one][other].get_or_insert(before);
-                let heard = since.max(there.min(back).unwrap_or_default());
-                if heard + self.one_way < both_until {
-                    return Err(format!("{one} and {other} forward at {both_until} and one hears the other"));
-                }
-                if both_until < now {
-                    self.both[one][other] = None;
-                }
+        let pairs = (0..self.forwards.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
+        for (one, other) in pairs {
+            let both_until = self.forwards[one].min(self.forwards[other]).min(now);
+            if both_until <= before {
+                self.both[one][other] = None;
+                continue;
+            }
+            let (there, back) = (disturbed[one][other], disturbed[other][one]);
+            if there.max(back).is_none_or(|at| at + self.undisturbed < both_until) {
+                return Err(format!("{one} and {other} forward at {both_until} and hear each other"));
+            }
+            let since = *self.both[one][other].get_or_insert(before);
+            let heard = since.max(there.min(back).unwrap_or_default());
+            if heard + self.one_way < both_until {
+                return Err(format!("{one} and {other} forward at {both_until} and one hears the other"));
+            }
+            if both_until < now {
+                self.both[one][other] = None;
             }
         }
         let from = self.settled.max(before);
