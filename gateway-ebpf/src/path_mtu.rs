@@ -30,6 +30,7 @@ use crate::{
 /// A call of its own, so that its variables are not on the stack of the path that packets take; and because little is left
 /// there, key and value are put together where outer headers are otherwise.
 #[inline(never)]
+#[expect(clippy::needless_borrows_for_generic_args, reason = "moved, key and value would take room on the stack")]
 pub(crate) fn hear<F: Frame>(frame: &F) {
     if F::Watch::DRY {
         return;

@@ -68,9 +68,7 @@ fn build(mode: Mode, control_protocols: bool) -> Result<Taps> {
     }
     let gateway = Gateway::start(&gw, &config)?;
     for host in [&hv, &hv2] {
-        gw.wait_reaches(
-            &host.ip_json("addr show dev u0")?[0]["addr_info"][0]["local"].as_str().unwrap_or("").to_owned(),
-        )?;
+        gw.wait_reaches(host.ip_json("addr show dev u0")?[0]["addr_info"][0]["local"].as_str().unwrap_or(""))?;
     }
     Ok(Taps {
         gateway,

@@ -52,7 +52,7 @@ fn leaves_the_role(pair: &mut Pair) -> Result<()> {
         })
     };
     wait_for("the unable node says so", SOON, || {
-        pair.members[UNABLE].started().and_then(|gateway| gateway.status()).is_ok_and(|status| told(&status))
+        pair.members[UNABLE].started().and_then(lab::gateway::Gateway::status).is_ok_and(|status| told(&status))
     })?;
     let status = pair.members[UNABLE].started()?.status()?;
     assert_eq!(status["healthy"], false, "{status}");
