@@ -135,13 +135,19 @@ fn a_port_that_stops_taking_redirected_frames_is_found_out_and_tc_sends_to_it() 
     let lab = Crossing::build(Plan::default())?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
     bpf::no_longer_pass(&lab.ext, "eth0")?;
+    // The kernel takes a program off when it has the time.
+    wait_for("a frame to be refused", SOON, || {
+        let _ = lab.vm.reaches(&EXT.v4().to_string());
+        lab.gateway.read().paths().is_ok_and(|paths| paths.redirect_refused > 0)
+    })?;
     // Well before the next sweep, after which it would be seen anyhow.
-    lab.vm.wait_reaches(&EXT.v4().to_string())?;
-    let paths = lab.gateway.read().paths()?;
-    assert!(paths.redirect_refused > 0 && paths.tc_decap > 0, "{paths:?}");
+    wait_for("TC to send", SOON, || {
+        lab.vm.reaches(&EXT.v4().to_string()) && lab.gateway.read().paths().is_ok_and(|paths| paths.tc_decap > 0)
+    })?;
     assert_eq!(interface(&lab.gateway, "a0")?["xdp_transmit"], false);
-    assert!(interface(&lab.gateway, "a0")?["redirect_refused"].as_u64() > Some(0));
-    Ok(())
+    wait_for("the port's own count", SOON, || {
+        interface(&lab.gateway, "a0").is_ok_and(|port| port["redirect_refused"].as_u64() > Some(0))
+    })
 }
 
 #[test]
