@@ -16,6 +16,7 @@ mod flood;
 mod flows;
 mod isolation;
 mod learning;
+mod losses;
 mod packets;
 mod path_mtu;
 mod plane;
