@@ -6,7 +6,7 @@ use gateway_common::{
 };
 
 use crate::{
-    maps::{BINDING_STATS, DROPS, PATHS, TUNNEL_STATS},
+    maps::{BINDING_STATS, DROPS, PATHS, STRAYS, TUNNEL_STATS},
     wide::hidden,
 };
 
@@ -56,6 +56,15 @@ pub(crate) fn this_path_by<const WHICH: usize>(many: u64) {
     if let Some(paths) = PATHS.get_ptr_mut(0) {
         // SAFETY: the value, which is this CPU's own, has that field.
         unsafe { *paths.cast::<u64>().add(WHICH) += many };
+    }
+}
+
+/// A tunnel packet came here that is for the holder of lease number `lease`.
+#[inline(always)]
+pub(crate) fn stray(lease: u32) {
+    if let Some(strays) = STRAYS.get_ptr_mut(lease) {
+        // SAFETY: a live map value of this CPU.
+        unsafe { *strays += 1 };
     }
 }
 

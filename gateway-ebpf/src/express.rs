@@ -105,6 +105,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     let key = FlowKey { ends, macs, rest, net, outermost };
     let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
     if !lease::holds(flow.lease(), now) {
+        count::stray(flow.lease());
         return Express::Taken(Err(DropReason::LeaseExpired));
     }
     let len = (total - TO_INNER) as u32;

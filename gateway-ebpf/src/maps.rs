@@ -57,6 +57,10 @@ pub(crate) static TUNNELS: Array<Tunnel, { limits::MAX_TUNNELS as usize }> = Arr
 #[btf_map(name = "tunnel_stats")]
 pub(crate) static TUNNEL_STATS: PerCpuArray<Traffic, { limits::MAX_TUNNELS as usize }> = PerCpuArray::new();
 
+/// Tunnel packets by the lease that does not run here: somebody sends them to the wrong node.
+#[btf_map(name = "strays")]
+pub(crate) static STRAYS: PerCpuArray<u64, { limits::MAX_LEASES as usize }> = PerCpuArray::new();
+
 /// Logical switches by VNI.
 #[btf_map(name = "segments")]
 pub(crate) static SEGMENTS: HashMap<u32, Segment, { limits::MAX_SEGMENTS as usize }> = HashMap::new();

@@ -67,10 +67,16 @@ impl Outer {
         self.udp + UDP_LEN + VXLAN_LEN
     }
 
+    /// True if what is outermost is that of packets for this gateway.
+    #[inline(always)]
+    pub(crate) fn is_addressed_here(&self) -> bool {
+        ARRIVALS.get_ptr(self.arrival).is_some()
+    }
+
     /// Finds the inner frame and checks that all lengths agree.
     #[inline(always)]
     pub(crate) fn inner<F: Frame>(&self, frame: &F) -> Result<Inner, DropReason> {
-        if ARRIVALS.get_ptr(self.arrival).is_none() {
+        if !self.is_addressed_here() {
             return Err(DropReason::OuterMisaddressed);
         }
         if let Some(refusal) = self.refusal {

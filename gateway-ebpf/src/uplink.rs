@@ -41,6 +41,10 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
     let now = lease::now();
     let Some(lease) = TUNNELS.get(tunnel).map(|tunnel| tunnel.lease) else { return Err(DropReason::LeaseExpired) };
     if !lease::runs::<F::Watch>(lease, now) {
+        // What a switch sends everywhere is nobody's mistake.
+        if outer.is_addressed_here() {
+            count::stray(lease);
+        }
         return Err(DropReason::LeaseExpired);
     }
     let inner = match outer.inner(frame) {

@@ -71,6 +71,14 @@ impl Readings {
         self.per_cpu("tunnel_stats", tunnel, add_traffic)
     }
 
+    /// Tunnel packets that came while lease number `lease` did not run.
+    ///
+    /// # Errors
+    /// If the map is not there.
+    pub fn strays(&self, lease: u32) -> Result<u64> {
+        self.per_cpu("strays", lease, |sum: &mut u64, value| *sum += value)
+    }
+
     /// The forwarding database.
     ///
     /// # Errors

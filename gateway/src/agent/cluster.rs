@@ -18,12 +18,14 @@ use super::{
     forwarding::Forwarding,
     report::Report,
     siblings::Siblings,
+    strays::{Requests, Strays},
 };
 use crate::{
     announce, clock,
     config::{Config, InstanceConfig},
     ctl::Request,
     database::{Database, Rows},
+    datapath::Maps,
     ha::{FrameError, FrameSender, Handle, InstanceStatus, Leases},
     peers::Followed,
     underlay::Snapshot,
@@ -80,7 +82,11 @@ pub(super) struct Cluster<'a> {
     held: Option<BTreeSet<Vrid>>,
     /// Since when others could forward more.
     behind: BTreeMap<Vrid, Time>,
-    /// What was told of that.
+    /// What comes here and is for the active node.
+    strays: Strays,
+    /// What standbys have asked of this one.
+    requests: Requests,
+    /// What was told of all that.
     shortfalls: Report,
     /// Who waits for virtual routers to be active at another node.
     handovers: Vec<Handover>,
@@ -112,6 +118,8 @@ impl<'a> Cluster<'a> {
             eligible: Eligible::default(),
             held: None,
             behind: BTreeMap::new(),
+            strays: Strays::default(),
+            requests: Requests::default(),
             shortfalls: Report::default(),
             handovers: Vec::new(),
             statuses: Arc::default(),
@@ -237,6 +245,15 @@ impl<'a> Cluster<'a> {
     /// Takes in what other nodes have told.
     pub(super) fn heard(&mut self, followed: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
         if let Some(siblings) = &mut self.siblings {
+            for vrid in self.requests.take(&followed.misled, clock::monotonic()) {
+                if self.active.contains(&vrid.get().into()) {
+                    tracing::info!(
+                        "virtual router {vrid}: a standby gets tunnel packets that are for this node: the addresses are \
+                         announced again"
+                    );
+                    self.ha.announce(vrid);
+                }
+            }
             siblings.hear(followed);
         }
         self.weigh();
@@ -434,11 +451,46 @@ impl<'a> Cluster<'a> {
         self.statuses.iter().map(|one| (one.name.clone(), view::Role::from(one.status.role).name())).collect()
     }
 
-    /// Logs which virtual routers others could serve better, once when that begins and once when it ends.
+    /// Looks whether tunnel packets come here that are for another node; if so, that one is asked to announce the addresses.
+    pub(super) fn look_for_strays(&mut self, maps: &Maps, now: Time) {
+        for one in self.statuses.iter() {
+            // What can't be read now can be at the next look.
+            let Ok(count) = maps.strays(one.vrid.get().into()) else { continue };
+            let elsewhere = one.status.role == Role::Backup && one.status.active.is_some();
+            if self.strays.look(one.vrid, elsewhere, count, now)
+                && let Some(siblings) = &mut self.siblings
+            {
+                siblings.ask(one.vrid);
+            }
+        }
+        let statuses = &self.statuses;
+        self.strays.retain(|vrid| statuses.iter().any(|one| one.vrid == vrid));
+    }
+
+    /// What is said of tunnel packets that come here and are for another node.
+    fn misled(&self, one: &InstanceStatus, instance: &InstanceConfig) -> Option<String> {
+        let active = one.status.active.filter(|_| self.strays.stand(one.vrid))?;
+        let name = self.siblings.as_ref().and_then(|siblings| siblings.followed().active.get(&one.vrid));
+        let node = name.map_or_else(|| format!("node {active}"), |name| format!("node {name} ({active})"));
+        let addresses: Vec<String> = instance.vteps.iter().map(|address| address.to_string()).collect();
+        Some(format!(
+            "still receives tunnel packets for {} that {node} should get: somebody's neighbour entry is outdated; compare \
+             `ip neigh` and `ovs-appctl tnl/neigh/show` on the hypervisors, and the router's table",
+            addresses.join(" and ")
+        ))
+    }
+
+    /// Logs which virtual routers others could serve better, and whose packets come to the wrong node, once when that begins
+    /// and once when it ends.
     pub(super) fn tell_shortfalls(&mut self, config: &Config, now: Duration) {
         let routers = self.routers(config, now);
         let told = routers.iter().filter_map(|one| Some(format!("{}: {}", one.name, one.shortfall()?)));
-        self.shortfalls.problems(told);
+        let misled = self.statuses.iter().filter_map(|one| {
+            let (_, instance) = instance_of(config, one.vrid)?;
+            Some(format!("{}: {}", one.name, self.misled(one, instance)?))
+        });
+        let told: Vec<String> = told.chain(misled).collect();
+        self.shortfalls.problems(told.into_iter());
     }
 
     /// The same, as it was logged.
@@ -491,7 +543,7 @@ impl<'a> Cluster<'a> {
             active_node: status.active,
             others: one.others.keys().copied().collect(),
             other_routers: other_routers.collect(),
-            problems: one.problems.iter().cloned().collect(),
+            problems: one.problems.iter().cloned().chain(self.misled(one, instance)).collect(),
             faults: one.faults.clone(),
             unheard_by: status.unheard,
             bindings_able: self.able.get(&one.vrid.get().into()).copied().unwrap_or(0),

@@ -5,7 +5,7 @@
 //! the worse or the better, once. [`control`] has what the control socket offers, [`upkeep`] answers what is about the agent
 //! itself, with [`coverage`] and [`headline`], and [`systemd`] tells the service manager. [`chronicle`] notes what happens,
 //! for whoever watches. [`captures`] has the programs that show packets in force while somebody wants that.
-//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`], [`eligible`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
+//! [`cluster`] has this node's part among several, with [`followed`], [`siblings`], [`eligible`], [`strays`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
 //! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
 
 mod announcer;
@@ -34,6 +34,7 @@ mod show;
 mod siblings;
 mod stations;
 mod status;
+mod strays;
 mod systemd;
 mod turns;
 mod upkeep;

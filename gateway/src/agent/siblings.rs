@@ -36,6 +36,8 @@ const TELL_EACH: Duration = Duration::from_micros(10);
 pub(super) struct Siblings {
     peers: Peers,
     host: String,
+    /// What is told of this node.
+    description: Description,
     followed: Arc<Followed>,
     ports: BTreeMap<String, u32>,
     tell: Option<Instant>,
@@ -44,17 +46,31 @@ pub(super) struct Siblings {
 impl Siblings {
     /// Nobody has said anything yet.
     pub(super) fn new(peers: Peers, host: String) -> Self {
-        Self { peers, host, followed: Arc::default(), ports: BTreeMap::new(), tell: None }
+        let description = Description::default();
+        Self { peers, host, description, followed: Arc::default(), ports: BTreeMap::new(), tell: None }
     }
 
     /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>, underlay: &Snapshot) {
         self.ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
-        self.peers.local(description(&self.host, config, rows, able));
+        let mut new = description(&self.host, config, rows, able);
+        for (vrid, instance) in &mut new.instances {
+            instance.misled = self.description.instances.get(vrid).map_or(0, |old| old.misled);
+        }
+        self.description = new;
+        self.peers.local(self.description.clone());
         let routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
         let keys = routers.filter_map(|vrrp| Some((vrrp.vrid, &vrrp.auth.as_ref()?.settings)));
         self.peers.authenticate(Keys::new(keys));
         self.peers.allow(callers(config));
+    }
+
+    /// Asks the active node to announce the addresses again: packets for it come here.
+    pub(super) fn ask(&mut self, vrid: Vrid) {
+        if let Some(instance) = self.description.instances.get_mut(&vrid) {
+            instance.misled = instance.misled.wrapping_add(1);
+            self.peers.local(self.description.clone());
+        }
     }
 
     /// Takes in who is active.
@@ -150,6 +166,7 @@ fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u3
             tunnel_ips: instance.vteps.iter().collect(),
             bindings: Arc::new(bindings.collect()),
             able: Some(able.get(&instance.lease()).copied().unwrap_or(0)),
+            misled: 0,
         };
         Some((vrrp.vrid, description))
     });

@@ -10,6 +10,7 @@ impl Agent<'_> {
     /// Each second.
     pub(super) fn look_after(&mut self) {
         if let Some(cluster) = &mut self.cluster {
+            cluster.look_for_strays(&self.forwarding.maps, clock::monotonic());
             cluster.tell_shortfalls(&self.config, clock::monotonic());
         }
         let headline = self.headline();

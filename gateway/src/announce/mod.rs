@@ -3,5 +3,5 @@
 mod neighbour;
 mod station;
 
-pub use neighbour::{directed, gratuitous_arp, neighbour_advertisement, probe, takeover};
+pub use neighbour::{gratuitous_arp, neighbour_advertisement, probe, takeover};
 pub use station::rarp;

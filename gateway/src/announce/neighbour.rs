@@ -26,22 +26,7 @@ const ADVERTISEMENT_LEN: u16 = 32;
 pub fn takeover(mac: MacAddr, address: IpAddr, reply: bool) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => gratuitous_arp(mac, address, reply),
-        IpAddr::V6(address) => neighbour_advertisement(mac, address, None),
-    }
-}
-
-/// Tells one neighbour the same: an ARP reply, or a neighbour advertisement, that it has not asked for. Open vSwitch
-/// believes what is addressed to it where it ignores what is sent to all.
-pub fn directed(mac: MacAddr, address: IpAddr, to: (MacAddr, IpAddr)) -> Option<Vec<u8>> {
-    match (address, to.1) {
-        (IpAddr::V4(address), IpAddr::V4(ip)) => {
-            let mut frame = ethernet(to.0, mac, ETHERTYPE_ARP, ARP_LEN);
-            arp(&mut frame, OPERATION_REPLY, (mac, address), (to.0, ip));
-            frame.resize(MIN_LEN, 0);
-            Some(frame)
-        }
-        (IpAddr::V6(address), IpAddr::V6(ip)) => Some(neighbour_advertisement(mac, address, Some((to.0, ip)))),
-        _ => None,
+        IpAddr::V6(address) => neighbour_advertisement(mac, address),
     }
 }
 
@@ -56,23 +41,22 @@ pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr, reply: bool) -> Vec<u8> {
     frame
 }
 
-/// An unsolicited neighbour advertisement to all nodes or to one, from the address itself (RFC 4861 sections 4.4 and
+/// An unsolicited neighbour advertisement to all nodes, from the address itself (RFC 4861 sections 4.4 and
 /// 7.2.6).
-pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr, to: Option<(MacAddr, Ipv6Addr)>) -> Vec<u8> {
-    let (to_mac, to) = to.unwrap_or((ALL_NODES_MAC, ALL_NODES));
+pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let mut message = vec![TYPE_ADVERTISEMENT, 0, 0, 0, FLAG_OVERRIDE, 0, 0, 0];
     message.extend(address.octets());
     message.extend([OPTION_TARGET_LINK_LAYER, 1]);
     message.extend(mac.0);
-    let sum = pseudo_header(address.into(), to.into(), ICMPV6, message.len()).add(&message);
+    let sum = pseudo_header(address.into(), ALL_NODES.into(), ICMPV6, message.len()).add(&message);
     message[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
 
-    let mut frame = ethernet(to_mac, mac, ETHERTYPE_IPV6, 40 + message.len());
+    let mut frame = ethernet(ALL_NODES_MAC, mac, ETHERTYPE_IPV6, 40 + message.len());
     frame.extend([0x60, 0, 0, 0]);
     frame.extend(ADVERTISEMENT_LEN.to_be_bytes());
     frame.extend([ICMPV6, 255]);
     frame.extend(address.octets());
-    frame.extend(to.octets());
+    frame.extend(ALL_NODES.octets());
     frame.extend(message);
     frame
 }
@@ -140,31 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_directed_at_one_neighbour_names_it() {
-        let to = MacAddr([2, 0, 0, 0, 0, 9]);
-        let frame =
-            directed(MAC, Ipv4Addr::new(10, 9, 0, 100).into(), (to, Ipv4Addr::new(10, 9, 0, 9).into())).unwrap();
-        #[rustfmt::skip]
-        let golden = [
-            2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 0x08, 0x06,
-            0, 1, 0x08, 0, 6, 4, 0, 2,
-            2, 0, 0, 0, 0, 1, 10, 9, 0, 100,
-            2, 0, 0, 0, 0, 9, 10, 9, 0, 9,
-        ];
-        assert_eq!(frame[..42], golden);
-        let v6: IpAddr = "2001:db8::100".parse().unwrap();
-        let peer: IpAddr = "2001:db8::9".parse().unwrap();
-        let frame = directed(MAC, v6, (to, peer)).unwrap();
-        assert_eq!(
-            (&frame[..6], &frame[38..54]),
-            (&to.0[..], &"2001:db8::9".parse::<Ipv6Addr>().unwrap().octets()[..])
-        );
-        assert_eq!(directed(MAC, v6, (to, Ipv4Addr::new(10, 9, 0, 9).into())), None);
-    }
-
-    #[test]
     fn neighbour_advertisement_is_as_the_rfc_has_it() {
-        let frame = neighbour_advertisement(MAC, "2001:db8::100".parse().unwrap(), None);
+        let frame = neighbour_advertisement(MAC, "2001:db8::100".parse().unwrap());
         #[rustfmt::skip]
         let golden = [
             0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,

@@ -91,6 +91,7 @@ pub struct Maps {
     peers: HashMap<MapData, PeerKey, u32>,
     tunnels: Array<MapData, Tunnel>,
     tunnel_stats: PerCpuArray<MapData, Traffic>,
+    strays: PerCpuArray<MapData, u64>,
     segments: HashMap<MapData, u32, Segment>,
     learned: HashMap<MapData, u32, u64>,
     flood: HashMap<MapData, FloodKey, Target>,
@@ -125,6 +126,7 @@ impl Maps {
             peers: take!("peers"),
             tunnels: take!("tunnels"),
             tunnel_stats: take!("tunnel_stats"),
+            strays: take!("strays"),
             segments: take!("segments"),
             learned: take!("learned"),
             flood: take!("flood"),
@@ -393,6 +395,11 @@ impl Maps {
     /// Forgets what a router has said.
     pub fn forget_path_mtu(&mut self, ends: &PeerKey) -> Result<(), MapsError> {
         gone_is_fine(self.path_mtu.remove(ends)).of("path_mtu")
+    }
+
+    /// Tunnel packets that came while lease number `lease` did not run here, all CPUs together.
+    pub fn strays(&self, lease: u32) -> Result<u64, MapsError> {
+        Ok(self.strays.get(&lease, 0).of("strays")?.iter().sum())
     }
 
     /// Traffic of binding number `id`, all CPUs together.

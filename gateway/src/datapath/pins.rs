@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 23] = [
+pub const PINNED_MAPS: [&str; 24] = [
     "settings",
     "generation",
     "vteps",
@@ -12,6 +12,7 @@ pub const PINNED_MAPS: [&str; 23] = [
     "peers",
     "tunnels",
     "tunnel_stats",
+    "strays",
     "segments",
     "learned",
     "flood",

@@ -74,6 +74,7 @@ pub fn for_trace(pins: &PinDir, settings: Settings) -> Result<Ebpf, WatchError> 
         ("flows", 1),
         ("binding_stats", 1),
         ("tunnel_stats", 1),
+        ("strays", 1),
         ("budgets", 1),
         ("snooped", 64),
         ("events", 4096),

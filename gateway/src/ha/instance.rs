@@ -279,7 +279,6 @@ impl Instance {
     pub(crate) fn announce_again(&mut self, shared: &Shared) {
         if self.machine.status().role == Role::Active {
             self.body.announce = true;
-            self.body.announced += 1;
             self.body.announce(clock::monotonic(), shared);
         }
     }

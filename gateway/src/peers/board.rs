@@ -51,6 +51,8 @@ pub(super) struct Sum {
     conversations: BTreeMap<u64, Seen>,
     pub(super) kept: ByVrid<Stations>,
     pub(super) troubles: BTreeMap<With, String>,
+    /// How often those who have called have asked for announcements.
+    misled: ByVrid<u64>,
     /// Callers that have not shown that they have the key, why, and when that was.
     refused: BTreeMap<IpAddr, (String, Time)>,
     since: BTreeMap<String, Time>,
@@ -64,11 +66,18 @@ impl Sum {
         }
     }
 
+    /// Takes note that one that has called gets what is for this node.
+    pub(super) fn mislead(&mut self, vrid: Vrid) {
+        *self.misled.entry(vrid).or_default() += 1;
+    }
+
     /// What there is to tell, and when to look again though nothing has changed.
     pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
         let ours = &wanted.description.instances;
         self.kept.retain(|vrid, _| ours.contains_key(vrid));
-        let mut followed = Followed { stations: self.kept.clone(), ..Followed::default() };
+        self.misled.retain(|vrid, _| ours.contains_key(vrid));
+        let misled = self.misled.clone();
+        let mut followed = Followed { stations: self.kept.clone(), misled, ..Followed::default() };
         for seen in self.conversations.values() {
             for (vrid, bindings) in seen.instances.iter().filter(|(vrid, _)| ours.contains_key(vrid)) {
                 let able = Able { node: seen.node.clone(), bindings: *bindings };

@@ -84,6 +84,7 @@ mod tests {
             tunnel_ips: [tunnel.parse().unwrap()].into(),
             bindings: bindings.iter().map(bound).collect::<BTreeSet<_>>().into(),
             able: None,
+            misled: 0,
         };
         Description { node: name.to_owned(), instances: [(Vrid::new(51).unwrap(), instance)].into() }
     }

@@ -23,12 +23,12 @@ use tokio::{
 use super::{
     board::{Board, Entry, Seen, With},
     compare::differences,
-    data::{Description, Remote},
+    data::{Description, Instance, Remote},
     handle::Wanted,
     secure::{Keys, RANDOM, Terms},
     session::{Session, SessionError, Side},
 };
-use crate::vrrp::Time;
+use crate::vrrp::{Time, Vrid};
 
 /// Bytes read at once.
 const READ: usize = 64 << 10;
@@ -225,6 +225,15 @@ impl Conversation<'_> {
             return;
         }
         let differing = differences(&ours, theirs);
+        // What it begins with may have been asked of another node.
+        if let (None, Some((_, before))) = (self.called, &self.compared) {
+            let asks = |(vrid, instance): &(&Vrid, &Instance)| {
+                before.instances.get(*vrid).is_some_and(|before| before.misled != instance.misled)
+            };
+            for (vrid, _) in theirs.instances.iter().filter(asks) {
+                self.shared.board.update(|sum| sum.mislead(*vrid));
+            }
+        }
         entry.update(|seen| {
             seen.instances = theirs.instances.iter().map(|(vrid, instance)| (*vrid, instance.able)).collect();
             seen.differences = differing;

@@ -50,6 +50,9 @@ pub struct Instance {
     pub bindings: Arc<BTreeSet<Bound>>,
     /// How many bindings it forwards, or could; `None`: it is of a release that does not say.
     pub able: Option<u32>,
+    /// How often it has found that packets for the active node still come to it. Whenever it is another number, it asks the
+    /// active node to announce the addresses again.
+    pub misled: u32,
 }
 
 /// A node.
@@ -103,6 +106,8 @@ pub struct Followed {
     pub standbys: BTreeMap<Vrid, BTreeMap<IpAddr, String>>,
     /// The same nodes and the active ones, by virtual router and address, and what they could forward.
     pub able: BTreeMap<Vrid, BTreeMap<IpAddr, Able>>,
+    /// How often nodes that follow this one have asked, since its start, that addresses be announced again.
+    pub misled: BTreeMap<Vrid, u64>,
     /// What is wrong, for people: nodes that can't be reached, and what two nodes have differently.
     pub problems: BTreeSet<String>,
 }

@@ -77,6 +77,7 @@ fn description() -> Arc<Description> {
     let vlan = gateway_common::net::VlanId::new(100).expect("a VLAN");
     let bindings: BTreeSet<Bound> = [Bound { port: "eth1".into(), vlan, switch: "net".into() }].into();
     let tunnel_ips = [[172, 31, 0, 21].into()].into();
-    let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1) };
+    let instance =
+        Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
     Arc::new(Description { node: "gw1".to_owned(), instances: [(VRID, instance)].into() })
 }

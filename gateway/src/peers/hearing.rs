@@ -106,11 +106,12 @@ impl Hearing {
             }
             _ if self.node.is_none() => return Err(HearingError::NoHello),
             Message::Alive => {}
-            Message::Instance { vrid: number, switch, tunnel_ips, able } => {
+            Message::Instance { vrid: number, switch, tunnel_ips, able, misled } => {
                 checked_name(&switch)?;
                 bounded("tunnel addresses", tunnel_ips.len(), MAX_VTEPS as usize)?;
                 let instance = self.instances.entry(vrid(number)?).or_default();
-                (instance.switch, instance.tunnel_ips, instance.able) = (switch, tunnel_ips, able);
+                (instance.switch, instance.tunnel_ips) = (switch, tunnel_ips);
+                (instance.able, instance.misled) = (able, misled);
             }
             Message::NoInstance { vrid: number } => drop(self.instances.remove(&vrid(number)?)),
             Message::Bindings { vrid: number, there, gone } => {

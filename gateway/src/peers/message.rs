@@ -35,6 +35,9 @@ pub(super) enum Message {
         /// How many bindings it forwards, or could.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         able: Option<u32>,
+        /// How often packets for the active node were found to come here; a release that does not know it does not ask.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        misled: u32,
     },
     /// It takes part no more.
     NoInstance { vrid: u8 },
@@ -54,6 +57,11 @@ pub(super) enum Message {
     Alive,
     /// The sender closes the connection.
     Bye { reason: String },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls takes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,6 +220,28 @@ mod tests {
         let back = Message::decode(expected[1].as_bytes()).unwrap();
         let Message::Stations { there, .. } = back else { panic!("{back:?}") };
         assert_eq!(there[0].clone().checked(&mut Names::default()), Ok(station));
+    }
+
+    #[test]
+    fn a_release_that_does_not_ask_for_announcements_is_understood_and_understands() {
+        let instance = |misled| Message::Instance {
+            vrid: 51,
+            switch: "gw".into(),
+            tunnel_ips: BTreeSet::new(),
+            able: Some(3),
+            misled,
+        };
+        let line = |misled| {
+            let mut out = Vec::new();
+            instance(misled).encode(&mut out);
+            String::from_utf8(out).unwrap()
+        };
+        let theirs = r#"{"type":"instance","vrid":51,"switch":"gw","tunnel_ips":[],"able":3}"#;
+        assert_eq!(Message::decode(theirs.as_bytes()), Ok(instance(0)));
+        assert_eq!(line(0).trim_end(), theirs);
+        assert_eq!(line(2).trim_end(), theirs.replace('}', r#","misled":2}"#));
+        // As one takes what a later one may add.
+        assert_eq!(Message::decode(line(0).replace('}', r#","more":2}"#).as_bytes()), Ok(instance(0)));
     }
 
     #[test]

@@ -35,7 +35,8 @@ fn description(node: &str, vlans: impl IntoIterator<Item = u16>) -> Arc<Descript
     let bound = |vlan| Bound { port: "eth1".into(), vlan: VlanId::new(vlan).unwrap(), switch: "net".into() };
     let bindings: BTreeSet<Bound> = vlans.into_iter().map(bound).collect();
     let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-    let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1) };
+    let instance =
+        Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
     Arc::new(Description { node: node.to_owned(), instances: [(VRID, instance)].into() })
 }
 

@@ -71,10 +71,10 @@ impl Telling {
         for (vrid, instance) in &description.instances {
             let told = self.told.insert(*vrid, instance.clone());
             let vrid = vrid.get();
-            let head = |of: &Instance| (of.switch.clone(), of.tunnel_ips.clone(), of.able);
+            let head = |of: &Instance| (of.switch.clone(), of.tunnel_ips.clone(), of.able, of.misled);
             if told.as_ref().is_none_or(|told| head(told) != head(instance)) {
-                let (switch, tunnel_ips, able) = head(instance);
-                self.queue.push_back(Message::Instance { vrid, switch, tunnel_ips, able });
+                let (switch, tunnel_ips, able, misled) = head(instance);
+                self.queue.push_back(Message::Instance { vrid, switch, tunnel_ips, able, misled });
             }
             let (there, gone) = difference(&told.unwrap_or_default().bindings, &instance.bindings);
             self.queue.extend(chunks(&there, &gone, |there, gone| Message::Bindings { vrid, there, gone }));

@@ -36,6 +36,15 @@ impl Node {
 
     /// Has VLANs of its port bound.
     pub(crate) fn bind(&self, name: &str, vlans: &[u16]) {
+        self.describe(name, vlans, 0);
+    }
+
+    /// Asks the active node to announce its addresses, for the `misled`th time.
+    pub(crate) fn ask(&self, name: &str, misled: u32) {
+        self.describe(name, &[100], misled);
+    }
+
+    fn describe(&self, name: &str, vlans: &[u16], misled: u32) {
         let bound = |vlan: &u16| Bound {
             port: "eth1".into(),
             vlan: VlanId::new(*vlan).unwrap(),
@@ -43,7 +52,8 @@ impl Node {
         };
         let bindings: BTreeSet<Bound> = vlans.iter().map(bound).collect();
         let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-        let instance = Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1) };
+        let instance =
+            Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled };
         self.peers.local(Description { node: name.to_owned(), instances: [(VRID, instance)].into() });
     }
 

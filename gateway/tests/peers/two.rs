@@ -203,3 +203,29 @@ fn nodes_tell_how_many_bindings_they_could_forward() {
         active.hears("the standby", |heard| says(heard, "gw2")).await;
     });
 }
+
+#[test]
+fn a_standby_asks_the_active_node_to_announce_its_addresses() {
+    in_new(async || {
+        let (mut active, mut standby) = two();
+        for node in [&active, &standby] {
+            node.peers.authenticate(key(1));
+        }
+        active.learn(0..10);
+        standby.follow(A);
+        standby.has(0..10).await;
+        active.is_followed_by("gw2").await;
+        for number in 1..=2 {
+            standby.ask("gw2", number);
+            active.hears("the request", |heard| heard.misled == [(VRID, number.into())].into()).await;
+        }
+        assert!(standby.heard().misled.is_empty(), "nobody asks a standby");
+        // What was asked before is not asked of who is called next.
+        let other = Node::start("gw3", "127.0.0.3", &[B]);
+        other.peers.authenticate(key(1));
+        other.learn(0..20);
+        standby.follow("127.0.0.3");
+        standby.has(0..20).await;
+        assert!(other.heard().misled.is_empty());
+    });
+}

@@ -176,6 +176,33 @@ fn it_forwards_no_packet_of_a_tunnel() -> Result<()> {
     Ok(())
 }
 
+/// The hypervisor has the standby's MAC address for the tunnel address, and believes nothing else.
+#[test]
+fn who_sends_to_the_standby_is_told_and_the_active_node_announces_itself_again() -> Result<()> {
+    let pair = started(|_| ())?;
+    let mac = pair.members[1].host.mac("u0")?;
+    acquaint(&pair)?;
+    let told = |pair: &Pair| {
+        let problems = pair.members[1].router().map(|router| router["problems"].to_string()).unwrap_or_default();
+        problems.contains("still receives tunnel packets for") && problems.contains("neighbour entry is outdated")
+    };
+    assert!(!told(&pair));
+    hypervisor(&pair)?.ip(&format!("neigh replace {} lladdr {mac} nud permanent dev u0", virtual_address()))?;
+    let send = || pair.vm.reaches(&EXT.v4().to_string());
+    wait_for("the standby tells what comes to it", SOON, || {
+        send();
+        told(&pair)
+    })?;
+    wait_for("the active node announces its addresses again", SOON, || {
+        send();
+        let log = pair.members[0].log();
+        log.is_ok_and(|log| log.contains("announced again"))
+    })?;
+    hypervisor(&pair)?.ip(&format!("neigh del {} dev u0", virtual_address()))?;
+    pair.vm.wait_reaches(&EXT.v4().to_string())?;
+    wait_for("it is no longer told", SOON, || !told(&pair))
+}
+
 #[test]
 fn it_counts_who_asks_for_the_tunnel_address_and_lets_the_active_node_answer() -> Result<()> {
     let pair = started(|_| ())?;

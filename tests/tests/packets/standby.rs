@@ -167,6 +167,36 @@ fn without_the_lease_no_tunnel_packet_reaches_the_host() {
     }
 }
 
+/// What is told of a neighbour entry that is outdated rests on this.
+#[test]
+fn tunnel_packets_to_this_node_are_counted_while_another_one_has_the_lease() {
+    let mut world = World::new();
+    let count = |world: &World| world.maps.strays(0).unwrap();
+    for hook in HOOKS {
+        let packet = tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1));
+        let mut elsewhere = packet.clone();
+        elsewhere[..6].copy_from_slice(&[2, 0xee, 0, 0, 0, 9]);
+        let run = |world: &mut World, from, packet: &[u8]| {
+            let before = count(world);
+            world.run(hook, from, packet);
+            count(world) - before
+        };
+        world.maps.set_lease(0, LEASE_FOREVER).unwrap();
+        for _ in 0..2 {
+            assert_eq!(run(&mut world, Uplink, &packet), 0, "{hook:?}: it is for this node");
+        }
+        world.maps.set_lease(0, 1).unwrap();
+        // One that is decided about anew, and one of a flow of late.
+        for packet in [&packet, &tunnelled(REMOTE_V6, NET, &arp(VM1, MacAddr::BROADCAST))] {
+            assert_eq!(run(&mut world, Uplink, packet), 1, "{hook:?}: sent here by mistake");
+        }
+        for packet in [elsewhere, tagged(&packet, 78)] {
+            assert_eq!(run(&mut world, Uplink, &packet), 0, "{hook:?}: a switch sends it everywhere");
+        }
+        assert_eq!(run(&mut world, PortA, &tagged(&udp(HOST1, VM1), 100)), 0, "{hook:?}: of a VLAN");
+    }
+}
+
 #[test]
 fn questions_inside_a_tunnel_or_a_vlan_are_not_the_gateways() {
     let mut world = World::new();
