@@ -339,6 +339,11 @@ impl Maps {
         self.budgets.get(&place, 0).of("budgets")
     }
 
+    /// Writes what the binding or tunnel at `place` has used of its budgets.
+    pub fn set_budget(&mut self, place: u32, budget: &Budget) -> Result<(), MapsError> {
+        self.budgets.set(place, budget, 0).of("budgets")
+    }
+
     /// Drop counters, all CPUs together.
     pub fn drops(&self) -> Result<Drops, MapsError> {
         let mut sum = Drops::default();
