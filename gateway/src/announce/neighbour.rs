@@ -31,11 +31,11 @@ pub fn takeover(mac: MacAddr, address: IpAddr, reply: bool) -> Vec<u8> {
 }
 
 /// An ARP announcement: a broadcast request by the address for itself (RFC 5227 section 3, RFC 9568 section 6.4.1), or a
-/// reply to itself (RFC 5944 section 4.6 knows both).
+/// reply to itself (RFC 5944 section 4.6 knows both). The reply names the sender's MAC as target, too: Linux takes any other
+/// for an ordinary reply, and believes none of those within a second of the last (`arp_is_garp` in net/ipv4/arp.c).
 pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr, reply: bool) -> Vec<u8> {
     let mut frame = ethernet(MacAddr::BROADCAST, mac, ETHERTYPE_ARP, ARP_LEN);
-    let (operation, target) =
-        if reply { (OPERATION_REPLY, MacAddr::BROADCAST) } else { (OPERATION_REQUEST, MacAddr([0; 6])) };
+    let (operation, target) = if reply { (OPERATION_REPLY, mac) } else { (OPERATION_REQUEST, MacAddr([0; 6])) };
     arp(&mut frame, operation, (mac, address), (target, address));
     frame.resize(MIN_LEN, 0);
     frame

@@ -145,7 +145,13 @@ impl<'a> Conversation<'a> {
         if left.is_zero() {
             return Err(trouble(self.path, self.limit, io::ErrorKind::TimedOut.into()));
         }
-        let read = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut self.chunk));
+        let read = loop {
+            let read = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut self.chunk));
+            // A socket with a time limit is not read on after a signal by itself (signal(7)).
+            if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+                break read;
+            }
+        };
         match read {
             Ok(length) => Ok(&self.chunk[..length]),
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(&[]),

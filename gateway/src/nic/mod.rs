@@ -33,6 +33,14 @@ pub use plan::{Role, Setting, is_covered};
 pub use settings::{Change, NicSettings, Outcome, PutBack, Restored};
 pub use xdp::{XdpFeatures, xdp_features};
 
+/// The MAC of the interface with this name, in the caller's network namespace.
+///
+/// # Errors
+/// Its name and what the kernel said, if there is none.
+pub fn address(name: &str) -> Result<gateway_common::net::MacAddr, NicError> {
+    Ok(ethtool::Ethtool::open()?.identity(name)?.mac)
+}
+
 /// The name of the driver behind an interface, like `mlx5_core` or `veth` (`ETHTOOL_GDRVINFO`).
 ///
 /// # Errors

@@ -1,7 +1,6 @@
 //! `trace`: what would happen to a packet.
 
 use std::{
-    fs,
     io::{self, Write},
     net::IpAddr,
     path::{Path, PathBuf},
@@ -280,9 +279,7 @@ fn packets(options: &TraceOptions, gateway: &Gateway, entrance: &Entrance) -> Re
     };
     let tunnel = TunnelSpec { from, to, vni, vlan: options.vlan, port: gateway.udp_port };
     let inner = FrameSpec { vlan: VlanId::UNTAGGED, ..frame }.bytes();
-    // Nothing looks at the outer addresses but the NIC, which takes in what is for it.
-    let own = fs::read_to_string(format!("/sys/class/net/{}/address", entrance.name)).unwrap_or_default();
-    let own = own.trim().parse().unwrap_or(MacAddr::BROADCAST);
+    let own = crate::nic::address(&entrance.name).map_err(|error| error.to_string())?;
     let router = MacAddr([2, 0, 0, 0, 0, 1]);
     let packet = tunnel.around(&inner, router, own).ok_or("--from and --to have to be of one family")?;
     Ok(vec![packet])

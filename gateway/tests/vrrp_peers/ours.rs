@@ -112,7 +112,12 @@ fn backup_takes_over_when_the_active_node_is_not_heard_and_they_never_both_forwa
 fn handover_takes_skew_time_and_not_three_intervals() {
     test(async {
         let switch = Switch::new();
-        let (a, b) = pair(&switch, &config(150), &config(100)).await;
+        // Started together: a node takes over after three seconds at the earliest, goodbye or not.
+        let (mut a, mut b) = (switch.node(1), switch.node(2));
+        b.start(&config(100));
+        a.start(&config(150));
+        a.active().await;
+        b.backup().await;
         let watch = Watch::start(&a, &b);
         a.handle().handover(None);
         b.active().await;

@@ -100,11 +100,12 @@ fn a_binding_that_does_not_forward_is_shown_with_its_reason_everywhere() -> Resu
     assert_eq!((net2.programmed, net2.bindings, net2.bindings_bound), (false, 0, 1));
     assert!(net2.reason.as_ref().is_some_and(|why| why.contains("tunnel_key")), "{net2:?}");
     assert!(screen(&scene.lab.gateway, "show switches")?.contains("net2: waits for a tunnel_key"));
-    let (code, text) = scene.http("/readyz")?;
-    assert!(code == 503 && text.contains("1 bindings do not forward"), "{code} {text}");
-    let metrics = scene.http("/metrics")?.1;
+    // Both are brought up to date once a second.
+    wait_for("that it is not ready", SOON, || {
+        scene.http("/readyz").is_ok_and(|(code, text)| code == 503 && text.contains("1 bindings do not forward"))
+    })?;
     for line in ["vtep_gateway_bindings{state=\"forwards\"} 1", "vtep_gateway_bindings{state=\"waits_for_key\"} 1"] {
-        assert!(metrics.contains(line), "{metrics}");
+        wait_for(line, SOON, || scene.http("/metrics").is_ok_and(|(_, metrics)| metrics.contains(line)))?;
     }
 
     // The way of a packet says the same; where nothing is bound it says that.
