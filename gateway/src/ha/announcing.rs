@@ -8,17 +8,11 @@ use crate::{config::AnnounceConfig, vrrp::Time};
 /// next.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// After the last round, times until each further announcement, one at a time. Open vSwitch looks at an announcement only
-/// if it has not cached one like it, and forgets what was not seen for ten seconds.
-const LATER: [Duration; 2] = [Duration::from_secs(11), Duration::from_secs(30)];
-
 /// The announcements that are due.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcing {
     /// While this node has the addresses.
     running: Option<Running>,
-    /// How often it began; the form changes each time.
-    begun: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,21 +24,12 @@ struct Running {
     again: bool,
     /// When this round began.
     began: Time,
-    /// Of [`LATER`], how many are over.
-    later: usize,
 }
 
 impl Announcing {
     /// The addresses are there, and this node is active.
     pub(crate) fn begin(&mut self, config: &AnnounceConfig, now: Time) {
-        self.running =
-            Some(Running { next: now, left: config.count, again: !config.delay.is_zero(), began: now, later: 0 });
-        self.begun = self.begun.wrapping_add(1);
-    }
-
-    /// Whether announcements are replies this time, not requests.
-    pub(crate) const fn replies(&self) -> bool {
-        self.begun.is_multiple_of(2)
+        self.running = Some(Running { next: now, left: config.count, again: !config.delay.is_zero(), began: now });
     }
 
     /// They no longer are.
@@ -67,10 +52,6 @@ impl Announcing {
             running.left = config.count;
             running.next = (running.began + config.delay).max(now + SPACING);
             running.began = running.next;
-        } else if let Some(pause) = LATER.get(running.later) {
-            running.later += 1;
-            running.left = 1;
-            running.next = now + *pause;
         } else if config.refresh.is_zero() {
             self.running = None;
         } else {
@@ -109,35 +90,17 @@ mod tests {
 
     #[test]
     fn first_is_sent_at_once_and_the_rest_spaced_apart() {
-        assert_eq!(times(3, 0, 0)[..3], [0, 100, 200]);
+        assert_eq!(times(3, 0, 0), [0, 100, 200]);
     }
 
     #[test]
     fn round_is_repeated_once_after_the_delay() {
-        assert_eq!(times(2, 5, 0)[..4], [0, 100, 5000, 5100]);
+        assert_eq!(times(2, 5, 0), [0, 100, 5000, 5100]);
     }
 
     #[test]
     fn refresh_goes_on_after_all_rounds() {
-        assert_eq!(times(1, 5, 60)[2..], [16_000, 46_000, 106_000, 166_000, 226_000, 286_000, 346_000, 406_000]);
-    }
-
-    #[test]
-    fn what_a_switch_has_cached_is_outlived() {
-        assert_eq!(times(2, 5, 0), [0, 100, 5000, 5100, 16_100, 46_100]);
-    }
-
-    #[test]
-    fn the_form_changes_with_each_takeover() {
-        let config = AnnounceConfig { count: 1, delay: Duration::ZERO, refresh: Duration::ZERO };
-        let mut announcing = Announcing::default();
-        let forms: Vec<bool> = (0..4)
-            .map(|_| {
-                announcing.begin(&config, START);
-                announcing.replies()
-            })
-            .collect();
-        assert_eq!(forms, [false, true, false, true]);
+        assert_eq!(times(1, 5, 60)[2..], [65_000, 125_000, 185_000, 245_000, 305_000, 365_000, 425_000, 485_000]);
     }
 
     #[test]

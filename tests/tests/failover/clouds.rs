@@ -53,7 +53,6 @@ fn node_gone_with_the_leader_of_a_shared_database() -> Result<()> {
 const CACHED_MS: u64 = 2000;
 
 #[test]
-#[ignore = "not kept yet: a third takeover within ten seconds finds both forms of the announcement cached"]
 fn a_role_that_comes_back_within_seconds_is_found_by_open_vswitch() -> Result<()> {
     let mut plan = Plan::default();
     if let Some(vrrp) = &mut plan.vrrp {

@@ -103,6 +103,8 @@ fn own_macs() -> Vec<(String, MacAddr)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
@@ -111,7 +113,9 @@ mod tests {
     fn announcements_and_answers_are_claims_and_probes_are_not() {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let address: IpAddr = address.parse().unwrap();
-            assert_eq!(claim(&announce::takeover(MAC, address, false), address), Some(MAC), "{address}");
+            for frame in announce::takeover(MAC, address, Duration::ZERO) {
+                assert_eq!(claim(&frame, address), Some(MAC), "{address}");
+            }
             assert_eq!(claim(&announce::probe(MAC, address), address), None, "{address}");
         }
     }
@@ -119,8 +123,10 @@ mod tests {
     #[test]
     fn claims_of_other_addresses_and_short_frames_are_none() {
         let (mine, theirs) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        assert_eq!(claim(&announce::takeover(MAC, theirs, true), mine), None);
-        let frame = announce::takeover(MAC, "2001:db8::1".parse().unwrap(), false);
+        for frame in announce::takeover(MAC, theirs, Duration::ZERO) {
+            assert_eq!(claim(&frame, mine), None);
+        }
+        let frame = announce::neighbour_advertisement(MAC, "2001:db8::1".parse().unwrap());
         for length in 0..frame.len() - 9 {
             assert_eq!(claim(&frame[..length], "2001:db8::1".parse().unwrap()), None, "{length}");
         }

@@ -184,7 +184,7 @@ impl Body {
         };
         // An interface without a MAC address has no neighbours to tell.
         let Some(mac) = mac else { return };
-        let sent = self.send_frames(ifindex, mac);
+        let sent = self.send_frames(ifindex, mac, now);
         if sent.is_err() {
             self.keep_quiet(shared);
         }
@@ -198,14 +198,14 @@ impl Body {
         }
     }
 
-    fn send_frames(&mut self, ifindex: u32, mac: MacAddr) -> Result<(), FrameError> {
+    fn send_frames(&mut self, ifindex: u32, mac: MacAddr, now: Time) -> Result<(), FrameError> {
         let sender = match self.sender.take() {
             Some((on, sender)) if on == ifindex => sender,
             _ => FrameSender::open(ifindex)?,
         };
         let (_, sender) = self.sender.insert((ifindex, sender));
-        let reply = self.announcing.replies();
-        self.addresses.iter().try_for_each(|address| sender.send(&announce::takeover(mac, *address, reply)))
+        let mut frames = self.addresses.iter().flat_map(|address| announce::takeover(mac, *address, now));
+        frames.try_for_each(|frame| sender.send(&frame))
     }
 
     /// Lets go of the socket that announcements are sent by.
