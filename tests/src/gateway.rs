@@ -88,9 +88,17 @@ impl Gateway {
     /// # Errors
     /// If it ends or does not become ready; the error carries its log.
     pub fn resume(&mut self) -> Result<()> {
-        ensure!(self.agent.is_none(), "the agent is running");
-        self.begin()?;
+        self.relaunch()?;
         self.wait_says(|line| says(line, "ready")).map(drop)
+    }
+
+    /// Starts the agent again after [`Gateway::stop`] or [`Gateway::kill`], and waits for nothing.
+    ///
+    /// # Errors
+    /// If it is running, or could not be started.
+    pub fn relaunch(&mut self) -> Result<()> {
+        ensure!(self.agent.is_none(), "the agent is running");
+        self.begin()
     }
 
     /// Waits until the agent logs a line that `wanted` accepts.

@@ -217,7 +217,9 @@ async fn drive(
             () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
     }
-    let wanted = watch::Sender::new(Arc::new(wanted(&config, &rows.borrow_and_update())));
+    // What follows starts from the same rows. Later ones are told again.
+    let (known, now) = (database.is_known(), Arc::clone(&rows.borrow_and_update()));
+    let wanted = watch::Sender::new(Arc::new(wanted(&config, &now)));
     let (follower, mut snapshots) = underlay::open(wanted.subscribe()).await?;
     let mut following = pin!(follower.run());
     tokio::select! {
@@ -244,8 +246,7 @@ async fn drive(
     let attacher = Attacher::new(pins.clone());
     let mut filters = (!attacher.has_links_for_tc()).then(FilterNews::open).transpose()?;
     let devices = Devices::new(attacher, NicSettings::open(&config.gateway.run_dir)?, pins.root().to_path_buf());
-    let (now, underlay) = (Arc::clone(&rows.borrow()), Arc::clone(&snapshots.borrow_and_update()));
-    let known = database.is_known();
+    let underlay = Arc::clone(&snapshots.borrow_and_update());
     if !known {
         tracing::warn!("the database has not been reached yet; what an earlier run has programmed stays as it is");
     }
@@ -280,6 +281,7 @@ async fn drive(
         wanted,
         forwarding,
         planned,
+        complete: known,
         cluster,
         differences,
         started,

@@ -45,6 +45,8 @@ pub(super) struct Agent<'a> {
     pub(super) forwarding: Forwarding,
     /// The rows that forwarding was planned from last.
     pub(super) planned: Arc<Rows>,
+    /// Forwarding follows the database. False until that was seen: what an earlier run has programmed stays.
+    pub(super) complete: bool,
     pub(super) cluster: Option<Cluster<'a>>,
     /// What was told of the other nodes.
     pub(super) differences: Report,
@@ -147,7 +149,7 @@ impl Agent<'_> {
     pub(super) fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Rows);
         let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
-        if self.forwarding.update_rows(&self.config, &old, rows) {
+        if self.complete && self.forwarding.update_rows(&self.config, &old, rows) {
             return Ok(());
         }
         self.update(rows, underlay)?;
@@ -163,7 +165,7 @@ impl Agent<'_> {
             return self.attached();
         }
         self.database.unreachable(unreachable(underlay));
-        self.planned = Arc::clone(rows);
+        (self.planned, self.complete) = (Arc::clone(rows), true);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
             if *old == wanted {

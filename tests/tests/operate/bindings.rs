@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
-use gateway::view::{Binding, Severity, Status, Switch};
+use gateway::view::{Binding, Path, Severity, Status, Switch, Tunnel};
 use lab::{
     config::Config,
-    crossing::{Crossing, EXT, Plan, Site, VM},
+    crossing::{Crossing, EXT, HV, Plan, Site, Underlay, VM},
     http,
     node::Node,
     ovsdb::{Database, OVS_SCHEMAS},
@@ -135,4 +135,26 @@ fn a_binding_that_does_not_forward_is_shown_with_its_reason_everywhere() -> Resu
     scene.lab.gw.ip("link del a0")?;
     scene.wait_state(("a0", 100), "no_interface")?;
     Ok(())
+}
+
+#[test]
+fn a_remote_vtep_that_comes_while_the_agent_starts_is_resolved() -> Result<()> {
+    let mut scene = Scene::new()?;
+    let (vm, remote) = (VM.mac(), Underlay::V4.ip(HV));
+    // The start waits a second for one that does not answer, and is not given up soon: in that second another one comes.
+    let silent = Underlay::V4.ip(99);
+    scene.lab.gw.ip("ntable change name arp_cache dev u0 mcast_probes 100")?;
+    scene.vtep_ctl(&format!(
+        "add-ls net1 -- set Logical_Switch net1 tunnel_key=5001 -- bind-ls gw1 a0 100 net1 \
+         -- add-ucast-remote net1 02:aa:00:00:00:99 {silent}"
+    ))?;
+    wait_for("it is known", SOON, || shown::<Tunnel>(&scene.lab.gateway, "tunnels").is_ok_and(|all| all.len() == 1))?;
+    scene.lab.gateway.stop()?;
+    scene.lab.gateway.relaunch()?;
+    scene.lab.gateway.wait_says(|line| line.contains("connected to the database"))?;
+    scene.vtep_ctl(&format!("add-ucast-remote net1 {vm} {remote}"))?;
+    wait_for("the other one is resolved", SOON, || {
+        let tunnels = shown::<Tunnel>(&scene.lab.gateway, "tunnels").unwrap_or_default();
+        tunnels.iter().any(|tunnel| tunnel.remote == remote && matches!(tunnel.path, Path::Resolved { .. }))
+    })
 }
