@@ -3,6 +3,7 @@
 use std::{
     io::Read,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use gateway::{
@@ -29,7 +30,8 @@ async fn taken_over(address: &'static str) {
     let lab = Lab::new();
     lab.peer.run("ip addr add 2001:db8::2/64 dev peer0 nodad");
     lab.peer.run(&format!("ip neigh add {address} lladdr 02:00:00:00:00:99 dev peer0 nud reachable"));
-    sender().send(&announce::takeover(MAC, ip(address), false)).unwrap();
+    let sender = sender();
+    announce::takeover(MAC, ip(address), Duration::ZERO).iter().for_each(|frame| sender.send(frame).unwrap());
     until("updated", || {
         lab.peer.run(&format!("ip neigh show {address} dev peer0")).contains("02:00:00:00:00:01").then_some(())
     })
