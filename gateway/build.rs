@@ -1,5 +1,5 @@
 //! Builds the BPF programs and hands their objects to the agent, which carries them inside: `VTEP_GATEWAY_BPF` and
-//! `VTEP_GATEWAY_WATCH_BPF` are their paths at compile time.
+//! `VTEP_GATEWAY_CAPTURE_BPF` are their paths at compile time.
 
 #[path = "../xtask/src/ebpf.rs"]
 #[expect(dead_code, reason = "xtask uses more of it")]
@@ -35,7 +35,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
         // The same cargo run builds them, and the benchmark takes them from where it leaves them.
         "gateway-ebpf/bench",
         "gateway-ebpf/src",
-        "gateway-ebpf/watch",
+        "gateway-ebpf/capture",
         "xtask/src/ebpf.rs",
     ] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());
@@ -43,7 +43,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
 
     let object = ebpf::build(&root)?;
     embed_as("VTEP_GATEWAY_BPF", &object, "vtep-gateway.bpf.o")?;
-    embed_as("VTEP_GATEWAY_WATCH_BPF", &ebpf::watch_object(&object)?, "vtep-gateway-watch.bpf.o")
+    embed_as("VTEP_GATEWAY_CAPTURE_BPF", &ebpf::capture_object(&object)?, "vtep-gateway-capture.bpf.o")
 }
 
 /// Copies `object` to where the compiler finds it by the variable `name`.

@@ -17,7 +17,7 @@ pub const LEARNED: u32 = 2;
 /// [`FdbEntry::flags`] and [`crate::binding::Binding::flags`]: the logical switch learns from tunnels, so whoever sends
 /// to this station through one has to be looked up. Kept here because this entry is at hand and the switch is not.
 pub const CHECK_SENDER: u32 = 1;
-/// The same: the logical switch is strict about sources ([`crate::segment::STRICT_SOURCES`]), so whoever sends to this station
+/// The same: the logical switch is strict about sources ([`crate::logical_switch::STRICT_SOURCES`]), so whoever sends to this station
 /// through a tunnel must not be known to be elsewhere.
 pub const STRICT_SENDER: u32 = 2;
 

@@ -17,10 +17,10 @@ pub mod fdb;
 pub mod flow;
 pub mod headers;
 pub mod limits;
+pub mod logical_switch;
 pub mod loss;
 pub mod net;
 pub mod path_mtu;
-pub mod segment;
 pub mod step;
 pub mod tunnel;
 

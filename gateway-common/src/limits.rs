@@ -7,7 +7,7 @@ pub const MAX_LEASES: u32 = 256;
 /// Remote VTEPs, times local addresses they talk to.
 pub const MAX_TUNNELS: u32 = 8192;
 /// Logical switches.
-pub const MAX_SEGMENTS: u32 = 16_384;
+pub const MAX_SWITCHES: u32 = 16_384;
 /// (port, VLAN) bindings.
 pub const MAX_BINDINGS: u32 = 16_384;
 /// Flood members of all logical switches together; their memory is taken only as they are added.

@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// Value of map `path_mtu`, keyed by the ends of a tunnel ([`crate::tunnel::PeerKey`]): a router on the path has said that a
+/// Value of map `path_mtu`, keyed by the ends of a tunnel ([`crate::tunnel::RemoteVtepKey`]): a router on the path has said that a
 /// packet of ours was too big.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]

@@ -77,10 +77,10 @@ pub struct Vtep {
     pub lease: u32,
 }
 
-/// Key of map `peers`: the two ends of a tunnel as an arriving packet shows them. The value is the tunnel's number.
+/// Key of map `remote_vteps`: the two ends of a tunnel as an arriving packet shows them. The value is the tunnel's number.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
-pub struct PeerKey {
+pub struct RemoteVtepKey {
     /// Address of this gateway.
     pub local: Addr,
     /// Address of the remote VTEP.
@@ -137,7 +137,7 @@ impl NextHop {
 /// A value of map `leases`: forward while the coarse monotonic clock, in nanoseconds, is below it.
 pub const LEASE_FOREVER: u64 = u64::MAX;
 
-crate::map_types!(Addr, Vtep, PeerKey, Arrival, Tunnel, NextHop);
+crate::map_types!(Addr, Vtep, RemoteVtepKey, Arrival, Tunnel, NextHop);
 
 #[cfg(test)]
 mod tests {

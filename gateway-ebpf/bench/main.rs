@@ -20,9 +20,9 @@ mod least;
 mod maps;
 mod sink;
 mod source;
-#[path = "../src/wide.rs"]
+#[path = "../src/unaligned.rs"]
 #[expect(dead_code, reason = "the gateway's own programs use more of it")]
-mod wide;
+mod unaligned;
 
 use maps::{OUT, SETTINGS};
 

@@ -5,7 +5,7 @@ use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, progra
 use crate::{
     abi::{BUCKET_NS, BUCKETS, Expect, NOTHING, PLAIN, Seen, TAGGED},
     maps::{LATENCY, SEEN, SETTINGS},
-    wide,
+    unaligned,
 };
 
 const ETH_P_IP: u16 = 0x0800;
@@ -39,7 +39,7 @@ fn count(start: usize, end: usize, tag: Option<u32>) {
     let (Some(settings), Some(seen)) = (SETTINGS.get(0), SEEN.get_ptr_mut(0)) else { return };
     // SAFETY: this CPU's own value.
     let seen: &mut Seen = unsafe { &mut *seen };
-    seen.bytes += wide::distance(start, end) as u64;
+    seen.bytes += unaligned::distance(start, end) as u64;
     match is_as_expected(&settings.expect, start, end, tag, seen.good.is_multiple_of(16)) {
         Some(true) => seen.good += 1,
         _ => seen.bad += 1,
@@ -101,7 +101,7 @@ fn outer_is_sound(start: usize, end: usize) -> Option<bool> {
     }
     sum = (sum & 0xffff) + (sum >> 16);
     sum = (sum & 0xffff) + (sum >> 16);
-    let frame = wide::distance(start, end) as u64;
+    let frame = unaligned::distance(start, end) as u64;
     Some(
         (be16(start, end, 14)? >> 8) as u8 == IPV4
             && (be16(start, end, 22)? & 0xff) as u8 == UDP

@@ -9,7 +9,7 @@ use aya_ebpf::{
 use crate::{
     abi::{FIRST, Field, Settings},
     maps::{HEADERS, OUT, SETTINGS, TURN},
-    wide,
+    unaligned,
 };
 
 /// Offset of the outer header's checksum, and of the source address after it.
@@ -27,7 +27,7 @@ pub(crate) fn send<const N: usize>(ctx: &XdpContext) -> Option<u32> {
     let headers = HEADERS.get(which)?;
     if settings.sizes > 1 {
         *size = if which + 1 < settings.sizes { which + 1 } else { 0 };
-        let surplus = wide::distance(ctx.data(), ctx.data_end()) as i32 - headers.len as i32;
+        let surplus = unaligned::distance(ctx.data(), ctx.data_end()) as i32 - headers.len as i32;
         // SAFETY: the context is the one the kernel called with.
         if surplus > 0 && unsafe { bpf_xdp_adjust_tail(ctx.ctx, -surplus) } != 0 {
             return None;

@@ -11,35 +11,35 @@ use gateway_common::{
 
 use crate::{
     count, entropy,
-    flows::Ticket,
+    flow_cache::PendingEntry,
     forward,
     frame::{Buffers, Ether, Frame},
     header::Fill,
     learn, lease,
-    maps::{BINDINGS, FDB, SEGMENTS},
+    maps::{BINDINGS, FDB, SWITCHES},
+    observer::Observer,
     snoop,
     verdict::{Decision, Flood, Verdict},
-    watch::Watch,
 };
 
-/// Decides about a frame that came in through an access port, and notes it if there is a `ticket`.
+/// Decides about a frame that came in through an access port, and notes it if there is a `pending`.
 #[inline(always)]
-pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
+pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) -> Decision {
     let Some(ether) = Ether::parse(frame, 0, true) else {
-        F::Watch::step(Step::TooShort, [0; 4]);
+        F::Observer::step(Step::TooShort, [0; 4]);
         return Ok(Verdict::Pass);
     };
-    ether.tell::<F::Watch>();
+    ether.report::<F::Observer>();
     let key = BindingKey { ifindex: frame.ifindex(), vlan: ether.vlan(), reserved: 0 };
     // SAFETY: a live map value, copied at once.
     let Some(binding) = (unsafe { BINDINGS.get(key) }).copied() else {
-        F::Watch::step(Step::NoBinding, [key.vlan.into(), 0, 0, 0]);
+        F::Observer::step(Step::NoBinding, [key.vlan.into(), 0, 0, 0]);
         return Ok(Verdict::Pass);
     };
-    F::Watch::step(Step::Binding, [binding.vni.into(), binding.id.into(), binding.lease.into(), 0]);
+    F::Observer::step(Step::Binding, [binding.vni.into(), binding.id.into(), binding.lease.into(), 0]);
     // Spanning tree, LLDP, LACP: between the host and its neighbour.
     if is_link_local(ether.dst) {
-        F::Watch::step(Step::LinkLocal, [0; 4]);
+        F::Observer::step(Step::LinkLocal, [0; 4]);
         return Ok(Verdict::Pass);
     }
     if !MacAddr(ether.src).is_station() {
@@ -49,11 +49,11 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
         return Err(DropReason::InnerTagged);
     }
     let now = lease::now();
-    if !lease::runs::<F::Watch>(binding.lease, now) {
+    if !lease::check::<F::Observer>(binding.lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let from = Target::local(key.ifindex, key.vlan, binding.id);
-    learn::source::<F::Watch>(binding.vni, ether.src, &from, binding.flags, now)?;
+    learn::source::<F::Observer>(binding.vni, ether.src, &from, binding.flags, now)?;
     snoop::address(frame, binding.vni, &ether, &from, now);
     let len = frame.len() - ether.tag_bytes() as u32;
     if !MacAddr(ether.dst).is_group()
@@ -62,10 +62,10 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
     {
         let to = entry.to;
         let [place, rest] = step::place(&to);
-        F::Watch::step(Step::Known, [place, rest, entry.origin.into(), 0]);
+        F::Observer::step(Step::Known, [place, rest, entry.origin.into(), 0]);
         let decision = known(frame, to, &from, ether, len, binding.lease, now)?;
-        if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
-            ticket.note(now, binding.lease, &to, binding.id);
+        if let (Some(pending), Verdict::Redirect) = (pending, &decision) {
+            pending.commit(now, binding.lease, &to, binding.id);
         }
         return Ok(decision);
     }
@@ -97,9 +97,9 @@ fn known<F: Frame>(frame: &mut F, to: Target, from: &Target, ether: Ether, len: 
 
 #[inline(always)]
 fn unknown<F: Frame>(frame: &F, binding: &Binding, from: Target, ether: Ether, len: u32) -> Decision {
-    ether.tell_flood::<F::Watch>();
-    if SEGMENTS.get_ptr(binding.vni).is_none() {
-        F::Watch::step(Step::NoSwitch, [binding.vni.into(), 0, 0, 0]);
+    ether.report_flood::<F::Observer>();
+    if SWITCHES.get_ptr(binding.vni).is_none() {
+        F::Observer::step(Step::NoSwitch, [binding.vni.into(), 0, 0, 0]);
         return Err(DropReason::UnknownVni);
     }
     Ok(frame.replicate(&Flood { vni: binding.vni, from, strip: 0, ether, len }))

@@ -7,7 +7,7 @@ use gateway_common::{
 
 use crate::{
     maps::{BINDING_STATS, DROPS, PATHS, STRAYS, TUNNEL_STATS},
-    wide::hidden,
+    unaligned::hidden,
 };
 
 /// Counts a dropped packet.

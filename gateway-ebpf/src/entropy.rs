@@ -4,7 +4,7 @@ use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, IP
 
 use crate::{
     frame::{Ether, Frame, read},
-    wide::{load32, load64},
+    unaligned::{load32, load64},
 };
 
 const IPPROTO_SCTP: u8 = 132;

@@ -17,7 +17,7 @@ use gateway_common::{
     fdb::{self, Target},
     headers::{V4_LEN, V6_LEN},
     limits::MAX_FLOOD_SLOTS,
-    segment::FloodKey,
+    logical_switch::FloodKey,
     step::{self, Step},
 };
 
@@ -28,9 +28,9 @@ use crate::{
     frame::RewriteError,
     header::Fill,
     lease,
-    maps::{FLOOD, SEGMENTS},
+    maps::{FLOOD, SWITCHES},
+    observer::{NoopObserver, Observer},
     tc::{self, Shape},
-    watch::{Unwatched, Watch},
 };
 
 /// What the kernel hands to [`visit`] for each slot. The state itself is too big for the 512 bytes of stack, and the
@@ -42,15 +42,15 @@ struct Visit {
 
 /// Replicates the frame, which is used up.
 #[inline(always)]
-pub(crate) fn run<W: Watch>(ctx: &TcContext) -> Result<(), DropReason> {
+pub(crate) fn run<O: Observer>(ctx: &TcContext) -> Result<(), DropReason> {
     // One frame at a time is flooded on a CPU: this hook runs with softirqs off, and copies are queued, not received.
     let Some(state) = SCRATCH.get_ptr_mut(0) else { return Err(DropReason::RewriteFailed) };
     // SAFETY: this CPU's own map value, filled in by `note` just before.
     let state = unsafe { &mut *state };
     // SAFETY: a live map value, used at once.
-    let Some(segment) = (unsafe { SEGMENTS.get(state.flood.vni) }) else { return Err(DropReason::UnknownVni) };
-    let slots = segment.flood_slots.min(MAX_FLOOD_SLOTS);
-    W::step(Step::Flood, [state.flood.vni.into(), slots.into(), 0, 0]);
+    let Some(switch) = (unsafe { SWITCHES.get(state.flood.vni) }) else { return Err(DropReason::UnknownVni) };
+    let slots = switch.flood_slots.min(MAX_FLOOD_SLOTS);
+    O::step(Step::Flood, [state.flood.vni.into(), slots.into(), 0, 0]);
     if state.flood.strip == 0 {
         tc::untag(ctx, &state.flood.ether)?;
     } else if state.merged != 0 {
@@ -63,13 +63,13 @@ pub(crate) fn run<W: Watch>(ctx: &TcContext) -> Result<(), DropReason> {
     state.now = lease::now();
     state.copies = 0;
     state.broken = 0;
-    visit_all::<W>(ctx, slots, state);
+    visit_all::<O>(ctx, slots, state);
     if state.flood.from.kind == fdb::LOCAL {
         count::from_binding(state.flood.from.binding, state.flood.len);
         state.round = Round::TunnelsV4;
-        visit_all::<W>(ctx, slots, state);
+        visit_all::<O>(ctx, slots, state);
         state.round = Round::TunnelsV6;
-        visit_all::<W>(ctx, slots, state);
+        visit_all::<O>(ctx, slots, state);
     } else {
         count::from_tunnel(state.flood.from.out, state.flood.len);
     }
@@ -81,14 +81,14 @@ pub(crate) fn run<W: Watch>(ctx: &TcContext) -> Result<(), DropReason> {
 }
 
 #[inline(always)]
-fn visit_all<W: Watch>(ctx: &TcContext, slots: u32, state: &mut State) {
+fn visit_all<O: Observer>(ctx: &TcContext, slots: u32, state: &mut State) {
     let mut visiting = Visit { skb: ctx.skb.skb, state };
     // SAFETY: `visit` has the signature the helper calls, and `visiting` outlives the call.
-    unsafe { bpf_loop(slots, visit::<W> as *mut c_void, (&raw mut visiting).cast(), 0) };
+    unsafe { bpf_loop(slots, visit::<O> as *mut c_void, (&raw mut visiting).cast(), 0) };
 }
 
 /// One slot of the flood list; 1 ends the round.
-extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
+extern "C" fn visit<O: Observer>(slot: u32, visiting: *mut Visit) -> i64 {
     // SAFETY: `visit_all` passes a live Visit, and the kernel makes one call at a time.
     let (skb, state) = unsafe { ((*visiting).skb, &mut *(*visiting).state) };
     // SAFETY: a live map value, copied at once.
@@ -96,11 +96,11 @@ extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
     let ctx = TcContext::new(skb);
     if member.kind == fdb::REMOTE && state.flood.from.kind == fdb::REMOTE {
         let [place, rest] = step::place(&member);
-        W::step(Step::NotAcross, [place, rest, 0, 0]);
+        O::step(Step::NotAcross, [place, rest, 0, 0]);
     }
     let copied = match (member.kind, state.round) {
-        (fdb::LOCAL, Round::Ports) => to_port::<W>(&ctx, state, &member),
-        (fdb::REMOTE, Round::TunnelsV4 | Round::TunnelsV6) => to_tunnel::<W>(&ctx, state, &member),
+        (fdb::LOCAL, Round::Ports) => to_port::<O>(&ctx, state, &member),
+        (fdb::REMOTE, Round::TunnelsV4 | Round::TunnelsV6) => to_tunnel::<O>(&ctx, state, &member),
         _ => Ok(false),
     };
     match copied {
@@ -111,7 +111,7 @@ extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
         Ok(false) => {}
         Err(reason) => {
             // Counted here; a frame whose every copy failed is not also one without receivers.
-            W::no_copy(&ctx, &member, reason);
+            O::no_copy(&ctx, &member, reason);
             state.copies += 1;
             count::dropped(reason);
         }
@@ -121,22 +121,22 @@ extern "C" fn visit<W: Watch>(slot: u32, visiting: *mut Visit) -> i64 {
 
 /// Copies to an access port; `false` if this member is not to have one.
 #[inline(always)]
-fn to_port<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+fn to_port<O: Observer>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
     let inner_vlan = if state.flood.strip == 0 { 0 } else { state.flood.ether.vlan() };
     if member.same_place(&state.flood.from) {
         let [place, rest] = step::place(member);
-        W::step(Step::NotBack, [place, rest, 0, 0]);
+        O::step(Step::NotBack, [place, rest, 0, 0]);
         return Ok(false);
     }
     if inner_vlan != 0 && inner_vlan != member.vlan {
         return Err(DropReason::InnerTagged);
     }
-    forward::port_takes(ctx, member.out, state.segment)?;
+    forward::port_takes(ctx, member.out, state.segment_len)?;
     if member.vlan != 0 && tc::tag(ctx, member.vlan).is_err() {
         state.broken = 1;
         return Ok(false);
     }
-    let sent = clone::<W>(ctx, member, member.out);
+    let sent = clone::<O>(ctx, member, member.out);
     if member.vlan != 0 && tc::pop(ctx).is_err() {
         state.broken = 1;
     }
@@ -147,8 +147,8 @@ fn to_port<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Res
 
 /// Copies to a remote VTEP; `false` if it has its turn in another round.
 #[inline(always)]
-fn to_tunnel<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
-    let hop = match forward::next_hop::<Unwatched>(member.out, lease::NONE, state.now) {
+fn to_tunnel<O: Observer>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
+    let hop = match forward::next_hop::<NoopObserver>(member.out, lease::NONE, state.now) {
         Ok(hop) => hop,
         // Of neither family, so it is counted in the first of the two rounds only.
         Err(reason) => return if state.round == Round::TunnelsV4 { Err(reason) } else { Ok(false) },
@@ -157,7 +157,7 @@ fn to_tunnel<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> R
     if shape.v6() != (state.round == Round::TunnelsV6) {
         return Ok(false);
     }
-    if state.segment > hop.max_frame {
+    if state.segment_len > hop.max_frame {
         return Err(DropReason::TooBig);
     }
     let fill = Fill { vni: member.vni, len: state.flood.len, source_port: state.source_port };
@@ -165,7 +165,7 @@ fn to_tunnel<W: Watch>(ctx: &TcContext, state: &mut State, member: &Target) -> R
         state.broken = 1;
         return Ok(false);
     }
-    let sent = clone::<W>(ctx, member, hop.ifindex);
+    let sent = clone::<O>(ctx, member, hop.ifindex);
     if shape.tagged() && tc::pop(ctx).is_err() {
         state.broken = 1;
     }
@@ -196,9 +196,9 @@ fn make_room(ctx: &TcContext, state: &mut State, shape: Shape) -> Result<(), Rew
 }
 
 #[inline(always)]
-fn clone<W: Watch>(ctx: &TcContext, member: &Target, ifindex: u32) -> Result<(), DropReason> {
-    W::copy(ctx, member, ifindex);
-    if W::DRY {
+fn clone<O: Observer>(ctx: &TcContext, member: &Target, ifindex: u32) -> Result<(), DropReason> {
+    O::copy(ctx, member, ifindex);
+    if O::DRY_RUN {
         return Ok(());
     }
     // SAFETY: the context is the one the kernel called with.

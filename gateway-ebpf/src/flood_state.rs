@@ -33,7 +33,7 @@ pub(crate) struct State {
     pub(crate) flood: Flood,
     pub(crate) source_port: u16,
     /// Length on the wire of the inner frame, or of each of its segments.
-    pub(crate) segment: u32,
+    pub(crate) segment_len: u32,
     /// Of several tunnel packets in one, see [`tc::is_one_packet`].
     pub(crate) merged: u32,
     pub(crate) now: u64,
@@ -49,11 +49,11 @@ pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
     if let Some(state) = SCRATCH.get_ptr_mut(0) {
         let source_port = entropy::of(ctx, &flood.ether);
         let merged = u32::from(!tc::is_one_packet(ctx, &flood.ether));
-        let segment = ctx.segment(&flood.ether, flood.len);
+        let segment_len = ctx.segment_len(&flood.ether, flood.len);
         // SAFETY: this CPU's own map value; both are plain data.
         unsafe {
             (&raw mut (*state).source_port).write(source_port);
-            (&raw mut (*state).segment).write(segment);
+            (&raw mut (*state).segment_len).write(segment_len);
             (&raw mut (*state).merged).write(merged);
             (&raw mut (*state).flood).write(*flood);
         }

@@ -8,8 +8,8 @@ use crate::{
     header::Fill,
     lease,
     maps::{DOWN, SETTINGS, TUNNELS},
+    observer::Observer,
     verdict::{Decision, Verdict},
-    watch::Watch,
 };
 
 /// Whether the access port `ifindex` takes an inner frame of `len` bytes. The kernel allows a tag on top of the MTU, so the
@@ -32,17 +32,17 @@ pub(crate) fn fits_every_port() -> u32 {
 
 /// The next hop of tunnel number `id`, if it may be used now. Lease number `held` is known to run.
 #[inline(always)]
-pub(crate) fn next_hop<W: Watch>(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
+pub(crate) fn next_hop<O: Observer>(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
     let Some(tunnel) = TUNNELS.get(id) else { return Err(DropReason::TunnelUnresolved) };
-    if tunnel.lease != held && !lease::runs::<W>(tunnel.lease, now) {
+    if tunnel.lease != held && !lease::check::<O>(tunnel.lease, now) {
         return Err(DropReason::LeaseExpired);
     }
     let hop = if tunnel.bank & 1 == 0 { &tunnel.next_hop[0] } else { &tunnel.next_hop[1] };
     if hop.ifindex == 0 {
-        W::step(Step::Unresolved, [id.into(), 0, 0, 0]);
+        O::step(Step::Unresolved, [id.into(), 0, 0, 0]);
         return Err(DropReason::TunnelUnresolved);
     }
-    W::step(Step::NextHop, [id.into(), hop.ifindex.into(), hop.max_frame.into(), 0]);
+    O::step(Step::NextHop, [id.into(), hop.ifindex.into(), hop.max_frame.into(), 0]);
     Ok(hop)
 }
 
@@ -50,14 +50,14 @@ pub(crate) fn next_hop<W: Watch>(id: u32, held: u32, now: u64) -> Result<&'stati
 #[inline(always)]
 fn reserve<F: Frame>(frame: &F, ifindex: u32, buffers: Buffers) -> bool {
     let can = frame.reserve(ifindex, buffers);
-    F::Watch::step(if can { Step::Out } else { Step::OutByTc }, [ifindex.into(), 0, 0, 0]);
+    F::Observer::step(if can { Step::Out } else { Step::OutByTc }, [ifindex.into(), 0, 0, 0]);
     can
 }
 
 /// A frame for an access port: `strip` bytes of outer headers go, `len` bytes of inner frame stay.
 #[inline(always)]
 pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: &Ether, len: u32) -> Decision {
-    port_takes(frame, to.out, frame.segment(ether, len))?;
+    port_takes(frame, to.out, frame.segment_len(ether, len))?;
     deliver(frame, to, strip, ether, len, Buffers::Unknown)
 }
 
@@ -90,8 +90,8 @@ pub(crate) fn to_tunnel<F: Frame>(
     now: u64,
     buffers: Buffers,
 ) -> Decision {
-    let hop = next_hop::<F::Watch>(to.out, held, now)?;
-    if frame.segment(ether, fill.len) > hop.max_frame {
+    let hop = next_hop::<F::Observer>(to.out, held, now)?;
+    if frame.segment_len(ether, fill.len) > hop.max_frame {
         return Err(DropReason::TooBig);
     }
     if !reserve(frame, hop.ifindex, buffers) {

@@ -9,9 +9,9 @@ use gateway_common::{
 
 use crate::{
     header::Fill,
+    observer::Observer,
+    unaligned::Raw,
     verdict::{Flood, Verdict},
-    watch::Watch,
-    wide::Raw,
 };
 
 /// The kernel refused to make or take away room.
@@ -38,7 +38,7 @@ pub(crate) enum Buffers {
 /// Access to one packet, implemented for XDP and for TC.
 pub(crate) trait Frame {
     /// Who looks on.
-    type Watch: Watch;
+    type Observer: Observer;
     /// True for XDP: what it can't do itself it leaves to TC.
     const XDP: bool;
 
@@ -59,7 +59,7 @@ pub(crate) trait Frame {
     fn trim(&mut self, len: u32) -> Result<(), RewriteError>;
     /// Length of the frame with the header `ether`, of `len` bytes in all, as it will be on a wire: of each segment of it,
     /// where it is a train of TCP or UDP segments.
-    fn segment(&self, ether: &Ether, len: u32) -> u32;
+    fn segment_len(&self, ether: &Ether, len: u32) -> u32;
     /// True if a frame of `len` bytes does not fit the MTU of `ifindex`.
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool;
     /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
@@ -67,7 +67,7 @@ pub(crate) trait Frame {
     fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool;
     /// True if there is more of the frame than can be read, and the first `len` bytes are not all among what can: TC, which
     /// can have them put together, sees more.
-    fn hides(&self, len: usize) -> bool;
+    fn needs_pull(&self, len: usize) -> bool;
     /// Has the frame sent to everyone in its logical switch; at XDP, by TC.
     fn replicate(&self, flood: &Flood) -> Verdict;
     /// Makes it a frame for an access port.
@@ -162,15 +162,15 @@ impl Ether {
 
     /// Tells who looks on what it says.
     #[inline(always)]
-    pub(crate) fn tell<W: Watch>(&self) {
+    pub(crate) fn report<O: Observer>(&self) {
         let (src, dst) = (step::mac(self.src), step::mac(self.dst));
-        W::step(Step::Frame, [src, dst, self.vlan().into(), self.ethertype.into()]);
+        O::step(Step::Frame, [src, dst, self.vlan().into(), self.ethertype.into()]);
     }
 
     /// Tells who looks on that nobody in particular is to have it.
     #[inline(always)]
-    pub(crate) fn tell_flood<W: Watch>(&self) {
-        W::step(if MacAddr(self.dst).is_group() { Step::Group } else { Step::Unknown }, [0; 4]);
+    pub(crate) fn report_flood<O: Observer>(&self) {
+        O::step(if MacAddr(self.dst).is_group() { Step::Group } else { Step::Unknown }, [0; 4]);
     }
 
     /// VLAN of the tag, 0 without one.

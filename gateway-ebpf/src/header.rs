@@ -5,7 +5,7 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::wide::{self, store16, store32};
+use crate::unaligned::{self, store16, store32};
 
 /// Length of the template with a tag on an IPv4 underlay.
 pub(crate) const V4_TAGGED: usize = V4_LEN + TAG_LEN;
@@ -33,7 +33,7 @@ pub(crate) unsafe fn write<const N: usize>(to: *mut u8, hop: &NextHop, fill: Fil
     let udp_len = fill.len as u16 + (UDP_LEN + VXLAN_LEN) as u16;
     // SAFETY: all offsets are below N, which the caller vouches for; the template holds HEADER_MAX >= N bytes.
     unsafe {
-        wide::copy::<N>(hop.header.as_ptr(), to);
+        unaligned::copy::<N>(hop.header.as_ptr(), to);
         if v4 {
             let l3 = l4 - IPV4_LEN;
             let total_len = udp_len + IPV4_LEN as u16;

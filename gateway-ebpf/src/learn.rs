@@ -10,16 +10,16 @@ use gateway_common::{
     event::{self, LearnEvent},
     fdb::{self, FdbEntry, FdbKey, Target},
     limits::REFRESH_NS,
-    segment::Segment,
+    logical_switch::SwitchEntry,
     step::{self, Step},
     tunnel::Addr,
 };
 
 use crate::{
-    count, flows,
-    maps::{BUDGETS, EVENTS, FDB, LEARNED, SEGMENTS},
-    watch::Watch,
-    wide::hidden,
+    count, flow_cache,
+    maps::{BUDGETS, EVENTS, FDB, LEARNED, SWITCHES},
+    observer::Observer,
+    unaligned::hidden,
 };
 
 const E2BIG: i32 = -7;
@@ -28,10 +28,16 @@ const E2BIG: i32 = -7;
 ///
 /// What was given is never changed: a frame from a MAC that is given as being elsewhere is refused.
 #[inline(always)]
-pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32, now: u64) -> Result<(), DropReason> {
+pub(crate) fn source<O: Observer>(
+    vni: u32,
+    mac: [u8; 6],
+    here: &Target,
+    flags: u32,
+    now: u64,
+) -> Result<(), DropReason> {
     let key = FdbKey::new(vni, mac);
     let Some(entry) = FDB.get_ptr_mut(key) else {
-        first_seen::<W>(&key, here, flags, now);
+        first_seen::<O>(&key, here, flags, now);
         return Ok(());
     };
     // SAFETY: a live map value, used at once. Another CPU may write the time, nothing else is written in place.
@@ -39,14 +45,14 @@ pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32
     let same = known.to.same_place(here);
     if known.origin == fdb::GIVEN {
         let [place, rest] = step::place(&known.to);
-        W::step(if same { Step::SourceGiven } else { Step::SourceElsewhere }, [place, rest, 0, 0]);
+        O::step(if same { Step::SourceGiven } else { Step::SourceElsewhere }, [place, rest, 0, 0]);
         return if same { Ok(()) } else { Err(DropReason::SourceElsewhere) };
     }
     if !same {
         let [place, rest] = step::place(&known.to);
-        W::step(Step::SourceMoves, [place, rest, 0, 0]);
-        moved::<W>(&key, here, flags, now);
-    } else if refresh::<W>(known, now) {
+        O::step(Step::SourceMoves, [place, rest, 0, 0]);
+        moved::<O>(&key, here, flags, now);
+    } else if refresh::<O>(known, now) {
         // SAFETY: as above; a u64 is written whole. Should the entry be replaced right now, a time is lost, no more.
         unsafe { (&raw mut (*entry).seen).write_volatile(now) };
     }
@@ -56,7 +62,7 @@ pub(crate) fn source<W: Watch>(vni: u32, mac: [u8; 6], here: &Target, flags: u32
 /// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port. If `strict`,
 /// refuses one that is known to be anywhere else than behind the tunnel `from`.
 #[inline(always)]
-pub(crate) fn check_remote_source<W: Watch>(
+pub(crate) fn check_remote_source<O: Observer>(
     vni: u32,
     mac: [u8; 6],
     from: &Target,
@@ -68,7 +74,7 @@ pub(crate) fn check_remote_source<W: Watch>(
             if strict && !known.to.same_place(from) || known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL =>
         {
             let [place, rest] = step::place(&known.to);
-            W::step(Step::SourceElsewhere, [place, rest, 0, 0]);
+            O::step(Step::SourceElsewhere, [place, rest, 0, 0]);
             Err(DropReason::SourceElsewhere)
         }
         _ => Ok(()),
@@ -77,9 +83,9 @@ pub(crate) fn check_remote_source<W: Watch>(
 
 /// True if the time of a station that has just sent is to be written.
 #[inline(always)]
-fn refresh<W: Watch>(known: &FdbEntry, now: u64) -> bool {
-    W::step(Step::SourceKnown, [now.saturating_sub(known.seen), 0, 0, 0]);
-    !W::DRY && now.wrapping_sub(known.seen) > REFRESH_NS
+fn refresh<O: Observer>(known: &FdbEntry, now: u64) -> bool {
+    O::step(Step::SourceKnown, [now.saturating_sub(known.seen), 0, 0, 0]);
+    !O::DRY_RUN && now.wrapping_sub(known.seen) > REFRESH_NS
 }
 
 const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
@@ -88,23 +94,23 @@ const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
 
 /// A call of its own, as [`allows`].
 #[inline(never)]
-fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // SAFETY: live map values, used at once.
-    let Some(segment) = (unsafe { SEGMENTS.get(key.vni) }) else { return };
-    let segment: &Segment = segment;
+    let Some(switch) = (unsafe { SWITCHES.get(key.vni) }) else { return };
+    let switch: &SwitchEntry = switch;
     let Some(count) = LEARNED.get_ptr_mut(key.vni) else { return };
     // SAFETY: a live map value of eight bytes, aligned.
     let learned_so_far = unsafe { count.read_volatile() };
-    if learned_so_far >= segment.learn_ceiling {
-        W::step(Step::SourceLimit, [learned_so_far, 0, 0, 0]);
+    if learned_so_far >= switch.learn_ceiling {
+        O::step(Step::SourceLimit, [learned_so_far, 0, 0, 0]);
         count::path(PathCounter::LearnLimit);
         return;
     }
-    W::step(Step::SourceLearned, [0; 4]);
-    if W::DRY {
+    O::step(Step::SourceLearned, [0; 4]);
+    if O::DRY_RUN {
         return;
     }
-    if !allows(budget::place(here), Spent::Learn, now) {
+    if !admit(budget::place(here), Spent::Learn, now) {
         count::path(PathCounter::LearnBudget);
         return;
     }
@@ -116,7 +122,7 @@ fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
             // SAFETY: a live map value of eight bytes, aligned.
             unsafe { count.write_volatile(count.read_volatile() + 1) };
             count::path(PathCounter::Learned);
-            tell(event::LEARNED, key, here);
+            notify_agent(event::LEARNED, key, here);
         }
         Err(E2BIG) => count::path(PathCounter::FdbFull),
         // Another CPU was first.
@@ -126,20 +132,20 @@ fn first_seen<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
 
 /// A call of its own, as [`allows`].
 #[inline(never)]
-fn moved<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
-    if W::DRY {
+fn moved<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
+    if O::DRY_RUN {
         return;
     }
-    if !allows(budget::place(here), Spent::Move, now) {
+    if !admit(budget::place(here), Spent::Move, now) {
         count::path(PathCounter::MoveBudget);
         return;
     }
     // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
     // event makes it look and put that right.
     if FDB.insert(key, learned(here, flags, now), u64::from(BPF_EXIST)).is_ok() {
-        flows::outdate();
+        flow_cache::invalidate();
         count::path(PathCounter::Moved);
-        tell(event::MOVED, key, here);
+        notify_agent(event::MOVED, key, here);
     }
 }
 
@@ -147,7 +153,7 @@ fn moved<W: Watch>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
 ///
 /// A call of its own, so that its variables are not on the stack of the path that packets take.
 #[inline(never)]
-pub(crate) fn allows(place: u32, what: Spent, now: u64) -> bool {
+pub(crate) fn admit(place: u32, what: Spent, now: u64) -> bool {
     let Some(budget) = BUDGETS.get_ptr_mut(place) else { return false };
     let which = hidden(what as u64) as usize;
     if which >= Spent::ALL.len() {
@@ -171,13 +177,13 @@ pub(crate) fn allows(place: u32, what: Spent, now: u64) -> bool {
 }
 
 #[inline(always)]
-fn tell(kind: u32, key: &FdbKey, here: &Target) {
-    send(|| LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
+fn notify_agent(kind: u32, key: &FdbKey, here: &Target) {
+    send_event(|| LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
 }
 
 /// Puts an event where the agent reads it. It is made there, and takes no room on the stack.
 #[inline(always)]
-pub(crate) fn send(event: impl FnOnce() -> LearnEvent) {
+pub(crate) fn send_event(event: impl FnOnce() -> LearnEvent) {
     let ring = (&raw const EVENTS).cast_mut().cast();
     // SAFETY: the helper gives room for an event, which is written whole before it is submitted, or null.
     unsafe {

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 
 use gateway_common::{step::Step, tunnel::LEASE_FOREVER};
 
-use crate::{maps::LEASES, watch::Watch};
+use crate::{maps::LEASES, observer::Observer};
 
 /// CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds coarse, and next to free.
 #[inline(always)]
@@ -15,16 +15,16 @@ pub(crate) fn now() -> u64 {
 
 /// True while lease number `lease` runs.
 #[inline(always)]
-pub(crate) fn holds(lease: u32, now: u64) -> bool {
+pub(crate) fn is_valid(lease: u32, now: u64) -> bool {
     LEASES.get(lease).is_some_and(|until| now < *until)
 }
 
 /// As [`holds`], told to who looks on.
 #[inline(always)]
-pub(crate) fn runs<W: Watch>(lease: u32, now: u64) -> bool {
+pub(crate) fn check<O: Observer>(lease: u32, now: u64) -> bool {
     LEASES.get(lease).is_some_and(|until| {
         let left = if *until == LEASE_FOREVER { *until } else { until.saturating_sub(now) };
-        W::step(Step::Lease, [lease.into(), left, 0, 0]);
+        O::step(Step::Lease, [lease.into(), left, 0, 0]);
         now < *until
     })
 }

@@ -13,20 +13,20 @@ use aya_ebpf::{
     macros::{classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use express::Express;
+use fast_path::Lookup;
 use frame::Frame;
 use gateway_common::counters::PathCounter;
+use observer::NoopObserver;
 use verdict::{Decision, Verdict};
-use watch::Unwatched;
 
 mod access;
 mod clock;
 mod count;
 mod entropy;
-mod express;
+mod fast_path;
 mod flood;
 mod flood_state;
-mod flows;
+mod flow_cache;
 mod forward;
 mod frame;
 mod header;
@@ -34,25 +34,25 @@ mod learn;
 mod lease;
 mod losses;
 mod maps;
+mod observer;
 mod outer;
 mod path_mtu;
 mod snoop;
-mod standby;
+mod suppress_arp_nd;
 mod tc;
 mod trace;
+mod unaligned;
 mod uplink;
 mod verdict;
-mod watch;
-mod wide;
 mod xdp;
 
 /// XDP on an uplink.
 #[xdp(frags)]
 fn xdp_uplink(mut ctx: XdpContext) -> u32 {
-    let decision = match express::from_tunnel(&mut ctx) {
-        Express::Taken(decision) => decision,
-        Express::New(ticket) => uplink::decide(&mut ctx, Some(&ticket)),
-        Express::No => uplink::decide(&mut ctx, None),
+    let decision = match fast_path::from_tunnel(&mut ctx) {
+        Lookup::Hit(decision) => decision,
+        Lookup::Miss(pending) => uplink::decide(&mut ctx, Some(&pending)),
+        Lookup::Bypass => uplink::decide(&mut ctx, None),
     };
     xdp_action_for(&ctx, decision)
 }
@@ -60,10 +60,10 @@ fn xdp_uplink(mut ctx: XdpContext) -> u32 {
 /// XDP on an access port.
 #[xdp(frags)]
 fn xdp_access(mut ctx: XdpContext) -> u32 {
-    let decision = match express::from_vlan(&mut ctx) {
-        Express::Taken(decision) => decision,
-        Express::New(ticket) => access::decide(&mut ctx, Some(&ticket)),
-        Express::No => access::decide(&mut ctx, None),
+    let decision = match fast_path::from_vlan(&mut ctx) {
+        Lookup::Hit(decision) => decision,
+        Lookup::Miss(pending) => access::decide(&mut ctx, Some(&pending)),
+        Lookup::Bypass => access::decide(&mut ctx, None),
     };
     xdp_action_for(&ctx, decision)
 }
@@ -106,7 +106,7 @@ fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
     let dropped = match decision {
         Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
         Ok(Verdict::Redirect) => return TC_ACT_REDIRECT,
-        Ok(Verdict::Flood) => flood::run::<Unwatched>(ctx),
+        Ok(Verdict::Flood) => flood::run::<NoopObserver>(ctx),
         Ok(Verdict::ToTc) => Ok(()),
         Err(reason) => Err(reason),
     };

@@ -15,9 +15,9 @@ use gateway_common::{
     flow::Generation,
     headers::HEADER_MAX,
     limits,
+    logical_switch::{FloodKey, SwitchEntry},
     path_mtu::PathMtu,
-    segment::{FloodKey, Segment},
-    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
 /// UDP port of VXLAN; the agent sets it at load time.
@@ -42,8 +42,8 @@ pub(crate) static VTEPS: HashMap<Addr, Vtep, { limits::MAX_VTEPS as usize }> = H
 pub(crate) static LEASES: Array<u64, { limits::MAX_LEASES as usize }> = Array::new();
 
 /// Known pairs of tunnel ends, giving the tunnel's number.
-#[btf_map(name = "peers")]
-pub(crate) static PEERS: HashMap<PeerKey, u32, { limits::MAX_TUNNELS as usize }> = HashMap::new();
+#[btf_map(name = "remote_vteps")]
+pub(crate) static REMOTE_VTEPS: HashMap<RemoteVtepKey, u32, { limits::MAX_TUNNELS as usize }> = HashMap::new();
 
 /// What is outermost in packets for this gateway; the value says nothing.
 #[btf_map(name = "arrivals")]
@@ -62,12 +62,12 @@ pub(crate) static TUNNEL_STATS: PerCpuArray<Traffic, { limits::MAX_TUNNELS as us
 pub(crate) static STRAYS: PerCpuArray<u64, { limits::MAX_LEASES as usize }> = PerCpuArray::new();
 
 /// Logical switches by VNI.
-#[btf_map(name = "segments")]
-pub(crate) static SEGMENTS: HashMap<u32, Segment, { limits::MAX_SEGMENTS as usize }> = HashMap::new();
+#[btf_map(name = "switches")]
+pub(crate) static SWITCHES: HashMap<u32, SwitchEntry, { limits::MAX_SWITCHES as usize }> = HashMap::new();
 
-/// Learned MACs by VNI, ever: the kernel only counts up (see [`Segment::learn_ceiling`]).
+/// Learned MACs by VNI, ever: the kernel only counts up (see [`SwitchEntry::learn_ceiling`]).
 #[btf_map(name = "learned")]
-pub(crate) static LEARNED: HashMap<u32, u64, { limits::MAX_SEGMENTS as usize }> = HashMap::new();
+pub(crate) static LEARNED: HashMap<u32, u64, { limits::MAX_SWITCHES as usize }> = HashMap::new();
 
 /// Flood members of the logical switches.
 #[btf_map(name = "flood")]
@@ -113,7 +113,7 @@ pub(crate) static DOWN: HashMap<u32, u32, { limits::MAX_PORTS as usize }> = Hash
 /// What routers have said of the paths to remote VTEPs.
 #[btf_map(name = "path_mtu")]
 pub(crate) static PATH_MTU: HashMap<
-    PeerKey,
+    RemoteVtepKey,
     PathMtu,
     { limits::MAX_TUNNELS as usize },
     { BPF_F_NO_PREALLOC as usize },

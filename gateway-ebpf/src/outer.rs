@@ -5,7 +5,7 @@ use gateway_common::{
     headers::{
         ETH_P_IP, ETH_P_IPV6, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, UDP_LEN, VXLAN_EXTENDED, VXLAN_FLAG_I, VXLAN_LEN,
     },
-    tunnel::{Addr, Arrival, PeerKey},
+    tunnel::{Addr, Arrival, RemoteVtepKey},
 };
 
 use crate::{
@@ -23,7 +23,7 @@ const FRAGMENT_OFFSET: u16 = 0x1fff;
 /// A UDP packet to the VXLAN port.
 pub(crate) struct Outer {
     /// The two ends of the tunnel, if it is one.
-    pub(crate) ends: PeerKey,
+    pub(crate) ends: RemoteVtepKey,
     /// What is outermost.
     arrival: Arrival,
     /// Offset of the UDP header.
@@ -121,7 +121,7 @@ fn ipv4<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
     if protocol != IPPROTO_UDP || version >> 4 != 4 || header < IPV4_LEN || fragment & FRAGMENT_OFFSET != 0 {
         return None;
     }
-    let ends = PeerKey { remote: Addr::v4(read(frame, at + 12)?), local: Addr::v4(read(frame, at + 16)?) };
+    let ends = RemoteVtepKey { remote: Addr::v4(read(frame, at + 12)?), local: Addr::v4(read(frame, at + 16)?) };
     let end = at + usize::from(u16::from_be_bytes([len_high, len_low]));
     if header == IPV4_LEN {
         let udp = at + IPV4_LEN;
@@ -137,7 +137,8 @@ fn ipv6<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
     let (at, arrival) = (ether.payload, arrival(ether));
     let end = at + IPV6_LEN + usize::from(read_be16(frame, at + 4)?);
     let next_header: u8 = read(frame, at + 6)?;
-    let ends = PeerKey { remote: Addr { bytes: read(frame, at + 8)? }, local: Addr { bytes: read(frame, at + 24)? } };
+    let ends =
+        RemoteVtepKey { remote: Addr { bytes: read(frame, at + 8)? }, local: Addr { bytes: read(frame, at + 24)? } };
     let udp = at + IPV6_LEN;
     if next_header == IPPROTO_UDP {
         // In the maps this is how IPv4 addresses look; a packet that pretends would pass by what the underlay filters of IPv4.

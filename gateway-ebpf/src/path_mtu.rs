@@ -14,15 +14,15 @@ use gateway_common::{
     },
     limits::PATH_MTU_NS,
     path_mtu::PathMtu,
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 
 use crate::{
     count,
     frame::{Ether, Frame, read, read_be16},
     lease,
-    maps::{HEADER, PATH_MTU, PEERS, UDP_PORT},
-    watch::Watch,
+    maps::{HEADER, PATH_MTU, REMOTE_VTEPS, UDP_PORT},
+    observer::Observer,
 };
 
 /// Notes the MTU for the agent, if this is such a message. The packet goes on as it would without.
@@ -31,15 +31,15 @@ use crate::{
 /// there, key and value are put together where outer headers are otherwise.
 #[inline(never)]
 #[expect(clippy::needless_borrows_for_generic_args, reason = "moved, key and value would take room on the stack")]
-pub(crate) fn hear<F: Frame>(frame: &F) {
-    if F::Watch::DRY {
+pub(crate) fn learn<F: Frame>(frame: &F) {
+    if F::Observer::DRY_RUN {
         return;
     }
     let Some(room) = HEADER.get_ptr_mut(0) else { return };
     let room: *mut Note = room.cast();
     // SAFETY: this CPU's own map value, longer than a note, used by one packet at a time; any bytes are one.
     let note = unsafe { &mut *room };
-    if said(frame, note).is_none() || PEERS.get_ptr(&note.ends).is_none() {
+    if said(frame, note).is_none() || REMOTE_VTEPS.get_ptr(&note.ends).is_none() {
         return;
     }
     count::path(PathCounter::PathMtu);
@@ -57,7 +57,7 @@ pub(crate) fn hear<F: Frame>(frame: &F) {
 /// What is noted, in the making.
 #[repr(C)]
 struct Note {
-    ends: PeerKey,
+    ends: RemoteVtepKey,
     value: PathMtu,
 }
 

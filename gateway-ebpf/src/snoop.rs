@@ -21,7 +21,7 @@ use crate::{
     frame::{Ether, Frame, read},
     learn,
     maps::{EVENTS, SNOOPED},
-    watch::Watch,
+    observer::Observer,
 };
 
 /// Ethernet, IPv4, lengths of both (RFC 826).
@@ -37,11 +37,11 @@ pub(crate) fn address<F: Frame>(frame: &F, vni: u32, ether: &Ether, from: &Targe
         return;
     }
     let [first, second] = step::address(ip.bytes);
-    F::Watch::step(Step::Announces, [first, second, 0, 0]);
-    if F::Watch::DRY {
+    F::Observer::step(Step::Announces, [first, second, 0, 0]);
+    if F::Observer::DRY_RUN {
         return;
     }
-    tell(FdbKey::new(vni, ether.src), &ip, from, now);
+    notify_agent(FdbKey::new(vni, ether.src), &ip, from, now);
 }
 
 /// True if the frame says what the sender's address is, and which. What can't be a machine's own is none: a controller that was
@@ -92,7 +92,7 @@ fn discovery<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
 }
 
 #[inline(never)]
-fn tell(station: FdbKey, ip: &Addr, from: &Target, now: u64) {
+fn notify_agent(station: FdbKey, ip: &Addr, from: &Target, now: u64) {
     let key = SnoopKey { station, ip: *ip };
     // SAFETY: a live map value, copied at once.
     let told = unsafe { SNOOPED.get(key) }.copied();
@@ -102,12 +102,12 @@ fn tell(station: FdbKey, ip: &Addr, from: &Target, now: u64) {
     // Half of the room is for who is where: what stations say of themselves, as fast as they like, can't crowd that out.
     // SAFETY: the helper reads a number of the map.
     let waiting = unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), BPF_RB_AVAIL_DATA.into()) };
-    if waiting > u64::from(EVENT_BYTES / 2) || !learn::allows(budget::place(from), Spent::Snoop, now) {
+    if waiting > u64::from(EVENT_BYTES / 2) || !learn::admit(budget::place(from), Spent::Snoop, now) {
         count::path(PathCounter::SnoopBudget);
         return;
     }
     // Where it can't be noted it will be told once more, no harm.
     let _ = SNOOPED.insert(key, now, u64::from(BPF_ANY));
     let (vni, mac) = (station.vni, station.mac);
-    learn::send(|| LearnEvent { kind: event::SNOOPED, vni, mac, reserved: 0, to: *from, ip: *ip });
+    learn::send_event(|| LearnEvent { kind: event::SNOOPED, vni, mac, reserved: 0, to: *from, ip: *ip });
 }

@@ -28,9 +28,9 @@ use crate::{
     frame::{Buffers, Ether, Frame, Reframe, RewriteError, Tag, read, read_be16},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::HEADER,
+    observer::NoopObserver,
+    unaligned::{self, address},
     verdict::{Flood, Verdict},
-    watch::Unwatched,
-    wide::{self, address},
 };
 
 /// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
@@ -47,14 +47,14 @@ const PARSE_LEN: u32 = 160;
 #[inline(always)]
 pub(crate) fn pull(ctx: &TcContext) {
     let wanted = PARSE_LEN.min(ctx.len());
-    if (wide::distance(Frame::data(ctx), Frame::data_end(ctx)) as u32) < wanted {
+    if (unaligned::distance(Frame::data(ctx), Frame::data_end(ctx)) as u32) < wanted {
         // Where it fails the frame is read as too short, which is what it is to us.
         let _ = ctx.pull_data(wanted);
     }
 }
 
 impl Frame for TcContext {
-    type Watch = Unwatched;
+    type Observer = NoopObserver;
 
     const XDP: bool = false;
 
@@ -107,7 +107,7 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn segment(&self, ether: &Ether, len: u32) -> u32 {
+    fn segment_len(&self, ether: &Ether, len: u32) -> u32 {
         // SAFETY: the context is the one the kernel called with.
         let payload = unsafe { (*self.skb.skb).gso_size };
         if payload == 0 { len } else { payload + segment_headers(self.skb.skb, ether.payload, ether.ethertype) }
@@ -131,7 +131,7 @@ impl Frame for TcContext {
     }
 
     #[inline(always)]
-    fn hides(&self, _len: usize) -> bool {
+    fn needs_pull(&self, _len: usize) -> bool {
         // What matters was pulled, see `pull`.
         false
     }

@@ -4,43 +4,43 @@ use gateway_common::{
     counters::{DropReason, PathCounter},
     fdb::{self, FdbEntry, FdbKey, Target},
     headers::{ETH_LEN, TAG_LEN, is_control_protocol, is_link_local},
+    logical_switch,
     net::MacAddr,
-    segment,
     step::{self, Step},
 };
 
 use crate::{
     count,
-    flows::Ticket,
+    flow_cache::PendingEntry,
     forward,
     frame::{Ether, Frame},
     learn, lease,
-    maps::{FDB, PEERS, SEGMENTS, TUNNELS},
+    maps::{FDB, REMOTE_VTEPS, SWITCHES, TUNNELS},
+    observer::Observer,
     outer::{Inner, Outer},
-    path_mtu, standby,
+    path_mtu, suppress_arp_nd,
     verdict::{Decision, Flood, Verdict},
-    watch::Watch,
 };
 
-/// Decides about a frame that came in through an uplink, and notes it if there is a `ticket`.
+/// Decides about a frame that came in through an uplink, and notes it if there is a `pending`.
 #[inline(always)]
-pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decision {
+pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) -> Decision {
     let Some(outer) = Outer::parse(frame) else {
-        F::Watch::step(Step::NotTunnelled, [0; 4]);
-        path_mtu::hear(frame);
-        return if standby::keeps_silent(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
+        F::Observer::step(Step::NotTunnelled, [0; 4]);
+        path_mtu::learn(frame);
+        return if suppress_arp_nd::applies(frame) { Err(DropReason::StandbyArp) } else { Ok(Verdict::Pass) };
     };
     let ([a, b], [c, d]) = (step::address(outer.ends.remote.bytes), step::address(outer.ends.local.bytes));
-    F::Watch::step(Step::Outer, [a, b, c, d]);
+    F::Observer::step(Step::Outer, [a, b, c, d]);
     // SAFETY: a live map value, copied at once.
-    let Some(tunnel) = (unsafe { PEERS.get(outer.ends) }).copied() else {
-        F::Watch::step(Step::NoTunnel, [0; 4]);
+    let Some(tunnel) = (unsafe { REMOTE_VTEPS.get(outer.ends) }).copied() else {
+        F::Observer::step(Step::NoTunnel, [0; 4]);
         return if outer.is_for_us() { Err(DropReason::UnknownVtep) } else { Ok(Verdict::Pass) };
     };
-    F::Watch::step(Step::FromTunnel, [tunnel.into(), 0, 0, 0]);
+    F::Observer::step(Step::FromTunnel, [tunnel.into(), 0, 0, 0]);
     let now = lease::now();
     let Some(lease) = TUNNELS.get(tunnel).map(|tunnel| tunnel.lease) else { return Err(DropReason::LeaseExpired) };
-    if !lease::runs::<F::Watch>(lease, now) {
+    if !lease::check::<F::Observer>(lease, now) {
         // What a switch sends everywhere is nobody's mistake.
         if outer.is_addressed_here() {
             count::stray(lease);
@@ -50,15 +50,15 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
     let inner = match outer.inner(frame) {
         Ok(inner) => inner,
         // Its headers are in two buffers: TC has them in one.
-        Err(DropReason::OuterMalformed) if frame.hides(outer.to_inner()) => return Ok(Verdict::ToTc),
+        Err(DropReason::OuterMalformed) if frame.needs_pull(outer.to_inner()) => return Ok(Verdict::ToTc),
         Err(reason) => return Err(reason),
     };
-    if frame.hides(inner.start + ETH_LEN + TAG_LEN) {
+    if frame.needs_pull(inner.start + ETH_LEN + TAG_LEN) {
         return Ok(Verdict::ToTc);
     }
-    F::Watch::step(Step::Inner, [inner.vni.into(), (inner.end - inner.start) as u64, 0, 0]);
+    F::Observer::step(Step::Inner, [inner.vni.into(), (inner.end - inner.start) as u64, 0, 0]);
     let ether = Ether::parse(frame, inner.start, false).ok_or(DropReason::FrameMalformed)?;
-    ether.tell::<F::Watch>();
+    ether.report::<F::Observer>();
     if ether.payload > inner.end {
         return Err(DropReason::FrameMalformed);
     }
@@ -83,13 +83,13 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, ticket: Option<&Ticket>) -> Decisi
     {
         let to = entry.to;
         let [place, rest] = step::place(&to);
-        F::Watch::step(Step::Known, [place, rest, entry.origin.into(), 0]);
+        F::Observer::step(Step::Known, [place, rest, entry.origin.into(), 0]);
         if to.kind == fdb::LOCAL && fdb::lease_of(entry.flags) != lease {
             return Err(DropReason::OtherInstance);
         }
         let decision = known(frame, entry, &from, &inner, ether, len, now)?;
-        if let (Some(ticket), Verdict::Redirect) = (ticket, &decision) {
-            ticket.note(now, lease, &to, tunnel);
+        if let (Some(pending), Verdict::Redirect) = (pending, &decision) {
+            pending.commit(now, lease, &to, tunnel);
         }
         return Ok(decision);
     }
@@ -114,9 +114,9 @@ fn known<F: Frame>(
         return Err(DropReason::InnerTagged);
     }
     if entry.flags & fdb::CHECK_SENDER != 0 {
-        learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
+        learn::source::<F::Observer>(inner.vni, ether.src, from, 0, now)?;
     } else if entry.flags & fdb::STRICT_SENDER != 0 {
-        learn::check_remote_source::<F::Watch>(inner.vni, ether.src, from, true)?;
+        learn::check_remote_source::<F::Observer>(inner.vni, ether.src, from, true)?;
     }
     let decision = forward::to_port(frame, &to, inner.start, &ether, len)?;
     if let Verdict::Redirect = decision {
@@ -137,22 +137,22 @@ fn unknown<F: Frame>(
     now: u64,
 ) -> Decision {
     // SAFETY: a live map value, used at once.
-    let Some(segment) = (unsafe { SEGMENTS.get(inner.vni) }) else {
-        F::Watch::step(Step::NoSwitch, [inner.vni.into(), 0, 0, 0]);
+    let Some(switch) = (unsafe { SWITCHES.get(inner.vni) }) else {
+        F::Observer::step(Step::NoSwitch, [inner.vni.into(), 0, 0, 0]);
         return Err(DropReason::UnknownVni);
     };
-    if segment.lease != lease {
+    if switch.lease != lease {
         return Err(DropReason::OtherInstance);
     }
-    if segment.flags & segment::CONTROL_PROTOCOLS == 0 && is_control_protocol(ether.dst) {
+    if switch.flags & logical_switch::CONTROL_PROTOCOLS == 0 && is_control_protocol(ether.dst) {
         return Err(DropReason::ControlProtocol);
     }
-    if segment.flags & segment::LEARN_REMOTE != 0 {
-        learn::source::<F::Watch>(inner.vni, ether.src, from, 0, now)?;
+    if switch.flags & logical_switch::LEARN_REMOTE != 0 {
+        learn::source::<F::Observer>(inner.vni, ether.src, from, 0, now)?;
     } else {
-        let strict = segment.flags & segment::STRICT_SOURCES != 0;
-        learn::check_remote_source::<F::Watch>(inner.vni, ether.src, from, strict)?;
+        let strict = switch.flags & logical_switch::STRICT_SOURCES != 0;
+        learn::check_remote_source::<F::Observer>(inner.vni, ether.src, from, strict)?;
     }
-    ether.tell_flood::<F::Watch>();
+    ether.report_flood::<F::Observer>();
     Ok(frame.replicate(&Flood { vni: inner.vni, from: *from, strip: inner.start, ether, len }))
 }

@@ -17,16 +17,16 @@ use crate::{
     frame::{Buffers, Ether, Frame, Reframe, RewriteError},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::{DEVMAP, DEVMAP_SG},
+    observer::NoopObserver,
+    unaligned::{address, distance, store32, store64},
     verdict::{Flood, Verdict},
-    watch::Unwatched,
-    wide::{address, distance, store32, store64},
 };
 
 /// Destination and source address.
 const MACS: usize = 12;
 
 impl Frame for XdpContext {
-    type Watch = Unwatched;
+    type Observer = NoopObserver;
 
     const XDP: bool = true;
 
@@ -71,7 +71,7 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
-    fn segment(&self, _ether: &Ether, len: u32) -> u32 {
+    fn segment_len(&self, _ether: &Ether, len: u32) -> u32 {
         len
     }
 
@@ -95,7 +95,7 @@ impl Frame for XdpContext {
     }
 
     #[inline(always)]
-    fn hides(&self, len: usize) -> bool {
+    fn needs_pull(&self, len: usize) -> bool {
         Frame::data(self) + len > Frame::data_end(self) && Frame::len(self) != first_buffer(self)
     }
 

@@ -16,9 +16,9 @@ use crate::{
     config::{Config, Interface, Mode},
     datapath::{
         attach::{AttachError, Attacher, Device},
+        capture_programs::Pinned,
         claim::Claim,
         sys::Hook,
-        watch::Pinned,
     },
     nic::{self, Change, NicSettings, Outcome, Role, Setting},
     underlay::Snapshot,
@@ -200,20 +200,20 @@ impl Devices {
         first.map_or(Ok(()), Err)
     }
 
-    /// Has the programs of a capture forward, in the place of ours, on all interfaces in use.
+    /// Installs the programs of a capture on all interfaces in use, in place of the ones that forward.
     ///
     /// # Errors
-    /// The first interface that does not take them; [`Devices::look_away`] then puts all in order.
-    pub fn look_on(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
+    /// The first interface that does not take them; [`Devices::remove_capture`] then puts all in order.
+    pub fn install_capture(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
         let Self { in_use, attacher, .. } = self;
         in_use.values().try_for_each(|used| attacher.put_on(capture, &used.device, used.xdp))
     }
 
-    /// Puts our own programs back.
+    /// Removes the programs of a capture and installs the ones that forward again.
     ///
     /// # Errors
     /// The first interface that does not take them; the others have them all the same.
-    pub fn look_away(&mut self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
+    pub fn remove_capture(&mut self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
         let Self { in_use, attacher, .. } = self;
         let mut first = Ok(());
         for used in in_use.values() {

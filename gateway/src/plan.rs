@@ -10,7 +10,7 @@ use gateway_common::{
     fdb::FdbKey,
     headers::{ETH_LEN, Outer, UDP_LEN, VXLAN_LEN},
     net::{VlanId, Vni},
-    tunnel::{Arrival, NextHop, PeerKey},
+    tunnel::{Arrival, NextHop, RemoteVtepKey},
 };
 
 use crate::{
@@ -176,7 +176,7 @@ impl<'a> Planner<'a> {
             }
             None => NextHop::UNRESOLVED,
         };
-        let ends = PeerKey { local: local.into(), remote: remote.into() };
+        let ends = RemoteVtepKey { local: local.into(), remote: remote.into() };
         self.plan.desired.tunnels.insert(ends, TunnelPlan { hop, lease: instance.lease() });
     }
 
@@ -247,7 +247,7 @@ impl<'a> Planner<'a> {
 /// Nowhere, if this gateway has no address to tunnel from, or is the remote itself.
 fn remote_place(config: &Config, switch: &LogicalSwitch, vni: Vni, remote: &Remote) -> Option<Place> {
     let local = instance(config, switch)?.vteps.towards(remote.address).filter(|_| !config.is_own(remote.address))?;
-    let ends = PeerKey { local: local.into(), remote: remote.address.into() };
+    let ends = RemoteVtepKey { local: local.into(), remote: remote.address.into() };
     Some(Place::Remote { ends, vni: remote.vni.unwrap_or(vni).get() })
 }
 

@@ -16,7 +16,7 @@ use gateway_common::{
     counters::{Drops, Paths},
     fdb::{FdbEntry, FdbKey, GIVEN, REMOTE},
     net::MacAddr,
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 
 /// The maps of one gateway.
@@ -64,9 +64,9 @@ impl Readings {
     /// # Errors
     /// If there is no such tunnel.
     pub fn tunnel(&self, local: IpAddr, remote: IpAddr) -> Result<Traffic> {
-        let peers: HashMap<_, PeerKey, u32> = HashMap::try_from(self.open("peers")?)?;
+        let peers: HashMap<_, RemoteVtepKey, u32> = HashMap::try_from(self.open("remote_vteps")?)?;
         let tunnel = peers
-            .get(&PeerKey { local: local.into(), remote: remote.into() }, 0)
+            .get(&RemoteVtepKey { local: local.into(), remote: remote.into() }, 0)
             .with_context(|| format!("looking for the tunnel from {local} to {remote}"))?;
         self.per_cpu("tunnel_stats", tunnel, add_traffic)
     }
@@ -107,7 +107,7 @@ impl Readings {
         else {
             return Ok(None);
         };
-        let peers: HashMap<_, PeerKey, u32> = HashMap::try_from(self.open("peers")?)?;
+        let peers: HashMap<_, RemoteVtepKey, u32> = HashMap::try_from(self.open("remote_vteps")?)?;
         let peer = peers.iter().flatten().find(|(_, tunnel)| *tunnel == entry.to.out);
         Ok(peer.map(|(key, _)| key.remote.into()))
     }

@@ -12,7 +12,7 @@ use crate::{
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf])?;
     let object = ebpf::build(root)?;
-    for object in [&object, &ebpf::watch_object(&object)?] {
+    for object in [&object, &ebpf::capture_object(&object)?] {
         let size = fs::metadata(object).with_context(|| format!("cannot look at {}", object.display()))?.len();
         println!("{} ({size} bytes)", object.display());
     }

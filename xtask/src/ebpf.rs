@@ -16,10 +16,10 @@ use std::{
 const PACKAGE: &str = "gateway-ebpf";
 const BINARY: &str = "vtep-gateway-ebpf";
 /// The binary that holds the same programs for who looks on; it lies beside the other.
-const WATCH_BINARY: &str = "vtep-gateway-watch";
+const CAPTURE_BINARY: &str = "vtep-gateway-capture";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Names a ready-made object, for those who build in a place without a BPF toolchain; `vtep-gateway-watch` lies beside it.
+/// Names a ready-made object, for those who build in a place without a BPF toolchain; `vtep-gateway-capture` lies beside it.
 pub(crate) const OBJECT_ENV: &str = "VTEP_GATEWAY_BPF_OBJECT";
 
 /// Where Debian puts its compiler, and the `core` for BPF that goes with it.
@@ -118,8 +118,8 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The object with the programs that look on, which was built along with `object`.
-pub(crate) fn watch_object(object: &Path) -> Result<PathBuf, Error> {
-    let object = object.with_file_name(WATCH_BINARY);
+pub(crate) fn capture_object(object: &Path) -> Result<PathBuf, Error> {
+    let object = object.with_file_name(CAPTURE_BINARY);
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 

@@ -94,7 +94,7 @@ fn bound(desired: &Desired, vni: u32) -> Vec<BindingKey> {
 mod tests {
     use gateway_common::{
         fdb::{FdbEntry, GIVEN, Target},
-        tunnel::{Addr, PeerKey},
+        tunnel::{Addr, RemoteVtepKey},
     };
 
     use super::*;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn remote(vni: u32) -> Place {
-        let ends = PeerKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 0, 2]) };
+        let ends = RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 0, 2]) };
         Place::Remote { ends, vni }
     }
 

@@ -12,9 +12,9 @@ use super::{control::CaptureControl, forwarding::Forwarding};
 use crate::{
     ctl::Answer,
     datapath::{
+        capture_programs::Pinned,
         load::{LoadError, remove_tree},
         pins::PinDir,
-        watch::Pinned,
     },
 };
 
@@ -51,8 +51,8 @@ impl Captures {
             }
             (CaptureControl::Start, None) => {
                 let mut capture = Pinned::open(&self.pins, id).map_err(|error| error.to_string())?;
-                forwarding.look_on(&mut capture).map_err(|error| error.to_string())?;
-                tracing::info!(capture = id, "packets are captured; they take the long way meanwhile");
+                forwarding.install_capture(&mut capture).map_err(|error| error.to_string())?;
+                tracing::info!(capture = id, "packets are captured; they take the slow path meanwhile");
                 self.running = Some(Running { id, until });
                 Ok(String::new())
             }
@@ -74,7 +74,7 @@ impl Captures {
     pub(super) fn end(&mut self, forwarding: &mut Forwarding) {
         let Some(Running { id, .. }) = self.running.take() else { return };
         // First the programs, then the pins: theirs is the map by which they replicate.
-        match forwarding.look_away() {
+        match forwarding.remove_capture() {
             Ok(()) => {
                 tracing::info!(capture = id, "capture ended");
                 if let Err(error) = remove_tree(&self.pins.capture(id)) {

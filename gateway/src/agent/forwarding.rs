@@ -30,6 +30,7 @@ use crate::{
     datapath::{
         Desired, Maps, Programmed,
         attach::{AttachError, Attacher},
+        capture_programs::Pinned,
         diff::{Limit, diff, diff_ceilings, diff_macs},
         kept::Kept,
         learned::{self, Census, Epochs, NEVER},
@@ -37,7 +38,6 @@ use crate::{
         losses,
         op::Op,
         pins::PinDir,
-        watch::Pinned,
     },
     devices::Devices,
     ha::Leases,
@@ -275,18 +275,18 @@ impl Forwarding {
         self.tell();
     }
 
-    /// Has the programs of a capture forward in the place of ours; if not all can, none does.
-    pub(super) fn look_on(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
-        let done = self.devices.look_on(capture);
+    /// Installs the programs of a capture on all interfaces, or on none if one does not take them.
+    pub(super) fn install_capture(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
+        let done = self.devices.install_capture(capture);
         if done.is_err() {
-            self.look_away()?;
+            self.remove_capture()?;
         }
         done
     }
 
-    /// Has our own programs forward again.
-    pub(super) fn look_away(&mut self) -> Result<(), AttachError> {
-        self.devices.look_away(&mut self.ebpf)
+    /// Removes the programs of a capture.
+    pub(super) fn remove_capture(&mut self) -> Result<(), AttachError> {
+        self.devices.remove_capture(&mut self.ebpf)
     }
 
     /// Takes hold of the maps that are in force now, so that they stay, whatever becomes of their pins.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use gateway_common::tunnel::PeerKey;
+use gateway_common::tunnel::RemoteVtepKey;
 
 use crate::{database::Rows, datapath::Programmed, underlay::Snapshot};
 
@@ -10,7 +10,7 @@ use crate::{database::Rows, datapath::Programmed, underlay::Snapshot};
 pub(super) struct Names<'a> {
     switches: BTreeMap<u32, &'a str>,
     interfaces: BTreeMap<u32, &'a str>,
-    tunnels: BTreeMap<u32, PeerKey>,
+    tunnels: BTreeMap<u32, RemoteVtepKey>,
 }
 
 impl<'a> Names<'a> {

@@ -9,8 +9,8 @@ use std::{
 use gateway_common::{
     binding::{Binding, BindingKey},
     fdb,
+    logical_switch::LEARN_REMOTE,
     net::Vni,
-    segment::LEARN_REMOTE,
 };
 
 use super::{names::Names, turns::Agent};

@@ -15,9 +15,9 @@ use crate::{
     clock,
     ctl::{self, CallError},
     datapath::{
+        capture_programs::{self, Capture, CaptureProgramsError},
         load::{LoadError, Settings},
         pins::PinDir,
-        watch::{self, Capture, WatchError},
     },
 };
 
@@ -36,7 +36,7 @@ pub enum SessionError {
     Agent(#[from] CallError),
     /// The programs.
     #[error(transparent)]
-    Watch(#[from] WatchError),
+    Watch(#[from] CaptureProgramsError),
     /// Their pins.
     #[error(transparent)]
     Pins(#[from] LoadError),
@@ -106,7 +106,7 @@ pub async fn capture(
     // Before the programs are loaded, which takes a while: without an agent it is for nothing.
     ctl::call(socket, "version", &[], ANSWER)?;
     let id = std::process::id();
-    let mut session = Session::open(watch::for_capture(pins, settings, id)?, wanted, id.to_string())?;
+    let mut session = Session::open(capture_programs::for_capture(pins, settings, id)?, wanted, id.to_string())?;
     session.renew_filter()?;
     if let Err(error) = ctl::call(socket, "capture", &["start", &session.id], ANSWER) {
         session.programs.abandon()?;

@@ -96,7 +96,7 @@ impl<'r> Reader<'r, '_, '_> {
         match rows.switches.entry(name) {
             btree_map::Entry::Vacant(entry) => {
                 entry.insert(Arc::new(switch));
-                self.limit(rows.switches.len(), 1, limits::MAX_SEGMENTS, at, field, "switches");
+                self.limit(rows.switches.len(), 1, limits::MAX_SWITCHES, at, field, "switches");
             }
             btree_map::Entry::Occupied(_) => {
                 self.report.add(at, field, "expected a name of its own, found it a second time");

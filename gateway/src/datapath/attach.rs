@@ -19,10 +19,10 @@ use aya::{
 };
 
 use super::{
+    capture_programs::Pinned,
     filter,
     pins::PinDir,
     sys::{self, Hook},
-    watch::Pinned,
 };
 use crate::{causes, nic::Role};
 

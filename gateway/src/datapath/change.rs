@@ -62,7 +62,7 @@ impl Deref for Change<'_> {
 impl Drop for Change<'_> {
     fn drop(&mut self) {
         if self.touched {
-            self.maps.outdate_flows();
+            self.maps.invalidate_flows();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::{BindingKey, Settings},
     fdb::FdbKey,
-    tunnel::{Addr, Arrival, NextHop, PeerKey},
+    tunnel::{Addr, Arrival, NextHop, RemoteVtepKey},
 };
 
 /// Where frames go.
@@ -16,7 +16,7 @@ pub enum Place {
     /// Through the tunnel between these ends, which calls the logical switch `vni`.
     Remote {
         /// The tunnel.
-        ends: PeerKey,
+        ends: RemoteVtepKey,
         /// The VNI to send with.
         vni: u32,
     },
@@ -67,7 +67,7 @@ pub struct Desired {
     /// What is outermost in packets for them.
     pub arrivals: BTreeSet<Arrival>,
     /// Tunnels by their ends.
-    pub tunnels: BTreeMap<PeerKey, TunnelPlan>,
+    pub tunnels: BTreeMap<RemoteVtepKey, TunnelPlan>,
     /// Logical switches by VNI.
     pub segments: BTreeMap<u32, SegmentPlan>,
     /// Bindings by port and VLAN.

@@ -10,8 +10,8 @@ use gateway_common::{
     binding::{Binding, BindingKey},
     fdb::{self, CHECK_SENDER, FdbEntry, FdbKey, STRICT_SENDER, Target, with_lease},
     limits::{MAX_BINDINGS, MAX_FLOOD_SLOTS, MAX_TUNNELS},
-    segment::{CONTROL_PROTOCOLS, FloodKey, LEARN_REMOTE, STRICT_SOURCES, Segment},
-    tunnel::{NextHop, PeerKey, Tunnel, Vtep},
+    logical_switch::{CONTROL_PROTOCOLS, FloodKey, LEARN_REMOTE, STRICT_SOURCES, SwitchEntry},
+    tunnel::{NextHop, RemoteVtepKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub struct Changes {
 }
 
 /// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
-/// [`Segment::learn_ceiling`]); a VNI without one gets its limit.
+/// [`SwitchEntry::learn_ceiling`]); a VNI without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
     let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new() };
     let tunnels = work.tunnels();
@@ -63,7 +63,7 @@ pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTre
         let Some(plan) = desired.segments.get(vni) else { continue };
         let learn_ceiling = ceilings.get(vni).copied().unwrap_or(plan.learn_limit);
         if segment.learn_ceiling != learn_ceiling {
-            ops.push(Op::PutSegment(*vni, Segment { learn_ceiling, ..*segment }));
+            ops.push(Op::PutSegment(*vni, SwitchEntry { learn_ceiling, ..*segment }));
         }
     }
     ops
@@ -132,9 +132,9 @@ impl Work<'_> {
 
     /// Numbers the tunnels, and writes those that are new or changed. Old ones keep their numbers, so that learned MACs
     /// stay right.
-    fn tunnels(&mut self) -> Numbers<PeerKey> {
+    fn tunnels(&mut self) -> Numbers<RemoteVtepKey> {
         let (desired, programmed) = (self.desired, self.programmed);
-        let mut numbers: Numbers<PeerKey> = programmed.peers.clone();
+        let mut numbers: Numbers<RemoteVtepKey> = programmed.peers.clone();
         numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
         // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
         // Nor is one that learned MACs may still refer to: they would lead to the wrong remote.
@@ -195,14 +195,19 @@ impl Work<'_> {
         }
     }
 
-    fn segments(&mut self, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>, ceilings: &BTreeMap<u32, u64>) {
+    fn segments(
+        &mut self,
+        tunnels: &Numbers<RemoteVtepKey>,
+        bindings: &Numbers<BindingKey>,
+        ceilings: &BTreeMap<u32, u64>,
+    ) {
         let (desired, programmed) = (self.desired, self.programmed);
         let nobody = BTreeSet::new();
         for (vni, plan) in &desired.segments {
             let members = desired.flood.get(vni).unwrap_or(&nobody);
             let wanted = members.iter().filter_map(|place| target(place, tunnels, bindings)).collect();
             let flood_slots = self.flood(*vni, wanted);
-            let segment = Segment {
+            let segment = SwitchEntry {
                 flood_slots,
                 flags: segment_flags(plan),
                 lease: plan.lease,
@@ -246,7 +251,7 @@ impl Work<'_> {
         kept.last().map_or(0, |slot| slot + 1)
     }
 
-    fn macs(&mut self, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>) {
+    fn macs(&mut self, tunnels: &Numbers<RemoteVtepKey>, bindings: &Numbers<BindingKey>) {
         let (desired, programmed) = (self.desired, self.programmed);
         for (key, place) in &desired.macs {
             let Some(to) = target(place, tunnels, bindings) else { continue };
@@ -265,7 +270,7 @@ impl Work<'_> {
         self.changes.ops.extend(gone.into_iter().map(Op::DelMac));
     }
 
-    fn finish(mut self, tunnels: &Numbers<PeerKey>) -> Changes {
+    fn finish(mut self, tunnels: &Numbers<RemoteVtepKey>) -> Changes {
         let (desired, programmed) = (self.desired, self.programmed);
         for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
             self.removals.push(Op::DelSegment(*vni));
@@ -328,7 +333,7 @@ fn bits(all: &[(bool, u32)]) -> u32 {
     all.iter().filter(|(set, _)| *set).fold(0, |bits, (_, bit)| bits | bit)
 }
 
-fn target(place: &Place, tunnels: &Numbers<PeerKey>, bindings: &Numbers<BindingKey>) -> Option<Target> {
+fn target(place: &Place, tunnels: &Numbers<RemoteVtepKey>, bindings: &Numbers<BindingKey>) -> Option<Target> {
     match place {
         Place::Local(key) => bindings.get(key).map(|id| Target::local(key.ifindex, key.vlan, *id)),
         Place::Remote { ends, vni } => tunnels.get(ends).map(|id| Target::remote(*id, *vni)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::{
     fdb::{LOCAL, Target},
-    segment::LEARN_REMOTE,
+    logical_switch::LEARN_REMOTE,
     tunnel::{Addr, Arrival},
 };
 use proptest::{
@@ -21,7 +21,7 @@ use crate::datapath::{
 const REMOTES: u8 = 5;
 const VNIS: std::ops::Range<u32> = 1..4;
 
-fn tunnels() -> impl Strategy<Value = BTreeMap<PeerKey, TunnelPlan>> {
+fn tunnels() -> impl Strategy<Value = BTreeMap<RemoteVtepKey, TunnelPlan>> {
     let plan = (0..3u32, 0..2u32).prop_map(|(ifindex, lease)| TunnelPlan { hop: hop(ifindex), lease });
     btree_map((0..REMOTES).prop_map(ends), plan, 0..=REMOTES as usize)
 }

@@ -217,7 +217,7 @@ fn a_list_that_loses_its_last_member_is_shortened_before_the_slot_is_emptied() {
     assert!(
         matches!(
             ops[..],
-            [Op::PutSegment(5001, Segment { flood_slots: 1, .. }), Op::DelFlood(FloodKey { vni: 5001, slot: 1 })]
+            [Op::PutSegment(5001, SwitchEntry { flood_slots: 1, .. }), Op::DelFlood(FloodKey { vni: 5001, slot: 1 })]
         ),
         "{ops:?}"
     );
@@ -242,7 +242,7 @@ fn a_switch_starts_with_its_limit_for_a_ceiling() {
 #[test]
 fn a_new_ceiling_is_one_operation() {
     let changes = diff(&one_switch(), &programmed(&one_switch()), &[(5001, 777)].into());
-    assert!(matches!(changes.ops[..], [Op::PutSegment(5001, Segment { learn_ceiling: 777, .. })]), "{changes:?}");
+    assert!(matches!(changes.ops[..], [Op::PutSegment(5001, SwitchEntry { learn_ceiling: 777, .. })]), "{changes:?}");
 }
 
 #[test]
@@ -254,9 +254,9 @@ fn the_ceiling_of_another_switch_does_not_count() {
 // === limits ===
 
 /// Remote VTEPs by the thousand.
-fn far(number: u32) -> PeerKey {
+fn far(number: u32) -> RemoteVtepKey {
     let [_, _, a, b] = number.to_be_bytes();
-    PeerKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 9, a, b]) }
+    RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 9, a, b]) }
 }
 
 fn far_tunnels(numbers: std::ops::Range<u32>) -> Desired {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::BindingKey,
     fdb::{FdbKey, LOCAL, Target},
-    tunnel::{Addr, NextHop, PeerKey},
+    tunnel::{Addr, NextHop, RemoteVtepKey},
 };
 
 use super::{
@@ -19,8 +19,8 @@ use super::{
 pub(super) const LEARN_LIMIT: u64 = 100;
 
 /// The tunnel between this gateway and remote VTEP number `remote`.
-pub(super) fn ends(remote: u8) -> PeerKey {
-    PeerKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 1, remote]) }
+pub(super) fn ends(remote: u8) -> RemoteVtepKey {
+    RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 1, remote]) }
 }
 
 /// A next hop by uplink `ifindex`; 0 is one that is not resolved.
@@ -117,7 +117,7 @@ pub(super) fn programmed(desired: &Desired) -> Programmed {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct View {
     vteps: BTreeMap<Addr, u32>,
-    tunnels: BTreeMap<PeerKey, (Vec<u8>, u32)>,
+    tunnels: BTreeMap<RemoteVtepKey, (Vec<u8>, u32)>,
     segments: BTreeMap<u32, (u32, u32, u64)>,
     bindings: BTreeMap<BindingKey, (u32, u32, u32)>,
     macs: BTreeMap<FdbKey, (Option<Place>, u32, u32)>,

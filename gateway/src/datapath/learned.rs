@@ -6,7 +6,7 @@ use gateway_common::{
     binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey},
     limits::SEEN_LAG_NS,
-    segment::LEARN_REMOTE,
+    logical_switch::LEARN_REMOTE,
 };
 
 use super::{

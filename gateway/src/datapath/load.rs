@@ -18,10 +18,10 @@ use gateway_common::{
     fdb::{FdbEntry, FdbKey, Target},
     flow::Generation,
     limits,
+    logical_switch::{FloodKey, SwitchEntry},
     loss::Loss,
     path_mtu::PathMtu,
-    segment::{FloodKey, Segment},
-    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -35,7 +35,7 @@ use crate::causes;
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_BPF"));
 
 /// Changes when the meaning of the maps changes and the sizes of their elements do not.
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 3;
 
 /// Why the data plane could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -170,9 +170,9 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         size_of::<Addr>() as u64,
         size_of::<Vtep>() as u64,
         size_of::<Arrival>() as u64,
-        size_of::<PeerKey>() as u64,
+        size_of::<RemoteVtepKey>() as u64,
         size_of::<Tunnel>() as u64,
-        size_of::<Segment>() as u64,
+        size_of::<SwitchEntry>() as u64,
         size_of::<FloodKey>() as u64,
         size_of::<Target>() as u64,
         size_of::<BindingKey>() as u64,
@@ -192,7 +192,7 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         limits::MAX_LEASES.into(),
         limits::MAX_ARRIVALS.into(),
         limits::MAX_TUNNELS.into(),
-        limits::MAX_SEGMENTS.into(),
+        limits::MAX_SWITCHES.into(),
         limits::MAX_BINDINGS.into(),
         limits::MAX_FLOOD.into(),
         limits::MAX_PORTS.into(),

@@ -17,10 +17,10 @@ use gateway_common::{
     budget::{self, Budget},
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
+    logical_switch::{FloodKey, SwitchEntry},
     loss::Loss,
     path_mtu::PathMtu,
-    segment::{FloodKey, Segment},
-    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
+    tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -88,11 +88,11 @@ pub struct Maps {
     vteps: HashMap<MapData, Addr, Vtep>,
     arrivals: HashMap<MapData, Arrival, u32>,
     leases: Array<MapData, u64>,
-    peers: HashMap<MapData, PeerKey, u32>,
+    peers: HashMap<MapData, RemoteVtepKey, u32>,
     tunnels: Array<MapData, Tunnel>,
     tunnel_stats: PerCpuArray<MapData, Traffic>,
     strays: PerCpuArray<MapData, u64>,
-    segments: HashMap<MapData, u32, Segment>,
+    segments: HashMap<MapData, u32, SwitchEntry>,
     learned: HashMap<MapData, u32, u64>,
     flood: HashMap<MapData, FloodKey, Target>,
     bindings: HashMap<MapData, BindingKey, Binding>,
@@ -104,7 +104,7 @@ pub struct Maps {
     devmap: DevMapHash<MapData>,
     devmap_sg: DevMapHash<MapData>,
     down: HashMap<MapData, u32, u32>,
-    path_mtu: HashMap<MapData, PeerKey, PathMtu>,
+    path_mtu: HashMap<MapData, RemoteVtepKey, PathMtu>,
     losses: PerCpuHashMap<MapData, u32, Loss>,
 }
 
@@ -123,11 +123,11 @@ impl Maps {
             vteps: take!("vteps"),
             arrivals: take!("arrivals"),
             leases: take!("leases"),
-            peers: take!("peers"),
+            peers: take!("remote_vteps"),
             tunnels: take!("tunnels"),
             tunnel_stats: take!("tunnel_stats"),
             strays: take!("strays"),
-            segments: take!("segments"),
+            segments: take!("switches"),
             learned: take!("learned"),
             flood: take!("flood"),
             bindings: take!("bindings"),
@@ -158,7 +158,7 @@ impl Maps {
 
     /// Reads back what the agent, perhaps an earlier one, has written.
     pub fn programmed(&self) -> Result<Programmed, MapsError> {
-        let peers = self.peers.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("peers")?;
+        let peers = self.peers.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("remote_vteps")?;
         let mut tunnels = std::collections::BTreeMap::new();
         for id in peers.values() {
             tunnels.insert(*id, self.tunnels.get(id, 0).of("tunnels")?);
@@ -169,7 +169,7 @@ impl Maps {
             arrivals: self.arrivals.keys().collect::<Result<_, _>>().of("arrivals")?,
             peers,
             tunnels,
-            segments: self.segments.iter().collect::<Result<_, _>>().of("segments")?,
+            segments: self.segments.iter().collect::<Result<_, _>>().of("switches")?,
             bindings: self.bindings.iter().collect::<Result<_, _>>().of("bindings")?,
             given: self
                 .fdb()
@@ -210,13 +210,13 @@ impl Maps {
             Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),
             Op::DelArrival(arrival) => gone_is_fine(self.arrivals.remove(arrival)).of("arrivals"),
             Op::PutTunnel(id, tunnel) => self.put_tunnel(*id, tunnel),
-            Op::PutPeer(ends, id) => self.peers.insert(ends, id, 0).of("peers"),
-            Op::DelPeer(ends, _) => gone_is_fine(self.peers.remove(ends)).of("peers"),
+            Op::PutPeer(ends, id) => self.peers.insert(ends, id, 0).of("remote_vteps"),
+            Op::DelPeer(ends, _) => gone_is_fine(self.peers.remove(ends)).of("remote_vteps"),
             Op::PutFlood(key, target) => self.flood.insert(key, target, 0).of("flood"),
             Op::DelFlood(key) => gone_is_fine(self.flood.remove(key)).of("flood"),
             Op::PutSegment(vni, segment) => self.put_segment(*vni, segment),
             Op::DelSegment(vni) => {
-                gone_is_fine(self.segments.remove(vni)).of("segments")?;
+                gone_is_fine(self.segments.remove(vni)).of("switches")?;
                 gone_is_fine(self.learned.remove(vni)).of("learned")
             }
             Op::PutBinding(key, binding) => self.bindings.insert(key, binding, 0).of("bindings"),
@@ -246,13 +246,13 @@ impl Maps {
     }
 
     /// The kernel counts learned MACs only where there is a counter.
-    fn put_segment(&mut self, vni: u32, segment: &Segment) -> Result<(), MapsError> {
+    fn put_segment(&mut self, vni: u32, segment: &SwitchEntry) -> Result<(), MapsError> {
         const ONLY_NEW: u64 = 1;
         match self.learned.insert(vni, 0, ONLY_NEW) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
             other => other.of("learned")?,
         }
-        self.segments.insert(vni, segment, 0).of("segments")
+        self.segments.insert(vni, segment, 0).of("switches")
     }
 
     fn forget(&mut self, whose: &BTreeSet<Forget>) -> Result<(), MapsError> {
@@ -277,8 +277,8 @@ impl Maps {
         Ok(())
     }
 
-    /// Has the programs decide anew about all flows that they remember.
-    pub(super) fn outdate_flows(&self) {
+    /// Invalidates the flow cache of every CPU.
+    pub(super) fn invalidate_flows(&self) {
         self.generation.count();
     }
 
@@ -393,12 +393,12 @@ impl Maps {
     }
 
     /// What routers have said of the paths to remote VTEPs.
-    pub fn path_mtus(&self) -> Result<Vec<(PeerKey, PathMtu)>, MapsError> {
+    pub fn path_mtus(&self) -> Result<Vec<(RemoteVtepKey, PathMtu)>, MapsError> {
         self.path_mtu.iter().collect::<Result<_, _>>().of("path_mtu")
     }
 
     /// Forgets what a router has said.
-    pub fn forget_path_mtu(&mut self, ends: &PeerKey) -> Result<(), MapsError> {
+    pub fn forget_path_mtu(&mut self, ends: &RemoteVtepKey) -> Result<(), MapsError> {
         gone_is_fine(self.path_mtu.remove(ends)).of("path_mtu")
     }
 

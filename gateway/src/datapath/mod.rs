@@ -5,11 +5,12 @@
 //! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
 //! [`load`] brings programs and maps into the kernel or adopts those that are there,
 //! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds.
-//! [`watch`] loads programs that look on, [`losses`] has those counted that the kernel loses after a redirect.
+//! [`capture_programs`] loads programs that look on, [`losses`] has those counted that the kernel loses after a redirect.
 
 pub mod attach;
 mod batch;
 mod btf;
+pub mod capture_programs;
 pub mod change;
 pub mod claim;
 mod cpus;
@@ -31,7 +32,6 @@ pub mod op;
 pub mod pins;
 pub mod programmed;
 pub mod sys;
-pub mod watch;
 
 pub use desired::{Desired, Place};
 pub use given::Given;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use gateway_common::{
     binding::{Binding, BindingKey, Settings},
     fdb::{FdbEntry, FdbKey, Target},
-    segment::{FloodKey, Segment},
-    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
+    logical_switch::{FloodKey, SwitchEntry},
+    tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
 /// Whose learned MACs are to be forgotten.
@@ -39,11 +39,11 @@ pub enum Op {
     DelArrival(Arrival),
     /// In a box: it is large, and of other operations there are many.
     PutTunnel(u32, Box<Tunnel>),
-    PutPeer(PeerKey, u32),
-    DelPeer(PeerKey, u32),
+    PutPeer(RemoteVtepKey, u32),
+    DelPeer(RemoteVtepKey, u32),
     PutFlood(FloodKey, Target),
     DelFlood(FloodKey),
-    PutSegment(u32, Segment),
+    PutSegment(u32, SwitchEntry),
     DelSegment(u32),
     PutBinding(BindingKey, Binding),
     DelBinding(BindingKey),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_common::{
     binding::{Binding, BindingKey, Settings},
     fdb::Target,
-    segment::{FloodKey, LEARN_REMOTE, Segment},
-    tunnel::{Addr, Arrival, PeerKey, Tunnel, Vtep},
+    logical_switch::{FloodKey, LEARN_REMOTE, SwitchEntry},
+    tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
 use super::{
@@ -21,12 +21,12 @@ pub struct Programmed {
     pub vteps: BTreeMap<Addr, Vtep>,
     /// Map `arrivals`.
     pub arrivals: BTreeSet<Arrival>,
-    /// Map `peers`.
-    pub peers: BTreeMap<PeerKey, u32>,
-    /// Map `tunnels`, as far as `peers` points into it.
+    /// Map `remote_vteps`.
+    pub peers: BTreeMap<RemoteVtepKey, u32>,
+    /// Map `tunnels`, as far as `remote_vteps` points into it.
     pub tunnels: BTreeMap<u32, Tunnel>,
-    /// Map `segments`.
-    pub segments: BTreeMap<u32, Segment>,
+    /// Map `switches`.
+    pub segments: BTreeMap<u32, SwitchEntry>,
     /// Map `bindings`.
     pub bindings: BTreeMap<BindingKey, Binding>,
     /// Map `fdb`, the given entries.

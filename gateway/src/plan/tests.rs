@@ -136,8 +136,8 @@ fn binding(ifindex: u32, vlan: u16) -> BindingKey {
     BindingKey { ifindex, vlan, reserved: 0 }
 }
 
-fn ends(local: &str, remote: &str) -> PeerKey {
-    PeerKey { local: ip(local).into(), remote: ip(remote).into() }
+fn ends(local: &str, remote: &str) -> RemoteVtepKey {
+    RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() }
 }
 
 fn next_hop_to(remote: &str, hop: &Hop) -> NextHop {
@@ -292,7 +292,7 @@ fn one_mac_may_be_in_two_switches() {
 #[test]
 fn a_tunnel_starts_from_the_address_of_its_family() {
     let desired = plan_of(LogicalSwitch { flood: [far(FAR_V4), far(FAR_V6)].into(), ..switch() }).desired;
-    let both: BTreeSet<PeerKey> = desired.tunnels.into_keys().collect();
+    let both: BTreeSet<RemoteVtepKey> = desired.tunnels.into_keys().collect();
     assert_eq!(both, [ends(VTEP_V4, FAR_V4), ends(VTEP_V6, FAR_V6)].into());
 }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use gateway_common::{
     fdb::{self, Target},
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 use nix::net::if_::if_nameindex;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ impl Names {
     ///
     /// # Errors
     /// The kernel does not tell the interfaces.
-    pub fn of(tunnels: impl IntoIterator<Item = (PeerKey, u32)>) -> nix::Result<Self> {
+    pub fn of(tunnels: impl IntoIterator<Item = (RemoteVtepKey, u32)>) -> nix::Result<Self> {
         let interfaces = if_nameindex()?;
         let interfaces =
             interfaces.iter().map(|interface| (interface.index(), interface.name().to_string_lossy().into_owned()));

@@ -10,14 +10,14 @@ use aya::{
 use gateway_common::{
     counters::{DropReason, Drops, PathCounter, Paths},
     step::{Step, StepRecord},
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 
 use crate::{
     datapath::{
+        capture_programs::{self, CaptureProgramsError},
         load::Settings,
         pins::PinDir,
-        watch::{self, WatchError},
     },
     nic::Role,
 };
@@ -32,7 +32,7 @@ const GROWTH: usize = 256;
 pub enum PlaneError {
     /// There is nothing to look at.
     #[error(transparent)]
-    Watch(#[from] WatchError),
+    Watch(#[from] CaptureProgramsError),
     /// A map.
     #[error("map {0}: {1}")]
     Map(&'static str, MapError),
@@ -100,7 +100,7 @@ pub struct Plane {
     steps: RingBuf<MapData>,
     drops: PerCpuArray<MapData, Drops>,
     paths: PerCpuArray<MapData, Paths>,
-    peers: HashMap<MapData, PeerKey, u32>,
+    peers: HashMap<MapData, RemoteVtepKey, u32>,
 }
 
 impl Plane {
@@ -109,7 +109,7 @@ impl Plane {
     /// # Errors
     /// Nothing is pinned, or of another version, or the kernel refuses.
     pub fn open(pins: &PinDir, settings: Settings, role: Role) -> Result<Self, PlaneError> {
-        let mut ebpf = watch::for_trace(pins, settings)?;
+        let mut ebpf = capture_programs::for_trace(pins, settings)?;
         let name = program(Hook::Xdp, role);
         xdp(&mut ebpf, name)?.load().map_err(|error| PlaneError::Program(name.to_owned(), error))?;
         let name = program(Hook::Tc, role);
@@ -127,7 +127,7 @@ impl Plane {
             steps: take(&mut ebpf, "steps")?,
             drops: take(&mut ebpf, "drops")?,
             paths: take(&mut ebpf, "paths")?,
-            peers: take(&mut ebpf, "peers")?,
+            peers: take(&mut ebpf, "remote_vteps")?,
             ebpf,
         })
     }
@@ -136,8 +136,8 @@ impl Plane {
     ///
     /// # Errors
     /// The map can't be read.
-    pub fn tunnels(&self) -> Result<BTreeMap<PeerKey, u32>, PlaneError> {
-        self.peers.iter().collect::<Result<_, _>>().map_err(|error| PlaneError::Map("peers", error))
+    pub fn tunnels(&self) -> Result<BTreeMap<RemoteVtepKey, u32>, PlaneError> {
+        self.peers.iter().collect::<Result<_, _>>().map_err(|error| PlaneError::Map("remote_vteps", error))
     }
 
     /// Runs a packet that comes in by the interface `ifindex` through a program.

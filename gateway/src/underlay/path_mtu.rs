@@ -9,7 +9,7 @@ use std::{
 use gateway_common::{
     limits::PATH_MTU_NS,
     path_mtu::{LEAST_V4, LEAST_V6, PathMtu},
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 
 use super::{resolve::Resolution, snapshot::Snapshot};
@@ -30,7 +30,7 @@ pub struct PathMtus(BTreeMap<IpAddr, Narrow>);
 impl PathMtus {
     /// From what the kernel has noted, as of `now` (CLOCK_MONOTONIC nanoseconds). Of what was said of several tunnels to one
     /// remote, the least holds. Nothing narrower is believed than every path has to be.
-    pub fn of(rows: &[(PeerKey, PathMtu)], now: u64) -> Self {
+    pub fn of(rows: &[(RemoteVtepKey, PathMtu)], now: u64) -> Self {
         let mut all = BTreeMap::<IpAddr, Narrow>::new();
         for (ends, told) in rows.iter().filter(|(_, told)| !is_over(told, now)) {
             let remote = IpAddr::from(ends.remote);
@@ -92,9 +92,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn told(remote: &str, mtu: u32, told: u64) -> (PeerKey, PathMtu) {
+    fn told(remote: &str, mtu: u32, told: u64) -> (RemoteVtepKey, PathMtu) {
         let local = if remote.contains(':') { "fd00::21" } else { "172.31.0.21" };
-        (PeerKey { local: ip(local).into(), remote: ip(remote).into() }, PathMtu { told, mtu, reserved: 0 })
+        (RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() }, PathMtu { told, mtu, reserved: 0 })
     }
 
     fn underlay(mtu: u32) -> Snapshot {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn of_several_tunnels_to_a_remote_the_narrowest_path_holds() {
-        let other = PeerKey { local: ip("172.31.0.22").into(), remote: ip(REMOTE).into() };
+        let other = RemoteVtepKey { local: ip("172.31.0.22").into(), remote: ip(REMOTE).into() };
         let rows = [told(REMOTE, 1400, 1), (other, PathMtu { told: 2, mtu: 1300, reserved: 0 })];
         assert_eq!(PathMtus::of(&rows, 3).get(&ip(REMOTE)).unwrap().mtu, 1300);
         let back: Vec<_> = rows.into_iter().rev().collect();

@@ -23,7 +23,7 @@ use crate::{
     ctl,
     datapath::{
         attach::{Attacher, Device},
-        watch::WatchError,
+        capture_programs::CaptureProgramsError,
     },
     nearest,
     nic::Role,
@@ -171,7 +171,7 @@ pub(super) fn carry_out(options: &TraceOptions, target: &Target) -> ExitCode {
     });
     let ways = match ways {
         Ok(ways) => ways,
-        Err(error @ PlaneError::Watch(WatchError::NothingPinned(_))) => return fail(NO_DATA_PLANE, &error),
+        Err(error @ PlaneError::Watch(CaptureProgramsError::NothingPinned(_))) => return fail(NO_DATA_PLANE, &error),
         Err(error) => return fail(1, &error),
     };
     let told = if options.json {

@@ -239,10 +239,10 @@ fn pins_that_are_missing_are_found() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     // An agent that runs makes them again within a second.
     lab.gateway.stop()?;
-    fs::remove_file(lab.gateway.pin_dir().join("maps/segments"))?;
+    fs::remove_file(lab.gateway.pin_dir().join("maps/switches"))?;
     let said = of(&lab)?;
     let remedy = said.bad("pins", "");
-    assert!(said.trouble("pins", "")["what"].as_str().unwrap().contains("segments"));
+    assert!(said.trouble("pins", "")["what"].as_str().unwrap().contains("switches"));
     assert_eq!(command(&remedy), "systemctl restart vtep-gateway");
     lab.gateway.resume()?;
     of(&lab)?.fine("pins");

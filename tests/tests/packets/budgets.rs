@@ -8,8 +8,8 @@ use gateway_common::{
     counters::PathCounter::{EventsLost, LearnBudget, Learned, MoveBudget, Moved, SnoopBudget},
     event::{LEARNED, SNOOPED},
     fdb::{self, FdbEntry, FdbKey, Target},
+    logical_switch::SwitchEntry,
     net::MacAddr,
-    segment::Segment,
 };
 
 use crate::{
@@ -27,7 +27,7 @@ fn roomy() -> World {
     let mut world = World::with_fdb(32_768);
     for net in [NET, LEARNING_NET, LONELY_NET] {
         let segment = world.maps.programmed().unwrap().segments[&net];
-        world.maps.change().write(&Op::PutSegment(net, Segment { learn_ceiling: u64::MAX, ..segment })).unwrap();
+        world.maps.change().write(&Op::PutSegment(net, SwitchEntry { learn_ceiling: u64::MAX, ..segment })).unwrap();
     }
     world
 }

@@ -4,8 +4,8 @@ use gateway::datapath::op::Op;
 use gateway_common::{
     counters::PathCounter,
     fdb::{self, FdbKey},
+    logical_switch::SwitchEntry,
     net::MacAddr,
-    segment::Segment,
 };
 
 use crate::{
@@ -107,7 +107,7 @@ fn a_station_that_moves_between_vlan_and_tunnel_is_followed() {
 fn the_limit_of_a_logical_switch_holds_and_what_is_known_stays() {
     let mut world = World::new();
     let segment = world.maps.programmed().unwrap().segments[&NET];
-    world.maps.change().write(&Op::PutSegment(NET, Segment { learn_ceiling: 3, ..segment })).unwrap();
+    world.maps.change().write(&Op::PutSegment(NET, SwitchEntry { learn_ceiling: 3, ..segment })).unwrap();
     let mut refused = 0;
     for number in 0..5 {
         let outcome = world.run(Hook::Xdp, From::PortA, &tagged(&udp(stranger(number), VM1), 100));
@@ -122,7 +122,7 @@ fn the_limit_of_a_logical_switch_holds_and_what_is_known_stays() {
 fn a_full_database_is_counted_and_what_is_in_it_keeps_working() {
     let mut world = World::with_fdb(16);
     let segment = world.maps.programmed().unwrap().segments[&NET];
-    world.maps.change().write(&Op::PutSegment(NET, Segment { learn_ceiling: u64::MAX, ..segment })).unwrap();
+    world.maps.change().write(&Op::PutSegment(NET, SwitchEntry { learn_ceiling: u64::MAX, ..segment })).unwrap();
     let mut full = 0;
     for number in 0..64 {
         full +=

@@ -2,7 +2,7 @@
 
 use gateway_common::{
     counters::PathCounter,
-    tunnel::{Addr, PeerKey},
+    tunnel::{Addr, RemoteVtepKey},
 };
 
 use crate::{
@@ -44,13 +44,13 @@ fn too_big(to: &str, mtu: u32, quoted: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn ends(remote: &str) -> PeerKey {
+fn ends(remote: &str) -> RemoteVtepKey {
     let local = if remote == REMOTE_V4 { GATEWAY_V4 } else { GATEWAY_V6 };
     let addr = |ip: &str| Addr::from(ip.parse::<std::net::IpAddr>().unwrap());
-    PeerKey { local: addr(local), remote: addr(remote) }
+    RemoteVtepKey { local: addr(local), remote: addr(remote) }
 }
 
-fn noted(world: &World) -> Vec<(PeerKey, u32)> {
+fn noted(world: &World) -> Vec<(RemoteVtepKey, u32)> {
     world.maps.path_mtus().unwrap().into_iter().map(|(ends, told)| (ends, told.mtu)).collect()
 }
 

@@ -21,7 +21,7 @@ use gateway_common::{
     fdb::{FdbEntry, FdbKey},
     headers::Outer,
     net::MacAddr,
-    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
 };
 use lab::{frame::Frame, wire::Wire};
 use nix::{
@@ -241,7 +241,7 @@ impl World {
     }
 
     /// The tunnel to a remote VTEP, by its ends.
-    pub(crate) fn tunnel(&self, remote: &str) -> (PeerKey, TunnelPlan) {
+    pub(crate) fn tunnel(&self, remote: &str) -> (RemoteVtepKey, TunnelPlan) {
         (ends(remote), TunnelPlan { hop: self.hop(remote), lease: 0 })
     }
 
@@ -407,9 +407,9 @@ pub(crate) fn outer(remote: &str) -> Outer {
     }
 }
 
-fn ends(remote: &str) -> PeerKey {
+fn ends(remote: &str) -> RemoteVtepKey {
     let outer = outer(remote);
-    PeerKey { local: outer.src.into(), remote: outer.dst.into() }
+    RemoteVtepKey { local: outer.src.into(), remote: outer.dst.into() }
 }
 
 fn address(text: &str) -> IpAddr {

@@ -19,7 +19,7 @@ use gateway::datapath::{
 };
 use gateway_common::{
     counters::{DropReason, Drops},
-    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
 };
 
 pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0x11, 0, 0, 0, 1];
@@ -60,8 +60,8 @@ impl Plane {
         let mut plane = Self { ebpf, maps, drops: Drops::default() };
         plane.maps.set_lease(0, LEASE_FOREVER).expect("a lease");
         let ends = [
-            PeerKey { remote: REMOTE_V4.into_addr(), local: GATEWAY_V4.into_addr() },
-            PeerKey { remote: REMOTE_V6.into_addr(), local: GATEWAY_V6.into_addr() },
+            RemoteVtepKey { remote: REMOTE_V4.into_addr(), local: GATEWAY_V4.into_addr() },
+            RemoteVtepKey { remote: REMOTE_V6.into_addr(), local: GATEWAY_V6.into_addr() },
         ];
         let desired = Desired {
             vteps: ends.map(|ends| (ends.local, 0)).into(),

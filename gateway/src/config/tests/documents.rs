@@ -89,7 +89,7 @@ fn the_reference_describes_every_key() {
 fn the_reference_gives_the_limits_in_force() {
     for limit in [
         limits::MAX_PORTS,
-        limits::MAX_SEGMENTS,
+        limits::MAX_SWITCHES,
         limits::MAX_BINDINGS,
         limits::MAX_TUNNELS,
         limits::MAX_FLOOD_SLOTS,

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, io, net::IpAddr};
 use aya::maps::{HashMap, Map, MapData, PerCpuArray};
 use gateway_common::{
     counters::{Drops, Paths},
-    tunnel::PeerKey,
+    tunnel::RemoteVtepKey,
 };
 
 use crate::{
@@ -48,7 +48,8 @@ pub(in super::super) fn paths(config: &Config) -> Option<Paths> {
 
 /// Remote ends of the tunnels that are programmed.
 pub(in super::super) fn remotes(config: &Config) -> BTreeSet<IpAddr> {
-    let map: Option<HashMap<MapData, PeerKey, u32>> = open(config, "peers").and_then(|map| map.try_into().ok());
+    let map: Option<HashMap<MapData, RemoteVtepKey, u32>> =
+        open(config, "remote_vteps").and_then(|map| map.try_into().ok());
     let keys = map.iter().flat_map(|map| map.keys().filter_map(Result::ok));
     keys.map(|key| IpAddr::from(key.remote)).collect()
 }

@@ -203,7 +203,7 @@ pub(super) const FAMILIES: &[Family] = &[
         },
     ),
     gauge("vtep_gateway_programmed_limit", &["what"], "How much of it can be programmed at most.", |_, to| {
-        to.put(&["switches"], u64::from(limits::MAX_SEGMENTS))?;
+        to.put(&["switches"], u64::from(limits::MAX_SWITCHES))?;
         to.put(&["bindings"], u64::from(limits::MAX_BINDINGS))?;
         to.put(&["tunnels"], u64::from(limits::MAX_TUNNELS))?;
         to.put(&["flood_members"], u64::from(limits::MAX_FLOOD))?;

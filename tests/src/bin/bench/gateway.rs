@@ -26,7 +26,7 @@ use gateway_common::{
     fdb::FdbKey,
     headers::Outer,
     net::MacAddr,
-    tunnel::{Arrival, LEASE_FOREVER, NextHop, PeerKey},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
 };
 
 use crate::{
@@ -207,8 +207,8 @@ fn address(vtep: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(u32::from(REMOTE) + vtep))
 }
 
-fn tunnel(vtep: u32) -> PeerKey {
-    PeerKey { local: IpAddr::V4(GATEWAY).into(), remote: address(vtep).into() }
+fn tunnel(vtep: u32) -> RemoteVtepKey {
+    RemoteVtepKey { local: IpAddr::V4(GATEWAY).into(), remote: address(vtep).into() }
 }
 
 fn hop(uplink: u32, vtep: u32) -> Option<TunnelPlan> {

@@ -7,28 +7,28 @@ use gateway_common::tunnel::NextHop;
 use crate::{
     frame::{Buffers, Ether, Frame, Reframe, RewriteError},
     header::Fill,
+    observer::Observer,
     packet::Packet,
     verdict::{Decision, Flood, Verdict},
-    watch::Watch,
 };
 
-/// The frame of a context, before the eyes of `W`.
-pub(crate) struct Watched<C, W> {
+/// The frame of a context, before the eyes of `O`.
+pub(crate) struct Observed<C, O> {
     context: C,
-    watch: PhantomData<W>,
+    observer: PhantomData<O>,
 }
 
 /// Somebody who wants to know how it ends.
-pub(crate) trait Verdicts {
+pub(crate) trait VerdictObserver {
     /// It is decided, and the packet is now as it is to leave, or as it was when it was dropped.
     fn decided<C: Packet>(ctx: &C, decision: &Decision);
 }
 
-impl<C, W> Watched<C, W> {
+impl<C, O> Observed<C, O> {
     /// For the one context of a run.
     #[inline(always)]
     pub(crate) const fn new(context: C) -> Self {
-        Self { context, watch: PhantomData }
+        Self { context, observer: PhantomData }
     }
 
     /// What the kernel called with.
@@ -38,8 +38,8 @@ impl<C, W> Watched<C, W> {
     }
 }
 
-impl<C: Frame, W: Watch> Frame for Watched<C, W> {
-    type Watch = W;
+impl<C: Frame, O: Observer> Frame for Observed<C, O> {
+    type Observer = O;
 
     const XDP: bool = C::XDP;
 
@@ -79,8 +79,8 @@ impl<C: Frame, W: Watch> Frame for Watched<C, W> {
     }
 
     #[inline(always)]
-    fn segment(&self, ether: &Ether, len: u32) -> u32 {
-        self.context.segment(ether, len)
+    fn segment_len(&self, ether: &Ether, len: u32) -> u32 {
+        self.context.segment_len(ether, len)
     }
 
     #[inline(always)]
@@ -94,8 +94,8 @@ impl<C: Frame, W: Watch> Frame for Watched<C, W> {
     }
 
     #[inline(always)]
-    fn hides(&self, len: usize) -> bool {
-        self.context.hides(len)
+    fn needs_pull(&self, len: usize) -> bool {
+        self.context.needs_pull(len)
     }
 
     #[inline(always)]

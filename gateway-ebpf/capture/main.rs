@@ -1,4 +1,4 @@
-//! The programs of the data plane again, with somebody who looks on ([`watch::Watch`]).
+//! The programs of the data plane again, with somebody who looks on ([`observer::Observer`]).
 //!
 //! They are made of the same stages as those that forward. They are an object of their own, loaded when an operator asks:
 //! what nobody has asked for costs neither instructions on the packets' way nor memory. None of them takes the short way,
@@ -14,12 +14,12 @@ use aya_ebpf::{
     macros::{btf_map, classifier, xdp},
     programs::{TcContext, XdpContext},
 };
-use capture::Captured;
+use capture::CaptureObserver;
 use gateway_common::counters::{DropReason, PathCounter};
-use trace::Traced;
+use observed::{Observed, VerdictObserver};
+use observer::Observer;
+use trace::TraceObserver;
 use verdict::{Decision, Verdict};
-use watch::Watch;
-use watched::{Verdicts, Watched};
 
 #[path = "../src/access.rs"]
 mod access;
@@ -37,9 +37,9 @@ mod entropy;
 mod flood;
 #[path = "../src/flood_state.rs"]
 mod flood_state;
-#[path = "../src/flows.rs"]
+#[path = "../src/flow_cache.rs"]
 #[expect(dead_code, reason = "the short way uses the rest")]
-mod flows;
+mod flow_cache;
 #[path = "../src/forward.rs"]
 mod forward;
 #[path = "../src/frame.rs"]
@@ -53,6 +53,9 @@ mod learn;
 mod lease;
 #[path = "../src/maps.rs"]
 mod maps;
+mod observed;
+#[path = "../src/observer.rs"]
+mod observer;
 #[path = "../src/outer.rs"]
 mod outer;
 mod packet;
@@ -60,20 +63,17 @@ mod packet;
 mod path_mtu;
 #[path = "../src/snoop.rs"]
 mod snoop;
-#[path = "../src/standby.rs"]
-mod standby;
+#[path = "../src/suppress_arp_nd.rs"]
+mod suppress_arp_nd;
 #[path = "../src/tc.rs"]
 mod tc;
 mod trace;
+#[path = "../src/unaligned.rs"]
+mod unaligned;
 #[path = "../src/uplink.rs"]
 mod uplink;
 #[path = "../src/verdict.rs"]
 mod verdict;
-#[path = "../src/watch.rs"]
-mod watch;
-mod watched;
-#[path = "../src/wide.rs"]
-mod wide;
 #[path = "../src/xdp.rs"]
 mod xdp;
 
@@ -88,7 +88,7 @@ const FLOOD: u32 = 0;
 /// XDP on an uplink, for `vtep-gateway trace`.
 #[xdp(frags)]
 fn trace_xdp_uplink(ctx: XdpContext) -> u32 {
-    let mut frame = Watched::<_, Traced>::new(ctx);
+    let mut frame = Observed::<_, TraceObserver>::new(ctx);
     let decision = uplink::decide(&mut frame, None);
     xdp_action_for(&frame, decision)
 }
@@ -96,7 +96,7 @@ fn trace_xdp_uplink(ctx: XdpContext) -> u32 {
 /// XDP on an access port, for `vtep-gateway trace`.
 #[xdp(frags)]
 fn trace_xdp_access(ctx: XdpContext) -> u32 {
-    let mut frame = Watched::<_, Traced>::new(ctx);
+    let mut frame = Observed::<_, TraceObserver>::new(ctx);
     let decision = access::decide(&mut frame, None);
     xdp_action_for(&frame, decision)
 }
@@ -105,7 +105,7 @@ fn trace_xdp_access(ctx: XdpContext) -> u32 {
 #[classifier]
 fn trace_tc_uplink(ctx: TcContext) -> i32 {
     tc::pull(&ctx);
-    let mut frame = Watched::<_, Traced>::new(ctx);
+    let mut frame = Observed::<_, TraceObserver>::new(ctx);
     let decision = uplink::decide(&mut frame, None);
     tc_action_for(&frame, decision)
 }
@@ -114,7 +114,7 @@ fn trace_tc_uplink(ctx: TcContext) -> i32 {
 #[classifier]
 fn trace_tc_access(ctx: TcContext) -> i32 {
     tc::pull(&ctx);
-    let mut frame = Watched::<_, Traced>::new(ctx);
+    let mut frame = Observed::<_, TraceObserver>::new(ctx);
     let decision = access::decide(&mut frame, None);
     tc_action_for(&frame, decision)
 }
@@ -122,8 +122,8 @@ fn trace_tc_access(ctx: TcContext) -> i32 {
 /// XDP on an uplink, for `vtep-gateway capture`.
 #[xdp(frags)]
 fn capt_xdp_uplink(ctx: XdpContext) -> u32 {
-    Captured::begin();
-    let mut frame = Watched::<_, Captured>::new(ctx);
+    CaptureObserver::begin();
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
     let decision = uplink::decide(&mut frame, None);
     xdp_action_for(&frame, decision)
 }
@@ -131,8 +131,8 @@ fn capt_xdp_uplink(ctx: XdpContext) -> u32 {
 /// XDP on an access port, for `vtep-gateway capture`.
 #[xdp(frags)]
 fn capt_xdp_access(ctx: XdpContext) -> u32 {
-    Captured::begin();
-    let mut frame = Watched::<_, Captured>::new(ctx);
+    CaptureObserver::begin();
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
     let decision = access::decide(&mut frame, None);
     xdp_action_for(&frame, decision)
 }
@@ -140,9 +140,9 @@ fn capt_xdp_access(ctx: XdpContext) -> u32 {
 /// TC ingress on an uplink, for `vtep-gateway capture`.
 #[classifier]
 fn capt_tc_uplink(ctx: TcContext) -> i32 {
-    Captured::begin();
+    CaptureObserver::begin();
     tc::pull(&ctx);
-    let mut frame = Watched::<_, Captured>::new(ctx);
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
     let decision = uplink::decide(&mut frame, None);
     tc_action_for(&frame, decision)
 }
@@ -150,9 +150,9 @@ fn capt_tc_uplink(ctx: TcContext) -> i32 {
 /// TC ingress on an access port, for `vtep-gateway capture`.
 #[classifier]
 fn capt_tc_access(ctx: TcContext) -> i32 {
-    Captured::begin();
+    CaptureObserver::begin();
     tc::pull(&ctx);
-    let mut frame = Watched::<_, Captured>::new(ctx);
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
     let decision = access::decide(&mut frame, None);
     tc_action_for(&frame, decision)
 }
@@ -160,18 +160,18 @@ fn capt_tc_access(ctx: TcContext) -> i32 {
 /// Replication, for `vtep-gateway capture`.
 #[classifier]
 fn capt_tc_flood(ctx: TcContext) -> i32 {
-    flood_for::<Captured>(&ctx)
+    flood_for::<CaptureObserver>(&ctx)
 }
 
 /// Replication, for `vtep-gateway trace`.
 #[classifier]
 fn trace_tc_flood(ctx: TcContext) -> i32 {
-    flood_for::<Traced>(&ctx)
+    flood_for::<TraceObserver>(&ctx)
 }
 
 #[inline(always)]
-fn xdp_action_for<W: Watch + Verdicts>(frame: &Watched<XdpContext, W>, decision: Decision) -> u32 {
-    W::decided(frame.context(), &decision);
+fn xdp_action_for<O: Observer + VerdictObserver>(frame: &Observed<XdpContext, O>, decision: Decision) -> u32 {
+    O::decided(frame.context(), &decision);
     match decision {
         Ok(Verdict::Pass) => xdp_action::XDP_PASS,
         Ok(Verdict::ToTc | Verdict::Flood) => {
@@ -187,7 +187,7 @@ fn xdp_action_for<W: Watch + Verdicts>(frame: &Watched<XdpContext, W>, decision:
 }
 
 #[inline(always)]
-fn tc_action_for<W: Watch + Verdicts>(frame: &Watched<TcContext, W>, decision: Decision) -> i32 {
+fn tc_action_for<O: Observer + VerdictObserver>(frame: &Observed<TcContext, O>, decision: Decision) -> i32 {
     let ctx = frame.context();
     let decision = match decision {
         Ok(Verdict::Flood) => {
@@ -197,7 +197,7 @@ fn tc_action_for<W: Watch + Verdicts>(frame: &Watched<TcContext, W>, decision: D
         }
         other => other,
     };
-    W::decided(ctx, &decision);
+    O::decided(ctx, &decision);
     match decision {
         Ok(Verdict::Pass) => return TC_ACT_UNSPEC,
         Ok(Verdict::Redirect) => return TC_ACT_REDIRECT,
@@ -209,9 +209,9 @@ fn tc_action_for<W: Watch + Verdicts>(frame: &Watched<TcContext, W>, decision: D
 
 /// Replicates the frame that was noted last.
 #[inline(always)]
-fn flood_for<W: Watch + Verdicts>(ctx: &TcContext) -> i32 {
-    let decision = flood::run::<W>(ctx).map(|()| Verdict::Flood);
-    W::decided(ctx, &decision);
+fn flood_for<O: Observer + VerdictObserver>(ctx: &TcContext) -> i32 {
+    let decision = flood::run::<O>(ctx).map(|()| Verdict::Flood);
+    O::decided(ctx, &decision);
     if let Err(reason) = decision {
         count::dropped(reason);
     }

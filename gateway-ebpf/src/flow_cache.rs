@@ -17,7 +17,7 @@ use gateway_common::{
     limits::{FLOW_NS, FLOWS, MAX_BINDINGS, MAX_LEASES, MAX_TUNNELS},
 };
 
-use crate::{clock, forward, maps::GENERATION, wide::load64};
+use crate::{clock, forward, maps::GENERATION, unaligned::load64};
 
 /// The lines, those of a CPU one after the other; the agent makes room for the CPUs there are, and others take the long
 /// way. Not part of the ABI. (Mappable only because the kernel begins such a map on a page of its own, which puts each
@@ -108,12 +108,12 @@ impl Remembered for FlowKey {
 /// The right to note what is decided about a flow, taken before it is looked up: should anything change meanwhile, the
 /// note is outdated from the beginning.
 #[derive(Clone, Copy)]
-pub(crate) struct Ticket {
+pub(crate) struct PendingEntry {
     key: FlowKey,
     generation: u64,
 }
 
-impl Ticket {
+impl PendingEntry {
     /// For a flow that is to be looked up.
     #[inline(always)]
     pub(crate) fn new(key: FlowKey) -> Self {
@@ -122,7 +122,7 @@ impl Ticket {
 
     /// Notes that the flow's frames go to `to` under `lease`; `from` is the number of the tunnel or binding they come from.
     #[inline(always)]
-    pub(crate) fn note(&self, now: u64, lease: u32, to: &Target, from: u32) {
+    pub(crate) fn commit(&self, now: u64, lease: u32, to: &Target, from: u32) {
         if let Some(line) = line(&self.key, clock::cpu()) {
             let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
             let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
@@ -144,7 +144,7 @@ fn generation() -> u64 {
 
 /// Outdates whatever has been noted so far.
 #[inline(always)]
-pub(crate) fn outdate() {
+pub(crate) fn invalidate() {
     if let Some(generation) = GENERATION.get_ptr_mut(0) {
         // Two CPUs may count at once, and neither count must be lost.
         // SAFETY: a live map value; the field is aligned.

@@ -2,9 +2,9 @@
 
 use gateway::{
     datapath::{
+        capture_programs::{self, Pinned},
         load::{self, Settings},
         pins::PinDir,
-        watch::{self, Pinned},
     },
     nic::Role,
     trace::plane::{Hook, Plane},
@@ -45,7 +45,7 @@ fn a_trace_loads_and_tells_a_packet_that_is_not_the_gateways() {
 #[test]
 fn the_programs_of_a_capture_load_and_are_found_by_their_pins() {
     let pins = loaded("c");
-    let capture = watch::for_capture(&pins.0, SETTINGS, 7).unwrap();
+    let capture = capture_programs::for_capture(&pins.0, SETTINGS, 7).unwrap();
     Pinned::open(&pins.0, 7).map(drop).unwrap();
     capture.abandon().unwrap();
     assert!(Pinned::open(&pins.0, 7).is_err());

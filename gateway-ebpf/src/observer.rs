@@ -1,6 +1,6 @@
 //! Who looks on while a packet is decided about.
 //!
-//! The stages tell of each step where they take it. To the programs that forward nobody listens ([`Unwatched`]), and the
+//! The stages tell of each step where they take it. To the programs that forward nobody listens ([`NoopObserver`]), and the
 //! compiler leaves nothing of the telling in them; other programs are made of the same stages, with somebody who does
 //! listen (the object `vtep-gateway-watch`).
 
@@ -8,9 +8,9 @@ use aya_ebpf::programs::TcContext;
 use gateway_common::{counters::DropReason, fdb::Target, step::Step};
 
 /// Somebody who looks on.
-pub(crate) trait Watch {
+pub(crate) trait Observer {
     /// Nothing is to be changed and nothing to be sent: the way is only tried.
-    const DRY: bool;
+    const DRY_RUN: bool;
 
     /// A step is taken; its arguments as [`Step::args`] has them.
     fn step(step: Step, args: [u64; 4]);
@@ -23,10 +23,10 @@ pub(crate) trait Watch {
 }
 
 /// Nobody.
-pub(crate) struct Unwatched;
+pub(crate) struct NoopObserver;
 
-impl Watch for Unwatched {
-    const DRY: bool = false;
+impl Observer for NoopObserver {
+    const DRY_RUN: bool = false;
 
     #[inline(always)]
     fn step(_: Step, _: [u64; 4]) {}

@@ -2,18 +2,18 @@
 
 use bytemuck::{Pod, Zeroable};
 
-/// [`Segment::flags`]: learn the MACs of remote stations from what arrives through tunnels.
+/// [`SwitchEntry::flags`]: learn the MACs of remote stations from what arrives through tunnels.
 pub const LEARN_REMOTE: u32 = 1;
-/// [`Segment::flags`]: a frame from a tunnel whose source is known to be elsewhere is refused. Without effect where
+/// [`SwitchEntry::flags`]: a frame from a tunnel whose source is known to be elsewhere is refused. Without effect where
 /// [`LEARN_REMOTE`] is set: there a source may move, unless it is given.
 pub const STRICT_SOURCES: u32 = 2;
-/// [`Segment::flags`]: control protocols of switches may leave a tunnel ([`crate::headers::is_control_protocol`]).
+/// [`SwitchEntry::flags`]: control protocols of switches may leave a tunnel ([`crate::headers::is_control_protocol`]).
 pub const CONTROL_PROTOCOLS: u32 = 4;
 
-/// Value of map `segments`, keyed by VNI (`u32`): one logical switch.
+/// Value of map `switches`, keyed by VNI (`u32`): one logical switch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
-pub struct Segment {
+pub struct SwitchEntry {
     /// Members in map `flood` have slot numbers below this one; some may be free.
     pub flood_slots: u32,
     /// Bits, see [`LEARN_REMOTE`].
@@ -37,4 +37,4 @@ pub struct FloodKey {
     pub slot: u32,
 }
 
-crate::map_types!(Segment, FloodKey);
+crate::map_types!(SwitchEntry, FloodKey);

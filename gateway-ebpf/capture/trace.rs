@@ -14,10 +14,10 @@ use gateway_common::{
 
 use crate::{
     frame::Frame,
+    observed::VerdictObserver,
+    observer::Observer,
     packet::{self, Packet},
     verdict::{Decision, Verdict},
-    watch::Watch,
-    watched::Verdicts,
 };
 
 /// Room for the steps of one packet, copies to as many members as a logical switch may have among them.
@@ -39,10 +39,10 @@ struct CopyRecord {
 static COPY: PerCpuArray<CopyRecord, 1> = PerCpuArray::new();
 
 /// Tries the way of a packet, and records it.
-pub(crate) struct Traced;
+pub(crate) struct TraceObserver;
 
-impl Watch for Traced {
-    const DRY: bool = true;
+impl Observer for TraceObserver {
+    const DRY_RUN: bool = true;
 
     #[inline(always)]
     fn step(step: Step, [a, b, c, d]: [u64; 4]) {
@@ -61,7 +61,7 @@ impl Watch for Traced {
     }
 }
 
-impl Verdicts for Traced {
+impl VerdictObserver for TraceObserver {
     #[inline(always)]
     fn decided<C: Packet>(ctx: &C, decision: &Decision) {
         let (step, argument) = match decision {

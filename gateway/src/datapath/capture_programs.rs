@@ -1,4 +1,4 @@
-//! The programs that look on (the object `vtep-gateway-watch`), loaded beside the data plane, onto its maps.
+//! The programs that look on (the object `vtep-gateway-capture`), loaded beside the data plane, onto its maps.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use super::{
 use crate::nic::Role;
 
 /// The compiled programs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_WATCH_BPF"));
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_CAPTURE_BPF"));
 
 /// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
 const READ: [&str; 14] = [
@@ -28,9 +28,9 @@ const READ: [&str; 14] = [
     "vteps",
     "arrivals",
     "leases",
-    "peers",
+    "remote_vteps",
     "tunnels",
-    "segments",
+    "switches",
     "learned",
     "flood",
     "bindings",
@@ -42,7 +42,7 @@ const READ: [&str; 14] = [
 
 /// Why there is no looking on.
 #[derive(Debug, thiserror::Error)]
-pub enum WatchError {
+pub enum CaptureProgramsError {
     /// Nothing is pinned.
     #[error(
         "no data plane is loaded: nothing is pinned in {}; start it with `vtep-gateway run`, or name the configuration of \
@@ -67,7 +67,7 @@ pub enum WatchError {
 }
 
 /// Loads the programs of `vtep-gateway trace`: they read the maps pinned under `pins` and write to none of them.
-pub fn for_trace(pins: &PinDir, settings: Settings) -> Result<Ebpf, WatchError> {
+pub fn for_trace(pins: &PinDir, settings: Settings) -> Result<Ebpf, CaptureProgramsError> {
     check(pins, settings)?;
     // Counters and the like are tried on the way, and need not be kept apart for each tunnel.
     let own = BTreeMap::from([
@@ -83,12 +83,12 @@ pub fn for_trace(pins: &PinDir, settings: Settings) -> Result<Ebpf, WatchError> 
     load(pins, settings, &READ, &own)
 }
 
-fn check(pins: &PinDir, settings: Settings) -> Result<(), WatchError> {
+fn check(pins: &PinDir, settings: Settings) -> Result<(), CaptureProgramsError> {
     if !pins.maps().exists() {
-        return Err(WatchError::NothingPinned(pins.root().to_owned()));
+        return Err(CaptureProgramsError::NothingPinned(pins.root().to_owned()));
     }
     if pinned_layout(pins) != Some(fingerprint(settings)) {
-        return Err(WatchError::OtherLayout(pins.root().to_owned()));
+        return Err(CaptureProgramsError::OtherLayout(pins.root().to_owned()));
     }
     Ok(())
 }
@@ -98,7 +98,7 @@ fn load(
     settings: Settings,
     shared: &[&'static str],
     own: &BTreeMap<&'static str, u32>,
-) -> Result<Ebpf, WatchError> {
+) -> Result<Ebpf, CaptureProgramsError> {
     let mut loader = EbpfLoader::new();
     for name in shared {
         loader.map_pin_path(name, pins.maps().join(name));
@@ -131,7 +131,7 @@ pub struct Capture {
 
 /// Loads the programs of capture number `id`. They read and write all the maps pinned under `pins`, as those that they
 /// take the place of do.
-pub fn for_capture(pins: &PinDir, settings: Settings, id: u32) -> Result<Capture, WatchError> {
+pub fn for_capture(pins: &PinDir, settings: Settings, id: u32) -> Result<Capture, CaptureProgramsError> {
     check(pins, settings)?;
     let own = BTreeMap::from([("flows", 1), ("steps", 4096)]);
     let shared: Vec<&'static str> = PINNED_MAPS.to_vec();
@@ -146,18 +146,19 @@ pub fn for_capture(pins: &PinDir, settings: Settings, id: u32) -> Result<Capture
     Ok(Capture { ebpf, dir })
 }
 
-fn pin_all(ebpf: &mut Ebpf, dir: &Path) -> Result<(), WatchError> {
-    let failed = |name: &str, error: &dyn std::error::Error| WatchError::Program(name.to_owned(), error.to_string());
+fn pin_all(ebpf: &mut Ebpf, dir: &Path) -> Result<(), CaptureProgramsError> {
+    let failed =
+        |name: &str, error: &dyn std::error::Error| CaptureProgramsError::Program(name.to_owned(), error.to_string());
     for (pin, name) in CAPTURE {
-        let program = ebpf.program_mut(name).ok_or(WatchError::Missing(name))?;
+        let program = ebpf.program_mut(name).ok_or(CaptureProgramsError::Missing(name))?;
         match program {
             Program::Xdp(xdp) => xdp.load().map_err(|error| failed(name, &error))?,
             Program::SchedClassifier(tc) => tc.load().map_err(|error| failed(name, &error))?,
-            _ => return Err(WatchError::Missing(name)),
+            _ => return Err(CaptureProgramsError::Missing(name)),
         }
         program.pin(dir.join(pin)).map_err(|error| failed(name, &error))?;
     }
-    let next = ebpf.take_map(NEXT).ok_or(WatchError::Missing(NEXT))?;
+    let next = ebpf.take_map(NEXT).ok_or(CaptureProgramsError::Missing(NEXT))?;
     let mut next: ProgramArray<MapData> = next.try_into().map_err(|error| failed(NEXT, &error))?;
     let flood = SchedClassifier::from_pin(dir.join(TC_FLOOD)).map_err(|error| failed(TC_FLOOD, &error))?;
     let flood = flood.fd().map_err(|error| failed(TC_FLOOD, &error))?;
@@ -167,9 +168,9 @@ fn pin_all(ebpf: &mut Ebpf, dir: &Path) -> Result<(), WatchError> {
 
 impl Capture {
     /// Takes one of its maps.
-    pub fn take<T: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<T, WatchError> {
-        let map = self.ebpf.take_map(name).ok_or(WatchError::Missing(name))?;
-        map.try_into().map_err(|error: MapError| WatchError::Program(name.to_owned(), error.to_string()))
+    pub fn take<T: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<T, CaptureProgramsError> {
+        let map = self.ebpf.take_map(name).ok_or(CaptureProgramsError::Missing(name))?;
+        map.try_into().map_err(|error: MapError| CaptureProgramsError::Program(name.to_owned(), error.to_string()))
     }
 
     /// Takes the pins away of one that the agent has refused.
@@ -186,14 +187,15 @@ pub struct Pinned {
 
 impl Pinned {
     /// Opens those of capture number `id`.
-    pub fn open(pins: &PinDir, id: u32) -> Result<Self, WatchError> {
+    pub fn open(pins: &PinDir, id: u32) -> Result<Self, CaptureProgramsError> {
         let dir = pins.capture(id);
-        let failed =
-            |name: &str, error: &dyn std::error::Error| WatchError::Program(name.to_owned(), error.to_string());
+        let failed = |name: &str, error: &dyn std::error::Error| {
+            CaptureProgramsError::Program(name.to_owned(), error.to_string())
+        };
         let both = |xdp: &str, tc: &str| {
             let first = Xdp::from_pin(dir.join(xdp), XdpAttachType::Interface).map_err(|error| failed(xdp, &error))?;
             let second = SchedClassifier::from_pin(dir.join(tc)).map_err(|error| failed(tc, &error))?;
-            Ok::<_, WatchError>((first, second))
+            Ok::<_, CaptureProgramsError>((first, second))
         };
         Ok(Self { uplink: both("xdp_uplink", "tc_uplink")?, access: both("xdp_access", "tc_access")? })
     }

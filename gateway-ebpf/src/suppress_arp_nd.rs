@@ -20,7 +20,7 @@ const ARP_IPV4: [u8; 4] = [8, 0, 6, 4];
 ///
 /// A call of its own, so that its variables are not on the stack of the path that packets take.
 #[inline(never)]
-pub(crate) fn keeps_silent<F: Frame>(frame: &F) -> bool {
+pub(crate) fn applies<F: Frame>(frame: &F) -> bool {
     let Some(ether) = Ether::parse(frame, 0, true) else { return false };
     let target = match ether.ethertype {
         ETH_P_ARP => arp(frame, ether.payload),
@@ -30,7 +30,7 @@ pub(crate) fn keeps_silent<F: Frame>(frame: &F) -> bool {
     let Some(target) = target else { return false };
     // SAFETY: a live map value, used at once.
     let Some(vtep) = (unsafe { VTEPS.get(target) }) else { return false };
-    !lease::holds(vtep.lease, lease::now())
+    !lease::is_valid(vtep.lease, lease::now())
 }
 
 /// Whom ARP is about. Requests, probes (RFC 5227 section 2.1) and announcements alike have the address as the target.

@@ -18,11 +18,11 @@ use gateway_common::{
 
 use crate::{
     lease,
+    observed::VerdictObserver,
+    observer::Observer,
     packet::{self, Packet},
+    unaligned::hidden,
     verdict::{Decision, Verdict},
-    watch::Watch,
-    watched::Verdicts,
-    wide::hidden,
 };
 
 /// What is wanted.
@@ -64,9 +64,9 @@ static RECORD: PerCpuArray<Record, 1> = PerCpuArray::new();
 const SECOND: u64 = 1_000_000_000;
 
 /// Forwards, and hands on what is wanted of it.
-pub(crate) struct Captured;
+pub(crate) struct CaptureObserver;
 
-impl Captured {
+impl CaptureObserver {
     /// Another packet.
     #[inline(always)]
     pub(crate) fn begin() {
@@ -77,8 +77,8 @@ impl Captured {
     }
 }
 
-impl Watch for Captured {
-    const DRY: bool = false;
+impl Observer for CaptureObserver {
+    const DRY_RUN: bool = false;
 
     #[inline(always)]
     fn step(step: Step, [first, second, third, fourth]: [u64; 4]) {
@@ -109,7 +109,7 @@ impl Watch for Captured {
     }
 }
 
-impl Verdicts for Captured {
+impl VerdictObserver for CaptureObserver {
     #[inline(always)]
     fn decided<C: Packet>(ctx: &C, decision: &Decision) {
         match decision {

@@ -17,24 +17,24 @@ use gateway_common::{
 
 use crate::{
     clock, count, entropy,
-    flows::{Remembered as _, Ticket},
+    flow_cache::{PendingEntry, Remembered as _},
     forward,
     frame::{Buffers, Ether, Frame, Tag, read},
     header::Fill,
     lease,
     maps::UDP_PORT,
+    unaligned::{distance, load16, load32, load64},
     verdict::{Decision, Verdict},
-    wide::{distance, load16, load32, load64},
 };
 
 /// What came of trying the short way.
-pub(crate) enum Express {
+pub(crate) enum Lookup {
     /// It is decided.
-    Taken(Decision),
+    Hit(Decision),
     /// The long way may note what it decides.
-    New(Ticket),
+    Miss(PendingEntry),
     /// Not for the short way.
-    No,
+    Bypass,
 }
 
 /// Offset of the EtherType.
@@ -42,13 +42,13 @@ const ETHERTYPE: usize = 12;
 
 /// A packet from the underlay.
 #[inline(always)]
-pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Express {
+pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Lookup {
     match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
         Some(ETH_P_IP) => over_ipv4::<0>(ctx),
         Some(ETH_P_8021Q) if read::<u16>(ctx, ETHERTYPE + TAG_LEN) == Some(ETH_P_IP.to_be()) => {
             over_ipv4::<TAG_LEN>(ctx)
         }
-        _ => Express::No,
+        _ => Lookup::Bypass,
     }
 }
 
@@ -60,11 +60,11 @@ const TO_INNER: usize = IPV4_LEN + UDP_LEN + VXLAN_LEN;
 
 /// A packet with `SHIFT` bytes of tag before its IPv4 header.
 #[inline(always)]
-fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
+fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     let inner_at = ETH_LEN + SHIFT + TO_INNER;
     let (start, end) = (Frame::data(ctx), Frame::data_end(ctx));
     if start + inner_at + ETH_LEN > end {
-        return Express::No;
+        return Lookup::Bypass;
     }
     // SAFETY: the bound was just checked.
     let (outer_dst, outer_tci, version, fragment, ends, udp, vxlan, macs, rest, ethertype) = unsafe {
@@ -95,7 +95,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
         && total == IPV4_LEN + datagram
         && !matches!(ethertype, ETH_P_8021Q | ETH_P_8021AD);
     if !plain {
-        return Express::No;
+        return Lookup::Bypass;
     }
     let cpu = clock::cpu();
     let now = clock::now(cpu);
@@ -103,14 +103,14 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
     let outermost = outer_dst & ARRIVAL_MAC | u64::from(u16::from_be(outer_tci) & 0xfff) << 48;
     let net = (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
     let key = FlowKey { ends, macs, rest, net, outermost };
-    let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease(), now) {
+    let Some(flow) = key.find(cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
+    if !lease::is_valid(flow.lease(), now) {
         count::stray(flow.lease());
-        return Express::Taken(Err(DropReason::LeaseExpired));
+        return Lookup::Hit(Err(DropReason::LeaseExpired));
     }
     let len = (total - TO_INNER) as u32;
     if len > u32::from(flow.max) {
-        return Express::No;
+        return Lookup::Bypass;
     }
     // What comes from a tunnel goes to a port.
     let to = flow.to(fdb::LOCAL);
@@ -119,7 +119,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Express {
         count::from_tunnel(flow.from(), len);
         count::this_path::<{ PathCounter::XdpDecap as usize }>();
     }
-    Express::Taken(decision)
+    Lookup::Hit(decision)
 }
 
 /// Bytes of an IPv4 header without options, and of the ports behind it.
@@ -127,20 +127,20 @@ const TO_PORTS: usize = IPV4_LEN + 4;
 
 /// A frame from a VLAN.
 #[inline(always)]
-pub(crate) fn from_vlan(ctx: &mut XdpContext) -> Express {
+pub(crate) fn from_vlan(ctx: &mut XdpContext) -> Lookup {
     match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
         Some(ETH_P_8021Q) => in_vlan::<TAG_LEN>(ctx),
         Some(_) => in_vlan::<0>(ctx),
-        None => Express::No,
+        None => Lookup::Bypass,
     }
 }
 
 /// A frame with `TAG` bytes of tag.
 #[inline(always)]
-fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
+fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Lookup {
     let (start, end) = (Frame::data(ctx), Frame::data_end(ctx));
     if start + ETH_LEN + TAG + TO_PORTS > end {
-        return Express::No;
+        return Lookup::Bypass;
     }
     let at = start as *const u8;
     // SAFETY: the bound was just checked.
@@ -156,21 +156,21 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
         ETH_P_IP => unsafe { entropy::of_ipv4(behind.add(ETH_LEN)) },
         // What stations say of their own addresses is for the long way, which tells the agent.
         ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => entropy::of(ctx, &ether),
-        _ => return Express::No,
+        _ => return Lookup::Bypass,
     };
     let cpu = clock::cpu();
     let now = clock::now(cpu);
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
     let key = FlowKey { ends, macs, rest, net: FROM_VLAN, outermost: 0 };
-    let Some(flow) = key.find(cpu, now) else { return Express::New(Ticket::new(key)) };
-    if !lease::holds(flow.lease(), now) {
-        return Express::Taken(Err(DropReason::LeaseExpired));
+    let Some(flow) = key.find(cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
+    if !lease::is_valid(flow.lease(), now) {
+        return Lookup::Hit(Err(DropReason::LeaseExpired));
     }
     let whole = Frame::len(ctx);
     let len = whole - TAG as u32;
     // One in several buffers is not for every port, and what its headers say of its length may be another thing.
     if len > u32::from(flow.max) || whole != distance(start, end) as u32 {
-        return Express::No;
+        return Lookup::Bypass;
     }
     let remote = flow.kind() == fdb::REMOTE;
     let decision = if remote {
@@ -188,7 +188,7 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Express {
             count::this_path::<{ PathCounter::XdpLocal as usize }>();
         }
     }
-    Express::Taken(decision)
+    Lookup::Hit(decision)
 }
 
 /// The header that the addresses of `key` are of.
