@@ -1,8 +1,8 @@
-//! What ties a VLAN of an access port to a logical switch.
+//! Bindings: map a VLAN of an access port to a logical switch.
 
 use bytemuck::{Pod, Zeroable};
 
-/// Key of map `bindings`: where a frame came in.
+/// Key of map `bindings`: port and VLAN.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 pub struct BindingKey {
@@ -14,7 +14,7 @@ pub struct BindingKey {
     pub reserved: u16,
 }
 
-/// Value of map `bindings`: where it belongs.
+/// Value of map `bindings`: the logical switch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Binding {
@@ -32,15 +32,15 @@ pub struct Binding {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Settings {
-    /// A frame this long, without tag and frame check sequence, fits the MTU of every access port.
+    /// Length of a frame, without tag and frame check sequence, that fits the MTU of every access port.
     pub fits_every_port: u32,
-    /// Access ports in map `down`: where there are none, nobody need look.
+    /// Number of access ports in map `down`; with 0 the map need not be looked up.
     pub ports_down: u32,
 }
 
-/// Values of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received is what came from the
-/// VLAN or the tunnel, sent is what went out there. Bytes count the inner Ethernet frame, without a VLAN tag and
-/// without the frame check sequence, so both ends of a crossing count the same.
+/// Value of the per-CPU maps `binding_stats` and `tunnel_stats`, seen from the gateway: received from the VLAN or the
+/// tunnel, sent to it. Bytes count the inner Ethernet frame without VLAN tag and frame check sequence, so both ends of
+/// a tunnel count the same.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Traffic {

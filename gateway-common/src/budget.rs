@@ -1,5 +1,8 @@
-//! How much a VLAN or a tunnel may make the gateway do besides forwarding: learn, move, tell. One tenant can't take what all
-//! share: time of the agent, room for events, and what the programs remember of flows.
+//! Budgets of a VLAN or a tunnel for learning, MAC moves and snooping, so that one tenant can't use up what all share:
+//! CPU time of the agent, room in the ring buffer, the flow cache.
+//!
+//! Each budget is a token bucket (GCRA, ITU-T I.371 annex A). Only the time at which the bucket is full again is
+//! stored.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -8,31 +11,31 @@ use crate::{
     limits::{MAX_BINDINGS, MAX_TUNNELS},
 };
 
-/// How often something may happen: once in `each` on average, and for `burst` ahead of time. Both are nanoseconds.
+/// Rate of a token bucket: one event per `each` on average, and `burst` ahead of time. Both are nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Time that each costs.
+    /// Time that one event costs.
     pub each: u64,
-    /// Time that may be owed.
+    /// Time that events may be ahead of the average.
     pub burst: u64,
 }
 
 impl Rate {
-    /// `count` in a second, and at once as many as in `seconds`.
+    /// `count` events a second, with a burst of `seconds` worth of events.
     const fn a_second(count: u64, seconds: u64) -> Self {
         Self { each: 1_000_000_000 / count, burst: seconds * 1_000_000_000 }
     }
 }
 
-/// What there is a budget for.
+/// Events that have a budget.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// A MAC is learned: 1000 a second, 4000 at once.
+    /// Learning a MAC: 1000 a second, burst 4000.
     Learn,
-    /// A learned MAC moves, which outdates all that is remembered of flows: 100 a second, 500 at once.
+    /// Move of a learned MAC, which invalidates the flow cache: 100 a second, burst 500.
     Move,
-    /// The agent is told of a station's IP address: 100 a second, 1000 at once.
+    /// Report of a station's IP address to the agent: 100 a second, burst 1000.
     Snoop,
 }
 
@@ -40,7 +43,7 @@ impl Spent {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::Learn, Self::Move, Self::Snoop];
 
-    /// How often.
+    /// Rate of the token bucket.
     pub const fn rate(self) -> Rate {
         match self {
             Self::Learn => Rate::a_second(1000, 4),
@@ -54,35 +57,35 @@ impl Spent {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Budget {
-    /// By [`Spent`]: until when time is used up, CLOCK_MONOTONIC_COARSE nanoseconds.
+    /// By [`Spent`]: time at which the bucket is full again, CLOCK_MONOTONIC_COARSE nanoseconds.
     pub used: [u64; 3],
-    /// By [`Spent`]: how often the budget was found used up.
+    /// By [`Spent`]: events refused because the bucket was empty.
     pub refused: [u64; 3],
 }
 
 /// Elements of map `budgets`.
 pub const BUDGETS: u32 = MAX_BINDINGS + MAX_TUNNELS;
 
-/// Index in map `budgets` of binding number `id`.
+/// Index in map `budgets` of binding `id`.
 #[inline(always)]
 pub const fn of_binding(id: u32) -> u32 {
     id
 }
 
-/// Index in map `budgets` of tunnel number `id`.
+/// Index in map `budgets` of tunnel `id`.
 #[inline(always)]
 pub const fn of_tunnel(id: u32) -> u32 {
     MAX_BINDINGS + id
 }
 
-/// Index in map `budgets` of who sends from `here`.
+/// Index in map `budgets` of the binding or tunnel `here`.
 #[inline(always)]
 pub const fn place(here: &Target) -> u32 {
     if here.kind == fdb::LOCAL { of_binding(here.binding) } else { of_tunnel(here.out) }
 }
 
-/// Until when time is used up, once one more has happened at `now`; nothing if the budget does not allow it. (The generic
-/// cell rate algorithm, as a virtual scheduler: ITU-T I.371 annex A.)
+/// Takes a token at `now`: returns the new time at which the bucket is full again, or `None` if the bucket is empty.
+/// (GCRA as a virtual scheduler, ITU-T I.371 annex A.)
 #[inline(always)]
 pub const fn spend(used: u64, now: u64, rate: Rate) -> Option<u64> {
     let from = if used > now { used } else { now };
@@ -97,7 +100,7 @@ mod tests {
 
     const RATE: Rate = Rate { each: 10, burst: 100 };
 
-    /// How many of `tries`, one each `gap`, are allowed.
+    /// Number of `tries`, one each `gap`, that are allowed.
     fn allowed(tries: u64, gap: u64) -> u64 {
         let (mut used, mut count) = (0, 0);
         for at in 0..tries {

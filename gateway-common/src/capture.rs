@@ -1,53 +1,53 @@
-//! What `vtep-gateway capture` asks of the programs that look on, and what they hand it.
+//! Types of `vtep-gateway capture`: the filter, the counters, and the header of a copied packet.
 
 use bytemuck::{Pod, Zeroable};
 
-/// The one value of map `capture`: which packets are wanted.
+/// The one value of map `capture`: the filter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Filter {
-    /// Nothing is taken from this time on, CLOCK_MONOTONIC_COARSE nanoseconds: whoever captures may have died.
+    /// Expiry of the filter, CLOCK_MONOTONIC_COARSE nanoseconds: the client that captures may have died.
     pub until: u64,
     /// Only packets with this Ethernet address as source or destination, as [`crate::step::mac`] has it; 0: any.
     pub mac: u64,
-    /// Bit number n: packets dropped for the [`crate::counters::DropReason`] number n.
+    /// Bit n: copy packets dropped for the [`crate::counters::DropReason`] n.
     pub reasons: u32,
-    /// Not 0: packets that leave.
+    /// Not 0: copy packets that are forwarded.
     pub forwarded: u32,
     /// Only packets that come in or leave by the interface with this index; 0: any.
     pub ifindex: u32,
     /// Only packets of the logical switch with this VNI; 0: any.
     pub vni: u32,
-    /// Of those, one in so many.
+    /// Copy one in `sample` of the matching packets.
     pub sample: u32,
-    /// Of those, so many in a second on each CPU.
+    /// Limit of copies a second on each CPU.
     pub rate: u32,
-    /// Of each, so many bytes at most.
+    /// Limit of bytes of each copy.
     pub snaplen: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// The value of per-CPU map `captures`: what became of packets that were wanted.
+/// The one value of per-CPU map `captures`: counters of packets that matched the filter.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Tally {
-    /// They passed the filter.
+    /// Matching packets.
     pub wanted: u64,
     /// Left out by sampling.
     pub sampled_out: u64,
-    /// Left out because there were too many in this second.
+    /// Left out by the rate limit.
     pub over_rate: u64,
-    /// Left out because whoever captures is too slow.
+    /// Lost because the client reads too slowly.
     pub lost: u64,
-    /// When the second began that is being counted, nanoseconds.
+    /// Start of the current second, nanoseconds.
     pub since: u64,
-    /// Packets taken in it.
+    /// Packets copied in the current second.
     pub taken: u64,
 }
 
 impl Tally {
-    /// Adds another CPU's counts.
+    /// Adds the counters of another CPU.
     pub const fn add(&mut self, other: &Self) {
         self.wanted += other.wanted;
         self.sampled_out += other.sampled_out;
@@ -56,10 +56,10 @@ impl Tally {
     }
 }
 
-/// [`Head::reason`] of a packet that leaves.
+/// [`Head::reason`] of a forwarded packet.
 pub const FORWARDED: u32 = u32::MAX;
 
-/// What comes before the bytes of a packet.
+/// Header of a copied packet.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Head {
@@ -73,21 +73,21 @@ pub struct Head {
     pub leaves: u32,
     /// VNI of its logical switch, 0 if that was not known yet.
     pub vni: u32,
-    /// Its length, without a tag beside it.
+    /// Length of the packet, without a tag in the metadata.
     pub len: u32,
     /// Bytes that follow.
     pub captured: u32,
-    /// VLAN tag beside it, control information as in the packet; [`crate::step::NO_TAG`]: none.
+    /// VLAN tag in the metadata, tag control information; [`crate::step::NO_TAG`]: none.
     pub tag: u32,
     /// Zero.
     pub reserved: u32,
 }
 
-/// Bytes of a packet at most.
+/// Maximum number of bytes copied of a packet.
 pub const CAPTURE_BYTES: usize = 9728;
-/// Bytes of the ring buffer that carries packets.
+/// Size of the ring buffer of copies, bytes.
 pub const RING_BYTES: u32 = 4 << 20;
-/// A capture that is not renewed for so long ends, in nanoseconds.
+/// Time after which a capture that is not renewed ends, in nanoseconds.
 pub const RENEW_NS: u64 = 3_000_000_000;
 
 crate::map_types!(Filter, Tally, Head);

@@ -20,7 +20,7 @@ macro_rules! counters {
             /// All of them, in the order of their numbers.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name used in maps, metrics and documentation.
+            /// Name in maps, metrics and documentation.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($field),)+ }
             }
@@ -39,7 +39,7 @@ macro_rules! counters {
         }
 
         impl $struct {
-            /// The count kept under `which`.
+            /// Returns the counter `which`.
             pub const fn get(&self, which: $enum) -> u64 {
                 match which { $($enum::$variant => self.$field,)+ }
             }
@@ -55,7 +55,7 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Why a packet was dropped. Traffic that is not the gateway's is never dropped, it goes up the stack.
+    /// Drop reasons. Traffic that is not for the gateway is never dropped, it goes up the stack.
     DropReason,
     /// The one value of per-CPU map `drops`.
     Drops,
@@ -86,7 +86,7 @@ counters! {
 }
 
 counters! {
-    /// What else happened, and on which path.
+    /// Counters of events, by path.
     PathCounter,
     /// The one value of per-CPU map `paths`.
     Paths,
@@ -120,7 +120,7 @@ mod tests {
 
     const REFERENCE: &str = include_str!("../../docs/DROPS.md");
 
-    /// What the reference describes in its part `heading`: headings and the words below each.
+    /// Entries of the reference in its section `heading`: headings and the words below each.
     fn described(heading: &str) -> Vec<(&'static str, String)> {
         let (_, rest) = REFERENCE.split_once(&format!("\n## {heading}\n")).expect(heading);
         let part = rest.split("\n## ").next().unwrap_or(rest);

@@ -1,4 +1,4 @@
-//! What the kernel tells the agent through the ring buffer `events`.
+//! Events from the kernel to the agent, in the ring buffer `events`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -7,20 +7,20 @@ use crate::{
     tunnel::Addr,
 };
 
-/// [`LearnEvent::kind`]: a MAC not known before.
+/// [`LearnEvent::kind`]: a new MAC was learned.
 pub const LEARNED: u32 = 1;
-/// [`LearnEvent::kind`]: a learned MAC now sends from another place.
+/// [`LearnEvent::kind`]: a learned MAC has moved to another place.
 pub const MOVED: u32 = 2;
 
-/// [`LearnEvent::kind`]: a station behind an access port has said what its IP address is, in ARP (RFC 826) or neighbour
+/// [`LearnEvent::kind`]: a station behind an access port has announced its IP address in ARP (RFC 826) or neighbour
 /// discovery (RFC 4861).
 pub const SNOOPED: u32 = 3;
 
-/// A MAC was learned or moved, or its IP address seen.
+/// A MAC that was learned, moved, or announced its IP address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct LearnEvent {
-    /// [`LEARNED`] or [`MOVED`].
+    /// [`LEARNED`], [`MOVED`] or [`SNOOPED`].
     pub kind: u32,
     /// The logical switch.
     pub vni: u32,
@@ -28,13 +28,13 @@ pub struct LearnEvent {
     pub mac: [u8; 6],
     /// Zero.
     pub reserved: u16,
-    /// Where it is now.
+    /// Current place of the station.
     pub to: Target,
-    /// Snooped: its address. Else zero.
+    /// Snooped: the IP address. Otherwise zero.
     pub ip: Addr,
 }
 
-/// Key of map `snooped`, which keeps the kernel from telling the same thing again and again.
+/// Key of map `snooped`, which suppresses repeated reports of the same address.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct SnoopKey {

@@ -1,4 +1,4 @@
-//! The forwarding database: which MAC of which logical switch is where.
+//! The forwarding database (FDB): location of each MAC of each logical switch.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -9,34 +9,35 @@ pub const LOCAL: u16 = 1;
 /// [`Target::kind`]: behind a tunnel.
 pub const REMOTE: u16 = 2;
 
-/// [`FdbEntry::origin`]: told by configuration or controller. The kernel never changes such an entry.
+/// [`FdbEntry::origin`]: given by configuration or controller. The kernel never changes such an entry.
 pub const GIVEN: u32 = 1;
 /// [`FdbEntry::origin`]: learned by the kernel from a frame's source address.
 pub const LEARNED: u32 = 2;
 
-/// [`FdbEntry::flags`] and [`crate::binding::Binding::flags`]: the logical switch learns from tunnels, so whoever sends
-/// to this station through one has to be looked up. Kept here because this entry is at hand and the switch is not.
+/// [`FdbEntry::flags`] and [`crate::binding::Binding::flags`]: the logical switch learns from tunnels, so the source of
+/// a frame from a tunnel to this station has to be looked up. The bit is a copy of the switch's, because this entry is
+/// at hand and the switch is not.
 pub const CHECK_SENDER: u32 = 1;
-/// The same: the logical switch is strict about sources ([`crate::logical_switch::STRICT_SOURCES`]), so whoever sends to this station
-/// through a tunnel must not be known to be elsewhere.
+/// Same place: the logical switch has [`crate::logical_switch::STRICT_SOURCES`], so the source of a frame from a tunnel
+/// to this station must not be known elsewhere.
 pub const STRICT_SENDER: u32 = 2;
 
-/// Where in flags the number of the lease begins that the station's logical switch forwards under.
+/// First bit of the lease index in the flags: the lease that the station's logical switch is forwarded under.
 const LEASE_SHIFT: u32 = 16;
 
-/// Flags with a lease, which is that of no tunnel if it has no number.
+/// Adds a lease index to `flags`. An index that does not fit becomes one that no tunnel has.
 pub const fn with_lease(flags: u32, lease: u32) -> u32 {
     let lease = if lease < 0xffff { lease } else { 0xffff };
     flags | lease << LEASE_SHIFT
 }
 
-/// The lease of [`with_lease`].
+/// Returns the lease index stored by [`with_lease`].
 #[inline(always)]
 pub const fn lease_of(flags: u32) -> u32 {
     flags >> LEASE_SHIFT
 }
 
-/// Where frames go: out of an access port, or through a tunnel.
+/// Place of a station: behind an access port, or behind a tunnel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 pub struct Target {
@@ -53,17 +54,17 @@ pub struct Target {
 }
 
 impl Target {
-    /// Behind the binding `binding`, (`ifindex`, `vlan`).
+    /// Place behind binding `binding`: port `ifindex`, VLAN `vlan`.
     pub const fn local(ifindex: u32, vlan: u16, binding: u32) -> Self {
         Self { kind: LOCAL, vlan, out: ifindex, binding, vni: 0 }
     }
 
-    /// Behind tunnel number `tunnel`, which calls the logical switch `vni`.
+    /// Place behind tunnel `tunnel`, whose VNI for the logical switch is `vni`.
     pub const fn remote(tunnel: u32, vni: u32) -> Self {
         Self { kind: REMOTE, vlan: 0, out: tunnel, binding: 0, vni }
     }
 
-    /// True if both name the same place, whatever they say of counters.
+    /// True if both are the same place, regardless of the fields for counters.
     pub const fn same_place(&self, other: &Self) -> bool {
         self.kind == other.kind && self.out == other.out && self.vlan == other.vlan
     }
@@ -92,10 +93,10 @@ impl FdbKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Pod, Zeroable)]
 pub struct FdbEntry {
-    /// Where the station is.
+    /// Place of the station.
     pub to: Target,
-    /// When it last sent, CLOCK_MONOTONIC_COARSE nanoseconds, give or take [`crate::limits::SEEN_LAG_NS`]. Zero where
-    /// given.
+    /// Time at which the station last sent, CLOCK_MONOTONIC_COARSE nanoseconds, with an error of up to
+    /// [`crate::limits::SEEN_LAG_NS`]. Zero for given entries.
     pub seen: u64,
     /// [`GIVEN`] or [`LEARNED`].
     pub origin: u32,

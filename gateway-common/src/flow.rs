@@ -1,28 +1,28 @@
-//! What outdates the decisions that the programs remember by flow.
+//! Keys and generation of the flow cache.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::limits::FLOWS;
 
-/// The one value of map `generation`. Both sides only count up, each its own, and neither with an update of the map, which
-/// would write over what the other counts meanwhile.
+/// The one value of map `generation`, which invalidates the flow cache. Agent and kernel increment a counter each.
+/// Neither does so by a map update, which would overwrite the counter of the other.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
 pub struct Generation {
-    /// Counted by the agent, after it has changed other maps.
+    /// Incremented by the agent after it has changed other maps.
     pub agent: u32,
-    /// Counted by the kernel, after a MAC has moved.
+    /// Incremented by the kernel after a MAC has moved.
     pub kernel: u32,
 }
 
-/// What tells flows apart, as it lies in the packet.
+/// Key of a flow, in the memory layout of the packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowKey {
-    /// From a tunnel: outer source and destination. From a VLAN: interface and VLAN.
+    /// From a tunnel: outer source and destination address. From a VLAN: interface and VLAN.
     pub ends: u64,
-    /// Destination, and the beginning of the source.
+    /// Destination MAC and the first bytes of the source MAC.
     pub macs: u64,
-    /// The rest of the source.
+    /// Last bytes of the source MAC.
     pub rest: u32,
     /// From a tunnel: the VNI. From a VLAN: [`FROM_VLAN`].
     pub net: u32,
@@ -30,15 +30,15 @@ pub struct FlowKey {
     pub outermost: u64,
 }
 
-/// [`FlowKey::net`] of frames from a VLAN: no VNI, which has three bytes and then a zero.
+/// [`FlowKey::net`] of frames from a VLAN. Not a VNI: those have three bytes followed by a zero.
 pub const FROM_VLAN: u32 = u32::from_le_bytes([0, 0, 0, 1]);
 
 impl FlowKey {
-    /// The line of a CPU's memory that the flow is kept in.
+    /// Index of the flow among the flow cache entries of a CPU.
     #[inline(always)]
     pub const fn slot(&self) -> u32 {
-        // A multiplication takes differences up the word, a shift takes them down again. Any odd numbers with bits all over
-        // will do; these are the golden ratio's and the third root of two's.
+        // Multiplicative hashing: differences spread upwards by the multiplication, the shift takes the upper bits. Any
+        // odd factors with well spread bits will do; these are the golden ratio's and those of the third root of two.
         let mixed = (self.macs ^ self.macs >> 32 ^ self.ends).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let rest = self.rest as u64 ^ (self.net as u64) << 32;
         let mixed = (mixed ^ mixed >> 32 ^ rest).wrapping_mul(0x428a_2f98_d728_ae23);

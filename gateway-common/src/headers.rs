@@ -1,4 +1,4 @@
-//! Header layout and arithmetic: what is where in a packet, the template of the outer headers, checksum, entropy.
+//! Header layout and arithmetic: offsets and lengths, the template of the outer headers, checksum, source port hash.
 
 use core::net::IpAddr;
 
@@ -16,7 +16,7 @@ pub const IPV6_LEN: usize = 40;
 pub const UDP_LEN: usize = 8;
 /// VXLAN header (RFC 7348 section 5).
 pub const VXLAN_LEN: usize = 8;
-/// Room for the longest outer headers: Ethernet with tag, IPv6, UDP, VXLAN, rounded up to eight bytes.
+/// Length of the longest outer headers (Ethernet with tag, IPv6, UDP, VXLAN), rounded up to eight bytes.
 pub const HEADER_MAX: usize = 80;
 
 /// EtherType of IPv4.
@@ -49,22 +49,22 @@ pub const NEIGHBOUR_SOLICITATION: u8 = 135;
 pub const NEIGHBOUR_ADVERTISEMENT: u8 = 136;
 /// The VNI field is valid (RFC 7348 section 5).
 pub const VXLAN_FLAG_I: u8 = 0x08;
-/// First byte of the VXLAN header: bits of other formats, which change what is inside or who may have it. Group policy (G,
-/// draft-smith-vxlan-group-policy); version, next protocol (P) and OAM (O) of VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe). The
-/// two bits left are reserved, and not looked at (RFC 7348 section 5).
+/// First byte of the VXLAN header: bits of other formats, which change the meaning of the payload. Group policy (G,
+/// draft-smith-vxlan-group-policy); version, next protocol (P) and OAM (O) of VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe).
+/// The other two bits are reserved and ignored (RFC 7348 section 5).
 pub const VXLAN_EXTENDED: u8 = 0x80 | 0x30 | 0x04 | 0x01;
 
-/// Length of outer headers over IPv4, without and with a VLAN tag on the underlay.
+/// Length of outer headers over IPv4, without a VLAN tag on the underlay.
 pub const V4_LEN: usize = ETH_LEN + IPV4_LEN + UDP_LEN + VXLAN_LEN;
 /// Length of outer headers over IPv6, without a VLAN tag on the underlay.
 pub const V6_LEN: usize = ETH_LEN + IPV6_LEN + UDP_LEN + VXLAN_LEN;
-/// The lengths that outer headers can have.
+/// Possible lengths of outer headers.
 pub const HEADER_LENGTHS: [usize; 4] = [V4_LEN, V4_LEN + TAG_LEN, V6_LEN, V6_LEN + TAG_LEN];
 
 /// Lower end of the outer source ports: RFC 7348 section 5 asks for the dynamic range 49152 to 65535.
 pub const SOURCE_PORT_BASE: u16 = 49152;
 
-/// The ends and marks that outer headers are made from.
+/// Fields of outer headers that are the same for all packets of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outer {
     /// Source: the uplink's address.
@@ -83,19 +83,19 @@ pub struct Outer {
     pub port: u16,
 }
 
-/// Outer headers, made once for a tunnel.
+/// Template of the outer headers of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Template {
     /// The bytes; length, checksum, source port and VNI are zero.
     pub bytes: [u8; HEADER_MAX],
-    /// How many of them count.
+    /// Length of the headers.
     pub len: usize,
     /// See [`crate::tunnel::NextHop::ip_sum`].
     pub ip_sum: u32,
 }
 
 impl Outer {
-    /// Writes the headers. `None` if the addresses are of two families.
+    /// Builds the template. `None` if the addresses are of different families.
     ///
     /// Don't Fragment is set: a VTEP must not fragment (RFC 7348 section 4.3). The UDP checksum is zero, which RFC 6935
     /// section 5 allows for tunnels over IPv6 too.
@@ -160,10 +160,10 @@ pub const fn ipv4_checksum(ip_sum: u32, total_len: u16) -> u16 {
     !(sum as u16)
 }
 
-/// Outer source port for an inner flow, from what tells it from others: at most six words.
+/// Outer source port for an inner flow, a hash of up to six words that identify it.
 ///
-/// Each is multiplied, which takes differences up the word, and the port is made of the upper bits. The products don't wait
-/// for each other, which is worth more here than what a chain of them would add. (Any odd factors with bits all over will
+/// Each word is multiplied, which spreads differences upwards, and the port is taken from the upper bits of the sum.
+/// The products do not depend on each other, which is faster than a chain. (Any odd factors with well spread bits will
 /// do: these are the golden ratio's and roots of small primes.)
 #[inline(always)]
 pub const fn source_port<const N: usize>(flow: [u64; N]) -> u16 {
@@ -190,8 +190,8 @@ pub const fn is_link_local(mac: [u8; 6]) -> bool {
     matches!(mac, [0x01, 0x80, 0xc2, 0, 0, last] if last <= 0x0f)
 }
 
-/// True for the groups by which switches talk among themselves and that bridges do forward: CDP, VTP, DTP, PAgP and UDLD
-/// (01:00:0c:cc:cc:cc), Cisco's spanning trees by VLAN (:cd), and the registration protocols MVRP, MMRP, GVRP and GMRP
+/// True for groups of control protocols between switches that bridges do forward: CDP, VTP, DTP, PAgP and UDLD
+/// (01:00:0c:cc:cc:cc), Cisco's per-VLAN spanning trees (:cd), and the registration protocols MVRP, MMRP, GVRP and GMRP
 /// (01:80:c2:00:00:20 to :2f, IEEE 802.1Q-2022 table 10-1).
 #[inline(always)]
 pub const fn is_control_protocol(mac: [u8; 6]) -> bool {
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    /// Different source ports among flows that `words` tells apart.
+    /// Number of different source ports among flows identified by `words`.
     fn ports<const N: usize>(words: impl Fn(u64) -> [u64; N]) -> usize {
         let ports: HashSet<u16> = (0..1000).map(|flow| source_port(words(flow))).collect();
         assert!(ports.iter().all(|port| *port >= SOURCE_PORT_BASE));
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn source_ports_stay_in_the_dynamic_range_and_spread() {
-        // As they lie in memory: the last bytes of two addresses, the bytes of a port.
+        // In memory order: the last bytes of two addresses, the bytes of a port.
         let addresses = |flow: u64| 0x0200_000a_0100_000a ^ (flow & 0xff) << 24 ^ (flow >> 8) << 56;
         let port = |flow: u64| u64::from((40_000 + flow as u16).to_be()) | 17 << 32;
         assert!(ports(|flow| [addresses(flow), port(0)]) > 500);

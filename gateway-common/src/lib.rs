@@ -1,8 +1,8 @@
-//! The ABI between the BPF programs of vtep-gateway and its agent: keys and values of the maps, events, counters and
+//! The ABI between the BPF programs of vtep-gateway and its agent: keys and values of the maps, events, counters,
 //! limits, and the header arithmetic that both sides and the tests use. Nothing else belongs here.
 //!
-//! Every type that crosses the border is `repr(C)`, [`bytemuck::Pod`] (so without implicit padding), and keeps integers
-//! in host byte order unless a field says otherwise. The field names are what `bpftool map dump` prints.
+//! Every type of the ABI is `repr(C)`, [`bytemuck::Pod`] (so without implicit padding), and keeps integers in host byte
+//! order unless a field says otherwise. Field names are those that `bpftool map dump` prints.
 #![no_std]
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ pub mod path_mtu;
 pub mod step;
 pub mod tunnel;
 
-/// Declares types as plain data that aya may use as map keys and values.
+/// Declares types as plain data that aya accepts as map keys and values.
 macro_rules! map_types {
     ($($name:ty),+ $(,)?) => {
         $(

@@ -1,29 +1,30 @@
-//! Logical switches and the members that broadcast, unknown unicast and multicast frames (BUM) are copied to.
+//! Logical switches and their flood members, the receivers of broadcast, unknown unicast and multicast (BUM) frames.
 
 use bytemuck::{Pod, Zeroable};
 
-/// [`SwitchEntry::flags`]: learn the MACs of remote stations from what arrives through tunnels.
+/// [`SwitchEntry::flags`]: learn MACs of remote stations from tunnels.
 pub const LEARN_REMOTE: u32 = 1;
-/// [`SwitchEntry::flags`]: a frame from a tunnel whose source is known to be elsewhere is refused. Without effect where
-/// [`LEARN_REMOTE`] is set: there a source may move, unless it is given.
+/// [`SwitchEntry::flags`]: frames from a tunnel whose source is known elsewhere are dropped. No effect with
+/// [`LEARN_REMOTE`], where a source may move unless it is given.
 pub const STRICT_SOURCES: u32 = 2;
-/// [`SwitchEntry::flags`]: control protocols of switches may leave a tunnel ([`crate::headers::is_control_protocol`]).
+/// [`SwitchEntry::flags`]: control protocols of switches ([`crate::headers::is_control_protocol`]) are forwarded from
+/// tunnels.
 pub const CONTROL_PROTOCOLS: u32 = 4;
 
 /// Value of map `switches`, keyed by VNI (`u32`): one logical switch.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct SwitchEntry {
-    /// Members in map `flood` have slot numbers below this one; some may be free.
+    /// Members in map `flood` have slots below this number; some slots may be free.
     pub flood_slots: u32,
-    /// Bits, see [`LEARN_REMOTE`].
+    /// Bits [`LEARN_REMOTE`], [`STRICT_SOURCES`], [`CONTROL_PROTOCOLS`].
     pub flags: u32,
-    /// Index in map `leases` of the lease it forwards under.
+    /// Index in map `leases` of the lease that the switch is forwarded under.
     pub lease: u32,
     /// Zero.
     pub reserved: u32,
-    /// The kernel learns while its count in map `learned` is below this. At each census the agent
-    /// sets it to that count plus what the limit leaves.
+    /// The kernel learns while its counter in map `learned` is below this ceiling. At each FDB scan the agent sets the
+    /// ceiling to that counter plus the rest of the limit.
     pub learn_ceiling: u64,
 }
 
@@ -33,7 +34,7 @@ pub struct SwitchEntry {
 pub struct FloodKey {
     /// The logical switch.
     pub vni: u32,
-    /// Number of the member, from 0.
+    /// Slot of the member, from 0.
     pub slot: u32,
 }
 

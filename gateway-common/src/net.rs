@@ -68,7 +68,7 @@ impl MacAddr {
         self.0[0] & 1 == 1
     }
 
-    /// True where the address can belong to one station: no group bit, not all zero.
+    /// True for an address that can belong to one station: not a group address, not zero.
     pub const fn is_station(self) -> bool {
         !self.is_group() && !matches!(self.0, [0, 0, 0, 0, 0, 0])
     }
@@ -87,7 +87,7 @@ impl fmt::Debug for MacAddr {
     }
 }
 
-/// Why a text is not an Ethernet address.
+/// Parse error of an Ethernet address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MacError {
     /// Not six parts between colons.

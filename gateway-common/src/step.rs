@@ -1,11 +1,11 @@
-//! The steps of a packet's way: one definition gives the number that the programs record, what is recorded with it, and
-//! the names and texts that people and programs read (`vtep-gateway trace`).
+//! Steps of a packet through the stages (`vtep-gateway trace`). One definition gives the number that the programs
+//! record, the arguments, and the name and text for readers.
 
 use bytemuck::{Pod, Zeroable};
 
 use crate::fdb::Target;
 
-/// What an argument of a step is, and so how it reads. [`Kind::words`] says how many words it takes.
+/// Kind of a step's argument, which decides how it is formatted. [`Kind::words`] is its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A number.
@@ -20,7 +20,7 @@ pub enum Kind {
     Interface,
     /// Number of a tunnel.
     Tunnel,
-    /// Nanoseconds that a lease still runs; 0: it does not, `u64::MAX`: for ever.
+    /// Remaining nanoseconds of a lease; 0: expired, `u64::MAX`: for ever.
     Left,
     /// Nanoseconds since something was seen.
     Ago,
@@ -35,28 +35,28 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Words that an argument of this kind takes.
+    /// Number of words of an argument of this kind.
     pub const fn words(self) -> usize {
         if matches!(self, Self::Place | Self::Address) { 2 } else { 1 }
     }
 }
 
-/// Words that come with a step.
+/// Number of words of all arguments of a step.
 pub const WORDS: usize = 4;
 
-/// What an Ethernet address is recorded as.
+/// Encodes an Ethernet address.
 #[inline(always)]
 pub const fn mac([a, b, c, d, e, f]: [u8; 6]) -> u64 {
     u64::from_be_bytes([0, 0, a, b, c, d, e, f])
 }
 
-/// What a place is recorded as.
+/// Encodes a place.
 #[inline(always)]
 pub const fn place(to: &Target) -> [u64; 2] {
     [(to.kind as u64) << 48 | (to.vlan as u64) << 32 | to.out as u64, (to.vni as u64) << 32 | to.binding as u64]
 }
 
-/// The place that [`place`] recorded.
+/// Decodes a place, see [`place`].
 pub const fn place_of([first, second]: [u64; 2]) -> Target {
     Target {
         kind: (first >> 48) as u16,
@@ -67,7 +67,7 @@ pub const fn place_of([first, second]: [u64; 2]) -> Target {
     }
 }
 
-/// What an IP address is recorded as.
+/// Encodes an IP address.
 #[inline(always)]
 pub const fn address(bytes: [u8; 16]) -> [u64; 2] {
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = bytes;
@@ -76,7 +76,7 @@ pub const fn address(bytes: [u8; 16]) -> [u64; 2] {
 
 macro_rules! steps {
     ( $( $variant:ident $name:ident ($($arg:ident: $kind:ident),*) $text:literal; )+ ) => {
-        /// A step of a packet's way through the programs.
+        /// A step of a packet through the stages.
         #[repr(u32)]
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Step {
@@ -87,17 +87,17 @@ macro_rules! steps {
             /// All of them, in the order of their numbers.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name that programs know it by.
+            /// Name, for programs.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($name),)+ }
             }
 
-            /// One sentence for people, with the names of arguments in braces.
+            /// Text, one sentence, with the names of arguments in braces.
             pub const fn text(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
             }
 
-            /// Names and kinds of what is recorded with it, in this order.
+            /// Names and kinds of the arguments, in order.
             pub const fn args(self) -> &'static [(&'static str, Kind)] {
                 match self { $(Self::$variant => &[$((stringify!($arg), Kind::$kind),)*],)+ }
             }
@@ -152,22 +152,22 @@ impl Step {
     }
 }
 
-/// What the programs record of a step. A [`Step::Copy`] is followed by the first bytes of the copy.
+/// Record of a step. A [`Step::Copy`] is followed by the first bytes of the copy.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct StepRecord {
     /// Number of the step.
     pub step: u32,
-    /// VLAN tag beside a copy, control information as in the packet; [`NO_TAG`]: none.
+    /// VLAN tag in the metadata of a copy, tag control information; [`NO_TAG`]: none.
     pub tag: u32,
-    /// Its arguments, one after the other.
+    /// Arguments, one after the other.
     pub args: [u64; WORDS],
 }
 
 /// [`StepRecord::tag`] without a tag.
 pub const NO_TAG: u32 = u32::MAX;
 
-/// Bytes of a copy that are recorded at most: outer headers, inner ones, and some of what they are for.
+/// Maximum number of bytes recorded of a copy: outer headers, inner headers and some payload.
 pub const COPY_BYTES: usize = 256;
 
 crate::map_types!(StepRecord);

@@ -1,4 +1,4 @@
-//! Tunnel ends, next hops and leases.
+//! VTEP addresses, tunnels, next hops and leases.
 
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -26,23 +26,23 @@ impl Addr {
     /// No address.
     pub const NONE: Self = Self { bytes: [0; 16] };
 
-    /// True for an IPv4 address in the form of an IPv6 one, which no packet of IPv6 may have
-    /// (draft-itojun-v6ops-v4mapped-harmful; the kernel's ip6_rcv_core refuses them too).
+    /// True for an IPv4-mapped IPv6 address, which no IPv6 packet may have (draft-itojun-v6ops-v4mapped-harmful; the
+    /// kernel's ip6_rcv_core refuses them too).
     #[inline(always)]
     pub const fn is_v4_mapped(&self) -> bool {
         let [high, low] = self.words();
         high == 0 && low >> 32 == 0xffff
     }
 
-    /// As two numbers: comparing bytes one by one takes a program many instructions.
+    /// Returns the address as two numbers: a comparison byte by byte takes many instructions.
     #[inline(always)]
     const fn words(&self) -> [u64; 2] {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.bytes;
         [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes([i, j, k, l, m, n, o, p])]
     }
 
-    /// True where it can be the address of one machine on a network: not unspecified, a machine's own loopback, a group, or
-    /// reserved (RFC 6890; RFC 4291 sections 2.5 and 2.7).
+    /// True for an address that one host on a network can have: not unspecified, loopback, a group, or reserved (RFC
+    /// 6890; RFC 4291 sections 2.5 and 2.7).
     #[inline(always)]
     pub const fn is_host(&self) -> bool {
         let [high, low] = self.words();
@@ -69,15 +69,16 @@ impl From<Addr> for IpAddr {
     }
 }
 
-/// Value of map `vteps`, keyed by [`Addr`]: an address that others tunnel to and this gateway answers for.
+/// Value of map `vteps`, keyed by [`Addr`]: a VTEP address of this gateway.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Vtep {
-    /// Index in map `leases`.
+    /// Index in map `leases` of the lease that the address is used under.
     pub lease: u32,
 }
 
-/// Key of map `remote_vteps`: the two ends of a tunnel as an arriving packet shows them. The value is the tunnel's number.
+/// Key of map `remote_vteps`: local VTEP and remote VTEP of a tunnel, as in an arriving packet. The value is the index
+/// of the tunnel.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 pub struct RemoteVtepKey {
@@ -87,33 +88,34 @@ pub struct RemoteVtepKey {
     pub remote: Addr,
 }
 
-/// Key of map `arrivals`: what is outermost in packets for this gateway. An underlay that floods, or a host on another VLAN of
-/// the uplink's trunk, sends others, and they are not for us whatever their IP header says.
+/// Key of map `arrivals`: outermost MAC and VLAN of packets for this gateway. An underlay that floods, or a host on
+/// another VLAN of the uplink's trunk, sends packets with others. Those are not for this gateway, whatever their IP
+/// header contains.
 #[repr(C, align(8))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Pod, Zeroable)]
 pub struct Arrival {
-    /// Destination: the uplink's, a subinterface's or a virtual router's.
+    /// Destination MAC: the uplink's, a subinterface's or a virtual router's.
     pub mac: [u8; 6],
     /// VLAN on the underlay, 0 for none.
     pub vlan: u16,
 }
 
-/// Value of map `tunnels`, indexed by tunnel number.
+/// Value of map `tunnels`, by tunnel index.
 ///
 /// An array element is written byte by byte while other CPUs read it, so a tunnel has two banks: the agent writes the
-/// idle one, then turns `bank`. No packet leaves with half of an old header and half of a new one.
+/// idle one, then switches `bank`. No packet leaves with half of an old header and half of a new one.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct Tunnel {
     /// The bank in force, 0 or 1.
     pub bank: u32,
-    /// Index in map `leases` of the lease it forwards under.
+    /// Index in map `leases` of the lease that the tunnel is used under.
     pub lease: u32,
     /// The banks.
     pub next_hop: [NextHop; 2],
 }
 
-/// How packets leave for a remote VTEP.
+/// Next hop of a remote VTEP, with the outer headers.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct NextHop {
@@ -134,7 +136,8 @@ impl NextHop {
     pub const UNRESOLVED: Self = Self { ifindex: 0, header_len: 0, max_frame: 0, ip_sum: 0, header: [0; HEADER_MAX] };
 }
 
-/// A value of map `leases`: forward while the coarse monotonic clock, in nanoseconds, is below it.
+/// Value of map `leases` for a lease without end. Other values are expiry times of the coarse monotonic clock, in
+/// nanoseconds.
 pub const LEASE_FOREVER: u64 = u64::MAX;
 
 crate::map_types!(Addr, Vtep, RemoteVtepKey, Arrival, Tunnel, NextHop);

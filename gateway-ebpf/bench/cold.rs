@@ -1,5 +1,5 @@
-//! The least that anybody can do who has to know something of each station: the limit, and one look at one line of memory
-//! that the station's number decides. No way to look a MAC up reads less than that.
+//! Yardstick: forwards each frame after one read of a cache line that depends on the station. A program with state per
+//! station can't read less.
 
 use aya_ebpf::{bindings::xdp_action, programs::XdpContext};
 
@@ -11,19 +11,19 @@ use crate::{
 /// Offset of the inner destination behind outer headers over IPv4.
 pub(crate) const INSIDE: usize = 50;
 
-/// Sends the frame on that has its destination at `AT`.
+/// Forwards the frame, whose inner destination is at `AT`.
 #[inline(always)]
 pub(crate) fn send_on<const AT: usize>(ctx: &XdpContext) -> Option<u32> {
     let start = ctx.data();
     if start + AT + 6 > ctx.data_end() {
         return None;
     }
-    // The number of a station is in its last three bytes.
+    // The last three bytes of the MAC are the number of the station.
     // SAFETY: the bound was just checked.
     let station = unsafe { ((start + AT + 2) as *const u32).read_unaligned() };
-    // Neighbours in number are none in memory: the multiplication takes differences up, the shift takes them down.
+    // Spreads neighbouring numbers over the map (multiplicative hashing).
     let line = (u64::from(station).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LINES.ilog2())) as u32;
-    // All of it is zero, which only who has read it knows.
+    // The map is all zero, which the compiler can't know.
     let word = *COLD.get(line)?.first()?;
     OUT.redirect(BEYOND + word as u32, 0).ok().or(Some(xdp_action::XDP_ABORTED))
 }

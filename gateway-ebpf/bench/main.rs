@@ -1,6 +1,6 @@
-//! The two ends of a benchmark: a source that the kernel runs on live frames (`BPF_F_TEST_XDP_LIVE_FRAMES`), and a sink
-//! that checks and counts what arrives; between them, as yardsticks, the least that a program can do with a frame that is
-//! to go on. `abi` says what the benchmark tells them and what they tell it.
+//! Programs of the benchmark: a source that the kernel runs on live frames (`BPF_F_TEST_XDP_LIVE_FRAMES`), a sink that
+//! checks and counts what arrives, and between them yardsticks, the minimal programs that forward a frame. `abi` has
+//! the types shared with the benchmark.
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable yet.
@@ -26,63 +26,63 @@ mod unaligned;
 
 use maps::{OUT, SETTINGS};
 
-/// Makes each frame anew, for the Ethernet header, one tag and the headers above.
+/// Source of plain frames: writes Ethernet, one tag and the headers above.
 #[xdp]
 fn source_short(ctx: XdpContext) -> u32 {
     source::send::<{ abi::SHORT }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// Makes each frame anew, for outer headers and those inside.
+/// Source of tunnelled frames: writes outer and inner headers.
 #[xdp]
 fn source_long(ctx: XdpContext) -> u32 {
     source::send::<{ abi::LONG }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The end of the way, for frames.
+/// Sink for frames.
 #[xdp]
 fn sink_xdp(ctx: XdpContext) -> u32 {
     sink::take(ctx.data(), ctx.data_end());
     xdp_action::XDP_DROP
 }
 
-/// The end of the way, for what the kernel's stack makes of frames.
+/// Sink for frames from the kernel's stack.
 #[classifier]
 fn sink_tc(ctx: TcContext) -> i32 {
     sink::take_from_stack(&ctx);
     TC_ACT_SHOT
 }
 
-/// The limit at XDP: sends each frame on as it is.
+/// Yardstick at XDP: forwards each frame unchanged.
 #[xdp]
 fn limit_xdp(_ctx: XdpContext) -> u32 {
     OUT.redirect(abi::BEYOND, 0).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The limit of who decapsulates.
+/// Yardstick for decapsulation.
 #[xdp]
 fn least_decap(ctx: XdpContext) -> u32 {
     least::decapsulate(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The limit of who encapsulates.
+/// Yardstick for encapsulation.
 #[xdp]
 fn least_encap(ctx: XdpContext) -> u32 {
     least::encapsulate(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The limit with one look into a large memory, decapsulating.
+/// Yardstick with one read of a large table, decapsulation.
 #[xdp]
 fn cold_decap(ctx: XdpContext) -> u32 {
     cold::send_on::<{ cold::INSIDE }>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The limit with one look into a large memory, encapsulating.
+/// Yardstick with one read of a large table, encapsulation.
 #[xdp]
 fn cold_encap(ctx: XdpContext) -> u32 {
     cold::send_on::<0>(&ctx).unwrap_or(xdp_action::XDP_ABORTED)
 }
 
-/// The limit at TC.
+/// Yardstick at TC: forwards each frame unchanged.
 #[classifier]
 fn limit_tc(_ctx: TcContext) -> i32 {
     let Some(settings) = SETTINGS.get(0) else { return TC_ACT_SHOT };

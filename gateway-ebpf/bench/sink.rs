@@ -1,4 +1,5 @@
-//! The sink: every frame is counted, and checked by what differs from flow to flow; one in sixteen from end to end.
+//! Sink: counts every frame and checks the fields that differ from flow to flow; checks one frame in sixteen
+//! completely.
 
 use aya_ebpf::{bindings::__sk_buff, helpers::generated::bpf_ktime_get_ns, programs::TcContext};
 
@@ -19,13 +20,13 @@ const VXLAN_PORT: u16 = 4789;
 /// The I flag (RFC 7348 section 5), and nothing else.
 const FLAGS: u32 = 0x0800_0000;
 
-/// Takes a frame.
+/// Counts a frame.
 #[inline(always)]
 pub(crate) fn take(start: usize, end: usize) {
     count(start, end, None);
 }
 
-/// Takes a frame whose tag, if it had one, the stack has put beside it.
+/// Counts a frame whose tag, if any, the stack has moved to the metadata.
 #[inline(always)]
 pub(crate) fn take_from_stack(ctx: &TcContext) {
     let skb: *const __sk_buff = ctx.skb.skb;
@@ -45,7 +46,7 @@ fn count(start: usize, end: usize, tag: Option<u32>) {
         _ => seen.bad += 1,
     }
     if settings.expect.stamp_at != 0 {
-        // What lies behind a tag is nearer where the stack has taken that off.
+        // The offset is smaller where the stack has removed the tag.
         let nearer = if tag.is_some() { TAG } else { 0 };
         time(start, end, settings.expect.stamp_at - nearer);
     }
@@ -80,7 +81,7 @@ fn is_as_expected(expect: &Expect, start: usize, end: usize, tag: Option<u32>, t
     Some(fine && tag.is_none() && (!thorough || outer_is_sound(start, end)?))
 }
 
-/// The number of the destination, and the EtherType, of the frame at `offset`.
+/// Returns the number of the destination and the EtherType of the frame at `offset`.
 #[inline(always)]
 fn inner(expect: &Expect, start: usize, end: usize, offset: usize) -> Option<(u32, u16)> {
     let high = be32(start, end, offset)? >> 8;
@@ -91,7 +92,7 @@ fn inner(expect: &Expect, start: usize, end: usize, offset: usize) -> Option<(u3
     Some((station, be16(start, end, offset + 12)?))
 }
 
-/// Version, protocol, lengths and checksum of the outer headers.
+/// Checks version, protocol, lengths and checksum of the outer headers.
 #[inline(always)]
 fn outer_is_sound(start: usize, end: usize) -> Option<bool> {
     let total = be16(start, end, 16)?;

@@ -1,4 +1,4 @@
-//! The source: frames of live test runs come back used, so each is written anew, for the flow whose turn it is.
+//! Source: the kernel recycles frames of live test runs, so each frame is written again, for the next flow.
 
 use aya_ebpf::{
     bindings::xdp_action,
@@ -12,7 +12,7 @@ use crate::{
     unaligned,
 };
 
-/// Offset of the outer header's checksum, and of the source address after it.
+/// Offset of the outer IPv4 checksum; the source address follows it.
 const CHECKSUM: u32 = 24;
 
 /// Writes the first `N` bytes of headers and sends the frame.
@@ -48,7 +48,7 @@ pub(crate) fn send<const N: usize>(ctx: &XdpContext) -> Option<u32> {
     OUT.redirect(FIRST, 0).ok().or(Some(xdp_action::XDP_ABORTED))
 }
 
-/// Writes what the flow decides.
+/// Writes the fields that differ from flow to flow.
 #[inline(always)]
 fn vary(settings: &Settings, flow: u32, start: usize, end: usize) -> Option<()> {
     let add = |field: &Field, shift: u32| -> Option<()> {
@@ -71,7 +71,7 @@ fn vary(settings: &Settings, flow: u32, start: usize, end: usize) -> Option<()> 
         let word = at(start, end, CHECKSUM - 2)?;
         // SAFETY: `at` has checked the bound.
         unsafe {
-            // RFC 1624: the checksum of what has grown by so much is smaller by that, in one's complement.
+            // RFC 1624: the checksum decreases by as much as the data grows, in one's complement.
             let old = u32::from_be(word.read_unaligned());
             let sum = (!old & 0xffff) + (flow & settings.vtep.mask);
             let sum = (sum & 0xffff) + (sum >> 16);
@@ -81,18 +81,18 @@ fn vary(settings: &Settings, flow: u32, start: usize, end: usize) -> Option<()> 
     Some(())
 }
 
-/// The four bytes at offset `offset`.
+/// Returns the four bytes at offset `offset`.
 #[inline(always)]
 fn at(start: usize, end: usize, offset: u32) -> Option<*mut u32> {
     let word = start + (offset & 0x7f) as usize;
     (word + 4 <= end).then_some(word as *mut u32)
 }
 
-/// Puts the time where the sink finds it.
+/// Writes the timestamp for the sink.
 #[inline(always)]
 fn stamp(start: usize, end: usize, offset: u32) -> Option<()> {
     let word = at(start, end, offset)?;
-    // SAFETY: `at` has checked the bound; the helper takes nothing. Its low half lasts four seconds.
+    // SAFETY: `at` has checked the bound; the helper takes nothing. The low half wraps after four seconds.
     unsafe { word.write_unaligned(bpf_ktime_get_ns() as u32) };
     Some(())
 }

@@ -1,7 +1,7 @@
-//! What `vtep-gateway capture` sees: packets as they leave, and as they are when they are dropped.
+//! Observer of `vtep-gateway capture`: copies packets as they leave, and as they are when dropped.
 //!
-//! These programs forward in the place of the others while somebody captures. What they do besides is bounded: a packet
-//! that is not wanted costs a few comparisons, and of those that are wanted only so many a second are copied.
+//! These programs replace the ones that forward while a capture runs. Their extra work is bounded: a packet that does
+//! not match the filter costs a few comparisons, and the rate of copies is limited.
 
 use aya_ebpf::{
     btf_maps::{Array, PerCpuArray, RingBuf},
@@ -25,25 +25,25 @@ use crate::{
     verdict::{Decision, Verdict},
 };
 
-/// What is wanted.
+/// The filter.
 #[btf_map(name = "capture")]
 static FILTER: Array<Filter, 1> = Array::new();
 
-/// What became of what was wanted.
+/// Counters of the packets that matched the filter.
 #[btf_map(name = "captures")]
 static TALLY: PerCpuArray<Tally, 1> = PerCpuArray::new();
 
-/// Where it goes.
+/// Ring buffer of the copies.
 #[btf_map(name = "captured")]
 static RING: RingBuf<Head, { RING_BYTES as usize }> = RingBuf::new();
 
-/// What is known of the packet that is on its way on this CPU.
+/// Facts about the packet that this CPU is working on.
 struct Sight {
     src: u64,
     dst: u64,
     vni: u32,
     out: u32,
-    /// Not asked for. Where it is not wanted, the compiler does with the tag of a frame what the verifier refuses.
+    /// Not used. Without this field the compiler transforms the tag of a frame in a way that the verifier refuses.
     vlan: u64,
     ethertype: u64,
 }
@@ -51,7 +51,7 @@ struct Sight {
 #[btf_map(name = "sight")]
 static SIGHT: PerCpuArray<Sight, 1> = PerCpuArray::new();
 
-/// A packet on its way out of the kernel.
+/// A copy under construction.
 #[repr(C)]
 struct Record {
     head: Head,
@@ -63,11 +63,11 @@ static RECORD: PerCpuArray<Record, 1> = PerCpuArray::new();
 
 const SECOND: u64 = 1_000_000_000;
 
-/// Forwards, and hands on what is wanted of it.
+/// Copies the packets that match the filter.
 pub(crate) struct CaptureObserver;
 
 impl CaptureObserver {
-    /// Another packet.
+    /// Resets the facts for a new packet.
     #[inline(always)]
     pub(crate) fn begin() {
         if let Some(sight) = SIGHT.get_ptr_mut(0) {
@@ -119,13 +119,13 @@ impl VerdictObserver for CaptureObserver {
                 take(ctx, FORWARDED, out);
             }
             Err(reason) => take(ctx, *reason as u32, 0),
-            // Not the gateway's, or not at its end yet; copies were taken one by one.
+            // Not for the gateway, or not decided yet; copies of a flooded frame were taken one by one.
             Ok(Verdict::Pass | Verdict::ToTc | Verdict::Flood) => {}
         }
     }
 }
 
-/// Takes the packet if it is wanted.
+/// Copies the packet if it matches the filter.
 #[inline(never)]
 fn take<C: Packet>(ctx: &C, reason: u32, leaves: u32) {
     let (Some(filter), Some(sight)) = (FILTER.get(0), SIGHT.get_ptr(0)) else { return };
@@ -144,7 +144,7 @@ fn take<C: Packet>(ctx: &C, reason: u32, leaves: u32) {
     }
 }
 
-/// Counts a packet that is wanted; true if it is to be copied.
+/// Counts a packet that matches the filter; true if it is to be copied.
 #[inline(always)]
 fn admit(filter: &Filter, now: u64) -> bool {
     let Some(tally) = TALLY.get_ptr_mut(0) else { return false };
@@ -166,7 +166,8 @@ fn admit(filter: &Filter, now: u64) -> bool {
     true
 }
 
-/// A part of [`take`]: each call would round its own part of the stack up to 32 bytes on Linux 6.1, and there is no room for that.
+/// Inlined into [`take`]: the verifier of Linux 6.1 rounds the stack of each function up to 32 bytes, and there is no
+/// room for that.
 #[inline(always)]
 fn record<C: Packet>(ctx: &C, reason: u32, came_in: u32, leaves: u32, vni: u32) {
     let (Some(filter), Some(record)) = (FILTER.get(0), RECORD.get_ptr_mut(0)) else { return };

@@ -1,8 +1,9 @@
-//! The programs of the data plane again, with somebody who looks on ([`observer::Observer`]).
+//! The programs of the data plane compiled with an observer ([`observer::Observer`]), for `vtep-gateway trace` and
+//! `vtep-gateway capture`.
 //!
-//! They are made of the same stages as those that forward. They are an object of their own, loaded when an operator asks:
-//! what nobody has asked for costs neither instructions on the packets' way nor memory. None of them takes the short way,
-//! which remembers no more of a packet than it needs.
+//! They share the stages with the programs that forward, and are an object of their own, loaded on request. Without a
+//! request they cost neither instructions per packet nor memory. None of them has the fast path, because a flow cache
+//! entry does not hold what an observer reports.
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable yet.
@@ -77,12 +78,12 @@ mod verdict;
 #[path = "../src/xdp.rs"]
 mod xdp;
 
-/// Who goes on where a program ends. Looking on takes room on the stack, and so deciding and replicating, which forwarding
-/// does in one, are two programs.
+/// Program that continues a packet, called by tail call. An observer needs stack, so the stage and the replication,
+/// which are one program in the data plane, are two here.
 #[btf_map(name = "next")]
 static NEXT: ProgramArray<1> = ProgramArray::new();
 
-/// The one who replicates.
+/// Index of the program that replicates.
 const FLOOD: u32 = 0;
 
 /// XDP on an uplink, for `vtep-gateway trace`.
@@ -191,7 +192,7 @@ fn tc_action_for<O: Observer + VerdictObserver>(frame: &Observed<TcContext, O>, 
     let ctx = frame.context();
     let decision = match decision {
         Ok(Verdict::Flood) => {
-            // SAFETY: the context is the one the kernel called with. It comes back only if there is no such program.
+            // SAFETY: the context is the one the kernel called with. The call returns only if there is no such program.
             unsafe { NEXT.tail_call(ctx, FLOOD) };
             Err(DropReason::FloodFailed)
         }
@@ -207,7 +208,7 @@ fn tc_action_for<O: Observer + VerdictObserver>(frame: &Observed<TcContext, O>, 
     TC_ACT_SHOT
 }
 
-/// Replicates the frame that was noted last.
+/// Replicates the frame that was stored last.
 #[inline(always)]
 fn flood_for<O: Observer + VerdictObserver>(ctx: &TcContext) -> i32 {
     let decision = flood::run::<O>(ctx).map(|()| Verdict::Flood);

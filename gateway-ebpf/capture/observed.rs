@@ -1,4 +1,4 @@
-//! A frame that somebody looks at on its way.
+//! A frame with an observer.
 
 use core::marker::PhantomData;
 
@@ -12,26 +12,26 @@ use crate::{
     verdict::{Decision, Flood, Verdict},
 };
 
-/// The frame of a context, before the eyes of `O`.
+/// The frame of a context, with observer `O`.
 pub(crate) struct Observed<C, O> {
     context: C,
     observer: PhantomData<O>,
 }
 
-/// Somebody who wants to know how it ends.
+/// Observer of the verdict.
 pub(crate) trait VerdictObserver {
-    /// It is decided, and the packet is now as it is to leave, or as it was when it was dropped.
+    /// Called with the verdict. The packet is as it leaves, or as it was when it was dropped.
     fn decided<C: Packet>(ctx: &C, decision: &Decision);
 }
 
 impl<C, O> Observed<C, O> {
-    /// For the one context of a run.
+    /// Wraps the context of a program run.
     #[inline(always)]
     pub(crate) const fn new(context: C) -> Self {
         Self { context, observer: PhantomData }
     }
 
-    /// What the kernel called with.
+    /// Returns the context.
     #[inline(always)]
     pub(crate) const fn context(&self) -> &C {
         &self.context

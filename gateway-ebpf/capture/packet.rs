@@ -1,4 +1,4 @@
-//! Bytes of a packet, wherever they lie.
+//! Copies bytes of a packet, in any buffer.
 
 use aya_ebpf::{
     bindings::xdp_md,
@@ -10,11 +10,11 @@ use crate::{frame::Frame, unaligned::hidden};
 
 /// A packet whose bytes can be copied.
 pub(crate) trait Packet: Frame {
-    /// Copies its first `len` bytes to `to`; not zero if that fails.
+    /// Copies the first `len` bytes to `to`; not zero on failure.
     ///
     /// # Safety
     ///
-    /// So many bytes must be writable, and be known to the verifier to be so.
+    /// `len` bytes must be writable, and the verifier must be able to prove it.
     unsafe fn load(&self, to: *mut u8, len: u32) -> i64;
 }
 
@@ -35,19 +35,20 @@ impl Packet for TcContext {
     }
 }
 
-/// Copies as much of the packet as there is, and as `MAX` bytes at `to` have room for. How much that was.
+/// Copies up to `most` bytes of the packet to `to`, which has room for `MAX`. Returns the number of bytes copied.
 ///
 /// # Safety
 ///
 /// `MAX` bytes must be writable at `to`.
 #[inline(always)]
 pub(crate) unsafe fn copy<C: Packet, const MAX: usize>(ctx: &C, to: *mut u8, most: u32) -> u32 {
-    // The verifier of Linux 6.1 does not learn from a comparison with zero, so it is told of the last byte and not of the end.
+    // The verifier of Linux 6.1 learns nothing from a comparison with zero, so the index of the last byte is checked,
+    // not the length.
     let last = hidden(u64::from(Frame::len(ctx).min(most)).wrapping_sub(1));
     if last >= MAX as u64 {
         return 0;
     }
     let len = hidden(last) + 1;
-    // SAFETY: not more than the caller vouches for.
+    // SAFETY: at most `MAX` bytes, which the caller vouches for.
     if unsafe { ctx.load(to, len as u32) } == 0 { len as u32 } else { 0 }
 }

@@ -1,4 +1,4 @@
-//! What `vtep-gateway trace` sees: every step of a packet's way, tried and not gone.
+//! Observer of `vtep-gateway trace`: records each step of a packet in a dry run.
 
 use aya_ebpf::{
     btf_maps::{PerCpuArray, RingBuf},
@@ -20,25 +20,25 @@ use crate::{
     verdict::{Decision, Verdict},
 };
 
-/// Room for the steps of one packet, copies to as many members as a logical switch may have among them.
+/// Bytes of the ring buffer: the steps of one packet, with copies to as many members as a logical switch can have.
 const STEP_BYTES: usize = 2 << 20;
 
-/// Steps, and copies.
+/// Ring buffer of steps and copies.
 #[btf_map(name = "steps")]
 static STEPS: RingBuf<StepRecord, STEP_BYTES> = RingBuf::new();
 
-/// A copy in the making.
+/// A copy under construction.
 #[repr(C)]
 struct CopyRecord {
     step: StepRecord,
     bytes: [u8; COPY_BYTES],
 }
 
-/// Room for one.
+/// Scratch space for one copy.
 #[btf_map(name = "copy")]
 static COPY: PerCpuArray<CopyRecord, 1> = PerCpuArray::new();
 
-/// Tries the way of a packet, and records it.
+/// Records the steps of a packet without sending it.
 pub(crate) struct TraceObserver;
 
 impl Observer for TraceObserver {
@@ -80,15 +80,15 @@ impl VerdictObserver for TraceObserver {
     }
 }
 
-/// A call of its own, with nothing on the stack.
+/// Not inlined, and with nothing on the stack.
 #[inline(never)]
 fn record(step: u32, a: u64, b: u64, c: u64, d: u64) {
-    // SAFETY: the helper takes the map and a size; what it returns is so many bytes, or null, and they are written before
-    // they are submitted.
+    // SAFETY: the helper takes the map and a size. It returns that many bytes, which are written before they are
+    // submitted, or null.
     unsafe {
         let ring = (&raw const STEPS).cast_mut().cast();
         let record = bpf_ringbuf_reserve(ring, size_of::<StepRecord>() as u64, 0).cast::<StepRecord>();
-        // Without room the last step is missing, too, and the trace known to be incomplete.
+        // Without room the last step is missing too, which shows that the trace is incomplete.
         if !record.is_null() {
             record.write(StepRecord { step, tag: NO_TAG, args: [a, b, c, d] });
             bpf_ringbuf_submit(record.cast(), 0);

@@ -1,4 +1,4 @@
-//! Frames from the VLANs: into a tunnel, or to another access port.
+//! Access stage: frames from a VLAN, sent into a tunnel or to another access port.
 
 use gateway_common::{
     binding::{Binding, BindingKey},
@@ -22,7 +22,8 @@ use crate::{
     verdict::{Decision, Flood, Verdict},
 };
 
-/// Decides about a frame that came in through an access port, and notes it if there is a `pending`.
+/// Decides about a frame from an access port. A known unicast decision is stored in the flow cache if there is a
+/// `pending` entry.
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) -> Decision {
     let Some(ether) = Ether::parse(frame, 0, true) else {
@@ -37,7 +38,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) ->
         return Ok(Verdict::Pass);
     };
     F::Observer::step(Step::Binding, [binding.vni.into(), binding.id.into(), binding.lease.into(), 0]);
-    // Spanning tree, LLDP, LACP: between the host and its neighbour.
+    // Spanning tree, LLDP and LACP stay between the host and its link partner.
     if is_link_local(ether.dst) {
         F::Observer::step(Step::LinkLocal, [0; 4]);
         return Ok(Verdict::Pass);

@@ -1,10 +1,10 @@
-//! The time, for the short way: each CPU reads the clock once in each tick of the kernel's.
+//! Coarse clock for the fast path, read once per tick and CPU.
 //!
-//! A call of a helper costs as much as several look-ups where returns are guarded against speculation, and the coarse clock
-//! stands still between two ticks anyhow. The verifier makes one load of `bpf_jiffies64` (kernel commit 5576b991e9c1), the
-//! count of ticks. The kernel counts a tick a moment before it moves the coarse clock on (`tick_do_update_jiffies64`), so
-//! who reads in between keeps the time of the tick before: what is kept lags by two ticks at most, and the agent ends leases
-//! that much earlier.
+//! A helper call costs as much as several map look-ups where returns are guarded against speculation (retpolines), and
+//! the coarse clock does not change between two ticks. The verifier turns `bpf_jiffies64`, the tick counter, into a
+//! single load (kernel commit 5576b991e9c1). The kernel increments the tick counter a moment before it advances the
+//! coarse clock (`tick_do_update_jiffies64`). A read in between keeps the time of the previous tick. The cached time
+//! therefore lags by two ticks at most, and the agent ends leases that much earlier.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
@@ -15,12 +15,12 @@ use aya_ebpf::{
 
 use crate::lease;
 
-/// What each CPU has read last; the agent makes room for the CPUs there are. Not part of the ABI. (Mappable as `flows` is, for
-/// each element to have a line of the cache.)
+/// Time that each CPU read last. The agent sizes the map for the CPUs of the host. Not part of the ABI. (Mappable for
+/// the same reason as `flows`: each element then has a cache line of its own.)
 #[btf_map(name = "clocks")]
 static CLOCKS: Array<Clock, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// A time, and the tick in which it was read.
+/// A time and the tick in which it was read.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 struct Clock {
@@ -28,14 +28,14 @@ struct Clock {
     now: u64,
 }
 
-/// The CPU that this program runs on.
+/// Number of the CPU that runs this program.
 #[inline(always)]
 pub(crate) fn cpu() -> u32 {
     // SAFETY: the helper takes nothing.
     unsafe { bpf_get_smp_processor_id() }
 }
 
-/// [`lease::now`], or what it was when `cpu`, which is this one, asked last in this tick.
+/// Returns [`lease::now`], cached by `cpu`, the current CPU, for the rest of the tick.
 #[inline(always)]
 pub(crate) fn now(cpu: u32) -> u64 {
     // SAFETY: the helper takes nothing.

@@ -1,4 +1,4 @@
-//! Counters: per CPU, so without atomic operations.
+//! Counters. Each CPU has its own, so no atomic operation is needed.
 
 use gateway_common::{
     binding::Traffic,
@@ -19,12 +19,14 @@ pub(crate) fn dropped(reason: DropReason) {
     }
 }
 
-/// Counts up field `number` of the `N` at `fields`. That a reason is one of those there are the compiler knows and the verifier
-/// does not: compared before its eyes, the programs load whatever the compiler makes of it.
+/// Increments field `number` of the `N` at `fields`.
+///
+/// The compiler knows that an enum value is below `N`, the verifier does not. The comparison is kept for the verifier,
+/// so the programs load whatever the compiler optimises.
 ///
 /// # Safety
 ///
-/// So many fields must be there, of 64 bits each.
+/// `N` fields of 64 bits must be there.
 #[inline(always)]
 unsafe fn add_one<const N: usize>(fields: *mut u64, number: u32) {
     let number = hidden(number.into());
@@ -34,7 +36,7 @@ unsafe fn add_one<const N: usize>(fields: *mut u64, number: u32) {
     }
 }
 
-/// Counts a happening.
+/// Counts an event of a path.
 #[inline(always)]
 pub(crate) fn path(which: PathCounter) {
     if let Some(paths) = PATHS.get_ptr_mut(0) {
@@ -43,13 +45,13 @@ pub(crate) fn path(which: PathCounter) {
     }
 }
 
-/// As [`path`], of what is told when the program is compiled: nothing is left to be compared.
+/// Same as [`path`] for a counter known at compile time: no comparison is left.
 #[inline(always)]
 pub(crate) fn this_path<const WHICH: usize>() {
     this_path_by::<WHICH>(1);
 }
 
-/// The same, so many at once.
+/// Same as [`this_path`], adding `many`.
 #[inline(always)]
 pub(crate) fn this_path_by<const WHICH: usize>(many: u64) {
     const { assert!(WHICH < PathCounter::ALL.len()) };
@@ -59,7 +61,7 @@ pub(crate) fn this_path_by<const WHICH: usize>(many: u64) {
     }
 }
 
-/// A tunnel packet came here that is for the holder of lease number `lease`.
+/// Counts a tunnel packet that belongs to the node that holds lease `lease`.
 #[inline(always)]
 pub(crate) fn stray(lease: u32) {
     if let Some(strays) = STRAYS.get_ptr_mut(lease) {
@@ -88,25 +90,25 @@ fn sent(traffic: Option<*mut Traffic>, bytes: u32) {
     }
 }
 
-/// A frame of `bytes` came from binding number `id`.
+/// Counts a frame of `bytes` received from binding `id`.
 #[inline(always)]
 pub(crate) fn from_binding(id: u32, bytes: u32) {
     received(BINDING_STATS.get_ptr_mut(id), bytes);
 }
 
-/// A frame of `bytes` goes out to binding number `id`.
+/// Counts a frame of `bytes` sent to binding `id`.
 #[inline(always)]
 pub(crate) fn to_binding(id: u32, bytes: u32) {
     sent(BINDING_STATS.get_ptr_mut(id), bytes);
 }
 
-/// A frame of `bytes` came out of tunnel number `id`.
+/// Counts a frame of `bytes` received from tunnel `id`.
 #[inline(always)]
 pub(crate) fn from_tunnel(id: u32, bytes: u32) {
     received(TUNNEL_STATS.get_ptr_mut(id), bytes);
 }
 
-/// A frame of `bytes` goes into tunnel number `id`.
+/// Counts a frame of `bytes` sent into tunnel `id`.
 #[inline(always)]
 pub(crate) fn to_tunnel(id: u32, bytes: u32) {
     sent(TUNNEL_STATS.get_ptr_mut(id), bytes);

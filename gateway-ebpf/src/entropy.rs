@@ -1,4 +1,5 @@
-//! The outer source port of an inner flow: routers and receiving NICs spread tunnels by it (RFC 7348 section 5).
+//! Outer UDP source port, a hash of the inner flow. Routers (ECMP) and receiving NICs (RSS) spread tunnel traffic by it
+//! (RFC 7348 section 5).
 
 use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, source_port};
 
@@ -9,7 +10,7 @@ use crate::{
 
 const IPPROTO_SCTP: u8 = 132;
 
-/// From addresses, protocol and ports where the frame has them, else from the MACs.
+/// Hashes IP addresses, protocol and ports where the frame has them, otherwise the MAC addresses.
 #[inline(always)]
 pub(crate) fn of<F: Frame>(frame: &F, ether: &Ether) -> u16 {
     let port = match ether.ethertype {
@@ -33,17 +34,17 @@ fn ipv4<F: Frame>(frame: &F, at: usize) -> Option<u16> {
     let version: u8 = read(frame, at)?;
     let [frag_high, frag_low, _, protocol]: [u8; 4] = read(frame, at + 6)?;
     let addresses = read(frame, at + 12)?;
-    // Fragments have no ports, or not all of them: the whole datagram takes one path.
+    // Fragments have no ports, or not all of them have. All fragments of a datagram must take one path.
     let whole = version == 0x45 && frag_high & 0x3f == 0 && frag_low == 0;
     let ports = if whole { ports(frame, at + IPV4_LEN, protocol) } else { 0 };
     Some(source_port([addresses, u64::from(protocol) << 32 | u64::from(ports)]))
 }
 
-/// As [`of`], of the IPv4 header at `at`.
+/// Same as [`of`] for the IPv4 header at `at`.
 ///
 /// # Safety
 ///
-/// It must be readable, and so must four bytes behind it, were it without options.
+/// The header, taken as one without options, and the four bytes after it must be readable.
 #[inline(always)]
 pub(crate) unsafe fn of_ipv4(at: *const u8) -> u16 {
     // SAFETY: the caller vouches for the bytes.
@@ -66,7 +67,7 @@ fn ipv6<F: Frame>(frame: &F, at: usize) -> Option<u16> {
     Some(source_port([a, b, c, d, u64::from(next_header) << 32 | u64::from(ports)]))
 }
 
-/// Both ports, or nothing.
+/// Returns both ports as one word, or 0 if the protocol has none.
 #[inline(always)]
 fn ports<F: Frame>(frame: &F, at: usize, protocol: u8) -> u32 {
     if !matches!(protocol, IPPROTO_TCP | IPPROTO_UDP | IPPROTO_SCTP) {

@@ -1,8 +1,9 @@
-//! The short way at XDP: frames of flows that were decided about lately ([`crate::flows`]).
+//! Fast path at XDP: forwards frames whose flow has an entry in the flow cache ([`crate::flow_cache`]).
 //!
-//! It takes what is plain in every respect, and leaves all else, untouched, to the long way, which also decides about the
-//! first frame of each flow. So nothing is decided here that was not decided there, but for what is true of a frame
-//! and not of its flow: whether the lease still runs, and whether it fits where it goes.
+//! The fast path takes frames of the plainest form only. Everything else goes, untouched, to the slow path (the stages
+//! [`crate::uplink`] and [`crate::access`]), which also decides about the first frame of each flow. The fast path makes
+//! no decision of its own, except for what is a property of the frame and not of its flow: whether the lease is still
+//! valid, and whether the frame fits the outgoing interface.
 
 use aya_ebpf::programs::XdpContext;
 use gateway_common::{
@@ -17,7 +18,7 @@ use gateway_common::{
 
 use crate::{
     clock, count, entropy,
-    flow_cache::{PendingEntry, Remembered as _},
+    flow_cache::{self, PendingEntry},
     forward,
     frame::{Buffers, Ether, Frame, Tag, read},
     header::Fill,
@@ -27,20 +28,20 @@ use crate::{
     verdict::{Decision, Verdict},
 };
 
-/// What came of trying the short way.
+/// Result of the fast path for one frame.
 pub(crate) enum Lookup {
-    /// It is decided.
+    /// The flow cache had an entry; this is the decision.
     Hit(Decision),
-    /// The long way may note what it decides.
+    /// The flow cache had no entry; the slow path may store its decision in this one.
     Miss(PendingEntry),
-    /// Not for the short way.
+    /// The frame is not one for the fast path, or the entry does not cover it.
     Bypass,
 }
 
 /// Offset of the EtherType.
 const ETHERTYPE: usize = 12;
 
-/// A packet from the underlay.
+/// Handles a packet from the underlay.
 #[inline(always)]
 pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Lookup {
     match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
@@ -52,13 +53,13 @@ pub(crate) fn from_tunnel(ctx: &mut XdpContext) -> Lookup {
     }
 }
 
-/// The address in an [`gateway_common::tunnel::Arrival`].
+/// The MAC address bytes of an [`gateway_common::tunnel::Arrival`].
 const ARRIVAL_MAC: u64 = u64::from_le_bytes([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
 
-/// Bytes from the IPv4 header to the inner frame.
+/// Bytes from the start of the IPv4 header to the inner frame.
 const TO_INNER: usize = IPV4_LEN + UDP_LEN + VXLAN_LEN;
 
-/// A packet with `SHIFT` bytes of tag before its IPv4 header.
+/// Handles a packet with `SHIFT` bytes of VLAN tag before its IPv4 header.
 #[inline(always)]
 fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     let inner_at = ETH_LEN + SHIFT + TO_INNER;
@@ -86,11 +87,11 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     let port = u16::from_be((udp >> 16) as u16);
     let datagram = usize::from(u16::from_be((udp >> 32) as u16));
     let plain = version as u8 == 0x45
-        // No more fragments, no offset; the protocol; the time to live, between them, may be any.
+        // Not a fragment, and UDP. The TTL between these fields may have any value.
         && fragment & 0xff00_ff3f == u32::from(IPPROTO_UDP) << 24
         && port == UDP_PORT.load()
         && vxlan as u8 & (VXLAN_FLAG_I | VXLAN_EXTENDED) == VXLAN_FLAG_I
-        // All in one piece, and nothing behind the packet.
+        // One buffer, and no bytes after the packet.
         && distance(start, end) == ETH_LEN + SHIFT + total
         && total == IPV4_LEN + datagram
         && !matches!(ethertype, ETH_P_8021Q | ETH_P_8021AD);
@@ -99,11 +100,12 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     }
     let cpu = clock::cpu();
     let now = clock::now(cpu);
-    // As an `Arrival` lies in memory: the address, and the VLAN where the packet has the beginning of the source.
+    // Same layout as an `Arrival` in memory: the MAC address, then the VLAN where the packet has the first bytes of the
+    // source.
     let outermost = outer_dst & ARRIVAL_MAC | u64::from(u16::from_be(outer_tci) & 0xfff) << 48;
     let net = (vxlan >> 32) as u32 & u32::from_le_bytes([0xff, 0xff, 0xff, 0]);
     let key = FlowKey { ends, macs, rest, net, outermost };
-    let Some(flow) = key.find(cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
+    let Some(flow) = flow_cache::lookup(&key, cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
     if !lease::is_valid(flow.lease(), now) {
         count::stray(flow.lease());
         return Lookup::Hit(Err(DropReason::LeaseExpired));
@@ -112,7 +114,7 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     if len > u32::from(flow.max) {
         return Lookup::Bypass;
     }
-    // What comes from a tunnel goes to a port.
+    // A frame from a tunnel goes to an access port (split horizon).
     let to = flow.to(fdb::LOCAL);
     let decision = forward::deliver(ctx, &to, inner_at, &ether(&key, Tag::NONE, ethertype), len, Buffers::One);
     if let Ok(Verdict::Redirect) = decision {
@@ -122,10 +124,10 @@ fn over_ipv4<const SHIFT: usize>(ctx: &mut XdpContext) -> Lookup {
     Lookup::Hit(decision)
 }
 
-/// Bytes of an IPv4 header without options, and of the ports behind it.
+/// Bytes of an IPv4 header without options and of the ports after it.
 const TO_PORTS: usize = IPV4_LEN + 4;
 
-/// A frame from a VLAN.
+/// Handles a frame from a VLAN.
 #[inline(always)]
 pub(crate) fn from_vlan(ctx: &mut XdpContext) -> Lookup {
     match read::<u16>(ctx, ETHERTYPE).map(u16::from_be) {
@@ -135,7 +137,7 @@ pub(crate) fn from_vlan(ctx: &mut XdpContext) -> Lookup {
     }
 }
 
-/// A frame with `TAG` bytes of tag.
+/// Handles a frame with `TAG` bytes of VLAN tag.
 #[inline(always)]
 fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Lookup {
     let (start, end) = (Frame::data(ctx), Frame::data_end(ctx));
@@ -152,9 +154,9 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Lookup {
     let tag = if TAG == 0 { Tag::NONE } else { Tag::inline(u16::from_be(tci)) };
     let ether = ether(&FlowKey { ends: 0, macs, rest, net: 0, outermost: 0 }, tag, ethertype);
     let source_port = match ethertype {
-        // SAFETY: the same bound.
+        // SAFETY: the bound was checked above.
         ETH_P_IP => unsafe { entropy::of_ipv4(behind.add(ETH_LEN)) },
-        // What stations say of their own addresses is for the long way, which tells the agent.
+        // Neighbour discovery goes to the slow path, which reports the sender's address to the agent.
         ETH_P_IPV6 if read::<u8>(ctx, ether.payload + 6) != Some(IPPROTO_ICMPV6) => entropy::of(ctx, &ether),
         _ => return Lookup::Bypass,
     };
@@ -162,13 +164,13 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Lookup {
     let now = clock::now(cpu);
     let ends = (ctx.ingress_ifindex() as u64) << 32 | u64::from(ether.vlan());
     let key = FlowKey { ends, macs, rest, net: FROM_VLAN, outermost: 0 };
-    let Some(flow) = key.find(cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
+    let Some(flow) = flow_cache::lookup(&key, cpu, now) else { return Lookup::Miss(PendingEntry::new(key)) };
     if !lease::is_valid(flow.lease(), now) {
         return Lookup::Hit(Err(DropReason::LeaseExpired));
     }
     let whole = Frame::len(ctx);
     let len = whole - TAG as u32;
-    // One in several buffers is not for every port, and what its headers say of its length may be another thing.
+    // Not every port takes a frame in several buffers, and the lengths in its headers may not agree with its size.
     if len > u32::from(flow.max) || whole != distance(start, end) as u32 {
         return Lookup::Bypass;
     }
@@ -191,7 +193,7 @@ fn in_vlan<const TAG: usize>(ctx: &mut XdpContext) -> Lookup {
     Lookup::Hit(decision)
 }
 
-/// The header that the addresses of `key` are of.
+/// Ethernet header with the addresses of `key`.
 #[inline(always)]
 const fn ether(key: &FlowKey, tag: Tag, ethertype: u16) -> Ether {
     let [a, b, c, d, e, f, g, h] = key.macs.to_ne_bytes();

@@ -1,9 +1,9 @@
-//! Head-end replication, in TC: a copy of the frame to every member of its logical switch.
+//! Head-end replication in TC: a copy of a BUM frame for every member of its logical switch.
 //!
-//! The frame is first made plain: untagged, without outer headers. Copies to access ports come first, a tag put on for
-//! each that wants one and taken off again. Then, unless the frame came from a tunnel, room for outer headers is made
-//! once, and each remote's headers are written into it in turn: those over IPv4 first, then, with 20 bytes more room,
-//! those over IPv6.
+//! The frame is first reduced to the plain inner frame: no tag, no outer headers. Copies to access ports come first; a
+//! tag is pushed for each port that needs one and popped again. Then, unless the frame came from a tunnel, headroom for
+//! outer headers is made once, and the headers of each remote VTEP are written into it in turn: first those over IPv4,
+//! then, with 20 more bytes of headroom, those over IPv6.
 
 use core::ffi::c_void;
 
@@ -33,19 +33,19 @@ use crate::{
     tc::{self, Shape},
 };
 
-/// What the kernel hands to [`visit`] for each slot. The state itself is too big for the 512 bytes of stack, and the
-/// context may not be kept in a map.
+/// Argument of [`visit`], passed by the kernel for each slot. The state is too big for the stack of 512 bytes, and a
+/// map must not hold the context.
 struct Visit {
     skb: *mut __sk_buff,
     state: *mut State,
 }
 
-/// Replicates the frame, which is used up.
+/// Replicates the frame and consumes it.
 #[inline(always)]
 pub(crate) fn run<O: Observer>(ctx: &TcContext) -> Result<(), DropReason> {
-    // One frame at a time is flooded on a CPU: this hook runs with softirqs off, and copies are queued, not received.
+    // A CPU floods one frame at a time: this hook runs with softirqs off, and copies are queued, not received.
     let Some(state) = SCRATCH.get_ptr_mut(0) else { return Err(DropReason::RewriteFailed) };
-    // SAFETY: this CPU's own map value, filled in by `note` just before.
+    // SAFETY: this CPU's own map value, filled in by `flood_state::store` just before.
     let state = unsafe { &mut *state };
     // SAFETY: a live map value, used at once.
     let Some(switch) = (unsafe { SWITCHES.get(state.flood.vni) }) else { return Err(DropReason::UnknownVni) };
@@ -87,7 +87,7 @@ fn visit_all<O: Observer>(ctx: &TcContext, slots: u32, state: &mut State) {
     unsafe { bpf_loop(slots, visit::<O> as *mut c_void, (&raw mut visiting).cast(), 0) };
 }
 
-/// One slot of the flood list; 1 ends the round.
+/// Callback for one slot of the flood list; returns 1 to end the round.
 extern "C" fn visit<O: Observer>(slot: u32, visiting: *mut Visit) -> i64 {
     // SAFETY: `visit_all` passes a live Visit, and the kernel makes one call at a time.
     let (skb, state) = unsafe { ((*visiting).skb, &mut *(*visiting).state) };
@@ -110,7 +110,7 @@ extern "C" fn visit<O: Observer>(slot: u32, visiting: *mut Visit) -> i64 {
         }
         Ok(false) => {}
         Err(reason) => {
-            // Counted here; a frame whose every copy failed is not also one without receivers.
+            // The drop is counted here. A frame whose copies all failed is not also counted as one without receivers.
             O::no_copy(&ctx, &member, reason);
             state.copies += 1;
             count::dropped(reason);
@@ -119,7 +119,7 @@ extern "C" fn visit<O: Observer>(slot: u32, visiting: *mut Visit) -> i64 {
     if state.broken == 0 { 0 } else { 1 }
 }
 
-/// Copies to an access port; `false` if this member is not to have one.
+/// Sends a copy to an access port; `false` if this member gets none.
 #[inline(always)]
 fn to_port<O: Observer>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
     let inner_vlan = if state.flood.strip == 0 { 0 } else { state.flood.ether.vlan() };
@@ -145,12 +145,12 @@ fn to_port<O: Observer>(ctx: &TcContext, state: &mut State, member: &Target) -> 
     Ok(true)
 }
 
-/// Copies to a remote VTEP; `false` if it has its turn in another round.
+/// Sends a copy to a remote VTEP; `false` if this member belongs to another round.
 #[inline(always)]
 fn to_tunnel<O: Observer>(ctx: &TcContext, state: &mut State, member: &Target) -> Result<bool, DropReason> {
     let hop = match forward::next_hop::<NoopObserver>(member.out, lease::NONE, state.now) {
         Ok(hop) => hop,
-        // Of neither family, so it is counted in the first of the two rounds only.
+        // The family of an unresolved next hop is not known: it is counted in the first of the two rounds only.
         Err(reason) => return if state.round == Round::TunnelsV4 { Err(reason) } else { Ok(false) },
     };
     let shape = Shape::of(hop)?;
@@ -180,7 +180,7 @@ fn make_room(ctx: &TcContext, state: &mut State, shape: Shape) -> Result<(), Rew
         (Room::V4, false) | (Room::V6, true) => return Ok(()),
         (Room::None, _) => tc::grow(ctx, &state.flood.ether, shape)?,
         (Room::V4, true) => {
-            // A train of segments would be cut up by where the IPv4 header was.
+            // The kernel would split a GSO frame by the old offset of the IPv4 header.
             // SAFETY: the context is the one the kernel called with.
             let failed = unsafe {
                 (*ctx.skb.skb).gso_size != 0 || bpf_skb_change_head(ctx.skb.skb, (V6_LEN - V4_LEN) as u32, 0) != 0

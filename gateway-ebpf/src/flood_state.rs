@@ -1,14 +1,14 @@
-//! The state of a flood in progress. It lies in a per-CPU map: the 512 bytes of stack have no room for it.
+//! State of a replication in progress. It is kept in a per-CPU map: the stack of 512 bytes has no room for it.
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map, programs::TcContext};
 
 use crate::{entropy, frame::Frame as _, tc, verdict::Flood};
 
-/// Room for one state; not part of the ABI.
+/// The state of the replication that this CPU is working on. Not part of the ABI.
 #[btf_map(name = "scratch")]
 pub(crate) static SCRATCH: PerCpuArray<State, 1> = PerCpuArray::new();
 
-/// Which members a round is for.
+/// Members that a round sends copies to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Round {
@@ -17,7 +17,7 @@ pub(crate) enum Round {
     TunnelsV6,
 }
 
-/// How much room for outer headers the frame has in front.
+/// Headroom for outer headers in front of the frame.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Room {
@@ -26,26 +26,26 @@ pub(crate) enum Room {
     V6,
 }
 
-/// What the rounds share.
+/// State shared by all rounds.
 pub(crate) struct State {
     pub(crate) round: Round,
     pub(crate) room: Room,
     pub(crate) flood: Flood,
     pub(crate) source_port: u16,
-    /// Length on the wire of the inner frame, or of each of its segments.
+    /// Length on the wire of the inner frame, or of each of its GSO segments.
     pub(crate) segment_len: u32,
-    /// Of several tunnel packets in one, see [`tc::is_one_packet`].
+    /// Not 0 if the frame is several tunnel packets merged by GRO, see [`tc::is_one_packet`].
     pub(crate) merged: u32,
     pub(crate) now: u64,
     pub(crate) copies: u32,
-    /// The frame could not be made what it should be: nothing more can be sent. (Not a bool: the verifier
-    /// does not know that one read from a map is 0 or 1.)
+    /// Not 0 if a rewrite failed, so nothing more can be sent. (Not a bool: the verifier does not know that a bool read
+    /// from a map is 0 or 1.)
     pub(crate) broken: u32,
 }
 
-/// Notes what [`crate::flood::run`] is to do. It lies in a map from here on: the stack has no room for it.
+/// Stores the input of [`crate::flood::run`] in the map.
 #[inline(always)]
-pub(crate) fn note(ctx: &TcContext, flood: &Flood) {
+pub(crate) fn store(ctx: &TcContext, flood: &Flood) {
     if let Some(state) = SCRATCH.get_ptr_mut(0) {
         let source_port = entropy::of(ctx, &flood.ether);
         let merged = u32::from(!tc::is_one_packet(ctx, &flood.ether));

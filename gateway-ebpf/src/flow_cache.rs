@@ -1,12 +1,15 @@
-//! The flows of late: what was decided about frames between two stations, kept by the CPU that decided it.
+//! Flow cache: forwarding decisions about frames between two stations, cached by the CPU that made them.
 //!
-//! A look-up in a hash map costs about as much as all else that is done to a packet. This is one line of the CPU's cache,
-//! found by two multiplications. Each CPU has lines of its own, so none waits for another; that a program is not
-//! interrupted by another one of its CPU is what all of XDP relies on.
+//! A hash map look-up costs about as much as all other work on a packet. A flow cache entry is one cache line, found by
+//! two multiplications. Each CPU has its own entries, so CPUs do not contend. XDP programs do not interrupt each other
+//! on a CPU, so entries need no lock.
 //!
-//! A line holds until something changes. The agent counts up after it has changed other maps, the kernel after a MAC has
-//! moved, and what was noted under an older count is not used any more. It holds for [`FLOW_NS`] at most, because a
-//! station's time must be written now and then, which the long way does.
+//! # Invalidation
+//!
+//! An entry is valid until anything changes. One number, the generation, stands for the contents of all other maps. The
+//! agent increments it after it has changed a map, the kernel after a MAC has moved. Entries of an older generation are
+//! ignored. An entry also expires after [`FLOW_NS`], because the slow path has to refresh the time at which a station
+//! was last seen.
 
 use core::arch::asm;
 
@@ -19,31 +22,31 @@ use gateway_common::{
 
 use crate::{clock, forward, maps::GENERATION, unaligned::load64};
 
-/// The lines, those of a CPU one after the other; the agent makes room for the CPUs there are, and others take the long
-/// way. Not part of the ABI. (Mappable only because the kernel begins such a map on a page of its own, which puts each
-/// element into one line of the cache.)
+/// Flow cache entries, those of a CPU one after the other. The agent sizes the map for the CPUs of the host; any other
+/// CPU uses the slow path. Not part of the ABI. (Mappable only because the kernel aligns such a map to a page, so that
+/// each element is one cache line.)
 #[btf_map(name = "flows")]
-static LINES: Array<Flow, { FLOWS as usize }, { BPF_F_MMAPABLE as usize }> = Array::new();
+static ENTRIES: Array<Flow, { FLOWS as usize }, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// A line.
+/// A flow cache entry, one cache line long.
 #[repr(C, align(64))]
 #[derive(Clone, Copy)]
 pub(crate) struct Flow {
     key: FlowKey,
-    /// Not used from this time on, CLOCK_MONOTONIC_COARSE nanoseconds.
+    /// Expiry time, CLOCK_MONOTONIC_COARSE nanoseconds.
     until: u64,
-    /// Not used under another generation.
+    /// Generation in which the decision was made.
     generation: u64,
-    /// Where to, as in [`Target`], which takes more room: index of the interface or the tunnel.
+    /// Index of the outgoing interface or of the tunnel. These fields hold a [`Target`] in less room.
     out: u32,
-    /// Local: number of the binding. Remote: the VNI to send with.
+    /// Local: index of the binding. Remote: the VNI to send with.
     number: u32,
     vlan: u16,
-    /// Number of the tunnel or the binding it comes from, for the counters.
+    /// Index of the tunnel or binding the flow comes from, for the counters.
     from: u16,
-    /// Longest inner frame, without tag; the long way judges longer ones.
+    /// Longest inner frame, without tag; longer ones go to the slow path.
     pub(crate) max: u16,
-    /// Index in map `leases` of the lease it forwards under.
+    /// Index in map `leases` of the lease that the flow is forwarded under.
     lease: u8,
     kind: u8,
 }
@@ -52,61 +55,54 @@ const _: () = assert!(size_of::<Flow>() == 64);
 const _: () = assert!(MAX_LEASES <= 1 << 8 && MAX_BINDINGS <= 1 << 16 && MAX_TUNNELS <= 1 << 16);
 
 impl Flow {
-    /// Where to; what is known of its kind need not be read.
+    /// Returns the target. `kind` is passed in so that a constant one need not be loaded.
     #[inline(always)]
     pub(crate) const fn to(&self, kind: u16) -> Target {
         let Self { out, number, vlan, .. } = *self;
         if kind == fdb::REMOTE { Target::remote(out, number) } else { Target::local(out, vlan, number) }
     }
 
-    /// What kind of place it goes to.
+    /// Returns the kind of the target.
     #[inline(always)]
     pub(crate) fn kind(&self) -> u16 {
         self.kind.into()
     }
 
-    /// Number of the tunnel or the binding it comes from.
+    /// Returns the index of the tunnel or binding that the flow comes from.
     #[inline(always)]
     pub(crate) fn from(&self) -> u32 {
         self.from.into()
     }
 
-    /// Index in map `leases` of the lease it forwards under.
+    /// Returns the index of the lease that the flow is forwarded under.
     #[inline(always)]
     pub(crate) fn lease(&self) -> u32 {
         self.lease.into()
     }
 }
 
-/// What is kept of flows.
-pub(crate) trait Remembered {
-    /// What was noted by `cpu`, which is this one, if it still holds.
-    fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow>;
-}
-
 #[inline(always)]
-fn line(key: &FlowKey, cpu: u32) -> Option<*mut Flow> {
-    LINES.get_ptr_mut(cpu * FLOWS + key.slot())
+fn entry(key: &FlowKey, cpu: u32) -> Option<*mut Flow> {
+    ENTRIES.get_ptr_mut(cpu * FLOWS + key.slot())
 }
 
-impl Remembered for FlowKey {
-    #[inline(always)]
-    fn find(&self, cpu: u32, now: u64) -> Option<&'static Flow> {
-        // SAFETY: a live map value, which only this CPU writes, and not while this program runs.
-        let flow = unsafe { &*line(self, cpu)? };
-        let holds = flow.key.macs == self.macs
-            && flow.key.ends == self.ends
-            && flow.key.rest == self.rest
-            && flow.key.net == self.net
-            && flow.key.outermost == self.outermost
-            && now < flow.until
-            && flow.generation == generation();
-        if holds { Some(flow) } else { None }
-    }
+/// Looks `key` up among the entries of `cpu`, the current CPU. Returns valid entries only.
+#[inline(always)]
+pub(crate) fn lookup(key: &FlowKey, cpu: u32, now: u64) -> Option<&'static Flow> {
+    // SAFETY: a live map value, which only this CPU writes, and not while this program runs.
+    let flow = unsafe { &*entry(key, cpu)? };
+    let valid = flow.key.macs == key.macs
+        && flow.key.ends == key.ends
+        && flow.key.rest == key.rest
+        && flow.key.net == key.net
+        && flow.key.outermost == key.outermost
+        && now < flow.until
+        && flow.generation == generation();
+    if valid { Some(flow) } else { None }
 }
 
-/// The right to note what is decided about a flow, taken before it is looked up: should anything change meanwhile, the
-/// note is outdated from the beginning.
+/// Flow cache entry to be filled by the slow path. It takes the generation before the first map look-up: if anything
+/// changes during the look-ups, the new entry is invalid from the start.
 #[derive(Clone, Copy)]
 pub(crate) struct PendingEntry {
     key: FlowKey,
@@ -114,39 +110,40 @@ pub(crate) struct PendingEntry {
 }
 
 impl PendingEntry {
-    /// For a flow that is to be looked up.
+    /// Begins an entry for a flow that the slow path is about to decide.
     #[inline(always)]
     pub(crate) fn new(key: FlowKey) -> Self {
         Self { key, generation: generation() }
     }
 
-    /// Notes that the flow's frames go to `to` under `lease`; `from` is the number of the tunnel or binding they come from.
+    /// Stores the decision: frames of the flow go to `to` under `lease`. `from` is the index of the tunnel or binding
+    /// they come from.
     #[inline(always)]
     pub(crate) fn commit(&self, now: u64, lease: u32, to: &Target, from: u32) {
-        if let Some(line) = line(&self.key, clock::cpu()) {
+        if let Some(entry) = entry(&self.key, clock::cpu()) {
             let (key, generation, until) = (self.key, self.generation, now + FLOW_NS);
             let max = forward::fits_every_port().min(u16::MAX.into()) as u16;
             let number = if to.kind == fdb::REMOTE { to.vni } else { to.binding };
             let (out, vlan, kind) = (to.out, to.vlan, to.kind as u8);
             let (from, lease) = (from as u16, lease as u8);
-            // SAFETY: as above.
-            unsafe { *line = Flow { key, until, generation, out, number, vlan, from, max, lease, kind } };
+            // SAFETY: as in `lookup`.
+            unsafe { *entry = Flow { key, until, generation, out, number, vlan, from, max, lease, kind } };
         }
     }
 }
 
-/// How often something has changed, on either side.
+/// Reads the generation: the counts of the agent and of the kernel as one number.
 #[inline(always)]
 fn generation() -> u64 {
     // SAFETY: a live map value of eight bytes.
     GENERATION.get_ptr(0).map_or(0, |generation| unsafe { load64::<0>(generation.cast()) })
 }
 
-/// Outdates whatever has been noted so far.
+/// Invalidates the flow cache of every CPU.
 #[inline(always)]
 pub(crate) fn invalidate() {
     if let Some(generation) = GENERATION.get_ptr_mut(0) {
-        // Two CPUs may count at once, and neither count must be lost.
+        // Atomic: two CPUs may increment at once, and neither increment must be lost.
         // SAFETY: a live map value; the field is aligned.
         unsafe {
             let kernel = &raw mut (*generation).kernel;

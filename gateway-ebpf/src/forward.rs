@@ -1,4 +1,4 @@
-//! Sending a known unicast frame to where its station is.
+//! Forwards known unicast frames to an access port or into a tunnel.
 
 use gateway_common::{counters::DropReason, fdb::Target, step::Step, tunnel::NextHop};
 
@@ -12,25 +12,25 @@ use crate::{
     verdict::{Decision, Verdict},
 };
 
-/// Whether the access port `ifindex` takes an inner frame of `len` bytes. The kernel allows a tag on top of the MTU, so the
-/// untagged length counts.
+/// Checks that the access port `ifindex` is up and that an inner frame of `len` bytes fits it. The kernel allows a tag
+/// on top of the MTU, so `len` is the untagged length.
 #[inline(always)]
 pub(crate) fn port_takes<F: Frame>(frame: &F, ifindex: u32, len: u32) -> Result<(), DropReason> {
     let Some(settings) = SETTINGS.get(0) else { return Err(DropReason::TooBig) };
     if settings.ports_down != 0 && DOWN.get_ptr(ifindex).is_some() {
         return Err(DropReason::PortDown);
     }
-    // Nearly every frame fits every port, and is spared the look at the device.
+    // Nearly every frame fits every port, which saves the look at the device.
     if len > settings.fits_every_port && frame.exceeds_mtu(ifindex, len) { Err(DropReason::TooBig) } else { Ok(()) }
 }
 
-/// An inner frame of this length, without tag, fits every access port.
+/// Length of an inner frame, without tag, that fits every access port.
 #[inline(always)]
 pub(crate) fn fits_every_port() -> u32 {
     SETTINGS.get(0).map_or(0, |settings| settings.fits_every_port)
 }
 
-/// The next hop of tunnel number `id`, if it may be used now. Lease number `held` is known to run.
+/// Returns the next hop of tunnel `id` if it may be used now. The caller has checked lease `held`.
 #[inline(always)]
 pub(crate) fn next_hop<O: Observer>(id: u32, held: u32, now: u64) -> Result<&'static NextHop, DropReason> {
     let Some(tunnel) = TUNNELS.get(id) else { return Err(DropReason::TunnelUnresolved) };
@@ -46,7 +46,7 @@ pub(crate) fn next_hop<O: Observer>(id: u32, held: u32, now: u64) -> Result<&'st
     Ok(hop)
 }
 
-/// As [`Frame::reserve`], told to who looks on.
+/// Same as [`Frame::reserve`], reported to the observer.
 #[inline(always)]
 fn reserve<F: Frame>(frame: &F, ifindex: u32, buffers: Buffers) -> bool {
     let can = frame.reserve(ifindex, buffers);
@@ -54,14 +54,14 @@ fn reserve<F: Frame>(frame: &F, ifindex: u32, buffers: Buffers) -> bool {
     can
 }
 
-/// A frame for an access port: `strip` bytes of outer headers go, `len` bytes of inner frame stay.
+/// Sends a frame to an access port: removes `strip` bytes of outer headers, and `len` bytes of inner frame remain.
 #[inline(always)]
 pub(crate) fn to_port<F: Frame>(frame: &mut F, to: &Target, strip: usize, ether: &Ether, len: u32) -> Decision {
     port_takes(frame, to.out, frame.segment_len(ether, len))?;
     deliver(frame, to, strip, ether, len, Buffers::Unknown)
 }
 
-/// As [`to_port`], of a frame that is known to fit.
+/// Same as [`to_port`] for a frame that is known to fit.
 #[inline(always)]
 pub(crate) fn deliver<F: Frame>(
     frame: &mut F,
@@ -79,7 +79,7 @@ pub(crate) fn deliver<F: Frame>(
     Ok(Verdict::Redirect)
 }
 
-/// A frame for a tunnel. Lease number `held` is known to run.
+/// Sends a frame into a tunnel. The caller has checked lease `held`.
 #[inline(always)]
 pub(crate) fn to_tunnel<F: Frame>(
     frame: &mut F,

@@ -1,4 +1,4 @@
-//! A frame as the stages see it, whichever hook it came through.
+//! Access to a frame, the same for both hooks.
 
 use gateway_common::{
     headers::{ETH_LEN, ETH_P_8021AD, ETH_P_8021Q, TAG_LEN},
@@ -14,11 +14,11 @@ use crate::{
     verdict::{Flood, Verdict},
 };
 
-/// The kernel refused to make or take away room.
+/// The kernel refused to add or remove headroom.
 pub(crate) struct RewriteError;
 
-/// What to make of a frame that stays Ethernet: cut `strip` bytes off the front (outer headers, or nothing), take away
-/// the tag that is then in front, if `ether` has one, and put on tag `vlan` unless that is 0.
+/// Rewrite of a frame that leaves as plain Ethernet: remove `strip` bytes from the front (outer headers, or nothing),
+/// then the tag of `ether`, if it has one, and add tag `vlan` unless it is 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Reframe {
     pub(crate) strip: usize,
@@ -26,20 +26,20 @@ pub(crate) struct Reframe {
     pub(crate) vlan: u16,
 }
 
-/// How many buffers a frame is known to lie in.
+/// Number of buffers that a frame is known to occupy.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Buffers {
     /// One.
     One,
-    /// Nobody has looked.
+    /// Not checked yet.
     Unknown,
 }
 
 /// Access to one packet, implemented for XDP and for TC.
 pub(crate) trait Frame {
-    /// Who looks on.
+    /// Observer of the stages.
     type Observer: Observer;
-    /// True for XDP: what it can't do itself it leaves to TC.
+    /// True for XDP, which leaves to TC what it can't do itself.
     const XDP: bool;
 
     /// Address of the first byte.
@@ -50,33 +50,33 @@ pub(crate) trait Frame {
     fn len(&self) -> u32;
     /// Index of the interface it came in through.
     fn ifindex(&self) -> u32;
-    /// The 802.1Q tag the kernel took off the frame and keeps beside it, if any: VLAN and priority bits.
+    /// The 802.1Q tag that the kernel moved from the frame to its metadata, if any: VLAN and priority bits.
     fn offloaded_tag(&self) -> Option<u16>;
-    /// True if what is beside the frame is a tag of another kind, which no binding is for: the kernel takes service tags
-    /// (802.1ad) off as it does those of 802.1Q.
+    /// True if the tag in the metadata is not 802.1Q. No binding is for such a tag. The kernel moves service tags
+    /// (802.1ad) to the metadata as well.
     fn service_tagged(&self) -> bool;
-    /// Cuts the frame's end off, `len` bytes stay.
+    /// Trims the frame to `len` bytes.
     fn trim(&mut self, len: u32) -> Result<(), RewriteError>;
-    /// Length of the frame with the header `ether`, of `len` bytes in all, as it will be on a wire: of each segment of it,
-    /// where it is a train of TCP or UDP segments.
+    /// Length on the wire of a frame of `len` bytes with the header `ether`; of a GSO frame, the length of each TCP or
+    /// UDP segment.
     fn segment_len(&self, ether: &Ether, len: u32) -> u32;
     /// True if a frame of `len` bytes does not fit the MTU of `ifindex`.
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool;
-    /// Asks that the frame leave through `ifindex`; false if this hook can't reach it. Comes before the rewrite, so that
-    /// a packet handed on to TC is whole.
+    /// Selects the outgoing interface `ifindex`; false if this hook can't reach it. Called before the rewrite, so that
+    /// a frame left to TC is unchanged.
     fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool;
-    /// True if there is more of the frame than can be read, and the first `len` bytes are not all among what can: TC, which
-    /// can have them put together, sees more.
+    /// True if the first `len` bytes are not all in the first buffer. TC can pull them into one buffer, so the frame is
+    /// left to it.
     fn needs_pull(&self, len: usize) -> bool;
-    /// Has the frame sent to everyone in its logical switch; at XDP, by TC.
+    /// Floods the frame in its logical switch; XDP leaves this to TC.
     fn replicate(&self, flood: &Flood) -> Verdict;
-    /// Makes it a frame for an access port.
+    /// Rewrites the frame for an access port.
     fn reframe(&mut self, how: Reframe) -> Result<(), RewriteError>;
-    /// Puts outer headers in front of the frame, whose header is `ether`, without its tag.
+    /// Removes the tag of the frame, whose header is `ether`, and adds outer headers in front.
     fn encapsulate(&mut self, ether: Ether, hop: &NextHop, fill: Fill) -> Result<(), RewriteError>;
 }
 
-/// Reads a `T` at `offset`, as it lies there, if the frame is that long.
+/// Reads a `T` at `offset`, in wire order; `None` past the end of the frame.
 #[inline(always)]
 pub(crate) fn read<T: Raw>(frame: &impl Frame, offset: usize) -> Option<T> {
     let at = frame.data() + offset;
@@ -93,51 +93,51 @@ pub(crate) fn read_be16(frame: &impl Frame, offset: usize) -> Option<u16> {
     read::<u16>(frame, offset).map(u16::from_be)
 }
 
-/// Where a frame's tag is, and its VLAN, in one number: of an enum whose variants carry different things a part is undefined,
-/// and what is undefined the verifier may refuse, see [`crate::verdict::Verdict`].
+/// Position and VLAN of a frame's tag, packed into one number. An enum whose variants carry different data has
+/// undefined parts, and the verifier may refuse those, see [`crate::verdict::Verdict`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag(u32);
 
 impl Tag {
-    /// It has none.
+    /// No tag.
     pub(crate) const NONE: Self = Self(0);
-    /// Between the addresses and the EtherType.
+    /// In the frame, between the addresses and the EtherType.
     const INLINE: u32 = 1 << 16;
-    /// Beside the frame.
+    /// In the metadata of the frame (hardware offload).
     const OFFLOADED: u32 = 2 << 16;
 
-    /// One between the addresses and the EtherType, of which these are VLAN and priority bits.
+    /// A tag in the frame with this tag control information (VLAN and priority bits).
     #[inline(always)]
     pub(crate) const fn inline(tci: u16) -> Self {
         Self(Self::INLINE | tci as u32 & 0xfff)
     }
 
-    /// One beside the frame.
+    /// A tag in the metadata of the frame.
     #[inline(always)]
     const fn offloaded(tci: u16) -> Self {
         Self(Self::OFFLOADED | tci as u32 & 0xfff)
     }
 
-    /// True if it is in the frame.
+    /// True if the tag is in the frame.
     #[inline(always)]
     pub(crate) const fn is_inline(self) -> bool {
         self.0 & Self::INLINE != 0
     }
 }
 
-/// An Ethernet header, its first tag set apart.
+/// An Ethernet header with its first tag apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Ether {
     pub(crate) dst: [u8; 6],
     pub(crate) src: [u8; 6],
     pub(crate) tag: Tag,
     pub(crate) ethertype: u16,
-    /// Offset of what follows the header.
+    /// Offset of the payload.
     pub(crate) payload: usize,
 }
 
 impl Ether {
-    /// Parses the header at `offset`. `outermost`: the tag beside the frame, if any, belongs to this header.
+    /// Parses the header at `offset`. `outermost`: the tag in the metadata, if any, belongs to this header.
     #[inline(always)]
     pub(crate) fn parse<F: Frame>(frame: &F, offset: usize, outermost: bool) -> Option<Self> {
         let dst = read(frame, offset)?;
@@ -148,7 +148,7 @@ impl Ether {
             return Some(Self { tag: Tag::offloaded(tci), ..plain });
         }
         if outermost && frame.service_tagged() {
-            // As it is where the tag is still in the frame.
+            // Same result as for a tag that is still in the frame.
             return Some(Self { ethertype: ETH_P_8021AD, ..plain });
         }
         if ethertype != ETH_P_8021Q {
@@ -160,14 +160,14 @@ impl Ether {
         Some(Self { tag: Tag::inline(tci), ethertype, payload, ..plain })
     }
 
-    /// Tells who looks on what it says.
+    /// Reports the header to the observer.
     #[inline(always)]
     pub(crate) fn report<O: Observer>(&self) {
         let (src, dst) = (step::mac(self.src), step::mac(self.dst));
         O::step(Step::Frame, [src, dst, self.vlan().into(), self.ethertype.into()]);
     }
 
-    /// Tells who looks on that nobody in particular is to have it.
+    /// Reports to the observer that the frame is flooded.
     #[inline(always)]
     pub(crate) fn report_flood<O: Observer>(&self) {
         O::step(if MacAddr(self.dst).is_group() { Step::Group } else { Step::Unknown }, [0; 4]);
@@ -185,7 +185,7 @@ impl Ether {
         matches!(self.ethertype, ETH_P_8021Q | ETH_P_8021AD)
     }
 
-    /// Bytes that the tag takes up in the frame.
+    /// Bytes of the tag in the frame.
     #[inline(always)]
     pub(crate) const fn tag_bytes(&self) -> usize {
         if self.tag.is_inline() { TAG_LEN } else { 0 }

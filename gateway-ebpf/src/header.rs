@@ -1,4 +1,4 @@
-//! Writing outer headers from a tunnel's template.
+//! Writes outer headers from the template of a tunnel.
 
 use gateway_common::{
     headers::{ETH_LEN, IPV4_LEN, TAG_LEN, UDP_LEN, V4_LEN, V6_LEN, VXLAN_LEN, ipv4_checksum},
@@ -7,12 +7,12 @@ use gateway_common::{
 
 use crate::unaligned::{self, store16, store32};
 
-/// Length of the template with a tag on an IPv4 underlay.
+/// Length of outer headers over IPv4 with a VLAN tag.
 pub(crate) const V4_TAGGED: usize = V4_LEN + TAG_LEN;
-/// Length of the template with a tag on an IPv6 underlay.
+/// Length of outer headers over IPv6 with a VLAN tag.
 pub(crate) const V6_TAGGED: usize = V6_LEN + TAG_LEN;
 
-/// What the headers of one packet say beyond the template.
+/// Fields of the outer headers that differ from packet to packet.
 #[derive(Clone, Copy)]
 pub(crate) struct Fill {
     pub(crate) vni: u32,

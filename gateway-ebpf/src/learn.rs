@@ -1,4 +1,4 @@
-//! Learning: who sends from where.
+//! MAC learning from source addresses.
 
 use aya_ebpf::{
     bindings::{BPF_EXIST, BPF_NOEXIST},
@@ -24,9 +24,9 @@ use crate::{
 
 const E2BIG: i32 = -7;
 
-/// Notes that `mac` of logical switch `vni` sends from `here`. `flags` go into a new entry.
+/// Learns or refreshes that `mac` of logical switch `vni` sends from `here`. `flags` go into a new entry.
 ///
-/// What was given is never changed: a frame from a MAC that is given as being elsewhere is refused.
+/// A given entry is never changed: a frame from a MAC that is given elsewhere is refused.
 #[inline(always)]
 pub(crate) fn source<O: Observer>(
     vni: u32,
@@ -40,7 +40,7 @@ pub(crate) fn source<O: Observer>(
         first_seen::<O>(&key, here, flags, now);
         return Ok(());
     };
-    // SAFETY: a live map value, used at once. Another CPU may write the time, nothing else is written in place.
+    // SAFETY: a live map value, used at once. Another CPU may write the time; nothing else is written in place.
     let known = unsafe { &*entry };
     let same = known.to.same_place(here);
     if known.origin == fdb::GIVEN {
@@ -53,14 +53,14 @@ pub(crate) fn source<O: Observer>(
         O::step(Step::SourceMoves, [place, rest, 0, 0]);
         moved::<O>(&key, here, flags, now);
     } else if refresh::<O>(known, now) {
-        // SAFETY: as above; a u64 is written whole. Should the entry be replaced right now, a time is lost, no more.
+        // SAFETY: as above; a u64 is written whole. If the entry is replaced right now, only this time is lost.
         unsafe { (&raw mut (*entry).seen).write_volatile(now) };
     }
     Ok(())
 }
 
-/// As [`source`] where nothing is to be learned: only refuses a MAC that is given as being behind an access port. If `strict`,
-/// refuses one that is known to be anywhere else than behind the tunnel `from`.
+/// Checks a source behind a tunnel without learning it: refuses a MAC that is given behind an access port. If `strict`,
+/// refuses any MAC that is known anywhere else than behind the tunnel `from`.
 #[inline(always)]
 pub(crate) fn check_remote_source<O: Observer>(
     vni: u32,
@@ -81,7 +81,7 @@ pub(crate) fn check_remote_source<O: Observer>(
     }
 }
 
-/// True if the time of a station that has just sent is to be written.
+/// True if the last-seen time of the station has to be written.
 #[inline(always)]
 fn refresh<O: Observer>(known: &FdbEntry, now: u64) -> bool {
     O::step(Step::SourceKnown, [now.saturating_sub(known.seen), 0, 0, 0]);
@@ -92,7 +92,7 @@ const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
     FdbEntry { to: *here, seen: now, origin: fdb::LEARNED, flags }
 }
 
-/// A call of its own, as [`allows`].
+/// Learns a new MAC within the limit of its switch and the token bucket of its place. Not inlined, as [`admit`].
 #[inline(never)]
 fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // SAFETY: live map values, used at once.
@@ -114,23 +114,23 @@ fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
         count::path(PathCounter::LearnBudget);
         return;
     }
-    // Only where there is still nothing: an entry given in the meantime must stay.
+    // NOEXIST: an entry given in the meantime must stay.
     match FDB.insert(key, learned(here, flags, now), u64::from(BPF_NOEXIST)) {
         Ok(()) => {
-            // Two CPUs may count one MAC between them. The agent, which sees the database, sets the ceiling from what is
-            // really there, so that the limit is passed by a few for a while and no more.
+            // Not atomic: two CPUs may count two MACs as one. The agent scans the FDB and sets the ceiling from what is
+            // there, so the limit is exceeded by a few MACs and for a short time only.
             // SAFETY: a live map value of eight bytes, aligned.
             unsafe { count.write_volatile(count.read_volatile() + 1) };
             count::path(PathCounter::Learned);
             notify_agent(event::LEARNED, key, here);
         }
         Err(E2BIG) => count::path(PathCounter::FdbFull),
-        // Another CPU was first.
+        // Another CPU learned it first.
         Err(_) => {}
     }
 }
 
-/// A call of its own, as [`allows`].
+/// Moves a learned MAC within the token bucket of its new place. Not inlined, as [`admit`].
 #[inline(never)]
 fn moved<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     if O::DRY_RUN {
@@ -140,8 +140,8 @@ fn moved<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
         count::path(PathCounter::MoveBudget);
         return;
     }
-    // Replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the look-up, the
-    // event makes it look and put that right.
+    // The entry is replaced as a whole, so that no CPU sees half of it. If the agent gave this MAC a place since the
+    // look-up, the event makes the agent look and repair it.
     if FDB.insert(key, learned(here, flags, now), u64::from(BPF_EXIST)).is_ok() {
         flow_cache::invalidate();
         count::path(PathCounter::Moved);
@@ -149,9 +149,10 @@ fn moved<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     }
 }
 
-/// True if the budget of `place` has something left, which is then taken. CPUs that ask at once may take the same.
+/// Takes a token from the bucket of `place` for `what`; false if the bucket is empty. CPUs that ask at the same time
+/// may take the same token.
 ///
-/// A call of its own, so that its variables are not on the stack of the path that packets take.
+/// Not inlined: its variables must not be on the stack of the packet path.
 #[inline(never)]
 pub(crate) fn admit(place: u32, what: Spent, now: u64) -> bool {
     let Some(budget) = BUDGETS.get_ptr_mut(place) else { return false };
@@ -181,11 +182,11 @@ fn notify_agent(kind: u32, key: &FdbKey, here: &Target) {
     send_event(|| LearnEvent { kind, vni: key.vni, mac: key.mac, reserved: 0, to: *here, ip: Addr::NONE });
 }
 
-/// Puts an event where the agent reads it. It is made there, and takes no room on the stack.
+/// Writes an event to the ring buffer. The event is built there and takes no room on the stack.
 #[inline(always)]
 pub(crate) fn send_event(event: impl FnOnce() -> LearnEvent) {
     let ring = (&raw const EVENTS).cast_mut().cast();
-    // SAFETY: the helper gives room for an event, which is written whole before it is submitted, or null.
+    // SAFETY: the helper returns room for an event, which is written whole before it is submitted, or null.
     unsafe {
         let room = bpf_ringbuf_reserve(ring, size_of::<LearnEvent>() as u64, 0).cast::<LearnEvent>();
         if room.is_null() {

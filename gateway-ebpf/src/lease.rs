@@ -1,4 +1,4 @@
-//! The lease: an address is forwarded for only while this node holds it, whatever the agent is doing.
+//! Leases: this node forwards for a VTEP address only while it holds the lease, whatever the agent does.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 
@@ -6,20 +6,20 @@ use gateway_common::{step::Step, tunnel::LEASE_FOREVER};
 
 use crate::{maps::LEASES, observer::Observer};
 
-/// CLOCK_MONOTONIC_COARSE in nanoseconds: a few milliseconds coarse, and next to free.
+/// Reads CLOCK_MONOTONIC_COARSE in nanoseconds: a resolution of a few milliseconds, at almost no cost.
 #[inline(always)]
 pub(crate) fn now() -> u64 {
     // SAFETY: the helper takes nothing and only reads the clock.
     unsafe { bpf_ktime_get_coarse_ns() }
 }
 
-/// True while lease number `lease` runs.
+/// True while lease `lease` is valid.
 #[inline(always)]
 pub(crate) fn is_valid(lease: u32, now: u64) -> bool {
     LEASES.get(lease).is_some_and(|until| now < *until)
 }
 
-/// As [`holds`], told to who looks on.
+/// Same as [`is_valid`], reported to the observer.
 #[inline(always)]
 pub(crate) fn check<O: Observer>(lease: u32, now: u64) -> bool {
     LEASES.get(lease).is_some_and(|until| {

@@ -1,8 +1,9 @@
-//! The kernel's own account of what became of redirected frames.
+//! Counts redirected frames that the kernel lost.
 //!
-//! A program that says "redirect" does not hear how that ends: the kernel may refuse the frame, the driver too, or its queue
-//! may be full. The kernel tells of it at two tracepoints, once for each frame that it refuses and once for each handful of
-//! frames that it hands to a driver. These programs count what was lost, for the interfaces that the agent has named.
+//! A program that returns "redirect" does not learn the outcome: the kernel or the driver may refuse the frame, or the
+//! driver's queue may be full. The kernel reports this at two tracepoints, once for each frame that it refuses and once
+//! for each batch that it hands to a driver. These programs count the losses of the interfaces that the agent has
+//! named.
 
 use aya_ebpf::{
     Global,
@@ -16,7 +17,7 @@ use gateway_common::{counters::PathCounter, limits, loss::Loss};
 
 use crate::count;
 
-/// By interface that frames were to leave by.
+/// Losses by outgoing interface.
 #[btf_map(name = "losses")]
 static LOSSES: PerCpuHashMap<u32, Loss, { limits::MAX_PORTS as usize }> = PerCpuHashMap::new();
 
@@ -42,7 +43,7 @@ fn redirect_sent(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let (to, error): (*const u8, i32) = (ctx.arg(1), ctx.arg(4));
-    // SAFETY: the helper reads what can be read, and says so where it can't.
+    // SAFETY: the helper reads memory that is readable, and returns an error otherwise.
     let ifindex = unsafe { bpf_probe_read_kernel(to.add(IFINDEX_OFFSET.load() as usize).cast::<u32>()) };
     let Ok(ifindex) = ifindex else { return 0 };
     let lost = lost.cast_unsigned().into();

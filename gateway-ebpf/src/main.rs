@@ -1,8 +1,9 @@
 //! The data plane of vtep-gateway: XDP and TC programs for uplinks and access ports.
 //!
-//! The stages ([`uplink`], [`access`]) are written once, over [`frame::Frame`], and run at both hooks. XDP does known
-//! unicast; what it leaves, broadcast, unknown unicast and multicast, goes on to TC, which replicates it ([`flood`]). On
-//! an interface without XDP the TC programs do all of it.
+//! The stages ([`uplink`], [`access`]) are written once, over [`frame::Frame`], and run at both hooks. In XDP, frames
+//! of flows in the flow cache take the fast path ([`fast_path`]); all others take the slow path, which is the stages.
+//! XDP forwards known unicast. It leaves BUM frames to TC, which replicates them ([`flood`]). On an interface without
+//! XDP the TC programs do everything.
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable yet.
@@ -114,7 +115,7 @@ fn tc_action_for(ctx: &TcContext, decision: Decision) -> i32 {
         count::dropped(reason);
         trace::dropped(ctx, Frame::ifindex(ctx), reason);
     }
-    // Copies have been sent, or there is nothing to send: the original goes no further.
+    // Copies have been sent, or there is nothing to send: the original is dropped.
     TC_ACT_SHOT
 }
 

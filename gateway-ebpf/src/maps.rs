@@ -1,4 +1,4 @@
-//! The maps, and the one global. Names, keys and values are the ABI with the agent; it pins them by these names.
+//! Maps and the one global. Names, keys and values are the ABI with the agent, which pins the maps by these names.
 
 use aya_ebpf::{
     Global,
@@ -24,40 +24,41 @@ use gateway_common::{
 #[unsafe(no_mangle)]
 pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
 
-/// What the agent knows of the interfaces as a whole.
+/// Settings that concern all interfaces.
 #[btf_map(name = "settings")]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// What was decided for a flow holds while this stands still, see [`crate::flows`]. The agent counts in memory that it
-/// shares with the kernel.
+/// Generation of the flow cache, see [`crate::flow_cache`]. The agent increments its half in memory shared with the
+/// kernel.
 #[btf_map(name = "generation")]
 pub(crate) static GENERATION: Array<Generation, 1, { BPF_F_MMAPABLE as usize }> = Array::new();
 
-/// Addresses this gateway is a tunnel end with.
+/// VTEP addresses of this gateway.
 #[btf_map(name = "vteps")]
 pub(crate) static VTEPS: HashMap<Addr, Vtep, { limits::MAX_VTEPS as usize }> = HashMap::new();
 
-/// Until when the VTEP addresses of each virtual router may be forwarded for: CLOCK_MONOTONIC nanoseconds.
+/// Lease expiry of each virtual router: CLOCK_MONOTONIC nanoseconds. The VTEP addresses of the router are forwarded for
+/// until then.
 #[btf_map(name = "leases")]
 pub(crate) static LEASES: Array<u64, { limits::MAX_LEASES as usize }> = Array::new();
 
-/// Known pairs of tunnel ends, giving the tunnel's number.
+/// Tunnel index by pair of local VTEP and remote VTEP.
 #[btf_map(name = "remote_vteps")]
 pub(crate) static REMOTE_VTEPS: HashMap<RemoteVtepKey, u32, { limits::MAX_TUNNELS as usize }> = HashMap::new();
 
-/// What is outermost in packets for this gateway; the value says nothing.
+/// Outermost MAC and VLAN of packets for this gateway; the value has no meaning.
 #[btf_map(name = "arrivals")]
 pub(crate) static ARRIVALS: HashMap<Arrival, u32, { limits::MAX_ARRIVALS as usize }> = HashMap::new();
 
-/// Next hop and headers by tunnel number.
+/// Next hop and outer headers by tunnel index.
 #[btf_map(name = "tunnels")]
 pub(crate) static TUNNELS: Array<Tunnel, { limits::MAX_TUNNELS as usize }> = Array::new();
 
-/// Traffic by tunnel number.
+/// Traffic by tunnel index.
 #[btf_map(name = "tunnel_stats")]
 pub(crate) static TUNNEL_STATS: PerCpuArray<Traffic, { limits::MAX_TUNNELS as usize }> = PerCpuArray::new();
 
-/// Tunnel packets by the lease that does not run here: somebody sends them to the wrong node.
+/// Stray tunnel packets by lease: the lease is not held here, so the packets were sent to the wrong node.
 #[btf_map(name = "strays")]
 pub(crate) static STRAYS: PerCpuArray<u64, { limits::MAX_LEASES as usize }> = PerCpuArray::new();
 
@@ -65,7 +66,7 @@ pub(crate) static STRAYS: PerCpuArray<u64, { limits::MAX_LEASES as usize }> = Pe
 #[btf_map(name = "switches")]
 pub(crate) static SWITCHES: HashMap<u32, SwitchEntry, { limits::MAX_SWITCHES as usize }> = HashMap::new();
 
-/// Learned MACs by VNI, ever: the kernel only counts up (see [`SwitchEntry::learn_ceiling`]).
+/// MACs learned so far, by VNI; the kernel only counts up (see [`SwitchEntry::learn_ceiling`]).
 #[btf_map(name = "learned")]
 pub(crate) static LEARNED: HashMap<u32, u64, { limits::MAX_SWITCHES as usize }> = HashMap::new();
 
@@ -74,19 +75,19 @@ pub(crate) static LEARNED: HashMap<u32, u64, { limits::MAX_SWITCHES as usize }> 
 pub(crate) static FLOOD: HashMap<FloodKey, Target, { limits::MAX_FLOOD as usize }, { BPF_F_NO_PREALLOC as usize }> =
     HashMap::new();
 
-/// Which logical switch a VLAN of a port belongs to.
+/// Logical switch by port and VLAN.
 #[btf_map(name = "bindings")]
 pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::MAX_BINDINGS as usize }> = HashMap::new();
 
-/// Traffic by binding number.
+/// Traffic by binding index.
 #[btf_map(name = "binding_stats")]
 pub(crate) static BINDING_STATS: PerCpuArray<Traffic, { limits::MAX_BINDINGS as usize }> = PerCpuArray::new();
 
-/// What each binding and each tunnel may still have learned, moved and told, see [`gateway_common::budget::place`].
+/// Token buckets of each binding and each tunnel: learning, moves and snooping, see [`gateway_common::budget::place`].
 #[btf_map(name = "budgets")]
 pub(crate) static BUDGETS: Array<Budget, { PLACES as usize }> = Array::new();
 
-/// Where each MAC of each logical switch is.
+/// Forwarding database: location of each MAC of each logical switch.
 #[btf_map(name = "fdb")]
 pub(crate) static FDB: HashMap<FdbKey, FdbEntry, { limits::DEFAULT_FDB as usize }> = HashMap::new();
 
@@ -94,15 +95,15 @@ pub(crate) static FDB: HashMap<FdbKey, FdbEntry, { limits::DEFAULT_FDB as usize 
 #[btf_map(name = "drops")]
 pub(crate) static DROPS: PerCpuArray<Drops, 1> = PerCpuArray::new();
 
-/// Packets and other happenings by path.
+/// Packets and other events by path.
 #[btf_map(name = "paths")]
 pub(crate) static PATHS: PerCpuArray<Paths, 1> = PerCpuArray::new();
 
-/// Interfaces XDP may redirect to, by index. What is not here is reached through TC.
+/// Interfaces that XDP may redirect to, by index. Any other interface is reached through TC.
 #[btf_map(name = "devmap")]
 pub(crate) static DEVMAP: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHash::new();
 
-/// Those of them that take frames in several buffers.
+/// Interfaces of `devmap` that take frames in several buffers.
 #[btf_map(name = "devmap_sg")]
 pub(crate) static DEVMAP_SG: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMapHash::new();
 
@@ -110,7 +111,7 @@ pub(crate) static DEVMAP_SG: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMap
 #[btf_map(name = "down")]
 pub(crate) static DOWN: HashMap<u32, u32, { limits::MAX_PORTS as usize }> = HashMap::new();
 
-/// What routers have said of the paths to remote VTEPs.
+/// Path MTU to remote VTEPs, as reported by routers.
 #[btf_map(name = "path_mtu")]
 pub(crate) static PATH_MTU: HashMap<
     RemoteVtepKey,
@@ -123,10 +124,10 @@ pub(crate) static PATH_MTU: HashMap<
 #[btf_map(name = "events")]
 pub(crate) static EVENTS: RingBuf<LearnEvent, { limits::EVENT_BYTES as usize }> = RingBuf::new();
 
-/// When the agent was last told that a station has an IP address; not part of the ABI.
+/// Time at which an IP address of a station was last reported to the agent. Not part of the ABI.
 #[btf_map(name = "snooped")]
 pub(crate) static SNOOPED: LruHashMap<SnoopKey, u64, { limits::MAX_SNOOPED as usize }> = LruHashMap::new();
 
-/// Room for outer headers in the making, which would not fit the stack; not part of the ABI.
+/// Scratch space for outer headers, which do not fit the stack. Not part of the ABI.
 #[btf_map(name = "header")]
 pub(crate) static HEADER: PerCpuArray<[u8; HEADER_MAX], 1> = PerCpuArray::new();

@@ -1,28 +1,28 @@
-//! Who looks on while a packet is decided about.
+//! Observer of the stages: called at each step that a packet takes.
 //!
-//! The stages tell of each step where they take it. To the programs that forward nobody listens ([`NoopObserver`]), and the
-//! compiler leaves nothing of the telling in them; other programs are made of the same stages, with somebody who does
-//! listen (the object `vtep-gateway-watch`).
+//! The programs that forward have no observer ([`NoopObserver`]), and the compiler removes all calls. The object
+//! `vtep-gateway-capture` compiles the same stages with the observers of `vtep-gateway trace` and `vtep-gateway
+//! capture`.
 
 use aya_ebpf::programs::TcContext;
 use gateway_common::{counters::DropReason, fdb::Target, step::Step};
 
-/// Somebody who looks on.
+/// Observer of the stages.
 pub(crate) trait Observer {
-    /// Nothing is to be changed and nothing to be sent: the way is only tried.
+    /// Dry run: no map is changed and no copy is sent.
     const DRY_RUN: bool;
 
-    /// A step is taken; its arguments as [`Step::args`] has them.
+    /// Called at each step, with arguments as described by [`Step::args`].
     fn step(step: Step, args: [u64; 4]);
 
-    /// A copy for `member` is about to leave through `ifindex`.
+    /// Called before a copy for `member` leaves through `ifindex`.
     fn copy(ctx: &TcContext, member: &Target, ifindex: u32);
 
-    /// There is none for `member`, for this reason.
+    /// Called if `member` gets no copy, with the reason.
     fn no_copy(ctx: &TcContext, member: &Target, reason: DropReason);
 }
 
-/// Nobody.
+/// No observer: compiles to nothing.
 pub(crate) struct NoopObserver;
 
 impl Observer for NoopObserver {

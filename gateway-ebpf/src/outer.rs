@@ -1,4 +1,4 @@
-//! The outer headers of a VXLAN packet.
+//! Parser of the outer headers of a VXLAN packet.
 
 use gateway_common::{
     counters::DropReason,
@@ -15,31 +15,31 @@ use crate::{
 
 /// Next header: fragment (RFC 8200 section 4.5).
 const IPPROTO_FRAGMENT: u8 = 44;
-/// IPv4: more fragments follow.
+/// IPv4 flag: more fragments follow.
 const MORE_FRAGMENTS: u16 = 0x2000;
-/// IPv4: where the fragment belongs, in units of 8 bytes.
+/// IPv4 fragment offset, in units of 8 bytes.
 const FRAGMENT_OFFSET: u16 = 0x1fff;
 
 /// A UDP packet to the VXLAN port.
 pub(crate) struct Outer {
-    /// The two ends of the tunnel, if it is one.
+    /// Local VTEP and remote VTEP, if this is a tunnel packet.
     pub(crate) ends: RemoteVtepKey,
-    /// What is outermost.
+    /// Outermost MAC and VLAN.
     arrival: Arrival,
     /// Offset of the UDP header.
     udp: usize,
-    /// Offset behind the packet, as the IP header has it.
+    /// Offset of the end of the packet, by the IP header.
     end: usize,
-    /// Why it can't be decapsulated, should it be for us.
+    /// Reason to drop the packet if it is addressed to this gateway.
     refusal: Option<DropReason>,
 }
 
-/// What is inside.
+/// The inner frame.
 pub(crate) struct Inner {
     pub(crate) vni: u32,
     /// Offset of the inner frame.
     pub(crate) start: usize,
-    /// Offset behind it.
+    /// Offset of its end.
     pub(crate) end: usize,
 }
 
@@ -55,19 +55,19 @@ impl Outer {
         }
     }
 
-    /// True if it is addressed to one of our VTEP addresses.
+    /// True if the destination is one of our VTEP addresses.
     #[inline(always)]
     pub(crate) fn is_for_us(&self) -> bool {
         VTEPS.get_ptr(self.ends.local).is_some()
     }
 
-    /// Bytes as far as the inner frame.
+    /// Offset of the inner frame.
     #[inline(always)]
     pub(crate) const fn to_inner(&self) -> usize {
         self.udp + UDP_LEN + VXLAN_LEN
     }
 
-    /// True if what is outermost is that of packets for this gateway.
+    /// True if the outermost MAC and VLAN are those of packets for this gateway.
     #[inline(always)]
     pub(crate) fn is_addressed_here(&self) -> bool {
         ARRIVALS.get_ptr(self.arrival).is_some()
@@ -117,7 +117,7 @@ fn ipv4<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
     let [frag_high, frag_low, _, protocol]: [u8; 4] = read(frame, at + 6)?;
     let header = usize::from(version & 0xf) * 4;
     let fragment = u16::from_be_bytes([frag_high, frag_low]);
-    // Later fragments have no ports, so they can't be told from the host's own.
+    // Later fragments have no ports, so they can't be distinguished from the host's own traffic.
     if protocol != IPPROTO_UDP || version >> 4 != 4 || header < IPV4_LEN || fragment & FRAGMENT_OFFSET != 0 {
         return None;
     }
@@ -141,7 +141,8 @@ fn ipv6<F: Frame>(frame: &F, ether: &Ether) -> Option<Outer> {
         RemoteVtepKey { remote: Addr { bytes: read(frame, at + 8)? }, local: Addr { bytes: read(frame, at + 24)? } };
     let udp = at + IPV6_LEN;
     if next_header == IPPROTO_UDP {
-        // In the maps this is how IPv4 addresses look; a packet that pretends would pass by what the underlay filters of IPv4.
+        // The maps use this form for IPv4 addresses. A packet with such addresses would bypass IPv4 filters of the
+        // underlay.
         let pretends = ends.remote.is_v4_mapped() || ends.local.is_v4_mapped();
         let refusal = if pretends { Some(DropReason::OuterMalformed) } else { None };
         return is_vxlan(frame, udp).then_some(Outer { ends, arrival, udp, end, refusal });

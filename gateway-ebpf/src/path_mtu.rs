@@ -1,9 +1,9 @@
-//! What routers on the underlay say: a packet of ours was too big for the path.
+//! Path MTU discovery for tunnels: ICMP and ICMPv6 errors of routers on the underlay.
 //!
-//! The kernel throws such messages away, since no socket of its own has sent what they are about. Believed is who quotes a
-//! packet that can be ours: from one of our addresses to a known VTEP of the tunnel's, by the ports of VXLAN, not to be
-//! fragmented, and longer than what is said to fit. An underlay where anybody can forge that has to keep forged sources out;
-//! the agent believes in no path narrower than every path has to be.
+//! The kernel ignores these errors, because no socket of the host has sent the quoted packet. An error is accepted if
+//! it quotes a packet that can be ours: from one of our VTEP addresses to a known remote VTEP, with VXLAN ports, not to
+//! be fragmented, and longer than the reported MTU. An underlay on which anyone could forge such an error has to filter
+//! forged sources. The agent ignores an MTU below the minimum of the address family.
 
 use aya_ebpf::bindings::BPF_ANY;
 use gateway_common::{
@@ -25,10 +25,10 @@ use crate::{
     observer::Observer,
 };
 
-/// Notes the MTU for the agent, if this is such a message. The packet goes on as it would without.
+/// Stores the MTU for the agent if the packet is such an error. The packet itself continues unchanged.
 ///
-/// A call of its own, so that its variables are not on the stack of the path that packets take; and because little is left
-/// there, key and value are put together where outer headers are otherwise.
+/// Not inlined: its variables must not be on the stack of the packet path. Little stack is left even so, so key and
+/// value are built in the map that otherwise holds outer headers.
 #[inline(never)]
 #[expect(clippy::needless_borrows_for_generic_args, reason = "moved, key and value would take room on the stack")]
 pub(crate) fn learn<F: Frame>(frame: &F) {
@@ -36,38 +36,38 @@ pub(crate) fn learn<F: Frame>(frame: &F) {
         return;
     }
     let Some(room) = HEADER.get_ptr_mut(0) else { return };
-    let room: *mut Note = room.cast();
-    // SAFETY: this CPU's own map value, longer than a note, used by one packet at a time; any bytes are one.
-    let note = unsafe { &mut *room };
-    if said(frame, note).is_none() || REMOTE_VTEPS.get_ptr(&note.ends).is_none() {
+    let room: *mut Report = room.cast();
+    // SAFETY: this CPU's own map value, longer than `Report`, used by one packet at a time; any bytes are a valid one.
+    let report = unsafe { &mut *room };
+    if parse(frame, report).is_none() || REMOTE_VTEPS.get_ptr(&report.ends).is_none() {
         return;
     }
     count::path(PathCounter::PathMtu);
-    note.value.told = lease::now();
-    note.value.reserved = 0;
+    report.value.told = lease::now();
+    report.value.reserved = 0;
     // SAFETY: a live map value, used at once.
-    let wider = unsafe { PATH_MTU.get(&note.ends) }
-        .is_some_and(|old| old.mtu < note.value.mtu && note.value.told - old.told < PATH_MTU_NS);
+    let wider = unsafe { PATH_MTU.get(&report.ends) }
+        .is_some_and(|old| old.mtu < report.value.mtu && report.value.told - old.told < PATH_MTU_NS);
     if !wider {
-        // One for which there is no room comes again with the next packet.
-        let _ = PATH_MTU.insert(&note.ends, &note.value, u64::from(BPF_ANY));
+        // Without room in the map the error is lost; the next packet causes another one.
+        let _ = PATH_MTU.insert(&report.ends, &report.value, u64::from(BPF_ANY));
     }
 }
 
-/// What is noted, in the making.
+/// Key and value of an element under construction.
 #[repr(C)]
-struct Note {
+struct Report {
     ends: RemoteVtepKey,
     value: PathMtu,
 }
 
-const _: () = assert!(size_of::<Note>() <= gateway_common::headers::HEADER_MAX);
+const _: () = assert!(size_of::<Report>() <= gateway_common::headers::HEADER_MAX);
 
-impl Note {
-    /// Sets an address, by its words as they lie in memory.
+impl Report {
+    /// Sets both addresses, as words in memory order.
     #[inline(always)]
     fn set(&mut self, local: [u64; 2], remote: [u64; 2]) {
-        // SAFETY: an address is as long as two words, and lies at a multiple of eight bytes in a map's value.
+        // SAFETY: an address is two words long, and is aligned to eight bytes in a map value.
         unsafe {
             let ends: *mut u64 = (&raw mut self.ends).cast();
             ends.write(local[0]);
@@ -78,26 +78,26 @@ impl Note {
     }
 }
 
-/// The last word of an IPv4 address, as [`gateway_common::tunnel::Addr`] has it.
+/// Last word of an IPv4 address in the form of [`gateway_common::tunnel::Addr`].
 #[inline(always)]
 fn mapped(address: u32) -> u64 {
     u64::from(address) << 32 | u64::from(u32::from_le_bytes([0, 0, 0xff, 0xff]))
 }
 
 #[inline(always)]
-fn said<F: Frame>(frame: &F, note: &mut Note) -> Option<()> {
+fn parse<F: Frame>(frame: &F, report: &mut Report) -> Option<()> {
     let ether = Ether::parse(frame, 0, true)?;
     match ether.ethertype {
-        ETH_P_IP => fragmentation_needed(frame, ether.payload, note),
-        ETH_P_IPV6 => packet_too_big(frame, ether.payload, note),
+        ETH_P_IP => fragmentation_needed(frame, ether.payload, report),
+        ETH_P_IPV6 => packet_too_big(frame, ether.payload, report),
         _ => None,
     }
 }
 
-/// ICMP in the IPv4 packet at `at` (RFC 1191). Of a router that does not say which MTU would fit, from before that, nothing is
-/// learned.
+/// Parses ICMP "fragmentation needed" in the IPv4 packet at `at` (RFC 1191). An error without an MTU, from a router
+/// older than that RFC, is ignored.
 #[inline(always)]
-fn fragmentation_needed(frame: &impl Frame, at: usize, note: &mut Note) -> Option<()> {
+fn fragmentation_needed(frame: &impl Frame, at: usize, report: &mut Report) -> Option<()> {
     let icmp = at + IPV4_LEN;
     if read::<u8>(frame, at)? != 0x45
         || read::<u8>(frame, at + 9)? != IPPROTO_ICMP
@@ -112,20 +112,20 @@ fn fragmentation_needed(frame: &impl Frame, at: usize, note: &mut Note) -> Optio
         && read::<u8>(frame, quoted + 9)? == IPPROTO_UDP
         && mtu != 0
         && mtu < read_be16(frame, quoted + 2)?
-        // To whom the packet is from that it quotes.
+        // The error goes to the source of the packet that it quotes.
         && read::<u32>(frame, at + 16)? == source
         && is_vxlan(frame, quoted + IPV4_LEN)?;
     if !plausible {
         return None;
     }
-    note.set([0, mapped(source)], [0, mapped(read(frame, quoted + 16)?)]);
-    note.value.mtu = mtu.into();
+    report.set([0, mapped(source)], [0, mapped(read(frame, quoted + 16)?)]);
+    report.value.mtu = mtu.into();
     Some(())
 }
 
-/// ICMPv6 in the IPv6 packet at `at`.
+/// Parses ICMPv6 "packet too big" in the IPv6 packet at `at` (RFC 4443 section 3.2).
 #[inline(always)]
-fn packet_too_big(frame: &impl Frame, at: usize, note: &mut Note) -> Option<()> {
+fn packet_too_big(frame: &impl Frame, at: usize, report: &mut Report) -> Option<()> {
     let icmp = at + IPV6_LEN;
     if read::<u8>(frame, at + 6)? != IPPROTO_ICMPV6 || read_be16(frame, icmp)? != u16::from_be_bytes(PACKET_TOO_BIG) {
         return None;
@@ -140,12 +140,12 @@ fn packet_too_big(frame: &impl Frame, at: usize, note: &mut Note) -> Option<()> 
     if !plausible {
         return None;
     }
-    note.set(source, [read(frame, quoted + 24)?, read(frame, quoted + 32)?]);
-    note.value.mtu = mtu;
+    report.set(source, [read(frame, quoted + 24)?, read(frame, quoted + 32)?]);
+    report.value.mtu = mtu;
     Some(())
 }
 
-/// True if the UDP header at `at` can be one that we have written: by our ports, without a checksum.
+/// True if the UDP header at `at` can be ours: VXLAN ports and no checksum.
 #[inline(always)]
 fn is_vxlan(frame: &impl Frame, at: usize) -> Option<bool> {
     Some(

@@ -1,5 +1,5 @@
-//! Which IP address a station behind an access port has, from what it says itself: a controller that is told can answer
-//! ARP and neighbour discovery for it without flooding.
+//! ARP and neighbour discovery snooping: learns the IP address of a station behind an access port. A controller that
+//! knows it can answer ARP and neighbour solicitations without flooding.
 
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_RB_AVAIL_DATA},
@@ -24,12 +24,12 @@ use crate::{
     observer::Observer,
 };
 
-/// Ethernet, IPv4, lengths of both (RFC 826).
+/// ARP header fields: Ethernet, IPv4, and the lengths of both addresses (RFC 826).
 const ARP_ETHERNET_IPV4: [u8; 6] = [0, 1, 8, 0, 6, 4];
-/// Neighbour discovery is believed only if no router has passed it on (RFC 4861 section 7.1).
+/// Hop limit of neighbour discovery that no router has forwarded (RFC 4861 section 7.1).
 const HOP_LIMIT: u8 = 255;
 
-/// Tells the agent if the frame says what the sender's address is, and it was not told so lately.
+/// Reports the sender's IP address to the agent if the frame announces one that was not reported recently.
 #[inline(always)]
 pub(crate) fn address<F: Frame>(frame: &F, vni: u32, ether: &Ether, from: &Target, now: u64) {
     let mut ip = Addr::NONE;
@@ -44,11 +44,11 @@ pub(crate) fn address<F: Frame>(frame: &F, vni: u32, ether: &Ether, from: &Targe
     notify_agent(FdbKey::new(vni, ether.src), &ip, from, now);
 }
 
-/// True if the frame says what the sender's address is, and which. What can't be a machine's own is none: a controller that was
-/// told of it would answer for it, to everybody.
+/// True if the frame announces the sender's IP address, which is stored in `ip`. Addresses that no host can have are
+/// ignored: a controller would answer for them, to everyone.
 ///
-/// A call of its own, so that its variables are not on the stack of the path that packets take; for the same reason the
-/// header is read again.
+/// Not inlined: its variables must not be on the stack of the packet path. The header is parsed again for the same
+/// reason.
 #[inline(never)]
 fn announced<F: Frame>(frame: &F, ip: &mut Addr) -> bool {
     let Some(ether) = Ether::parse(frame, 0, true) else { return false };
@@ -71,7 +71,7 @@ fn arp<F: Frame>(frame: &F, ether: &Ether) -> Option<Addr> {
     let kind: [u8; 6] = read(frame, ether.payload)?;
     let sender: [u8; 6] = read(frame, ether.payload + 8)?;
     let ip: [u8; 4] = read(frame, ether.payload + 14)?;
-    // A probe for an address not yet taken has zero there (RFC 5227): no host's.
+    // An ARP probe has sender address zero (RFC 5227), which is not a host address.
     (kind == ARP_ETHERNET_IPV4 && sender == ether.src).then_some(Addr::v4(ip))
 }
 
@@ -87,7 +87,8 @@ fn discovery<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
         NEIGHBOUR_ADVERTISEMENT => Addr { bytes: read(frame, at + IPV6_LEN + 8)? },
         _ => return None,
     };
-    // Before it has an address a station asks from none (RFC 4862 section 5.4.2): no host's. Of IPv4 this can't be.
+    // Duplicate address detection sends from the unspecified address (RFC 4862 section 5.4.2), which is not a host
+    // address. An IPv4-mapped address is not valid here.
     (!ip.is_v4_mapped()).then_some(ip)
 }
 
@@ -99,14 +100,15 @@ fn notify_agent(station: FdbKey, ip: &Addr, from: &Target, now: u64) {
     if told.is_some_and(|told| now.wrapping_sub(told) < SNOOP_AGAIN_NS) {
         return;
     }
-    // Half of the room is for who is where: what stations say of themselves, as fast as they like, can't crowd that out.
+    // Half of the ring buffer is reserved for MAC learning: stations that announce addresses, however fast, can't use
+    // it up.
     // SAFETY: the helper reads a number of the map.
     let waiting = unsafe { bpf_ringbuf_query((&raw const EVENTS).cast_mut().cast(), BPF_RB_AVAIL_DATA.into()) };
     if waiting > u64::from(EVENT_BYTES / 2) || !learn::admit(budget::place(from), Spent::Snoop, now) {
         count::path(PathCounter::SnoopBudget);
         return;
     }
-    // Where it can't be noted it will be told once more, no harm.
+    // If the insert fails the address is reported once more, which is harmless.
     let _ = SNOOPED.insert(key, now, u64::from(BPF_ANY));
     let (vni, mac) = (station.vni, station.mac);
     learn::send_event(|| LearnEvent { kind: event::SNOOPED, vni, mac, reserved: 0, to: *from, ip: *ip });

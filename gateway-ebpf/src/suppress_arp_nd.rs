@@ -1,5 +1,6 @@
-//! A node that does not hold the lease of a VTEP address says nothing of it: should the address still be on one of its
-//! interfaces, as after the agent has died, the kernel would answer whoever asks for it, and draw the traffic here.
+//! ARP and ND suppression on a standby node: a node without the lease of a VTEP address must not answer for it. The
+//! address can still be on an interface, for example after the agent was killed. The kernel would then answer requests
+//! and attract the traffic.
 
 use gateway_common::{
     headers::{ETH_P_ARP, ETH_P_IPV6, IPPROTO_ICMPV6, IPV6_LEN, NEIGHBOUR_SOLICITATION},
@@ -12,13 +13,13 @@ use crate::{
     maps::VTEPS,
 };
 
-/// IPv4, lengths of both addresses (RFC 826). The hardware type before them is not looked at: the kernel answers to
-/// Ethernet's and to that of IEEE 802 alike.
+/// ARP header fields: IPv4 and the lengths of both addresses (RFC 826). The hardware type before them is ignored: the
+/// kernel answers Ethernet and IEEE 802 alike.
 const ARP_IPV4: [u8; 4] = [8, 0, 6, 4];
 
-/// True for ARP and neighbour solicitations that ask for, or contest, a VTEP address whose lease does not run.
+/// True for ARP and neighbour solicitations about a VTEP address whose lease is not valid here.
 ///
-/// A call of its own, so that its variables are not on the stack of the path that packets take.
+/// Not inlined: its variables must not be on the stack of the packet path.
 #[inline(never)]
 pub(crate) fn applies<F: Frame>(frame: &F) -> bool {
     let Some(ether) = Ether::parse(frame, 0, true) else { return false };
@@ -33,7 +34,8 @@ pub(crate) fn applies<F: Frame>(frame: &F) -> bool {
     !lease::is_valid(vtep.lease, lease::now())
 }
 
-/// Whom ARP is about. Requests, probes (RFC 5227 section 2.1) and announcements alike have the address as the target.
+/// Target address of an ARP packet. Requests, probes (RFC 5227 section 2.1) and announcements all have the address
+/// there.
 #[inline(always)]
 fn arp<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
     let kind: [u8; 4] = read(frame, at + 2)?;
@@ -41,7 +43,7 @@ fn arp<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
     (kind == ARP_IPV4).then_some(Addr::v4(target))
 }
 
-/// Whom a solicitation is about, whoever sent it and from how far.
+/// Target address of a neighbour solicitation, for any sender and hop limit.
 #[inline(always)]
 fn solicitation<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
     let next_header: u8 = read(frame, at + 6)?;

@@ -1,4 +1,4 @@
-//! Frames at the TC ingress hook. The kernel has already moved an outer VLAN tag from the bytes to beside the frame.
+//! [`Frame`] for the TC ingress hook. The kernel has already moved an outer VLAN tag from the frame to its metadata.
 
 use core::mem::offset_of;
 
@@ -35,20 +35,21 @@ use crate::{
 
 /// Shortest payload of an Ethernet frame (IEEE 802.3-2022 section 4A.2.3.2.4).
 const MIN_PAYLOAD: u32 = 46;
-/// Headers of a segment that can't be read: Ethernet, the longest of IPv4 and of TCP.
+/// Assumed header length of a segment whose headers can't be read: Ethernet, the longest IPv4 and TCP headers.
 const LONGEST_HEADERS: u32 = ETH_LEN as u32 + 60 + 60;
-/// Segments of a train stay as the sender made them, with the headers that go or come: whether they fit is judged before, and
-/// datagrams can't be cut otherwise (the kernel refuses a train of UDP without this).
+/// Keeps the payload length of GSO segments while headers are added or removed. Whether segments fit is checked before.
+/// The kernel refuses UDP GSO frames without this flag, because datagrams can't be resized.
 const SAME_SEGMENTS: u64 = BPF_F_ADJ_ROOM_FIXED_GSO as u64;
-/// Bytes that the stages read at most, options of IPv4 aside.
+/// Maximum number of bytes that the stages read, without IPv4 options.
 const PARSE_LEN: u32 = 160;
 
-/// Makes the headers readable: in a frame that the stack has put together they may lie in pages of their own.
+/// Pulls the headers into the linear part of the skb. In a frame assembled by the stack they may lie in pages of their
+/// own.
 #[inline(always)]
 pub(crate) fn pull(ctx: &TcContext) {
     let wanted = PARSE_LEN.min(ctx.len());
     if (unaligned::distance(Frame::data(ctx), Frame::data_end(ctx)) as u32) < wanted {
-        // Where it fails the frame is read as too short, which is what it is to us.
+        // If this fails the frame is read as too short.
         let _ = ctx.pull_data(wanted);
     }
 }
@@ -115,8 +116,8 @@ impl Frame for TcContext {
 
     #[inline(always)]
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
-        // Of a train the helper would judge the whole, or the segments with all headers that are to go. What it tells in any
-        // case is the MTU.
+        // For a GSO frame the helper would check the whole frame, or segments including headers that will be removed.
+        // Only the MTU that it returns in any case is used.
         let mut mtu = 0;
         // SAFETY: the context is the one the kernel called with, and `mtu` is the helper's to write.
         let known = unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, 0) >= 0 };
@@ -125,20 +126,20 @@ impl Frame for TcContext {
 
     #[inline(always)]
     fn reserve(&self, ifindex: u32, _buffers: Buffers) -> bool {
-        // Only noted here, and done when the program says so.
+        // Takes effect when the program returns TC_ACT_REDIRECT.
         // SAFETY: the helper takes two numbers.
         unsafe { bpf_redirect(ifindex, 0) == i64::from(TC_ACT_REDIRECT) }
     }
 
     #[inline(always)]
     fn needs_pull(&self, _len: usize) -> bool {
-        // What matters was pulled, see `pull`.
+        // The headers have been pulled, see `pull`.
         false
     }
 
     #[inline(always)]
     fn replicate(&self, flood: &Flood) -> Verdict {
-        flood_state::note(self, flood);
+        flood_state::store(self, flood);
         Verdict::Flood
     }
 
@@ -163,9 +164,9 @@ impl Frame for TcContext {
     }
 }
 
-/// Bytes in front of the payload of each segment of a train: those of Ethernet, untagged, IP, and TCP or UDP.
+/// Header bytes in front of the payload of each GSO segment: Ethernet, untagged, IP, and TCP or UDP.
 ///
-/// A call of its own, and told numbers, so that little of it is on the stack of the path that packets take.
+/// Not inlined, and with plain numbers as arguments, so that it takes little of the stack of the packet path.
 #[inline(never)]
 fn segment_headers(skb: *mut __sk_buff, payload: usize, ethertype: u16) -> u32 {
     transport(&TcContext::new(skb), payload, ethertype).unwrap_or(LONGEST_HEADERS)
@@ -186,9 +187,9 @@ fn transport(ctx: &TcContext, at: usize, ethertype: u16) -> Option<u32> {
     Some((ETH_LEN + ip + transport) as u32)
 }
 
-/// True unless the frame is a train of whole tunnel packets, one after the other, as UDP is merged where
-/// `rx-udp-gro-forwarding` is on. Behind the first one's headers are then others' headers. In a train of segments inside a
-/// tunnel the inner IP header tells the length of all of it.
+/// True unless the frame is several whole tunnel packets merged by GRO, as happens to UDP where `rx-udp-gro-forwarding`
+/// is on. Such a frame has more outer headers behind those of the first packet. In a GSO frame inside a tunnel the
+/// inner IP header has the length of the whole frame.
 #[inline(always)]
 pub(crate) fn is_one_packet(ctx: &TcContext, ether: &Ether) -> bool {
     // SAFETY: the context is the one the kernel called with.
@@ -196,7 +197,7 @@ pub(crate) fn is_one_packet(ctx: &TcContext, ether: &Ether) -> bool {
     payload == 0 || ends_with(ctx.skb.skb, ether.payload, ether.ethertype) != 0
 }
 
-/// 1 if the IP packet at `payload` is as long as the rest of the frame; a call of its own as [`segment_headers`] is.
+/// Returns 1 if the IP packet at `payload` ends with the frame. Not inlined, as [`segment_headers`].
 #[inline(never)]
 fn ends_with(skb: *mut __sk_buff, payload: usize, ethertype: u16) -> u32 {
     let ctx = TcContext::new(skb);
@@ -208,27 +209,27 @@ fn ends_with(skb: *mut __sk_buff, payload: usize, ethertype: u16) -> u32 {
     claimed.is_some_and(|claimed| payload + claimed == ctx.len() as usize).into()
 }
 
-/// Takes the tag off, if `ether`, the outermost header, has one.
+/// Removes the tag of `ether`, the outermost header, if it has one.
 #[inline(always)]
 pub(crate) fn untag(ctx: &TcContext, ether: &Ether) -> Result<(), RewriteError> {
     if ether.tag == Tag::NONE { Ok(()) } else { pop(ctx) }
 }
 
-/// Takes the outermost tag off.
+/// Removes the outermost tag.
 #[inline(always)]
 pub(crate) fn pop(ctx: &TcContext) -> Result<(), RewriteError> {
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_vlan_pop(ctx.skb.skb) })
 }
 
-/// Puts tag `vlan` on.
+/// Adds tag `vlan`.
 #[inline(always)]
 pub(crate) fn tag(ctx: &TcContext, vlan: u16) -> Result<(), RewriteError> {
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_vlan_push(ctx.skb.skb, ETH_P_8021Q.to_be(), vlan) })
 }
 
-/// Leaves the inner frame of one packet ([`is_one_packet`]), untagged: `strip` bytes of outer headers go, and the tag of `ether`.
+/// Decapsulates one packet ([`is_one_packet`]): removes `strip` bytes of outer headers and the tag of `ether`.
 #[inline(always)]
 pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Result<(), RewriteError> {
     let mut cut = strip + ether.tag_bytes();
@@ -238,20 +239,20 @@ pub(crate) fn decapsulate(ctx: &TcContext, strip: usize, ether: &Ether) -> Resul
         pop(ctx)?;
         cut -= TAG_LEN;
     }
-    // What stays must be as long as the shortest outer IP header, says the kernel (bpf_skb_adjust_room); a frame must
-    // be as long as Ethernet's shortest, so padding does for both.
+    // The kernel requires the rest to be as long as the shortest outer IP header (bpf_skb_adjust_room), and a frame
+    // must have the minimum length of Ethernet. The padding satisfies both.
     let shortest = (cut + ETH_LEN) as u32 + MIN_PAYLOAD;
     if ctx.len() < shortest {
         // SAFETY: the context is the one the kernel called with.
         check(unsafe { bpf_skb_change_tail(ctx.skb.skb, shortest, 0) })?;
     }
-    // The room is taken from behind the first Ethernet header: that one stays and becomes the inner one.
+    // The bytes are removed after the first Ethernet header, which becomes the inner one.
     // SAFETY: the context is the one the kernel called with.
     check(unsafe { bpf_skb_adjust_room(ctx.skb.skb, -(cut as i32), BPF_ADJ_ROOM_MAC, SAME_SEGMENTS) })?;
     store::<ETH_LEN>(ctx, 0, &ethernet(ether))
 }
 
-/// Form of the outer headers, as far as making room goes.
+/// Form of the outer headers, which determines the headroom.
 #[derive(Clone, Copy)]
 pub(crate) struct Shape {
     v6: bool,
@@ -276,14 +277,14 @@ impl Shape {
         self.v6
     }
 
-    /// True with a VLAN tag on the underlay.
+    /// True if the underlay has a VLAN tag.
     #[inline(always)]
     pub(crate) const fn tagged(self) -> bool {
         self.tagged
     }
 }
 
-/// Makes room for untagged outer headers in front of the untagged frame `ether`.
+/// Adds headroom for untagged outer headers in front of the untagged frame `ether`.
 #[inline(always)]
 pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), RewriteError> {
     let len = if shape.v6 { V6_LEN } else { V4_LEN };
@@ -292,7 +293,7 @@ pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), R
         // SAFETY: the context is the one the kernel called with.
         return check(unsafe { bpf_skb_change_head(skb, len as u32, 0) });
     }
-    // A train of segments has to know that it is in a tunnel, or it would be cut up wrongly on the way out.
+    // A GSO frame must be marked as tunnelled, otherwise the kernel would segment it wrongly on output.
     let family = if shape.v6 { BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 } else { BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 };
     let flags = u64::from(family | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH)
         | bpf_f_adj_room_encap_l2(ETH_LEN as u64)
@@ -302,7 +303,7 @@ pub(crate) fn grow(ctx: &TcContext, ether: &Ether, shape: Shape) -> Result<(), R
     store::<ETH_LEN>(ctx, len, &ethernet(ether))
 }
 
-/// Writes the outer headers into the room made for them; any that are there already are written over.
+/// Writes the outer headers into the headroom, over any that are there already.
 #[inline(always)]
 pub(crate) fn overwrite(ctx: &TcContext, hop: &NextHop, shape: Shape, fill: Fill) -> Result<(), RewriteError> {
     match (shape.v6, shape.tagged) {
@@ -313,7 +314,7 @@ pub(crate) fn overwrite(ctx: &TcContext, hop: &NextHop, shape: Shape, fill: Fill
     }
 }
 
-/// `N` bytes of headers, of which `UNTAGGED` go into the frame; the tag goes beside it.
+/// Writes `N` bytes of headers, of which `UNTAGGED` go into the frame; the tag goes into its metadata.
 #[inline(always)]
 fn overwrite_as<const N: usize, const UNTAGGED: usize>(
     ctx: &TcContext,
@@ -331,7 +332,7 @@ fn overwrite_as<const N: usize, const UNTAGGED: usize>(
     }
     let (macs, tci) = (12, u16::from_be_bytes([bytes[14], bytes[15]]));
     store::<12>(ctx, 0, bytes)?;
-    // SAFETY: what is left of HEADER_MAX bytes behind MACs and tag is longer than what is read.
+    // SAFETY: the rest of HEADER_MAX bytes behind MACs and tag is longer than what is read.
     let rest = unsafe { bytes.as_ptr().add(macs + TAG_LEN) };
     // SAFETY: as above.
     check(unsafe { bpf_skb_store_bytes(ctx.skb.skb, macs as u32, rest.cast(), (UNTAGGED - macs) as u32, 0) })?;

@@ -1,15 +1,16 @@
-//! Loads and stores of whole words at any address.
+//! Unaligned loads and stores of whole words.
 //!
-//! The compiler takes BPF for a machine that can't do that, and makes eight loads, shifts and ors of one; told otherwise, it
-//! would also merge stores to the stack at odd addresses, which the verifier refuses. The machines that BPF is compiled
-//! to can, and the verifier knows (`check_ptr_alignment`, but for the stack).
+//! The compiler assumes that BPF can't access unaligned addresses, and turns one load into eight loads, shifts and ors.
+//! The compiler option that lifts this also merges stores to unaligned stack addresses, which the verifier refuses. The
+//! machines that BPF is compiled for can access unaligned addresses, and the verifier allows it outside of the stack
+//! (`check_ptr_alignment`).
 
 use core::{arch::asm, mem::transmute};
 
 macro_rules! words {
     ($($load:ident $store:ident $type:ty, $width:literal;)+) => {
         $(
-            /// Loads the word at offset `AT`, as it lies in memory.
+            /// Loads the word at offset `AT`, in memory order.
             ///
             /// # Safety
             ///
@@ -30,7 +31,7 @@ macro_rules! words {
                 word as $type
             }
 
-            /// Stores a word as it is to lie in memory.
+            /// Stores a word in memory order.
             ///
             /// # Safety
             ///
@@ -57,8 +58,8 @@ words! {
     load64 store64 u64, "u64";
 }
 
-/// Loads the address that a context has at `OFFSET`, where it is declared as a number of 32 bits: widened by the compiler,
-/// which shifts it up and down, it would be no address to the verifier any more.
+/// Loads the packet address at `OFFSET` of a context, where the kernel's header declares a number of 32 bits. A
+/// compiler that widens the number shifts it up and down, and the verifier then no longer knows it as an address.
 ///
 /// # Safety
 ///
@@ -79,8 +80,8 @@ pub(crate) unsafe fn address<const OFFSET: usize>(context: *const u8) -> usize {
     address as usize
 }
 
-/// Bytes from `start` to `end`, both addresses in one packet. The compiler, where only the lower half of the difference is
-/// wanted, would take the difference of the lower halves, and the verifier knows no halves of addresses.
+/// Number of bytes from `start` to `end`, both addresses in one packet. Where only the lower half of the difference is
+/// used, the compiler would subtract the lower halves of the addresses, which the verifier does not allow.
 #[inline(always)]
 pub(crate) fn distance(start: usize, end: usize) -> usize {
     let mut distance = end;
@@ -96,17 +97,18 @@ pub(crate) fn distance(start: usize, end: usize) -> usize {
     distance
 }
 
-/// The same number, of which the compiler knows nothing any more: what it knew the verifier might not.
+/// Returns `number` unchanged and hides its value from the compiler, whose conclusions the verifier might not share.
 #[inline(always)]
 pub(crate) fn hidden(mut number: u64) -> u64 {
-    // SAFETY: an instruction that changes nothing. (Without one there would be two lines of source for the next.)
+    // SAFETY: an instruction that changes nothing. (An empty template would give the next instruction two source
+    // lines.)
     unsafe { asm!("{number} = {number}", number = inout(reg) number, options(nomem, nostack, preserves_flags)) };
     number
 }
 
-/// What can be loaded from a packet: any bytes are a value.
+/// Types that can be loaded from a packet: any bytes are a valid value.
 pub(crate) trait Raw: Sized {
-    /// Loads it as it lies in memory.
+    /// Loads a value in memory order.
     ///
     /// # Safety
     ///

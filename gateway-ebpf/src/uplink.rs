@@ -1,4 +1,4 @@
-//! Frames from the underlay: out of the tunnel, onto a VLAN.
+//! Uplink stage: packets from the underlay, decapsulated and sent to an access port.
 
 use gateway_common::{
     counters::{DropReason, PathCounter},
@@ -22,7 +22,8 @@ use crate::{
     verdict::{Decision, Flood, Verdict},
 };
 
-/// Decides about a frame that came in through an uplink, and notes it if there is a `pending`.
+/// Decides about a packet from an uplink. A known unicast decision is stored in the flow cache if there is a `pending`
+/// entry.
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) -> Decision {
     let Some(outer) = Outer::parse(frame) else {
@@ -41,7 +42,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) ->
     let now = lease::now();
     let Some(lease) = TUNNELS.get(tunnel).map(|tunnel| tunnel.lease) else { return Err(DropReason::LeaseExpired) };
     if !lease::check::<F::Observer>(lease, now) {
-        // What a switch sends everywhere is nobody's mistake.
+        // A packet that a switch floods to all ports is not a stray.
         if outer.is_addressed_here() {
             count::stray(lease);
         }
@@ -49,7 +50,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) ->
     }
     let inner = match outer.inner(frame) {
         Ok(inner) => inner,
-        // Its headers are in two buffers: TC has them in one.
+        // The headers are in two buffers: TC has them in one.
         Err(DropReason::OuterMalformed) if frame.needs_pull(outer.to_inner()) => return Ok(Verdict::ToTc),
         Err(reason) => return Err(reason),
     };
@@ -71,7 +72,7 @@ pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) ->
     if ether.tagged_again() {
         return Err(DropReason::InnerTagged);
     }
-    // Bytes behind the packet, from a switch or from Ethernet's padding, are no part of the inner frame.
+    // Bytes after the packet (padding, or a trailer added by a switch) are not part of the inner frame.
     if frame.len() as usize > inner.end {
         frame.trim(inner.end as u32)?;
     }

@@ -1,36 +1,39 @@
-//! What a stage decides about a frame.
+//! Verdicts of the stages.
 
 use gateway_common::{counters::DropReason, fdb::Target};
 
 use crate::frame::{Ether, RewriteError};
 
-/// The fate of a frame. As long as a [`DropReason`], so that no part of a [`Decision`] is ever undefined: the compiler would
-/// leave in a register what was there, an address perhaps, and the verifier refuses to have that moved about as a number.
+/// Verdict on a frame.
+///
+/// It has the size of a [`DropReason`], so that no part of a [`Decision`] is undefined. The compiler would leave the
+/// old content of a register there, for example an address, and the verifier refuses to have an address moved as a
+/// number.
 #[repr(u32)]
 pub(crate) enum Verdict {
-    /// Not ours: up the stack, untouched.
+    /// Not for the gateway: up the stack, unchanged.
     Pass,
-    /// Ours, but out of this hook's reach: to TC, as it came, but for bytes behind the packet.
+    /// For the gateway, but out of this hook's reach: left to TC, unchanged except for trimmed bytes after the packet.
     ToTc,
-    /// Ready to leave through the interface that [`crate::frame::Frame::reserve`] was told.
+    /// Ready to leave through the interface selected by [`crate::frame::Frame::reserve`].
     Redirect,
-    /// To everyone in the logical switch: what [`crate::frame::Frame::replicate`] was told last.
+    /// Flooded in its logical switch, as passed to [`crate::frame::Frame::replicate`].
     Flood,
 }
 
-/// A stage's answer; the error is why the frame is dropped.
+/// Result of a stage; the error is the drop reason.
 pub(crate) type Decision = Result<Verdict, DropReason>;
 
-/// A frame to be replicated.
+/// A frame to be flooded.
 #[derive(Clone, Copy)]
 pub(crate) struct Flood {
     pub(crate) vni: u32,
-    /// Where it came from; it goes back to no such place, and from a tunnel to no other.
+    /// Source. The frame is not sent back to it, and not from a tunnel into another one (split horizon).
     pub(crate) from: Target,
-    /// Outer headers to cut off first.
+    /// Bytes of outer headers to remove first.
     pub(crate) strip: usize,
     pub(crate) ether: Ether,
-    /// Bytes of the inner frame, untagged.
+    /// Length of the inner frame, untagged.
     pub(crate) len: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Frames at the XDP hook.
+//! [`Frame`] for the XDP hook.
 
 use core::mem::offset_of;
 
@@ -77,7 +77,7 @@ impl Frame for XdpContext {
 
     #[inline(always)]
     fn exceeds_mtu(&self, ifindex: u32, len: u32) -> bool {
-        // Told the length, the helper does not look at the packet, of which it would see the first buffer only.
+        // With the length given, the helper does not look at the frame, of which it would see the first buffer only.
         let mut mtu = len - ETH_LEN as u32;
         // SAFETY: the context is the one the kernel called with, `mtu` is the helper's to write.
         unsafe { bpf_check_mtu(self.as_ptr(), ifindex, &raw mut mtu, 0, 0) > 0 }
@@ -86,7 +86,7 @@ impl Frame for XdpContext {
     #[inline(always)]
     fn reserve(&self, ifindex: u32, buffers: Buffers) -> bool {
         let otherwise = u64::from(xdp_action::XDP_PASS);
-        // A driver without scatter-gather would throw away what lies in several buffers (kernel/bpf/devmap.c, __xdp_enqueue).
+        // A driver without scatter-gather drops frames in several buffers (kernel/bpf/devmap.c, __xdp_enqueue).
         if buffers == Buffers::Unknown && Frame::len(self) != first_buffer(self) {
             DEVMAP_SG.redirect(ifindex, otherwise).is_ok()
         } else {
@@ -159,7 +159,7 @@ fn encapsulate<const N: usize>(ctx: &XdpContext, ether: &Ether, hop: &NextHop, f
     // SAFETY: the bound was just checked.
     unsafe {
         header::write::<N>(start as *mut u8, hop, fill);
-        // Over the tag that was taken off; without one they are there already.
+        // Overwrites the removed tag; without one the addresses are in place already.
         if ether.tag_bytes() != 0 {
             put_macs((start + N) as *mut u8, ether);
         }

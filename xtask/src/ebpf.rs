@@ -15,7 +15,7 @@ use std::{
 /// The package and binary that hold the BPF programs.
 const PACKAGE: &str = "gateway-ebpf";
 const BINARY: &str = "vtep-gateway-ebpf";
-/// The binary that holds the same programs for who looks on; it lies beside the other.
+/// The binary with the programs of `vtep-gateway trace` and `capture`; it lies beside the other.
 const CAPTURE_BINARY: &str = "vtep-gateway-capture";
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -117,7 +117,7 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 
-/// The object with the programs that look on, which was built along with `object`.
+/// The object of `vtep-gateway trace` and `capture`, which was built along with `object`.
 pub(crate) fn capture_object(object: &Path) -> Result<PathBuf, Error> {
     let object = object.with_file_name(CAPTURE_BINARY);
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }

@@ -1,4 +1,5 @@
-//! The programs that look on (the object `vtep-gateway-capture`), loaded beside the data plane, onto its maps.
+//! Programs of `vtep-gateway trace` and `capture` (the object `vtep-gateway-capture`), loaded beside the data plane,
+//! onto its maps.
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,7 @@ const READ: [&str; 14] = [
     "down",
 ];
 
-/// Why there is no looking on.
+/// Why the programs could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureProgramsError {
     /// Nothing is pinned.
@@ -119,7 +120,8 @@ const CAPTURE: [(&str, &str); 5] = [
     (TC_FLOOD, "capt_tc_flood"),
 ];
 const TC_FLOOD: &str = "tc_flood";
-/// The map of who goes on where a program ends, in the object and as a pin: the kernel empties it once nobody has it.
+/// Map of the program that replicates after the stage, in the object and as a pin: the kernel empties it once nothing
+/// refers to it.
 const NEXT: &str = "next";
 
 /// A capture that is being set up: programs in the kernel and pinned, where the agent takes them from.

@@ -5,7 +5,7 @@
 //! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
 //! [`load`] brings programs and maps into the kernel or adopts those that are there,
 //! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds.
-//! [`capture_programs`] loads programs that look on, [`losses`] has those counted that the kernel loses after a redirect.
+//! [`capture_programs`] loads the programs of trace and capture, [`losses`] has those counted that the kernel loses after a redirect.
 
 pub mod attach;
 mod batch;

@@ -1,4 +1,4 @@
-//! Programs that look on load beside those that forward, on the kernel that runs this.
+//! The programs of trace and capture load beside those that forward, on the kernel that runs this.
 
 use gateway::{
     datapath::{

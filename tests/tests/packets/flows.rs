@@ -1,4 +1,5 @@
-//! What the programs remember of flows at XDP: it must come to the same as deciding anew, and end with what it rests on.
+//! The flow cache at XDP: the fast path must come to the same as the slow path, and entries must end with what they
+//! rest on.
 
 use etherparse::ArpOperation;
 use gateway::datapath::{Place, op::Op};

@@ -1,4 +1,4 @@
-//! What ends with time, also for who takes the short way.
+//! Expiry of leases and cache entries, on the slow path and on the fast path.
 
 use gateway_common::{counters::DropReason, net::MacAddr, tunnel::LEASE_FOREVER};
 use lab::wait::{SOON, wait_for};
