@@ -20,7 +20,7 @@ mod least;
 mod maps;
 mod sink;
 mod source;
-#[path = "../src/unaligned.rs"]
+#[path = "../src/stages/unaligned.rs"]
 #[expect(dead_code, reason = "the gateway's own programs use more of it")]
 mod unaligned;
 

@@ -17,12 +17,14 @@ use gateway_common::{
 };
 
 use crate::{
-    lease,
     observed::VerdictObserver,
-    observer::Observer,
     packet::{self, Packet},
-    unaligned::hidden,
-    verdict::{Decision, Verdict},
+    stages::{
+        lease,
+        observer::Observer,
+        unaligned::hidden,
+        verdict::{Decision, Verdict},
+    },
 };
 
 /// The filter.

@@ -1,4 +1,4 @@
-//! The programs of the data plane compiled with an observer ([`observer::Observer`]), for `vtep-gateway trace` and
+//! The programs of the data plane compiled with an observer ([`stages::observer::Observer`]), for `vtep-gateway trace` and
 //! `vtep-gateway capture`.
 //!
 //! They share the stages with the programs that forward, and are an object of their own, loaded on request. Without a
@@ -18,65 +18,21 @@ use aya_ebpf::{
 use capture::CaptureObserver;
 use gateway_common::counters::{DropReason, PathCounter};
 use observed::{Observed, VerdictObserver};
-use observer::Observer;
+use stages::{
+    access, count, flood,
+    observer::Observer,
+    tc, uplink,
+    verdict::{Decision, Verdict},
+};
 use trace::TraceObserver;
-use verdict::{Decision, Verdict};
 
-#[path = "../src/access.rs"]
-mod access;
 mod capture;
-#[path = "../src/clock.rs"]
-#[expect(dead_code, reason = "the short way uses the rest")]
-mod clock;
-#[path = "../src/count.rs"]
-#[expect(dead_code, reason = "the short way uses the rest")]
-mod count;
-#[path = "../src/entropy.rs"]
-#[expect(dead_code, reason = "the short way uses the rest")]
-mod entropy;
-#[path = "../src/flood.rs"]
-mod flood;
-#[path = "../src/flood_state.rs"]
-mod flood_state;
-#[path = "../src/flow_cache.rs"]
-#[expect(dead_code, reason = "the short way uses the rest")]
-mod flow_cache;
-#[path = "../src/forward.rs"]
-mod forward;
-#[path = "../src/frame.rs"]
-#[expect(dead_code, reason = "the short way uses the rest")]
-mod frame;
-#[path = "../src/header.rs"]
-mod header;
-#[path = "../src/learn.rs"]
-mod learn;
-#[path = "../src/lease.rs"]
-mod lease;
-#[path = "../src/maps.rs"]
-mod maps;
 mod observed;
-#[path = "../src/observer.rs"]
-mod observer;
-#[path = "../src/outer.rs"]
-mod outer;
 mod packet;
-#[path = "../src/path_mtu.rs"]
-mod path_mtu;
-#[path = "../src/snoop.rs"]
-mod snoop;
-#[path = "../src/suppress_arp_nd.rs"]
-mod suppress_arp_nd;
-#[path = "../src/tc.rs"]
-mod tc;
+#[path = "../src/stages/mod.rs"]
+#[expect(dead_code, reason = "the fast path uses the rest")]
+mod stages;
 mod trace;
-#[path = "../src/unaligned.rs"]
-mod unaligned;
-#[path = "../src/uplink.rs"]
-mod uplink;
-#[path = "../src/verdict.rs"]
-mod verdict;
-#[path = "../src/xdp.rs"]
-mod xdp;
 
 /// Program that continues a packet, called by tail call. An observer needs stack, so the stage and the replication,
 /// which are one program in the data plane, are two here.

@@ -5,11 +5,13 @@ use core::marker::PhantomData;
 use gateway_common::tunnel::NextHop;
 
 use crate::{
-    frame::{Buffers, Ether, Frame, Reframe, RewriteError},
-    header::Fill,
-    observer::Observer,
     packet::Packet,
-    verdict::{Decision, Flood, Verdict},
+    stages::{
+        frame::{Buffers, Ether, Frame, Reframe, RewriteError},
+        header::Fill,
+        observer::Observer,
+        verdict::{Decision, Flood, Verdict},
+    },
 };
 
 /// The frame of a context, with observer `O`.

@@ -6,7 +6,7 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 
-use crate::{frame::Frame, unaligned::hidden};
+use crate::stages::{frame::Frame, unaligned::hidden};
 
 /// A packet whose bytes can be copied.
 pub(crate) trait Packet: Frame {

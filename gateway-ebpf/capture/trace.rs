@@ -13,11 +13,13 @@ use gateway_common::{
 };
 
 use crate::{
-    frame::Frame,
     observed::VerdictObserver,
-    observer::Observer,
     packet::{self, Packet},
-    verdict::{Decision, Verdict},
+    stages::{
+        frame::Frame,
+        observer::Observer,
+        verdict::{Decision, Verdict},
+    },
 };
 
 /// Bytes of the ring buffer: the steps of one packet, with copies to as many members as a logical switch can have.

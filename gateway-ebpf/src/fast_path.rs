@@ -1,7 +1,7 @@
-//! Fast path at XDP: forwards frames whose flow has an entry in the flow cache ([`crate::flow_cache`]).
+//! Fast path at XDP: forwards frames whose flow has an entry in the flow cache ([`crate::stages::flow_cache`]).
 //!
 //! The fast path takes frames of the plainest form only. Everything else goes, untouched, to the slow path (the stages
-//! [`crate::uplink`] and [`crate::access`]), which also decides about the first frame of each flow. The fast path makes
+//! [`crate::stages::uplink`] and [`crate::stages::access`]), which also decides about the first frame of each flow. The fast path makes
 //! no decision of its own, except for what is a property of the frame and not of its flow: whether the lease is still
 //! valid, and whether the frame fits the outgoing interface.
 
@@ -16,7 +16,7 @@ use gateway_common::{
     },
 };
 
-use crate::{
+use crate::stages::{
     clock, count, entropy,
     flow_cache::{self, PendingEntry},
     forward,

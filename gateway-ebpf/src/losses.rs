@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use gateway_common::{counters::PathCounter, limits, loss::Loss};
 
-use crate::count;
+use crate::stages::count;
 
 /// Losses by outgoing interface.
 #[btf_map(name = "losses")]

@@ -1,8 +1,8 @@
 //! The data plane of vtep-gateway: XDP and TC programs for uplinks and access ports.
 //!
-//! The stages ([`uplink`], [`access`]) are written once, over [`frame::Frame`], and run at both hooks. In XDP, frames
+//! The stages ([`stages::uplink`], [`stages::access`]) are written once, over [`stages::frame::Frame`], and run at both hooks. In XDP, frames
 //! of flows in the flow cache take the fast path ([`fast_path`]); all others take the slow path, which is the stages.
-//! XDP forwards known unicast. It leaves BUM frames to TC, which replicates them ([`flood`]). On an interface without
+//! XDP forwards known unicast. It leaves BUM frames to TC, which replicates them ([`stages::flood`]). On an interface without
 //! XDP the TC programs do everything.
 #![no_std]
 #![no_main]
@@ -15,37 +15,19 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use fast_path::Lookup;
-use frame::Frame;
 use gateway_common::counters::PathCounter;
-use observer::NoopObserver;
-use verdict::{Decision, Verdict};
+use stages::{
+    access, count, flood,
+    frame::Frame,
+    observer::NoopObserver,
+    tc, uplink,
+    verdict::{Decision, Verdict},
+};
 
-mod access;
-mod clock;
-mod count;
-mod entropy;
 mod fast_path;
-mod flood;
-mod flood_state;
-mod flow_cache;
-mod forward;
-mod frame;
-mod header;
-mod learn;
-mod lease;
 mod losses;
-mod maps;
-mod observer;
-mod outer;
-mod path_mtu;
-mod snoop;
-mod suppress_arp_nd;
-mod tc;
+mod stages;
 mod trace;
-mod unaligned;
-mod uplink;
-mod verdict;
-mod xdp;
 
 /// XDP on an uplink.
 #[xdp(frags)]

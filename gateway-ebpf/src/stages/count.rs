@@ -5,7 +5,7 @@ use gateway_common::{
     counters::{DropReason, PathCounter},
 };
 
-use crate::{
+use crate::stages::{
     maps::{BINDING_STATS, DROPS, PATHS, STRAYS, TUNNEL_STATS},
     unaligned::hidden,
 };

@@ -9,7 +9,7 @@ use gateway_common::{
     step::{self, Step},
 };
 
-use crate::{
+use crate::stages::{
     count,
     flow_cache::PendingEntry,
     forward,

@@ -28,7 +28,7 @@ pub(crate) static UDP_PORT: Global<u16> = Global::new(limits::VXLAN_PORT);
 #[btf_map(name = "settings")]
 pub(crate) static SETTINGS: Array<Settings, 1> = Array::new();
 
-/// Generation of the flow cache, see [`crate::flow_cache`]. The agent increments its half in memory shared with the
+/// Generation of the flow cache, see [`crate::stages::flow_cache`]. The agent increments its half in memory shared with the
 /// kernel.
 #[btf_map(name = "generation")]
 pub(crate) static GENERATION: Array<Generation, 1, { BPF_F_MMAPABLE as usize }> = Array::new();

@@ -21,7 +21,7 @@ use gateway_common::{
     step::{self, Step},
 };
 
-use crate::{
+use crate::stages::{
     count,
     flood_state::{Room, Round, SCRATCH, State},
     forward,

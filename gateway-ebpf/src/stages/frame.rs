@@ -7,7 +7,7 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::{
+use crate::stages::{
     header::Fill,
     observer::Observer,
     unaligned::Raw,
@@ -94,7 +94,7 @@ pub(crate) fn read_be16(frame: &impl Frame, offset: usize) -> Option<u16> {
 }
 
 /// Position and VLAN of a frame's tag, packed into one number. An enum whose variants carry different data has
-/// undefined parts, and the verifier may refuse those, see [`crate::verdict::Verdict`].
+/// undefined parts, and the verifier may refuse those, see [`crate::stages::verdict::Verdict`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Tag(u32);
 

@@ -2,7 +2,7 @@
 
 use gateway_common::{counters::DropReason, fdb::Target, step::Step, tunnel::NextHop};
 
-use crate::{
+use crate::stages::{
     count,
     frame::{Buffers, Ether, Frame, Reframe},
     header::Fill,

@@ -17,7 +17,7 @@ use gateway_common::{
     tunnel::RemoteVtepKey,
 };
 
-use crate::{
+use crate::stages::{
     count,
     frame::{Ether, Frame, read, read_be16},
     lease,

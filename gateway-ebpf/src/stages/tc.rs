@@ -23,7 +23,7 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::{
+use crate::stages::{
     flood_state,
     frame::{Buffers, Ether, Frame, Reframe, RewriteError, Tag, read, read_be16},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},

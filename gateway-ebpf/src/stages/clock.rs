@@ -13,7 +13,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 
-use crate::lease;
+use crate::stages::lease;
 
 /// Time that each CPU read last. The agent sizes the map for the CPUs of the host. Not part of the ABI. (Mappable for
 /// the same reason as `flows`: each element then has a cache line of its own.)

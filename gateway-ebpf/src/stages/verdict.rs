@@ -2,7 +2,7 @@
 
 use gateway_common::{counters::DropReason, fdb::Target};
 
-use crate::frame::{Ether, RewriteError};
+use crate::stages::frame::{Ether, RewriteError};
 
 /// Verdict on a frame.
 ///
@@ -15,9 +15,9 @@ pub(crate) enum Verdict {
     Pass,
     /// For the gateway, but out of this hook's reach: left to TC, unchanged except for trimmed bytes after the packet.
     ToTc,
-    /// Ready to leave through the interface selected by [`crate::frame::Frame::reserve`].
+    /// Ready to leave through the interface selected by [`crate::stages::frame::Frame::reserve`].
     Redirect,
-    /// Flooded in its logical switch, as passed to [`crate::frame::Frame::replicate`].
+    /// Flooded in its logical switch, as passed to [`crate::stages::frame::Frame::replicate`].
     Flood,
 }
 

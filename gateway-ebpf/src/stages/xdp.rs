@@ -13,7 +13,7 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::{
+use crate::stages::{
     frame::{Buffers, Ether, Frame, Reframe, RewriteError},
     header::{self, Fill, V4_TAGGED, V6_TAGGED},
     maps::{DEVMAP, DEVMAP_SG},

@@ -3,7 +3,7 @@
 
 use gateway_common::headers::{ETH_P_IP, ETH_P_IPV6, IPPROTO_TCP, IPPROTO_UDP, IPV4_LEN, IPV6_LEN, source_port};
 
-use crate::{
+use crate::stages::{
     frame::{Ether, Frame, read},
     unaligned::{load32, load64},
 };

@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 
 use gateway_common::{step::Step, tunnel::LEASE_FOREVER};
 
-use crate::{maps::LEASES, observer::Observer};
+use crate::stages::{maps::LEASES, observer::Observer};
 
 /// Reads CLOCK_MONOTONIC_COARSE in nanoseconds: a resolution of a few milliseconds, at almost no cost.
 #[inline(always)]

@@ -20,7 +20,7 @@ use gateway_common::{
     limits::{FLOW_NS, FLOWS, MAX_BINDINGS, MAX_LEASES, MAX_TUNNELS},
 };
 
-use crate::{clock, forward, maps::GENERATION, unaligned::load64};
+use crate::stages::{clock, forward, maps::GENERATION, unaligned::load64};
 
 /// Flow cache entries, those of a CPU one after the other. The agent sizes the map for the CPUs of the host; any other
 /// CPU uses the slow path. Not part of the ABI. (Mappable only because the kernel aligns such a map to a page, so that

@@ -16,7 +16,7 @@ use gateway_common::{
     tunnel::Addr,
 };
 
-use crate::{
+use crate::stages::{
     count,
     frame::{Ether, Frame, read},
     learn,

@@ -8,7 +8,7 @@ use gateway_common::{
     tunnel::{Addr, Arrival, RemoteVtepKey},
 };
 
-use crate::{
+use crate::stages::{
     frame::{Ether, Frame, read, read_be16},
     maps::{ARRIVALS, UDP_PORT, VTEPS},
 };

@@ -5,7 +5,7 @@ use gateway_common::{
     tunnel::NextHop,
 };
 
-use crate::unaligned::{self, store16, store32};
+use crate::stages::unaligned::{self, store16, store32};
 
 /// Length of outer headers over IPv4 with a VLAN tag.
 pub(crate) const V4_TAGGED: usize = V4_LEN + TAG_LEN;

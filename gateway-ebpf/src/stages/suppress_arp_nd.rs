@@ -7,7 +7,7 @@ use gateway_common::{
     tunnel::Addr,
 };
 
-use crate::{
+use crate::stages::{
     frame::{Ether, Frame, read},
     lease,
     maps::VTEPS,

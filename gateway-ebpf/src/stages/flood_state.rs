@@ -2,7 +2,7 @@
 
 use aya_ebpf::{btf_maps::PerCpuArray, macros::btf_map, programs::TcContext};
 
-use crate::{entropy, frame::Frame as _, tc, verdict::Flood};
+use crate::stages::{entropy, frame::Frame as _, tc, verdict::Flood};
 
 /// The state of the replication that this CPU is working on. Not part of the ABI.
 #[btf_map(name = "scratch")]
@@ -43,7 +43,7 @@ pub(crate) struct State {
     pub(crate) broken: u32,
 }
 
-/// Stores the input of [`crate::flood::run`] in the map.
+/// Stores the input of [`crate::stages::flood::run`] in the map.
 #[inline(always)]
 pub(crate) fn store(ctx: &TcContext, flood: &Flood) {
     if let Some(state) = SCRATCH.get_ptr_mut(0) {

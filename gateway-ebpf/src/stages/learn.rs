@@ -15,7 +15,7 @@ use gateway_common::{
     tunnel::Addr,
 };
 
-use crate::{
+use crate::stages::{
     count, flow_cache,
     maps::{BUDGETS, EVENTS, FDB, LEARNED, SWITCHES},
     observer::Observer,
