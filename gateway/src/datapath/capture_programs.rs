@@ -21,7 +21,7 @@ use super::{
 use crate::nic::Role;
 
 /// The compiled programs.
-static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_CAPTURE_BPF"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("VTEP_GATEWAY_CAPTURE_BPF"));
 
 /// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
 const READ: [&str; 14] = [

@@ -11,6 +11,7 @@ pub mod attach;
 mod batch;
 mod btf;
 pub mod capture_programs;
+pub mod catalogue;
 pub mod change;
 pub mod claim;
 mod cpus;

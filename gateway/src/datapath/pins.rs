@@ -2,33 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::catalogue;
+
 /// Maps that are pinned, by the names the programs give them.
-pub const PINNED_MAPS: [&str; 24] = [
-    "settings",
-    "generation",
-    "vteps",
-    "arrivals",
-    "leases",
-    "remote_vteps",
-    "tunnels",
-    "tunnel_stats",
-    "strays",
-    "switches",
-    "learned",
-    "flood",
-    "bindings",
-    "binding_stats",
-    "budgets",
-    "fdb",
-    "drops",
-    "paths",
-    "devmap",
-    "devmap_sg",
-    "down",
-    "path_mtu",
-    "losses",
-    "events",
-];
+pub const PINNED_MAPS: [&str; catalogue::PINNED] = catalogue::pinned();
 
 /// The directory an instance pins everything under, `/sys/fs/bpf/vtep-gateway` unless configured otherwise.
 #[derive(Clone, Debug)]

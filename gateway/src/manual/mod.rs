@@ -10,7 +10,7 @@ mod reference;
 
 use clap::CommandFactory;
 
-use crate::cli::Cli;
+use crate::{cli::Cli, datapath::catalogue};
 
 const CONFIGURATION: &str = include_str!("../../../docs/CONFIGURATION.md");
 
@@ -40,7 +40,7 @@ pub fn pages() -> Vec<Page> {
 
 /// The pages of `docs/` that are made from code: each file's name there, and its contents.
 pub fn documents() -> Vec<(&'static str, String)> {
-    vec![("CLI.md", reference::commands(Cli::command()))]
+    vec![("CLI.md", reference::commands(Cli::command())), ("MAPS.md", catalogue::document())]
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@
 //! What routers say of the paths ("fragmentation needed", "packet too big") the kernel throws away, since no socket of its
 //! own sends tunnel packets: the programs of the data plane hear it, and `path_mtu` says what of it holds.
 //!
-//! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, they are told the time. `kernel` asks, `follow` drives. No
-//! other module of the agent speaks rtnetlink.
+//! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, and receive the time as an argument. `kernel` asks, `follow`
+//! drives. (`ha` speaks rtnetlink too, on a thread of its own: for the links and addresses of virtual routers.)
 //!
 //! Three rules came from the kernel's habits:
 //! - A socket that overflows has lost news: everything is dumped again, and once a minute anyway, because some
