@@ -18,35 +18,35 @@ use crate::{
 pub const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
-Exit codes: 0 healthy; 1 not healthy, a fault stands, or the agent does not answer; 2 wrong arguments; 3 no agent is running. \
+Exit codes: 0 healthy; 1 not healthy (a fault is open), or the agent does not answer; 2 wrong arguments; 3 no agent is running. \
 Warnings, such as one of several remote VTEPs that can't be sent to, leave it healthy.
 
 The fields of --json are described in docs/JSON.md; they keep their names and meanings.";
 
 const EXAMPLES: &str = "\
 Examples:
-  vtep-gateway check-config --config FILE   say what is wrong with a file
+  vtep-gateway check-config --config FILE   show the errors in a file
   vtep-gateway run --config FILE            forward, in the foreground
-  vtep-gateway reload                       have the agent re-read its file
-  vtep-gateway detach                       stop forwarding, leave no trace
-  vtep-gateway status                       what the agent does, what troubles it
-  vtep-gateway show bindings                what is bound, and does it forward?
-  vtep-gateway show tunnels                 where packets go, why some can't
+  vtep-gateway reload                       make the agent read its file again
+  vtep-gateway detach                       stop forwarding, remove everything
+  vtep-gateway status                       the agent's state and its problems
+  vtep-gateway show bindings                which VLANs are bound and forward
+  vtep-gateway show tunnels                 next hops, and why some are missing
   vtep-gateway top                          live rates, full screen
-  vtep-gateway monitor                      what happens, as it happens
-  vtep-gateway doctor                       what is wrong around it, and what to do
+  vtep-gateway monitor                      events, as they happen
+  vtep-gateway doctor                       problems around it, and remedies
   vtep-gateway handover                     make another node active
   vtep-gateway trace --in eth1 --vlan 100 --src MAC --dst MAC
-                                            what would happen to such a frame
+                                            the fate of such a frame
   vtep-gateway capture --dropped --write drops.pcapng
-                                            what is dropped, for Wireshark
+                                            dropped packets, for Wireshark
   vtep-gateway exit --keep-role             end the agent for an upgrade
 
 Stopping the agent (SIGTERM, SIGINT) leaves the data plane forwarding; starting it again takes over without a gap. With \
 [[vrrp]] in the configuration it hands the role over to another node first, and this one stops forwarding.
 
-Exit codes: 0 fine; 1 failed at run time or not healthy; 2 wrong arguments or configuration, nothing is attached then; 3 no \
-agent is running that could be asked.";
+Exit codes: 0 success; 1 failed at run time or not healthy; 2 wrong arguments or configuration, nothing is attached then; 3 no \
+agent is running.";
 
 /// Joins VXLAN networks of a cloud with VLANs outside it into one layer-2 network.
 #[derive(Clone, Debug, Parser)]
@@ -65,32 +65,32 @@ pub struct Cli {
 pub enum Command {
     /// Attach and forward, in the foreground, until SIGTERM or SIGINT.
     Run(ConfigOption),
-    /// Remove programs and pins, and put NIC settings back.
+    /// Remove programs and pins, and restore NIC settings.
     Detach(ConfigOption),
     /// Check a configuration file without touching the system.
     CheckConfig(ConfigOption),
-    /// Tell how the running gateway stands, on one screen: role, lease, addresses, database, links, faults.
+    /// Show the state of the running gateway on one screen: role, lease, addresses, database, links, faults.
     #[command(after_help = STATUS_CODES)]
     Status(StatusOptions),
-    /// Show what the running gateway has: switches, bindings, MACs, tunnels, and what it has counted.
+    /// Show the tables of the running gateway: switches, bindings, MACs, tunnels, counters.
     Show(ShowOptions),
-    /// Show what happens in the running agent, as it happens, until Ctrl-C.
+    /// Show the events of the running agent, as they happen, until Ctrl-C.
     Monitor(MonitorOptions),
-    /// Show live rates of bindings and tunnels, full screen: who sends how much, and what is dropped.
+    /// Show live rates of bindings, tunnels and drops, full screen.
     Top(TopOptions),
-    /// Find what keeps the gateway from working, or working well, and say what to do. Changes nothing.
+    /// Find what keeps the gateway from working, or working well, and suggest remedies. Changes nothing.
     Doctor(DoctorOptions),
-    /// Have the running agent give the active role to another node.
+    /// Make the running agent give the active role to another node.
     Handover(HandoverOptions),
-    /// Tell what would happen to a packet, step by step. Nothing is changed.
+    /// Show what would happen to a packet, step by step. Nothing is changed.
     Trace(TraceOptions),
     /// Show packets that the gateway drops or forwards, or write them to a file for Wireshark.
     Capture(CaptureOptions),
-    /// Have the running agent read its configuration again, and say what is wrong with it.
+    /// Make the running agent read its configuration again, and show the errors in it.
     Reload(AgentOption),
-    /// End the running agent. What it attached stays, and forwards while its leases run.
+    /// End the running agent. Its programs stay attached, and forward while its leases run.
     Exit(ExitOptions),
-    /// Print what a shell needs to complete this command line.
+    /// Print the completion script of a shell.
     Completions(CompletionsOptions),
     /// Print or write the manual pages.
     Man(ManOptions),
@@ -174,8 +174,8 @@ pub struct ConfigOption {
 /// Which agent.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct AgentOption {
-    /// Control socket of the agent, or its run directory; without it, what the configuration file has for
-    /// gateway.run_dir, even if that file is not valid.
+    /// Control socket of the agent, or its run directory; without it, gateway.run_dir of the
+    /// configuration file, even if that file is not valid.
     #[arg(short = 't', long, value_name = "SOCKET")]
     pub socket: Option<PathBuf>,
     /// Its configuration.

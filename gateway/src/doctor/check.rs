@@ -71,33 +71,33 @@ macro_rules! checks {
 }
 
 checks! {
-    KernelRelease Kernel "kernel-release" "Whether the running kernel has what the programs use, as tiny programs show; its version is a note."
-        "Older kernels do not have it; kernels of distributions have more than their version says.",
-    BpfPrograms Kernel "bpf-programs" "Whether the kernel takes the programs: they are loaded, attached to nothing, and let go."
+    KernelRelease Kernel "kernel-release" "Features of the running kernel that the programs use, probed by tiny programs; its version is a note."
+        "Older kernels lack them; kernels of distributions have more than their version says.",
+    BpfPrograms Kernel "bpf-programs" "Whether the kernel accepts the programs: they are loaded, attached to nothing, and unloaded."
         "Without them nothing is forwarded; a kernel may lack a helper, or its verifier may refuse.",
     BpfJit Kernel "bpf-jit" "Whether BPF programs are compiled (net.core.bpf_jit_enable)."
         "Interpreted programs forward at a fraction of the speed.",
     KernelBtf Kernel "kernel-btf" "Type information of the kernel (/sys/kernel/btf/vmlinux)."
         "bpftool and other tools show more with it; forwarding does not depend on it.",
-    BpfFs Kernel "bpf-fs" "Whether the BPF file system is mounted where gateway.pin_dir is."
+    BpfFs Kernel "bpf-fs" "Whether the BPF file system is mounted at gateway.pin_dir."
         "Programs and maps are pinned there, so that forwarding outlives the agent.",
-    Capabilities Kernel "capabilities" "What this process, or the running agent, may do."
+    Capabilities Kernel "capabilities" "Capabilities of this process, or of the running agent."
         "Attaching takes CAP_NET_ADMIN, loading CAP_BPF and CAP_PERFMON, virtual routers CAP_NET_RAW and, to be on time, CAP_SYS_NICE.",
     BpfStats Kernel "bpf-stats" "Whether the kernel measures each run of a BPF program (kernel.bpf_stats_enabled)."
         "Measuring costs two readings of the clock for each packet.",
     UnprivilegedBpf Kernel "unprivileged-bpf" "Whether users without privileges may load BPF programs (kernel.unprivileged_bpf_disabled)."
-        "It has been the way into the kernel more than once.",
-    ClockSource Kernel "clock-source" "What the kernel reads the time from."
+        "Attacks on the kernel have used it more than once.",
+    ClockSource Kernel "clock-source" "The clock source of the kernel."
         "Leases and advertisements are a matter of milliseconds; a slow clock source costs microseconds at each reading, and the kernel falls back to one when the processor's own is unreliable.",
     ClockTick Kernel "clock-tick" "The kernel's tick, against the interval of the virtual routers."
         "The data plane reads the lease with the coarse clock, which lags by up to a tick.",
 
     InterfaceUp Interfaces "interface-up" "Whether each uplink and port is there, up, and has a carrier."
-        "Nothing passes an interface that is not.",
+        "No packet passes an interface otherwise.",
     InterfaceMaster Interfaces "interface-master" "Whether an interface belongs to a bridge or a bond."
         "Its master carries its traffic: tunnels can't send by it, and what comes in is forwarded by both; the bridge or bond itself has to be named.",
     NicSettings Interfaces "nic-settings" "Offloads and promiscuous mode, as the data plane needs them."
-        "A NIC that strips VLAN tags hides them from XDP, one that merges packets makes frames nobody sent, one that filters drops what is for the machines behind the tunnels.",
+        "A NIC that strips VLAN tags hides them from XDP, one that merges packets makes frames that no station sent, one that filters drops frames for the machines behind the tunnels.",
     XdpNative Interfaces "xdp-native" "Whether the driver runs XDP."
         "Where it does not, TC carries the traffic, at about a third of the speed.",
     XdpTransmit Interfaces "xdp-transmit" "Whether the driver takes frames that XDP redirects to it (ndo_xdp_xmit)."
@@ -106,26 +106,26 @@ checks! {
         "An interface has one XDP program; while another is there, the gateway's cannot be, and packets may never reach TC.",
     NicQueues Interfaces "nic-queues" "Receive queues against processors."
         "A queue is served by one processor at a time: with fewer queues the others do nothing.",
-    NicRings Interfaces "nic-rings" "Size of the receive ring against what the NIC can have."
+    NicRings Interfaces "nic-rings" "Size of the receive ring against the maximum of the NIC."
         "Bursts that do not fit are lost before anything counts them but `ethtool -S`.",
     Attached Interfaces "attached" "Whether the gateway's programs are on the interface."
-        "Without them what arrives there is not forwarded.",
+        "Without them no packet that arrives there is forwarded.",
 
     UplinkMtu Tunnels "uplink-mtu" "MTU of the uplinks against that of the ports."
-        "VXLAN makes packets longer and the gateway never fragments: what does not fit is dropped.",
+        "VXLAN makes packets longer and the gateway never fragments: packets that do not fit are dropped.",
     RemoteVtep Tunnels "remote-vtep" "Route and next hop of every remote VTEP."
         "Nothing can be sent to one that is not resolved.",
     PathMtu Tunnels "path-mtu" "Echo requests of the longest size, with Don't Fragment, to remote VTEPs."
-        "A narrower link on the way drops long packets only: ping works, and transfers hang.",
+        "A narrower link on the path drops long packets only: ping works, and transfers hang.",
 
-    VtepAddress Nodes "vtep-address" "Whether the tunnel addresses are where they belong."
+    VtepAddress Nodes "vtep-address" "Whether the tunnel addresses are on the right interface."
         "Remote VTEPs send to that address, and take packets from no other.",
-    AddressClash Nodes "address-clash" "Who else answers ARP or neighbour discovery for the tunnel addresses."
+    AddressClash Nodes "address-clash" "Other machines that answer ARP or neighbour discovery for the tunnel addresses."
         "Two machines with one address take each other's packets, in turns.",
-    VrrpHeard Nodes "vrrp-heard" "Advertisements on the segment of each virtual router."
+    VrrpHeard Nodes "vrrp-heard" "Advertisements on the link of each virtual router."
         "Another virtual router of the same number, or a node set up differently, keeps roles from being clear.",
-    NodesAuthenticated Nodes "nodes-authenticated" "Whether nodes prove to each other who they are (auth_keys of [[vrrp]])."
-        "Without it whoever is on the link can take the role, or keep it from every node.",
+    NodesAuthenticated Nodes "nodes-authenticated" "Whether nodes authenticate each other (auth_keys of [[vrrp]])."
+        "Without it any host on the link can take the role, or keep it from every node.",
     Lease Nodes "lease" "Whether the active node has a lease, and no other has."
         "The data plane forwards only under a lease.",
     RpFilter Nodes "rp-filter" "Reverse path filtering on the interfaces of virtual routers."
@@ -140,8 +140,8 @@ checks! {
     DatabaseMembers Database "database-members" "Each server of database.remote by itself."
         "One that is gone is not missed before the next one goes.",
     DatabaseSchema Database "database-schema" "Tables and columns the gateway uses."
-        "What an older schema does not have cannot be read or told.",
-    TlsFiles Database "tls-files" "Key and certificates: readable, not for everybody, and not expired."
+        "Columns that an older schema lacks can be neither read nor written.",
+    TlsFiles Database "tls-files" "Key and certificates: readable, not for all users, and not expired."
         "An expired certificate takes the database away, from one minute to the next.",
     DatabaseSwitch Database "database-switch" "The gateway's row in Physical_Switch, and that Global refers to it."
         "Controllers know the gateway by that row only.",
@@ -152,7 +152,7 @@ checks! {
     DatabasePorts Database "database-ports" "A row in Physical_Port for each [[port]]."
         "VLANs are bound on these rows.",
     DatabaseBindings Database "database-bindings" "Whether any VLAN is bound, and only on ports there are."
-        "What is not bound is not forwarded.",
+        "Traffic of VLANs that are not bound is not forwarded.",
     DatabaseKeys Database "database-keys" "Whether each bound logical switch has a tunnel_key."
         "The controller gives it; a switch without one does not forward.",
 
@@ -165,14 +165,14 @@ checks! {
 
     Agent Agent "agent" "Whether an agent runs and answers."
         "Forwarding goes on without one for a while, but nothing is resolved, learned or aged.",
-    AgentProblem Agent "agent-problem" "Problems that the agent says stand."
+    AgentProblem Agent "agent-problem" "Open problems of the agent."
         "Part of what is configured is not forwarded, or not as asked for.",
     Pins Agent "pins" "Pinned maps: there, complete, and of this version's layout."
-        "They are what the programs forward by, and what the next agent takes over.",
+        "The programs forward by them, and the next agent adopts them.",
     Drops Agent "drops" "Counters of dropped packets that grow while the doctor looks."
         "Every drop has a reason, and most a remedy.",
-    ConfigFile Agent "config-file" "Who may change the configuration file."
-        "Who changes it decides what is forwarded where.",
+    ConfigFile Agent "config-file" "Write permission on the configuration file."
+        "Its contents decide all forwarding.",
 }
 
 #[cfg(test)]

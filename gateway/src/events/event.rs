@@ -75,7 +75,7 @@ pub enum Event {
         /// Where it is.
         at: Place,
     },
-    /// A station behind an access port has said what its IP address is.
+    /// A station behind an access port has announced its IP address.
     Announced {
         /// The VNI of its logical switch.
         vni: u32,
@@ -192,7 +192,7 @@ pub enum Event {
         /// Its number.
         vrid: u8,
     },
-    /// The dealings with a database are in another state.
+    /// The state of the database connection changed.
     Database {
         /// The virtual router whose database it is, where each has its own.
         instance: Option<String>,
@@ -210,7 +210,7 @@ pub enum Event {
         /// What it is, and what helps.
         problem: String,
     },
-    /// The same no longer does.
+    /// A problem was cleared.
     ProblemGone {
         /// Who had it.
         source: Source,
@@ -222,7 +222,7 @@ pub enum Event {
         /// As the database calls it.
         fault: String,
     },
-    /// There no longer is.
+    /// Such a fault was cleared.
     FaultGone {
         /// As the database calls it.
         fault: String,

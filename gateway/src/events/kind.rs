@@ -44,7 +44,7 @@ kinds! {
     Learned,
     /// A learned station now sends from another place.
     Moved,
-    /// A station behind an access port has said what its IP address is.
+    /// A station behind an access port has announced its IP address.
     Announced,
     /// A station has not sent for the ageing time, and is forgotten.
     Aged,
@@ -66,19 +66,19 @@ kinds! {
     RoleChanged,
     /// A lease ran out while this node was active.
     LeaseLost,
-    /// The dealings with a database are in another state.
+    /// The state of the database connection changed.
     Database,
-    /// Something stands in the way of forwarding.
+    /// A problem was raised.
     Problem,
-    /// The same no longer does.
+    /// A problem was cleared.
     ProblemGone,
-    /// There is a fault that the database is told of.
+    /// A fault was raised and published to the database.
     Fault,
-    /// There no longer is.
+    /// Such a fault was cleared.
     FaultGone,
-    /// So many events are not in the journal.
+    /// Events were left out of the journal.
     LeftOut,
-    /// So many events have gone before they were read.
+    /// Events were removed before they were read.
     Missed,
 }
 

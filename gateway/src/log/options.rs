@@ -29,7 +29,7 @@ use super::{
 /// How to log.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Where the log goes, and the form of its lines.
+    /// Destination and format of the log.
     #[arg(long, value_enum, default_value_t, global = true)]
     pub log_format: LogFormat,
     /// error, warn, info, debug, trace or off; or by module, such as info,gateway::config=debug. A level alone is that
@@ -38,7 +38,7 @@ pub struct LogOptions {
     pub log_level: String,
 }
 
-/// Where the log goes, and the form of its lines.
+/// Destination and format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// journald where systemd has connected standard error to it, else text.

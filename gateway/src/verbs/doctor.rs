@@ -27,7 +27,7 @@ const UNWELL: u8 = 1;
 It changes nothing, needs no running agent, and takes a few seconds. It sends a few packets, unless --no-probe: echo requests \
 to remote VTEPs, and ARP probes or neighbour solicitations for the tunnel addresses.
 
-A configuration file that is not valid is one of the findings; what is sound in it is looked at.
+A configuration file that is not valid is one of the findings; its valid parts are used.
 
 Exit codes: 0 nothing is bad, 1 something is, 2 wrong arguments.")]
 pub struct DoctorOptions {

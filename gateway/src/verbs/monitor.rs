@@ -35,7 +35,8 @@ const AGAIN: u16 = 500;
 /// `monitor`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(after_help = "\
-The kinds of events, and what the JSON of each holds, are described in docs/MONITOR.md. An agent that ends is waited for.
+The kinds of events, and the JSON of each, are described in docs/MONITOR.md. If the agent ends, the command waits for the \
+next one.
 
 Exit codes: 0 ended, 1 failed, 2 wrong arguments, 3 no agent was running at the start.")]
 pub struct MonitorOptions {
@@ -45,13 +46,14 @@ pub struct MonitorOptions {
     /// Events of these kinds alone.
     #[arg(long, value_name = "KIND,...", value_enum, value_delimiter = ',', hide_possible_values = false)]
     pub only: Vec<Kind>,
-    /// First what the agent has in its journal: its latest events.
+    /// First the latest events, from the agent's journal.
     #[arg(long)]
     pub history: bool,
-    /// The same, from there on: a number of an event, a time such as 2026-01-31T12:00:00Z, or so long ago: 90s, 10m, 2h, 1d.
+    /// The same, from there on: a number of an event, a time such as 2026-01-31T12:00:00Z, or a time span before now:
+    /// 90s, 10m, 2h, 1d.
     #[arg(long, value_name = "WHEN", value_parser = Since::parse, conflicts_with = "history")]
     pub since: Option<Since>,
-    /// End after what the journal has.
+    /// End after the events in the journal.
     #[arg(long)]
     pub no_follow: bool,
     /// Of which agent.
@@ -84,7 +86,8 @@ impl Since {
             count.checked_mul(*seconds)
         });
         ago.map(|seconds| Self::Ago(Duration::from_secs(seconds))).ok_or_else(|| {
-            "expected a number of an event, a time such as 2026-01-31T12:00:00Z, or so long ago: 90s, 10m, 2h, 1d"
+            "expected a number of an event, a time such as 2026-01-31T12:00:00Z, or a time span before now: 90s, 10m, \
+             2h, 1d"
                 .to_owned()
         })
     }

@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// `top`.
 #[derive(Args, Clone, Debug, PartialEq)]
 #[command(after_help = "\
-RX is what comes from the VLAN or tunnel to the gateway, TX what goes out there. Bits are those of the inner Ethernet \
+RX is traffic from the VLAN or tunnel to the gateway, TX traffic from the gateway. Bits are those of the inner Ethernet \
 frames, without VLAN tag and frame check sequence.
 
 Keys: q quit, Tab table, s sort, r reverse, p pause, + - interval, / filter, ? help.

@@ -73,7 +73,7 @@ pub struct TraceOptions {
     /// By an uplink: its VNI.
     #[arg(long, value_name = "VNI", value_parser = vni, conflicts_with = "pcap")]
     pub vni: Option<Vni>,
-    /// What the frame carries: arp, ipv4, ipv6 or a number such as 0x88b5.
+    /// EtherType of the frame: arp, ipv4, ipv6 or a number such as 0x88b5.
     #[arg(long, value_name = "TYPE", value_parser = ethertype, conflicts_with = "pcap")]
     pub ethertype: Option<u16>,
     /// IP address of the sender.

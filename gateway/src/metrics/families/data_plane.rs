@@ -104,7 +104,7 @@ pub(super) const FAMILIES: &[Family] = &[
     counter(
         "vtep_gateway_path_packets_total",
         &["path"],
-        "Packets by the way they took through the gateway; docs/DROPS.md explains each.",
+        "Packets by path through the gateway; docs/DROPS.md explains each.",
         |scrape, to| {
             let Some(paths) = &scrape.measured.paths else { return Ok(()) };
             PACKETS.iter().try_for_each(|path| to.put(&[path.name()], paths.get(*path)))
@@ -140,7 +140,7 @@ pub(super) const FAMILIES: &[Family] = &[
     counter(
         "vtep_gateway_fdb_events_lost_total",
         &[],
-        "Learning events that the agent was too slow for; it finds what they told at the next census.",
+        "Learning events that the agent was too slow for; it finds those MACs at the next scan of the forwarding database.",
         |scrape, to| path(scrape, to, &[], PathCounter::EventsLost),
     ),
     gauge(
@@ -165,7 +165,7 @@ pub(super) const FAMILIES: &[Family] = &[
     gauge(
         "vtep_gateway_switch_fdb_learned",
         SWITCH,
-        "Learned MACs of a logical switch; what has aged is taken off at the next census.",
+        "Learned MACs of a logical switch; aged ones are removed at the next scan of the forwarding database.",
         |scrape, to| {
             let mut switches = scrape.measured.switches.iter();
             switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.learned))

@@ -40,7 +40,7 @@ pub(super) const FAMILIES: &[Family] = families! {
          intervals, or another node does not hear this one.",
         |scrape, to| each(scrape, to, |one| !one.view.faults.is_empty()),
     ),
-    gauge("vtep_gateway_vrrp_role_age_seconds", ROUTER, "For how long the role has held.", |scrape, to| {
+    gauge("vtep_gateway_vrrp_role_age_seconds", ROUTER, "Time since the last change of the role.", |scrape, to| {
         each(scrape, to, |one| one.view.seconds_in_role)
     }),
     gauge(
@@ -49,7 +49,7 @@ pub(super) const FAMILIES: &[Family] = families! {
         "How long the data plane may go on forwarding unless the lease is renewed; 0 on a node that does not forward.",
         |scrape, to| each(scrape, to, |one| Duration::from_millis(one.view.lease_left_ms.unwrap_or(0))),
     ),
-    gauge("vtep_gateway_vrrp_priority", ROUTER, "The priority in force, with what is tracked.", |scrape, to| {
+    gauge("vtep_gateway_vrrp_priority", ROUTER, "The priority in force, with the effect of tracking.", |scrape, to| {
         each(scrape, to, |one| u64::from(one.view.priority))
     }),
     gauge("vtep_gateway_vrrp_interval_seconds", ROUTER, "Time between advertisements, of the active node.", |scrape, to| {
@@ -88,7 +88,7 @@ pub(super) const FAMILIES: &[Family] = families! {
     gauge(
         "vtep_gateway_vrrp_held",
         ROUTER,
-        "1 while this node takes over only where nobody else does: another one could forward more, or has not said yet.",
+        "1 while this node takes over only if no other node does: another one could forward more, or has not reported yet.",
         |scrape, to| each(scrape, to, |one| one.view.held),
     ),
     ;

@@ -9,10 +9,10 @@ use crate::{cli::AgentOption, view::MacFilter};
 
 const EXAMPLES: &str = "\
 Examples:
-  vtep-gateway show tunnels                 where packets go, why some can't
-  vtep-gateway show bindings --vni 5001     what each VLAN has carried
+  vtep-gateway show tunnels                 next hops, and why some are missing
+  vtep-gateway show bindings --vni 5001     traffic of each VLAN
   vtep-gateway show macs --port eth1        the stations behind a port
-  vtep-gateway show drops --watch           what is being dropped, what to do
+  vtep-gateway show drops --watch           current drops, and remedies
   vtep-gateway show macs --json | jq -r '.[] | select(.kind==\"learned\").mac'
 
 The fields of --json are described in docs/JSON.md; they keep their names and meanings.
@@ -32,23 +32,23 @@ pub struct ShowOptions {
 /// What to show.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Noun {
-    /// Logical switches: VNI, how much is bound, given and learned.
+    /// Logical switches: VNI, and numbers of bindings, given and learned MACs.
     Switches(SwitchesOptions),
-    /// VLANs of access ports, the logical switch of each, and what it has carried.
+    /// VLANs of access ports, with logical switch and traffic.
     Bindings(BindingsOptions),
-    /// Where stations are: the forwarding database.
+    /// The forwarding database: the place of each station.
     #[command(visible_alias = "fdb")]
     Macs(MacsOptions),
-    /// Tunnels to remote VTEPs: how packets leave, or why they can't, and what each has carried.
+    /// Tunnels to remote VTEPs: next hop, or the reason why there is none, and traffic.
     Tunnels(TunnelsOptions),
     /// Next hops of the tunnels, and whether they answer.
     #[command(visible_alias = "neighbors")]
     Neighbours(NeighboursOptions),
-    /// Virtual routers: role, lease, addresses, other nodes, and what was counted.
+    /// Virtual routers: role, lease, addresses, VRRP peers, counters.
     Vrrp(VrrpOptions),
-    /// Which way packets went, and what was learned. Counters start when the data plane is loaded.
+    /// Packets by path, and learning. Counters start when the data plane is loaded.
     Counters(CountersOptions),
-    /// Why packets were dropped, and what to do about it. Counters start when the data plane is loaded.
+    /// Drops by reason, with remedies. Counters start when the data plane is loaded.
     Drops(CountersOptions),
 }
 
@@ -183,7 +183,7 @@ pub struct CountersOptions {
     /// Those that are zero, too. (JSON always has all of them.)
     #[arg(long)]
     pub all: bool,
-    /// Again and again, every so many seconds, with what is added in each; Ctrl-C ends it.
+    /// Repeat every so many seconds, with the increase in each; Ctrl-C ends it.
     #[arg(
         long,
         value_name = "SECONDS",
