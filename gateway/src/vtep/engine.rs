@@ -283,7 +283,7 @@ impl Engine {
                 self.locking.reset();
                 self.judge(now);
                 if self.outage.down(&remote, &reason, cause, now) {
-                    let text = format!("no connection to the database at {remote}: {reason}; trying on");
+                    let text = format!("no connection to the database at {remote}: {reason}; retrying");
                     self.said.push(Said::Warning(text));
                 }
                 let notice = self.hold.gone(now);
