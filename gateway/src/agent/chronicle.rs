@@ -93,7 +93,7 @@ impl Chronicle {
         };
         this.bindings = this.bindings_of(forwarding);
         for census in forwarding.censuses() {
-            this.places.census(&[&census.local, &census.remote]);
+            this.places.census(&census.local, &census.remote);
         }
         let started = Event::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -174,7 +174,7 @@ impl Chronicle {
 
     fn census(&mut self, census: &Census, forwarding: &Forwarding, now: Moment) {
         let Self { journal, places, interfaces, tunnels, switches, .. } = self;
-        let difference = places.census(&[&census.local, &census.remote]);
+        let difference = places.census(&census.local, &census.remote);
         let aged: BTreeSet<&FdbKey> = census.aged.iter().collect();
         for (key, at) in difference.gone {
             let kind = if aged.contains(&key) { Kind::Aged } else { Kind::Forgotten };
@@ -191,7 +191,7 @@ impl Chronicle {
         }
         for key in difference.found {
             // What another node has learned and this one only has been told of is no news.
-            if forwarding.followed.values().any(|heard| heard.contains_key(&key)) {
+            if forwarding.followed.values().any(|followed| followed.contains(&key)) {
                 continue;
             }
             let Ok(Some(entry)) = forwarding.maps.mac(&key) else { continue };

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_common::net::VlanId;
+use gateway_common::{fdb::FdbKey, net::VlanId};
 use tokio::time::Instant;
 
 use super::{
@@ -158,7 +158,7 @@ impl<'a> Cluster<'a> {
                 database.role(index, active);
             }
             if let Some(siblings) = &mut self.siblings {
-                siblings.changed(0);
+                siblings.publish_soon();
             }
             if active {
                 self.active.insert(lease);
@@ -235,10 +235,10 @@ impl<'a> Cluster<'a> {
         told.max_by_key(|able| able.bindings)
     }
 
-    /// Stations were learned here, or are gone; there are `count` now.
-    pub(super) fn stations_changed(&mut self, count: usize) {
+    /// These stations were learned here or have moved, or are gone.
+    pub(super) fn stations_changed(&mut self, changed: &BTreeSet<FdbKey>) {
         if let Some(siblings) = &mut self.siblings {
-            siblings.changed(count);
+            siblings.changed(changed);
         }
     }
 
@@ -264,8 +264,8 @@ impl<'a> Cluster<'a> {
     fn follow(&self, forwarding: &mut Forwarding) -> Result<(), AgentError> {
         let Some(siblings) = &self.siblings else { return Ok(()) };
         for one in self.statuses.iter().filter(|one| one.status.role == Role::Backup) {
-            if let Some(heard) = siblings.heard(one.vrid) {
-                forwarding.follow(one.vrid.get().into(), heard)?;
+            if let Some(heard) = siblings.followed().stations.get(&one.vrid) {
+                forwarding.follow(one.vrid.get().into(), heard, siblings.ports())?;
             }
         }
         Ok(())
@@ -274,12 +274,8 @@ impl<'a> Cluster<'a> {
     /// Tells other nodes what was learned here.
     fn tell(&mut self, forwarding: &Forwarding) {
         let Some(siblings) = &mut self.siblings else { return };
-        siblings.told();
-        for one in self.statuses.iter() {
-            let lease = u32::from(one.vrid.get());
-            let heard = self.active.contains(&lease).then(|| forwarding.learned_here(lease));
-            siblings.tell(one.vrid, heard.as_ref());
-        }
+        let vrids = self.statuses.iter().map(|one| one.vrid);
+        siblings.publish(forwarding.stations.all(), forwarding.leases_of_switches(), &self.active, vrids);
     }
 
     /// The data plane is attached, or is not, and on which interfaces it is.

@@ -65,7 +65,7 @@ impl Agent<'_> {
             kind: if learned { view::Kind::Learned } else { view::Kind::Given },
             place,
             age_seconds: learned.then(|| now.saturating_sub(entry.seen) / 1_000_000_000),
-            ip: self.forwarding.stations.all().get(&key).copied().flatten(),
+            ip: self.forwarding.stations.get(&key).and_then(|known| known.ip),
         }
     }
 
@@ -120,7 +120,7 @@ impl Agent<'_> {
     /// How full the forwarding database is, and how learning has gone, after `ovs-appctl fdb/stats-show`.
     pub(super) fn fdb_stats(&self) -> Result<String, AgentError> {
         let paths = self.forwarding.maps.paths()?;
-        let (given, stations) = (self.forwarding.programmed.given.len(), self.forwarding.stations.all().len());
+        let (given, stations) = (self.forwarding.programmed.given.len(), self.forwarding.stations.len());
         Ok(format!(
             "Statistics for the forwarding database:\n  Size: {} MACs at most\n  Given MACs: {given}\n  Learned behind \
              access ports: {stations}\n  Total number of learned MACs: {}\n  Total number of port moves: {}\n  Frames \

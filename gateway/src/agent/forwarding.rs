@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
     time::Duration,
 };
 
@@ -17,11 +16,7 @@ use gateway_common::{
 };
 
 use super::{
-    budgets::Budgets,
-    error::AgentError,
-    losses::Losses,
-    report::Report,
-    stations::{Heard, Stations},
+    budgets::Budgets, error::AgentError, followed::Followed, losses::Losses, report::Report, stations::Stations,
 };
 use crate::{
     clock,
@@ -75,7 +70,7 @@ pub(super) struct Forwarding {
     ceilings: BTreeMap<u32, u64>,
     pub(super) epochs: Epochs,
     /// By lease, the stations that another node has learned and this one has programmed.
-    pub(super) followed: BTreeMap<u32, Heard>,
+    pub(super) followed: BTreeMap<u32, Followed>,
     pub(super) report: Report,
     /// All bindings of the rows that were planned last, each with its state.
     pub(super) bindings: Vec<BoundVlan>,
@@ -531,11 +526,6 @@ impl Forwarding {
     /// What of the database could not be programmed for want of room.
     pub(super) fn faults(&self) -> &BTreeSet<Fault> {
         &self.faults
-    }
-
-    /// The stations learned behind access ports, if they are others than at the last call.
-    pub(super) fn stations(&mut self) -> Option<&BTreeMap<FdbKey, Option<IpAddr>>> {
-        self.stations.changed()
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.

@@ -8,6 +8,7 @@
 //! [`cluster`] has this node's part among several, with [`followed`], [`siblings`], [`eligible`], [`strays`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
 //! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
 
+mod admitted;
 mod announcer;
 mod budgets;
 mod captures;
@@ -28,6 +29,7 @@ mod headline;
 mod losses;
 mod measure;
 mod names;
+mod outgoing;
 mod report;
 mod run;
 mod show;

@@ -8,19 +8,15 @@ use std::{
     time::Duration,
 };
 
-use gateway_common::{
-    binding::BindingKey,
-    fdb::FdbKey,
-    net::{MacAddr, VlanId, Vni},
-};
+use gateway_common::fdb::FdbKey;
 use tokio::time::Instant;
 
-use super::stations::Heard;
+use super::{outgoing::Outgoing, stations::Heard};
 use crate::{
     config::Config,
     database::Rows,
     ha::InstanceStatus,
-    peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote, Station},
+    peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote},
     underlay::Snapshot,
     vrrp::Vrid,
 };
@@ -28,9 +24,8 @@ use crate::{
 /// Stations are told at most so often: to sum up what is learned in a burst.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// And later by so much for each of them, which is ten times as long as looking one up takes: whoever floods a VLAN with
-/// forged sources must not keep the agent at this.
-const TELL_EACH: Duration = Duration::from_micros(10);
+/// Interfaces by name, with their indices.
+pub(super) type Ports = BTreeMap<String, u32>;
 
 /// This node's conversation with the others.
 pub(super) struct Siblings {
@@ -39,7 +34,9 @@ pub(super) struct Siblings {
     /// What is told of this node.
     description: Description,
     followed: Arc<Followed>,
-    ports: BTreeMap<String, u32>,
+    ports: Arc<Ports>,
+    /// The stations here.
+    outgoing: Outgoing,
     tell: Option<Instant>,
 }
 
@@ -47,12 +44,17 @@ impl Siblings {
     /// Nobody has said anything yet.
     pub(super) fn new(peers: Peers, host: String) -> Self {
         let description = Description::default();
-        Self { peers, host, description, followed: Arc::default(), ports: BTreeMap::new(), tell: None }
+        let (followed, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
+        Self { peers, host, description, followed, ports, outgoing, tell: None }
     }
 
     /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>, underlay: &Snapshot) {
-        self.ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
+        let ports: Ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
+        if *self.ports != ports {
+            self.outgoing.name(ports.iter().map(|(name, ifindex)| (*ifindex, Arc::from(name.as_str()))).collect());
+            self.ports = Arc::new(ports);
+        }
         let mut new = description(&self.host, config, rows, able);
         for (vrid, instance) in &mut new.instances {
             instance.misled = self.description.instances.get(vrid).map_or(0, |old| old.misled);
@@ -93,32 +95,36 @@ impl Siblings {
         interface.and_then(|name| self.ports.get(name)).copied().unwrap_or(0)
     }
 
-    /// What this node has learned has changed, `count` stations by now, or it is active only now.
-    pub(super) fn changed(&mut self, count: usize) {
-        let each = TELL_EACH * u32::try_from(count).unwrap_or(u32::MAX);
-        self.tell.get_or_insert(Instant::now() + TELL_EVERY + each);
+    /// These stations have changed here.
+    pub(super) fn changed(&mut self, changed: &BTreeSet<FdbKey>) {
+        self.outgoing.note(changed);
+        self.publish_soon();
     }
 
-    /// When it is to be [told](Self::tell).
+    /// There is something to [publish](Self::publish).
+    pub(super) fn publish_soon(&mut self) {
+        self.tell.get_or_insert(Instant::now() + TELL_EVERY);
+    }
+
+    /// When to [publish](Self::publish).
     pub(super) fn due(&self) -> Option<Instant> {
         self.tell
     }
 
-    /// Takes note that what is due is done.
-    pub(super) fn told(&mut self) {
+    /// Tells other nodes the stations `known` that were learned here in the logical switches of the leases `active`, with the
+    /// leases of logical switches by VNI. Of the virtual routers `vrids` that are not active here it tells none.
+    pub(super) fn publish(
+        &mut self,
+        known: &Heard,
+        leases: BTreeMap<u32, u32>,
+        active: &BTreeSet<u32>,
+        vrids: impl Iterator<Item = Vrid>,
+    ) {
         self.tell = None;
-    }
-
-    /// Tells the stations that this node has learned as the active one; `None`: it is not.
-    pub(super) fn tell(&self, vrid: Vrid, heard: Option<&Heard>) {
-        let names: BTreeMap<u32, Arc<str>> =
-            self.ports.iter().map(|(name, ifindex)| (*ifindex, Arc::from(name.as_str()))).collect();
-        let station = |(key, (at, ip)): (&FdbKey, &(BindingKey, Option<IpAddr>))| {
-            let (vni, vlan) = (Vni::new(key.vni)?, VlanId::new(at.vlan)?);
-            Some(Station { vni, mac: MacAddr(key.mac), port: Arc::clone(names.get(&at.ifindex)?), vlan, ip: *ip })
-        };
-        let stations = heard.map(|heard| Arc::new(heard.iter().filter_map(station).collect::<BTreeSet<_>>()));
-        self.peers.stations(vrid, stations);
+        self.outgoing.update(known, leases, active);
+        for vrid in vrids {
+            self.peers.stations(vrid, self.outgoing.of(vrid.get().into()).cloned());
+        }
     }
 
     /// Takes in what others have said.
@@ -126,15 +132,9 @@ impl Siblings {
         self.followed = followed;
     }
 
-    /// The stations that the active node of a virtual router has told, as they would be here.
-    pub(super) fn heard(&self, vrid: Vrid) -> Option<Heard> {
-        let stations = self.followed.stations.get(&vrid)?;
-        let here = |station: &Station| {
-            let ifindex = *self.ports.get(&*station.port)?;
-            let at = BindingKey { ifindex, vlan: station.vlan.get(), reserved: 0 };
-            Some((FdbKey::new(station.vni.get(), station.mac.0), (at, station.ip)))
-        };
-        Some(stations.iter().filter_map(here).collect())
+    /// The interfaces of this node; the same value as long as they are the same.
+    pub(super) const fn ports(&self) -> &Arc<Ports> {
+        &self.ports
     }
 
     /// What the others have said, as it was told.

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use gateway_common::{
-    event::LearnEvent,
-    net::{MacAddr, Vni},
-};
+use gateway_common::event::LearnEvent;
 use tokio::sync::watch;
 
 use super::{
@@ -34,7 +31,6 @@ use crate::{
     plan,
     underlay::{Resolution, Snapshot, Wanted},
     vrrp::Leave,
-    vtep::LocalMac,
 };
 
 /// What the loop's turns work on.
@@ -236,20 +232,21 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Tells the database of the stations on the VLANs, if others are there than it was told of last, and the virtual
-    /// routers whether there is a database.
+    /// Tells the database and other nodes which stations on the VLANs have changed, and the virtual routers whether there is
+    /// a database.
     pub(super) fn publish(&mut self) {
         if let Some(cluster) = &mut self.cluster {
             cluster.database(*self.database.reached().borrow());
         }
-        let Some(stations) = self.forwarding.stations() else { return };
-        if let Some(cluster) = &mut self.cluster {
-            cluster.stations_changed(stations.len());
+        let stations = &mut self.forwarding.stations;
+        let changed = stations.changed();
+        if changed.is_empty() {
+            return;
         }
-        let stations = stations
-            .iter()
-            .filter_map(|(key, ip)| Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: *ip }));
-        self.database.learned(stations.collect());
+        if let Some(cluster) = &mut self.cluster {
+            cluster.stations_changed(&changed);
+        }
+        self.database.learned(stations.changes(&changed));
     }
 
     /// The database has become reachable, or has ceased to be.

@@ -38,7 +38,7 @@ impl Agent<'_> {
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),
             given: programmed.given.len(),
-            learned: self.forwarding.stations.all().len(),
+            learned: self.forwarding.stations.len(),
             database: self.config.database.as_ref().map(|_| *self.database.reached().borrow()),
             problems,
         };
@@ -82,8 +82,8 @@ impl Agent<'_> {
             ("bindings", programmed.bindings.len() as u64),
             ("log-texts", self.log.remembered() as u64),
             ("macs-given", programmed.given.len() as u64),
-            ("macs-heard", self.forwarding.followed.values().map(|heard| heard.len() as u64).sum()),
-            ("macs-learned", self.forwarding.stations.all().len() as u64),
+            ("macs-heard", self.forwarding.followed.values().map(|followed| followed.len() as u64).sum()),
+            ("macs-learned", self.forwarding.stations.len() as u64),
             ("switches", programmed.segments.len() as u64),
             ("tunnels", programmed.tunnels.len() as u64),
         ];

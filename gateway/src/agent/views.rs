@@ -102,7 +102,7 @@ impl Agent<'_> {
             tunnels: programmed.tunnels.len() as u64,
             tunnels_unresolved: unresolved.count() as u64,
             macs: programmed.given.len() as u64,
-            stations: self.forwarding.stations.all().len() as u64,
+            stations: self.forwarding.stations.len() as u64,
             fdb_size: self.config.gateway.fdb_size.into(),
             problems: self.forwarding.report.all().map(str::to_owned).collect(),
         }

@@ -126,15 +126,7 @@ impl HardwareVtep {
 
     /// Tells what was learned on access ports.
     pub fn publish(&self, local: Local) {
-        self.inbox.put(|pending| match local {
-            Local::All(all) => (pending.all, pending.local) = (Some(all), BTreeMap::new()),
-            Local::There(station) => {
-                pending.local.insert((station.vni, station.mac), Some(station.ip));
-            }
-            Local::Gone(vni, mac) => {
-                pending.local.insert((vni, mac), None);
-            }
-        });
+        self.inbox.put(|pending| pending.learned(local));
     }
 
     /// Tells the counters of all bindings.
@@ -207,8 +199,8 @@ impl Database for HardwareVtep {
         !matches!(self.status.borrow().hold, vtep::HoldState::Waiting { .. })
     }
 
-    fn learned(&mut self, stations: BTreeSet<LocalMac>) {
-        self.publish(Local::All(stations));
+    fn learned(&mut self, changes: Vec<Local>) {
+        self.inbox.put(|pending| changes.into_iter().for_each(|change| pending.learned(change)));
     }
 
     fn carried(&mut self, traffic: TrafficByBinding) {
@@ -296,6 +288,21 @@ struct Pending {
     writing: Option<bool>,
     settings: Option<Settings>,
     closed: bool,
+}
+
+impl Pending {
+    /// Takes a change in; it replaces what waits of the same station.
+    fn learned(&mut self, change: Local) {
+        match change {
+            Local::All(all) => (self.all, self.local) = (Some(all), BTreeMap::new()),
+            Local::There(station) => {
+                self.local.insert((station.vni, station.mac), Some(station.ip));
+            }
+            Local::Gone(vni, mac) => {
+                self.local.insert((vni, mac), None);
+            }
+        }
+    }
 }
 
 impl Inbox {

@@ -25,7 +25,7 @@ pub use static_database::StaticDatabase;
 use crate::{
     config::Config,
     view,
-    vtep::{Fault, LocalMac, TrafficByBinding},
+    vtep::{Fault, TrafficByBinding},
 };
 
 /// Where rows come from.
@@ -62,8 +62,8 @@ pub trait Database {
     /// Takes over a configuration that was read again.
     fn reconfigure(&mut self, config: &Config);
 
-    /// Takes note of the stations learned behind access ports, all of them.
-    fn learned(&mut self, _stations: BTreeSet<LocalMac>) {}
+    /// Takes note of what has changed of the stations learned behind access ports. The first change is [`Local::All`].
+    fn learned(&mut self, _changes: Vec<Local>) {}
 
     /// Takes note of how much each binding has carried so far.
     fn carried(&mut self, _traffic: TrafficByBinding) {}

@@ -13,11 +13,11 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{Database, HardwareVtep, OpenError, RefusedBinding, Rows};
+use super::{Database, HardwareVtep, Local, OpenError, RefusedBinding, Rows};
 use crate::{
     config::Config,
     view,
-    vtep::{Fault, LocalMac, TrafficByBinding},
+    vtep::{Fault, TrafficByBinding},
 };
 
 /// The databases of all instances as one. The work is done by the future that comes with it.
@@ -129,8 +129,8 @@ impl Database for Several {
         self.parts.iter_mut().for_each(|(_, part)| part.reconfigure(config));
     }
 
-    fn learned(&mut self, stations: BTreeSet<LocalMac>) {
-        self.parts.iter_mut().for_each(|(_, part)| part.learned(stations.clone()));
+    fn learned(&mut self, changes: Vec<Local>) {
+        self.parts.iter_mut().for_each(|(_, part)| part.learned(changes.clone()));
     }
 
     fn carried(&mut self, traffic: TrafficByBinding) {

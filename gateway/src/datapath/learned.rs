@@ -28,8 +28,8 @@ pub const NEVER: u64 = u64::MAX;
 pub struct Census {
     /// Learned MACs that stay, by VNI.
     pub learned: BTreeMap<u32, u64>,
-    /// Those of them that are behind access ports.
-    pub local: BTreeSet<FdbKey>,
+    /// Those of them that are behind access ports, each with its port and VLAN.
+    pub local: BTreeMap<FdbKey, BindingKey>,
     /// Those of them that are behind tunnels.
     pub remote: BTreeSet<FdbKey>,
     /// Learned MACs that have not been heard of for the ageing time.
@@ -64,8 +64,11 @@ impl Census {
                 census.aged.push(key);
             } else {
                 *census.learned.entry(key.vni).or_default() += 1;
-                let side = if entry.to.kind == fdb::LOCAL { &mut census.local } else { &mut census.remote };
-                side.insert(key);
+                if entry.to.kind == fdb::LOCAL {
+                    census.local.insert(key, place(&entry));
+                } else {
+                    census.remote.insert(key);
+                }
             }
         }
         census
@@ -79,11 +82,15 @@ fn holds(key: &FdbKey, entry: &FdbEntry, programmed: &Programmed) -> bool {
         let learns = programmed.segments.get(&key.vni).is_some_and(|segment| segment.flags & LEARN_REMOTE != 0);
         return learns && programmed.tunnels.contains_key(&to.out);
     }
-    let place = BindingKey { ifindex: to.out, vlan: to.vlan, reserved: 0 };
     programmed
         .bindings
-        .get(&place)
+        .get(&place(entry))
         .is_some_and(|binding| (binding.vni, binding.id, binding.flags) == (key.vni, to.binding, entry.flags))
+}
+
+/// The port and VLAN that a station is behind which is not behind a tunnel.
+const fn place(entry: &FdbEntry) -> BindingKey {
+    BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }
 }
 
 /// Forgets the MACs that have aged or strayed, puts given ones back, and gives the learning ceiling of each logical

@@ -1,7 +1,7 @@
 //! Where learned stations are, as far as events have told: so that a move can say from where, and the end of a station where
 //! it was.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use gateway_common::{
     binding::BindingKey,
@@ -55,11 +55,11 @@ impl Places {
         self.known.insert(key, Some(at));
     }
 
-    /// Takes in which stations there are.
-    pub(crate) fn census(&mut self, present: &[&BTreeSet<FdbKey>]) -> Difference {
-        let is_there = |key: &FdbKey| present.iter().any(|set| set.contains(key));
+    /// Takes in which stations there are, behind access ports and behind tunnels.
+    pub(crate) fn census(&mut self, local: &BTreeMap<FdbKey, BindingKey>, remote: &BTreeSet<FdbKey>) -> Difference {
+        let is_there = |key: &FdbKey| local.contains_key(key) || remote.contains(key);
         let gone = self.known.extract_if(|key, _| !is_there(key)).collect();
-        let all = present.iter().copied().flatten().copied();
+        let all = local.keys().chain(remote).copied();
         let found: Vec<FdbKey> = all.filter(|key| !self.known.contains_key(key)).collect();
         self.known.extend(found.iter().map(|key| (*key, None)));
         Difference { gone, found }
@@ -92,9 +92,10 @@ mod tests {
     fn a_census_finds_what_is_gone_and_what_was_missed_once() {
         let mut places = Places::default();
         places.event(&event(event::LEARNED, Target::remote(7, 5001)));
-        let (local, remote) = (BTreeSet::from([OTHER]), BTreeSet::new());
-        let difference = places.census(&[&local, &remote]);
+        let at = BindingKey { ifindex: 3, vlan: 100, reserved: 0 };
+        let (local, remote) = (BTreeMap::from([(OTHER, at)]), BTreeSet::new());
+        let difference = places.census(&local, &remote);
         assert_eq!(difference, Difference { gone: vec![(KEY, Some(At::Tunnel(7, 5001)))], found: vec![OTHER] });
-        assert_eq!(places.census(&[&local, &remote]), Difference::default());
+        assert_eq!(places.census(&local, &remote), Difference::default());
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -140,7 +140,7 @@ impl Board {
     /// Takes over the stations of a virtual router.
     pub(super) fn keep(&self, vrid: Vrid, stations: &Stations) {
         let mut sum = self.lock();
-        if !sum.kept.get(&vrid).is_some_and(|kept| Arc::ptr_eq(kept, stations)) {
+        if !sum.kept.get(&vrid).is_some_and(|kept| kept.is(stations)) {
             sum.kept.insert(vrid, stations.clone());
             self.news.notify_one();
         }

@@ -32,11 +32,8 @@ use crate::vrrp::{Time, Vrid};
 
 /// Bytes read at once.
 const READ: usize = 64 << 10;
-/// Time between two looks at what is to be told, or was: at least this, and more where there are many stations, because
-/// a look costs as much as there are.
+/// Time between two looks at what is to be told, or was. A look costs as much as has changed.
 const TURN: Duration = Duration::from_millis(100);
-/// The same for each station.
-const TURN_STATION: Duration = Duration::from_micros(10);
 
 /// What all conversations share.
 #[derive(Debug)]
@@ -132,7 +129,8 @@ impl Conversation<'_> {
                     return "the keys have changed".to_owned();
                 }
                 due = false;
-                turn = now + self.look_round();
+                self.look_round();
+                turn = now + TURN;
             }
             let sending = !self.session.unsent().is_empty();
             let deadline = self.shared.instant(self.session.deadline());
@@ -198,24 +196,19 @@ impl Conversation<'_> {
         news.description || !news.stations.is_empty()
     }
 
-    /// Has told what is wanted, and takes over what was heard. Gives the time until the next look.
-    fn look_round(&mut self) -> Duration {
+    /// Has told what is wanted, and takes over what was heard.
+    fn look_round(&mut self) {
         let wanted = self.wanted.borrow_and_update();
         self.session.want(wanted.description.clone(), wanted.stations.clone());
-        let mut stations = 0;
         if let Some(remote) = self.called {
             for (vrid, _) in wanted.follow.iter().filter(|(_, active)| **active == remote) {
                 let Some(told) = self.session.stations(*vrid) else { continue };
-                stations += told.len();
                 self.shared.board.keep(*vrid, told);
             }
-        } else {
-            stations += wanted.stations.values().map(|stations| stations.len()).sum::<usize>();
         }
         let ours = wanted.description.clone();
         drop(wanted);
         self.compare(ours);
-        TURN + TURN_STATION * u32::try_from(stations).unwrap_or(u32::MAX)
     }
 
     fn compare(&mut self, ours: Arc<Description>) {

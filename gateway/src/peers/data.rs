@@ -8,6 +8,7 @@ use std::{
 
 use gateway_common::net::{MacAddr, VlanId, Vni};
 
+use super::shared_map::SharedMap;
 use crate::vrrp::Vrid;
 
 /// A station that a node has learned behind an access port.
@@ -25,8 +26,97 @@ pub struct Station {
     pub ip: Option<IpAddr>,
 }
 
-/// The stations of one virtual router.
-pub type Stations = Arc<BTreeSet<Station>>;
+/// The stations of one virtual router: a value that costs nothing to copy, and little to compare with a copy that was
+/// changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stations(SharedMap<(Vni, MacAddr), Place>);
+
+/// Where a station is, and its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    port: Arc<str>,
+    vlan: VlanId,
+    ip: Option<IpAddr>,
+}
+
+/// What one version of [`Stations`] has otherwise than another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Stations that are there, or are there otherwise.
+    pub there: Vec<Station>,
+    /// Stations that are there no longer, or are there otherwise, as they were.
+    pub gone: Vec<Station>,
+}
+
+impl Stations {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// True if there is none.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True if both are one value, without a change since one was copied from the other.
+    pub fn is(&self, other: &Self) -> bool {
+        self.0.is(&other.0)
+    }
+
+    /// Adds a station, in the place of the one with this MAC.
+    pub fn insert(&mut self, station: Station) {
+        let Station { vni, mac, port, vlan, ip } = station;
+        self.0.insert((vni, mac), Place { port, vlan, ip });
+    }
+
+    /// Removes the station with this MAC, wherever it is.
+    pub fn remove(&mut self, vni: Vni, mac: MacAddr) {
+        self.0.remove(&(vni, mac));
+    }
+
+    /// Removes a station if it is there exactly so.
+    pub(super) fn withdraw(&mut self, station: &Station) {
+        let key = (station.vni, station.mac);
+        let Station { port, vlan, ip, .. } = station;
+        if self.0.get(&key).is_some_and(|place| (&place.port, &place.vlan, &place.ip) == (port, vlan, ip)) {
+            self.0.remove(&key);
+        }
+    }
+
+    /// All of them, sorted by VNI and MAC.
+    pub fn iter(&self) -> impl Iterator<Item = Station> {
+        self.0.iter().map(|(key, place)| station(key, place))
+    }
+
+    /// Those behind the one with this VNI and MAC.
+    pub(super) fn after(&self, key: &(Vni, MacAddr)) -> impl Iterator<Item = Station> {
+        self.0.after(key).map(|(key, place)| station(key, place))
+    }
+
+    /// What is otherwise than in `before`. Costs as much as there are changes if one was copied from the other.
+    pub fn changes_since(&self, before: &Self) -> Changes {
+        let mut changes = Changes::default();
+        self.0.differences(&before.0, |key, before, now| {
+            changes.gone.extend(before.map(|place| station(key, place)));
+            changes.there.extend(now.map(|place| station(key, place)));
+        });
+        changes
+    }
+}
+
+impl FromIterator<Station> for Stations {
+    fn from_iter<I: IntoIterator<Item = Station>>(all: I) -> Self {
+        let mut stations = Self::default();
+        all.into_iter().for_each(|station| stations.insert(station));
+        stations
+    }
+}
+
+fn station(key: &(Vni, MacAddr), place: &Place) -> Station {
+    let Place { port, vlan, ip } = place.clone();
+    Station { vni: key.0, mac: key.1, port, vlan, ip }
+}
 
 /// A VLAN of an access port, and the logical switch it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -139,12 +139,11 @@ impl Hearing {
             Message::Stations { vrid: number, there, gone } => {
                 let vrid = vrid(number)?;
                 let incoming = self.incoming.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?;
-                let stations = Arc::make_mut(&mut incoming.stations);
                 for station in gone {
-                    stations.remove(&station.checked(&mut self.names)?);
+                    incoming.stations.withdraw(&station.checked(&mut self.names)?);
                 }
                 for station in there {
-                    stations.insert(station.checked(&mut self.names)?);
+                    incoming.stations.insert(station.checked(&mut self.names)?);
                 }
                 if incoming.whole {
                     self.news.stations.insert(vrid);

@@ -26,10 +26,11 @@ mod lines;
 mod message;
 mod secure;
 mod session;
+mod shared_map;
 mod socket;
 mod telling;
 
-pub use data::{Able, Bound, Description, Followed, Instance, Local, Remote, Station, Stations};
+pub use data::{Able, Bound, Changes, Description, Followed, Instance, Local, Remote, Station, Stations};
 pub use driver::open;
 pub use handle::{Callers, Peers};
 pub use secure::Keys;

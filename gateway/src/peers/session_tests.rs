@@ -24,7 +24,7 @@ fn station(number: u32) -> Station {
 }
 
 fn stations(numbers: impl IntoIterator<Item = u32>) -> Stations {
-    Arc::new(numbers.into_iter().map(station).collect())
+    numbers.into_iter().map(station).collect()
 }
 
 fn of(stations: Stations) -> Arc<ByVrid<Stations>> {

@@ -5,12 +5,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
+use gateway_common::net::{MacAddr, Vni};
+
 use super::{
-    data::{Description, Instance, Station, Stations},
+    data::{Changes, Description, Instance, Station, Stations},
     message::{ByVrid, CHUNK, Message, chunks},
 };
 use crate::vrrp::Vrid;
@@ -29,8 +30,8 @@ pub(super) struct Telling {
 /// Stations of one virtual router on their way.
 #[derive(Debug)]
 enum Flow {
-    /// A first picture, told as far as `after`.
-    Picture { of: Stations, after: Option<Station> },
+    /// A first picture, told up to and including the station `after`.
+    Picture { of: Stations, after: Option<(Vni, MacAddr)> },
     /// All of these were told.
     Told(Stations),
 }
@@ -100,26 +101,24 @@ impl Telling {
                 self.flows.insert(vrid, Flow::Picture { of: wanted.clone(), after: None });
                 self.queue.push_back(Message::Picture { vrid: number });
             }
-            Some(Flow::Told(told)) if Arc::ptr_eq(told, wanted) => return false,
+            Some(Flow::Told(told)) if told.is(wanted) => return false,
             Some(Flow::Told(told)) => {
-                let (there, gone) = difference(told, wanted);
+                let Changes { there, gone } = wanted.changes_since(told);
                 *told = wanted.clone();
                 let messages = chunks(&there, &gone, |there, gone| Message::Stations { vrid: number, there, gone });
                 self.queue.extend(messages);
                 return !self.queue.is_empty();
             }
             Some(Flow::Picture { of, after }) => {
-                let rest = match after {
-                    Some(last) => of.range((Excluded(&*last), Unbounded)),
-                    None => of.range::<Station, _>(..),
+                let part: Vec<Station> = match after {
+                    Some(last) => of.after(last).take(CHUNK).collect(),
+                    None => of.iter().take(CHUNK).collect(),
                 };
-                let part: Vec<&Station> = rest.take(CHUNK).collect();
-                let last = part.last().map(|station| (*station).clone());
-                match last {
+                match part.last() {
                     Some(last) => {
-                        let there = part.into_iter().map(Into::into).collect();
+                        *after = Some((last.vni, last.mac));
+                        let there = part.iter().map(Into::into).collect();
                         self.queue.push_back(Message::Stations { vrid: number, there, gone: Vec::new() });
-                        *after = Some(last);
                     }
                     None => {
                         self.queue.push_back(Message::Whole { vrid: number });

@@ -120,5 +120,5 @@ pub(crate) fn stations(numbers: std::ops::Range<u32>) -> Stations {
         let ip = Some(IpAddr::from([10, a, b, c]));
         Station { vni: Vni::new(5001).unwrap(), mac, port: "eth1".into(), vlan: VlanId::new(100).unwrap(), ip }
     };
-    Arc::new(numbers.map(station).collect())
+    numbers.map(station).collect()
 }
