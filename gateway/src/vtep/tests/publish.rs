@@ -1,6 +1,11 @@
 //! What is asked for so that the stations behind this gateway are in the database.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
@@ -387,4 +392,107 @@ fn rows_published_with_the_address_before_the_restart_are_withdrawn() {
     published.publisher.was_at([ip(HV1), ip(OWN)]);
     published.publisher.touch_everything(&published.world.mirror);
     assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
+}
+
+/// What an operation on stations makes of the database. The row of a station has the number of its MAC.
+fn made(operation: &Operation) -> Option<Change<Row>> {
+    let table = tables::UCAST_MACS_LOCAL;
+    match operation {
+        Operation::Insert { table: of, row, .. } if *of == table => {
+            let value = |name| row.iter().find(|(column, _)| *column == name).and_then(|(_, value)| value.string());
+            let mac: MacAddr = value("MAC")?.parse().ok()?;
+            Some(local(mac.0[5], mac, RED, AT_OWN, value("ipaddr").and_then(|ip| ip.parse().ok())))
+        }
+        Operation::Update { condition, row, .. } => {
+            let number = condition[0].value.uuid()?.bytes()[15];
+            Some(local(number, ext(number), RED, AT_OWN, row[0].1.string()?.parse().ok()))
+        }
+        Operation::Delete { table: of, condition } if *of == table => Some(gone(table, condition[0].value.uuid()?)),
+        _ => None,
+    }
+}
+
+impl Published {
+    /// Carries the next transaction out, or has it fail; gives it in words.
+    fn transact(&mut self, succeeds: bool) -> Vec<String> {
+        let operations = self.next();
+        if succeeds {
+            self.change(operations.iter().filter_map(made).collect());
+        }
+        self.publisher.done(succeeds, self.now);
+        operations.iter().map(words).collect()
+    }
+}
+
+/// What happens to a gateway that publishes.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A station is learned, with the address it has announced, or moves to another port.
+    Learn(u8, Option<u8>),
+    /// A station has aged or is withdrawn.
+    Forget(u8),
+    /// The controller says that a station is behind another VTEP, or no longer.
+    Remote(u8, bool),
+    /// The VLAN is bound, or is not.
+    Bind(bool),
+    /// This node writes from now on, or is connected again.
+    Role,
+    /// A transaction, which may fail.
+    Transact(bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0..8u8, prop::option::of(1..4u8)).prop_map(|(number, ip)| Step::Learn(number, ip)),
+        3 => (0..8u8).prop_map(Step::Forget),
+        1 => (0..8u8, any::<bool>()).prop_map(|(number, there)| Step::Remote(number, there)),
+        1 => any::<bool>().prop_map(Step::Bind),
+        1 => Just(Step::Role),
+        4 => prop::bool::weighted(0.8).prop_map(Step::Transact),
+    ]
+}
+
+proptest! {
+    /// A publisher that gets changes asks for the same transactions as one that gets all stations each time.
+    #[test]
+    fn changes_are_published_as_the_whole_set_is(steps in prop::collection::vec(step(), 0..80)) {
+        let (mut by_change, mut by_set) = (Published::new(&[]), Published::new(&[]));
+        let mut all = BTreeMap::new();
+        for step in steps.into_iter().chain([Step::Transact(true), Step::Transact(true)]) {
+            match step {
+                Step::Learn(number, last) => {
+                    let station = LocalMac { ip: last.map(|last| [10, 0, 0, last].into()), ..learned(number) };
+                    all.insert(number, station);
+                    by_change.publisher.learn(station);
+                }
+                Step::Forget(number) => {
+                    all.remove(&number);
+                    by_change.publisher.forget(vni(5), ext(number));
+                }
+                Step::Transact(succeeds) => {
+                    by_set.publisher.replace(&by_set.world.mirror, all.values().copied());
+                    prop_assert_eq!(by_change.transact(succeeds), by_set.transact(succeeds));
+                    let rows = |published: &Published| published.world.mirror.local.all().collect::<BTreeSet<_>>();
+                    prop_assert_eq!(rows(&by_change), rows(&by_set));
+                }
+                other => {
+                    for published in [&mut by_change, &mut by_set] {
+                        match &other {
+                            Step::Remote(number, true) => {
+                                published.change(vec![station(100 + number, ext(*number), RED, AT_HV1)]);
+                            }
+                            Step::Remote(number, false) => {
+                                published.change(vec![gone(tables::UCAST_MACS_REMOTE, uuid(7, 100 + number))]);
+                            }
+                            Step::Bind(true) => published.change(vec![port(ETH1, "eth1", [(100, RED)])]),
+                            Step::Bind(false) => published.change(vec![port(ETH1, "eth1", [])]),
+                            _ => published.publisher.touch_everything(&published.world.mirror),
+                        }
+                    }
+                }
+            }
+            by_change.now += Duration::from_millis(500);
+            by_set.now = by_change.now;
+        }
+    }
 }
