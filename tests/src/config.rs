@@ -58,6 +58,8 @@ pub struct Database {
     pub hold_time: Option<u32>,
     /// Whether all nodes use this one database; the gateway's default if `None`.
     pub shared: Option<bool>,
+    /// Learned MACs of a logical switch at most; the gateway's default if `None`.
+    pub learn_limit: Option<u32>,
 }
 
 /// One NIC.
@@ -154,7 +156,7 @@ impl Config {
     /// The same driven by a database.
     pub fn database(self, remote: &str, switch: &str) -> Self {
         let (remote, switch) = (remote.into(), Some(switch.into()));
-        let database = Database { remote, switch, identity: None, hold_time: None, shared: None };
+        let database = Database { remote, switch, identity: None, hold_time: None, shared: None, learn_limit: None };
         Self { database: Some(database), ..self }
     }
 
@@ -268,6 +270,9 @@ impl Display for Database {
         }
         if let Some(shared) = self.shared {
             writeln!(f, "shared = {shared}")?;
+        }
+        if let Some(limit) = self.learn_limit {
+            writeln!(f, "learn_limit = {limit}")?;
         }
         if let Some(identity) = &self.identity {
             writeln!(f, "private_key = {:?}", identity.private_key)?;

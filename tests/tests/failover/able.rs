@@ -24,7 +24,8 @@ fn pair(remote: impl FnOnce(&Pair) -> Result<String>) -> Result<Pair> {
     let config = &mut pair.members[UNABLE].config;
     config.switches.clear();
     let switch = Some("gw1".to_owned());
-    config.database = Some(Database { remote, switch, identity: None, hold_time: None, shared: Some(false) });
+    config.database =
+        Some(Database { remote, switch, identity: None, hold_time: None, shared: Some(false), learn_limit: None });
     Ok(pair)
 }
 

@@ -150,6 +150,8 @@ impl Report {
             ("  memory for 100,000, agent after a start, MiB", control.start_agent_bytes_per_100k / MIB, 1),
             ("  memory for 100,000, kernel, MiB", control.kernel_bytes_per_100k / MIB, 1),
             ("  agent at rest, % of a core", control.idle_core_percent, 2),
+            ("  CPU time of the agent for as many local, ms", control.learn_agent_cpu_ms, 0),
+            ("  CPU time of the agent for one local more, us", control.learn_one_agent_cpu_us, 0),
         ];
         writeln!(f)?;
         writeln!(f, "Control plane, {} MACs from the database", control.macs)?;

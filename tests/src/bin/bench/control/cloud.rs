@@ -1,13 +1,15 @@
 //! A database with a few logical switches and as many stations behind remote VTEPs as are asked for.
 
-use std::{fmt::Write, net::Ipv4Addr};
+use std::{fmt::Write, net::Ipv4Addr, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use gateway_common::{fdb::FdbKey, net::MacAddr};
 use lab::{
     config::Config,
     crossing::{Plan, Site},
+    frame::Frame,
     ovn::Vtep,
+    wait::{Stopwatch, pause},
 };
 use serde_json::{Value, json};
 
@@ -21,6 +23,10 @@ const SWITCHES: u32 = 8;
 const LOCATORS: u32 = 64;
 /// VNI of the first logical switch, and the number of its VLAN.
 const FIRST: u32 = 100;
+/// How long the gateway may take to publish: it sends five thousand MACs a second at most.
+const PUBLISHED: Duration = Duration::from_secs(300);
+/// Time between two looks at what it has published, which the server has to answer.
+const LOOK: Duration = Duration::from_secs(1);
 /// Number of the first remote VTEP on the underlay.
 const FIRST_VTEP: u32 = 100;
 
@@ -45,10 +51,23 @@ pub(crate) fn key(number: u32) -> FdbKey {
     FdbKey::new(FIRST + number % SWITCHES, mac(number).0)
 }
 
+/// The same for host `number` behind the access port.
+pub(crate) fn local_key(number: u32) -> FdbKey {
+    let [a, b, c, d] = number.to_be_bytes();
+    FdbKey::new(FIRST + number % SWITCHES, [0x02, 0xee, a, b, c, d])
+}
+
+/// What host `number` behind the access port sends: a frame to a station in the cloud that is known, so that nothing is
+/// flooded.
+pub(crate) fn frame(number: u32) -> Result<Frame> {
+    let key = local_key(number);
+    Ok(Frame::text(MacAddr(key.mac), mac(number % SWITCHES), "learn me").tagged(u16::try_from(key.vni)?))
+}
+
 impl Cloud {
-    /// Builds it, with switches that are bound to VLANs and no station.
+    /// Builds it, with switches that are bound to VLANs and no station. The host outside sends frames as they are.
     pub(crate) fn build() -> Result<Self> {
-        let site = Site::build(Plan::default())?;
+        let site = Site::build(Plan { vlan: 0, ..Plan::default() })?;
         let vtep = Vtep::start(&site.gw, Ipv4Addr::LOCALHOST, SWITCH)?;
         vtep.register(site.config().vtep[0], PORT)?;
         for number in 0..SWITCHES {
@@ -81,6 +100,28 @@ impl Cloud {
         let mut config = self.site.config().database(&self.vtep.remote(), SWITCH);
         config.switches.clear();
         config
+    }
+
+    /// The same, with room for so many learned MACs.
+    pub(crate) fn config_to_learn(&self, macs: u32) -> Config {
+        let mut config = self.config();
+        let each = macs.div_ceil(SWITCHES) + 1;
+        config.database.iter_mut().for_each(|database| database.learn_limit = Some(each));
+        config
+    }
+
+    /// Waits until the database has `count` stations behind the gateway.
+    pub(crate) fn wait_published(&self, count: usize) -> Result<()> {
+        let published = || {
+            let list = self.vtep.ctl("--bare --columns=_uuid list Ucast_Macs_Local");
+            list.is_ok_and(|list| list.split_whitespace().count() >= count)
+        };
+        let watch = Stopwatch::start();
+        while !published() {
+            ensure!(watch.elapsed() < PUBLISHED, "the database did not get {count} local MACs");
+            pause(LOOK);
+        }
+        Ok(())
     }
 
     /// The server's socket.

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use aya::maps::{HashMap, Map, MapData};
 use gateway::datapath::pins::PINNED_MAPS;
-use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN};
+use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN, LEARNED};
 use lab::wait::{Stopwatch, pause};
 
 use super::{LATER, cloud};
@@ -52,6 +52,11 @@ impl Kernel {
     /// True if station `number` is in the map as one that was told.
     pub(crate) fn has(&self, number: u32) -> bool {
         self.fdb.get(&cloud::key(number), 0).is_ok_and(|entry| entry.origin == GIVEN)
+    }
+
+    /// True if host `number` behind the access port is in the map as one that was learned.
+    pub(crate) fn has_learned(&self, number: u32) -> bool {
+        self.fdb.get(&cloud::local_key(number), 0).is_ok_and(|entry| entry.origin == LEARNED)
     }
 
     /// Waits until all of these stations are in the map; the time on `watch` at which they were.

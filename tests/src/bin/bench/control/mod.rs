@@ -7,6 +7,7 @@
 mod cloud;
 mod connection;
 mod kernel;
+mod learn;
 mod usage;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use self::{
     cloud::Cloud,
     connection::{Follower, Writer},
     kernel::Kernel,
+    learn::Learned,
     usage::{Memory, cpu_time, memory_at_rest},
 };
 
@@ -37,7 +39,7 @@ const PER: f64 = 100_000.0;
 /// What to measure.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    /// Remote MACs.
+    /// Remote MACs, and local ones.
     pub(crate) macs: u32,
     /// Single changes.
     pub(crate) changes: u32,
@@ -100,6 +102,10 @@ pub(crate) struct Control {
     pub(crate) idle_core_percent: f64,
     /// For how long it was watched.
     pub(crate) idle_seconds: f64,
+    /// As many local MACs are learned: time on a CPU that this takes the agent, until all are in the database.
+    pub(crate) learn_agent_cpu_ms: f64,
+    /// The same for one more, with all of them there.
+    pub(crate) learn_one_agent_cpu_us: f64,
 }
 
 /// Measures. The agent is the one of the same build profile.
@@ -126,6 +132,8 @@ pub(crate) fn measure(options: &Options) -> Result<Control> {
     gateway.detach()?;
 
     let start = Start::measure(&mut cloud, &mut gateway, options)?;
+    drop((kernel, gateway, cloud));
+    let learned = Learned::measure(options)?;
     let per = PER / f64::from(options.macs);
     let agent = grown.kept_over(&few) * per;
     let start_agent = start.memory.kept_over(&few) * per;
@@ -157,6 +165,8 @@ pub(crate) fn measure(options: &Options) -> Result<Control> {
         kernel_bytes: kernel_after.fdb + kernel_after.others,
         idle_core_percent: idle * 100.0,
         idle_seconds: options.rest.as_secs_f64(),
+        learn_agent_cpu_ms: ms(learned.all),
+        learn_one_agent_cpu_us: learned.one.as_secs_f64() * 1e6,
     })
 }
 
