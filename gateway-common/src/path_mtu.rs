@@ -8,7 +8,7 @@ use bytemuck::{Pod, Zeroable};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
 pub struct PathMtu {
     /// Time of the report, CLOCK_MONOTONIC_COARSE nanoseconds.
-    pub told: u64,
+    pub reported: u64,
     /// MTU in the report: the longest IP packet. Not checked; the reader ignores an MTU below the minimum.
     pub mtu: u32,
     /// Zero.

@@ -43,11 +43,11 @@ pub(crate) fn learn<F: Frame>(frame: &F) {
         return;
     }
     count::path(PathCounter::PathMtu);
-    report.value.told = lease::now();
+    report.value.reported = lease::now();
     report.value.reserved = 0;
     // SAFETY: a live map value, used at once.
     let wider = unsafe { PATH_MTU.get(&report.ends) }
-        .is_some_and(|old| old.mtu < report.value.mtu && report.value.told - old.told < PATH_MTU_NS);
+        .is_some_and(|old| old.mtu < report.value.mtu && report.value.reported - old.reported < PATH_MTU_NS);
     if !wider {
         // Without room in the map the error is lost; the next packet causes another one.
         let _ = PATH_MTU.insert(&report.ends, &report.value, u64::from(BPF_ANY));

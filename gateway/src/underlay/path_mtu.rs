@@ -35,7 +35,7 @@ impl PathMtus {
         for (ends, told) in rows.iter().filter(|(_, told)| !is_over(told, now)) {
             let remote = IpAddr::from(ends.remote);
             let least = if remote.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
-            let new = Narrow { mtu: told.mtu.max(least), until: told.told.saturating_add(PATH_MTU_NS) };
+            let new = Narrow { mtu: told.mtu.max(least), until: told.reported.saturating_add(PATH_MTU_NS) };
             let old = all.entry(remote).or_insert(new);
             if new.mtu < old.mtu || (new.mtu == old.mtu && new.until > old.until) {
                 *old = new;
@@ -76,7 +76,7 @@ impl PathMtus {
 
 /// True if what was said no longer holds.
 pub fn is_over(told: &PathMtu, now: u64) -> bool {
-    now.saturating_sub(told.told) >= PATH_MTU_NS
+    now.saturating_sub(told.reported) >= PATH_MTU_NS
 }
 
 #[cfg(test)]
@@ -94,7 +94,10 @@ mod tests {
 
     fn told(remote: &str, mtu: u32, told: u64) -> (RemoteVtepKey, PathMtu) {
         let local = if remote.contains(':') { "fd00::21" } else { "172.31.0.21" };
-        (RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() }, PathMtu { told, mtu, reserved: 0 })
+        (
+            RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() },
+            PathMtu { reported: told, mtu, reserved: 0 },
+        )
     }
 
     fn underlay(mtu: u32) -> Snapshot {
@@ -144,7 +147,7 @@ mod tests {
     #[test]
     fn of_several_tunnels_to_a_remote_the_narrowest_path_holds() {
         let other = RemoteVtepKey { local: ip("172.31.0.22").into(), remote: ip(REMOTE).into() };
-        let rows = [told(REMOTE, 1400, 1), (other, PathMtu { told: 2, mtu: 1300, reserved: 0 })];
+        let rows = [told(REMOTE, 1400, 1), (other, PathMtu { reported: 2, mtu: 1300, reserved: 0 })];
         assert_eq!(PathMtus::of(&rows, 3).get(&ip(REMOTE)).unwrap().mtu, 1300);
         let back: Vec<_> = rows.into_iter().rev().collect();
         assert!(PathMtus::of(&back, 3).says_as(&PathMtus::of(&rows, 3)));

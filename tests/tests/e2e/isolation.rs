@@ -209,7 +209,7 @@ fn outermost_decides(mode: Mode) -> Result<()> {
     // The outside host is learned, so that there is known unicast.
     taps.trunk.send(&tagged(Frame::text(EXT.mac(), MacAddr::BROADCAST, "here I am"), ETH_P_8021Q, 100))?;
     taps.hv.expect("the outside host", |packet| inside(packet).is_some_and(|(_, inner)| inner.says("here I am")))?;
-    // A flow of late.
+    // A cached flow.
     for _ in 0..3 {
         taps.hv.send(&good().with(&to_ext("good")))?;
     }

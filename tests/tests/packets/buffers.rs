@@ -50,7 +50,7 @@ fn outer_lengths(packet: &[u8]) -> (usize, usize) {
 }
 
 #[test]
-fn a_jumbo_frame_is_encapsulated_whole_at_first_and_in_a_flow_of_late() {
+fn a_jumbo_frame_is_encapsulated_whole_on_both_paths() {
     let mut world = wide();
     let inner = udp_of(HOST1, VM1, JUMBO);
     for _ in 0..3 {
@@ -65,7 +65,7 @@ fn a_jumbo_frame_is_encapsulated_whole_at_first_and_in_a_flow_of_late() {
 }
 
 #[test]
-fn a_jumbo_frame_is_decapsulated_whole_at_first_and_in_a_flow_of_late() {
+fn a_jumbo_frame_is_decapsulated_whole_on_both_paths() {
     let mut world = wide();
     let inner = udp_of(VM1, HOST1, JUMBO);
     for surplus in [0, 0, 60] {
@@ -76,7 +76,7 @@ fn a_jumbo_frame_is_decapsulated_whole_at_first_and_in_a_flow_of_late() {
 }
 
 #[test]
-fn a_jumbo_frame_of_a_flow_of_late_goes_as_the_first_one_did() {
+fn a_jumbo_frame_of_a_cached_flow_goes_as_the_first_one_did() {
     let mut world = wide();
     for (from, packet) in jumbo_frames() {
         let first = world.run(Hook::Xdp, from, &packet);
@@ -88,7 +88,7 @@ fn a_jumbo_frame_of_a_flow_of_late_goes_as_the_first_one_did() {
 #[test]
 fn a_frame_in_several_buffers_whose_ip_header_claims_less_goes_as_long_as_it_is_both_ways() {
     let mut world = wide();
-    // In a flow of late: one of its frames has gone before.
+    // In a cached flow: one of its frames has gone before.
     world.run(Hook::Xdp, PortA, &tagged(&udp(HOST1, VM1), 100));
     let mut inner = udp_of(HOST1, VM1, JUMBO);
     inner[16..18].copy_from_slice(&100_u16.to_be_bytes());

@@ -18,7 +18,7 @@ use crate::{
 /// Counters that have grown, and by how much.
 pub(crate) type Counts<T> = Vec<(T, u64)>;
 
-/// Whoever remembers has counted frames of a station on its way since; what is not told here is the same for both ways.
+/// Verdict, bytes and counters that both paths must share. The slow path also counts what it learns, which is left out.
 pub(crate) fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
     const OF_LEARNING: [PathCounter; 2] = [PathCounter::Learned, PathCounter::Moved];
     let paths = PathCounter::ALL.iter().filter(|path| !OF_LEARNING.contains(path));
@@ -26,7 +26,7 @@ pub(crate) fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Co
     (outcome.verdict, &outcome.bytes, outcome.dropped(), paths)
 }
 
-/// Has the programs forget, by writing what is there already.
+/// Invalidates the flow cache, by writing what is there already.
 pub(crate) fn forget(world: &mut World) {
     let settings = world.maps.programmed().unwrap().settings;
     world.maps.change().write(&Op::PutSettings(settings)).unwrap();
@@ -72,7 +72,7 @@ fn variations(packet: &[u8]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn a_flow_of_late_goes_as_its_first_frame_did() {
+fn a_cached_flow_goes_as_its_first_frame_did() {
     let mut world = World::new();
     for (from, packet) in kinds() {
         let first = run(&mut world, from, &packet);
@@ -83,7 +83,7 @@ fn a_flow_of_late_goes_as_its_first_frame_did() {
 }
 
 #[test]
-fn whatever_resembles_a_flow_of_late_is_judged_as_if_there_were_none() {
+fn a_frame_that_resembles_a_cached_flow_is_decided_as_without_a_cache() {
     let mut world = World::new();
     for (from, packet) in kinds() {
         for variation in variations(&packet) {
@@ -97,7 +97,7 @@ fn whatever_resembles_a_flow_of_late_is_judged_as_if_there_were_none() {
 }
 
 #[test]
-fn traffic_of_late_flows_is_counted_for_tunnel_and_binding() {
+fn traffic_of_cached_flows_is_counted_for_tunnel_and_binding() {
     let mut world = World::new();
     let (decap, encap) = (tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1)), tagged(&udp(HOST1, VM1), 100));
     for _ in 0..3 {
@@ -118,7 +118,7 @@ fn traffic_of_late_flows_is_counted_for_tunnel_and_binding() {
 }
 
 #[test]
-fn a_lease_that_ends_ends_flows_of_late() {
+fn a_lease_that_ends_ends_cached_flows() {
     let mut world = World::new();
     for (from, packet) in kinds() {
         run(&mut world, from, &packet);
@@ -229,7 +229,7 @@ fn a_sender_behind_a_tunnel_that_moves_to_another_is_followed() {
 }
 
 #[test]
-fn what_a_station_says_of_its_address_is_heard_in_flows_of_late() {
+fn an_announced_address_is_snooped_in_cached_flows() {
     let mut world = World::new();
     run(&mut world, From::PortA, &tagged(&tcp6(HOST1, VM1), 100));
     run(&mut world, From::PortA, &tagged(&udp(HOST1, VM1), 100));

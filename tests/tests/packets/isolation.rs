@@ -63,7 +63,7 @@ fn a_packet_in_another_vlan_or_to_another_mac_is_not_decapsulated() {
 }
 
 #[test]
-fn a_flow_of_late_does_not_open_the_way_to_packets_that_are_addressed_otherwise() {
+fn a_cached_flow_lets_no_packet_in_that_is_addressed_otherwise() {
     let mut world = World::new();
     let good = tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1));
     for good in [good.clone(), tagged(&good, 77)] {
@@ -77,7 +77,7 @@ fn a_flow_of_late_does_not_open_the_way_to_packets_that_are_addressed_otherwise(
 }
 
 #[test]
-fn an_address_that_is_taken_away_ends_its_flows_of_late() {
+fn an_address_that_is_taken_away_ends_its_cached_flows() {
     let mut world = World::new();
     let good = tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1));
     for _ in 0..2 {
@@ -135,7 +135,7 @@ fn other_formats_than_vxlan_are_told_from_reserved_bits() {
         let good = tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1));
         let reserved = flagged(&good, VXLAN_FLAG_I | !VXLAN_EXTENDED);
         assert_eq!(world.run(hook, Uplink, &reserved).verdict, Verdict::Redirect);
-        // The flow is remembered now.
+        // The flow is cached now.
         world.run(hook, Uplink, &flagged(&good, VXLAN_FLAG_I | 0x04)).is_dropped(OuterExtended);
     }
 }
@@ -282,7 +282,7 @@ fn a_source_nobody_told_of_is_taken_as_it_comes() {
 }
 
 #[test]
-fn a_flow_of_late_ends_when_its_source_is_given_elsewhere() {
+fn a_cached_flow_ends_when_its_source_is_given_elsewhere() {
     let mut world = World::new();
     let packet = tunnelled(REMOTE_V4, NET, &udp(STRANGER, HOST1));
     for _ in 0..2 {

@@ -55,6 +55,6 @@ fn stations_learned_behind_a_port_that_goes_down_are_forgotten_at_once() {
     unplug(&mut world, From::PortA);
     assert!(world.mac(NET, STRANGER).is_none() && world.mac(NET, elsewhere).is_some());
     assert!(world.mac(NET, HOST1).is_some(), "what was given stays");
-    // Nor is it remembered: it may be anywhere now.
+    // Nor is it cached: it may be anywhere now.
     assert_eq!(world.run(Hook::Xdp, From::Uplink, &to_it).counted(PathCounter::XdpToTc), 1);
 }

@@ -186,7 +186,7 @@ fn tunnel_packets_to_this_node_are_counted_while_another_one_has_the_lease() {
             assert_eq!(run(&mut world, Uplink, &packet), 0, "{hook:?}: it is for this node");
         }
         world.maps.set_lease(0, 1).unwrap();
-        // One that is decided about anew, and one of a flow of late.
+        // One on the slow path, and one on the fast path.
         for packet in [&packet, &tunnelled(REMOTE_V6, NET, &arp(VM1, MacAddr::BROADCAST))] {
             assert_eq!(run(&mut world, Uplink, packet), 1, "{hook:?}: sent here by mistake");
         }

@@ -8,7 +8,7 @@ use crate::{
     world::{From, Hook, NET, Outcome, REMOTE_V4, Verdict, World},
 };
 
-/// Both ways, of a flow that was decided about already.
+/// Frames of cached flows in both directions.
 fn flows(world: &mut World) -> [(From, Vec<u8>); 2] {
     let flows =
         [(From::PortA, tagged(&udp(HOST1, VM1), 100)), (From::Uplink, tunnelled(REMOTE_V4, NET, &udp(VM1, HOST1)))];
@@ -24,7 +24,7 @@ fn now() -> u64 {
 }
 
 #[test]
-fn a_lease_that_runs_out_ends_flows_of_late_at_its_time() {
+fn a_lease_that_runs_out_ends_cached_flows_at_its_time() {
     let mut world = World::new();
     for (from, packet) in flows(&mut world) {
         world.maps.set_lease(0, now() + 100_000_000).unwrap();
@@ -42,7 +42,7 @@ fn a_lease_that_runs_out_ends_flows_of_late_at_its_time() {
 }
 
 #[test]
-fn a_station_that_sends_in_a_flow_of_late_is_seen_again_and_again() {
+fn a_station_that_sends_in_a_cached_flow_is_refreshed() {
     let mut world = World::new();
     let station = MacAddr([2, 0xcc, 7, 7, 7, 7]);
     let packet = tagged(&udp(station, VM1), 100);

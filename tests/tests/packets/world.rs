@@ -386,7 +386,7 @@ where
     Ok((result.return_value, out, result.duration))
 }
 
-/// Each CPU remembers flows of its own: a test that moved to another one would find nothing remembered, and pass.
+/// Each CPU has a flow cache of its own: a test that moved to another CPU would find nothing cached, and pass.
 fn stay_on_this_cpu() {
     let mut cpus = CpuSet::new();
     cpus.set(sched_getcpu().unwrap()).unwrap();
