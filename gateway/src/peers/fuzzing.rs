@@ -37,7 +37,7 @@ pub fn session(bytes: &[u8]) {
         assert!(session.unsent().len() <= MOST, "{} bytes wait", session.unsent().len());
         let some = session.unsent().len().min(at_once);
         session.sent(now, some);
-        let told = session.stations(VRID).map_or(0, |stations| stations.len());
+        let told = session.stations(VRID).map_or(0, super::Stations::len);
         assert!(told <= ROOM, "{told} stations");
     }
 }
