@@ -1,4 +1,4 @@
 //! Updates of any kind to the rows of a table, one in a line.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|updates: &str| gateway::ovsdb::fuzzing::rows(updates));
+libfuzzer_sys::fuzz_target!(|updates: &str| gateway_ovsdb::fuzzing::rows(updates));

@@ -1,4 +1,4 @@
 //! A server that says anything, in reads of any size.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway::ovsdb::fuzzing::session(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_ovsdb::fuzzing::session(bytes));

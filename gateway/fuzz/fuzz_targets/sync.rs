@@ -1,4 +1,4 @@
 //! Another node that says anything, in reads of any size, with and without the key.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway::peers::fuzzing::session(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_ha::peers::fuzzing::session(bytes));

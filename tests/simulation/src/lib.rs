@@ -1,7 +1,1 @@
-//! The gateway's VRRP, alone: without the rest of the agent it can be optimized, and a hundred thousand schedules take
-//! seconds.
-
-#![allow(dead_code, unused_imports, unreachable_pub, reason = "what the rest of the agent needs is not used here")]
-
-#[path = "../../../gateway/src/vrrp/mod.rs"]
-pub mod vrrp;
+//! A place for the simulation's tests: the package is optimised, so that a hundred thousand schedules take seconds.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use etherparse::PacketBuilder;
-use gateway::datapath::{
-    Desired, Place,
-    desired::{BindingPlan, SegmentPlan},
-};
 use gateway_common::{
     counters::{DropReason, PathCounter},
     net::MacAddr,
+};
+use gateway_datapath::{
+    Desired, Place,
+    desired::{BindingPlan, SegmentPlan},
 };
 use lab::sample::median;
 

@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use anyhow::{Context, Result, ensure};
-use gateway::view::Status;
+use gateway_api::view::Status;
 use lab::gateway::Gateway;
 use serde::de::DeserializeOwned;
 

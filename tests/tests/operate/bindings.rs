@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::Result;
-use gateway::view::{Binding, Path, Severity, Status, Switch, Tunnel};
+use gateway_api::view::{Binding, Path, Severity, Status, Switch, Tunnel};
 use lab::{
     config::Config,
     crossing::{Crossing, EXT, HV, Plan, Site, Underlay, VM},

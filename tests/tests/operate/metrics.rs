@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Result, ensure};
-use gateway::metrics::measured::MAX_SERIES;
+use gateway_agent::metrics::measured::MAX_SERIES;
 use gateway_common::counters::{DropReason, PathCounter};
 use lab::{
     Host,

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use anyhow::{Context, Result};
-use gateway::view::{
+use gateway_api::view::{
     Binding, Counter, Kind, Mac, Neighbour, NeighbourState, Path, Place, Role, Router, Switch, Traffic, Tunnel,
 };
 use gateway_common::net::MacAddr;

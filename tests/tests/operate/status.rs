@@ -1,7 +1,7 @@
 //! `status` on a running gateway, sound and not, and its exit codes.
 
 use anyhow::Result;
-use gateway::view::{Database, InterfaceRole, Mode, Role, Severity, Status};
+use gateway_api::view::{Database, InterfaceRole, Mode, Role, Severity, Status};
 use lab::{
     cluster::{Pair, Plan as PairPlan},
     crossing::{Crossing, GW, Plan, Site, Underlay, VM, VNI},

@@ -8,11 +8,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use gateway::datapath::pins::PINNED_MAPS;
 use gateway_common::{
     counters::{DropReason, PathCounter},
     net::MacAddr,
 };
+use gateway_datapath::pins::PINNED_MAPS;
 use lab::{
     Host,
     config::Mode,
@@ -23,7 +23,10 @@ use lab::{
     wait::{SOON, wait_for},
     wire::Wire,
 };
-use pcap_file::{DataLink, pcap::PcapHeader, pcap::PcapPacket, pcap::PcapWriter};
+use pcap_file::{
+    DataLink,
+    pcap::{PcapHeader, PcapPacket, PcapWriter},
+};
 use serde_json::Value;
 
 const NOBODY: MacAddr = MacAddr([2, 0xcc, 0, 0, 0, 9]);

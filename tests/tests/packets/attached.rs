@@ -3,14 +3,12 @@
 
 use std::{fs, thread};
 
-use gateway::{
-    datapath::{
-        attach::{self, Attacher, Device, Seen},
-        load::{self, Settings},
-        pins::PinDir,
-    },
-    nic::{self, Role},
+use gateway_datapath::{
+    attach::{self, Attacher, Device, Seen},
+    load::{self, Settings},
+    pins::PinDir,
 };
+use gateway_netdev::nic::{self, Role};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::world::port;
@@ -35,7 +33,8 @@ fn in_a_namespace(work: impl FnOnce() + Send + 'static) {
 
 fn seen_and_seen_gone(links: bool) {
     let pins = PinDir::new(format!("/sys/fs/bpf/vgp{}attached{links}", std::process::id()));
-    let mut loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size: 64, trace: false }).unwrap();
+    let mut loaded =
+        load::load(&pins, Settings { udp_port: 4789, fdb_size: 64, trace: false }, ::gateway::OBJECTS).unwrap();
     Attacher::load(&mut loaded.ebpf).unwrap();
     let attacher = || if links { Attacher::new(pins.clone()) } else { Attacher::new(pins.clone()).without_tcx() };
     let mut ours = attacher();

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use gateway::datapath::op::Op;
 use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN, LEARNED, Target};
+use gateway_datapath::op::Op;
 
 use crate::plane::Plane;
 

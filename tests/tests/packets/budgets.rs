@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{clock, datapath::op::Op};
+use gateway_base::clock;
 use gateway_common::{
     budget::{Spent, of_binding, of_tunnel},
     counters::PathCounter::{EventsLost, LearnBudget, Learned, MoveBudget, Moved, SnoopBudget},
@@ -11,6 +11,7 @@ use gateway_common::{
     logical_switch::SwitchEntry,
     net::MacAddr,
 };
+use gateway_datapath::op::Op;
 
 use crate::{
     packets::*,

@@ -1,10 +1,10 @@
 //! Frames in several buffers: jumbo frames, and those of NICs that split headers from data.
 
-use gateway::datapath::desired::TunnelPlan;
 use gateway_common::{
     counters::{DropReason, PathCounter},
     tunnel::NextHop,
 };
+use gateway_datapath::desired::TunnelPlan;
 
 use crate::{
     flows::told,

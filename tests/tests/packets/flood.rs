@@ -104,7 +104,7 @@ fn an_interface_that_is_gone_fails_its_copies_only() {
         let gone = gateway_common::binding::BindingKey { ifindex: 9999, vlan: 5, reserved: 0 };
         let plan = desired.bindings[&desired.bindings.keys().next().copied().unwrap()];
         desired.bindings.insert(gone, plan);
-        desired.flood.get_mut(&NET).unwrap().insert(gateway::datapath::Place::Local(gone));
+        desired.flood.get_mut(&NET).unwrap().insert(gateway_datapath::Place::Local(gone));
     });
     let inner = arp(STRANGER, MacAddr::BROADCAST);
     let outcome = world.run(Hook::Tc, From::PortA, &tagged(&inner, 100));

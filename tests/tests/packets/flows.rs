@@ -2,13 +2,13 @@
 //! rest on.
 
 use etherparse::ArpOperation;
-use gateway::datapath::{Place, op::Op};
 use gateway_common::{
     counters::{DropReason, PathCounter},
     fdb::FdbKey,
     net::MacAddr,
     tunnel::{LEASE_FOREVER, NextHop},
 };
+use gateway_datapath::{Place, op::Op};
 
 use crate::{
     packets::*,
@@ -192,7 +192,7 @@ fn a_next_hop_that_is_lost_is_not_sent_to() {
     let (ends, plan) = world.tunnel(REMOTE_V4);
     world.reprogram(|desired| {
         let hop = NextHop::UNRESOLVED;
-        desired.tunnels.insert(ends, gateway::datapath::desired::TunnelPlan { hop, ..plan });
+        desired.tunnels.insert(ends, gateway_datapath::desired::TunnelPlan { hop, ..plan });
     });
     run(&mut world, From::PortA, &frame).is_dropped(DropReason::TunnelUnresolved);
 }

@@ -1,6 +1,5 @@
 //! Who may reach which logical switch: what is outermost, whose lease it is, and what the source is known as.
 
-use gateway::datapath::Place;
 use gateway_common::{
     counters::DropReason::{
         ControlProtocol, LeaseExpired, OtherInstance, OuterExtended, OuterMalformed, OuterMisaddressed, SourceElsewhere,
@@ -10,6 +9,7 @@ use gateway_common::{
     net::MacAddr,
     tunnel::LEASE_FOREVER,
 };
+use gateway_datapath::Place;
 
 use crate::{
     packets::*,

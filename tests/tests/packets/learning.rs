@@ -1,12 +1,12 @@
 //! What the kernel learns, and what it must not.
 
-use gateway::datapath::op::Op;
 use gateway_common::{
     counters::PathCounter,
     fdb::{self, FdbKey},
     logical_switch::SwitchEntry,
     net::MacAddr,
 };
+use gateway_datapath::op::Op;
 
 use crate::{
     packets::*,

@@ -1,6 +1,6 @@
 //! The programs at the kernel's tracepoints.
 
-use gateway::datapath::{losses, pins::PinDir};
+use gateway_datapath::{losses, pins::PinDir};
 
 use crate::world::World;
 

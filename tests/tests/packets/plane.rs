@@ -13,14 +13,14 @@ use aya::{
     Ebpf,
     maps::{MapData, RingBuf},
 };
-use gateway::datapath::{
+use gateway_common::event::LearnEvent;
+use gateway_datapath::{
     Desired, Maps,
     attach::Attacher,
     diff::diff,
     load::{self, Settings},
     pins::PinDir,
 };
-use gateway_common::event::LearnEvent;
 
 /// Programs in the kernel, and their maps.
 pub(crate) struct Plane {
@@ -44,7 +44,8 @@ impl Plane {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("vgp{}n{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let pins = PinDir::new(format!("/sys/fs/bpf/{name}"));
-        let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false }).expect("the programs load");
+        let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false }, ::gateway::OBJECTS)
+            .expect("the programs load");
         loaded.committer().commit().unwrap();
         let events = Maps::open_events(&pins).unwrap();
         // The pins have done their duty: open descriptors keep the maps, and nothing is left behind.

@@ -58,7 +58,7 @@ fn a_port_xdp_cannot_send_to_is_left_to_tc_with_the_packet_whole() {
     let mut world = World::new();
     let mut without = world.maps.programmed().unwrap();
     for ifindex in std::mem::take(&mut without.xdp_ports) {
-        world.maps.change().write(&gateway::datapath::op::Op::DelXdpPort(ifindex)).unwrap();
+        world.maps.change().write(&gateway_datapath::op::Op::DelXdpPort(ifindex)).unwrap();
     }
     for packet in [tagged(&udp(HOST1, VM1), 100), tagged(&udp(HOST1, HOST2), 100)] {
         let outcome = world.run(Hook::Xdp, From::PortA, &packet);

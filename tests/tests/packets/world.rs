@@ -10,11 +10,6 @@ use std::{
 
 use aya::programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, Xdp};
 use futures_util::TryStreamExt;
-use gateway::datapath::{
-    Desired, Place,
-    desired::{BindingPlan, SegmentPlan, TunnelPlan},
-    diff::diff,
-};
 use gateway_common::{
     binding::{BindingKey, Settings},
     counters::{DropReason, Drops, PathCounter, Paths},
@@ -22,6 +17,11 @@ use gateway_common::{
     headers::Outer,
     net::MacAddr,
     tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
+};
+use gateway_datapath::{
+    Desired, Place,
+    desired::{BindingPlan, SegmentPlan, TunnelPlan},
+    diff::diff,
 };
 use lab::{frame::Frame, wire::Wire};
 use nix::{
@@ -33,8 +33,10 @@ use rtnetlink::{
     packet_route::link::{LinkAttribute, State},
 };
 
-use crate::packets::{HOST1, HOST2, HOST3, VM_LOST, VM_TAGGED, VM1, VM6};
-use crate::plane::Plane;
+use crate::{
+    packets::{HOST1, HOST2, HOST3, VM_LOST, VM_TAGGED, VM1, VM6},
+    plane::Plane,
+};
 
 pub(crate) const GATEWAY_MAC: MacAddr = MacAddr([2, 0x11, 0, 0, 0, 1]);
 pub(crate) const ROUTER_MAC: MacAddr = MacAddr([2, 0x22, 0, 0, 0, 1]);

@@ -9,17 +9,17 @@ use aya::{
     Ebpf,
     programs::{ProgramError, SchedClassifier, TestRun, TestRunOptions, Xdp},
 };
-use gateway::datapath::{
+use gateway_common::{
+    counters::{DropReason, Drops},
+    tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
+};
+use gateway_datapath::{
     Desired, Maps,
     attach::Attacher,
     desired::TunnelPlan,
     diff::diff,
-    load::{self, Settings},
+    load::{self, Objects, Settings},
     pins::PinDir,
-};
-use gateway_common::{
-    counters::{DropReason, Drops},
-    tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
 };
 
 pub(crate) const GATEWAY_MAC: [u8; 6] = [2, 0x11, 0, 0, 0, 1];
@@ -51,7 +51,9 @@ impl Plane {
     pub(crate) fn load() -> Self {
         let pins = PinDir::new(format!("/sys/fs/bpf/vgfuzz{}", std::process::id()));
         let settings = Settings { udp_port: PORT, fdb_size: 1024, trace: false };
-        let loaded = load::load(&pins, settings).expect("the programs load: are you root?");
+        let object = std::fs::read(env!("VTEP_GATEWAY_BPF_OBJECT")).expect("the compiled programs").leak();
+        let objects = Objects { forwarding: object, capture: &[] };
+        let loaded = load::load(&pins, settings, objects).expect("the programs load: are you root?");
         loaded.committer().commit().expect("pins");
         // Open descriptors keep the maps; nothing is left behind.
         std::fs::remove_dir_all(pins.root()).expect("pins that can be removed");

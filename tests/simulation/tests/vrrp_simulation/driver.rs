@@ -1,4 +1,4 @@
-//! A process: the product's own turn ([`simulation::vrrp::turn`]), with hands in the simulated world. Each touch of the
+//! A process: the product's own turn ([`gateway_vrrp::turn`]), with hands in the simulated world. Each touch of the
 //! world is a step of its own, and anything may happen in between.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use simulation::vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
+use gateway_vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
 
 use crate::{
     node::Order,
@@ -57,7 +57,7 @@ impl Driver {
         while turn(machine, self, most).await {}
     }
 
-    /// As the loop does (`gateway::ha`).
+    /// As the loop does (`gateway_ha`).
     async fn obey(&mut self, order: Order, machine: &mut Machine) {
         let now = self.now().await;
         match order {

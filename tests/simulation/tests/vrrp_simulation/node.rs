@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use simulation::vrrp::{Heard, Leave, Settings, Token, Tracked};
+use gateway_vrrp::{Heard, Leave, Settings, Token, Tracked};
 
 use crate::clock::{Clock, Moment};
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use simulation::vrrp::{Interval, Priority, Settings, Version};
+use gateway_vrrp::{Interval, Priority, Settings, Version};
 
 use crate::{
     clock::{Clock, MILLISECOND, Moment},

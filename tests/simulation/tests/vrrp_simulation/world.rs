@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, cmp::Reverse, collections::BinaryHeap, pin::Pin, rc::Rc, task, time::Duration};
 
-use simulation::vrrp::{Heard, Leave};
+use gateway_vrrp::{Heard, Leave};
 
 use crate::{
     check::Check,
@@ -75,7 +75,7 @@ pub(crate) struct State {
     order: u64,
     pub(crate) now: Moment,
     /// All advertisements ever sent: the sender's lifetime, its clock before sending, and what was sent.
-    packets: Vec<(u64, Duration, simulation::vrrp::Token, Heard)>,
+    packets: Vec<(u64, Duration, gateway_vrrp::Token, Heard)>,
     lives: Vec<u64>,
     /// What a process has found to be wrong.
     failure: Option<String>,
@@ -384,13 +384,7 @@ impl State {
     }
 
     /// Whether the kernel takes it.
-    pub(crate) fn send(
-        &mut self,
-        node: usize,
-        token: simulation::vrrp::Token,
-        heard: Heard,
-        started: Duration,
-    ) -> bool {
+    pub(crate) fn send(&mut self, node: usize, token: gateway_vrrp::Token, heard: Heard, started: Duration) -> bool {
         if self.now < self.schedule.calm && self.random.once_in(500) {
             self.say(|| format!("{node} can't send {heard:?}"));
             return false;
@@ -428,7 +422,7 @@ impl State {
     }
 
     /// It is known at once that it has left.
-    fn left(&mut self, node: usize, token: simulation::vrrp::Token, started: Duration) {
+    fn left(&mut self, node: usize, token: gateway_vrrp::Token, started: Duration) {
         if let Some(process) = &mut self.nodes[node].process {
             process.words.push_back((token, started));
         }

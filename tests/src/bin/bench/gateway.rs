@@ -8,18 +8,6 @@ use std::{
 
 use anyhow::Result;
 use aya::Ebpf;
-use gateway::{
-    datapath::{
-        Desired, Maps, Place,
-        attach::{Attacher, Device},
-        desired::{BindingPlan, SegmentPlan, TunnelPlan},
-        diff::diff,
-        load::{self, Settings},
-        op::Op,
-        pins::PinDir,
-    },
-    nic::Role,
-};
 use gateway_common::{
     binding::{self, BindingKey},
     counters::{DropReason, PathCounter},
@@ -28,6 +16,16 @@ use gateway_common::{
     net::MacAddr,
     tunnel::{Arrival, LEASE_FOREVER, NextHop, RemoteVtepKey},
 };
+use gateway_datapath::{
+    Desired, Maps, Place,
+    attach::{Attacher, Device},
+    desired::{BindingPlan, SegmentPlan, TunnelPlan},
+    diff::diff,
+    load::{self, Settings},
+    op::Op,
+    pins::PinDir,
+};
+use gateway_netdev::nic::Role;
 
 use crate::{
     ends::Ends,
@@ -88,7 +86,7 @@ impl Gateway {
         let pins = PinDir::new(rig.host.lab().pins(rig.host.name()));
         let given = scale.vms + scale.hosts + STATIONS;
         let fdb_size = given + given / 4 + LEARNED;
-        let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false })?;
+        let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false }, ::gateway::OBJECTS)?;
         loaded.committer().commit()?;
         let (mut ebpf, mut maps) = (loaded.ebpf, loaded.maps);
         maps.set_lease(0, LEASE_FOREVER)?;

@@ -4,7 +4,7 @@ use std::{fs, os::fd::AsRawFd, path::Path};
 
 use anyhow::{Context, Result};
 use aya::maps::MapData;
-use gateway::datapath::{
+use gateway_datapath::{
     load::{self, Settings},
     pins::PinDir,
 };
@@ -41,7 +41,7 @@ pub(crate) fn measure(lab: &Lab) -> Result<Memory> {
 /// Bytes of all maps with room for so many MACs.
 fn bytes(lab: &Lab, macs: u32) -> Result<u64> {
     let pins = PinDir::new(lab.pins(&format!("memory{macs}")));
-    let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size: macs, trace: false })?;
+    let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size: macs, trace: false }, ::gateway::OBJECTS)?;
     loaded.committer().commit()?;
     let maps = fs::read_dir(pins.maps()).with_context(|| format!("reading {}", pins.maps().display()))?;
     maps.map(|map| accounted(&map?.path())).sum()

@@ -138,12 +138,12 @@ impl Cloud {
     /// Adds stations `from..to`.
     pub(crate) fn add(&mut self, from: u32, to: u32) -> Result<()> {
         let rows = (from..to).map(|number| self.insert(number)).collect::<Result<Vec<_>>>()?;
-        self.vtep.database().transact(gateway::vtep::DATABASE, &rows)
+        self.vtep.database().transact(gateway_sources::vtep::DATABASE, &rows)
     }
 
     /// The operations that add stations `from..to`, as JSON and without the brackets around them.
     pub(crate) fn transaction(&self, from: u32, to: u32) -> Result<String> {
-        let mut text = json!(gateway::vtep::DATABASE).to_string();
+        let mut text = json!(gateway_sources::vtep::DATABASE).to_string();
         for number in from..to {
             write!(text, ",{}", self.insert(number)?)?;
         }

@@ -92,11 +92,11 @@ impl Follower {
     /// Connects and asks.
     pub(crate) fn connect(socket: &str) -> Result<Self> {
         let mut connection = Connection::connect(socket)?;
-        let tables: Map<String, Value> = gateway::vtep::tables()
+        let tables: Map<String, Value> = gateway_sources::vtep::tables()
             .into_iter()
             .map(|table| (table.name, json!([{ "columns": table.columns }])))
             .collect();
-        let params = json!([gateway::vtep::DATABASE, 1, tables, "00000000-0000-0000-0000-000000000000"]);
+        let params = json!([gateway_sources::vtep::DATABASE, 1, tables, "00000000-0000-0000-0000-000000000000"]);
         connection.send(&json!({ "method": "monitor_cond_since", "params": params, "id": 1 }).to_string())?;
         Ok(Self(connection))
     }

@@ -10,8 +10,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{HashMap, Map, MapData};
-use gateway::datapath::pins::PINNED_MAPS;
 use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN, LEARNED};
+use gateway_datapath::pins::PINNED_MAPS;
 use lab::wait::{Stopwatch, pause};
 
 use super::{LATER, cloud};

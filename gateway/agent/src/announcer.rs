@@ -1,0 +1,179 @@
+//! Telling the switches outside where the cloud's stations are now.
+//!
+//! After a takeover a switch outside still has the stations of the cloud at the port of the node before. A frame from each
+//! station's MAC, on each VLAN that its logical switch is bound to, moves it at once. There may be a hundred thousand of
+//! them, so they are sent a few at a time.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use gateway_common::{
+    binding::BindingKey,
+    fdb::{self, FdbKey},
+    net::MacAddr,
+};
+use gateway_datapath::{Desired, Given, desired::Place};
+
+/// One frame to send: a station, and where to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) station: MacAddr,
+    pub(super) to: BindingKey,
+}
+
+/// The stations that are still to be announced.
+#[derive(Debug, Default)]
+pub(super) struct Announcer {
+    waiting: VecDeque<FdbKey>,
+    /// Calls of one station that a batch had no room for.
+    rest: VecDeque<Call>,
+}
+
+impl Announcer {
+    /// Announces all stations of lease number `lease` that are `given` behind tunnels, then `learned` ones. What was still
+    /// waiting is started over.
+    pub(super) fn start(
+        &mut self,
+        desired: &Desired,
+        given: &Given,
+        lease: u32,
+        learned: impl IntoIterator<Item = FdbKey>,
+    ) {
+        let of_lease = |vni: u32| desired.segments.get(&vni).is_some_and(|segment| segment.lease == lease);
+        self.waiting.retain(|key| !of_lease(key.vni));
+        let remote = given.iter().filter(|(key, entry)| entry.to.kind == fdb::REMOTE && of_lease(key.vni));
+        let mut remote: Vec<FdbKey> = remote.map(|(key, _)| key).collect();
+        remote.sort_unstable();
+        self.waiting.extend(remote);
+        self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !given.contains_key(key)));
+    }
+
+    /// Leaves the stations of lease number `lease` to another node.
+    pub(super) fn stop(&mut self, desired: &Desired, lease: u32) {
+        self.waiting.retain(|key| desired.segments.get(&key.vni).is_some_and(|segment| segment.lease != lease));
+        self.rest.clear();
+    }
+
+    /// True if there is nobody left to announce.
+    pub(super) fn is_done(&self) -> bool {
+        self.waiting.is_empty() && self.rest.is_empty()
+    }
+
+    /// The next calls, `most` at most. A station that has moved behind an access port meanwhile is left out.
+    pub(super) fn next(&mut self, desired: &Desired, given: &Given, most: usize) -> Vec<Call> {
+        let mut calls = Vec::new();
+        let mut places: BTreeMap<u32, Vec<BindingKey>> = BTreeMap::new();
+        while calls.len() < most {
+            if let Some(call) = self.rest.pop_front() {
+                calls.push(call);
+                continue;
+            }
+            let Some(key) = self.waiting.pop_front() else { break };
+            if given.get(&key).is_some_and(|entry| entry.to.kind == fdb::LOCAL) {
+                continue;
+            }
+            let bound = places.entry(key.vni).or_insert_with(|| bound(desired, key.vni));
+            self.rest.extend(bound.iter().map(|to| Call { station: MacAddr(key.mac), to: *to }));
+        }
+        calls
+    }
+}
+
+/// The places that a logical switch is bound to; its flood members say so without a walk through all bindings.
+fn bound(desired: &Desired, vni: u32) -> Vec<BindingKey> {
+    let members = desired.flood.get(&vni).into_iter().flatten();
+    members
+        .filter_map(|member| match member {
+            Place::Local(key) => Some(*key),
+            Place::Remote { .. } => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_common::{
+        fdb::{FdbEntry, GIVEN, Target},
+        tunnel::{Addr, RemoteVtepKey},
+    };
+    use gateway_datapath::desired::SegmentPlan;
+
+    use super::*;
+
+    const LEASE: u32 = 51;
+
+    fn key(vni: u32, last: u8) -> FdbKey {
+        FdbKey::new(vni, [2, 0xaa, 0, 0, 0, last])
+    }
+
+    fn binding(vlan: u16) -> BindingKey {
+        BindingKey { ifindex: 3, vlan, reserved: 0 }
+    }
+
+    fn remote(vni: u32) -> Place {
+        let ends = RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 0, 2]) };
+        Place::Remote { ends, vni }
+    }
+
+    /// VNI 1 on two VLANs under the lease, VNI 2 on one under another.
+    fn desired() -> Desired {
+        let segment = |lease| SegmentPlan { learn_limit: 10, lease, ..SegmentPlan::default() };
+        let local = |vlan| Place::Local(binding(vlan));
+        Desired {
+            segments: [(1, segment(LEASE)), (2, segment(LEASE + 1))].into(),
+            flood: [(1, [local(100), local(200), remote(1)].into()), (2, [local(300)].into())].into(),
+            ..Desired::default()
+        }
+    }
+
+    fn entry(to: Target) -> FdbEntry {
+        FdbEntry { to, seen: 0, origin: GIVEN, flags: 0 }
+    }
+
+    fn given() -> Given {
+        let (remote, local) = (entry(Target::remote(0, 1)), entry(Target::local(3, 100, 0)));
+        [(key(1, 2), remote), (key(1, 1), remote), (key(1, 3), local), (key(2, 1), remote)].into_iter().collect()
+    }
+
+    fn all(announcer: &mut Announcer, desired: &Desired, given: &Given) -> Vec<(u8, u16)> {
+        let mut calls = Vec::new();
+        while !announcer.is_done() {
+            let batch = announcer.next(desired, given, 3);
+            assert!(batch.len() <= 3);
+            calls.extend(batch.iter().map(|call| (call.station.0[5], call.to.vlan)));
+        }
+        calls
+    }
+
+    #[test]
+    fn each_remote_station_is_called_on_each_vlan_it_is_bound_to_the_given_ones_first() {
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, [key(1, 9), key(1, 1)]);
+        assert_eq!(all(&mut announcer, &desired, &given), [(1, 100), (1, 200), (2, 100), (2, 200), (9, 100), (9, 200)]);
+    }
+
+    #[test]
+    fn an_instance_that_is_lost_is_announced_no_further_and_another_is() {
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        announcer.start(&desired, &given, LEASE + 1, []);
+        announcer.stop(&desired, LEASE);
+        assert_eq!(all(&mut announcer, &desired, &given), [(1, 300)]);
+    }
+
+    #[test]
+    fn a_station_that_is_behind_a_port_by_now_is_not_called() {
+        let (desired, mut given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        given.insert(key(1, 1), entry(Target::local(3, 100, 0)));
+        assert_eq!(all(&mut announcer, &desired, &given), [(2, 100), (2, 200)]);
+    }
+
+    #[test]
+    fn started_again_it_begins_anew() {
+        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
+        announcer.start(&desired, &given, LEASE, []);
+        announcer.next(&desired, &given, 2);
+        announcer.start(&desired, &given, LEASE, []);
+        assert_eq!(all(&mut announcer, &desired, &given).len(), 4);
+    }
+}

@@ -1,0 +1,344 @@
+//! What happens, noted for whoever watches: the agent's side of [`gateway_api::events`].
+//!
+//! It looks at what the rest of the agent has done at a turn, and changes nothing of it. What it costs is bounded at each turn:
+//! of the stations it keeps only a place, and an event is put together only if the journal has room for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use gateway_api::{
+    events::{Cursor, Event, Kind, Source, Why},
+    view::{self, Place},
+};
+use gateway_base::clock;
+use gateway_common::{
+    binding::BindingKey,
+    event::{self, LearnEvent},
+    fdb::FdbKey,
+    net::MacAddr,
+};
+use gateway_config::rows::Rows;
+use gateway_datapath::learned::Census;
+use gateway_ha::InstanceStatus;
+use gateway_netdev::underlay::{Resolution, Snapshot};
+use tokio::time::Instant;
+
+use super::forwarding::Forwarding;
+use crate::{
+    ctl::server::Request,
+    events::{
+        journal::{Journal, Moment},
+        places::{At, Places},
+        standing::{self, Bindings, Databases, Router, Switches},
+    },
+};
+
+/// How long a reader waits for an event before it is told that there was none. Less than a client of the control socket has.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long an event waits for others, so that a reader gets those of a burst at once and asks seldom.
+const GATHER: Duration = Duration::from_millis(20);
+
+/// Both clocks.
+pub(super) fn now() -> Moment {
+    Moment { wall: clock::realtime(), steady: clock::monotonic() }
+}
+
+/// Who waits for an event.
+struct Reader {
+    cursor: Cursor,
+    request: Request,
+    /// When it is answered at the latest.
+    until: Instant,
+}
+
+/// The journal, and what was seen last of all that it is about.
+pub(super) struct Chronicle {
+    journal: Journal,
+    places: Places,
+    readers: Vec<Reader>,
+    /// When those that wait are told what there is by then.
+    tell: Option<Instant>,
+    /// Names of interfaces by index.
+    interfaces: BTreeMap<u32, String>,
+    /// Remote VTEPs by number of the tunnel.
+    tunnels: BTreeMap<u32, IpAddr>,
+    switches: Switches,
+    bindings: Bindings,
+    hops: BTreeMap<IpAddr, Resolution>,
+    faults: BTreeSet<&'static str>,
+    problems: BTreeMap<Source, BTreeSet<String>>,
+    routers: BTreeMap<u8, Router>,
+    databases: Databases,
+}
+
+impl Chronicle {
+    /// Begins with what an agent that has just started has found and made.
+    pub(super) fn start(adopted: bool, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) -> Self {
+        let now = now();
+        let mut this = Self {
+            journal: Journal::new(now),
+            places: Places::default(),
+            readers: Vec::new(),
+            tell: None,
+            interfaces: interfaces(underlay),
+            tunnels: tunnels(forwarding),
+            switches: switches(forwarding, rows),
+            bindings: Bindings::new(),
+            hops: underlay.hops.clone(),
+            faults: BTreeSet::new(),
+            problems: BTreeMap::new(),
+            routers: BTreeMap::new(),
+            databases: Databases::new(),
+        };
+        this.bindings = this.bindings_of(forwarding);
+        for census in forwarding.censuses() {
+            this.places.census(&census.local, &census.remote);
+        }
+        let started = Event::Started {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            adopted,
+            switches: this.switches.len(),
+            bindings: this.bindings.len(),
+            tunnels: this.tunnels.len(),
+        };
+        this.note(started);
+        this.forwarding(forwarding, rows, underlay);
+        this
+    }
+
+    /// Notes an event.
+    pub(super) fn note(&mut self, event: Event) {
+        self.journal.note(event, now());
+    }
+
+    /// The kernel tells of a station.
+    pub(super) fn station(&mut self, event: &LearnEvent, forwarding: &Forwarding, now: Moment) {
+        let key = FdbKey::new(event.vni, event.mac);
+        // What is given has been put back.
+        if forwarding.given().contains_key(&key) {
+            return;
+        }
+        let kind = match event.kind {
+            event::LEARNED => Kind::Learned,
+            event::MOVED => Kind::Moved,
+            event::SNOOPED => Kind::Announced,
+            _ => return,
+        };
+        let from = if kind == Kind::Announced { None } else { self.places.event(event) };
+        let Self { journal, interfaces, tunnels, switches, .. } = self;
+        journal.note_with(kind, event.vni, now, || {
+            let place = |at| place(interfaces, tunnels, at);
+            let (vni, mac, at) = (event.vni, MacAddr(event.mac), place(At::of(&event.to)));
+            let switch = switches.get(&vni).cloned().flatten();
+            match kind {
+                Kind::Moved => Event::Moved { vni, switch, mac, from: from.map(place), at },
+                Kind::Announced => Event::Announced { vni, switch, mac, ip: event.ip.into(), at },
+                _ => Event::Learned { vni, switch, mac, at },
+            }
+        });
+    }
+
+    /// Interfaces, switches, bindings, next hops or problems may be others than before, and stations may be gone.
+    pub(super) fn forwarding(&mut self, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) {
+        let now = now();
+        // By the names that there were.
+        for census in forwarding.censuses() {
+            self.census(&census, forwarding, now);
+        }
+        self.interfaces = interfaces(underlay);
+        self.tunnels = tunnels(forwarding);
+        let switches = switches(forwarding, rows);
+        let names = self.switches.iter().chain(&switches).map(|(vni, name)| (*vni, name.clone())).collect();
+        let bindings = self.bindings_of(forwarding);
+        let mut events = standing::switches(&self.switches, &switches);
+        events.extend(standing::bindings(&self.bindings, &bindings, &names));
+        (self.switches, self.bindings) = (switches, bindings);
+        if self.hops != underlay.hops {
+            let name = |ifindex| name(&self.interfaces, ifindex);
+            events.extend(standing::hops(&self.hops, &underlay.hops, name));
+            self.hops = underlay.hops.clone();
+        }
+        let faults: BTreeSet<&'static str> = forwarding.faults().iter().map(|fault| fault.as_str()).collect();
+        events.extend(standing::faults(&self.faults, &faults));
+        self.faults = faults;
+        self.note_all(events, now);
+        self.problems(Source::Forwarding, forwarding.problems());
+    }
+
+    /// Problems may be others than before, and nothing else.
+    pub(super) fn forwarding_problems(&mut self, forwarding: &Forwarding) {
+        self.problems(Source::Forwarding, forwarding.problems());
+    }
+
+    fn census(&mut self, census: &Census, forwarding: &Forwarding, now: Moment) {
+        let Self { journal, places, interfaces, tunnels, switches, .. } = self;
+        let difference = places.census(&census.local, &census.remote);
+        let aged: BTreeSet<&FdbKey> = census.aged.iter().collect();
+        for (key, at) in difference.gone {
+            let kind = if aged.contains(&key) { Kind::Aged } else { Kind::Forgotten };
+            journal.note_with(kind, key.vni, now, || {
+                let at = at.map(|at| place(interfaces, tunnels, at));
+                let (vni, mac) = (key.vni, MacAddr(key.mac));
+                let switch = switches.get(&vni).cloned().flatten();
+                let given = forwarding.given().contains_key(&key);
+                match kind {
+                    Kind::Aged => Event::Aged { vni, switch, mac, at },
+                    _ => Event::Forgotten { vni, switch, mac, at, why: if given { Why::Given } else { Why::Gone } },
+                }
+            });
+        }
+        for key in difference.found {
+            // What another node has learned and this one only has been told of is no news.
+            if forwarding.followed.values().any(|followed| followed.contains(&key)) {
+                continue;
+            }
+            let Ok(Some(entry)) = forwarding.maps.mac(&key) else { continue };
+            let at = At::of(&entry.to);
+            places.found(key, at);
+            journal.note_with(Kind::Learned, key.vni, now, || {
+                let switch = switches.get(&key.vni).cloned().flatten();
+                Event::Learned { vni: key.vni, switch, mac: MacAddr(key.mac), at: place(interfaces, tunnels, at) }
+            });
+        }
+    }
+
+    /// The virtual routers may stand otherwise than before.
+    pub(super) fn routers(&mut self, statuses: &[InstanceStatus]) {
+        let router = |one: &InstanceStatus| Router {
+            name: one.name.clone(),
+            role: one.status.role.into(),
+            since: one.status.since,
+            active_node: one.status.active,
+            priority: one.status.priority.get(),
+        };
+        let routers = statuses.iter().map(|one| (one.vrid.get(), router(one))).collect();
+        let events = standing::roles(&self.routers, &routers);
+        self.routers = routers;
+        self.note_all(events, now());
+        let problem =
+            |one: &InstanceStatus, text: &String| format!("virtual router {} ({}): {text}", one.vrid, one.name);
+        let problems = statuses.iter().flat_map(|one| one.problems.iter().map(move |text| problem(one, text)));
+        self.problems(Source::Vrrp, &problems.collect());
+    }
+
+    /// Other nodes may be in the way otherwise than before.
+    pub(super) fn nodes(&mut self, problems: &BTreeSet<String>) {
+        self.problems(Source::Nodes, problems);
+    }
+
+    /// The database may be in another state than before.
+    pub(super) fn database(&mut self, database: &view::Database) {
+        let followed = database.followed();
+        let one = |(instance, is): &(Option<&str>, &view::Following)| {
+            let database = standing::Database { state: is.state, remote: is.remote.clone() };
+            (instance.map(str::to_owned), database)
+        };
+        let databases = followed.iter().map(one).collect();
+        let events = standing::databases(&self.databases, &databases);
+        self.databases = databases;
+        self.note_all(events, now());
+        let problems = followed.iter().flat_map(|(_, is)| is.problems.iter().cloned()).collect();
+        self.problems(Source::Database, &problems);
+    }
+
+    fn problems(&mut self, source: Source, problems: &BTreeSet<String>) {
+        let known = self.problems.entry(source).or_default();
+        if known != problems {
+            let events = standing::problems(source, known, problems);
+            known.clone_from(problems);
+            self.note_all(events, now());
+        }
+    }
+
+    fn note_all(&mut self, events: Vec<Event>, now: Moment) {
+        events.into_iter().for_each(|event| self.journal.note(event, now));
+    }
+
+    /// Answers who wants to read: at once if there is something, else when there is.
+    pub(super) fn ask(&mut self, cursor: Cursor, request: Request) {
+        let page = self.journal.page(&cursor);
+        if cursor == Cursor::End || !page.records.is_empty() || page.missed > 0 {
+            return answer(request, &page);
+        }
+        self.readers.push(Reader { cursor, request, until: Instant::now() + PATIENCE });
+    }
+
+    /// When [`Chronicle::answer`] has something to do.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.tell.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
+    }
+
+    /// Answers those who wait, if what they wait for has happened a moment ago, or they have waited for long.
+    pub(super) fn answer(&mut self) {
+        self.journal.settle(now());
+        if self.readers.is_empty() {
+            self.tell = None;
+            return;
+        }
+        let now = Instant::now();
+        let tell = self.tell.is_some_and(|tell| tell <= now);
+        for reader in std::mem::take(&mut self.readers) {
+            if reader.request.is_abandoned() {
+                continue;
+            }
+            if tell && self.has_news(&reader) || reader.until <= now {
+                answer(reader.request, &self.journal.page(&reader.cursor));
+            } else {
+                self.readers.push(reader);
+            }
+        }
+        let news = self.readers.iter().any(|reader| self.has_news(reader));
+        self.tell = news.then(|| self.tell.filter(|tell| *tell > now).unwrap_or(now + GATHER));
+    }
+
+    fn has_news(&self, reader: &Reader) -> bool {
+        matches!(reader.cursor, Cursor::From { seq, .. } if seq < self.journal.next())
+    }
+
+    fn bindings_of(&self, forwarding: &Forwarding) -> Bindings {
+        let name = |key: &BindingKey| name(&self.interfaces, key.ifindex);
+        let bindings = forwarding.programmed.bindings.iter();
+        bindings.map(|(key, binding)| ((name(key), key.vlan), binding.vni)).collect()
+    }
+}
+
+fn answer(request: Request, page: &gateway_api::events::Page) {
+    let answer = serde_json::to_string(page).map_err(|error| error.to_string());
+    // Whoever asked may take it when it likes.
+    drop(request.answer(answer));
+}
+
+fn interfaces(underlay: &Snapshot) -> BTreeMap<u32, String> {
+    underlay.links.iter().map(|(name, link)| (link.ifindex, name.clone())).collect()
+}
+
+fn tunnels(forwarding: &Forwarding) -> BTreeMap<u32, IpAddr> {
+    forwarding.programmed.peers.iter().map(|(ends, id)| (*id, ends.remote.into())).collect()
+}
+
+fn switches(forwarding: &Forwarding, rows: &Rows) -> Switches {
+    let mut switches: Switches = forwarding.programmed.segments.keys().map(|vni| (*vni, None)).collect();
+    for (name, switch) in &rows.switches {
+        // Of two with one VNI the first one forwards.
+        if let Some(unnamed @ None) = switch.vni.and_then(|vni| switches.get_mut(&vni.get())) {
+            *unnamed = Some(name.clone());
+        }
+    }
+    switches
+}
+
+fn name(interfaces: &BTreeMap<u32, String>, ifindex: u32) -> String {
+    interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("if{ifindex}"))
+}
+
+fn place(interfaces: &BTreeMap<u32, String>, tunnels: &BTreeMap<u32, IpAddr>, at: At) -> Place {
+    match at {
+        At::Port(key) => Place::Port { port: name(interfaces, key.ifindex), vlan: key.vlan },
+        At::Tunnel(id, vni) => Place::Tunnel { remote: tunnels.get(&id).copied(), remote_vni: vni },
+    }
+}

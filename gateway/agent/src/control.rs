@@ -1,0 +1,298 @@
+//! What the control socket offers, and what a request on it means.
+
+use gateway_api::{
+    ctl::{Access, Command},
+    events::Cursor,
+    view::MacFilter,
+};
+
+/// The commands of an agent.
+pub const COMMANDS: &[Command] = &[
+    Command { name: "capture", usage: "start|renew|stop NUMBER", params: 2..=2, access: Access::Change },
+    Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
+    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
+    Command { name: "fdb/stats", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "monitor/next", usage: "[SEQ [RUN]]", params: 0..=2, access: Access::Read },
+    Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "show/bindings", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/counters", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/drops", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/everything", usage: "", params: 0..=0, access: Access::Read },
+    Command {
+        name: "show/macs",
+        usage: "[FROM] [switch=NAME] [vni=VNI] [port=PORT] [mac=MAC] [remote=IP]",
+        params: 0..=6,
+        access: Access::Read,
+    },
+    Command { name: "show/neighbours", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/switches", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/tunnels", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "show/vrrp", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
+    Command { name: "vlog/disable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/enable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
+    Command { name: "vlog/list", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/reopen", usage: "", params: 0..=0, access: Access::Read },
+    Command { name: "vlog/set", usage: "SPEC...", params: 1..=64, access: Access::Change },
+    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
+];
+
+/// What is to be done about a capture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CaptureControl {
+    /// Its programs, which are pinned, are to forward.
+    Start,
+    /// Whoever captures is still there.
+    Renew,
+    /// It is over.
+    Stop,
+}
+
+/// What the agent is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Give the role of active node away.
+    Handover {
+        /// Of which instance, by its name or VRID; of all if none is named.
+        instance: Option<String>,
+        /// Also if no other node is known to take it.
+        force: bool,
+    },
+    /// End.
+    Exit {
+        /// Without giving roles away: the agent is started again before the leases end.
+        keep: bool,
+    },
+    /// Tell how things stand.
+    Show(Show),
+    /// Read the configuration again.
+    Reload,
+    /// Something about the log.
+    Log(LogControl),
+    /// Tell what takes how much memory.
+    Memory,
+    /// Tell how often what has happened.
+    Coverage,
+    /// Tell what happens, from there on; wait for something if there is nothing yet.
+    Monitor(Cursor),
+    /// Something about capture number so-and-so.
+    Capture(CaptureControl, u32),
+    /// Nothing that is known; the text says why, and is the answer.
+    Unknown(String),
+}
+
+/// What there is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// How everything stands.
+    Status {
+        /// As a JSON object, not for people.
+        json: bool,
+    },
+    /// [`gateway_api::view::Everything`].
+    Everything,
+    /// Logical switches.
+    Switches,
+    /// Bindings.
+    Bindings,
+    /// A page of the forwarding database.
+    Macs {
+        /// Where the page begins; None: the first one.
+        from: Option<u32>,
+        /// Which of them.
+        filter: MacFilter,
+    },
+    /// Tunnels.
+    Tunnels,
+    /// Next hops.
+    Neighbours,
+    /// Virtual routers.
+    Vrrp,
+    /// Path counters.
+    Counters,
+    /// Drop counters.
+    Drops,
+    /// The forwarding database, or one switch's part of it, as a text.
+    FdbShow(Option<String>),
+    /// Statistics of it, as a text.
+    FdbStats,
+}
+
+/// What is to be done with the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogControl {
+    /// Tell the levels.
+    List,
+    /// Set levels.
+    Set(Vec<String>),
+    /// Leave lines out where there are too many alike, or do not.
+    Limit(bool),
+    /// Open its file again, which there is none of.
+    Reopen,
+}
+
+impl Control {
+    /// What a request is for.
+    pub fn new(command: &str, params: &[String]) -> Self {
+        let words: Vec<&str> = params.iter().map(String::as_str).collect();
+        match (command, words.as_slice()) {
+            ("exit", []) => Self::Exit { keep: false },
+            ("exit", ["keep-role"]) => Self::Exit { keep: true },
+            ("reload", []) => Self::Reload,
+            ("memory/show", []) => Self::Memory,
+            ("coverage/show", []) => Self::Coverage,
+            ("vlog/list", []) => Self::Log(LogControl::List),
+            ("vlog/reopen", []) => Self::Log(LogControl::Reopen),
+            ("vlog/set", _) => Self::Log(LogControl::Set(params.to_vec())),
+            ("vlog/disable-rate-limit", []) => Self::Log(LogControl::Limit(false)),
+            ("vlog/enable-rate-limit", []) => Self::Log(LogControl::Limit(true)),
+            ("status", []) => Self::Show(Show::Status { json: false }),
+            ("status", ["json"]) => Self::Show(Show::Status { json: true }),
+            ("show/everything", []) => Self::Show(Show::Everything),
+            ("show/switches", []) => Self::Show(Show::Switches),
+            ("show/bindings", []) => Self::Show(Show::Bindings),
+            ("show/macs", words) => macs(words),
+            ("show/tunnels", []) => Self::Show(Show::Tunnels),
+            ("show/neighbours", []) => Self::Show(Show::Neighbours),
+            ("show/vrrp", []) => Self::Show(Show::Vrrp),
+            ("show/counters", []) => Self::Show(Show::Counters),
+            ("show/drops", []) => Self::Show(Show::Drops),
+            ("fdb/show", []) => Self::Show(Show::FdbShow(None)),
+            ("fdb/show", [switch]) => Self::Show(Show::FdbShow(Some((*switch).to_owned()))),
+            ("fdb/stats", []) => Self::Show(Show::FdbStats),
+            ("vrrp/handover", words) => handover(words),
+            ("monitor/next", words) => match Cursor::parse(words) {
+                Some(cursor) => Self::Monitor(cursor),
+                None => Self::Unknown(format!("monitor/next takes the number of an event, not {:?}", words.join(" "))),
+            },
+            ("capture", [what, number]) => capture(what, number),
+            (command, words) => Self::Unknown(format!("{command} does not take {:?}", words.join(" "))),
+        }
+    }
+}
+
+fn macs(words: &[&str]) -> Control {
+    let (from, rest) = match words.split_first().map(|(first, rest)| (first.parse(), rest)) {
+        Some((Ok(from), rest)) => (Some(from), rest),
+        _ => (None, words),
+    };
+    let mut filter = MacFilter::default();
+    match rest.iter().try_for_each(|word| filter.take(word)) {
+        Ok(()) => Control::Show(Show::Macs { from, filter }),
+        Err(why) => Control::Unknown(format!("show/macs: {why}")),
+    }
+}
+
+fn handover(words: &[&str]) -> Control {
+    let force = words.contains(&"--force");
+    match words.iter().filter(|word| **word != "--force").collect::<Vec<_>>().as_slice() {
+        [] => Control::Handover { instance: None, force },
+        [name] if !name.starts_with('-') => Control::Handover { instance: Some((**name).to_owned()), force },
+        _ => Control::Unknown(format!("vrrp/handover does not take {:?}", words.join(" "))),
+    }
+}
+
+fn capture(what: &str, number: &str) -> Control {
+    let what = match what {
+        "start" => Some(CaptureControl::Start),
+        "renew" => Some(CaptureControl::Renew),
+        "stop" => Some(CaptureControl::Stop),
+        _ => None,
+    };
+    // It becomes a part of a path.
+    match (what, number.parse()) {
+        (Some(what), Ok(number)) => Control::Capture(what, number),
+        _ => Control::Unknown("capture takes start, renew or stop, and the number of a capture".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(command: &str, params: &str) -> Control {
+        Control::new(command, &params.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_handover_may_name_an_instance_and_be_forced() {
+        for (params, instance, force) in
+            [("", None, false), ("a", Some("a"), false), ("--force", None, true), ("7 --force", Some("7"), true)]
+        {
+            let instance = instance.map(str::to_owned);
+            assert_eq!(control("vrrp/handover", params), Control::Handover { instance, force }, "{params}");
+        }
+    }
+
+    #[test]
+    fn an_exit_keeps_roles_only_if_told_to() {
+        assert_eq!(control("exit", ""), Control::Exit { keep: false });
+        assert_eq!(control("exit", "keep-role"), Control::Exit { keep: true });
+    }
+
+    #[test]
+    fn a_status_is_for_people_or_json() {
+        assert_eq!(control("status", ""), Control::Show(Show::Status { json: false }));
+        assert_eq!(control("status", "json"), Control::Show(Show::Status { json: true }));
+    }
+
+    #[test]
+    fn a_page_of_macs_may_begin_somewhere_and_have_a_filter() {
+        let filter = MacFilter { vni: Some(5), ..MacFilter::default() };
+        for (params, from) in [("vni=5", None), ("4711 vni=5", Some(4711))] {
+            let filter = filter.clone();
+            assert_eq!(control("show/macs", params), Control::Show(Show::Macs { from, filter }), "{params}");
+        }
+        assert!(matches!(control("show/macs", "vni=5 4711"), Control::Unknown(_)));
+    }
+
+    /// Each with parameters that it takes.
+    #[test]
+    fn all_that_is_listed_is_understood_and_described() {
+        let reference = include_str!("../../../docs/CONTROL.md");
+        for command in COMMANDS {
+            let params = match command.name {
+                "vlog/set" => "dbg",
+                "capture" => "renew 7",
+                _ => "",
+            };
+            assert!(!matches!(control(command.name, params), Control::Unknown(_)), "{}", command.name);
+            let title = format!("{} {}", command.name, command.usage);
+            let heading = format!("\n### `{}`\n", title.trim());
+            let (_, section) =
+                reference.split_once(&heading).unwrap_or_else(|| panic!("docs/CONTROL.md has no{heading}"));
+            let who = if command.access == Access::Read { "*Group.*" } else { "*Root.*" };
+            assert!(section.trim_start().starts_with(who), "docs/CONTROL.md does not say {who} of {}", command.name);
+        }
+    }
+
+    #[test]
+    fn a_monitor_begins_at_the_end_or_at_a_number_of_a_run() {
+        assert_eq!(control("monitor/next", ""), Control::Monitor(Cursor::End));
+        assert_eq!(control("monitor/next", "7"), Control::Monitor(Cursor::From { seq: 7, run: None }));
+        let run = Some("2026-01-31T12:00:00.000Z".to_owned());
+        assert_eq!(
+            control("monitor/next", "7 2026-01-31T12:00:00.000Z"),
+            Control::Monitor(Cursor::From { seq: 7, run })
+        );
+        assert!(matches!(control("monitor/next", "all"), Control::Unknown(why) if why.contains("\"all\"")));
+        assert!(matches!(control("monitor/next", "-1"), Control::Unknown(_)));
+    }
+
+    #[test]
+    fn a_capture_is_a_number_and_no_path() {
+        assert_eq!(control("capture", "start 7"), Control::Capture(CaptureControl::Start, 7));
+        for params in ["start ../maps", "start -1", "begin 7", "stop 4294967296"] {
+            assert!(matches!(control("capture", params), Control::Unknown(_)), "{params}");
+        }
+    }
+
+    #[test]
+    fn what_is_misspelt_is_not_guessed_at() {
+        for (command, params) in [("exit", "keep"), ("vrrp/handover", "--forced"), ("vrrp/handover", "a b")] {
+            assert!(matches!(control(command, params), Control::Unknown(_)), "{command} {params}");
+        }
+    }
+}

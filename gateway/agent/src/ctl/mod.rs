@@ -1,0 +1,8 @@
+//! The agent's side of the control socket.
+
+mod listener;
+mod seats;
+pub mod server;
+
+pub use listener::group;
+pub use server::{Counters, CtlError, Request, Requests, open};

@@ -1,0 +1,170 @@
+//! Who is let in: the places that clients have, by user.
+//!
+//! One user must not keep another out, root least of all; so places are shared out by user. Nor must a user's forgotten
+//! clients keep out its next one: of those who are waited for, the one that has been silent longest makes room.
+
+use std::collections::BTreeMap;
+
+use gateway_vrrp::Time;
+
+/// Clients of root at a time.
+pub(crate) const ROOT: usize = 16;
+
+/// Clients of each other user at a time.
+pub(crate) const EACH: usize = 4;
+
+/// Clients of all other users together.
+pub(crate) const OTHERS: usize = 16;
+
+/// Who is in.
+#[derive(Debug, Default)]
+pub(crate) struct Seats {
+    taken: BTreeMap<u64, Seat>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Seat {
+    uid: u32,
+    /// Since when the client has been waited for; none while it is the agent that the client waits for.
+    silent_since: Option<Time>,
+}
+
+/// What becomes of a client that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// It is let in.
+    Seat(u64),
+    /// It is let in, and another has to go for it.
+    Instead { seat: u64, of: u64 },
+    /// It is sent away: all who could go for it are being served.
+    Full,
+}
+
+impl Seats {
+    /// A client of user `uid` comes.
+    pub(crate) fn enter(&mut self, uid: u32, now: Time) -> Entry {
+        let of = if self.has_room(uid) {
+            None
+        } else {
+            let Some(of) = self.to_go_for(uid) else { return Entry::Full };
+            self.taken.remove(&of);
+            Some(of)
+        };
+        let seat = self.next;
+        self.next += 1;
+        self.taken.insert(seat, Seat { uid, silent_since: Some(now) });
+        of.map_or(Entry::Seat(seat), |of| Entry::Instead { seat, of })
+    }
+
+    /// The agent is at work for this client.
+    pub(crate) fn served(&mut self, seat: u64) {
+        self.taken.entry(seat).and_modify(|seat| seat.silent_since = None);
+    }
+
+    /// It is the client's turn: to ask, or to take its answer.
+    pub(crate) fn waited_for(&mut self, seat: u64, now: Time) {
+        self.taken.entry(seat).and_modify(|seat| seat.silent_since = Some(now));
+    }
+
+    /// The client is gone.
+    pub(crate) fn leave(&mut self, seat: u64) {
+        self.taken.remove(&seat);
+    }
+
+    fn count(&self, of: impl Fn(u32) -> bool) -> usize {
+        self.taken.values().filter(|seat| of(seat.uid)).count()
+    }
+
+    fn has_room(&self, uid: u32) -> bool {
+        match uid {
+            0 => self.count(|of| of == 0) < ROOT,
+            uid => self.count(|of| of == uid) < EACH && self.count(|of| of != 0) < OTHERS,
+        }
+    }
+
+    /// Who has to go for a client of this user: one of its own, or, where others have them all, of the user with most.
+    fn to_go_for(&self, uid: u32) -> Option<u64> {
+        let own = self.count(|of| of == uid);
+        let of_whom = if uid == 0 || own >= EACH {
+            uid
+        } else {
+            let others = self.taken.values().map(|seat| seat.uid).filter(|of| *of != 0);
+            others.max_by_key(|other| (self.count(|of| of == *other), *other == uid))?
+        };
+        let silent = self.taken.iter().filter(|(_, seat)| seat.uid == of_whom);
+        silent.filter_map(|(number, seat)| Some((seat.silent_since?, *number))).min().map(|(_, number)| number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Duration::from_secs(seconds)
+    }
+
+    /// So many clients of this user, one each second from `from` on; all of them have a seat of their own.
+    fn come(seats: &mut Seats, uid: u32, count: usize, from: u64) -> Vec<u64> {
+        let entries = (from..).take(count).map(|second| seats.enter(uid, at(second)));
+        entries.map(|entry| if let Entry::Seat(seat) = entry { seat } else { panic!("{entry:?}") }).collect()
+    }
+
+    #[test]
+    fn no_user_keeps_root_out_and_root_keeps_nobody_out() {
+        let mut seats = Seats::default();
+        for uid in 1000..1004 {
+            come(&mut seats, uid, EACH, 0);
+        }
+        assert_eq!(come(&mut seats, 0, ROOT, 100).len(), ROOT);
+        assert!(matches!(seats.enter(1000, at(200)), Entry::Instead { .. }));
+    }
+
+    #[test]
+    fn a_user_s_own_longest_silent_client_makes_room() {
+        let mut seats = Seats::default();
+        let first = come(&mut seats, 0, ROOT, 0);
+        seats.waited_for(first[0], at(50));
+        let Entry::Instead { of, seat } = seats.enter(0, at(60)) else { panic!() };
+        assert_eq!(of, first[1]);
+        assert_ne!(seat, of);
+    }
+
+    #[test]
+    fn a_client_that_is_being_served_stays() {
+        let mut seats = Seats::default();
+        let first = come(&mut seats, 1000, EACH, 0);
+        first.iter().for_each(|seat| seats.served(*seat));
+        assert_eq!(seats.enter(1000, at(9)), Entry::Full);
+        assert!(matches!(seats.enter(1001, at(9)), Entry::Seat(_)));
+        seats.leave(first[2]);
+        assert!(matches!(seats.enter(1000, at(9)), Entry::Seat(_)));
+    }
+
+    #[test]
+    fn where_others_have_all_seats_the_user_with_most_gives_one_up() {
+        let mut seats = Seats::default();
+        for uid in 1000..1003 {
+            come(&mut seats, uid, EACH, 0);
+        }
+        for uid in 1003..1007 {
+            come(&mut seats, uid, 1, 0);
+        }
+        let Entry::Instead { of, .. } = seats.enter(1007, at(9)) else { panic!() };
+        assert!(of < 3 * EACH as u64, "{of}");
+    }
+
+    #[test]
+    fn a_seat_that_was_given_up_is_not_kept_by_its_late_client() {
+        let mut seats = Seats::default();
+        let first = come(&mut seats, 1000, EACH, 0);
+        let Entry::Instead { of, .. } = seats.enter(1000, at(9)) else { panic!() };
+        assert_eq!(of, first[0]);
+        seats.waited_for(of, at(10));
+        seats.leave(of);
+        assert_eq!(seats.taken.len(), EACH);
+    }
+}

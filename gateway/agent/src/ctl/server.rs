@@ -1,0 +1,356 @@
+//! The agent's side of the socket.
+
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use gateway_api::ctl::{
+    Answer, Command,
+    commands::{Decision, decide},
+    message::{BadCall, Call, LONGEST, reply},
+};
+use gateway_base::{
+    clock,
+    json_framing::{Framer, FramingError},
+    token_bucket::{Bucket, Rate},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, Interest},
+    net::UnixStream,
+    sync::{mpsc, oneshot},
+    task::{AbortHandle, JoinSet},
+    time::{Instant, sleep, timeout, timeout_at},
+};
+
+use crate::ctl::{
+    listener::Listener,
+    seats::{Entry, OTHERS, ROOT, Seats},
+};
+
+/// Bytes read at a time.
+const CHUNK: usize = 4 << 10;
+
+/// How long a client has for its next request, to the end of it.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// How long the agent has for an answer.
+const ANSWER: Duration = Duration::from_secs(60);
+
+/// How long a client has to take a reply.
+const WRITE: Duration = Duration::from_secs(5);
+
+/// Rest after a client that could not be accepted: the next one could not be either.
+const REST: Duration = Duration::from_secs(1);
+
+/// Requests of one client. Who asks faster waits: the loop that answers has other things to do.
+const PACE: Rate = Rate { burst: 200, each: Duration::from_millis(10) };
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum CtlError {
+    /// Another process answers there.
+    #[error("{}: another process listens there; stop it, or set another gateway.run_dir", path.display())]
+    Taken {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// It is something else, which is not removed unasked.
+    #[error("{}: there is something that is not a socket; remove it, or set another gateway.run_dir", path.display())]
+    NotASocket {
+        /// What should be the socket.
+        path: PathBuf,
+    },
+    /// There is no such group.
+    #[error(
+        "gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another"
+    )]
+    NoGroup {
+        /// Its name.
+        group: String,
+    },
+    /// The system does not tell.
+    #[error("gateway.control_group: looking up group {group:?}: {source}")]
+    Group {
+        /// Its name.
+        group: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The system refuses.
+    #[error("cannot open the control socket {}: {source}", path.display())]
+    Open {
+        /// The socket.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// What clients ask of the agent.
+pub type Requests = mpsc::Receiver<Request>;
+
+/// A request that waits for its answer. Dropped without one, the client is told so.
+#[derive(Debug)]
+pub struct Request {
+    /// Which command, by its name in the table.
+    pub command: &'static str,
+    /// As many as the table allows.
+    pub params: Vec<String>,
+    reply: oneshot::Sender<(Answer, oneshot::Sender<()>)>,
+}
+
+impl Request {
+    /// True once nobody waits for the answer any more.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    /// Answers. The future ends when the client has the answer, or is gone, or does not take it; whoever goes on need
+    /// not wait, but a process that ends with this answer should.
+    pub fn answer(self, answer: Answer) -> impl Future<Output = ()> {
+        let (sent, has_it) = oneshot::channel();
+        // A client that is gone needs none.
+        let _ = self.reply.send((answer, sent));
+        async {
+            let _ = has_it.await;
+        }
+    }
+}
+
+/// What has happened at the socket since it was opened.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Clients that were let in.
+    pub clients: AtomicU64,
+    /// Requests, of any kind.
+    pub requests: AtomicU64,
+    /// Clients that were hung up on for what they did or did not do.
+    pub(crate) hung_up: AtomicU64,
+    /// Silent clients that made room for others.
+    pub(crate) made_room: AtomicU64,
+    /// Clients that were sent away for want of room.
+    pub(crate) sent_away: AtomicU64,
+}
+
+/// What a client's task shares with the others.
+#[derive(Debug)]
+struct Shared {
+    commands: &'static [Command],
+    requests: mpsc::Sender<Request>,
+    counters: Arc<Counters>,
+    seats: Mutex<Seats>,
+}
+
+impl Shared {
+    fn seats<T>(&self, change: impl FnOnce(&mut Seats) -> T) -> T {
+        change(&mut self.seats.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Opens the socket, for root and the members of `group`: what clients ask comes through the one; the last does the work,
+/// and has to be polled. It never ends. When it is dropped, clients are hung up on and the socket is gone.
+///
+/// # Errors
+/// The socket can't be, or there is no such group.
+pub fn open(
+    path: &Path,
+    group: Option<&str>,
+    commands: &'static [Command],
+) -> Result<(Requests, Arc<Counters>, impl Future<Output = ()> + use<>), CtlError> {
+    let listener = Listener::open(path, group)?;
+    let (sender, requests) = mpsc::channel(ROOT + OTHERS);
+    let counters = Arc::<Counters>::default();
+    let shared = Shared { commands, requests: sender, counters: Arc::clone(&counters), seats: Mutex::default() };
+    Ok((requests, counters, serve(listener, Arc::new(shared))))
+}
+
+async fn serve(listener: Listener, shared: Arc<Shared>) {
+    let mut clients = JoinSet::new();
+    let mut handles = BTreeMap::new();
+    loop {
+        tokio::select! {
+            accepted = listener.socket.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let Some((seat, made_room)) = let_in(&shared, &stream) else { continue };
+                    if let Some(other) = made_room.and_then(|of| handles.remove(&of)) {
+                        AbortHandle::abort(&other);
+                    }
+                    let number = seat.number;
+                    let handle = clients.spawn(async move {
+                        if let Err(reason) = client(stream, &seat).await {
+                            count(&seat.shared.counters.hung_up);
+                            tracing::warn!(uid = seat.uid, "control socket: hung up on a client: {reason}");
+                        }
+                        seat.number
+                    });
+                    handles.insert(number, handle);
+                }
+                Err(error) => {
+                    tracing::warn!("control socket: a client could not be accepted: {error}");
+                    sleep(REST).await;
+                }
+            },
+            // One that made room has no handle any more.
+            Some(ended) = clients.join_next() => if let Ok(number) = ended {
+                handles.remove(&number);
+            },
+        }
+    }
+}
+
+/// Finds a seat for a client that has come, and who has to go for it; none if it has to go itself.
+fn let_in(shared: &Arc<Shared>, stream: &UnixStream) -> Option<(Seat, Option<u64>)> {
+    let counters = &shared.counters;
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => {
+            tracing::warn!("control socket: who has connected can't be told: {error}");
+            return None;
+        }
+    };
+    let (number, made_room) = match shared.seats(|seats| seats.enter(uid, clock::monotonic())) {
+        Entry::Seat(seat) => (seat, None),
+        Entry::Instead { seat, of } => {
+            count(&counters.made_room);
+            tracing::info!(uid, "control socket: a client that was silent made room for another one");
+            (seat, Some(of))
+        }
+        Entry::Full => {
+            count(&counters.sent_away);
+            tracing::warn!(uid, "control socket: a client was sent away: too many are being served");
+            return None;
+        }
+    };
+    count(&counters.clients);
+    Some((Seat { shared: Arc::clone(shared), number, uid }, made_room))
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A client's seat, which it leaves when it goes.
+struct Seat {
+    shared: Arc<Shared>,
+    number: u64,
+    uid: u32,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.seats(|seats| seats.leave(self.number));
+    }
+}
+
+/// Why a client is hung up on.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("it sent a message of more than {LONGEST} bytes")]
+    TooLong,
+    #[error("it does not speak JSON-RPC")]
+    Framing,
+    #[error(transparent)]
+    Call(#[from] BadCall),
+    #[error("it sent no request for {} s", IDLE.as_secs())]
+    Silent,
+    #[error("it did not take its reply within {} s", WRITE.as_secs())]
+    Deaf,
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<FramingError> for Trouble {
+    fn from(error: FramingError) -> Self {
+        match error {
+            FramingError::TooLong(_) => Self::TooLong,
+            FramingError::Tls | FramingError::NotAnObject(_) | FramingError::TooDeep => Self::Framing,
+        }
+    }
+}
+
+/// Serves a client, one request after the other: nothing is read while one is being answered, so the kernel makes a client
+/// wait that sends without end.
+async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
+    let Seat { shared, number, uid } = seat;
+    let mut framer = Framer::new(LONGEST);
+    let mut pace = Bucket::default();
+    while let Some(call) = next(&mut stream, &mut framer).await? {
+        while let Err(wait) = pace.take(PACE, clock::monotonic()) {
+            sleep(wait).await;
+        }
+        count(&shared.counters.requests);
+        let id = call.id.clone();
+        let (answer, sent) = match decide(shared.commands, *uid == 0, call) {
+            Decision::Reply(answer) => (answer, None),
+            Decision::Ask { command, params } => {
+                shared.seats(|seats| seats.served(*number));
+                tokio::select! {
+                    asked = ask(&shared.requests, command, params) => asked,
+                    () = hung_up(&stream) => return Ok(()),
+                }
+            }
+        };
+        shared.seats(|seats| seats.waited_for(*number, clock::monotonic()));
+        timeout(WRITE, stream.write_all(&reply(&id, &answer))).await.map_err(|_| Trouble::Deaf)??;
+        if let Some(sent) = sent {
+            let _ = sent.send(());
+        }
+    }
+    Ok(())
+}
+
+/// The next request, none when the client has hung up.
+async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Call>, Trouble> {
+    let deadline = Instant::now() + IDLE;
+    let mut chunk = [0; CHUNK];
+    loop {
+        if let Some(text) = framer.next_text()? {
+            return Ok(Some(Call::parse(text)?));
+        }
+        match timeout_at(deadline, stream.read(&mut chunk)).await.map_err(|_| Trouble::Silent)?? {
+            0 => return Ok(None),
+            length => framer.push(&chunk[..length]),
+        }
+    }
+}
+
+/// Ends when the client has closed its end of the stream, so that one who no longer waits for an answer takes nobody's
+/// place. One that only has nothing more to ask still wants it, and one that has sent more already is not looked at.
+async fn hung_up(stream: &UnixStream) {
+    let is_closed = async {
+        let (read, write) = (stream.ready(Interest::READABLE).await?, stream.ready(Interest::WRITABLE).await?);
+        io::Result::Ok(read.is_read_closed() && write.is_write_closed())
+    };
+    if !is_closed.await.unwrap_or(true) {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn ask(
+    requests: &mpsc::Sender<Request>,
+    command: &'static str,
+    params: Vec<String>,
+) -> (Answer, Option<oneshot::Sender<()>>) {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        requests.send(Request { command, params, reply }).await.ok()?;
+        answer.await.ok()
+    };
+    match timeout(ANSWER, asked).await {
+        Ok(Some((answer, sent))) => (answer, Some(sent)),
+        Ok(None) => (Err("the agent is ending, and did not answer".to_owned()), None),
+        Err(_) => (Err(format!("the agent did not answer within {} s", ANSWER.as_secs())), None),
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,0 +1,79 @@
+//! What can end the agent.
+
+use std::io;
+
+use gateway_config::KeyError;
+use gateway_datapath::{
+    attach::AttachError, filter_news::FilterNewsError, load::LoadError, maps::MapsError, preflight::PreflightError,
+};
+use gateway_ha::{HaError, LeasesError};
+use gateway_netdev::{nic::NicError, underlay::UnderlayError};
+use gateway_sources::OpenError;
+use nix::errno::Errno;
+
+use crate::{ctl::server::CtlError, process_lock::InstanceError};
+
+/// Why the agent stopped, or did not start.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
+pub enum AgentError {
+    #[error("{0}")]
+    NotStarted(Box<AgentError>),
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    #[error(transparent)]
+    Nic(#[from] NicError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Filters(#[from] FilterNewsError),
+    #[error(transparent)]
+    Maps(#[from] MapsError),
+    #[error(transparent)]
+    Underlay(#[from] UnderlayError),
+    #[error(transparent)]
+    Control(#[from] CtlError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error(transparent)]
+    Ha(#[from] HaError),
+    #[error(transparent)]
+    Leases(#[from] LeasesError),
+    #[error("the thread of the virtual routers has ended, which it should not; start the agent again")]
+    HaEnded,
+    #[error("the conversation with other nodes has ended, which it should not; start the agent again")]
+    SiblingsEnded,
+    #[error("the control socket has ended, which it should not; start the agent again")]
+    ControlEnded,
+    #[error("the work on the database has ended, which it should not; start the agent again")]
+    DatabaseEnded,
+    #[error("there are too many MACs for one text: see `vtep-gateway show macs`, which takes them page by page")]
+    TooManyMacs,
+    #[error("there is no logical switch {word}{meant}")]
+    NoSwitch { word: String, meant: String },
+    #[error("reading the clock: {0}")]
+    Clock(#[from] Errno),
+    #[error("{doing}: {reason}")]
+    Io { doing: &'static str, reason: io::Error },
+}
+
+impl AgentError {
+    /// What the process exits with: 2 where it is the configuration that keeps it from running, and no second try helps.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotStarted(error) => error.exit_code(),
+            Self::Attach(error) if error.is_no_xdp() => 2,
+            _ => 1,
+        }
+    }
+
+    pub(super) fn io(doing: &'static str, reason: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Io { doing, reason: io::Error::other(reason) }
+    }
+}

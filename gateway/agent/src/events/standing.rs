@@ -1,0 +1,152 @@
+//! What has changed from one look to the next, as events.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
+
+use gateway_api::{
+    events::{Event, Source},
+    view::{DatabaseState, Role},
+};
+use gateway_netdev::underlay::Resolution;
+
+/// Keys with values that have come, gone, or have another value.
+fn differing<'a, K: Ord, V: PartialEq>(
+    old: &'a BTreeMap<K, V>,
+    new: &'a BTreeMap<K, V>,
+) -> impl Iterator<Item = (&'a K, Option<&'a V>, Option<&'a V>)> {
+    let gone = old.iter().filter(|(key, _)| !new.contains_key(key)).map(|(key, value)| (key, Some(value), None));
+    let changed = new.iter().filter(|(key, value)| old.get(key) != Some(value));
+    gone.chain(changed.map(|(key, value)| (key, old.get(key), Some(value))))
+}
+
+/// Problems that have gone and come.
+pub(crate) fn problems(source: Source, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Event> {
+    let gone = old.difference(new).map(|text| Event::ProblemGone { source, problem: text.clone() });
+    let come = new.difference(old).map(|text| Event::Problem { source, problem: text.clone() });
+    gone.chain(come).collect()
+}
+
+/// Faults that have gone and come.
+pub(crate) fn faults(old: &BTreeSet<&'static str>, new: &BTreeSet<&'static str>) -> Vec<Event> {
+    let gone = old.difference(new).map(|fault| Event::FaultGone { fault: (*fault).to_owned() });
+    let come = new.difference(old).map(|fault| Event::Fault { fault: (*fault).to_owned() });
+    gone.chain(come).collect()
+}
+
+/// Logical switches, VNI and name.
+pub(crate) type Switches = BTreeMap<u32, Option<String>>;
+
+/// Logical switches that have gone and come.
+pub(crate) fn switches(old: &Switches, new: &Switches) -> Vec<Event> {
+    let one = |(vni, before, after): (&u32, Option<&Option<String>>, Option<&Option<String>>)| match (before, after) {
+        (Some(name), None) => Some(Event::SwitchRemoved { vni: *vni, switch: name.clone() }),
+        (None, Some(name)) => Some(Event::SwitchAdded { vni: *vni, switch: name.clone() }),
+        _ => None,
+    };
+    differing(old, new).filter_map(one).collect()
+}
+
+/// Bindings: port and VLAN, and the VNI they are bound to.
+pub(crate) type Bindings = BTreeMap<(String, u16), u32>;
+
+/// Bindings that have gone and come; `names` has the names of logical switches, old and new ones.
+pub(crate) fn bindings(old: &Bindings, new: &Bindings, names: &Switches) -> Vec<Event> {
+    let name = |vni: u32| names.get(&vni).cloned().flatten();
+    let one = |((port, vlan), before, after): (&(String, u16), Option<&u32>, Option<&u32>)| {
+        let (port, vlan) = (port.clone(), *vlan);
+        match (before, after) {
+            (_, Some(vni)) => Some(Event::BindingAdded { port, vlan, vni: *vni, switch: name(*vni) }),
+            (Some(vni), None) => Some(Event::BindingRemoved { port, vlan, vni: *vni, switch: name(*vni) }),
+            (None, None) => None,
+        }
+    };
+    differing(old, new).filter_map(one).collect()
+}
+
+/// Next hops that were lost and found; `name` gives that of an interface. Of a remote that is no longer wanted there is
+/// nothing to tell, nor of one that is being looked for the first time.
+pub(crate) fn hops(
+    old: &BTreeMap<IpAddr, Resolution>,
+    new: &BTreeMap<IpAddr, Resolution>,
+    name: impl Fn(u32) -> String,
+) -> Vec<Event> {
+    let one = |(remote, before, after): (&IpAddr, Option<&Resolution>, Option<&Resolution>)| match (before, after) {
+        (Some(Resolution::Resolved(_)), Some(Resolution::Unresolved(why))) => {
+            Some(Event::NextHopLost { remote: *remote, reason: why.to_string() })
+        }
+        (_, Some(Resolution::Resolved(hop))) => Some(Event::NextHopResolved {
+            remote: *remote,
+            uplink: name(hop.ifindex),
+            uplink_vlan: hop.vlan,
+            next_hop_mac: hop.dst_mac,
+        }),
+        _ => None,
+    };
+    differing(old, new).filter_map(one).collect()
+}
+
+/// A virtual router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Router {
+    pub name: String,
+    pub role: Role,
+    /// Since when it has this role.
+    pub since: Duration,
+    pub active_node: Option<IpAddr>,
+    pub priority: u8,
+}
+
+/// Roles that have changed. Who was active and has to claim the role anew, or has done so since the last look, has lost its
+/// lease: nothing else leads from one to the other (see the states of [`gateway_vrrp`]).
+pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> Vec<Event> {
+    let mut events = Vec::new();
+    for (vrid, _, after) in differing(old, new) {
+        let Some(after) = after else { continue };
+        let before = old.get(vrid);
+        let was_active = before.is_some_and(|before| before.role == Role::Active && before.since != after.since);
+        if was_active && matches!(after.role, Role::Active | Role::Claiming) {
+            events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
+        }
+        // A backup whose active node has become another one has something to tell, too.
+        let told = |router: &Router| (router.role, router.active_node);
+        if before.map(told) == Some(told(after)) {
+            continue;
+        }
+        events.push(Event::RoleChanged {
+            instance: after.name.clone(),
+            vrid: *vrid,
+            from: before.map(|before| before.role),
+            to: after.role,
+            active_node: after.active_node,
+            priority: after.priority,
+        });
+    }
+    events
+}
+
+/// The state of a database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Database {
+    pub state: DatabaseState,
+    pub remote: Option<String>,
+}
+
+/// Databases, by the virtual router they belong to where each has its own.
+pub(crate) type Databases = BTreeMap<Option<String>, Database>;
+
+/// Databases in another state, or at another server.
+pub(crate) fn databases(old: &Databases, new: &Databases) -> Vec<Event> {
+    let one = |(instance, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
+        let after = after?;
+        let from = before.map(|before| before.state);
+        Some(Event::Database { instance: instance.clone(), from, to: after.state, remote: after.remote.clone() })
+    };
+    differing(old, new).filter_map(one).collect()
+}
+
+#[cfg(test)]
+#[path = "standing_tests.rs"]
+mod tests;

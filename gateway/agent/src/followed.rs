@@ -1,0 +1,305 @@
+//! What one node of a virtual router has learned, in the maps of another: a standby has the stations of the active node, so
+//! that after a takeover they need not be looked for by flooding.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use gateway_base::clock;
+use gateway_common::{
+    binding::BindingKey,
+    fdb::{self, FdbEntry, FdbKey, Target},
+};
+use gateway_datapath::{Desired, Given, learned::NEVER, op::Op};
+use gateway_ha::peers::{Changes, Station, Stations};
+
+use super::{admitted::Admitted, error::AgentError, forwarding::Forwarding, siblings::Ports, stations::Known};
+
+impl Forwarding {
+    /// This node is active for the virtual router with this lease, from now on; or another one is.
+    pub(super) fn role(&mut self, lease: u32, active: bool) -> Result<(), AgentError> {
+        let epoch = if active { clock::coarse_ns()? } else { NEVER };
+        self.epochs.insert(lease, epoch);
+        if active {
+            self.followed.remove(&lease);
+        }
+        Ok(())
+    }
+
+    /// What forwarding should be, but for the MACs.
+    pub(super) fn desired(&self) -> &Desired {
+        &self.desired
+    }
+
+    /// The MACs that are given.
+    pub(super) fn given(&self) -> &Given {
+        &self.programmed.given
+    }
+
+    /// Stations behind tunnels that were learned, not given.
+    pub(super) fn learned_remotes(&self) -> Vec<FdbKey> {
+        if !self.desired.segments.values().any(|segment| segment.learn_remote) {
+            // A walk through a hundred thousand given ones would find none.
+            return Vec::new();
+        }
+        let learned = self.maps.fdb().filter_map(Result::ok);
+        let remote = learned.filter(|(_, entry)| entry.origin == fdb::LEARNED && entry.to.kind == fdb::REMOTE);
+        remote.map(|(key, _)| key).collect()
+    }
+
+    /// The lease of each logical switch, by VNI.
+    pub(super) fn leases_of_switches(&self) -> BTreeMap<u32, u32> {
+        self.programmed.segments.iter().map(|(vni, segment)| (*vni, segment.lease)).collect()
+    }
+
+    /// How many bindings of each lease are programmed: what this node forwards, or could.
+    pub(super) fn able(&self) -> BTreeMap<u32, u32> {
+        let mut able = BTreeMap::new();
+        for binding in self.programmed.bindings.values() {
+            if let Some(segment) = self.programmed.segments.get(&binding.vni) {
+                *able.entry(segment.lease).or_default() += 1;
+            }
+        }
+        able
+    }
+
+    /// Programs the stations that the active node of a virtual router has learned, as many of each logical switch as this
+    /// node would learn itself. Of what it was told before only the changes are looked at. The first time, what is learned here
+    /// and is not among them goes; that is also so when interfaces have changed.
+    pub(super) fn follow(&mut self, lease: u32, heard: &Stations, ports: &Arc<Ports>) -> Result<(), AgentError> {
+        let limit = |vni: u32| self.desired.segments.get(&vni).map_or(0, |segment| segment.learn_limit);
+        let Some(mut followed) = self.followed.remove(&lease).filter(|known| Arc::ptr_eq(&known.ports, ports)) else {
+            let mut followed = Followed { heard: heard.clone(), ports: Arc::clone(ports), ..Followed::default() };
+            followed.admitted.change(heard.iter().filter_map(|one| here(&one, ports)), limit);
+            return self.follow_all(lease, followed);
+        };
+        let Changes { there, gone } = heard.changes_since(&followed.heard);
+        let gone = gone.iter().map(|one| (key(one), None));
+        let there = there.iter().filter_map(|one| here(one, ports));
+        // One that is elsewhere now is among both.
+        let changes: BTreeMap<FdbKey, Option<Known>> = gone.chain(there).collect();
+        let changes = followed.admitted.change(changes, limit);
+        followed.heard = heard.clone();
+        let (gone, there): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, known)| known.is_none());
+        self.unfollow(gone.into_iter().map(|(key, _)| *key))?;
+        self.program_followed(there.into_iter().filter_map(|(key, known)| Some((*key, (*known)?))))?;
+        self.followed.insert(lease, followed);
+        Ok(())
+    }
+
+    /// Does the same once more with what was heard last: bindings and limits may have come or changed since.
+    pub(super) fn follow_again(&mut self) -> Result<(), AgentError> {
+        for (lease, mut followed) in std::mem::take(&mut self.followed) {
+            let limit = |vni: u32| self.desired.segments.get(&vni).map_or(0, |segment| segment.learn_limit);
+            followed.admitted.change([], limit);
+            self.follow_all(lease, followed)?;
+        }
+        Ok(())
+    }
+
+    /// Programs all of them, and removes what else is learned here.
+    fn follow_all(&mut self, lease: u32, followed: Followed) -> Result<(), AgentError> {
+        let taken = followed.admitted.taken();
+        let of_lease = self.stations.all().keys().filter(|key| self.is_of(lease, key.vni));
+        let others: Vec<FdbKey> = of_lease.filter(|key| !taken.contains_key(key)).copied().collect();
+        self.unfollow(others.into_iter())?;
+        self.program_followed(taken.iter().map(|(key, known)| (*key, *known)))?;
+        self.followed.insert(lease, followed);
+        Ok(())
+    }
+
+    fn unfollow(&mut self, keys: impl Iterator<Item = FdbKey>) -> Result<(), AgentError> {
+        let mut change = self.maps.change();
+        for key in keys.filter(|key| !self.programmed.given.contains_key(key)) {
+            change.remove_mac(&key)?;
+            self.stations.gone(&key);
+        }
+        Ok(())
+    }
+
+    fn program_followed(&mut self, stations: impl Iterator<Item = (FdbKey, Known)>) -> Result<(), AgentError> {
+        let now = clock::coarse_ns()?;
+        let mut change = self.maps.change();
+        for (key, Known { at, ip }) in stations {
+            let binding = self.programmed.bindings.get(&at).filter(|binding| binding.vni == key.vni);
+            let (Some(binding), false) = (binding, self.programmed.given.contains_key(&key)) else { continue };
+            let to = Target::local(at.ifindex, at.vlan, binding.id);
+            let entry = FdbEntry { to, seen: now, origin: fdb::LEARNED, flags: binding.flags };
+            let same = |known: &FdbEntry| (known.to, known.origin, known.flags) == (to, fdb::LEARNED, binding.flags);
+            let written = if change.mac(&key)?.as_ref().is_some_and(same) {
+                Ok(())
+            } else {
+                change.write(&Op::PutMac(key, entry))
+            };
+            match written {
+                Ok(()) => self.stations.there(key, at),
+                Err(error) if error.is_full() => continue,
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(ip) = ip {
+                self.stations.announced(key, ip);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_of(&self, lease: u32, vni: u32) -> bool {
+        self.programmed.segments.get(&vni).is_some_and(|segment| segment.lease == lease)
+    }
+}
+
+/// What another node has told of the stations of a lease, and what this one has made of it.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// As it was told last.
+    heard: Stations,
+    /// The interfaces that it was understood with.
+    ports: Arc<Ports>,
+    admitted: Admitted,
+}
+
+impl Followed {
+    /// True if a station is among those that this node has taken.
+    pub(super) fn contains(&self, key: &FdbKey) -> bool {
+        self.admitted.taken().contains_key(key)
+    }
+
+    /// How many it has taken.
+    pub(super) fn len(&self) -> usize {
+        self.admitted.taken().len()
+    }
+}
+
+fn key(station: &Station) -> FdbKey {
+    FdbKey::new(station.vni.get(), station.mac.0)
+}
+
+/// A station of another node as it would be here, if the interface is there.
+fn here(station: &Station, ports: &Ports) -> Option<(FdbKey, Option<Known>)> {
+    let at = BindingKey { ifindex: *ports.get(&*station.port)?, vlan: station.vlan.get(), reserved: 0 };
+    Some((key(station), Some(Known { at, ip: station.ip })))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::stations::Heard;
+
+    fn stations(vni: u32, numbers: std::ops::Range<u8>) -> Heard {
+        let at = BindingKey { ifindex: 3, vlan: 100, reserved: 0 };
+        numbers.map(|number| (FdbKey::new(vni, [2, 0, 0, 0, 0, number]), Known { at, ip: None })).collect()
+    }
+
+    fn both(a: Heard, b: Heard) -> Heard {
+        a.into_iter().chain(b).collect()
+    }
+
+    impl Admitted {
+        /// Takes in all stations, as what has changed since `before`.
+        fn hears(&mut self, before: &Heard, now: &Heard, limit: impl Fn(u32) -> u64) -> Heard {
+            let gone = before.keys().filter(|key| !now.contains_key(key)).map(|key| (*key, None));
+            let there = now.iter().filter(|(key, known)| before.get(key) != Some(known));
+            self.change(gone.chain(there.map(|(key, known)| (*key, Some(*known)))), limit);
+            self.taken().clone()
+        }
+    }
+
+    #[test]
+    fn stations_of_another_node_are_taken_up_to_the_learn_limit_of_each_switch() {
+        let heard = both(stations(1, 0..10), stations(2, 0..3));
+        let limit = |vni| if vni == 1 { 4 } else { 3 };
+        let taken = |limit: &dyn Fn(u32) -> u64| Admitted::default().hears(&Heard::new(), &heard, limit);
+        assert_eq!(taken(&limit), both(stations(1, 0..4), stations(2, 0..3)));
+        assert_eq!(taken(&|_| 100), heard);
+        assert!(taken(&|_| 0).is_empty(), "a switch that is not here learns nothing");
+    }
+
+    #[test]
+    fn those_that_were_there_stay_when_others_come() {
+        let mut admitted = Admitted::default();
+        let (first, second) = (stations(1, 5..8), stations(1, 0..10));
+        admitted.hears(&Heard::new(), &first, |_| 4);
+        assert_eq!(admitted.hears(&first, &second, |_| 4), both(stations(1, 0..1), first));
+        assert_eq!(admitted.hears(&second, &second, |_| 2), both(stations(1, 0..1), stations(1, 5..6)), "lowered");
+        let third = stations(1, 6..10);
+        assert_eq!(admitted.hears(&second, &third, |_| 3), stations(1, 6..9), "there is room for those that waited");
+    }
+
+    #[test]
+    fn a_change_is_one_operation_however_many_there_are() {
+        for many in [10u32, 1000, 20_000] {
+            let station = |number: u32| {
+                let [_, _, a, b] = number.to_be_bytes();
+                (
+                    FdbKey::new(1, [2, 0, 0, 0, a, b]),
+                    Known { at: BindingKey { ifindex: 3, vlan: 1, reserved: 0 }, ip: None },
+                )
+            };
+            let mut admitted = Admitted::default();
+            admitted.change((0..many).map(station).map(|(key, known)| (key, Some(known))), |_| 100_000);
+            for number in many..many + 100 {
+                let (key, known) = station(number);
+                let expected: BTreeMap<_, _> = [(key, Some(known))].into();
+                assert_eq!(admitted.change([(key, Some(known))], |_| 100_000), expected, "of {many}");
+            }
+        }
+    }
+
+    /// As many stations of each logical switch as it may learn: those that were there before, then others.
+    fn within_limits(mut heard: Heard, before: Option<&Heard>, limit: impl Fn(u32) -> u64) -> Heard {
+        let mut counts = BTreeMap::<u32, u64>::new();
+        heard.keys().for_each(|key| *counts.entry(key.vni).or_default() += 1);
+        counts.retain(|vni, count| *count > limit(*vni));
+        if counts.is_empty() {
+            return heard;
+        }
+        let was = |key: &FdbKey| before.is_some_and(|before| before.contains_key(key));
+        let mut room: BTreeMap<u32, u64> = counts.keys().map(|vni| (*vni, limit(*vni))).collect();
+        for key in heard.keys().filter(|key| was(key)) {
+            room.entry(key.vni).and_modify(|room| *room = room.saturating_sub(1));
+        }
+        let mut kept: BTreeMap<u32, u64> = counts.keys().map(|vni| (*vni, limit(*vni))).collect();
+        heard.retain(|key, _| {
+            // Those from before have their places; the rest is for new ones.
+            let left = if was(key) { &mut kept } else { &mut room };
+            match left.get_mut(&key.vni) {
+                None => true,
+                Some(0) => false,
+                Some(left) => {
+                    *left -= 1;
+                    true
+                }
+            }
+        });
+        heard
+    }
+
+    proptest! {
+        /// What changes leave is what the whole set leaves, and what is done on the way leads there.
+        #[test]
+        fn changes_add_up_to_all(
+            history in prop::collection::vec((prop::collection::btree_map((1..3u32, 0..12u8), 1..3u32, 0..24), 0..8u64), 1..20),
+        ) {
+            let (mut admitted, mut heard, mut taken, mut programmed) =
+                (Admitted::default(), Heard::new(), Heard::new(), Heard::new());
+            for (set, limit) in history {
+                let known = |ifindex| Known { at: BindingKey { ifindex, vlan: 1, reserved: 0 }, ip: None };
+                let now: Heard = set
+                    .into_iter()
+                    .map(|((vni, number), port)| (FdbKey::new(vni, [2, 0, 0, 0, 0, number]), known(port)))
+                    .collect();
+                let gone = heard.keys().filter(|key| !now.contains_key(key)).map(|key| (*key, None));
+                let there = now.iter().filter(|(key, known)| heard.get(key) != Some(known));
+                let changes: Vec<_> = gone.chain(there.map(|(key, known)| (*key, Some(*known)))).collect();
+                for (key, known) in admitted.change(changes, |_| limit) {
+                    programmed.remove(&key);
+                    programmed.extend(known.map(|known| (key, known)));
+                }
+                taken = within_limits(now.clone(), Some(&taken), |_| limit);
+                prop_assert_eq!(admitted.taken(), &taken);
+                prop_assert_eq!(&programmed, &taken);
+                heard = now;
+            }
+        }
+    }
+}

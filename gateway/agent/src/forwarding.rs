@@ -1,0 +1,589 @@
+//! The data plane in the agent's hands: rows and underlay in, operations on maps out.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use aya::{Ebpf, programs::links::PinnedLink};
+use gateway_api::view::BindingState;
+use gateway_base::{clock, memory};
+use gateway_common::{
+    binding::BindingKey,
+    event::{self, LearnEvent},
+    fdb::FdbKey,
+    loss::Loss,
+    net::{MacAddr, VlanId},
+    tunnel::LEASE_FOREVER,
+};
+use gateway_config::{Config, InstanceConfig, rows::Rows};
+use gateway_datapath::{
+    Desired, Maps, Programmed,
+    attach::{AttachError, Attacher},
+    capture_programs::Pinned,
+    diff::{Limit, diff, diff_ceilings, diff_macs},
+    kept::Kept,
+    learned::{self, Census, Epochs, NEVER},
+    load::{Committer, Loaded},
+    losses,
+    op::Op,
+    pins::PinDir,
+    plan::{self, BoundVlan},
+};
+use gateway_ha::Leases;
+use gateway_netdev::underlay::{self, PathMtus, Snapshot};
+use gateway_sources::vtep::{Fault, TrafficByBinding};
+
+use super::{
+    budgets::Budgets, error::AgentError, followed::Followed, losses::Losses, report::Report, stations::Stations,
+};
+use crate::{devices::Devices, metrics::measured::Program};
+
+/// After so many MACs planned or operations on maps there is memory to be given back.
+const MANY: usize = 10_000;
+
+/// Number of the lease of a gateway that stands alone.
+const ALONE: u32 = 0;
+
+/// Learned MACs of a logical switch at the last census.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Learned {
+    /// How many there were.
+    pub(super) present: u64,
+    /// How many the kernel had learned until then, ever.
+    pub(super) counted: u64,
+}
+
+/// Programs, maps and interfaces, and what they have been told so far.
+pub(super) struct Forwarding {
+    ebpf: Ebpf,
+    pub(super) maps: Maps,
+    pub(super) devices: Devices,
+    kept: Kept,
+    /// Without the MACs: `programmed` has them.
+    pub(super) desired: Desired,
+    pub(super) programmed: Programmed,
+    ceilings: BTreeMap<u32, u64>,
+    pub(super) epochs: Epochs,
+    /// By lease, the stations that another node has learned and this one has programmed.
+    pub(super) followed: BTreeMap<u32, Followed>,
+    pub(super) report: Report,
+    /// All bindings of the rows that were planned last, each with its state.
+    pub(super) bindings: Vec<BoundVlan>,
+    /// Of the problems that stand, those that leave the gateway healthy.
+    pub(super) warnings: BTreeSet<String>,
+    budgets: Budgets,
+    /// What the last census found of learned MACs, by VNI.
+    pub(super) census: BTreeMap<u32, Learned>,
+    pub(super) stations: Stations,
+    faults: BTreeSet<Fault>,
+    /// What stands in the way of what was planned last, and which of it leaves the gateway healthy.
+    planned: (Vec<String>, BTreeSet<String>),
+    losses: Losses,
+    /// What counts them, whatever becomes of its pins.
+    tracepoints: Vec<PinnedLink>,
+    /// Why losses are not counted.
+    uncounted: Option<String>,
+    pub(super) path_mtus: PathMtus,
+    /// Those that nobody has asked for yet.
+    censuses: Vec<Census>,
+    swept: bool,
+    /// All that was desired is programmed: nothing is to be tried again.
+    settled: bool,
+    /// MACs planned and operations carried out since memory was given back last.
+    passed: usize,
+    /// What was done since the start.
+    pub(super) work: Work,
+}
+
+/// Counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Plans of the whole.
+    pub(super) plans: u64,
+    /// Operations on maps that were carried out.
+    pub(super) operations: u64,
+    /// And that were not.
+    pub(super) failed: u64,
+    /// Looks at all that was learned.
+    pub(super) censuses: u64,
+    /// Events of learning.
+    pub(super) learned: u64,
+}
+
+impl Forwarding {
+    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force. Without rows, what
+    /// is in adopted maps stays as it is.
+    pub(super) fn start(
+        mut loaded: Loaded,
+        devices: Devices,
+        config: &Config,
+        rows: Option<&Rows>,
+        underlay: &Snapshot,
+    ) -> Result<Self, AgentError> {
+        Attacher::load(&mut loaded.ebpf)?;
+        let programmed = loaded.maps.programmed()?;
+        // Where tunnel addresses move between nodes, leases are given by who moves them.
+        loaded.maps.set_lease(ALONE, if config.is_redundant() { 0 } else { LEASE_FOREVER })?;
+        let (adopted, first) = (loaded.adopted, loaded.first);
+        let (commit, pins) = (loaded.committer(), loaded.pins().clone());
+        let mut this = Self {
+            ebpf: loaded.ebpf,
+            maps: loaded.maps,
+            devices,
+            kept: Kept::default(),
+            desired: Desired::default(),
+            programmed,
+            ceilings: BTreeMap::new(),
+            // Until a virtual router is active here, nothing of it ages.
+            epochs: config
+                .instances
+                .iter()
+                .map(InstanceConfig::lease)
+                .filter(|lease| *lease != ALONE)
+                .map(|lease| (lease, NEVER))
+                .collect(),
+            followed: BTreeMap::new(),
+            report: Report::default(),
+            bindings: Vec::new(),
+            warnings: BTreeSet::new(),
+            budgets: Budgets::default(),
+            census: BTreeMap::new(),
+            stations: Stations::default(),
+            faults: BTreeSet::new(),
+            planned: Default::default(),
+            losses: Losses::default(),
+            tracepoints: Vec::new(),
+            uncounted: None,
+            path_mtus: PathMtus::default(),
+            censuses: Vec::new(),
+            swept: false,
+            settled: false,
+            passed: 0,
+            work: Work::default(),
+        };
+        if let Some(rows) = rows {
+            // An adopted database has learned MACs in it: they count before the first ceiling is set.
+            this.take_census(config, rows)?;
+            if !adopted {
+                this.bring_up_to_date(config, rows, underlay)?;
+            }
+        }
+        if let Err(error) = this.put_in_force(&commit, first, config, rows, underlay) {
+            this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
+            // What forwarded before goes on; what did not is left as it was.
+            if first {
+                this.devices.undo();
+                commit.abandon()?;
+            }
+            return Err(error);
+        }
+        if let Err(error) = losses::attach(&mut this.ebpf, &pins, &mut this.tracepoints) {
+            this.uncounted = Some(format!(
+                "what ports lose of redirected frames is not counted: {error}; `ip -s link` and `ethtool -S` of the ports may \
+                 tell"
+            ));
+        }
+        this.tell();
+        tracing::info!(
+            adopted,
+            switches = this.programmed.segments.len(),
+            bindings = this.programmed.bindings.len(),
+            tunnels = this.programmed.tunnels.len(),
+            macs = this.programmed.given.len(),
+            problems = this.report.standing(),
+            "ready"
+        );
+        this.give_memory_back();
+        Ok(this)
+    }
+
+    fn put_in_force(
+        &mut self,
+        commit: &Committer,
+        first: bool,
+        config: &Config,
+        rows: Option<&Rows>,
+        underlay: &Snapshot,
+    ) -> Result<(), AgentError> {
+        if let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay) {
+            if first {
+                return Err(error.into());
+            }
+            // A data plane that forwards is not left without an agent for one interface's sake: a standing problem.
+            tracing::debug!("{error}");
+        }
+        if let Some(rows) = rows {
+            self.bring_up_to_date(config, rows, underlay)?;
+        }
+        Ok(commit.commit()?)
+    }
+
+    /// Attaches to interfaces that have come or changed, and programs what differs.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        if self.devices.differ(config, underlay)
+            && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
+        {
+            // A standing problem. The other interfaces forward; this one is tried again at the next change or sweep.
+            tracing::debug!("{error}");
+        }
+        self.bring_up_to_date(config, rows, underlay)?;
+        self.give_memory_back();
+        Ok(())
+    }
+
+    /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
+    /// this costs as much as there are differences. False if it needs [`Forwarding::update`], which also tells what failed.
+    pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
+        let changes = plan::mac_changes(config, old, new, &self.desired);
+        let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
+        let Some(ops) = ops else { return false };
+        drop(changes);
+        let mut problems = Vec::new();
+        self.carry_out(&ops, &mut problems);
+        drop(ops);
+        self.give_memory_back();
+        problems.is_empty()
+    }
+
+    /// What many changes took in passing is not kept.
+    fn give_memory_back(&mut self) {
+        if self.passed >= MANY {
+            self.passed = 0;
+            memory::give_back();
+        }
+    }
+
+    /// Rows aren't there yet: attaches to interfaces that have come or changed, and leaves the maps as they are.
+    pub(super) fn wait(&mut self, config: &Config, underlay: &Snapshot) {
+        if self.devices.differ(config, underlay)
+            && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
+        {
+            tracing::debug!("{error}");
+        }
+        self.planned =
+            (self.devices.problems().chain(self.devices.warnings()).collect(), self.devices.warnings().collect());
+        self.tell();
+    }
+
+    /// Installs the programs of a capture on all interfaces, or on none if one does not take them.
+    pub(super) fn install_capture(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
+        let done = self.devices.install_capture(capture);
+        if done.is_err() {
+            self.remove_capture()?;
+        }
+        done
+    }
+
+    /// Removes the programs of a capture.
+    pub(super) fn remove_capture(&mut self) -> Result<(), AttachError> {
+        self.devices.remove_capture(&mut self.ebpf)
+    }
+
+    /// Takes hold of the maps that are in force now, so that they stay, whatever becomes of their pins.
+    pub(super) fn keep(&mut self, pins: &PinDir) -> Result<(), AgentError> {
+        self.kept = Kept::open(pins).map_err(|error| AgentError::io("opening the pinned maps", error))?;
+        Ok(())
+    }
+
+    /// The map of leases.
+    pub(super) fn leases(&self) -> Result<Option<Leases>, AgentError> {
+        let map = self.kept.map("leases").transpose();
+        let map = map.map_err(|error| AgentError::io("opening the map of leases", error))?;
+        Ok(map.map(Leases::from_fd).transpose()?)
+    }
+
+    /// Looks whether programs and pins are where they should be; what has gone is put back. True if something is otherwise
+    /// than it was told.
+    pub(super) fn look(&mut self) -> bool {
+        let changed = self.devices.look(&mut self.ebpf, clock::monotonic());
+        match self.kept.pin_again() {
+            Ok(again) => {
+                if again {
+                    tracing::warn!("maps had lost their pins, and are pinned again");
+                }
+            }
+            // Links are pinned beside them: that is told as a problem.
+            Err((path, error)) => tracing::debug!("{}: {error}", path.display()),
+        }
+        changed
+    }
+
+    /// True if the programs are attached wherever they should be.
+    pub(super) fn is_attached(&self) -> bool {
+        self.devices.problems().next().is_none()
+    }
+
+    /// What the programs have taken so far, as the kernel counts it.
+    pub(super) fn programs(&self) -> Vec<Program> {
+        let info = |name| {
+            let info = self.ebpf.program(name)?.info().ok()?;
+            Some(Program { name, run_time: info.run_time(), runs: info.run_count() })
+        };
+        ["xdp_uplink", "xdp_access", "tc_uplink", "tc_access"].into_iter().filter_map(info).collect()
+    }
+
+    /// What each binding has carried, by name of its port and VLAN.
+    pub(super) fn traffic(&self, underlay: &Snapshot) -> Result<TrafficByBinding, AgentError> {
+        let names: BTreeMap<u32, &String> = underlay.links.iter().map(|(name, link)| (link.ifindex, name)).collect();
+        let mut all = TrafficByBinding::new();
+        for (key, binding) in &self.programmed.bindings {
+            let (Some(name), Some(vlan)) = (names.get(&key.ifindex), VlanId::new(key.vlan)) else { continue };
+            let traffic = self.maps.binding_traffic(binding.id)?;
+            all.insert(((*name).clone(), vlan), traffic.into());
+        }
+        Ok(all)
+    }
+
+    fn bring_up_to_date(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.work.plans += 1;
+        self.read_path_mtus()?;
+        let (underlay, narrow) = self.path_mtus.narrow(underlay);
+        let mut plan = plan::plan(config, rows, &underlay, self.devices.xdp_ports());
+        plan.problems.extend(plan::path_mtus(&underlay, &narrow));
+        let mut problems: Vec<String> = plan.problems.iter().map(ToString::to_string).collect();
+        let mut bindings = plan.bindings;
+        let warnings = plan.problems.iter().filter(|problem| problem.is_warning());
+        let warnings = warnings.map(ToString::to_string).chain(self.devices.warnings());
+        let warnings = warnings.chain(self.budgets.problems().cloned()).collect();
+        problems.extend(self.budgets.problems().cloned());
+        problems.extend(self.devices.problems());
+        problems.extend(self.devices.warnings());
+        let mut desired = plan.desired;
+        desired.xdp_sg_ports = self.devices.xdp_sg_ports();
+        self.faults.clear();
+        let mut changes = diff(&desired, &self.programmed, &self.ceilings);
+        let mut done = self.carry_out(&changes.ops, &mut problems);
+        let mut all = changes.ops.len();
+        if !changes.limits.is_empty() {
+            // What was removed just now has made room.
+            changes = diff(&desired, &self.programmed, &self.ceilings);
+            done += self.carry_out(&changes.ops, &mut problems);
+            all += changes.ops.len();
+        }
+        self.settled = done == all && changes.limits.is_empty();
+        self.passed += desired.macs.len();
+        desired.macs.clear();
+        self.desired = desired;
+        if changes.limits.iter().any(|limit| matches!(limit, Limit::Tunnels(_))) {
+            self.faults.insert(Fault::TunnelExhaustion);
+        }
+        problems.extend(changes.limits.iter().map(ToString::to_string));
+        bindings.iter_mut().for_each(|binding| self.look_at(binding, &underlay));
+        problems.extend(plan::unforwarded(&bindings).map(|problem| problem.to_string()));
+        self.bindings = bindings;
+        if done > 0 {
+            tracing::debug!(operations = done, "programmed");
+        }
+        self.planned = (problems, warnings);
+        self.tell();
+        if changes.ops.iter().any(|op| matches!(op, Op::Forget(_))) {
+            // Which stations went with their binding, the database is to be told at once.
+            self.take_census(config, rows)?;
+        }
+        Ok(())
+    }
+
+    /// A binding that is planned forwards where it is programmed, and programs are attached.
+    fn look_at(&self, binding: &mut BoundVlan, underlay: &Snapshot) {
+        if !binding.state.forwards() {
+            return;
+        }
+        let key = underlay.links.get(&binding.port).map(|link| BindingKey {
+            ifindex: link.ifindex,
+            vlan: binding.vlan,
+            reserved: 0,
+        });
+        if !key.is_some_and(|key| self.programmed.bindings.contains_key(&key)) {
+            binding.state = BindingState::NotProgrammed;
+        } else if self.devices.attached(&binding.port).is_none() {
+            binding.state = BindingState::NotAttached;
+        }
+    }
+
+    /// How many bindings of the database do not forward.
+    pub(super) fn unforwarded(&self) -> usize {
+        self.bindings.iter().filter(|binding| !binding.state.forwards()).count()
+    }
+
+    /// Tells of all that stands in the way.
+    fn tell(&mut self) {
+        let (mut problems, mut warnings) = self.planned.clone();
+        for problem in self.losses.problems(|ifindex| self.devices.name(ifindex)) {
+            if problem.is_warning {
+                warnings.insert(problem.text.clone());
+            }
+            problems.push(problem.text);
+        }
+        if let Some(uncounted) = &self.uncounted {
+            warnings.insert(uncounted.clone());
+            problems.push(uncounted.clone());
+        }
+        self.warnings = warnings;
+        self.report.problems(problems.into_iter());
+    }
+
+    /// Takes in what the kernel tells beside what it does: what is lost after a redirect, and how narrow paths are. True if
+    /// all is to be planned anew because of it.
+    pub(super) fn hear(&mut self, now: Duration) -> Result<bool, AgentError> {
+        let refused = self.losses.look(self.maps.losses()?, now);
+        let transmit = |devices: &Devices| (devices.xdp_ports(), devices.xdp_sg_ports());
+        let (ports, paths) = (transmit(&self.devices), self.path_mtus.clone());
+        if !refused.is_empty() {
+            refused.into_iter().for_each(|ifindex| self.devices.refuses(ifindex));
+            self.devices.refresh();
+        }
+        self.tell();
+        self.read_path_mtus()?;
+        Ok(ports != transmit(&self.devices) || !self.path_mtus.says_as(&paths))
+    }
+
+    /// What was lost on the way out of an interface.
+    pub(super) fn loss(&self, ifindex: u32) -> Loss {
+        self.losses.of(ifindex)
+    }
+
+    fn read_path_mtus(&mut self) -> Result<(), AgentError> {
+        let (rows, now) = (self.maps.path_mtus()?, clock::coarse_ns()?);
+        for (ends, _) in rows.iter().filter(|(_, told)| underlay::is_over(told, now)) {
+            self.maps.forget_path_mtu(ends)?;
+        }
+        self.path_mtus = PathMtus::of(&rows, now);
+        Ok(())
+    }
+
+    /// What fails stays a difference, and is tried again at the next change or sweep.
+    fn carry_out(&mut self, ops: &[Op], problems: &mut Vec<String>) -> usize {
+        let mut done = 0;
+        let mut full = BTreeMap::<String, usize>::new();
+        let mut failed = self.maps.change().write_all(ops).into_iter().peekable();
+        for (place, op) in ops.iter().enumerate() {
+            match failed.next_if(|(of, _)| *of == place) {
+                None => {
+                    if let Op::DelSegment(vni) = op {
+                        // Should it come back, the kernel counts from zero.
+                        self.ceilings.remove(vni);
+                    }
+                    self.programmed.note(op);
+                    done += 1;
+                }
+                Some((_, error)) if error.is_full() => {
+                    if matches!(op, Op::PutMac(..)) {
+                        self.faults.insert(Fault::MacTableExhaustion);
+                    }
+                    *full.entry(error.to_string()).or_default() += 1;
+                }
+                Some((_, error)) => problems.push(error.to_string()),
+            }
+        }
+        self.passed += done;
+        self.work.operations += done as u64;
+        self.work.failed += (ops.len() - done) as u64;
+        let full = full.into_iter();
+        problems.extend(full.map(|(error, count)| format!("{error}: the map is full, {count} entries are left out")));
+        done
+    }
+
+    /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
+    /// may have written in between.
+    pub(super) fn learned(&mut self, event: &LearnEvent) {
+        self.work.learned += 1;
+        let key = FdbKey::new(event.vni, event.mac);
+        if event.kind != event::SNOOPED
+            && let Some(entry) = self.programmed.given.get(&key)
+            && let Err(error) = self.maps.change().write(&Op::PutMac(key, entry))
+        {
+            // A difference now, so the next sweep tries again.
+            self.programmed.given.remove(&key);
+            self.settled = false;
+            tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
+        }
+        let what = match event.kind {
+            event::LEARNED => "learned",
+            event::MOVED => "moved",
+            _ => "announced its address",
+        };
+        tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "{what}");
+        if !self.programmed.given.contains_key(&key) {
+            self.stations.event(event);
+        }
+    }
+
+    /// What has been found in the forwarding database since the last call, each time somebody looked.
+    pub(super) fn censuses(&mut self) -> Vec<Census> {
+        std::mem::take(&mut self.censuses)
+    }
+
+    /// What stands in the way of forwarding.
+    pub(super) fn problems(&self) -> &BTreeSet<String> {
+        self.report.texts()
+    }
+
+    /// What of the database could not be programmed for want of room.
+    pub(super) fn faults(&self) -> &BTreeSet<Fault> {
+        &self.faults
+    }
+
+    /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
+    pub(super) fn sweep(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+        self.take_census(config, rows)?;
+        let paths = self.maps.paths()?;
+        self.report.learning(paths, !self.swept);
+        let told = !self.budgets.look(&paths, &self.maps, &self.programmed, underlay)?;
+        self.swept = true;
+        self.devices.refresh();
+        let same_devices = !self.devices.differ(config, underlay)
+            && self.devices.xdp_ports() == self.desired.xdp_ports
+            && self.devices.xdp_sg_ports() == self.desired.xdp_sg_ports;
+        if told && self.settled && same_devices && self.set_ceilings(config, rows) {
+            return Ok(());
+        }
+        self.update(config, rows, underlay)
+    }
+
+    /// Brings the learning ceilings up to date, which is all that time changes. False if that failed.
+    fn set_ceilings(&mut self, config: &Config, rows: &Rows) -> bool {
+        for (vni, plan) in plan::learn_limits(config, rows) {
+            if let Some(segment) = self.desired.segments.get_mut(&vni) {
+                segment.learn_limit = plan.learn_limit;
+            }
+        }
+        let ops = diff_ceilings(&self.desired, &self.programmed, &self.ceilings);
+        let mut problems = Vec::new();
+        self.carry_out(&ops, &mut problems);
+        problems.is_empty()
+    }
+
+    fn take_census(&mut self, config: &Config, rows: &Rows) -> Result<(), AgentError> {
+        self.work.censuses += 1;
+        let now = clock::coarse_ns()?;
+        let ageing = config.gateway.ageing.as_nanos() as u64;
+        let limits = plan::learn_limits(config, rows);
+        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, &self.epochs, now, ageing)?;
+        if !census.aged.is_empty() {
+            tracing::debug!(macs = census.aged.len(), "aged");
+        }
+        if !census.stray.is_empty() || !census.overwritten.is_empty() {
+            tracing::info!(
+                forgotten = census.stray.len(),
+                put_back = census.overwritten.len(),
+                "learned MACs put right: their place is gone, or they are given"
+            );
+        }
+        self.stations.census(&census.local);
+        let learned = ceilings.iter().map(|(vni, ceiling)| {
+            let present = census.learned.get(vni).copied().unwrap_or(0);
+            let left = limits.get(vni).map_or(0, |plan| plan.learn_limit.saturating_sub(present));
+            (*vni, Learned { present, counted: ceiling.saturating_sub(left) })
+        });
+        self.census = learned.collect();
+        self.ceilings = ceilings;
+        self.censuses.push(census);
+        Ok(())
+    }
+}
+
+/// How often to sweep.
+pub(super) fn sweep_interval(config: &Config) -> Duration {
+    learned::sweep_interval(config.gateway.ageing)
+}

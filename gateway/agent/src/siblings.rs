@@ -1,0 +1,173 @@
+//! What this node tells the others of its cluster and hears from them: learned stations and bindings, in the form that
+//! [`gateway_ha::peers`] carries.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use gateway_common::fdb::FdbKey;
+use gateway_config::{Config, rows::Rows};
+use gateway_ha::{
+    InstanceStatus,
+    peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote},
+};
+use gateway_netdev::underlay::Snapshot;
+use gateway_vrrp::Vrid;
+use tokio::time::Instant;
+
+use super::{outgoing::Outgoing, stations::Heard};
+
+/// Stations are told at most so often: to sum up what is learned in a burst.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Interfaces by name, with their indices.
+pub(super) type Ports = BTreeMap<String, u32>;
+
+/// This node's conversation with the others.
+pub(super) struct Siblings {
+    peers: Peers,
+    host: String,
+    /// What is told of this node.
+    description: Description,
+    followed: Arc<Followed>,
+    ports: Arc<Ports>,
+    /// The stations here.
+    outgoing: Outgoing,
+    tell: Option<Instant>,
+}
+
+impl Siblings {
+    /// Nobody has said anything yet.
+    pub(super) fn new(peers: Peers, host: String) -> Self {
+        let description = Description::default();
+        let (followed, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
+        Self { peers, host, description, followed, ports, outgoing, tell: None }
+    }
+
+    /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
+    pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>, underlay: &Snapshot) {
+        let ports: Ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
+        if *self.ports != ports {
+            self.outgoing.name(ports.iter().map(|(name, ifindex)| (*ifindex, Arc::from(name.as_str()))).collect());
+            self.ports = Arc::new(ports);
+        }
+        let mut new = description(&self.host, config, rows, able);
+        for (vrid, instance) in &mut new.instances {
+            instance.misled = self.description.instances.get(vrid).map_or(0, |old| old.misled);
+        }
+        self.description = new;
+        self.peers.local(self.description.clone());
+        let routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
+        let keys = routers.filter_map(|vrrp| Some((vrrp.vrid, &vrrp.auth.as_ref()?.settings)));
+        self.peers.authenticate(Keys::new(keys));
+        self.peers.allow(callers(config));
+    }
+
+    /// Asks the active node to announce the addresses again: packets for it come here.
+    pub(super) fn ask(&mut self, vrid: Vrid) {
+        if let Some(instance) = self.description.instances.get_mut(&vrid) {
+            instance.misled = instance.misled.wrapping_add(1);
+            self.peers.local(self.description.clone());
+        }
+    }
+
+    /// Takes in who is active.
+    pub(super) fn roles(&mut self, statuses: &[InstanceStatus], config: &Config) {
+        for one in statuses {
+            let active = one.status.active;
+            let remote = |address| Remote { address, scope: self.scope(config, one.vrid, address), from: one.source };
+            self.peers.follow(one.vrid, active.map(remote));
+        }
+        let sources = statuses.iter().filter_map(|one| Some((one, one.source?)));
+        let listen = sources.map(|(one, address)| Local { address, scope: self.scope(config, one.vrid, address) });
+        self.peers.listen(listen.collect());
+    }
+
+    /// The interface of a virtual router, where an address does not say by itself which one it is on.
+    fn scope(&self, config: &Config, vrid: Vrid, address: IpAddr) -> u32 {
+        let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        let mut routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
+        let interface = routers.find(|vrrp| vrrp.vrid == vrid).map(|vrrp| &vrrp.interface).filter(|_| link_local);
+        interface.and_then(|name| self.ports.get(name)).copied().unwrap_or(0)
+    }
+
+    /// These stations have changed here.
+    pub(super) fn changed(&mut self, changed: &BTreeSet<FdbKey>) {
+        self.outgoing.note(changed);
+        self.publish_soon();
+    }
+
+    /// There is something to [publish](Self::publish).
+    pub(super) fn publish_soon(&mut self) {
+        self.tell.get_or_insert(Instant::now() + TELL_EVERY);
+    }
+
+    /// When to [publish](Self::publish).
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.tell
+    }
+
+    /// Tells other nodes the stations `known` that were learned here in the logical switches of the leases `active`, with the
+    /// leases of logical switches by VNI. Of the virtual routers `vrids` that are not active here it tells none.
+    pub(super) fn publish(
+        &mut self,
+        known: &Heard,
+        leases: BTreeMap<u32, u32>,
+        active: &BTreeSet<u32>,
+        vrids: impl Iterator<Item = Vrid>,
+    ) {
+        self.tell = None;
+        self.outgoing.update(known, leases, active);
+        for vrid in vrids {
+            self.peers.stations(vrid, self.outgoing.of(vrid.get().into()).cloned());
+        }
+    }
+
+    /// Takes in what others have said.
+    pub(super) fn hear(&mut self, followed: Arc<Followed>) {
+        self.followed = followed;
+    }
+
+    /// The interfaces of this node; the same value as long as they are the same.
+    pub(super) const fn ports(&self) -> &Arc<Ports> {
+        &self.ports
+    }
+
+    /// What the others have said, as it was told.
+    pub(super) fn followed(&self) -> &Followed {
+        &self.followed
+    }
+}
+
+/// Who may call: those that are named, or where VRRP is multicast whoever hears it.
+fn callers(config: &Config) -> Callers {
+    let routers: Vec<_> = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref()).collect();
+    if routers.iter().any(|vrrp| vrrp.peers.is_empty()) {
+        return Callers::Neighbours;
+    }
+    Callers::Only(routers.iter().flat_map(|vrrp| vrrp.peers.iter().copied()).collect())
+}
+
+fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>) -> Description {
+    let instances = config.instances.iter().enumerate().filter_map(|(index, instance)| {
+        let vrrp = instance.vrrp.as_ref()?;
+        let switches = rows.switches.iter().filter(|(_, switch)| switch.instance == index);
+        let bindings = switches.flat_map(|(name, switch)| {
+            let name: Arc<str> = Arc::from(name.as_str());
+            let bound = switch.bindings.iter();
+            bound.map(move |(port, vlan)| Bound { port: port.as_str().into(), vlan: *vlan, switch: Arc::clone(&name) })
+        });
+        let description = Instance {
+            switch: instance.switch.clone().unwrap_or_default(),
+            tunnel_ips: instance.vteps.iter().collect(),
+            bindings: Arc::new(bindings.collect()),
+            able: Some(able.get(&instance.lease()).copied().unwrap_or(0)),
+            misled: 0,
+        };
+        Some((vrrp.vrid, description))
+    });
+    Description { node: host.to_owned(), instances: instances.collect() }
+}

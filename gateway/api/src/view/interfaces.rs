@@ -1,0 +1,91 @@
+//! The interfaces in use, a part of `status`.
+
+use gateway_common::net::MacAddr;
+use serde::{Deserialize, Serialize};
+
+use super::mac_text;
+
+/// An uplink or access port of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Which way it faces.
+    pub role: InterfaceRole,
+    /// Where programs should attach, as configured.
+    pub configured_mode: Mode,
+    /// Where its traffic is carried: never `auto`. None: programs are not attached to it.
+    pub mode: Option<Mode>,
+    /// XDP may redirect frames to it; else TC sends them.
+    pub xdp_transmit: bool,
+    /// XDP may redirect frames in several buffers to it, jumbo frames above all; else TC sends those.
+    #[serde(default)]
+    pub xdp_transmit_sg: bool,
+    /// Frames that were redirected to it and that the kernel or its driver refused: lost.
+    #[serde(default)]
+    pub redirect_refused: u64,
+    /// Frames that were redirected to it and found its queue full: lost.
+    #[serde(default)]
+    pub redirect_full: u64,
+    /// How the kernel has it. None: there is no such interface.
+    pub link: Option<Link>,
+    /// Why programs are not attached, where that was tried.
+    pub problem: Option<String>,
+}
+
+/// How the kernel has an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The kernel's number for it.
+    pub ifindex: u32,
+    /// Up, and able to carry packets.
+    pub up: bool,
+    /// The largest IP packet it carries, in bytes.
+    pub mtu: u32,
+    /// Its address, where it has one.
+    #[serde(with = "mac_text::maybe")]
+    pub mac: Option<MacAddr>,
+}
+
+/// Which way an interface faces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InterfaceRole {
+    /// Towards the VXLAN underlay.
+    Uplink,
+    /// Towards the VLANs: an access port.
+    Port,
+}
+
+/// Where programs attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// XDP where the driver can, else TC.
+    Auto,
+    /// XDP, in the driver.
+    Xdp,
+    /// TC.
+    Tc,
+}
+
+impl InterfaceRole {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uplink => "uplink",
+            Self::Port => "port",
+        }
+    }
+}
+
+impl Mode {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::Tc => "tc",
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Parts without a subject of their own, which the other crates of the gateway build on.
+//!
+//! Nothing here knows of packets, databases or configuration.
+
+pub mod causes;
+pub mod clock;
+pub mod interner;
+pub mod json_framing;
+pub mod log;
+pub mod memory;
+pub mod suggest;
+pub mod token_bucket;

@@ -1,0 +1,208 @@
+//! Which lines are wanted: levels, of all or by target.
+
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+/// The crates of the gateway, as the log names them: all begin so.
+const OWN_CRATES: [&str; 13] = [
+    "gateway",
+    "gateway_agent",
+    "gateway_api",
+    "gateway_base",
+    "gateway_cli",
+    "gateway_config",
+    "gateway_datapath",
+    "gateway_ha",
+    "gateway_netdev",
+    "gateway_ovsdb",
+    "gateway_sources",
+    "gateway_vrrp",
+    "vtep_gateway",
+];
+
+/// The rooms of the gateway that log, which are the modules of `vlog/list`, and the module that each is in the log.
+pub(super) const ROOMS: [(&str, &str); 18] = [
+    ("agent", "gateway_agent"),
+    ("announce", "gateway_netdev::announce"),
+    ("config", "gateway_config"),
+    ("ctl", "gateway_agent::ctl"),
+    ("database", "gateway_sources"),
+    ("datapath", "gateway_datapath"),
+    ("devices", "gateway_agent::devices"),
+    ("ha", "gateway_ha"),
+    ("log", "gateway_base"),
+    ("metrics", "gateway_agent::metrics"),
+    ("nic", "gateway_netdev::nic"),
+    ("ovsdb", "gateway_ovsdb"),
+    ("peers", "gateway_ha::peers"),
+    ("plan", "gateway_datapath::plan"),
+    ("preflight", "gateway_datapath::preflight"),
+    ("underlay", "gateway_netdev"),
+    ("vrrp", "gateway_vrrp"),
+    ("vtep", "gateway_sources::vtep"),
+];
+
+/// Levels, as the command line or an operator gave them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Levels {
+    /// Of all that is not named. A bare level is meant for the gateway's own crates; below `info` the libraries' lines
+    /// would drown them (loading the programs alone makes hundreds).
+    bare: Option<LevelFilter>,
+    named: Vec<(String, LevelFilter)>,
+}
+
+impl Levels {
+    /// Reads `info`, `debug,aya=debug` and the like.
+    ///
+    /// # Errors
+    /// What was expected, for people.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let level = |text: &str| {
+            // An empty word would be read as a level.
+            let level = (!text.is_empty()).then(|| text.parse::<LevelFilter>().ok()).flatten();
+            level.ok_or_else(|| {
+                "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between".to_owned()
+            })
+        };
+        let mut levels = Self::default();
+        for word in text.split(',').map(str::trim) {
+            match word.split_once('=') {
+                None => levels.bare = Some(level(word)?),
+                Some((name, of)) if is_target(name) => levels.named.push((canonical(name), level(of)?)),
+                Some((target, _)) => return Err(format!("expected the name of a module, found {target:?}")),
+            }
+        }
+        Ok(levels)
+    }
+
+    /// One level for everything.
+    pub(super) fn set_all(&mut self, level: LevelFilter) {
+        *self = Self { bare: Some(level), named: Vec::new() };
+    }
+
+    /// A level for one room and all that is in it, but for other rooms there, which keep theirs.
+    pub(super) fn set_room(&mut self, room: &str, level: LevelFilter) {
+        let target = target(room);
+        let inside = format!("{target}::");
+        let others = ROOMS.iter().filter(|(_, other)| other.starts_with(&inside));
+        let others: Vec<_> = others.map(|(room, other)| ((*other).to_owned(), self.of_room(room))).collect();
+        self.named.retain(|(of, _)| *of != target && !of.starts_with(&inside));
+        self.named.push((target, level));
+        self.named.extend(others);
+    }
+
+    /// The level of a room.
+    pub(super) fn of_room(&self, room: &str) -> LevelFilter {
+        let (targets, target) = (self.targets(), target(room));
+        let all = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
+        let most = all.into_iter().find(|level| targets.would_enable(&target, level));
+        most.map_or(LevelFilter::OFF, LevelFilter::from_level)
+    }
+
+    /// What the log is filtered with.
+    pub(super) fn targets(&self) -> Targets {
+        let mut targets = Targets::new();
+        if let Some(level) = self.bare {
+            // It warns of every message that comes after nobody wants one any more, which is at each end.
+            let quiet = ("netlink_proto", level.min(LevelFilter::ERROR));
+            let own = OWN_CRATES.map(|name| (name, level));
+            targets = targets.with_default(level.min(LevelFilter::INFO)).with_targets([quiet]).with_targets(own);
+        }
+        // After the bare one, which they overrule.
+        targets.with_targets(self.named.iter().cloned())
+    }
+}
+
+fn target(room: &str) -> String {
+    let known = ROOMS.iter().find(|(name, _)| *name == room);
+    known.map_or(room, |(_, target)| target).to_owned()
+}
+
+/// The name of a module in the log. Rooms may be named by the product, such as `vtep_gateway::ha`.
+fn canonical(name: &str) -> String {
+    let Some(rest) = name.strip_prefix("vtep_gateway::").or_else(|| name.strip_prefix("gateway::")) else {
+        return name.to_owned();
+    };
+    let (room, inside) = rest.split_once("::").map_or((rest, None), |(room, inside)| (room, Some(inside)));
+    match (ROOMS.iter().any(|(known, _)| *known == room), inside) {
+        (false, _) => name.to_owned(),
+        (true, None) => target(room),
+        (true, Some(inside)) => format!("{}::{inside}", target(room)),
+    }
+}
+
+fn is_target(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    fn levels(text: &str) -> Levels {
+        Levels::parse(text).unwrap()
+    }
+
+    /// True if a file in it makes lines.
+    fn logs(room: &Path) -> bool {
+        if room.is_dir() {
+            return fs::read_dir(room).unwrap().any(|entry| logs(&entry.unwrap().path()));
+        }
+        let text = fs::read_to_string(room).unwrap();
+        ["error!(", "warn!(", "info!(", "debug!(", "trace!("].iter().any(|made| {
+            text.match_indices(made).any(|(at, _)| text[..at].ends_with("tracing::") || text[..at].ends_with("=> "))
+        })
+    }
+
+    #[test]
+    fn every_crate_that_logs_is_a_room_of_vlog_and_has_the_level_of_the_gateway() {
+        let crates = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+        let crates = crates.map(|entry| entry.unwrap().path()).filter(|of| of.join("Cargo.toml").exists());
+        let mut found = 0;
+        for of in crates.filter(|of| of.join("src").is_dir() && logs(&of.join("src"))) {
+            let name = format!("gateway_{}", of.file_name().unwrap().to_str().unwrap());
+            assert!(ROOMS.iter().any(|(_, target)| *target == name), "{name} logs, and is not among ROOMS");
+            assert!(OWN_CRATES.contains(&name.as_str()), "{name}");
+            found += 1;
+        }
+        assert!(found > 3, "{found}");
+    }
+
+    #[test]
+    fn a_room_has_the_level_of_the_closest_name() {
+        let levels = levels("info,vtep_gateway::config=debug,gateway_config::load=off");
+        assert_eq!(levels.of_room("config"), LevelFilter::DEBUG);
+        assert_eq!(levels.of_room("agent"), LevelFilter::INFO);
+        assert_eq!(levels.of_room("ctl"), LevelFilter::INFO);
+    }
+
+    #[test]
+    fn a_room_that_is_set_is_set_with_all_that_is_in_it() {
+        let mut levels = levels("info,vtep_gateway::config::load=trace");
+        levels.set_room("config", LevelFilter::WARN);
+        assert_eq!(levels, Levels::parse("info,gateway_config=warn").unwrap());
+        levels.set_room("config", LevelFilter::OFF);
+        assert_eq!(levels.of_room("config"), LevelFilter::OFF);
+        levels.set_all(LevelFilter::DEBUG);
+        assert_eq!(levels, Levels::parse("debug").unwrap());
+    }
+
+    #[test]
+    fn a_room_within_another_keeps_its_level() {
+        let mut levels = levels("info");
+        levels.set_room("agent", LevelFilter::DEBUG);
+        assert_eq!((levels.of_room("agent"), levels.of_room("devices")), (LevelFilter::DEBUG, LevelFilter::INFO));
+        levels.set_room("devices", LevelFilter::ERROR);
+        levels.set_room("agent", LevelFilter::TRACE);
+        assert_eq!((levels.of_room("agent"), levels.of_room("devices")), (LevelFilter::TRACE, LevelFilter::ERROR));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused() {
+        for text in ["verbose", "info,", "=info", "a b=info", "[span]=info", "gateway=loud"] {
+            assert!(Levels::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Writes the pages of `docs/` that are made from code; with `--check` it only tells which are out of date. That is
+//! `cargo xtask docs`.
+
+use std::{env, fs, path::Path, process::ExitCode};
+
+use gateway_cli::manual;
+
+fn main() -> ExitCode {
+    let check = env::args().nth(1).as_deref() == Some("--check");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let mut code = ExitCode::SUCCESS;
+    for (name, text) in manual::documents() {
+        let path = docs.join(name);
+        if fs::read_to_string(&path).is_ok_and(|found| found == text) {
+            continue;
+        }
+        if check {
+            eprintln!("docs/{name} is out of date; `cargo xtask docs` writes it anew");
+            code = ExitCode::FAILURE;
+        } else if let Err(error) = fs::write(&path, text) {
+            eprintln!("cannot write {}: {error}", path.display());
+            code = ExitCode::FAILURE;
+        } else {
+            println!("docs/{name}");
+        }
+    }
+    code
+}

@@ -1,0 +1,60 @@
+//! The rest of the machine: files of /proc, and the rules of nftables by its own tool.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use gateway_config::Config;
+use nix::ifaddrs::getifaddrs;
+
+use super::{kernel::number, underlay::ip};
+use crate::doctor::host::{Facts, Router};
+
+/// Asks for everything.
+pub(in super::super) fn ask(config: &Config, file: &Path) -> Facts {
+    let routers: Vec<Router> = config
+        .instances
+        .iter()
+        .filter_map(|instance| instance.vrrp.as_ref())
+        .map(|vrrp| Router {
+            interface: vrrp.interface.clone(),
+            beyond_the_link: !vrrp.peers.is_empty() || vrrp.virtual_mac,
+            rp_filter: ["all", &vrrp.interface]
+                .iter()
+                .filter_map(|of| number(format!("/proc/sys/net/ipv4/conf/{of}/rp_filter")))
+                .max(),
+        })
+        .collect();
+    Facts {
+        rules: (!routers.is_empty()).then(rules),
+        routers,
+        forwards: number("/proc/sys/net/ipv4/ip_forward") == Some(1_u32),
+        ports_with_addresses: ports_with_addresses(config),
+        config: fs::metadata(file).ok().map(|found| (file.display().to_string(), found.permissions().mode())),
+    }
+}
+
+/// Link-local addresses do not count: the kernel gives each interface one.
+fn ports_with_addresses(config: &Config) -> Vec<String> {
+    let addresses = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    let has = |name: &str| {
+        addresses
+            .iter()
+            .filter(|one| one.interface_name == name)
+            .filter_map(|one| ip(one.address.as_ref()?))
+            .any(|address| !matches!(address, std::net::IpAddr::V6(address) if address.is_unicast_link_local()))
+    };
+    config.ports.iter().filter(|port| has(&port.name)).map(|port| port.name.clone()).collect()
+}
+
+fn rules() -> Result<serde_json::Value, String> {
+    // `timeout` (coreutils) is the deadline.
+    let words = ["5", "nft", "-j", "list", "ruleset"];
+    let output = Command::new("timeout").args(words).output().map_err(|error| format!("nft: {error}"))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    // Where there are no rules, older ones say nothing at all.
+    if output.stdout.is_empty() {
+        return Ok(serde_json::Value::Null);
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| format!("nft: {error}"))
+}

@@ -1,0 +1,71 @@
+//! The interfaces: the kernel's list, the drivers, and whose programs are on them.
+
+use std::thread;
+
+use aya::programs::loaded_programs;
+use gateway_config as config;
+use gateway_config::Config;
+use gateway_datapath::{
+    attach::{Attacher, Device},
+    pins::PinDir,
+    sys,
+};
+use gateway_netdev::nic::{self, Master, MasterKind, Role};
+use nix::net::if_::if_indextoname;
+
+use crate::doctor::nics::{Around, Facts};
+
+/// Asks for all interfaces of the configuration.
+pub(in super::super) fn ask(config: &Config) -> Vec<Facts> {
+    let attacher = Attacher::new(PinDir::new(&config.gateway.pin_dir));
+    let uplinks = config.uplinks.iter().map(|interface| (interface, Role::Uplink));
+    let ports = config.ports.iter().map(|interface| (interface, Role::Access));
+    uplinks.chain(ports).map(|(interface, role)| one(&attacher, interface, role)).collect()
+}
+
+/// What holds for all of them.
+pub(in super::super) fn around(config: &Config, agent: bool) -> Around {
+    let maps = PinDir::new(&config.gateway.pin_dir).maps();
+    let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
+    Around { cpus, attached: agent || maps.exists() }
+}
+
+fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts {
+    let name = &configured.name;
+    let interface = nic::interface(name).ok().flatten();
+    let ifindex = interface.as_ref().map_or(0, |interface| interface.ifindex);
+    let device = Device { name: name.clone(), ifindex, role };
+    let xdp = interface.as_ref().and_then(|interface| interface.xdp);
+    Facts {
+        name: name.clone(),
+        role,
+        mode: configured.mode,
+        master: interface.as_ref().and_then(master),
+        driver: nic::driver(name).ok(),
+        xdp: nic::xdp_features(ifindex).ok().flatten(),
+        wrong: nic::wrong_settings(name, role).unwrap_or_default(),
+        queues: nic::receive_queues(name).ok(),
+        ring: nic::receive_ring(name).ok(),
+        own_xdp: attacher.xdp_on(&device),
+        own_tc: attacher.tc_on(&device).is_some_and(|id| is_on(ifindex, id) || attacher.filter_on(&device) == Some(id)),
+        xdp_name: xdp.and_then(program_name),
+        interface,
+    }
+}
+
+/// The bond or bridge that an interface belongs to.
+fn master(interface: &nic::Interface) -> Option<Master> {
+    let kind = MasterKind::named(interface.master_kind.as_deref()?)?;
+    let name = if_indextoname(interface.master?).ok()?.to_string_lossy().into_owned();
+    Some(Master { name, kind })
+}
+
+/// Whether a TC program is on the interface; a link whose interface went leads nowhere.
+fn is_on(ifindex: u32, id: u32) -> bool {
+    sys::tcx_programs(ifindex).is_ok_and(|programs| programs.contains(&id))
+}
+
+fn program_name(id: u32) -> Option<String> {
+    let program = loaded_programs().filter_map(Result::ok).find(|program| program.id() == id)?;
+    program.name_as_str().map(str::to_owned)
+}

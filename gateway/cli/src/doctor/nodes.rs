@@ -1,0 +1,423 @@
+//! Judging the tunnel addresses, and who else claims them.
+
+use std::net::IpAddr;
+
+use gateway_common::net::MacAddr;
+use gateway_vrrp::AuthMode;
+
+use super::{
+    check::Check::{AddressClash, Lease, NodesAuthenticated, VrrpHeard, VtepAddress},
+    finding::Finding,
+};
+
+/// A node that goes on being active is heard at least so often while the doctor listens.
+const AT_ONCE: u32 = 2;
+
+/// What is known of one instance: tunnel addresses that move together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) name: String,
+    /// The interface that it is looked for on.
+    pub(super) interface: String,
+    pub(super) addresses: Vec<Address>,
+    pub(super) router: Option<Router>,
+    /// An agent runs.
+    pub(super) agent: bool,
+}
+
+/// One tunnel address.
+#[derive(Clone, Debug)]
+pub(super) struct Address {
+    pub(super) ip: IpAddr,
+    /// This machine has it.
+    pub(super) here: bool,
+    /// Who else answers for it, or why nobody was asked.
+    pub(super) claims: Result<Vec<MacAddr>, String>,
+}
+
+/// The virtual router, where there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Router {
+    pub(super) vrid: u8,
+    /// As the agent calls it: `active`, `backup` and so on.
+    pub(super) role: Option<String>,
+    pub(super) lease_left_ms: Option<u64>,
+    /// Whom the agent holds to be active.
+    pub(super) active_node: Option<String>,
+    /// How others prove who they are.
+    pub(super) auth: Auth,
+    /// What was heard, or why nothing was.
+    pub(super) heard: Result<Vec<Heard>, String>,
+    /// What is wrong with what was heard: one sentence each.
+    pub(super) problems: Vec<String>,
+}
+
+/// How nodes prove to each other who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Auth {
+    /// Who has no key is not heard.
+    Enforced,
+    /// Anybody is heard, and why.
+    Open(&'static str),
+    /// There are keys, and the doctor can't read them.
+    Unreadable(String),
+}
+
+impl Auth {
+    /// From how advertisements are authenticated, if they are.
+    pub(super) const fn of(mode: Option<AuthMode>) -> Self {
+        match mode {
+            Some(AuthMode::Enforce) => Self::Enforced,
+            Some(AuthMode::Permissive) => Self::Open("auth_mode is permissive"),
+            Some(AuthMode::ReceiveOnly) => Self::Open("auth_mode is receive-only"),
+            None => Self::Open("it has no auth_keys"),
+        }
+    }
+}
+
+/// Another router, heard advertising.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Heard {
+    pub(super) from: IpAddr,
+    pub(super) priority: u8,
+    /// Advertisements while the doctor listened.
+    pub(super) count: u32,
+    /// It advertises other addresses: it is another virtual router with the same number.
+    pub(super) foreign: bool,
+}
+
+pub(super) fn judge(all: &[Facts]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = all.iter().flat_map(one).collect();
+    findings.sort_by_key(|finding| finding.check);
+    findings
+}
+
+fn one(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for address in &facts.addresses {
+        findings.push(place(facts, address).about(address.ip));
+        findings.push(clash(facts, address).about(address.ip));
+    }
+    if let Some(router) = &facts.router {
+        findings.extend(heard(facts, router).into_iter().map(|finding| finding.about(&facts.name)));
+        findings.push(authenticated(router).about(&facts.name));
+        findings.extend(lease(router).map(|finding| finding.about(&facts.name)));
+    }
+    findings
+}
+
+fn authenticated(router: &Router) -> Finding {
+    match &router.auth {
+        Auth::Enforced => Finding::ok(NodesAuthenticated, "only nodes with the same key are heard"),
+        Auth::Open(why) => Finding::warn(
+            NodesAuthenticated,
+            format!(
+                "{why}: whoever is on the link can take the role, keep it from all nodes, and read what nodes tell each other"
+            ),
+            "give all nodes the same auth_keys, step by step: see Security in HIGH-AVAILABILITY.md",
+        ),
+        Auth::Unreadable(why) => Finding::unknown(
+            NodesAuthenticated,
+            format!("what is heard can't be checked: {why}"),
+            "run the doctor as root; correct auth_keys if the agent does not start either",
+        ),
+    }
+}
+
+fn place(facts: &Facts, address: &Address) -> Finding {
+    let (ip, interface) = (address.ip, &facts.interface);
+    let prefix = if ip.is_ipv4() { 32 } else { 128 };
+    let role = facts.router.as_ref().map(|router| router.role.as_deref());
+    match (role, address.here) {
+        (None, true) => Finding::ok(VtepAddress, "it is an address of this machine"),
+        (None, false) => Finding::bad(
+            VtepAddress,
+            "no interface of this machine has it",
+            format!(
+                "`ip addr add {ip}/{prefix} dev {interface}`, and the same in the network configuration; or correct gateway.vtep"
+            ),
+        ),
+        (Some(Some("active")), false) => Finding::bad(
+            VtepAddress,
+            "this node is active and no interface has it",
+            format!(
+                "somebody has taken it off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"
+            ),
+        ),
+        (Some(Some("active")), true) => Finding::ok(VtepAddress, "this node is active, and has it"),
+        (Some(Some(role)), true) => Finding::warn(
+            VtepAddress,
+            format!("this node is {role}, and has it all the same"),
+            format!(
+                "if it is in the network configuration, take it out there: the agent puts it on. Now: `ip addr del {ip}/{prefix} dev {interface}`"
+            ),
+        ),
+        (Some(None), true) => Finding::warn(
+            VtepAddress,
+            "no agent runs, and this machine still has it",
+            "start the agent, or `vtep-gateway detach`, which takes it off",
+        ),
+        (Some(Some(role)), false) => Finding::ok(VtepAddress, format!("this node is {role}, and does not have it")),
+        (Some(None), false) => Finding::ok(VtepAddress, "this machine does not have it while no agent runs"),
+    }
+}
+
+fn clash(facts: &Facts, address: &Address) -> Finding {
+    let (ip, interface) = (address.ip, &facts.interface);
+    let find = |macs: &[MacAddr]| {
+        let macs: Vec<String> = macs.iter().map(ToString::to_string).collect();
+        format!("find {} in the switches' MAC tables, and take {ip} off there", macs.join(" and "))
+    };
+    let claims = match &address.claims {
+        Ok(claims) => claims,
+        Err(reason) => {
+            let tool = if ip.is_ipv4() { "arping -D" } else { "ndisc6" };
+            let remedy = format!("`{tool} -I {interface} {ip}` asks the same");
+            return Finding::unknown(AddressClash, format!("nobody was asked for it on {interface}: {reason}"), remedy);
+        }
+    };
+    let others = facts.router.as_ref().map(active_others).unwrap_or_default();
+    match (claims.as_slice(), address.here) {
+        ([], false) if !others.is_empty() => Finding::warn(
+            AddressClash,
+            format!("{} is active, and nobody answers for it on {interface}", list(&others)),
+            "look there: `vtep-gateway status` and `ip addr`; remote VTEPs can't find it either",
+        ),
+        ([], _) => Finding::ok(AddressClash, format!("nobody else answers for it on {interface}")),
+        (macs @ [_, ..], true) => {
+            let list: Vec<String> = macs.iter().map(ToString::to_string).collect();
+            Finding::bad(
+                AddressClash,
+                format!("this machine has it, and {} answers for it too", list.join(" and ")),
+                find(macs),
+            )
+        }
+        (macs @ [_, _, ..], false) => {
+            Finding::bad(AddressClash, format!("{} machines answer for it", macs.len()), find(macs))
+        }
+        ([mac], false) if facts.router.is_none() => {
+            Finding::bad(AddressClash, format!("it is this gateway's, and {mac} answers for it"), find(&[*mac]))
+        }
+        ([mac], false) if !others.is_empty() => {
+            Finding::ok(AddressClash, format!("{mac} answers for it, and {} is active", list(&others)))
+        }
+        ([mac], false) if facts.router.as_ref().is_some_and(|router| router.heard.is_err()) => Finding::unknown(
+            AddressClash,
+            format!("{mac} answers for it, and whether that is the active node could not be heard"),
+            "`vtep-gateway status` on the other nodes says who is active",
+        ),
+        ([mac], false) => Finding::bad(
+            AddressClash,
+            format!("{mac} answers for it, and no node advertises it"),
+            format!(
+                "{}; if it is a node of this gateway whose agent does not run, `vtep-gateway detach` there",
+                find(&[*mac])
+            ),
+        ),
+    }
+}
+
+/// Other nodes that are active.
+fn active_others(router: &Router) -> Vec<IpAddr> {
+    let heard = router.heard.as_deref().unwrap_or_default();
+    heard.iter().filter(|one| !one.foreign && one.priority > 0).map(|one| one.from).collect()
+}
+
+fn list(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
+}
+
+fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
+    let (vrid, interface) = (router.vrid, &facts.interface);
+    let all = match &router.heard {
+        Ok(all) => all,
+        Err(reason) => {
+            let remedy = format!("`tcpdump -ni {interface} ip proto 112` shows advertisements");
+            return vec![Finding::unknown(
+                VrrpHeard,
+                format!("advertisements can't be listened for: {reason}"),
+                remedy,
+            )];
+        }
+    };
+    let foreign = all.iter().filter(|one| one.foreign).map(|one| {
+        Finding::bad(
+            VrrpHeard,
+            format!("{} uses VRID {vrid} for other addresses", one.from),
+            format!("take another vrid in [[vrrp]], the same on all nodes; `tcpdump -vni {interface} ip proto 112` shows which are taken"),
+        )
+    });
+    let mut findings: Vec<Finding> = foreign.collect();
+    let problems = router.problems.iter().map(|problem| {
+        Finding::warn(
+            VrrpHeard,
+            problem.clone(),
+            "make the nodes' [[vrrp]] the same but for priority; docs/HIGH-AVAILABILITY.md, \"What is watched for\"",
+        )
+    });
+    findings.extend(problems);
+    let mut active: Vec<String> = all
+        .iter()
+        .filter(|one| !one.foreign && one.priority > 0 && one.count >= AT_ONCE)
+        .map(|one| one.from.to_string())
+        .collect();
+    let own = router.role.as_deref() == Some("active");
+    if own {
+        active.push("this node".to_owned());
+    }
+    if active.len() > 1 {
+        findings.push(Finding::bad(
+            VrrpHeard,
+            format!("{} are active at once", active.join(" and ")),
+            format!("they hear each other one way or not at all: check filters for protocol 112 and multicast (IGMP snooping) between them, or name them in `peers`; `tcpdump -ni {interface} ip proto 112` on each"),
+        ));
+    } else if active.is_empty() && facts.agent && all.iter().all(|one| one.foreign) {
+        let role = router.role.as_deref().unwrap_or("unknown");
+        findings.push(Finding::bad(
+            VrrpHeard,
+            format!("no node is active, and this one is {role}"),
+            "`vtep-gateway status` says what keeps it from being active",
+        ));
+    }
+    if findings.is_empty() {
+        let who = match (active.first(), &router.active_node) {
+            (Some(active), _) => format!("{active} is active for VRID {vrid}, and nobody else advertises"),
+            (None, _) if all.is_empty() => format!("nobody advertises VRID {vrid}"),
+            (None, _) => format!("VRID {vrid} changes hands"),
+        };
+        findings.push(Finding::ok(VrrpHeard, who));
+    }
+    findings
+}
+
+fn lease(router: &Router) -> Option<Finding> {
+    let role = router.role.as_deref()?;
+    Some(match (role, router.lease_left_ms) {
+        ("active", Some(left)) => Finding::ok(Lease, format!("active, with a lease for {left} ms more")),
+        ("active", None) => Finding::bad(
+            Lease,
+            "this node is active and has no lease: it does not forward",
+            "its advertisements do not leave: is the interface up, and does its driver send? See send_err in `vtep-gateway status --json`",
+        ),
+        (role, _) => Finding::ok(Lease, format!("{role}: it does not forward")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::{Check, Mark};
+
+    const OTHER: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
+
+    fn address(here: bool, claims: &[MacAddr]) -> Address {
+        Address { ip: "192.0.2.100".parse().unwrap(), here, claims: Ok(claims.to_vec()) }
+    }
+
+    fn alone(here: bool, claims: &[MacAddr]) -> Facts {
+        Facts { interface: "eth0".to_owned(), addresses: vec![address(here, claims)], ..Facts::default() }
+    }
+
+    fn node(role: Option<&str>, here: bool, claims: &[MacAddr], heard: Vec<Heard>) -> Facts {
+        let lease_left_ms = (role == Some("active")).then_some(200);
+        let router = Router {
+            vrid: 51,
+            role: role.map(str::to_owned),
+            lease_left_ms,
+            active_node: None,
+            auth: Auth::Enforced,
+            heard: Ok(heard),
+            problems: vec![],
+        };
+        Facts { router: Some(router), agent: role.is_some(), ..alone(here, claims) }
+    }
+
+    fn peer(count: u32) -> Heard {
+        Heard { from: "192.0.2.2".parse().unwrap(), priority: 150, count, foreign: false }
+    }
+
+    fn found(facts: Facts) -> Vec<(Check, Mark)> {
+        judge(&[facts]).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+    }
+
+    #[test]
+    fn sound_nodes_are_fine() {
+        assert_eq!(found(alone(true, &[])), []);
+        assert_eq!(found(node(Some("active"), true, &[], vec![])), []);
+        assert_eq!(found(node(Some("backup"), false, &[OTHER], vec![peer(3)])), []);
+        assert_eq!(found(node(None, false, &[OTHER], vec![peer(3)])), []);
+        assert_eq!(found(node(None, false, &[], vec![])), []);
+    }
+
+    #[test]
+    fn an_address_that_two_machines_have_is_bad() {
+        for facts in [
+            alone(true, &[OTHER]),
+            alone(true, &[OTHER, OTHER]),
+            node(Some("active"), true, &[OTHER], vec![]),
+            node(Some("backup"), false, &[OTHER, MacAddr([2; 6])], vec![peer(3)]),
+            node(None, false, &[OTHER], vec![]),
+        ] {
+            assert_eq!(found(facts), [(AddressClash, Mark::Bad)]);
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_nowhere_is_bad() {
+        assert_eq!(found(alone(false, &[])), [(VtepAddress, Mark::Bad)]);
+        assert_eq!(found(node(Some("active"), false, &[], vec![])), [(VtepAddress, Mark::Bad)]);
+    }
+
+    #[test]
+    fn an_address_left_behind_is_a_warning() {
+        assert_eq!(found(node(None, true, &[], vec![])), [(VtepAddress, Mark::Warn)]);
+    }
+
+    #[test]
+    fn two_active_nodes_are_bad() {
+        assert_eq!(found(node(Some("active"), true, &[], vec![peer(2)])), [(VrrpHeard, Mark::Bad)]);
+        // One that has just stepped down is not active at once.
+        assert_eq!(found(node(Some("active"), true, &[], vec![peer(1)])), []);
+    }
+
+    #[test]
+    fn the_same_number_for_other_addresses_is_bad() {
+        let foreign = Heard { foreign: true, ..peer(3) };
+        assert_eq!(found(node(Some("active"), true, &[], vec![foreign])), [(VrrpHeard, Mark::Bad)]);
+    }
+
+    #[test]
+    fn nodes_without_keys_are_open_to_anybody() {
+        for (mode, mark) in [
+            (None, Some(Mark::Warn)),
+            (Some(AuthMode::ReceiveOnly), Some(Mark::Warn)),
+            (Some(AuthMode::Permissive), Some(Mark::Warn)),
+            (Some(AuthMode::Enforce), None),
+        ] {
+            let mut facts = node(Some("active"), true, &[], vec![]);
+            facts.router.as_mut().unwrap().auth = Auth::of(mode);
+            assert_eq!(found(facts), mark.map(|mark| (NodesAuthenticated, mark)).into_iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn nobody_active_is_bad_where_an_agent_runs() {
+        assert_eq!(found(node(Some("fault"), false, &[], vec![])), [(VrrpHeard, Mark::Bad)]);
+    }
+
+    #[test]
+    fn an_active_node_without_a_lease_is_bad() {
+        let mut facts = node(Some("active"), true, &[], vec![]);
+        facts.router.as_mut().unwrap().lease_left_ms = None;
+        assert_eq!(found(facts), [(Lease, Mark::Bad)]);
+    }
+
+    #[test]
+    fn who_could_not_ask_does_not_know() {
+        let facts = Facts {
+            addresses: vec![Address { claims: Err("no".to_owned()), ..address(true, &[]) }],
+            ..alone(true, &[])
+        };
+        assert_eq!(found(facts), [(AddressClash, Mark::Unknown)]);
+    }
+}

@@ -1,0 +1,154 @@
+//! All looks, side by side where they take long, and all judges.
+
+use gateway_datapath::load::Objects;
+use std::{collections::BTreeSet, net::IpAddr, path::Path, thread};
+
+use gateway_api::view::Status;
+use gateway_common::net::MacAddr;
+use gateway_config::{Config, ConfigError, InstanceConfig};
+use gateway_datapath::plan;
+use gateway_ovsdb::Remotes;
+
+use super::{agent, ask, database, finding::Finding, host, kernel, nics, nodes, ovn, tunnels};
+
+/// What to look at besides.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Send echo requests to remote VTEPs, and ask who has the tunnel addresses.
+    pub probe: bool,
+    /// OVN's northbound database.
+    pub(crate) ovn_nb: Option<&'a Remotes>,
+    /// OVN's southbound database.
+    pub(crate) ovn_sb: Option<&'a Remotes>,
+    /// The compiled BPF programs.
+    pub objects: Objects,
+    /// Control socket of the agent.
+    pub socket: &'a Path,
+    /// What is wrong with the file.
+    pub invalid: Option<&'a ConfigError>,
+}
+
+/// Looks at everything that concerns the gateway of `config`, which was read from `file`, and judges it. Says through `say` what
+/// it is about to do. Takes some 15 seconds at most, and changes nothing.
+pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
+    let (drops, paths) = (ask::counters::drops(config), ask::counters::paths(config));
+    say("asking the agent");
+    let answer = ask::agent::ask(options.socket);
+    let status = answer.status();
+    let running = status.is_some();
+    say("looking at the database, the kernel and the interfaces");
+    let (database, ovn, kernel, nics, host) = thread::scope(|scope| {
+        let database = scope.spawn(|| ask::database::ask(config, running));
+        let ovn = scope.spawn(|| ask::database::ask_ovn(config, options.ovn_nb, options.ovn_sb));
+        let host = scope.spawn(|| ask::host::ask(config, file));
+        let (kernel, nics) =
+            (ask::kernel::ask(config, options.objects, status.map(|status| status.pid)), ask::nics::ask(config));
+        (join(database), join(ovn), kernel, nics, join(host))
+    });
+    let around = ask::nics::around(config, running);
+    say("listening for other nodes, and trying the tunnels");
+    let remotes = remotes(config, database.as_ref());
+    let (tunnels, nodes) = thread::scope(|scope| {
+        let tunnels = scope.spawn(|| ask::underlay::ask(config, remotes, options.probe));
+        let nodes = scope.spawn(|| look_at_nodes(config, status, options.probe));
+        (join(tunnels), join(nodes))
+    });
+    let agent = agent::Facts {
+        pinned: ask::counters::pins(config),
+        pin_dir: config.gateway.pin_dir.display().to_string(),
+        drops: drops.zip(ask::counters::drops(config)),
+        paths: paths.zip(ask::counters::paths(config)),
+        redundant: config.is_redundant(),
+        answer,
+    };
+    let mut findings = kernel::judge(&kernel);
+    findings.extend(nics::judge(&nics, around));
+    findings.extend(tunnels::judge(&tunnels));
+    findings.extend(nodes::judge(&nodes));
+    findings.extend(host::judge_nodes(&host));
+    if let Some(database) = &database {
+        findings.extend(database::judge(database));
+    }
+    if database.is_some() || options.ovn_nb.is_some() || options.ovn_sb.is_some() {
+        findings.extend(ovn::judge(&ovn));
+    }
+    findings.extend(agent::judge(&agent));
+    findings.extend(host::judge_config(&host));
+    findings.extend(options.invalid.map(|error| host::invalid(error, running)));
+    findings
+}
+
+/// All remote VTEPs that are known of: in the configuration, in the database, and in the maps.
+fn remotes(config: &Config, database: Option<&database::Facts>) -> BTreeSet<IpAddr> {
+    let mut remotes = plan::remotes(&config.rows);
+    remotes.extend(ask::counters::remotes(config));
+    if let Some(Ok(picture)) = database.map(|facts| &facts.picture) {
+        remotes.extend(&picture.locators);
+    }
+    remotes
+}
+
+fn look_at_nodes(config: &Config, status: Option<&Status>, probe: bool) -> Vec<nodes::Facts> {
+    thread::scope(|scope| {
+        let looks =
+            config.instances.iter().map(|instance| scope.spawn(move || look_at(config, instance, status, probe)));
+        let looks: Vec<_> = looks.collect();
+        looks.into_iter().map(join).collect()
+    })
+}
+
+fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, probe: bool) -> nodes::Facts {
+    let uplink = config.uplinks.first().map(|uplink| uplink.name.clone()).unwrap_or_default();
+    let interface = instance.vrrp.as_ref().map_or(uplink, |vrrp| vrrp.interface.clone());
+    thread::scope(|scope| {
+        let addresses = instance.vteps.iter().map(|ip| {
+            let interface = &interface;
+            scope.spawn(move || nodes::Address {
+                ip,
+                here: ask::underlay::interface_of(ip).is_some(),
+                claims: if probe { claims(interface, ip) } else { Err("--no-probe was given".to_owned()) },
+            })
+        });
+        let addresses: Vec<_> = addresses.collect();
+        let router = instance.vrrp.as_ref().map(|vrrp| {
+            let keys = ask::adverts::keys(vrrp);
+            let auth = match &keys {
+                Ok(keys) => nodes::Auth::of(keys.as_ref().map(|keys| keys.mode)),
+                Err(why) => nodes::Auth::Unreadable(why.clone()),
+            };
+            let (heard, problems) = ask::adverts::listen(instance, vrrp, keys.ok().flatten());
+            let told = status.and_then(|status| status.vrrp.iter().find(|one| one.vrid == vrrp.vrid.get()));
+            nodes::Router {
+                vrid: vrrp.vrid.get(),
+                role: told.map(|told| told.role.name().to_owned()),
+                lease_left_ms: told.and_then(|told| told.lease_left_ms),
+                active_node: told.and_then(|told| told.active_node).map(|node| node.to_string()),
+                auth,
+                heard,
+                problems,
+            }
+        });
+        let addresses = addresses.into_iter().map(join).collect();
+        nodes::Facts {
+            name: instance.name.clone(),
+            interface: interface.clone(),
+            addresses,
+            router,
+            agent: status.is_some(),
+        }
+    })
+}
+
+/// Who else answers for an address, asked where this machine has it, else on `interface`.
+fn claims(interface: &str, ip: IpAddr) -> Result<Vec<MacAddr>, String> {
+    match ask::underlay::interface_of(ip).as_deref() {
+        // On a routed underlay it may be on the loopback: there is no neighbour to have it too.
+        Some("lo") => Ok(Vec::new()),
+        here => ask::claims::ask(here.unwrap_or(interface), ip),
+    }
+}
+
+/// What a thread has found. One that has panicked takes this one along: there is nothing sound to tell then.
+fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

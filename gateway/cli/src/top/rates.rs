@@ -1,0 +1,343 @@
+//! Two samples of counters, and the time between, are rates.
+
+use std::{collections::HashMap, net::IpAddr, time::Duration};
+
+use gateway_api::{
+    events::Timestamp,
+    view::{self, Counter, Database, Everything, Path, Problem, Router, Traffic},
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything, as of a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The moment, for people.
+    pub time: Timestamp,
+    /// The same by a clock that never goes back.
+    pub at: Duration,
+    /// What the agent told.
+    pub everything: Everything,
+}
+
+/// How much goes through something, in a second. As everywhere, received is what comes from the VLAN or the tunnel, sent is
+/// what goes out there; bits are those of inner Ethernet frames, without VLAN tag and frame check sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rate {
+    /// Frames received in a second.
+    pub rx_packets_per_second: f64,
+    /// Bits received in a second.
+    pub rx_bits_per_second: f64,
+    /// Frames sent in a second.
+    pub tx_packets_per_second: f64,
+    /// Bits sent in a second.
+    pub(crate) tx_bits_per_second: f64,
+}
+
+/// What goes through a binding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BindingRate {
+    /// The access port.
+    pub port: String,
+    /// The VLAN, 0 for untagged.
+    pub vlan: u16,
+    /// VNI of the logical switch.
+    pub vni: u32,
+    /// Its name, where that is known.
+    pub switch: Option<String>,
+    /// How much it is.
+    #[serde(flatten)]
+    pub rate: Rate,
+}
+
+/// What goes through a tunnel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TunnelRate {
+    /// This gateway's end.
+    pub local: IpAddr,
+    /// The other end.
+    pub remote: IpAddr,
+    /// Packets can leave.
+    pub resolved: bool,
+    /// How much it is.
+    #[serde(flatten)]
+    pub rate: Rate,
+}
+
+/// How many packets are dropped for a reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DropRate {
+    /// The reason's name.
+    pub name: String,
+    /// Packets in a second.
+    pub(crate) packets_per_second: f64,
+    /// Packets since the maps were made.
+    pub count: u64,
+    /// What the reason is.
+    pub help: String,
+}
+
+/// How full the forwarding database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fill {
+    /// MACs that are given.
+    pub given: u64,
+    /// MACs that were learned.
+    pub learned: u64,
+    /// MACs that there is room for.
+    pub size: u64,
+}
+
+/// Rates between two samples, and what there is to know besides. `vtep-gateway top --json` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rates {
+    /// Version of this document.
+    #[serde(default)]
+    pub schema: u32,
+    /// The later of the two moments.
+    pub time: Timestamp,
+    /// Time between them.
+    pub interval_seconds: f64,
+    /// Time since the agent's start.
+    pub uptime_seconds: u64,
+    /// No fault stands.
+    pub healthy: bool,
+    /// What is wrong, faults first.
+    pub problems: Vec<Problem>,
+    /// The tunnel addresses of this gateway.
+    pub vteps: Vec<IpAddr>,
+    /// The virtual routers, as `show vrrp` has them.
+    pub vrrp: Vec<Router>,
+    /// The database, as `status` has it.
+    pub database: Database,
+    /// How full the forwarding database is.
+    pub fdb: Fill,
+    /// All bindings together.
+    pub total_bindings: Rate,
+    /// All tunnels together.
+    pub total_tunnels: Rate,
+    /// The bindings, by port and VLAN.
+    pub bindings: Vec<BindingRate>,
+    /// The tunnels, by their ends.
+    pub tunnels: Vec<TunnelRate>,
+    /// Packets dropped in a second, whatever the reason.
+    pub dropped_packets_per_second: f64,
+    /// The same by reason.
+    pub drops: Vec<DropRate>,
+}
+
+/// How much a counter has grown. One that is less than before has begun anew, with its map or with its place in it, and has
+/// counted what it shows since; or it has passed the end of 64 bits, which the distance tells.
+const fn growth(before: u64, after: u64) -> u64 {
+    let distance = after.wrapping_sub(before);
+    if distance <= u64::MAX / 2 { distance } else { after }
+}
+
+impl Rate {
+    /// What it was in `seconds`, between two counts. What was not there before has no rate yet.
+    fn between(before: Option<&Traffic>, after: &Traffic, seconds: f64) -> Self {
+        let Some(before) = before else { return Self::default() };
+        let per_second = |before, after| growth(before, after) as f64 / seconds;
+        Self {
+            rx_packets_per_second: per_second(before.rx_packets, after.rx_packets),
+            rx_bits_per_second: 8.0 * per_second(before.rx_bytes, after.rx_bytes),
+            tx_packets_per_second: per_second(before.tx_packets, after.tx_packets),
+            tx_bits_per_second: 8.0 * per_second(before.tx_bytes, after.tx_bytes),
+        }
+    }
+
+    /// Bits in a second, both ways.
+    pub fn bits(&self) -> f64 {
+        self.rx_bits_per_second + self.tx_bits_per_second
+    }
+
+    /// Frames in a second, both ways.
+    pub fn packets(&self) -> f64 {
+        self.rx_packets_per_second + self.tx_packets_per_second
+    }
+}
+
+impl<'a> std::iter::Sum<&'a Self> for Rate {
+    fn sum<I: Iterator<Item = &'a Self>>(rates: I) -> Self {
+        rates.fold(Self::default(), |sum, rate| Self {
+            rx_packets_per_second: sum.rx_packets_per_second + rate.rx_packets_per_second,
+            rx_bits_per_second: sum.rx_bits_per_second + rate.rx_bits_per_second,
+            tx_packets_per_second: sum.tx_packets_per_second + rate.tx_packets_per_second,
+            tx_bits_per_second: sum.tx_bits_per_second + rate.tx_bits_per_second,
+        })
+    }
+}
+
+impl Rates {
+    /// The rates between two samples; nothing if no time has passed between them.
+    pub fn between(before: &Sample, after: &Sample) -> Option<Self> {
+        let seconds = after.at.checked_sub(before.at)?.as_secs_f64();
+        if seconds <= 0.0 {
+            return None;
+        }
+        let (old, new) = (&before.everything, &after.everything);
+        let known: HashMap<_, _> =
+            old.bindings.iter().map(|one| ((&one.port, one.vlan, one.vni), &one.traffic)).collect();
+        let bindings = new.bindings.iter().filter_map(|one| {
+            Some(BindingRate {
+                port: one.port.clone(),
+                vlan: one.vlan,
+                // Without one it carries nothing.
+                vni: one.vni?,
+                switch: one.switch.clone(),
+                rate: Rate::between(known.get(&(&one.port, one.vlan, one.vni)).copied(), &one.traffic, seconds),
+            })
+        });
+        let bindings: Vec<BindingRate> = bindings.collect();
+        let known: HashMap<_, _> = old.tunnels.iter().map(|one| ((one.local, one.remote), &one.traffic)).collect();
+        let tunnels: Vec<TunnelRate> = new
+            .tunnels
+            .iter()
+            .map(|one| TunnelRate {
+                local: one.local,
+                remote: one.remote,
+                resolved: matches!(one.path, Path::Resolved { .. }),
+                rate: Rate::between(known.get(&(one.local, one.remote)).copied(), &one.traffic, seconds),
+            })
+            .collect();
+        let known: HashMap<_, _> = old.drops.iter().map(|one| (&*one.name, one.count)).collect();
+        let drop = |one: &Counter| DropRate {
+            name: one.name.to_string(),
+            packets_per_second: growth(known.get(&*one.name).copied().unwrap_or(one.count), one.count) as f64 / seconds,
+            count: one.count,
+            help: one.help.to_string(),
+        };
+        let drops: Vec<DropRate> = new.drops.iter().map(drop).collect();
+        let forwarding = &new.status.forwarding;
+        Some(Self {
+            schema: view::SCHEMA,
+            time: after.time,
+            interval_seconds: seconds,
+            uptime_seconds: new.status.uptime_seconds,
+            healthy: new.status.healthy,
+            problems: new.status.problems.clone(),
+            vteps: new.status.vteps.clone(),
+            vrrp: new.status.vrrp.clone(),
+            database: new.status.database.clone(),
+            fdb: Fill {
+                given: forwarding.macs,
+                learned: new.switches.iter().map(|switch| switch.macs_learned).sum(),
+                size: forwarding.fdb_size,
+            },
+            total_bindings: bindings.iter().map(|one| &one.rate).sum(),
+            total_tunnels: tunnels.iter().map(|one| &one.rate).sum(),
+            bindings,
+            tunnels,
+            dropped_packets_per_second: drops.iter().map(|one| one.packets_per_second).sum(),
+            drops,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::top::fixtures::{binding_carries, sample, tunnel_carries};
+
+    fn rates(before: &Sample, after: &Sample) -> Rates {
+        Rates::between(before, after).unwrap()
+    }
+
+    #[test]
+    fn rates_are_what_was_counted_by_the_time_it_took() {
+        let mut after = sample(12);
+        binding_carries(&mut after, 20, 2000, 10, 500);
+        tunnel_carries(&mut after, 2, 250, 4, 125);
+        let rates = rates(&sample(10), &after);
+        assert_eq!(rates.interval_seconds, 2.0);
+        let expected = Rate {
+            rx_packets_per_second: 10.0,
+            rx_bits_per_second: 8000.0,
+            tx_packets_per_second: 5.0,
+            tx_bits_per_second: 2000.0,
+        };
+        assert_eq!((rates.bindings[0].rate, rates.total_bindings), (expected, expected));
+        assert_eq!((rates.tunnels[0].rate.rx_packets_per_second, rates.total_tunnels.tx_bits_per_second), (1.0, 500.0));
+    }
+
+    #[test]
+    fn a_counter_that_begins_anew_has_counted_since_what_it_shows() {
+        assert_eq!(growth(1000, 7), 7);
+        let mut before = sample(10);
+        binding_carries(&mut before, 1_000_000, 0, 0, 0);
+        let mut after = sample(11);
+        after.everything.bindings[0].traffic.rx_packets = 30;
+        assert_eq!(rates(&before, &after).bindings[0].rate.rx_packets_per_second, 30.0);
+    }
+
+    #[test]
+    fn a_counter_that_passes_its_end_goes_on() {
+        assert_eq!(growth(u64::MAX - 4, 5), 10);
+        assert_eq!(growth(u64::MAX, u64::MAX), 0);
+    }
+
+    #[test]
+    fn what_was_not_there_before_has_no_rate_yet() {
+        let mut before = sample(10);
+        before.everything.bindings.clear();
+        before.everything.drops.clear();
+        let mut after = sample(11);
+        binding_carries(&mut after, 1_000_000, 1, 1, 1);
+        after.everything.drops[0].count = 5;
+        let rates = rates(&before, &after);
+        assert_eq!(rates.bindings[0].rate, Rate::default());
+        assert_eq!(rates.dropped_packets_per_second, 0.0);
+        // The same VLAN of another switch is another binding, whose counters are its own.
+        let mut before = sample(10);
+        before.everything.bindings[0].vni = Some(1);
+        assert_eq!(Rates::between(&before, &after).unwrap().bindings[0].rate, Rate::default());
+    }
+
+    #[test]
+    fn drops_add_up() {
+        let mut after = sample(12);
+        after.everything.drops[0].count += 6;
+        after.everything.drops[3].count += 4;
+        let rates = rates(&sample(10), &after);
+        assert_eq!((rates.drops[0].packets_per_second, rates.dropped_packets_per_second), (3.0, 5.0));
+    }
+
+    #[test]
+    fn without_time_between_there_is_no_rate() {
+        assert!(Rates::between(&sample(10), &sample(10)).is_none());
+        assert!(Rates::between(&sample(10), &sample(9)).is_none());
+    }
+
+    #[test]
+    fn the_reference_names_every_field() {
+        fn fields(value: &serde_json::Value, of_rates: &[&str], names: &mut Vec<String>) {
+            match value {
+                serde_json::Value::Object(map) => map.iter().for_each(|(name, value)| {
+                    names.push(name.clone());
+                    // What other verbs have too is described there.
+                    if !of_rates.contains(&name.as_str()) {
+                        fields(value, of_rates, names);
+                    }
+                }),
+                serde_json::Value::Array(list) => list.iter().for_each(|value| fields(value, of_rates, names)),
+                _ => {}
+            }
+        }
+        let reference = include_str!("../../../../docs/MONITOR.md");
+        let (_, part) = reference.split_once("## How much goes through").unwrap();
+        let part = part.split("\n## ").next().unwrap();
+        let mut names = Vec::new();
+        let rates = serde_json::to_value(rates(&sample(10), &sample(11))).unwrap();
+        fields(&rates, &["problems", "vrrp", "database"], &mut names);
+        assert!(names.len() > 30);
+        for name in names {
+            assert!(part.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_is_read_back() {
+        let rates = rates(&sample(10), &sample(11));
+        let text = serde_json::to_string(&rates).unwrap();
+        assert_eq!(serde_json::from_str::<Rates>(&text).unwrap(), rates);
+    }
+}

@@ -1,0 +1,74 @@
+//! `handover`: the active role goes to another node.
+
+use std::{
+    path::Path,
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use gateway_api::{
+    ctl::{self, CallError},
+    view::{Role, Status},
+};
+
+use super::{ANSWER, fail, told};
+use crate::HandoverOptions;
+
+/// Time between two looks for another node.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// Has the agent give the role away; it answers when another node has it.
+pub(super) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
+    if let Some(seconds) = options.wait
+        && let Err(error) = wait(socket, options.instance.as_deref(), Duration::from_secs(seconds.into()))
+    {
+        return fail(error.exit_code(), &error);
+    }
+    let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
+    params.extend(options.force.then_some("--force"));
+    told(ctl::call(socket, "vrrp/handover", &params, ANSWER))
+}
+
+/// Waits until another node is connected for one of the virtual routers that are meant and active here. The agent says what
+/// is wrong if none is by then.
+#[expect(clippy::disallowed_methods, reason = "whoever waits does so in real time")]
+fn wait(socket: &Path, which: Option<&str>, limit: Duration) -> Result<(), CallError> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let answer = ctl::call(socket, "status", &["json"], ANSWER)?;
+        let status: Status =
+            serde_json::from_str(&answer).map_err(|_| CallError::Foreign { path: socket.to_owned() })?;
+        if is_ready(&status, which) || Instant::now() >= deadline {
+            return Ok(());
+        }
+        sleep(AGAIN);
+    }
+}
+
+/// True if another node is connected, or there is nothing to wait for.
+fn is_ready(status: &Status, which: Option<&str>) -> bool {
+    let meant = |name: &str, vrid: u8| which.is_none_or(|which| which == name || which == vrid.to_string());
+    let mut active = status.vrrp.iter().filter(|one| meant(&one.name, one.vrid) && one.role == Role::Active).peekable();
+    let Some(nodes) = &status.nodes else { return true };
+    let connected = |vrid: u8| nodes.standbys.get(&vrid.to_string()).is_some_and(|nodes| !nodes.is_empty());
+    active.peek().is_none() || active.any(|one| connected(one.vrid))
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_api::view::samples;
+
+    use super::*;
+
+    #[test]
+    fn another_node_is_waited_for_where_this_one_is_active() {
+        let mut status = samples::healthy();
+        assert!(is_ready(&status, None) && is_ready(&status, Some("51")));
+        status.nodes.as_mut().unwrap().standbys.clear();
+        assert!(!is_ready(&status, None) && !is_ready(&status, Some("a")));
+        assert!(is_ready(&status, Some("nosuch")), "the agent says that there is none");
+        status.vrrp[0].role = Role::Backup;
+        assert!(is_ready(&status, None), "the agent says that it is not active");
+    }
+}

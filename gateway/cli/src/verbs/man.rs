@@ -1,0 +1,89 @@
+//! `man`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::Args;
+use thiserror::Error;
+
+use super::{BAD_INPUT, fail, output};
+use crate::manual::{self, Page};
+
+/// `man`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct ManOptions {
+    /// Page to print: a verb, or vtep-gateway.toml for the configuration; without it, that of vtep-gateway itself.
+    #[arg(value_name = "PAGE")]
+    pub page: Option<String>,
+    /// Write all pages into this directory instead, each as its name and section say.
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Error)]
+enum ManError {
+    #[error("there is no manual page {name:?}; there are {}", known.join(", "))]
+    Unknown { name: String, known: Vec<String> },
+    #[error("cannot write the manual page {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
+
+/// Prints a page in the language of man(7), for `man -l -`, or writes all of them to files.
+pub(super) fn carry_out(options: &ManOptions) -> ExitCode {
+    let pages = manual::pages();
+    if let Some(dir) = &options.dir {
+        return match write(&pages, dir) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, &error),
+        };
+    }
+    match find(&pages, options.page.as_deref().unwrap_or("vtep-gateway")) {
+        Ok(page) => output::write(&page.text, ExitCode::SUCCESS),
+        Err(error) => fail(BAD_INPUT, &error),
+    }
+}
+
+/// A page by its name, or by what follows `vtep-gateway-` in it.
+fn find<'p>(pages: &'p [Page], name: &str) -> Result<&'p Page, ManError> {
+    let is_meant = |page: &&Page| page.name == name || page.name.strip_prefix("vtep-gateway-") == Some(name);
+    pages.iter().find(is_meant).ok_or_else(|| ManError::Unknown {
+        name: name.to_owned(),
+        known: pages.iter().map(|page| page.name.clone()).collect(),
+    })
+}
+
+fn write(pages: &[Page], dir: &Path) -> Result<(), ManError> {
+    for page in pages {
+        let path = dir.join(format!("{}.{}", page.name, page.section));
+        fs::write(&path, &page.text).map_err(|source| ManError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_found_by_its_verb() {
+        let pages = manual::pages();
+        assert_eq!(find(&pages, "status").unwrap().name, "vtep-gateway-status");
+        assert_eq!(find(&pages, "vtep-gateway-status").unwrap().name, "vtep-gateway-status");
+        assert_eq!(find(&pages, "vtep-gateway.toml").unwrap().section, 5);
+    }
+
+    #[test]
+    fn a_page_that_is_not_there_is_told_with_those_that_are() {
+        let error = find(&manual::pages(), "frobnicate").unwrap_err().to_string();
+        assert!(error.starts_with("there is no manual page \"frobnicate\"; there are vtep-gateway, "), "{error}");
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_named() {
+        let error = write(&manual::pages(), Path::new("/nonexistent")).unwrap_err().to_string();
+        assert!(error.starts_with("cannot write the manual page /nonexistent/vtep-gateway"), "{error}");
+    }
+}

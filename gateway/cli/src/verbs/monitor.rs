@@ -1,0 +1,310 @@
+//! `vtep-gateway monitor`: what happens in the agent, as it happens.
+//!
+//! It asks the agent for what comes after the last event it has seen, again and again; the agent answers when there is
+//! something. So it misses nothing but what the agent's journal has no longer, whoever of the two is slow, and goes on
+//! where an agent that is started again begins.
+
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    path::Path,
+    time::Duration,
+};
+
+use clap::Args;
+use gateway_api::{
+    ctl::{self, CallError},
+    events::{Kind, Record, Timestamp},
+};
+use gateway_base::clock;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::AgentOption;
+
+/// The control command.
+const COMMAND: &str = "monitor/next";
+
+/// How long an answer may take: the agent waits for an event for twenty seconds.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Time between two looks for an agent that is gone.
+const AGAIN: u16 = 500;
+
+/// `monitor`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+#[command(after_help = "\
+The kinds of events, and the JSON of each, are described in docs/MONITOR.md. If the agent ends, the command waits for the \
+next one.
+
+Exit codes: 0 ended, 1 failed, 2 wrong arguments, 3 no agent was running at the start.")]
+pub struct MonitorOptions {
+    /// As JSON, an object on each line.
+    #[arg(long)]
+    pub json: bool,
+    /// Events of these kinds alone.
+    #[arg(long, value_name = "KIND,...", value_enum, value_delimiter = ',', hide_possible_values = false)]
+    pub only: Vec<Kind>,
+    /// First the latest events, from the agent's journal.
+    #[arg(long)]
+    pub history: bool,
+    /// The same, from there on: a number of an event, a time such as 2026-01-31T12:00:00Z, or a time span before now:
+    /// 90s, 10m, 2h, 1d.
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse, conflicts_with = "history")]
+    pub since: Option<Since>,
+    /// End after the events in the journal.
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Of which agent.
+    #[command(flatten)]
+    pub agent: AgentOption,
+}
+
+/// From when on events are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// From the event with this number.
+    Number(u64),
+    /// From a moment.
+    Time(Timestamp),
+    /// So long before now.
+    Ago(Duration),
+}
+
+impl Since {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Number(number));
+        }
+        if let Ok(time) = text.parse() {
+            return Ok(Self::Time(time));
+        }
+        let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+        let ago = units.iter().find_map(|(unit, seconds)| {
+            let count: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+            count.checked_mul(*seconds)
+        });
+        ago.map(|seconds| Self::Ago(Duration::from_secs(seconds))).ok_or_else(|| {
+            "expected a number of an event, a time such as 2026-01-31T12:00:00Z, or a time span before now: 90s, 10m, \
+             2h, 1d"
+                .to_owned()
+        })
+    }
+}
+
+/// Why it ended.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// The agent could not be asked, at the start.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What it answers makes no sense.
+    #[error("the agent answers what this version does not understand: {0}")]
+    Answer(#[from] serde_json::Error),
+    /// Nothing can be written.
+    #[error("writing what happens: {0}")]
+    Write(io::Error),
+}
+
+impl MonitorError {
+    /// What the command exits with.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            Self::Call(error) => error.exit_code(),
+            Self::Answer(_) | Self::Write(_) => 1,
+        }
+    }
+}
+
+/// A page of the journal, as much of it as has to be understood: an agent of another version may tell of kinds of events
+/// that this one does not know.
+#[derive(Debug, Deserialize)]
+struct Page {
+    run: String,
+    oldest: u64,
+    next: u64,
+    missed: u64,
+    records: Vec<Value>,
+}
+
+/// What is shown of events.
+struct Filter<'a> {
+    options: &'a MonitorOptions,
+    /// As text, since that is how they come; texts of moments are in the order of the moments.
+    not_before: Option<String>,
+}
+
+impl Filter<'_> {
+    fn wants(&self, record: &Value) -> bool {
+        let text = |key: &str| record[key].as_str().unwrap_or_default();
+        let only = &self.options.only;
+        // Who wants to know of some wants to know that some of them were left out.
+        let wanted = |kind: &Kind| text("event") == kind.name() || !record["counts"][kind.name()].is_null();
+        (only.is_empty() || only.iter().any(wanted))
+            && self.not_before.as_ref().is_none_or(|time| text("time") >= time.as_str())
+    }
+
+    fn line(&self, record: Value) -> String {
+        let known = if self.options.json { None } else { serde_json::from_value::<Record>(record.clone()).ok() };
+        known.map_or_else(|| record.to_string(), |record| record.to_string())
+    }
+}
+
+/// Shows what happens until nobody reads it any more, or forever.
+///
+/// # Errors
+/// See [`MonitorError`]. That nobody reads what is written is none.
+pub fn watch(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
+    match show(socket, options) {
+        Err(MonitorError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn show(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
+    let now = Timestamp::new(clock::realtime());
+    let not_before = match options.since {
+        Some(Since::Time(time)) => Some(time.to_string()),
+        Some(Since::Ago(ago)) => Some(now.before(ago).to_string()),
+        Some(Since::Number(_)) | None => None,
+    };
+    let filter = Filter { options, not_before };
+    let first = match options.since {
+        Some(Since::Number(number)) => Some(number),
+        Some(Since::Time(_) | Since::Ago(_)) => Some(0),
+        None => options.history.then_some(0),
+    };
+    let first = first.map(|number| number.to_string());
+    let mut page = ask(socket, first.as_deref().into_iter().collect())?;
+    if first.as_deref() == Some("0") && page.oldest > 1 {
+        eprintln!("vtep-gateway: the journal begins with event {}; older ones are gone", page.oldest);
+    }
+    // Where the journal ends, if that is where this does: to ask for more would be to wait for it.
+    let end = if options.no_follow { ask(socket, Vec::new())?.next } else { u64::MAX };
+    let mut gone = false;
+    loop {
+        write(&page, &filter)?;
+        if page.next >= end {
+            return Ok(());
+        }
+        let (run, next) = (page.run.clone(), page.next.to_string());
+        page = loop {
+            match ask(socket, vec![&next, &run]) {
+                Ok(page) => break page,
+                Err(error) if options.no_follow => return Err(error),
+                Err(MonitorError::Call(error)) => {
+                    if !std::mem::replace(&mut gone, true) {
+                        eprintln!("vtep-gateway: {error}; waiting for it");
+                    }
+                    rest()?;
+                }
+                Err(other) => return Err(other),
+            }
+        };
+        if std::mem::take(&mut gone) {
+            let same = page.run == run;
+            eprintln!("vtep-gateway: the agent is {}", if same { "back" } else { "back, started anew" });
+        }
+    }
+}
+
+fn ask(socket: &Path, params: Vec<&str>) -> Result<Page, MonitorError> {
+    Ok(serde_json::from_str(&ctl::call(socket, COMMAND, &params, ANSWER)?)?)
+}
+
+/// Each event is a line of its own, and is written whole.
+fn write(page: &Page, filter: &Filter<'_>) -> Result<(), MonitorError> {
+    let mut lines = String::new();
+    if page.missed > 0 {
+        let missed = json!({ "event": Kind::Missed, "count": page.missed });
+        let text = format!("{} events have gone before they were read\n", page.missed);
+        lines.push_str(&if filter.options.json { format!("{missed}\n") } else { text });
+    }
+    for record in page.records.iter().filter(|record| filter.wants(record)) {
+        lines.push_str(&filter.line(record.clone()));
+        lines.push('\n');
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(lines.as_bytes()).and_then(|()| out.flush()).map_err(MonitorError::Write)?;
+    is_read(0)
+}
+
+/// Waits a little before the next try.
+fn rest() -> Result<(), MonitorError> {
+    is_read(AGAIN)
+}
+
+/// Ends with an error if nobody will read what is written, and looks for so many milliseconds.
+fn is_read(milliseconds: u16) -> Result<(), MonitorError> {
+    let stdout = io::stdout();
+    // POLLERR comes whether it is asked for or not, from a pipe whose reader is gone (poll(2)).
+    let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    poll(&mut fds, PollTimeout::from(milliseconds)).map_err(|errno| MonitorError::Write(errno.into()))?;
+    match fds[0].revents() {
+        Some(events) if events.contains(PollFlags::POLLERR) => {
+            Err(MonitorError::Write(io::ErrorKind::BrokenPipe.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: MonitorOptions,
+    }
+
+    fn options(args: &str) -> Result<MonitorOptions, clap::Error> {
+        Line::try_parse_from(["monitor"].into_iter().chain(args.split_whitespace())).map(|line| line.options)
+    }
+
+    #[test]
+    fn a_beginning_is_a_number_a_time_or_so_long_ago() {
+        assert_eq!(Since::parse("17"), Ok(Since::Number(17)));
+        assert_eq!(Since::parse("10m"), Ok(Since::Ago(Duration::from_secs(600))));
+        assert!(matches!(Since::parse("2026-01-31T12:00:00Z"), Ok(Since::Time(_))));
+        for text in ["", "m", "10x", "-5s", "yesterday", "99999999999999999999d"] {
+            assert!(Since::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn kinds_come_with_commas_between_and_have_to_be_kinds() {
+        assert_eq!(options("--only learned,role_changed").unwrap().only, [Kind::Learned, Kind::RoleChanged]);
+        assert_eq!(options("--only learnt").unwrap_err().exit_code(), 2);
+        assert!(options("--history --since 5").is_err());
+    }
+
+    #[test]
+    fn what_is_not_wanted_is_left_out() {
+        let options = options("--only moved").unwrap();
+        let filter = Filter { options: &options, not_before: Some("2026-01-31T12:00:00.000Z".to_owned()) };
+        let record = |event: &str, time: &str| json!({ "seq": 1, "event": event, "time": time });
+        assert!(filter.wants(&record("moved", "2026-01-31T12:00:00.000Z")));
+        assert!(!filter.wants(&record("moved", "2026-01-31T11:59:59.999Z")));
+        assert!(!filter.wants(&record("learned", "2026-01-31T12:00:00.000Z")));
+        let left_out = |kind: &str| {
+            let mut record = record("left_out", "2026-01-31T12:00:01.000Z");
+            record["counts"][kind] = 5.into();
+            record
+        };
+        assert!(filter.wants(&left_out("moved")) && !filter.wants(&left_out("learned")));
+    }
+
+    #[test]
+    fn a_kind_that_is_not_known_here_is_shown_as_it_came() {
+        let options = options("").unwrap();
+        let filter = Filter { options: &options, not_before: None };
+        let record = json!({ "seq": 1, "event": "invented", "time": "2026-01-31T12:00:00.000Z" });
+        assert_eq!(filter.line(record.clone()), record.to_string());
+        let known = json!({ "seq": 1, "event": "reloaded", "time": "2026-01-31T12:00:00.000Z", "file": "/x.toml" });
+        assert_eq!(filter.line(known), "2026-01-31T12:00:00.000Z reloaded          /x.toml");
+    }
+}

@@ -1,0 +1,158 @@
+//! `show NOUN`: what a running gateway has, as tables or as JSON.
+//!
+//! The agent is asked for all there is of a noun, or page by page where there may be very much; what is not wanted is left
+//! out here. [`options`] has what can be asked for, [`watch`] what is shown again and again.
+
+mod names;
+mod options;
+mod watch;
+
+use std::{io, path::Path, process::ExitCode};
+
+use gateway_api::{
+    ctl::{self, CallError},
+    screen::{self, Look},
+    view::{Binding, Counter, Mac, MacFilter, Macs, Neighbour, Router, Switch, Tunnel},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{ANSWER, BAD_INPUT, fail, output};
+
+pub use options::{Noun, ShowOptions};
+
+/// Shows what `options` ask for of the agent behind `socket`.
+pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
+    let agent = Agent { socket };
+    let json = options.noun.output().json;
+    let look = Look::of_stdout();
+    let text = match &options.noun {
+        Noun::Counters(counted) | Noun::Drops(counted) if counted.watch.is_some() => {
+            return watch::carry_out(&options.noun, counted, &agent, look);
+        }
+        Noun::Switches(wanted) => agent
+            .all("show/switches", |one: &Switch| {
+                fits(&wanted.switch, one.name.as_ref()) && fits(&wanted.vni, one.vni.as_ref())
+            })
+            .map(|all| (all.is_empty(), written(json, &all, || screen::switches(&all, look)))),
+        Noun::Bindings(wanted) => agent
+            .all("show/bindings", |one: &Binding| {
+                fits(&wanted.switch, one.switch.as_ref())
+                    && fits(&wanted.vni, one.vni.as_ref())
+                    && fits(&wanted.port, Some(&one.port))
+            })
+            .map(|all| (all.is_empty(), written(json, &all, || screen::bindings(&all, look)))),
+        Noun::Macs(wanted) => {
+            agent.macs(&wanted.filter()).map(|all| (all.is_empty(), written(json, &all, || screen::macs(&all, look))))
+        }
+        Noun::Tunnels(wanted) => agent
+            .all("show/tunnels", |one: &Tunnel| {
+                fits(&wanted.remote, Some(&one.remote)) && wanted.vni.is_none_or(|vni| one.vnis.contains(&vni))
+            })
+            .map(|all| (all.is_empty(), written(json, &all, || screen::tunnels(&all, look)))),
+        Noun::Neighbours(wanted) => agent
+            .all("show/neighbours", |one: &Neighbour| {
+                wanted.remote.is_none_or(|remote| one.remotes.contains(&remote) || one.address == remote)
+            })
+            .map(|all| (all.is_empty(), written(json, &all, || screen::neighbours(&all, look)))),
+        Noun::Vrrp(wanted) => agent
+            .all("show/vrrp", |one: &Router| {
+                wanted.instance.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
+            })
+            .map(|all| (all.is_empty(), written(json, &all, || screen::vrrp(&all, look)))),
+        Noun::Counters(wanted) => agent.counters("show/counters").map(|all| {
+            (
+                all.is_empty(),
+                written(json, &all, || screen::counters(&all, wanted.all, &screen::Rates::default(), look)),
+            )
+        }),
+        Noun::Drops(wanted) => agent.counters("show/drops").map(|all| {
+            (all.is_empty(), written(json, &all, || screen::drops(&all, wanted.all, &screen::Rates::default(), look)))
+        }),
+    };
+    // Only what finds nothing may have a wrong name in it.
+    let unknown = match &text {
+        Ok((true, _)) => names::unknown(&options.noun, &agent),
+        _ => Ok(None),
+    };
+    match (text, unknown) {
+        (Ok(_), Ok(Some(unknown))) => fail(BAD_INPUT, &io::Error::other(unknown)),
+        (Ok((_, text)), Ok(None)) => output::write(&text, ExitCode::SUCCESS),
+        (Err(error), _) | (_, Err(error)) => fail(error.exit_code(), &error),
+    }
+}
+
+/// True if `is` is what is wanted, if anything is.
+fn fits<T: PartialEq>(wanted: &Option<T>, is: Option<&T>) -> bool {
+    wanted.is_none() || wanted.as_ref() == is
+}
+
+/// As JSON, or as `table` writes it.
+fn written<T: Serialize>(json: bool, all: &[T], table: impl FnOnce() -> String) -> String {
+    if json { json_lines(all) } else { table() }
+}
+
+/// A list with a line for each element, so that it can be read by people and `grep` as well.
+fn json_lines<T: Serialize>(all: &[T]) -> String {
+    let mut text = String::from("[");
+    for (at, one) in all.iter().enumerate() {
+        text.push_str(if at == 0 { "\n" } else { ",\n" });
+        text.push_str(&serde_json::to_string(one).unwrap_or_default());
+    }
+    text.push_str(if all.is_empty() { "]\n" } else { "\n]\n" });
+    text
+}
+
+/// The agent that is asked.
+struct Agent<'a> {
+    socket: &'a Path,
+}
+
+impl Agent<'_> {
+    fn ask<T: DeserializeOwned>(&self, command: &str, params: &[&str]) -> Result<T, CallError> {
+        let answer = ctl::call(self.socket, command, params, ANSWER)?;
+        serde_json::from_str(&answer).map_err(|_| CallError::Foreign { path: self.socket.to_owned() })
+    }
+
+    fn all<T: DeserializeOwned>(&self, command: &str, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>, CallError> {
+        let mut all: Vec<T> = self.ask(command, &[])?;
+        all.retain(wanted);
+        Ok(all)
+    }
+
+    fn counters(&self, command: &str) -> Result<Vec<Counter>, CallError> {
+        self.ask(command, &[])
+    }
+
+    /// All pages, in order.
+    fn macs(&self, filter: &MacFilter) -> Result<Vec<Mac>, CallError> {
+        let words = filter.words();
+        let (mut all, mut from) = (Vec::new(), None::<u32>);
+        loop {
+            let from_word = from.map(|from| from.to_string());
+            let params: Vec<&str> = from_word.iter().chain(&words).map(String::as_str).collect();
+            let page: Macs = self.ask("show/macs", &params)?;
+            all.extend(page.macs);
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        all.sort_by_key(|mac: &Mac| (mac.vni, mac.mac));
+        Ok(all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_api::view::samples;
+
+    use super::*;
+
+    #[test]
+    fn json_is_a_list_with_a_line_for_each_element() {
+        let text = json_lines(&[samples::switch(), samples::switch()]);
+        assert_eq!(text.lines().count(), 4);
+        assert_eq!(serde_json::from_str::<Vec<Switch>>(&text).unwrap(), [samples::switch(), samples::switch()]);
+        assert_eq!(json_lines::<Switch>(&[]), "[]\n");
+    }
+}

@@ -1,0 +1,41 @@
+//! Counters, shown again and again.
+
+use std::{
+    io::{IsTerminal, Write, stdout},
+    process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use gateway_api::screen::{self, Look, Rates};
+
+use super::{Agent, Noun, fail, options::CountersOptions};
+
+/// Clears the terminal, and begins at its top (ECMA-48, ED and CUP).
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Shows counters until the agent or the reader is gone.
+#[expect(clippy::disallowed_methods, reason = "whoever watches does so in real time")]
+pub(super) fn carry_out(noun: &Noun, options: &CountersOptions, agent: &Agent<'_>, look: Look) -> ExitCode {
+    let pause = Duration::from_secs(options.watch.unwrap_or(1).into());
+    let drops = matches!(noun, Noun::Drops(_));
+    let command = if drops { "show/drops" } else { "show/counters" };
+    let (mut rates, mut before) = (Rates::default(), None::<Instant>);
+    let clear = if stdout().is_terminal() { CLEAR } else { "" };
+    loop {
+        let counters = match agent.counters(command) {
+            Ok(counters) => counters,
+            Err(error) => return fail(error.exit_code(), &error),
+        };
+        let now = Instant::now();
+        rates.note(&counters, before.map_or(Duration::ZERO, |before| now - before));
+        before = Some(now);
+        let show = if drops { screen::drops } else { screen::counters };
+        let text = format!("{clear}{}", show(&counters, options.all, &rates, look));
+        // Whoever reads may stop reading.
+        if writeln!(stdout(), "{text}").is_err() {
+            return ExitCode::SUCCESS;
+        }
+        sleep(pause);
+    }
+}

@@ -1,0 +1,122 @@
+//! The agent that a verb is for, and what it forwards with: found without a valid configuration file.
+
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use gateway_api::{
+    ctl,
+    view::{InterfaceRole, Status},
+};
+use gateway_config as config;
+use gateway_config::{Config, ConfigError, DEFAULT_RUN_DIR};
+use gateway_datapath::{load::Settings, pins::PinDir};
+
+use crate::{AgentOption, DEFAULT_CONFIG};
+
+/// How long an agent has to tell what it forwards with, before its configuration file is read in its place.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// The agent that is meant.
+pub(super) struct Target {
+    /// Its control socket.
+    pub(super) socket: PathBuf,
+    /// Its configuration file.
+    pub(super) file: PathBuf,
+}
+
+impl Target {
+    /// The one that the command line names.
+    ///
+    /// # Errors
+    /// It names a file that cannot be read: nobody wants to end another agent for a slip in its name.
+    pub(super) fn of(option: &AgentOption) -> Result<Self, ConfigError> {
+        let file = option.file.config.clone();
+        let socket = match &option.socket {
+            Some(directory) if directory.is_dir() => ctl::path(directory),
+            Some(socket) => socket.clone(),
+            None => match config::run_dir(&file) {
+                Ok(directory) => ctl::path(&directory),
+                Err(_) if file == Path::new(DEFAULT_CONFIG) => ctl::path(Path::new(DEFAULT_RUN_DIR)),
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(Self { socket, file })
+    }
+}
+
+/// What a gateway forwards with.
+pub(super) struct Gateway {
+    /// Its uplinks, by name.
+    pub(super) uplinks: Vec<String>,
+    /// Its access ports, by name.
+    pub(super) ports: Vec<String>,
+    /// Its tunnel addresses.
+    pub(super) vteps: Vec<IpAddr>,
+    /// UDP port of VXLAN.
+    pub(super) udp_port: u16,
+    /// Where it pins.
+    pub(super) pins: PinDir,
+    /// What its programs are loaded with.
+    pub(super) settings: Settings,
+    /// Where that is from.
+    pub(super) source: String,
+}
+
+impl Gateway {
+    /// As the agent tells, or if it does not, as its configuration file says.
+    ///
+    /// # Errors
+    /// The agent does not tell, and the file is not valid.
+    pub(super) fn find(target: &Target) -> Result<Self, ConfigError> {
+        match Self::running(&target.socket) {
+            Some(running) => Ok(running),
+            None => Ok(Self::configured(&Config::load(&target.file)?, &target.file)),
+        }
+    }
+
+    /// As the agent behind `socket` tells.
+    pub(super) fn running(socket: &Path) -> Option<Self> {
+        let status: Status = serde_json::from_str(&ctl::call(socket, "status", &["json"], ANSWER).ok()?).ok()?;
+        let named = |role| {
+            let those = status.interfaces.iter().filter(move |one| one.role == role);
+            those.map(|one| one.name.clone()).collect()
+        };
+        let fdb_size = u32::try_from(status.forwarding.fdb_size).ok()?;
+        Some(Self {
+            uplinks: named(InterfaceRole::Uplink),
+            ports: named(InterfaceRole::Port),
+            vteps: status.vteps.clone(),
+            udp_port: status.udp_port?,
+            pins: PinDir::new(status.pin_dir.as_ref()?),
+            settings: Settings { udp_port: status.udp_port?, fdb_size, trace: false },
+            source: "the running agent".to_owned(),
+        })
+    }
+
+    /// Puts it where a configuration that is wrong as a whole has nothing.
+    pub(super) fn fill(self, config: &mut Config) {
+        let interface =
+            |name: String| config::Interface { name, mode: config::Mode::Auto, track: config::Track::Ignore };
+        config.uplinks = self.uplinks.into_iter().map(interface).collect();
+        config.ports = self.ports.into_iter().map(interface).collect();
+        config.gateway.pin_dir = self.pins.root().to_owned();
+        config.gateway.udp_port = self.udp_port;
+    }
+
+    fn configured(config: &Config, file: &Path) -> Self {
+        let names = |all: &[config::Interface]| all.iter().map(|one| one.name.clone()).collect();
+        let udp_port = config.gateway.udp_port;
+        Self {
+            uplinks: names(&config.uplinks),
+            ports: names(&config.ports),
+            vteps: config.vteps().collect(),
+            udp_port,
+            pins: PinDir::new(&config.gateway.pin_dir),
+            settings: Settings { udp_port, fdb_size: config.gateway.fdb_size, trace: false },
+            source: file.display().to_string(),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Where the key and the certificates of TLS are: a path, or a credential that the service manager hands over.
+
+use std::{
+    ffi::OsStr,
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use gateway_ovsdb::TlsFiles;
+
+use super::{report::Quoted, values};
+
+/// What comes before the name of a credential.
+const SCHEME: &str = "credential:";
+
+/// The variable that says where credentials are (systemd.exec(5)).
+pub const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// Longest name of a credential, in bytes: it is the name of a file.
+const MAX_NAME: usize = 255;
+
+/// A file with a key or certificates.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFile {
+    /// At this place.
+    Path(PathBuf),
+    /// One that systemd puts where this service alone can read it, by the name in its `LoadCredential=`.
+    Credential(String),
+}
+
+/// The three that TLS needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFiles {
+    /// Key of the client's certificate.
+    pub private_key: KeyFile,
+    /// The client's certificate.
+    pub certificate: KeyFile,
+    /// Certificates of the authorities that may have signed the server's.
+    pub ca_cert: KeyFile,
+}
+
+/// A credential is asked for where there are none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "credential:{0}: this process was given no credentials ($CREDENTIALS_DIRECTORY is not set); start it \
+     as a systemd service with LoadCredential={0}:/path/to/the/file, or name the file itself"
+)]
+pub struct NoCredentials(String);
+
+impl fmt::Display for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Credential(name) => write!(f, "{SCHEME}{name}"),
+        }
+    }
+}
+
+impl KeyFile {
+    /// Reads `/path/to/file` or `credential:NAME`.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let Some(name) = text.strip_prefix(SCHEME) else { return values::directory(text).map(Self::Path) };
+        // credential_name_valid() in src/shared/creds-util.c: a file name that can stand in a unit's setting.
+        let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+        if !name.is_empty() && name.len() <= MAX_NAME && !matches!(name, "." | "..") && name.chars().all(fine) {
+            Ok(Self::Credential(name.to_owned()))
+        } else {
+            Err(format!("expected the name of a credential after {SCHEME}, found {}", Quoted(name)))
+        }
+    }
+
+    /// Where it is, with credentials being in this directory, if there are any.
+    pub(super) fn find(&self, credentials: Option<&OsStr>) -> Result<PathBuf, NoCredentials> {
+        match (self, credentials) {
+            (Self::Path(path), _) => Ok(path.clone()),
+            (Self::Credential(name), Some(directory)) => Ok(Path::new(directory).join(name)),
+            (Self::Credential(name), None) => Err(NoCredentials(name.clone())),
+        }
+    }
+}
+
+impl KeyFiles {
+    /// The files, with credentials being in this directory, if there are any.
+    ///
+    /// # Errors
+    /// There are none, and one is asked for.
+    pub fn find(&self, credentials: Option<&OsStr>) -> Result<TlsFiles, NoCredentials> {
+        Ok(TlsFiles {
+            private_key: self.private_key.find(credentials)?,
+            certificate: self.certificate.find(credentials)?,
+            ca_cert: self.ca_cert.find(credentials)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> KeyFiles {
+        KeyFiles {
+            private_key: KeyFile::parse("credential:key.pem").unwrap(),
+            certificate: KeyFile::parse("/etc/x/cert.pem").unwrap(),
+            ca_cert: KeyFile::parse("credential:ca").unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_credential_is_where_the_service_manager_put_it() {
+        let found = files().find(Some(OsStr::new("/run/credentials/x.service"))).unwrap();
+        assert_eq!(found.private_key, Path::new("/run/credentials/x.service/key.pem"));
+        assert_eq!(found.certificate, Path::new("/etc/x/cert.pem"));
+        assert_eq!(found.ca_cert, Path::new("/run/credentials/x.service/ca"));
+    }
+
+    #[test]
+    fn without_credentials_the_variable_and_the_remedy_are_named() {
+        let error = files().find(None).unwrap_err().to_string();
+        for word in ["credential:key.pem", "CREDENTIALS_DIRECTORY", "LoadCredential=key.pem:"] {
+            assert!(error.contains(word), "{word} in {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_can_t_lead_out_of_the_directory() {
+        for name in ["", ".", "..", "../key", "a/b", "a:b", "a b", &"x".repeat(256)] {
+            assert!(KeyFile::parse(&format!("credential:{name}")).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn it_reads_as_it_is_written() {
+        for text in ["credential:key.pem", "/etc/x/key.pem"] {
+            assert_eq!(KeyFile::parse(text).unwrap().to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The configuration file.
+//!
+//! The way from text to [`Config`] has three steps. `load` reads the file; the TOML parser and serde give it a shape
+//! (`raw`, and `shape` for what goes wrong there); then each value is checked and turned into a type that cannot
+//! hold a wrong one (`gateway_section`, `interfaces`, `database_section`, and `database::static_rows` for the
+//! logical switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
+//! place in the file, so the operator sees all of it at once.
+
+mod auth;
+mod database_section;
+mod field_path;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
+mod gateway_section;
+mod interfaces;
+mod key_files;
+mod lenient;
+pub mod load;
+pub mod macs;
+mod metrics_section;
+mod raw;
+mod report;
+pub mod rows;
+mod shape;
+mod switch_options;
+mod switch_section;
+mod types;
+pub mod values;
+mod vrrp_section;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{AuthConfig, KeyError, KeySource};
+pub use gateway_section::MAX_FDB;
+pub use key_files::DIRECTORY as CREDENTIALS;
+pub use key_files::{KeyFile, KeyFiles, NoCredentials};
+pub use lenient::{DEFAULT_RUN_DIR, run_dir};
+pub use report::{ConfigError, Problem, Problems};
+pub use types::{
+    AnnounceConfig, Config, DatabaseConfig, GatewayConfig, InstanceConfig, Interface, MetricsConfig, Mode,
+    SwitchOptions, SyncConfig, Track, VrrpConfig, Vteps,
+};

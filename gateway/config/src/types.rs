@@ -1,0 +1,370 @@
+//! The configuration once it is checked.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use gateway_ovsdb::{Remotes, ServerIdentity};
+use gateway_vrrp::{Checksum, Interval, Priority, Version, Vrid};
+
+use super::{auth::AuthConfig, key_files::KeyFiles};
+use crate::rows::Rows;
+
+/// All that the configuration file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What concerns the gateway as a whole.
+    pub gateway: GatewayConfig,
+    /// Its tunnel addresses, with what is theirs; at least one.
+    pub instances: Vec<InstanceConfig>,
+    /// How nodes that stand in for each other tell what they have learned.
+    pub sync: SyncConfig,
+    /// NICs towards the VXLAN underlay; at least one.
+    pub uplinks: Vec<Interface>,
+    /// Access ports, NICs towards the VLANs; at least one.
+    pub ports: Vec<Interface>,
+    /// The static database.
+    pub rows: Arc<Rows>,
+    /// The database to follow in its place.
+    pub database: Option<DatabaseConfig>,
+    /// What the file says of logical switches that no database does, by the name of the switch.
+    pub switch_options: BTreeMap<String, SwitchOptions>,
+    /// Where metrics are served.
+    pub metrics: MetricsConfig,
+}
+
+/// Tunnel addresses that move together, and the physical switch that has them. Without `[[vrrp]]` there is one, which stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceConfig {
+    /// Its name, for people and for `switch.instance`.
+    pub name: String,
+    /// Its tunnel addresses.
+    pub vteps: Vteps,
+    /// Name of its row in `Physical_Switch`; where there is none, the machine's.
+    pub switch: Option<String>,
+    /// How it moves between nodes.
+    pub vrrp: Option<VrrpConfig>,
+}
+
+/// Section `[[vrrp]]`: a virtual router.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VrrpConfig {
+    /// Its number on the segment, also that of its lease.
+    pub vrid: Vrid,
+    /// The interface it speaks on and has the addresses on: an uplink, or a subinterface.
+    pub interface: String,
+    /// What is sent.
+    pub version: Version,
+    /// Higher wins.
+    pub priority: Priority,
+    /// Time between advertisements.
+    pub interval: Interval,
+    /// Whether a node of higher priority takes the role from an active one of lower.
+    pub preempt: bool,
+    /// After a start, or after first hearing a lower priority, time until it does.
+    pub preempt_delay: Duration,
+    /// After a start, time until it takes part.
+    pub startup_delay: Duration,
+    /// The other nodes, where multicast does not reach them. None: multicast.
+    pub peers: Vec<IpAddr>,
+    /// The address it sends from; where there is none, the interface's first that is not virtual.
+    pub source: Option<IpAddr>,
+    /// Addresses are on a macvlan with the virtual router's MAC address (RFC 9568 section 7.3), not the interface's own.
+    pub virtual_mac: bool,
+    /// Of what is sent in version 3 over IPv4.
+    pub checksum: Checksum,
+    /// Gratuitous ARP and unsolicited neighbour advertisements.
+    pub announce: AnnounceConfig,
+    /// What the data plane not being attached does.
+    pub track_data_plane: Track,
+    /// What the database not being reached does.
+    pub track_database: Track,
+    /// How advertisements are authenticated.
+    pub auth: Option<AuthConfig>,
+}
+
+/// How often a virtual address is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnnounceConfig {
+    /// Announcements of each address at a takeover.
+    pub count: u8,
+    /// Time until the same is done once more; zero: it is not.
+    pub delay: Duration,
+    /// Time between announcements while active; zero: none.
+    pub refresh: Duration,
+}
+
+/// What something that is down does to a virtual router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// Nothing.
+    Ignore,
+    /// This node can't be active.
+    Fault,
+    /// Its priority changes by so much, -253 to 253.
+    Weight(i16),
+}
+
+/// Section `[sync]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyncConfig {
+    /// TCP port of the active node; 0: off.
+    pub port: u16,
+}
+
+/// Section `[metrics]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Addresses of this machine to listen on; none: metrics are off.
+    pub listen: BTreeSet<SocketAddr>,
+}
+
+/// Section `[database]`: a `hardware_vtep` database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// Its servers.
+    pub remotes: Remotes,
+    /// Name of this gateway's row in `Physical_Switch`; where there is none, the machine's.
+    pub switch: Option<String>,
+    /// What the row says this gateway can be managed by.
+    pub management_ips: BTreeSet<IpAddr>,
+    /// What the row says of this gateway.
+    pub description: String,
+    /// The files for servers with `ssl:`.
+    pub tls: Option<KeyFiles>,
+    /// Which certificates a server with `ssl:` may have.
+    pub server: ServerIdentity,
+    /// The longest message that is taken, in bytes.
+    pub message_limit: usize,
+    /// How long forwarding goes on as it was when the database is gone. `None`: for ever.
+    pub hold_time: Option<Duration>,
+    /// How long it does when the database was emptied.
+    pub empty_hold_time: Duration,
+    /// Learned MACs of a logical switch at most.
+    pub learn_limit: u64,
+    /// Silence after which the server is asked whether it is there. Zero: never.
+    pub inactivity_probe: Duration,
+    /// All nodes use this one database, so only the active one writes to it.
+    pub shared: bool,
+}
+
+/// Section `[[switch_options]]`, and the same keys of `[[switch]]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SwitchOptions {
+    /// Control protocols of switches may leave a tunnel onto a VLAN.
+    pub control_protocols: bool,
+    /// A frame from a tunnel whose source is known to be elsewhere is dropped, unless the switch learns from tunnels.
+    pub strict_sources: bool,
+}
+
+impl Default for SwitchOptions {
+    fn default() -> Self {
+        Self { control_protocols: false, strict_sources: true }
+    }
+}
+
+/// Section `[gateway]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayConfig {
+    /// UDP port of VXLAN, for what is sent and what is received.
+    pub udp_port: u16,
+    /// TTL or hop limit of the outer header.
+    pub ttl: u8,
+    /// How long a learned MAC lives without traffic.
+    pub ageing: Duration,
+    /// MACs in all, given and learned.
+    pub fdb_size: u32,
+    /// Directory of pinned maps and links, on a bpffs.
+    pub pin_dir: PathBuf,
+    /// Directory of the lock, and of sockets.
+    pub run_dir: PathBuf,
+    /// Name of the group whose members may ask on the control socket; without it, root alone.
+    pub control_group: Option<String>,
+}
+
+/// This gateway's tunnel addresses: one, or one of each family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vteps {
+    /// For remote VTEPs with an IPv4 address.
+    pub v4: Option<Ipv4Addr>,
+    /// For remote VTEPs with an IPv6 address.
+    pub v6: Option<Ipv6Addr>,
+}
+
+/// An interface that packets enter and leave by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name, one that the kernel would accept.
+    pub name: String,
+    /// Where the programs attach.
+    pub mode: Mode,
+    /// What its being down does to the virtual routers.
+    pub track: Track,
+}
+
+/// Where the programs of an interface attach.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// XDP where the driver can, else TC.
+    #[default]
+    Auto,
+    /// XDP, with TC for what is replicated; an error where the driver cannot.
+    Xdp,
+    /// TC for all traffic.
+    Tc,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Xdp => "xdp",
+            Self::Tc => "tc",
+        })
+    }
+}
+
+impl InstanceConfig {
+    /// Number of the lease it forwards under: the virtual router's, or 0.
+    pub fn lease(&self) -> u32 {
+        self.vrrp.as_ref().map_or(0, |vrrp| vrrp.vrid.get().into())
+    }
+}
+
+impl Vteps {
+    /// The address that a tunnel to `remote` starts from: the one of its family, if there is one.
+    pub fn towards(&self, remote: IpAddr) -> Option<IpAddr> {
+        match remote {
+            IpAddr::V4(_) => self.v4.map(IpAddr::V4),
+            IpAddr::V6(_) => self.v6.map(IpAddr::V6),
+        }
+    }
+
+    /// The addresses there are.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        self.v4.map(IpAddr::V4).into_iter().chain(self.v6.map(IpAddr::V6))
+    }
+}
+
+impl Config {
+    /// True if `address` is one of this gateway's tunnel addresses.
+    pub fn is_own(&self, address: IpAddr) -> bool {
+        self.instances.iter().any(|instance| instance.vteps.towards(address) == Some(address))
+    }
+
+    /// All of this gateway's tunnel addresses.
+    pub fn vteps(&self) -> impl Iterator<Item = IpAddr> {
+        self.instances.iter().flat_map(|instance| instance.vteps.iter())
+    }
+
+    /// True if the tunnel addresses move between nodes.
+    pub fn is_redundant(&self) -> bool {
+        self.instances.iter().any(|instance| instance.vrrp.is_some())
+    }
+
+    /// What differs in `new` that a running agent cannot take over, one text for each key. A reload is refused unless
+    /// this is empty: these values are built into maps and programs, or name where they are.
+    pub fn changes_needing_restart(&self, new: &Self) -> Vec<String> {
+        let (old_config, new_config) = (self, new);
+        let (old, new) = (&self.gateway, &new.gateway);
+        let mut changes = Vec::new();
+        let mut compare = |key: &str, old: &dyn fmt::Display, new: &dyn fmt::Display| {
+            let (old, new) = (old.to_string(), new.to_string());
+            if old != new {
+                changes.push(format!("gateway.{key} ({old} -> {new})"));
+            }
+        };
+        compare("udp_port", &old.udp_port, &new.udp_port);
+        compare("fdb_size", &old.fdb_size, &new.fdb_size);
+        compare("pin_dir", &old.pin_dir.display(), &new.pin_dir.display());
+        compare("run_dir", &old.run_dir.display(), &new.run_dir.display());
+        let group = |config: &GatewayConfig| config.control_group.clone().unwrap_or_else(|| "none".to_owned());
+        compare("control_group", &group(old), &group(new));
+        changes.extend(database_changes(old_config.database.as_ref(), new_config.database.as_ref()));
+        changes.extend(instance_changes(old_config, new_config));
+        changes
+    }
+}
+
+/// The same for `[[vrrp]]` and `[sync]`: sockets, addresses and leases are made once.
+fn instance_changes(old: &Config, new: &Config) -> Vec<String> {
+    let mut changes = Vec::new();
+    let routers = |config: &Config| -> Vec<String> {
+        let virtual_routers = config.instances.iter().filter_map(|instance| Some((instance, instance.vrrp.as_ref()?)));
+        let vteps = |instance: &InstanceConfig| instance.vteps.iter().map(|vtep| vtep.to_string()).collect::<Vec<_>>();
+        virtual_routers
+            .map(|(instance, vrrp)| {
+                let mac = if vrrp.virtual_mac { " with a virtual MAC" } else { "" };
+                let (vrid, name, interface) = (vrrp.vrid, &instance.name, &vrrp.interface);
+                format!("{vrid} {name} on {interface}{mac}: {}", vteps(instance).join(" "))
+            })
+            .collect()
+    };
+    let (before, after) = (routers(old), routers(new));
+    if before != after {
+        let list = |all: Vec<String>| if all.is_empty() { "none".to_owned() } else { all.join(", ") };
+        changes.push(format!("vrrp ({} -> {})", list(before), list(after)));
+    }
+    let switches = |config: &Config| -> Vec<Option<String>> {
+        config.instances.iter().map(|instance| instance.switch.clone()).collect()
+    };
+    let one_database = old.database.is_some() && new.database.is_some();
+    if one_database && old.is_redundant() && before_and_after_differ(&switches(old), &switches(new)) {
+        changes.push("vrrp.switch".to_owned());
+    }
+    if old.is_redundant() && new.is_redundant() && old.sync != new.sync {
+        changes.push(format!("sync.port ({} -> {})", old.sync.port, new.sync.port));
+    }
+    changes
+}
+
+/// True where there are as many, and other ones; a different number is told already.
+fn before_and_after_differ<T: PartialEq>(before: &[T], after: &[T]) -> bool {
+    before.len() == after.len() && before != after
+}
+
+/// The same for `[database]`: a connection is opened once.
+fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) -> Vec<String> {
+    let (old, new) = match (old, new) {
+        (Some(old), Some(new)) => (old, new),
+        (None, None) => return Vec::new(),
+        (Some(_), None) => return vec!["database (is there -> is not)".to_owned()],
+        (None, Some(_)) => return vec!["database (is not there -> is)".to_owned()],
+    };
+    let remotes =
+        |config: &DatabaseConfig| config.remotes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let name = |config: &DatabaseConfig| config.switch.clone().unwrap_or_else(|| "host name".to_owned());
+    let tls = |config: &DatabaseConfig| match &config.tls {
+        Some(KeyFiles { private_key, certificate, ca_cert }) => format!("{private_key}, {certificate}, {ca_cert}"),
+        None => "none".to_owned(),
+    };
+    let names = |config: &DatabaseConfig| config.server.names.join(" ");
+    let prints = |config: &DatabaseConfig| {
+        config.server.fingerprints.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let message = |config: &DatabaseConfig| (config.message_limit >> 20).to_string();
+    let probe = |config: &DatabaseConfig| config.inactivity_probe.as_secs().to_string();
+    [
+        ("remote", remotes(old), remotes(new)),
+        ("switch", name(old), name(new)),
+        ("shared", old.shared.to_string(), new.shared.to_string()),
+        ("private_key, certificate, ca_cert", tls(old), tls(new)),
+        ("server_name", names(old), names(new)),
+        ("server_fingerprint", prints(old), prints(new)),
+        ("message_limit", message(old), message(new)),
+        ("inactivity_probe", probe(old), probe(new)),
+    ]
+    .into_iter()
+    .filter(|(_, old, new)| old != new)
+    .map(|(key, old, new)| format!("database.{key} ({old} -> {new})"))
+    .collect()
+}
+
+#[cfg(test)]
+#[path = "types_tests.rs"]
+mod tests;

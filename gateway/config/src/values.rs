@@ -1,0 +1,173 @@
+//! Checks of single values. Each gives the typed value, or says what was expected and what was found.
+
+use std::{
+    net::IpAddr,
+    ops::RangeInclusive,
+    path::{Component, Path, PathBuf},
+    time::Duration,
+};
+
+use gateway_common::net::{MacAddr, VlanId, Vni};
+
+use super::{
+    raw::{RawTrack, Seconds},
+    report::Quoted,
+    types::{Mode, Track},
+};
+
+/// Longest name of a logical switch, in characters.
+const MAX_SWITCH_NAME: usize = 128;
+/// Longest name of an interface, in bytes: `IFNAMSIZ` less the final zero.
+const MAX_INTERFACE_NAME: usize = 15;
+/// Where the BPF file system is mounted by convention.
+const BPF_FS: &str = "/sys/fs/bpf";
+
+/// A number of `range`.
+pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, String> {
+    let refused = || format!("expected {} to {}, found {value}", range.start(), range.end());
+    if !range.contains(&value) {
+        return Err(refused());
+    }
+    T::try_from(value).map_err(|_| refused())
+}
+
+/// A time of `range`, in seconds, to the millisecond.
+pub fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, String> {
+    if range.contains(&value.0) {
+        Ok(Duration::from_millis((value.0 * 1000.0).round() as u64))
+    } else {
+        Err(format!("expected {} to {} seconds, found {}", range.start(), range.end(), value.0))
+    }
+}
+
+/// What something that is down does to a virtual router.
+pub fn track(value: &RawTrack) -> Result<Track, String> {
+    match value {
+        RawTrack::Weight(weight) => Ok(Track::Weight(number(*weight, -253..=253)?)),
+        RawTrack::Word(word) if word == "fault" => Ok(Track::Fault),
+        RawTrack::Word(word) if word == "ignore" => Ok(Track::Ignore),
+        RawTrack::Word(other) => {
+            Err(format!(r#"expected "fault", "ignore" or a number from -253 to 253, found {}"#, Quoted(other)))
+        }
+    }
+}
+
+/// A VXLAN network identifier.
+pub fn vni(value: i64) -> Result<Vni, String> {
+    let refused = || format!("expected 1 to {}, found {value}", Vni::MAX);
+    u32::try_from(value).ok().and_then(Vni::new).ok_or_else(refused)
+}
+
+/// A VLAN, or 0 for untagged.
+pub fn vlan(value: i64) -> Result<VlanId, String> {
+    let refused = || format!("expected 0 (untagged) to {}, found {value}", VlanId::MAX);
+    u16::try_from(value).ok().and_then(VlanId::new).ok_or_else(refused)
+}
+
+/// The address of one station.
+pub fn station(text: &str) -> Result<MacAddr, String> {
+    let mac: MacAddr = text.parse().map_err(|_| {
+        format!("expected six hexadecimal bytes with colons between, like 02:00:5e:00:00:01, found {}", Quoted(text))
+    })?;
+    match mac {
+        mac if mac.is_station() => Ok(mac),
+        MacAddr::BROADCAST => Err(format!("expected the address of one station, found broadcast {mac}")),
+        mac if mac.is_group() => Err(format!("expected the address of one station, found multicast {mac}")),
+        mac => Err(format!("expected the address of one station, found {mac}")),
+    }
+}
+
+/// An address that a tunnel can start or end at.
+pub fn tunnel_end(text: &str) -> Result<IpAddr, String> {
+    let ip: IpAddr = text.parse().map_err(|_| format!("expected an IPv4 or IPv6 address, found {}", Quoted(text)))?;
+    let kind = match ip {
+        IpAddr::V4(ip) if ip.is_broadcast() => "the broadcast",
+        IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => "an IPv4-mapped",
+        // Without an interface it names no station (RFC 4007 section 6), and a tunnel does not name one.
+        IpAddr::V6(ip) if ip.is_unicast_link_local() => "a link-local",
+        ip if ip.is_unspecified() => "the unspecified",
+        ip if ip.is_loopback() => "a loopback",
+        ip if ip.is_multicast() => "a multicast",
+        ip => return Ok(ip),
+    };
+    Err(format!("expected a unicast address of the underlay, found {kind} address {ip}"))
+}
+
+/// A name that the kernel accepts for an interface (`dev_valid_name()` in `net/core/dev.c`).
+pub fn interface_name(name: &str) -> Result<String, String> {
+    let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > MAX_INTERFACE_NAME {
+        Err(format!("expected an interface's name, 1 to {MAX_INTERFACE_NAME} bytes, found {}", Quoted(name)))
+    } else if name == "." || name == ".." || name.contains(bad) {
+        Err(format!("expected an interface's name, without slash, colon or space, found {}", Quoted(name)))
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+/// The name of a logical switch.
+pub fn switch_name(name: &str) -> Result<String, String> {
+    let length = name.chars().count();
+    if length == 0 || length > MAX_SWITCH_NAME {
+        Err(format!("expected 1 to {MAX_SWITCH_NAME} characters, found {length}"))
+    } else if name.contains(char::is_control) {
+        Err(format!("expected printable characters, found {}", Quoted(name)))
+    } else {
+        Ok(name.to_owned())
+    }
+}
+
+/// A name or an address that a certificate can be for.
+pub(crate) fn certificate_name(name: &str) -> Result<String, String> {
+    match rustls::pki_types::ServerName::try_from(name) {
+        Ok(_) => Ok(name.to_owned()),
+        Err(_) => Err(format!("expected a DNS name or an address, found {}", Quoted(name))),
+    }
+}
+
+/// Where programs attach.
+pub fn mode(text: &str) -> Result<Mode, String> {
+    match text {
+        "auto" => Ok(Mode::Auto),
+        "xdp" => Ok(Mode::Xdp),
+        "tc" => Ok(Mode::Tc),
+        other => Err(format!(r#"expected "auto", "xdp" or "tc", found {}"#, Quoted(other))),
+    }
+}
+
+/// The name of a group of users, as useradd(8) would have it but for length and case, which differ between systems.
+pub(crate) fn group_name(text: &str) -> Result<String, String> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    if named && text.len() <= 255 && text.chars().all(fine) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("expected the name of a group, found {}", Quoted(text)))
+    }
+}
+
+/// An absolute path without detours.
+pub fn directory(text: &str) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    let straight = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    if path.is_absolute() && straight && path != "/" && !text.contains(char::is_control) {
+        // Taken apart and put together, so that two spellings of one path are equal.
+        Ok(path.components().collect())
+    } else {
+        Err(format!("expected an absolute path without \"..\", found {}", Quoted(text)))
+    }
+}
+
+/// A directory for pins: below the mount point of the BPF file system, which refuses names with a dot (`bpf_lookup()` in
+/// `kernel/bpf/inode.c`).
+pub(crate) fn pin_directory(text: &str) -> Result<PathBuf, String> {
+    let path = directory(text)?;
+    match path.strip_prefix(BPF_FS) {
+        Ok(below) if below == "" => Err(format!("expected a directory below {BPF_FS}, found that directory itself")),
+        Ok(_) if text.contains('.') => {
+            Err(format!("expected a path without a dot, which the BPF file system refuses, found {}", Quoted(text)))
+        }
+        Ok(_) => Ok(path),
+        Err(_) => Err(format!("expected a directory below {BPF_FS}, found {}", Quoted(text))),
+    }
+}

@@ -1,0 +1,217 @@
+//! Programs of `vtep-gateway trace` and `capture` (the object `vtep-gateway-capture`), loaded beside the data plane,
+//! onto its maps.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Map, MapData, MapError, ProgramArray},
+    programs::{Program, SchedClassifier, Xdp},
+};
+use aya_obj::programs::XdpAttachType;
+use gateway_netdev::nic::Role;
+
+use super::{
+    load::{LoadError, Objects, Settings, fingerprint, pinned_layout, remove_tree},
+    pins::{PINNED_MAPS, PinDir},
+};
+
+/// The compiled programs.
+/// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
+const READ: [&str; 14] = [
+    "settings",
+    "vteps",
+    "arrivals",
+    "leases",
+    "remote_vteps",
+    "tunnels",
+    "switches",
+    "learned",
+    "flood",
+    "bindings",
+    "fdb",
+    "devmap",
+    "devmap_sg",
+    "down",
+];
+
+/// Why the programs could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureProgramsError {
+    /// Nothing is pinned.
+    #[error(
+        "no data plane is loaded: nothing is pinned in {}; start it with `vtep-gateway run`, or name the configuration of \
+         the one that is meant with --config", .0.display()
+    )]
+    NothingPinned(PathBuf),
+    /// The maps are not those of this program.
+    #[error(
+        "the maps in {} are of another version of vtep-gateway, or made for another gateway.fdb_size: use the program that \
+         the agent was started from, or restart the agent", .0.display()
+    )]
+    OtherLayout(PathBuf),
+    /// The object, or pins.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Not in the object.
+    #[error("the BPF object has no {0}: this vtep-gateway was built wrongly")]
+    Missing(&'static str),
+    /// A program or map was refused.
+    #[error("{0}: {1}")]
+    Program(String, String),
+}
+
+/// Loads the programs of `vtep-gateway trace`: they read the maps pinned under `pins` and write to none of them.
+pub(crate) fn for_trace(pins: &PinDir, settings: Settings, objects: Objects) -> Result<Ebpf, CaptureProgramsError> {
+    check(pins, settings)?;
+    // Counters and the like are tried on the way, and need not be kept apart for each tunnel.
+    let own = BTreeMap::from([
+        ("flows", 1),
+        ("binding_stats", 1),
+        ("tunnel_stats", 1),
+        ("strays", 1),
+        ("budgets", 1),
+        ("snooped", 64),
+        ("events", 4096),
+        ("captured", 4096),
+    ]);
+    load(pins, settings, objects, &READ, &own)
+}
+
+fn check(pins: &PinDir, settings: Settings) -> Result<(), CaptureProgramsError> {
+    if !pins.maps().exists() {
+        return Err(CaptureProgramsError::NothingPinned(pins.root().to_owned()));
+    }
+    if pinned_layout(pins) != Some(fingerprint(settings)) {
+        return Err(CaptureProgramsError::OtherLayout(pins.root().to_owned()));
+    }
+    Ok(())
+}
+
+fn load(
+    pins: &PinDir,
+    settings: Settings,
+    objects: Objects,
+    shared: &[&'static str],
+    own: &BTreeMap<&'static str, u32>,
+) -> Result<Ebpf, CaptureProgramsError> {
+    let mut loader = EbpfLoader::new();
+    for name in shared {
+        loader.map_pin_path(name, pins.maps().join(name));
+    }
+    for (name, size) in own {
+        loader.map_max_entries(name, *size);
+    }
+    loader.override_global("UDP_PORT", &settings.udp_port, true);
+    Ok(loader.load(objects.capture).map_err(LoadError::from)?)
+}
+
+/// Programs of a capture, by what they are pinned as and what the object calls them.
+const CAPTURE: [(&str, &str); 5] = [
+    ("xdp_uplink", "capt_xdp_uplink"),
+    ("xdp_access", "capt_xdp_access"),
+    ("tc_uplink", "capt_tc_uplink"),
+    ("tc_access", "capt_tc_access"),
+    (TC_FLOOD, "capt_tc_flood"),
+];
+const TC_FLOOD: &str = "tc_flood";
+/// Map of the program that replicates after the stage, in the object and as a pin: the kernel empties it once nothing
+/// refers to it.
+const NEXT: &str = "next";
+
+/// A capture that is being set up: programs in the kernel and pinned, where the agent takes them from.
+pub struct Capture {
+    ebpf: Ebpf,
+    /// They stay: while the programs are on interfaces, only the agent may take them away.
+    dir: PathBuf,
+}
+
+/// Loads the programs of capture number `id`. They read and write all the maps pinned under `pins`, as those that they
+/// take the place of do.
+pub fn for_capture(
+    pins: &PinDir,
+    settings: Settings,
+    objects: Objects,
+    id: u32,
+) -> Result<Capture, CaptureProgramsError> {
+    check(pins, settings)?;
+    let own = BTreeMap::from([("flows", 1), ("steps", 4096)]);
+    let shared: Vec<&'static str> = PINNED_MAPS.to_vec();
+    let mut ebpf = load(pins, settings, objects, &shared, &own)?;
+    let dir = pins.capture(id);
+    remove_tree(&dir)?;
+    fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir.clone(), reason })?;
+    if let Err(error) = pin_all(&mut ebpf, &dir) {
+        remove_tree(&dir)?;
+        return Err(error);
+    }
+    Ok(Capture { ebpf, dir })
+}
+
+fn pin_all(ebpf: &mut Ebpf, dir: &Path) -> Result<(), CaptureProgramsError> {
+    let failed =
+        |name: &str, error: &dyn std::error::Error| CaptureProgramsError::Program(name.to_owned(), error.to_string());
+    for (pin, name) in CAPTURE {
+        let program = ebpf.program_mut(name).ok_or(CaptureProgramsError::Missing(name))?;
+        match program {
+            Program::Xdp(xdp) => xdp.load().map_err(|error| failed(name, &error))?,
+            Program::SchedClassifier(tc) => tc.load().map_err(|error| failed(name, &error))?,
+            _ => return Err(CaptureProgramsError::Missing(name)),
+        }
+        program.pin(dir.join(pin)).map_err(|error| failed(name, &error))?;
+    }
+    let next = ebpf.take_map(NEXT).ok_or(CaptureProgramsError::Missing(NEXT))?;
+    let mut next: ProgramArray<MapData> = next.try_into().map_err(|error| failed(NEXT, &error))?;
+    let flood = SchedClassifier::from_pin(dir.join(TC_FLOOD)).map_err(|error| failed(TC_FLOOD, &error))?;
+    let flood = flood.fd().map_err(|error| failed(TC_FLOOD, &error))?;
+    next.set(0, flood, 0).map_err(|error| failed(NEXT, &error))?;
+    next.pin(dir.join(NEXT)).map_err(|error| failed(NEXT, &error))
+}
+
+impl Capture {
+    /// Takes one of its maps.
+    pub fn take<T: TryFrom<Map, Error = MapError>>(&mut self, name: &'static str) -> Result<T, CaptureProgramsError> {
+        let map = self.ebpf.take_map(name).ok_or(CaptureProgramsError::Missing(name))?;
+        map.try_into().map_err(|error: MapError| CaptureProgramsError::Program(name.to_owned(), error.to_string()))
+    }
+
+    /// Takes the pins away of one that the agent has refused.
+    pub fn abandon(self) -> Result<(), LoadError> {
+        remove_tree(&self.dir)
+    }
+}
+
+/// The pinned programs of a capture, as the agent sees them.
+pub struct Pinned {
+    uplink: (Xdp, SchedClassifier),
+    access: (Xdp, SchedClassifier),
+}
+
+impl Pinned {
+    /// Opens those of capture number `id`.
+    pub fn open(pins: &PinDir, id: u32) -> Result<Self, CaptureProgramsError> {
+        let dir = pins.capture(id);
+        let failed = |name: &str, error: &dyn std::error::Error| {
+            CaptureProgramsError::Program(name.to_owned(), error.to_string())
+        };
+        let both = |xdp: &str, tc: &str| {
+            let first = Xdp::from_pin(dir.join(xdp), XdpAttachType::Interface).map_err(|error| failed(xdp, &error))?;
+            let second = SchedClassifier::from_pin(dir.join(tc)).map_err(|error| failed(tc, &error))?;
+            Ok::<_, CaptureProgramsError>((first, second))
+        };
+        Ok(Self { uplink: both("xdp_uplink", "tc_uplink")?, access: both("xdp_access", "tc_access")? })
+    }
+
+    /// The programs for interfaces of a role.
+    pub fn of(&mut self, role: Role) -> (&mut Xdp, &mut SchedClassifier) {
+        let (xdp, tc) = match role {
+            Role::Uplink => &mut self.uplink,
+            Role::Access => &mut self.access,
+        };
+        (xdp, tc)
+    }
+}

@@ -1,0 +1,116 @@
+//! The MACs that are given, of which there may be a hundred thousand, in few bytes each.
+
+use gateway_base::interner::Interner;
+use gateway_common::fdb::{FdbEntry, FdbKey, Target};
+use hashbrown::HashMap;
+
+/// What map `fdb` holds of given MACs. There are far fewer places than MACs, so each is kept once.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    numbers: HashMap<FdbKey, u32>,
+    entries: Interner<FdbEntry>,
+}
+
+impl Given {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// True if there is none.
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty()
+    }
+
+    /// What is written for `key`.
+    pub fn get(&self, key: &FdbKey) -> Option<FdbEntry> {
+        self.numbers.get(key).map(|number| self.entries.value(*number))
+    }
+
+    /// True if `key` is given.
+    pub fn contains_key(&self, key: &FdbKey) -> bool {
+        self.numbers.contains_key(key)
+    }
+
+    /// Notes what is written for `key`.
+    pub fn insert(&mut self, key: FdbKey, entry: FdbEntry) {
+        let number = self.entries.hold(entry);
+        if let Some(before) = self.numbers.insert(key, number) {
+            self.entries.release(before);
+        }
+    }
+
+    /// Notes that nothing is written for `key`.
+    pub fn remove(&mut self, key: &FdbKey) {
+        if let Some(before) = self.numbers.remove(key) {
+            self.entries.release(before);
+        }
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (FdbKey, FdbEntry)> + '_ {
+        self.numbers.iter().map(|(key, number)| (*key, self.entries.value(*number)))
+    }
+
+    /// The places that MACs are at, each with how many. Costs as much as there are places.
+    pub fn places(&self) -> impl Iterator<Item = (Target, u32)> + '_ {
+        self.entries.held().map(|(entry, count)| (entry.to, count))
+    }
+
+    /// The keys, in no order.
+    pub fn keys(&self) -> impl Iterator<Item = &FdbKey> + '_ {
+        self.numbers.keys()
+    }
+}
+
+impl FromIterator<(FdbKey, FdbEntry)> for Given {
+    fn from_iter<I: IntoIterator<Item = (FdbKey, FdbEntry)>>(entries: I) -> Self {
+        let mut given = Self::default();
+        entries.into_iter().for_each(|(key, entry)| given.insert(key, entry));
+        given
+    }
+}
+
+/// Equal if the same is written, whatever the numbers.
+impl PartialEq for Given {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, entry)| other.get(&key) == Some(entry))
+    }
+}
+
+impl Eq for Given {}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use gateway_common::fdb::GIVEN;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against the map of the standard library, with few MACs and places, so that they meet.
+        #[test]
+        fn a_map_as_any_other(steps in prop::collection::vec((0..20u8, prop::option::of(0..4u32)), 0..200)) {
+            let (mut given, mut model) = (Given::default(), BTreeMap::new());
+            for (mac, place) in steps {
+                let key = FdbKey::new(1, [2, 0, 0, 0, 0, mac]);
+                match place {
+                    Some(tunnel) => {
+                        let entry = FdbEntry { to: Target::remote(tunnel, 1), seen: 0, origin: GIVEN, flags: 0 };
+                        given.insert(key, entry);
+                        model.insert(key, entry);
+                    }
+                    None => {
+                        given.remove(&key);
+                        model.remove(&key);
+                    }
+                }
+                prop_assert_eq!(given.get(&key), model.get(&key).copied());
+            }
+            prop_assert_eq!(given.iter().collect::<BTreeMap<_, _>>(), model.clone());
+            prop_assert_eq!(given, model.into_iter().collect());
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The state of each binding: it forwards, or what keeps it from that.
+
+use std::collections::BTreeMap;
+
+use gateway_api::view::BindingState;
+use gateway_common::net::Vni;
+use gateway_config::rows::{LogicalSwitch, Refusal, Rows};
+
+use super::{Planner, Problem};
+
+/// A VLAN of a port that the database binds to a logical switch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundVlan {
+    /// Name of the port.
+    pub port: String,
+    /// The VLAN as the database has it; 0 for untagged frames.
+    pub vlan: u16,
+    /// Name of the logical switch.
+    pub switch: String,
+    /// Its VNI, if it has one.
+    pub vni: Option<Vni>,
+    /// The instance it belongs to: an index into [`gateway_config::Config::instances`].
+    pub instance: usize,
+    /// Whether it forwards.
+    pub state: BindingState,
+}
+
+/// Why a logical switch without a VNI does not forward.
+pub fn state_of_switch(switch: &LogicalSwitch) -> Option<BindingState> {
+    match (&switch.vni, &switch.contested) {
+        (Some(_), _) => None,
+        (None, Some(taken)) => Some(BindingState::VniTaken { vni: taken.vni, holder: taken.holder.clone() }),
+        (None, None) => Some(BindingState::WaitsForKey),
+    }
+}
+
+/// What there is to say of bindings that do not forward, if there are any whose interface is not told of already.
+pub fn unforwarded(all: &[BoundVlan]) -> Option<Problem> {
+    let mut without = all.iter().filter(|one| !one.state.forwards() && !one.state.is_told());
+    let first = without.next()?.clone();
+    Some(Problem::NotForwarding { first: Box::new(first), count: 1 + without.count(), bound: all.len() })
+}
+
+/// All bindings of `rows`, by port and VLAN. The planner is done with its logical switches.
+pub(super) fn states(planner: &Planner<'_>, rows: &Rows) -> Vec<BoundVlan> {
+    let mut first = BTreeMap::new();
+    let mut all = Vec::new();
+    for (name, switch) in &rows.switches {
+        let holder = switch.vni.map(|vni| (vni, *first.entry(vni).or_insert(name)));
+        let without = match holder {
+            Some((vni, holder)) if holder != name => Some(BindingState::VniTaken { vni, holder: holder.clone() }),
+            _ => state_of_switch(switch),
+        };
+        for (port, vlan) in &switch.bindings {
+            let state = port_state(planner, port)
+                .or_else(|| without.clone())
+                .or_else(|| {
+                    let owner = *planner.owners.get(&planner.binding_key(port, *vlan)?)?;
+                    (owner != name).then(|| BindingState::VlanTaken(owner.to_owned()))
+                })
+                .or_else(|| down(planner, port))
+                .unwrap_or(BindingState::Forwards);
+            let (port, switch_name, vlan) = (port.clone(), name.clone(), vlan.get());
+            let (vni, instance) = (switch.vni, switch.instance);
+            all.push(BoundVlan { port, vlan, switch: switch_name, vni, instance, state });
+        }
+    }
+    all.extend(rows.refused.iter().map(|one| BoundVlan {
+        port: one.port.clone(),
+        vlan: one.vlan,
+        switch: one.switch.clone(),
+        vni: rows.switches.get(&one.switch).and_then(|switch| switch.vni),
+        instance: one.instance,
+        state: match &one.why {
+            Refusal::NoPort => BindingState::NoPort,
+            Refusal::NoVlan => BindingState::NoVlan,
+            Refusal::Taken(holder) => BindingState::VlanTaken(holder.clone()),
+        },
+    }));
+    all.sort_by(|a, b| (&a.port, a.vlan, &a.switch).cmp(&(&b.port, b.vlan, &b.switch)));
+    all
+}
+
+fn port_state(planner: &Planner<'_>, port: &str) -> Option<BindingState> {
+    if !planner.config.ports.iter().any(|configured| configured.name == port) {
+        return Some(BindingState::NoPort);
+    }
+    (!planner.underlay.links.contains_key(port)).then_some(BindingState::NoInterface)
+}
+
+fn down(planner: &Planner<'_>, port: &str) -> Option<BindingState> {
+    planner.underlay.links.get(port).filter(|link| !link.up).map(|_| BindingState::PortDown)
+}

@@ -1,0 +1,72 @@
+//! What the system says about itself.
+
+use std::{fs, io, path::Path};
+
+use nix::{net::if_::if_nameindex, sys::utsname::uname};
+
+use super::{
+    abilities::{self, Ability},
+    checks::missing_capabilities,
+};
+
+/// Facts that the checks judge.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Release of the running kernel, such as `6.1.0-13-amd64`.
+    pub kernel: String,
+    /// What that kernel lacks; `None` where this process may not ask.
+    pub missing: Option<Vec<Ability>>,
+    /// Effective capabilities, bit n for capability n.
+    pub capabilities: u64,
+    /// Names of the interfaces of this network namespace.
+    pub interfaces: Vec<String>,
+    /// False where BPF programs are interpreted.
+    pub jit: bool,
+    /// True where the kernel tells its own types.
+    pub btf: bool,
+}
+
+impl Facts {
+    /// Asks the running system.
+    pub fn gather() -> io::Result<Self> {
+        let interfaces = if_nameindex()?;
+        let capabilities = effective_capabilities(&fs::read_to_string("/proc/self/status")?).unwrap_or_default();
+        Ok(Self {
+            kernel: uname()?.release().to_string_lossy().into_owned(),
+            missing: missing_capabilities(capabilities).is_empty().then(abilities::missing),
+            capabilities,
+            interfaces: interfaces.iter().map(|interface| interface.name().to_string_lossy().into_owned()).collect(),
+            // Only the first network namespace has this file.
+            jit: fs::read_to_string("/proc/sys/net/core/bpf_jit_enable").map_or(true, |text| text.trim() != "0"),
+            btf: Path::new("/sys/kernel/btf/vmlinux").exists(),
+        })
+    }
+}
+
+/// Field `CapEff` of `/proc/self/status` (proc_pid_status(5)).
+pub fn effective_capabilities(status: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(value.trim(), 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn effective_capabilities_are_hexadecimal() {
+        let status = "Name:\tcat\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000003000\nCapBnd:\t0\n";
+        assert_eq!(effective_capabilities(status), Some(0x3000));
+    }
+
+    #[test]
+    fn a_status_without_the_field_gives_nothing() {
+        assert_eq!(effective_capabilities("Name:\tcat\n"), None);
+    }
+
+    #[test]
+    fn the_running_system_answers() {
+        let facts = Facts::gather().unwrap();
+        assert!(facts.interfaces.contains(&"lo".to_owned()), "{facts:?}");
+    }
+}

@@ -1,0 +1,170 @@
+//! A packet's way through the programs, as the kernel takes it: by XDP where that is attached, then by TC.
+
+use gateway_common::{
+    counters::DropReason,
+    headers::TAG_LEN,
+    step::{NO_TAG, Step},
+};
+use gateway_netdev::nic::Role;
+use serde::Serialize;
+
+use super::{
+    names::Names,
+    plane::{Hook, Plane, PlaneError, Recorded},
+    step::Told,
+};
+use crate::packet::decode::{Layer, layers, with_tag};
+
+/// Where a packet comes in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entrance {
+    /// Name of the interface.
+    pub name: String,
+    /// Its index.
+    pub ifindex: u32,
+    /// Which way it faces.
+    pub role: Role,
+    /// XDP is attached to it.
+    pub xdp: bool,
+}
+
+/// How it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It goes up the stack; it is not the gateway's.
+    Passed,
+    /// It goes on to one place.
+    Forwarded,
+    /// Copies of it go to everyone in the logical switch.
+    Flooded,
+    /// It goes nowhere.
+    Dropped,
+}
+
+/// What leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Through which interface.
+    pub interface: String,
+    /// How long it is, tag included.
+    pub bytes: usize,
+    /// What it looks like.
+    pub layers: Vec<Layer>,
+}
+
+/// What one hook did.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Passage {
+    /// Which.
+    pub hook: Hook,
+    /// Step by step.
+    pub steps: Vec<Told>,
+}
+
+/// The whole way.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Way {
+    /// Where it came in.
+    #[serde(rename = "in")]
+    pub entrance: String,
+    /// How long it was.
+    pub bytes: usize,
+    /// What it looked like.
+    pub layers: Vec<Layer>,
+    /// The hooks it went through.
+    pub hooks: Vec<Passage>,
+    /// How it ends.
+    pub verdict: Verdict,
+    /// Why it was dropped, by the name in the reference of drops.
+    pub reason: Option<&'static str>,
+    /// What leaves.
+    pub sent: Vec<Sent>,
+    /// What would have been counted; learning, which a trace does not do, aside.
+    pub counted: Vec<&'static str>,
+    /// False if there were more steps than there is room for.
+    pub complete: bool,
+}
+
+impl Way {
+    /// Takes a packet through the programs.
+    ///
+    /// # Errors
+    /// The kernel can't be given it.
+    pub fn of(
+        plane: &mut Plane,
+        entrance: &Entrance,
+        packet: &[u8],
+        names: &Names,
+        vxlan_port: u16,
+    ) -> Result<Self, PlaneError> {
+        let mut way = Self {
+            entrance: entrance.name.clone(),
+            bytes: packet.len(),
+            layers: layers(packet, vxlan_port),
+            hooks: Vec::new(),
+            verdict: Verdict::Passed,
+            reason: None,
+            sent: Vec::new(),
+            counted: Vec::new(),
+            complete: true,
+        };
+        let mut packet = packet.to_vec();
+        let hooks: &[Hook] = if entrance.xdp { &[Hook::Xdp, Hook::Tc] } else { &[Hook::Tc] };
+        for hook in hooks {
+            let run = plane.run(*hook, entrance.ifindex, &packet)?;
+            let last = run.steps.last().map(|recorded| recorded.step);
+            if *hook == Hook::Tc && last == Some(Step::Passed) && !way.hooks.is_empty() {
+                // TC comes to the same, as it must.
+                break;
+            }
+            way.counted.extend(run.counted);
+            way.conclude(&run.steps, &run.bytes, names, vxlan_port);
+            let steps =
+                run.steps.iter().map(|recorded| Told::at(recorded.step, &recorded.record, &entrance.name, names));
+            way.hooks.push(Passage { hook: *hook, steps: steps.collect() });
+            if !matches!(last, Some(Step::Passed | Step::LeftToTc)) {
+                break;
+            }
+            packet = run.bytes;
+        }
+        Ok(way)
+    }
+
+    fn conclude(&mut self, steps: &[Recorded], bytes: &[u8], names: &Names, vxlan_port: u16) {
+        for recorded in steps.iter().filter(|recorded| recorded.step == Step::Copy) {
+            self.sent.push(copy(recorded, names, vxlan_port));
+        }
+        match steps.last() {
+            Some(Recorded { step: Step::Passed | Step::LeftToTc, .. }) => self.verdict = Verdict::Passed,
+            Some(Recorded { step: Step::Redirected, .. }) => {
+                self.verdict = Verdict::Forwarded;
+                let argument = |step| steps.iter().rev().find(|recorded| recorded.step == step);
+                let out = argument(Step::Out).map_or(0, |out| out.record.args[0] as u32);
+                let tag = argument(Step::Tag).map(|tag| tag.record.args[0] as u16);
+                let bytes = with_tag(bytes, tag);
+                let layers = layers(&bytes, vxlan_port);
+                self.sent.push(Sent { interface: names.interface(out), bytes: bytes.len(), layers });
+            }
+            Some(Recorded { step: Step::Flooded, .. }) => self.verdict = Verdict::Flooded,
+            Some(Recorded { step: Step::Dropped, record, .. }) => {
+                self.verdict = Verdict::Dropped;
+                self.reason = DropReason::ALL.get(record.args[0] as usize).map(|reason| reason.name());
+            }
+            _ => self.complete = false,
+        }
+    }
+}
+
+fn copy(recorded: &Recorded, names: &Names, vxlan_port: u16) -> Sent {
+    let [_, _, ifindex, length] = recorded.record.args;
+    let tag = (recorded.record.tag != NO_TAG).then_some(recorded.record.tag as u16);
+    let length = length as usize;
+    let first = &recorded.bytes[..recorded.bytes.len().min(length)];
+    let tag_bytes = if tag.is_some() { TAG_LEN } else { 0 };
+    Sent {
+        interface: names.interface(ifindex as u32),
+        bytes: length + tag_bytes,
+        layers: layers(&with_tag(first, tag), vxlan_port),
+    }
+}

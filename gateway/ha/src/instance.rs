@@ -1,0 +1,370 @@
+//! One virtual router in the loop: its machine, and the hands that do what the machine wants.
+
+mod surroundings;
+mod terms;
+mod troubles;
+mod work;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+use gateway_base::clock;
+use gateway_config::{InstanceConfig, Interface, VrrpConfig};
+use gateway_netdev::{
+    addresses::{Mover, Outcome, Report},
+    frames::FrameSender,
+    links::Links,
+    macvlan,
+    net_thread::Net,
+    sysctl::Sysctls,
+};
+use gateway_vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Vrid, perform, turn};
+use rtnetlink::Handle;
+use terms::{addresses, is_running, settings, site};
+use tokio::sync::mpsc;
+use work::Acting;
+
+use super::{
+    Counters, Family, announcing::Announcing, leases::LeaseMaps, observe::Observer, port::Port, status::InstanceStatus,
+    voice::Voice,
+};
+
+pub(crate) use terms::{site_of, virtual_addresses};
+
+/// Packets read in one turn.
+const READ_AT_ONCE: usize = 256;
+/// After a socket could not be opened, time until it is tried again.
+const REOPEN: Duration = Duration::from_millis(500);
+
+/// What the virtual routers share.
+pub(crate) struct Shared {
+    pub leases: LeaseMaps,
+    pub links: Arc<Links>,
+    pub uplinks: Vec<Interface>,
+    pub ports: Vec<Interface>,
+    /// None: nothing is known of it yet.
+    pub data_plane: Option<bool>,
+    /// Interfaces that the programs are attached to, and the index under which they are.
+    pub attached: BTreeMap<String, u32>,
+    pub database: bool,
+    /// Virtual routers that others could serve better.
+    pub held: BTreeSet<Vrid>,
+    /// The virtual addresses of all of them: no one's source.
+    pub virtual_addresses: BTreeSet<IpAddr>,
+    /// How far the data plane's clock lags at most.
+    pub lag: Duration,
+    pub(crate) voice: Voice,
+    /// Where requests to the kernel wait.
+    pub net: Net,
+    pub netlink: Handle,
+    pub sysctls: Sysctls,
+    pub reports: mpsc::UnboundedSender<Report>,
+}
+
+/// What stands in the way, by what it was met in; each is gone when that has worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Work {
+    Listening,
+    Speaking,
+    Sending,
+    Leasing,
+    Moving,
+    Announcing,
+}
+
+/// A virtual router that runs: what decides, and what does it.
+pub(crate) struct Instance {
+    machine: Machine,
+    body: Body,
+}
+
+/// All of a virtual router but its machine.
+struct Body {
+    vrid: Vrid,
+    name: String,
+    config: VrrpConfig,
+    /// All its addresses.
+    addresses: Vec<IpAddr>,
+    /// Those that advertisements carry.
+    spoken: Vec<IpAddr>,
+    auth: Authenticator,
+    port: Option<Port>,
+    reopen: Time,
+    mover: Mover,
+    /// The addresses are wanted there.
+    wanted: bool,
+    /// That is on its way.
+    moving: bool,
+    /// The interface that has them.
+    there: Option<u32>,
+    /// They are to be announced as soon as they are there.
+    announce: bool,
+    announced: u64,
+    announcing: Announcing,
+    /// What announcements are sent by, and on which interface.
+    sender: Option<(u32, FrameSender)>,
+    observer: Observer,
+    counters: Counters,
+    tracking: BTreeSet<String>,
+    hindrances: BTreeMap<Work, String>,
+    role: Role,
+}
+
+impl Instance {
+    /// Starts one; nothing for an instance without VRRP, or without an address.
+    pub(crate) fn start(config: &InstanceConfig, shared: &mut Shared) -> Option<Self> {
+        let vrrp = config.vrrp.clone()?;
+        let (addresses, spoken) = addresses(config)?;
+        let now = clock::monotonic();
+        let vrid = vrrp.vrid;
+        let settings = settings(&vrrp, &spoken, None, shared.lag);
+        let (resume, hindrance) = match shared.leases.read(vrid) {
+            Ok(found) => (found.filter(|end| is_running(*end, now)), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let body = Body {
+            vrid,
+            name: config.name.clone(),
+            auth: Authenticator::new(terms::auth(&vrrp)),
+            port: None,
+            reopen: now,
+            mover: Mover::start(
+                &shared.net,
+                shared.netlink.clone(),
+                shared.sysctls.clone(),
+                site(&vrrp, &addresses),
+                resume.is_some(),
+                shared.reports.clone(),
+            ),
+            wanted: resume.is_some(),
+            moving: true,
+            there: None,
+            announce: false,
+            announced: 0,
+            announcing: Announcing::default(),
+            sender: None,
+            observer: Observer::default(),
+            counters: Counters::default(),
+            tracking: BTreeSet::new(),
+            hindrances: hindrance.map(|text| (Work::Leasing, text)).into_iter().collect(),
+            role: Role::default(),
+            config: vrrp,
+            addresses,
+            spoken,
+        };
+        let mut instance = Self { machine: Machine::new(settings, now, resume), body };
+        match resume {
+            Some(_) => shared.voice.info(format!("{} keeps its role: its lease still runs", instance.title())),
+            // Whatever an earlier run has left there is over.
+            None => instance.body.lease(Time::ZERO, shared),
+        }
+        instance.look(shared);
+        Some(instance)
+    }
+
+    /// Takes over another configuration of the same VRID; false if there is nothing left of it.
+    pub(crate) fn reconfigure(&mut self, config: &InstanceConfig, shared: &mut Shared) -> bool {
+        let (Some(vrrp), Some((addresses, spoken))) = (config.vrrp.clone(), addresses(config)) else { return false };
+        let now = clock::monotonic();
+        let old = &self.body.config;
+        let anew = self.body.addresses != addresses
+            || old.interface != vrrp.interface
+            || old.virtual_mac != vrrp.virtual_mac
+            || (old.priority == Priority::OWNER) != (vrrp.priority == Priority::OWNER);
+        let reopen = anew || old.peers != vrrp.peers || old.source != vrrp.source;
+        if anew {
+            // Another virtual router, as far as the others are concerned.
+            self.leave(Leave::Handover, shared);
+        }
+        let body = &mut self.body;
+        body.name.clone_from(&config.name);
+        body.auth.reconfigure(terms::auth(&vrrp));
+        body.config = vrrp;
+        body.addresses = addresses;
+        body.spoken = spoken;
+        if anew {
+            self.machine = Machine::new(body.settings(shared), now, None);
+            body.observer = Observer::default();
+            body.mover.moved(site(&body.config, &body.addresses));
+        }
+        if reopen {
+            body.close(shared);
+            body.reopen = now;
+        }
+        self.look(shared);
+        self.machine.reconfigure(self.body.settings(shared), now);
+        self.turn(shared);
+        true
+    }
+
+    /// One turn ([`turn`]), and what is to be done besides. True if there is more to hear.
+    pub(crate) fn turn(&mut self, shared: &mut Shared) -> bool {
+        let now = clock::monotonic();
+        if self.body.port.is_none() && self.body.reopen <= now {
+            self.look(shared);
+        }
+        let mut hands = Acting { body: &mut self.body, shared };
+        // These hands never wait, so it is done.
+        let more = turn(&mut self.machine, &mut hands, READ_AT_ONCE).now_or_never().unwrap_or_default();
+        self.body.announce(now, shared);
+        self.body.observer.expire(now);
+        self.tell(shared);
+        more
+    }
+
+    /// When the next turn is due even if nothing happens.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let body = &self.body;
+        let reopen = body.port.is_none().then_some(body.reopen);
+        let due = [self.machine.deadline(), body.announcing.deadline(), body.observer.deadline(), reopen];
+        due.into_iter().flatten().min()
+    }
+
+    /// Returns when there may be something to hear.
+    pub(crate) async fn ready(&self) {
+        match &self.body.port {
+            Some(port) => port.ready().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Gives up the role.
+    pub(crate) fn handover(&mut self, shared: &mut Shared) {
+        self.machine.handover(clock::monotonic());
+        self.perform(shared);
+    }
+
+    /// The process ends, or this virtual router does.
+    pub(crate) fn leave(&mut self, how: Leave, shared: &mut Shared) {
+        self.machine.leave(how, clock::monotonic());
+        self.perform(shared);
+    }
+
+    fn perform(&mut self, shared: &mut Shared) {
+        let mut hands = Acting { body: &mut self.body, shared };
+        // As in a turn, it is done.
+        let _done = perform(&mut self.machine, &mut hands).now_or_never();
+        self.tell(shared);
+    }
+
+    /// True while what was done on leaving is still on its way.
+    pub(crate) fn is_leaving(&self, how: Leave) -> bool {
+        match how {
+            Leave::Handover => self.body.moving,
+            Leave::Keep => !self.machine.finished(),
+        }
+    }
+
+    /// The addresses have moved, or could not be moved.
+    pub(crate) fn moved(&mut self, outcome: Outcome, shared: &mut Shared) {
+        self.body.moved(outcome);
+        self.body.announce(clock::monotonic(), shared);
+    }
+
+    /// Another map of leases is in use, and has to hold the lease that runs.
+    pub(crate) fn renew(&mut self, shared: &mut Shared) {
+        let lease = self.machine.status().lease.unwrap_or(Time::ZERO);
+        self.body.lease(lease, shared);
+    }
+
+    /// Somebody does not know where the addresses are: they are announced once more, if they are here.
+    pub(crate) fn announce_again(&mut self, shared: &Shared) {
+        if self.machine.status().role == Role::Active {
+            self.body.announce = true;
+            self.body.announce(clock::monotonic(), shared);
+        }
+    }
+
+    /// How it stands.
+    pub(crate) fn status(&self) -> InstanceStatus {
+        let body = &self.body;
+        let status = self.machine.status();
+        let faults = troubles::faults(&status, &body.config.interface, clock::monotonic());
+        let problems = body.tracking.iter().chain(body.hindrances.values()).cloned();
+        let problems = problems.chain(body.observer.problems().map(str::to_owned)).chain(faults.iter().cloned());
+        InstanceStatus {
+            vrid: body.vrid,
+            name: body.name.clone(),
+            status,
+            source: body.port.as_ref().map(Port::source),
+            addresses_there: body.there.is_some(),
+            announced: body.announced,
+            problems: problems.collect(),
+            faults,
+            counters: body.counters,
+            others: body.observer.others().clone(),
+        }
+    }
+
+    /// For log lines.
+    pub(crate) fn title(&self) -> String {
+        self.body.title()
+    }
+
+    /// Counts and tells a change of role.
+    fn tell(&mut self, shared: &mut Shared) {
+        let status = self.machine.status();
+        let body = &mut self.body;
+        if status.role == body.role {
+            return;
+        }
+        body.counters.become_master += u64::from(status.role == Role::Active);
+        body.counters.release_master += u64::from(body.role == Role::Active);
+        body.role = status.role;
+        let why = match (status.role, status.active) {
+            (Role::Starting, _) => "starting".to_owned(),
+            (Role::Fault, _) => "fault: this node can't be active".to_owned(),
+            (Role::Backup, Some(active)) => format!("backup of {active}"),
+            (Role::Backup, None) => "backup".to_owned(),
+            (Role::Claiming, _) => format!("claiming the role with priority {}", status.priority),
+            (Role::Active, _) => format!("active with priority {}", status.priority),
+        };
+        let title = body.title();
+        shared.voice.info(format!("{title}: {why}"));
+    }
+}
+
+impl Body {
+    fn title(&self) -> String {
+        format!("virtual router {} ({})", self.vrid, self.name)
+    }
+
+    fn moved(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::There(ifindex) if self.wanted => {
+                let before = self.there.replace(ifindex);
+                self.moving = false;
+                self.hindrances.remove(&Work::Moving);
+                if before != self.there {
+                    self.speak();
+                }
+            }
+            Outcome::There(_) => {}
+            Outcome::Gone => {
+                self.there = None;
+                self.moving = self.wanted;
+                self.hindrances.remove(&Work::Moving);
+            }
+            Outcome::Failed(text) => {
+                self.hindrances.insert(Work::Moving, text);
+            }
+        }
+    }
+
+    fn family(&self) -> Family {
+        if macvlan::is_ipv6(&self.addresses) { Family::V6 } else { Family::V4 }
+    }
+
+    fn macvlan(&self) -> String {
+        macvlan::name(self.vrid, self.family() == Family::V6)
+    }
+
+    fn settings(&self, shared: &Shared) -> Settings {
+        settings(&self.config, &self.spoken, self.port.as_ref().map(Port::source), shared.lag)
+    }
+}

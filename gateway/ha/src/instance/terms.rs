@@ -1,0 +1,76 @@
+//! From configuration to the terms of the virtual router's parts.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::Duration,
+};
+
+use gateway_config::{InstanceConfig, VrrpConfig};
+use gateway_netdev::addresses::Site;
+use gateway_vrrp::{AuthSettings, Priority, Settings, Time};
+
+/// After the role was left to a node that does not hear this one, time until that is tried again; or so many
+/// intervals, if that is longer.
+const RETRY: Duration = Duration::from_secs(30);
+const RETRY_INTERVALS: u32 = 30;
+
+/// All addresses of an instance, and those its advertisements carry: IPv4 where there is one.
+pub(super) fn addresses(config: &InstanceConfig) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
+    let v4 = config.vteps.v4.map(IpAddr::V4);
+    let v6 = config.vteps.v6.map(IpAddr::V6);
+    Some((v4.into_iter().chain(v6).collect(), vec![v4.or(v6)?]))
+}
+
+/// The virtual addresses of all instances.
+pub(crate) fn virtual_addresses(instances: &[InstanceConfig]) -> BTreeSet<IpAddr> {
+    // The owner's are the interface's own, and it may well send from them.
+    let virtual_ones = instances.iter().filter(|one| one.vrrp.as_ref().is_some_and(|v| v.priority != Priority::OWNER));
+    virtual_ones.filter_map(addresses).flat_map(|(all, _)| all).collect()
+}
+
+pub(super) fn site(config: &VrrpConfig, addresses: &[IpAddr]) -> Site {
+    Site {
+        vrid: config.vrid,
+        interface: config.interface.clone(),
+        addresses: addresses.to_vec(),
+        virtual_mac: config.virtual_mac,
+        owner: config.priority == Priority::OWNER,
+    }
+}
+
+/// Where the virtual addresses of an instance belong; nowhere without VRRP.
+pub(crate) fn site_of(config: &InstanceConfig) -> Option<Site> {
+    Some(site(config.vrrp.as_ref()?, &addresses(config)?.0))
+}
+
+pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, lag: Duration) -> Settings {
+    // Until there is a socket it can't be active, and loses every comparison.
+    let none = if spoken.iter().all(IpAddr::is_ipv4) {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
+    } else {
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+    };
+    Settings {
+        priority: config.priority,
+        interval: config.interval,
+        version: config.version,
+        own: own.unwrap_or(none),
+        preempt: config.preempt,
+        preempt_delay: config.preempt_delay,
+        startup_delay: config.startup_delay,
+        lag,
+        retry: RETRY.max(config.interval.duration() * RETRY_INTERVALS),
+    }
+}
+
+pub(super) fn auth(config: &VrrpConfig) -> Option<AuthSettings> {
+    config.auth.as_ref().map(|auth| auth.settings.clone())
+}
+
+/// Whether a lease found is one that an earlier run may have given itself: no longer than three of the longest
+/// intervals.
+pub(super) fn is_running(end: Time, now: Time) -> bool {
+    const LONGEST: Duration = Duration::from_millis(3 * 40_950);
+    end > now && end <= now + LONGEST
+}

@@ -1,0 +1,188 @@
+//! What all conversations have heard, summed up.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use gateway_vrrp::{Time, Vrid};
+use tokio::sync::Notify;
+
+use super::{
+    data::{Able, Followed, Local, Remote, Stations},
+    handle::Wanted,
+    message::ByVrid,
+};
+
+/// A problem is told when it has lasted so long: two databases are never changed at the same instant, and a connection
+/// breaks whenever a role changes.
+pub(super) const SETTLE: Duration = Duration::from_secs(5);
+
+/// Callers without the key that are told of at once, and for how long after they called.
+const REFUSED: usize = 4;
+const REFUSED_FOR: Duration = Duration::from_secs(60);
+
+/// One conversation, as far as it concerns the others.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// Whom this node has called; `None`: it was called.
+    pub(super) called: Option<Remote>,
+    pub(super) address: IpAddr,
+    /// The other node's name.
+    pub(super) node: String,
+    /// The virtual routers it takes part in, and how many bindings it could forward of each.
+    pub(super) instances: BTreeMap<Vrid, Option<u32>>,
+    pub(super) differences: BTreeSet<String>,
+}
+
+/// What a trouble is with; there is one of each at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum With {
+    Remote(Remote),
+    Listener(Local),
+}
+
+/// What all conversations have heard.
+#[derive(Debug, Default)]
+pub(super) struct Sum {
+    next: u64,
+    conversations: BTreeMap<u64, Seen>,
+    pub(super) kept: ByVrid<Stations>,
+    pub(super) troubles: BTreeMap<With, String>,
+    /// How often those who have called have asked for announcements.
+    misled: ByVrid<u64>,
+    /// Callers that have not shown that they have the key, why, and when that was.
+    refused: BTreeMap<IpAddr, (String, Time)>,
+    since: BTreeMap<String, Time>,
+}
+
+impl Sum {
+    /// Takes note of a caller that was not believed.
+    pub(super) fn refuse(&mut self, address: IpAddr, reason: String, now: Time) {
+        if self.refused.len() < REFUSED || self.refused.contains_key(&address) {
+            self.refused.insert(address, (reason, now));
+        }
+    }
+
+    /// Takes note that one that has called gets what is for this node.
+    pub(super) fn mislead(&mut self, vrid: Vrid) {
+        *self.misled.entry(vrid).or_default() += 1;
+    }
+
+    /// What there is to tell, and when to look again though nothing has changed.
+    pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
+        let ours = &wanted.description.instances;
+        self.kept.retain(|vrid, _| ours.contains_key(vrid));
+        self.misled.retain(|vrid, _| ours.contains_key(vrid));
+        let misled = self.misled.clone();
+        let mut followed = Followed { stations: self.kept.clone(), misled, ..Followed::default() };
+        for seen in self.conversations.values() {
+            for (vrid, bindings) in seen.instances.iter().filter(|(vrid, _)| ours.contains_key(vrid)) {
+                let able = Able { node: seen.node.clone(), bindings: *bindings };
+                followed.able.entry(*vrid).or_default().insert(seen.address, able);
+            }
+            match seen.called {
+                Some(remote) => {
+                    let vrids = wanted.follow.iter().filter(|(_, active)| **active == remote);
+                    followed.active.extend(vrids.map(|(vrid, _)| (*vrid, seen.node.clone())));
+                }
+                None => {
+                    for vrid in seen.instances.keys().filter(|vrid| ours.contains_key(vrid)) {
+                        followed.standbys.entry(*vrid).or_default().insert(seen.address, seen.node.clone());
+                    }
+                }
+            }
+        }
+        self.troubles.retain(|with, _| match with {
+            With::Remote(remote) => wanted.follow.values().any(|active| active == remote),
+            With::Listener(_) => true,
+        });
+        let differences = self.conversations.values().flat_map(|seen| &seen.differences);
+        self.refused.retain(|_, (_, at)| now < *at + REFUSED_FOR);
+        let refused = self.refused.iter();
+        let refused: Vec<String> =
+            refused.map(|(address, (reason, _))| format!("{address} called and was not answered: {reason}")).collect();
+        let problems: BTreeSet<&String> = self.troubles.values().chain(differences).chain(&refused).collect();
+        self.since = problems
+            .into_iter()
+            .map(|problem| (problem.clone(), self.since.get(problem).copied().unwrap_or(now)))
+            .collect();
+        let settled = |since: Time| now >= since + SETTLE;
+        let lasting = self.since.iter().filter(|(_, since)| settled(**since));
+        followed.problems = lasting.map(|(problem, _)| problem.clone()).collect();
+        let next = self.since.values().filter(|since| !settled(**since)).map(|since| *since + SETTLE);
+        let forget = self.refused.values().map(|(_, at)| *at + REFUSED_FOR);
+        (followed, next.chain(forget).min())
+    }
+}
+
+/// The sum, where all can reach it.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    sum: Mutex<Sum>,
+    news: Notify,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, Sum> {
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it, and says so to who waits for [`Board::changed`].
+    pub(super) fn update<T>(&self, change: impl FnOnce(&mut Sum) -> T) -> T {
+        let result = change(&mut self.lock());
+        self.news.notify_one();
+        result
+    }
+
+    /// Takes over the stations of a virtual router.
+    pub(super) fn keep(&self, vrid: Vrid, stations: &Stations) {
+        let mut sum = self.lock();
+        if !sum.kept.get(&vrid).is_some_and(|kept| kept.is(stations)) {
+            sum.kept.insert(vrid, stations.clone());
+            self.news.notify_one();
+        }
+    }
+
+    /// What there is to tell; see [`Sum::followed`].
+    pub(super) fn followed(&self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
+        self.lock().followed(now, wanted)
+    }
+
+    /// Something has been changed.
+    pub(super) async fn changed(&self) {
+        self.news.notified().await;
+    }
+
+    /// Notes a conversation for as long as the result lives.
+    pub(super) fn enter(&self, seen: Seen) -> Entry<'_> {
+        let number = self.update(|sum| {
+            sum.next += 1;
+            sum.conversations.insert(sum.next, seen);
+            sum.next
+        });
+        Entry { board: self, number }
+    }
+}
+
+/// A conversation's place.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    board: &'a Board,
+    number: u64,
+}
+
+impl Entry<'_> {
+    /// Changes what is noted of it.
+    pub(super) fn update(&self, change: impl FnOnce(&mut Seen)) {
+        self.board.update(|sum| sum.conversations.get_mut(&self.number).map(change));
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.board.update(|sum| sum.conversations.remove(&self.number));
+    }
+}

@@ -1,0 +1,167 @@
+//! What the other node has told, checked message by message.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use gateway_common::limits::{MAX_BINDINGS, MAX_VTEPS};
+use gateway_vrrp::Vrid;
+
+use super::{
+    data::{Description, Instance, Stations},
+    message::{ByVrid, Message, MessageError, Names, PROTOCOL, checked_name, vrid},
+};
+
+/// Why what was said ends the conversation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum HearingError {
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("it speaks version {0} of the protocol, and this node version {PROTOCOL}: are both of one release?")]
+    Protocol(u32),
+    #[error("it did not say who it is first")]
+    NoHello,
+    #[error("it said who it is twice")]
+    TwoHellos,
+    #[error("it tells of stations, but was called by nobody for that")]
+    NotAsked,
+    #[error("it tells of changes of virtual router {0} before it has told of it")]
+    NoPicture(Vrid),
+    #[error("it tells of more than {max} {what}")]
+    TooMany { what: &'static str, max: usize },
+    #[error("it said: {0}")]
+    Bye(String),
+}
+
+/// The other side's part of a conversation.
+#[derive(Debug)]
+pub(super) struct Hearing {
+    /// It may tell of stations: it was called as an active node.
+    active: bool,
+    max_stations: usize,
+    node: Option<String>,
+    instances: BTreeMap<Vrid, Instance>,
+    described: Option<Arc<Description>>,
+    names: Names,
+    incoming: ByVrid<Incoming>,
+    news: News,
+}
+
+#[derive(Debug, Default)]
+struct Incoming {
+    stations: Stations,
+    whole: bool,
+}
+
+/// What is new since the last time.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// The description is another one.
+    pub(super) description: bool,
+    /// Stations of these virtual routers, where they are whole.
+    pub(super) stations: BTreeSet<Vrid>,
+}
+
+impl Hearing {
+    /// `active`: the other side may tell of stations, `max_stations` of them at most.
+    pub(super) fn new(active: bool, max_stations: usize) -> Self {
+        let (described, names) = (None, Names::default());
+        let (instances, incoming, news) = (BTreeMap::new(), ByVrid::new(), News::default());
+        Self { active, max_stations, node: None, instances, described, names, incoming, news }
+    }
+
+    /// The other node's name, once it has said it.
+    pub(super) fn node(&self) -> Option<&str> {
+        self.node.as_deref()
+    }
+
+    /// What it is, once it has told all of it.
+    pub(super) fn description(&self) -> Option<&Arc<Description>> {
+        self.described.as_ref()
+    }
+
+    /// The stations of a virtual router, if they were told to the end.
+    pub(super) fn stations(&self, vrid: Vrid) -> Option<&Stations> {
+        self.incoming.get(&vrid).filter(|incoming| incoming.whole).map(|incoming| &incoming.stations)
+    }
+
+    /// What is new since the last call.
+    pub(super) fn news(&mut self) -> News {
+        std::mem::take(&mut self.news)
+    }
+
+    /// Takes a message in.
+    pub(super) fn take(&mut self, message: Message) -> Result<(), HearingError> {
+        match message {
+            Message::Hello { protocol, .. } if protocol != PROTOCOL => return Err(HearingError::Protocol(protocol)),
+            Message::Hello { .. } if self.node.is_some() => return Err(HearingError::TwoHellos),
+            Message::Hello { node, .. } => {
+                checked_name(&node)?;
+                self.node = Some(node);
+                self.news.description = true;
+            }
+            Message::Bye { reason } => {
+                return Err(HearingError::Bye(reason.chars().filter(|c| !c.is_control()).take(200).collect()));
+            }
+            _ if self.node.is_none() => return Err(HearingError::NoHello),
+            Message::Alive => {}
+            Message::Instance { vrid: number, switch, tunnel_ips, able, misled } => {
+                checked_name(&switch)?;
+                bounded("tunnel addresses", tunnel_ips.len(), MAX_VTEPS as usize)?;
+                let instance = self.instances.entry(vrid(number)?).or_default();
+                (instance.switch, instance.tunnel_ips) = (switch, tunnel_ips);
+                (instance.able, instance.misled) = (able, misled);
+            }
+            Message::NoInstance { vrid: number } => drop(self.instances.remove(&vrid(number)?)),
+            Message::Bindings { vrid: number, there, gone } => {
+                let vrid = vrid(number)?;
+                let instance = self.instances.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?;
+                let bindings = Arc::make_mut(&mut instance.bindings);
+                for binding in gone {
+                    bindings.remove(&binding.checked(&mut self.names)?);
+                }
+                for binding in there {
+                    bindings.insert(binding.checked(&mut self.names)?);
+                }
+                let all = self.instances.values().map(|instance| instance.bindings.len()).sum();
+                bounded("bindings", all, MAX_BINDINGS as usize)?;
+            }
+            Message::Described => {
+                let node = self.node.clone().unwrap_or_default();
+                self.described = Some(Arc::new(Description { node, instances: self.instances.clone() }));
+                self.news.description = true;
+            }
+            _ if !self.active => return Err(HearingError::NotAsked),
+            Message::Picture { vrid: number } => {
+                self.incoming.insert(vrid(number)?, Incoming::default());
+            }
+            Message::Stations { vrid: number, there, gone } => {
+                let vrid = vrid(number)?;
+                let incoming = self.incoming.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?;
+                for station in gone {
+                    incoming.stations.withdraw(&station.checked(&mut self.names)?);
+                }
+                for station in there {
+                    incoming.stations.insert(station.checked(&mut self.names)?);
+                }
+                if incoming.whole {
+                    self.news.stations.insert(vrid);
+                }
+                let all = self.incoming.values().map(|incoming| incoming.stations.len()).sum();
+                bounded("stations", all, self.max_stations)?;
+            }
+            Message::Whole { vrid: number } => {
+                let vrid = vrid(number)?;
+                self.incoming.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?.whole = true;
+                self.news.stations.insert(vrid);
+            }
+            Message::Retired { vrid: number } => drop(self.incoming.remove(&vrid(number)?)),
+        }
+        Ok(())
+    }
+}
+
+fn bounded(what: &'static str, count: usize, max: usize) -> Result<(), HearingError> {
+    if count > max { Err(HearingError::TooMany { what, max }) } else { Ok(()) }
+}

@@ -1,0 +1,146 @@
+//! What the other node has been told, and what is to be said next.
+//!
+//! Nothing is queued for a node that does not read but what it is being told now: what has changed meanwhile is the
+//! difference to what is then.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
+
+use gateway_common::net::{MacAddr, Vni};
+use gateway_vrrp::Vrid;
+
+use super::{
+    data::{Changes, Description, Instance, Station, Stations},
+    message::{ByVrid, CHUNK, Message, chunks},
+};
+
+/// One side's part of a conversation.
+#[derive(Debug, Default)]
+pub(super) struct Telling {
+    description: Arc<Description>,
+    stations: Arc<ByVrid<Stations>>,
+    told: ByVrid<Instance>,
+    described: bool,
+    flows: ByVrid<Flow>,
+    queue: VecDeque<Message>,
+}
+
+/// Stations of one virtual router on their way.
+#[derive(Debug)]
+enum Flow {
+    /// A first picture, told up to and including the station `after`.
+    Picture { of: Stations, after: Option<(Vni, MacAddr)> },
+    /// All of these were told.
+    Told(Stations),
+}
+
+impl Telling {
+    /// What is to be told from now on; `stations`: of the virtual routers this node is active for.
+    pub(super) fn want(&mut self, description: Arc<Description>, stations: Arc<ByVrid<Stations>>) {
+        self.described &= self.description == description;
+        self.description = description;
+        self.stations = stations;
+    }
+
+    /// The next message, if there is something to say.
+    pub(super) fn next(&mut self) -> Option<Message> {
+        while self.queue.is_empty() {
+            if !self.described {
+                self.describe();
+            } else if !self.tell_stations() {
+                return None;
+            }
+        }
+        self.queue.pop_front()
+    }
+
+    /// Messages that wait.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    fn describe(&mut self) {
+        self.described = true;
+        let description = self.description.clone();
+        for vrid in self.told.keys().filter(|vrid| !description.instances.contains_key(vrid)) {
+            self.queue.push_back(Message::NoInstance { vrid: vrid.get() });
+        }
+        self.told.retain(|vrid, _| description.instances.contains_key(vrid));
+        for (vrid, instance) in &description.instances {
+            let told = self.told.insert(*vrid, instance.clone());
+            let vrid = vrid.get();
+            let head = |of: &Instance| (of.switch.clone(), of.tunnel_ips.clone(), of.able, of.misled);
+            if told.as_ref().is_none_or(|told| head(told) != head(instance)) {
+                let (switch, tunnel_ips, able, misled) = head(instance);
+                self.queue.push_back(Message::Instance { vrid, switch, tunnel_ips, able, misled });
+            }
+            let (there, gone) = difference(&told.unwrap_or_default().bindings, &instance.bindings);
+            self.queue.extend(chunks(&there, &gone, |there, gone| Message::Bindings { vrid, there, gone }));
+        }
+        self.queue.push_back(Message::Described);
+    }
+
+    /// Puts something about stations in the queue; false if there is nothing.
+    fn tell_stations(&mut self) -> bool {
+        let stations = self.stations.clone();
+        if let Some(vrid) = self.flows.keys().copied().find(|vrid| !stations.contains_key(vrid)) {
+            self.flows.remove(&vrid);
+            self.queue.push_back(Message::Retired { vrid: vrid.get() });
+            return true;
+        }
+        stations.iter().any(|(vrid, wanted)| self.go_on(*vrid, wanted))
+    }
+
+    fn go_on(&mut self, vrid: Vrid, wanted: &Stations) -> bool {
+        let number = vrid.get();
+        match self.flows.get_mut(&vrid) {
+            None => {
+                self.flows.insert(vrid, Flow::Picture { of: wanted.clone(), after: None });
+                self.queue.push_back(Message::Picture { vrid: number });
+            }
+            Some(Flow::Told(told)) if told.is(wanted) => return false,
+            Some(Flow::Told(told)) => {
+                let Changes { there, gone } = wanted.changes_since(told);
+                *told = wanted.clone();
+                let messages = chunks(&there, &gone, |there, gone| Message::Stations { vrid: number, there, gone });
+                self.queue.extend(messages);
+                return !self.queue.is_empty();
+            }
+            Some(Flow::Picture { of, after }) => {
+                let part: Vec<Station> = match after {
+                    Some(last) => of.after(last).take(CHUNK).collect(),
+                    None => of.iter().take(CHUNK).collect(),
+                };
+                match part.last() {
+                    Some(last) => {
+                        *after = Some((last.vni, last.mac));
+                        let there = part.iter().map(Into::into).collect();
+                        self.queue.push_back(Message::Stations { vrid: number, there, gone: Vec::new() });
+                    }
+                    None => {
+                        self.queue.push_back(Message::Whole { vrid: number });
+                        let told = Flow::Told(of.clone());
+                        self.flows.insert(vrid, told);
+                    }
+                }
+            }
+        }
+        true
+    }
+}
+
+/// What came, and what went.
+fn difference<T: Ord + Clone>(old: &Arc<BTreeSet<T>>, new: &Arc<BTreeSet<T>>) -> (Vec<T>, Vec<T>) {
+    if Arc::ptr_eq(old, new) {
+        return (Vec::new(), Vec::new());
+    }
+    (new.difference(old).cloned().collect(), old.difference(new).cloned().collect())
+}
+
+/// Stations by virtual router, empty.
+pub(super) fn none() -> Arc<ByVrid<Stations>> {
+    Arc::new(BTreeMap::new())
+}

@@ -1,0 +1,177 @@
+//! How one virtual router sends and hears: a socket on its interface and, while its macvlan is there, one on that to
+//! send by, so that advertisements come from the virtual MAC address (RFC 9568 section 7.3).
+
+use std::{
+    collections::BTreeMap,
+    io,
+    net::IpAddr,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+
+use gateway_vrrp::{Advertisement, Time, Token, Trailer};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::{AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions, socket::Received};
+
+/// Advertisements on their way at once.
+const ON_THE_WAY: usize = 64;
+
+/// What a virtual router's sockets are to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PortOptions<'a> {
+    pub interface: &'a str,
+    pub family: Family,
+    pub peers: &'a [IpAddr],
+    pub source: Option<IpAddr>,
+    pub virtual_addresses: &'a [IpAddr],
+}
+
+/// The sockets of one virtual router.
+#[derive(Debug)]
+pub(crate) struct Port {
+    listener: AsyncFd<AdvertSocket>,
+    /// By the macvlan.
+    speaker: Option<AsyncFd<AdvertSocket>>,
+    /// Packets that found no room so far.
+    dropped: u32,
+    on_the_way: BTreeMap<(Way, SendId), (Token, Time)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Way {
+    Listener,
+    Speaker,
+}
+
+/// Why a port can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PortError {
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    #[error("watching the socket for advertisements: {0}")]
+    Watch(#[from] io::Error),
+}
+
+impl Port {
+    pub(crate) fn open(options: PortOptions<'_>) -> Result<Self, PortError> {
+        let listener = open(options.interface, options, true)?;
+        let dropped = dropped(listener.get_ref().as_fd());
+        Ok(Self { listener, speaker: None, dropped, on_the_way: BTreeMap::new() })
+    }
+
+    /// Sends by `macvlan` from now on.
+    pub(crate) fn speak_by(&mut self, macvlan: &str, options: PortOptions<'_>) -> Result<(), PortError> {
+        let source = Some(self.source());
+        self.speaker = Some(open(macvlan, PortOptions { source, ..options }, false)?);
+        Ok(())
+    }
+
+    /// Sends by the interface itself again: the macvlan goes.
+    pub(crate) fn speak_plainly(&mut self) {
+        self.speaker = None;
+        self.on_the_way.retain(|(way, _), _| *way == Way::Listener);
+    }
+
+    /// The interface's index.
+    pub(crate) fn ifindex(&self) -> u32 {
+        self.listener.get_ref().ifindex()
+    }
+
+    /// The address it sends from.
+    pub(crate) fn source(&self) -> IpAddr {
+        self.listener.get_ref().source()
+    }
+
+    /// Returns when there may be something to receive, or something has left.
+    pub(crate) async fn ready(&self) {
+        match &self.speaker {
+            Some(speaker) => {
+                tokio::select! {
+                    () = ready(&self.listener) => {}
+                    () = ready(speaker) => {}
+                }
+            }
+            None => ready(&self.listener).await,
+        }
+    }
+
+    /// What has arrived next, if anything has.
+    pub(crate) fn receive(&mut self) -> io::Result<Option<Received>> {
+        self.listener.get_mut().receive()
+    }
+
+    /// True if packets that arrived since the last time found no room in the socket.
+    pub(crate) fn overran(&mut self) -> bool {
+        let dropped = dropped(self.listener.get_ref().as_fd());
+        std::mem::replace(&mut self.dropped, dropped) != dropped
+    }
+
+    /// Sends an advertisement; `started` was read before.
+    pub(crate) fn send(
+        &mut self,
+        advertisement: &Advertisement,
+        trailer: Option<&Trailer>,
+        token: Token,
+        started: Time,
+    ) -> Result<(), SendError> {
+        let (way, socket) = match &mut self.speaker {
+            Some(speaker) => (Way::Speaker, speaker),
+            None => (Way::Listener, &mut self.listener),
+        };
+        let id = socket.get_mut().send_signed(advertisement, trailer)?;
+        if self.on_the_way.len() >= ON_THE_WAY {
+            self.on_the_way.pop_first();
+        }
+        self.on_the_way.insert((way, id), (token, started));
+        Ok(())
+    }
+
+    /// The next advertisement that has left, and when its sending was started.
+    pub(crate) fn left(&mut self) -> Option<(Token, Time)> {
+        loop {
+            let (way, id) = if let Some(id) = self.listener.get_mut().left() {
+                (Way::Listener, id)
+            } else {
+                (Way::Speaker, self.speaker.as_mut()?.get_mut().left()?)
+            };
+            if let Some(sent) = self.on_the_way.remove(&(way, id)) {
+                return Some(sent);
+            }
+        }
+    }
+}
+
+fn open(interface: &str, options: PortOptions<'_>, listen: bool) -> Result<AsyncFd<AdvertSocket>, PortError> {
+    let PortOptions { family, peers, source, virtual_addresses, .. } = options;
+    let socket = AdvertSocket::open(&SocketOptions { interface, family, peers, source, virtual_addresses, listen })?;
+    // SAFETY: the socket owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE | Interest::ERROR) }
+        .map_err(io::Error::from)?)
+}
+
+/// What comes after this has returned makes it return again; so the socket is to be read until it has nothing.
+async fn ready(socket: &AsyncFd<AdvertSocket>) {
+    match socket.ready(Interest::READABLE | Interest::ERROR).await {
+        Ok(mut guard) => guard.clear_ready(),
+        // The runtime is going down.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// `SK_MEMINFO_DROPS` of `SO_MEMINFO` (linux/sock_diag.h).
+fn dropped(socket: BorrowedFd<'_>) -> u32 {
+    const DROPS: usize = 8;
+    let mut numbers = [0_u32; DROPS + 1];
+    let mut len = size_of_val(&numbers) as libc::socklen_t;
+    // SAFETY: the kernel writes as many bytes as it is told there are, at most.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            numbers.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if outcome == 0 { numbers[DROPS] } else { 0 }
+}

@@ -1,0 +1,346 @@
+//! The loop: every virtual router has its turn whenever anything happened, and then the loop waits for the next thing.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::poll_fn,
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use gateway_base::clock;
+use gateway_config::{InstanceConfig, Interface};
+use gateway_netdev::{
+    addresses::Report,
+    links::{self, Links},
+    net_thread::Net,
+    sysctl::Sysctls,
+};
+use gateway_vrrp::{Leave, Role, Time, Vrid};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep,
+};
+
+use super::{
+    HaError, Leases,
+    instance::{Instance, Shared, virtual_addresses},
+    leases::LeaseMaps,
+    status::InstanceStatus,
+    thread::{self, Setup},
+    voice::Voice,
+};
+
+/// Counters alone are told no more often than this.
+const COUNTERS: Duration = Duration::from_secs(1);
+/// Longest wait on leaving for addresses to be gone, or an advertisement to have left.
+const LEAVING: Duration = Duration::from_secs(2);
+
+/// What the loop is told to do.
+pub(crate) enum Command {
+    DataPlane(Option<Leases>),
+    Attached(BTreeMap<String, u32>),
+    Database(bool),
+    /// Virtual routers with the lowest priority until the agent says otherwise.
+    Held(BTreeSet<Vrid>),
+    Handover(Option<Vrid>),
+    /// Announce the addresses once more, where this node is active.
+    Announce(Vrid),
+    Reconfigure {
+        instances: Vec<InstanceConfig>,
+        uplinks: Vec<Interface>,
+        ports: Vec<Interface>,
+    },
+    /// Says when all that was told before is done.
+    Settle(oneshot::Sender<()>),
+    Stop(Leave, oneshot::Sender<()>),
+}
+
+/// The loop and all it has.
+pub(crate) struct Loop {
+    instances: BTreeMap<Vrid, Instance>,
+    shared: Shared,
+    links: watch::Receiver<Arc<Links>>,
+    reports: mpsc::UnboundedReceiver<Report>,
+    commands: mpsc::UnboundedReceiver<Command>,
+    statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
+    published: Time,
+    problems: BTreeMap<Vrid, BTreeSet<String>>,
+}
+
+enum Event {
+    Links,
+    Report(Report),
+    Command(Option<Command>),
+    /// A packet, or time.
+    Turn,
+}
+
+impl Loop {
+    pub(crate) async fn new(
+        setup: Setup,
+        voice: Voice,
+        commands: mpsc::UnboundedReceiver<Command>,
+        statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
+    ) -> Result<Self, HaError> {
+        let open = |source| HaError::Netlink { source };
+        let net = Net::start(thread::be_nearly_real_time).map_err(open)?;
+        let asking = net.run(async {
+            let links = links::follow().await?;
+            let (connection, netlink, _) = rtnetlink::new_connection()?;
+            tokio::spawn(connection);
+            Ok((links, netlink))
+        });
+        let (links, netlink) = asking.await.map_err(open)?;
+        let lag = 2 * clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;
+        let (sender, reports) = mpsc::unbounded_channel();
+        let attached = setup.leases.is_some();
+        let shared = Shared {
+            leases: LeaseMaps::new(setup.leases),
+            links: Arc::clone(&links.borrow()),
+            uplinks: setup.uplinks,
+            ports: setup.ports,
+            // What an earlier run has left is as it was, until the agent says otherwise.
+            data_plane: attached.then_some(true),
+            attached: BTreeMap::new(),
+            database: attached,
+            held: BTreeSet::new(),
+            virtual_addresses: virtual_addresses(&setup.instances),
+            lag,
+            voice,
+            net,
+            netlink,
+            sysctls: Sysctls::default(),
+            reports: sender,
+        };
+        let mut this = Self {
+            instances: BTreeMap::new(),
+            shared,
+            links,
+            reports,
+            commands,
+            statuses,
+            published: Time::ZERO,
+            problems: BTreeMap::new(),
+        };
+        this.begin(&setup.instances);
+        this.turn();
+        this.publish();
+        Ok(this)
+    }
+
+    /// Runs until it is told to stop. When there is nobody any more who could tell it, it leaves as for a restart.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let more = self.turn();
+            self.publish();
+            let event = if more { Event::Turn } else { self.wait().await };
+            match event {
+                Event::Turn => {}
+                Event::Links => {
+                    self.shared.links = Arc::clone(&self.links.borrow_and_update());
+                    self.look();
+                }
+                Event::Report(Report { vrid, outcome }) => {
+                    if let Some(instance) = self.instances.get_mut(&vrid) {
+                        instance.moved(outcome, &mut self.shared);
+                    }
+                }
+                Event::Command(Some(Command::Stop(how, done))) => {
+                    self.leave(how).await;
+                    let _ = done.send(());
+                    return;
+                }
+                Event::Command(Some(command)) => self.obey(command),
+                Event::Command(None) => return self.leave(Leave::Keep).await,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::DataPlane(leases) => {
+                self.shared.data_plane = Some(leases.is_some());
+                if let Some(leases) = leases {
+                    self.shared.leases.replace(leases);
+                    self.each(Instance::renew);
+                }
+                self.look();
+            }
+            Command::Attached(interfaces) => {
+                self.shared.attached = interfaces;
+                self.look();
+            }
+            Command::Database(reached) => {
+                self.shared.database = reached;
+                self.look();
+            }
+            Command::Held(held) => {
+                self.shared.held = held;
+                self.look();
+            }
+            Command::Handover(which) => {
+                for (vrid, instance) in &mut self.instances {
+                    if which.is_none_or(|which| which == *vrid) {
+                        instance.handover(&mut self.shared);
+                    }
+                }
+            }
+            Command::Announce(vrid) => {
+                if let Some(instance) = self.instances.get_mut(&vrid) {
+                    instance.announce_again(&self.shared);
+                }
+            }
+            Command::Reconfigure { instances, uplinks, ports } => self.reconfigure(&instances, uplinks, ports),
+            Command::Settle(done) => {
+                self.turn();
+                self.publish();
+                let _ = done.send(());
+            }
+            Command::Stop(..) => {}
+        }
+    }
+
+    fn reconfigure(&mut self, configs: &[InstanceConfig], uplinks: Vec<Interface>, ports: Vec<Interface>) {
+        self.shared.uplinks = uplinks;
+        self.shared.ports = ports;
+        self.shared.virtual_addresses = virtual_addresses(configs);
+        let shared = &mut self.shared;
+        self.instances.retain(|vrid, instance| {
+            let config = configs.iter().find(|config| config.vrrp.as_ref().is_some_and(|vrrp| vrrp.vrid == *vrid));
+            let kept = config.is_some_and(|config| instance.reconfigure(config, shared));
+            if !kept {
+                instance.leave(Leave::Handover, shared);
+            }
+            kept
+        });
+        self.problems.retain(|vrid, _| self.instances.contains_key(vrid));
+        self.begin(configs);
+    }
+
+    /// Starts what is not running yet.
+    fn begin(&mut self, configs: &[InstanceConfig]) {
+        for config in configs {
+            let Some(vrid) = config.vrrp.as_ref().map(|vrrp| vrrp.vrid) else { continue };
+            if !self.instances.contains_key(&vrid)
+                && let Some(instance) = Instance::start(config, &mut self.shared)
+            {
+                self.instances.insert(vrid, instance);
+            }
+        }
+    }
+
+    fn each(&mut self, mut what: impl FnMut(&mut Instance, &mut Shared)) {
+        for instance in self.instances.values_mut() {
+            what(instance, &mut self.shared);
+        }
+    }
+
+    fn look(&mut self) {
+        self.each(Instance::look);
+    }
+
+    fn turn(&mut self) -> bool {
+        let mut more = false;
+        self.each(|instance, shared| more |= instance.turn(shared));
+        more
+    }
+
+    async fn wait(&mut self) -> Event {
+        let deadline = self.instances.values().filter_map(Instance::deadline).min();
+        let deadline = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(clock::monotonic()));
+        // Longer than anything here, and short enough for every timer.
+        let time = sleep(deadline.min(Duration::from_secs(3600)));
+        let packets = any(self.instances.values().map(Instance::ready));
+        tokio::select! {
+            command = self.commands.recv() => Event::Command(command),
+            Ok(()) = self.links.changed() => Event::Links,
+            Some(report) = self.reports.recv() => Event::Report(report),
+            () = packets => Event::Turn,
+            () = time => Event::Turn,
+        }
+    }
+
+    /// Says what is new, at once; counters, and what else changes with every advertisement, once in a while.
+    fn publish(&mut self) {
+        let now = clock::monotonic();
+        let new: Vec<InstanceStatus> = self.instances.values().map(Instance::status).collect();
+        self.tell_problems(&new);
+        let old = Arc::clone(&self.statuses.borrow());
+        let same = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| is_same(old, new));
+        if same && (*old == new || now < self.published + COUNTERS) {
+            return;
+        }
+        self.published = now;
+        self.statuses.send_replace(Arc::new(new));
+    }
+
+    /// Once when they appear, and once when they are gone.
+    fn tell_problems(&mut self, statuses: &[InstanceStatus]) {
+        for status in statuses {
+            let told = self.problems.entry(status.vrid).or_default();
+            if *told == status.problems {
+                continue;
+            }
+            let title = format!("virtual router {} ({})", status.vrid, status.name);
+            for problem in status.problems.difference(told) {
+                self.shared.voice.warn(format!("{title}: {problem}"));
+            }
+            for problem in told.difference(&status.problems) {
+                self.shared.voice.info(format!("{title}: no longer: {problem}"));
+            }
+            told.clone_from(&status.problems);
+        }
+    }
+
+    /// Leaves, and sees it through for a while.
+    async fn leave(&mut self, how: Leave) {
+        self.turn();
+        self.each(|instance, shared| instance.leave(how, shared));
+        let until = clock::monotonic() + LEAVING;
+        loop {
+            self.turn();
+            let now = clock::monotonic();
+            if now >= until || !self.instances.values().any(|instance| instance.is_leaving(how)) {
+                break;
+            }
+            let packets = any(self.instances.values().map(Instance::ready));
+            tokio::select! {
+                Some(Report { vrid, outcome }) = self.reports.recv() => {
+                    if let Some(instance) = self.instances.get_mut(&vrid) {
+                        instance.moved(outcome, &mut self.shared);
+                    }
+                }
+                () = packets => {}
+                () = sleep(until - now) => {}
+            }
+        }
+        self.published = Time::ZERO;
+        self.publish();
+    }
+}
+
+/// True where nothing differs that somebody may wait for.
+fn is_same(old: &InstanceStatus, new: &InstanceStatus) -> bool {
+    let key = |one: &InstanceStatus| {
+        let status = one.status;
+        let who = (one.vrid, status.role, status.since, status.priority, status.active, status.interval);
+        (who, one.source, one.addresses_there, one.announced)
+    };
+    key(old) == key(new)
+        && old.name == new.name
+        && old.problems == new.problems
+        && old.others.keys().eq(new.others.keys())
+        && (new.status.role == Role::Active) == (old.status.role == Role::Active)
+}
+
+/// Returns when the first of these does.
+async fn any<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
+    let mut futures: Vec<_> = futures.map(Box::pin).collect();
+    let mut futures = pin!(poll_fn(move |context| {
+        let ready = futures.iter_mut().any(|future| future.as_mut().poll(context).is_ready());
+        if ready { Poll::Ready(()) } else { Poll::Pending }
+    }));
+    futures.as_mut().await;
+}

@@ -1,0 +1,59 @@
+//! What is told of the virtual routers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
+
+use gateway_api::view::VrrpCounters as Counters;
+use gateway_vrrp::{AuthError, PacketError, Status, Vrid};
+
+use super::observe::Other;
+
+/// How one virtual router stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstanceStatus {
+    /// Its number.
+    pub vrid: Vrid,
+    /// The instance's name.
+    pub name: String,
+    /// Its role, and all that goes with it.
+    pub status: Status,
+    /// The address that it advertises from, while it can.
+    pub source: Option<IpAddr>,
+    /// The virtual addresses are on the interface.
+    pub addresses_there: bool,
+    /// How often it was to be said where the addresses are: at each takeover, and when another node had them as well.
+    pub announced: u64,
+    /// What is wrong, one sentence each.
+    pub problems: BTreeSet<String>,
+    /// Those of them that make the node unhealthy whatever its role is.
+    pub faults: Vec<String>,
+    /// What was counted since the start.
+    pub counters: Counters,
+    /// Other routers heard in the last minute.
+    pub others: BTreeMap<IpAddr, Other>,
+}
+
+/// Counts what is no sound advertisement.
+pub(crate) fn count_refused(counters: &mut Counters, error: &PacketError) {
+    let counter = match error {
+        PacketError::Ttl(_) => &mut counters.ip_ttl_err,
+        PacketError::Version(_) => &mut counters.version_err,
+        PacketError::Type(_) | PacketError::Vrid => &mut counters.invalid_type_rcvd,
+        PacketError::Checksum => &mut counters.checksum_err,
+        PacketError::NoAddress => &mut counters.addr_list_err,
+        PacketError::Authentication(_) => &mut counters.invalid_authtype,
+        PacketError::Inauthentic(error) => match error {
+            AuthError::Missing => &mut counters.auth_ext_missing,
+            AuthError::Malformed => &mut counters.auth_ext_malformed,
+            AuthError::UnknownKey(_) | AuthError::NoKeys => &mut counters.auth_ext_unknown_key,
+            AuthError::Hmac(_) => &mut counters.auth_ext_invalid_hmac,
+            AuthError::Stale(_) => &mut counters.auth_ext_stale,
+            AuthError::Replayed => &mut counters.auth_ext_replay,
+        },
+        PacketError::Interval => &mut counters.advert_interval_err,
+        PacketError::IpHeader | PacketError::Short(_) | PacketError::Count { .. } => &mut counters.packet_len_err,
+    };
+    *counter += 1;
+}

@@ -1,0 +1,54 @@
+//! Virtual addresses that an agent has left: one that was killed, or that kept its role for a restart that never came.
+//! Whoever calls this blocks meanwhile.
+
+use std::io;
+
+use gateway_config::InstanceConfig;
+use gateway_netdev::{
+    addresses::{Hands, Site},
+    links::{self, Links},
+    macvlan,
+    sysctl::Sysctls,
+};
+
+use super::{HaError, instance::site_of};
+
+/// Takes the virtual addresses of these instances off, and the macvlans that are for them alone, and puts the settings
+/// back that go with those. Says through `say` what was there. An owner's addresses (priority 255) are left alone.
+///
+/// # Errors
+/// There is no netlink, or the kernel refuses.
+pub fn withdraw(instances: &[InstanceConfig], mut say: impl FnMut(String)) -> Result<(), HaError> {
+    let sites: Vec<Site> = instances.iter().filter_map(site_of).filter(|site| !site.owner).collect();
+    if sites.is_empty() {
+        return Ok(());
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| HaError::Addresses { source })?;
+    runtime.block_on(take_off(&sites, &mut say)).map_err(|source| HaError::Addresses { source })
+}
+
+async fn take_off(sites: &[Site], say: &mut impl FnMut(String)) -> io::Result<()> {
+    let (connection, netlink, _) = rtnetlink::new_connection()?;
+    tokio::spawn(connection);
+    let links = links::list(&netlink).await?;
+    let sysctls = Sysctls::default();
+    for site in sites {
+        Hands::new(netlink.clone(), sysctls.clone()).bring(site, false).await?;
+        told(site, &links).for_each(&mut *say);
+    }
+    Ok(())
+}
+
+/// What was there of a virtual router.
+fn told<'a>(site: &'a Site, before: &'a Links) -> impl Iterator<Item = String> + 'a {
+    let macvlan = macvlan::name(site.vrid, macvlan::is_ipv6(&site.addresses));
+    [site.interface.clone(), macvlan].into_iter().filter_map(move |name| {
+        let link = before.get(&name)?;
+        let had = site.addresses.iter().filter(|address| link.addresses.contains(address));
+        let had: Vec<String> = had.map(ToString::to_string).collect();
+        (!had.is_empty()).then(|| format!("took {} off {name}", had.join(" and ")))
+    })
+}

@@ -1,0 +1,41 @@
+//! The two families of addresses that VRRP runs over.
+
+use std::net::IpAddr;
+
+use gateway_vrrp::{GROUP_V4, GROUP_V6};
+
+/// The family that advertisements are sent over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// To 224.0.0.18.
+    V4,
+    /// To ff02::12.
+    V6,
+}
+
+impl Family {
+    /// The family of an address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::V4,
+            IpAddr::V6(_) => Self::V6,
+        }
+    }
+
+    /// Where routers listen.
+    pub const fn group(self) -> IpAddr {
+        match self {
+            Self::V4 => IpAddr::V4(GROUP_V4),
+            Self::V6 => IpAddr::V6(GROUP_V6),
+        }
+    }
+
+    /// Whether an advertisement may come from there: over IPv6, from link-local addresses only (RFC 9568 section 5.1.2.1).
+    pub(crate) const fn can_send_from(self, address: IpAddr) -> bool {
+        match (self, address) {
+            (Self::V4, IpAddr::V4(_)) => true,
+            (Self::V6, IpAddr::V6(address)) => address.is_unicast_link_local(),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Network devices: the one place that speaks netlink, ethtool and raw frames.
+//!
+//! [`underlay`] follows links, routes and neighbours for the next hops of remote VTEPs. [`links`] follows interfaces and
+//! their addresses for the virtual routers, [`addresses`], [`macvlan`] and [`sysctl`] change them on a thread of their own
+//! ([`net_thread`]). [`nic`] has the settings of NICs, [`frames`] sends frames as they are and [`announce`] makes those that
+//! say where an address is.
+
+pub mod addresses;
+pub mod announce;
+mod family;
+pub mod frames;
+pub mod interface;
+pub mod links;
+pub mod macvlan;
+pub mod net_thread;
+pub mod nic;
+pub mod sysctl;
+pub mod underlay;
+
+pub use family::Family;

@@ -1,0 +1,169 @@
+//! Which neighbours the kernel is asked to keep resolved, and when it is asked again.
+//!
+//! The one request for it, "use this entry now, and manage it", makes a current kernel (5.16 and later) probe the
+//! neighbour and keep it fresh by itself. An older one ignores the second half and only probes; the flag never shows
+//! in the entry, so the request is repeated, which is what such a kernel needs.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
+
+use super::facts::{Facts, NeighbourKey, NeighbourState};
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LAST_RETRY: Duration = Duration::from_secs(8);
+
+/// Something to ask of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request {
+    /// The entry.
+    pub key: NeighbourKey,
+    /// Manage it, or stop managing it.
+    pub manage: bool,
+    /// The entry carries `NTF_EXT_LEARNED`, which the request must repeat to leave it there.
+    pub(crate) ext_learned: bool,
+}
+
+/// What was asked for one neighbour.
+#[derive(Clone, Copy, Debug)]
+struct Attempt {
+    /// The entry was not managed when first needed, so the flag is this agent's to take away.
+    ours: bool,
+    next: Instant,
+    wait: Duration,
+}
+
+/// Remembers what was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    attempts: BTreeMap<NeighbourKey, Attempt>,
+}
+
+impl Keeper {
+    /// What to ask now, given the neighbours that are needed.
+    pub(crate) fn plan(&mut self, now: Instant, needed: &BTreeSet<NeighbourKey>, facts: &Facts) -> Vec<Request> {
+        let mut requests = Vec::new();
+        self.attempts.retain(|key, attempt| {
+            let keep = needed.contains(key);
+            if !keep
+                && attempt.ours
+                && let Some(entry) = facts.neighbour(key)
+                && entry.managed
+            {
+                requests.push(Request { key: *key, manage: false, ext_learned: entry.ext_learned });
+            }
+            keep
+        });
+        for key in needed {
+            let entry = facts.neighbour(key);
+            // The request would strip a permanent entry of its permanence.
+            if entry.is_some_and(|entry| entry.state == NeighbourState::Fixed) {
+                self.attempts.remove(key);
+                continue;
+            }
+            let managed = entry.is_some_and(|entry| entry.managed);
+            let attempt = self.attempts.entry(*key).or_insert(Attempt { ours: !managed, next: now, wait: FIRST_RETRY });
+            if managed {
+                // Should the flag vanish (the link flapped, the operator replaced the entry), ask again at once.
+                *attempt = Attempt { next: now, wait: FIRST_RETRY, ..*attempt };
+            } else if attempt.next <= now {
+                requests.push(Request {
+                    key: *key,
+                    manage: true,
+                    ext_learned: entry.is_some_and(|entry| entry.ext_learned),
+                });
+                *attempt = Attempt { ours: true, next: now + attempt.wait, wait: (attempt.wait * 2).min(LAST_RETRY) };
+            }
+        }
+        requests
+    }
+
+    /// When to plan again even without news: the next repetition that is due.
+    pub(crate) fn next_due(&self, facts: &Facts) -> Option<Instant> {
+        self.attempts
+            .iter()
+            .filter(|(key, _)| !facts.neighbour(key).is_some_and(|entry| entry.managed))
+            .map(|(_, attempt)| attempt.next)
+            .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+    use crate::underlay::facts::{Change, Neighbour};
+
+    const KEY: NeighbourKey = (2, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
+    const MANAGE: Request = Request { key: KEY, manage: true, ext_learned: false };
+    const RELEASE: Request = Request { key: KEY, manage: false, ext_learned: false };
+
+    #[expect(clippy::disallowed_methods, reason = "an origin for the times told to the keeper")]
+    fn start() -> Instant {
+        Instant::now()
+    }
+
+    fn entry(facts: &mut Facts, state: NeighbourState, managed: bool) {
+        facts.apply(Change::Neighbour(KEY, Neighbour { state, mac: None, managed, ext_learned: false }));
+    }
+
+    #[test]
+    fn needed_neighbour_is_asked_for_at_once_and_then_less_and_less_often() {
+        let (mut keeper, facts, start) = (Keeper::default(), Facts::default(), start());
+        let mut asked = vec![];
+        let mut now = start;
+        for _ in 0..6 {
+            assert_eq!(keeper.plan(now, &[KEY].into(), &facts), [MANAGE]);
+            assert_eq!(keeper.plan(now, &[KEY].into(), &facts), [], "asked twice");
+            asked.push((now - start).as_secs());
+            now = keeper.next_due(&facts).unwrap();
+        }
+        assert_eq!(asked, [0, 1, 3, 7, 15, 23]);
+    }
+
+    #[test]
+    fn managed_neighbour_needs_nothing_more() {
+        let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
+        keeper.plan(start, &[KEY].into(), &facts);
+        entry(&mut facts, NeighbourState::Pending, true);
+        assert_eq!(keeper.plan(start + LAST_RETRY, &[KEY].into(), &facts), []);
+        assert_eq!(keeper.next_due(&facts), None);
+    }
+
+    #[test]
+    fn lost_flag_is_asked_for_at_once() {
+        let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
+        keeper.plan(start, &[KEY].into(), &facts);
+        entry(&mut facts, NeighbourState::Valid, true);
+        keeper.plan(start, &[KEY].into(), &facts);
+        facts.apply(Change::NeighbourGone(KEY));
+        assert_eq!(keeper.plan(start, &[KEY].into(), &facts), [MANAGE]);
+    }
+
+    #[test]
+    fn permanent_entry_is_left_alone() {
+        let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
+        entry(&mut facts, NeighbourState::Fixed, false);
+        assert_eq!(keeper.plan(start, &[KEY].into(), &facts), []);
+        assert_eq!(keeper.next_due(&facts), None);
+    }
+
+    #[test]
+    fn flag_is_taken_away_when_no_longer_needed() {
+        let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
+        keeper.plan(start, &[KEY].into(), &facts);
+        entry(&mut facts, NeighbourState::Valid, true);
+        assert_eq!(keeper.plan(start, &BTreeSet::new(), &facts), [RELEASE]);
+        assert_eq!(keeper.plan(start, &BTreeSet::new(), &facts), []);
+    }
+
+    #[test]
+    fn flag_set_by_somebody_else_stays() {
+        let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
+        entry(&mut facts, NeighbourState::Valid, true);
+        assert_eq!(keeper.plan(start, &[KEY].into(), &facts), []);
+        assert_eq!(keeper.plan(start, &BTreeSet::new(), &facts), []);
+    }
+}

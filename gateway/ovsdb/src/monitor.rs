@@ -1,0 +1,159 @@
+//! The three ways to follow tables, from the newest to the oldest.
+
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
+
+use super::{Uuid, update::Format};
+
+/// How tables are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `monitor_cond_since`: from a transaction on, if the server still knows it (`ovsdb-server(7)`, 4.1.15; OVS 2.12).
+    Since,
+    /// `monitor_cond`: with differences (`ovsdb-server(7)`, 4.1.12; OVS 2.6).
+    Cond,
+    /// `monitor`: what is in the RFC (section 4.1.5).
+    Plain,
+}
+
+/// What a server tells, at first or of a change.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    /// Everything there is, not what has changed since.
+    pub complete: bool,
+    /// What the copy is of once this is taken.
+    pub transaction: Option<Uuid>,
+    pub updates: &'a RawValue,
+    pub format: Format,
+}
+
+impl Method {
+    /// What to try when the server doesn't know this one.
+    pub(crate) fn older(self) -> Option<Self> {
+        match self {
+            Self::Since => Some(Self::Cond),
+            Self::Cond => Some(Self::Plain),
+            Self::Plain => None,
+        }
+    }
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Since => "monitor_cond_since",
+            Self::Cond => "monitor_cond",
+            Self::Plain => "monitor",
+        }
+    }
+
+    /// Its parameters.
+    pub(crate) fn params(self, database: &str, id: &Value, requests: Value, since: Option<Uuid>) -> Value {
+        match self {
+            Self::Since => json!([database, id, requests, since.unwrap_or(Uuid::ZERO)]),
+            Self::Cond | Self::Plain => json!([database, id, requests]),
+        }
+    }
+
+    /// Reads the reply.
+    pub(crate) fn reply(self, result: &RawValue) -> Result<Told<'_>, serde_json::Error> {
+        match self {
+            Self::Since => {
+                let (found, transaction, updates) = serde_json::from_str::<(bool, Uuid, _)>(result.get())?;
+                let transaction = Some(transaction).filter(|&transaction| transaction != Uuid::ZERO);
+                Ok(Told { complete: !found, transaction, updates, format: Format::Difference })
+            }
+            Self::Cond => Ok(Told { complete: true, transaction: None, updates: result, format: Format::Difference }),
+            Self::Plain => Ok(Told { complete: true, transaction: None, updates: result, format: Format::OldNew }),
+        }
+    }
+}
+
+/// The id of a monitor, as a server gives it back: any JSON, which is not looked into.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct MonitorId<'a>(#[serde(borrow)] &'a RawValue);
+
+impl MonitorId<'_> {
+    /// It is the number `id`.
+    pub(crate) fn is_number(self, id: u64) -> bool {
+        self.0.get().parse() == Ok(id)
+    }
+
+    /// It is the name `id`, which has nothing in it that would be escaped.
+    pub(crate) fn is_name(self, id: &str) -> bool {
+        self.0.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(id)
+    }
+}
+
+/// Reads a notification; `None`: it is not about a monitor. The first part of the result is the monitor's id.
+pub(crate) fn notification<'a>(
+    method: &str,
+    params: &'a RawValue,
+) -> Option<Result<(MonitorId<'a>, Told<'a>), serde_json::Error>> {
+    #[derive(Deserialize)]
+    struct Two<'a>(#[serde(borrow)] MonitorId<'a>, #[serde(borrow)] &'a RawValue);
+    #[derive(Deserialize)]
+    struct Three<'a>(#[serde(borrow)] MonitorId<'a>, Uuid, #[serde(borrow)] &'a RawValue);
+    let told = |transaction, updates, format| Told { complete: false, transaction, updates, format };
+    let two = |format| {
+        let two = serde_json::from_str(params.get());
+        two.map(|Two(id, updates)| (id, told(None, updates, format)))
+    };
+    Some(match method {
+        "update" => two(Format::OldNew),
+        "update2" => two(Format::Difference),
+        "update3" => serde_json::from_str(params.get())
+            .map(|Three(id, transaction, updates)| (id, told(Some(transaction), updates, Format::Difference))),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "00000000-0000-0000-0000-000000000001";
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn each_method_has_the_next_older_one_after_it() {
+        let methods = std::iter::successors(Some(Method::Since), |method| method.older());
+        assert_eq!(methods.map(Method::name).collect::<Vec<_>>(), ["monitor_cond_since", "monitor_cond", "monitor"]);
+    }
+
+    #[test]
+    fn the_last_transaction_is_asked_for_if_there_is_one() {
+        let params = |since| Method::Since.params("d", &json!(1), json!({}), since);
+        assert_eq!(params(None)[3], "00000000-0000-0000-0000-000000000000");
+        assert_eq!(params(Some(UUID.parse().unwrap()))[3], UUID);
+    }
+
+    #[test]
+    fn a_server_that_remembers_tells_what_changed() {
+        let json = format!(r#"[true,"{UUID}",{{}}]"#);
+        let told = Method::Since.reply(raw(&json)).unwrap();
+        assert_eq!((told.complete, told.transaction), (false, UUID.parse().ok()));
+    }
+
+    #[test]
+    fn a_standalone_database_has_no_transactions_to_go_back_to() {
+        let told = Method::Since.reply(raw(r#"[false,"00000000-0000-0000-0000-000000000000",{}]"#)).unwrap();
+        assert_eq!((told.complete, told.transaction), (true, None));
+    }
+
+    #[test]
+    fn notifications_are_read() {
+        let json = format!(r#"[7,"{UUID}",{{}}]"#);
+        let (id, told) = notification("update3", raw(&json)).unwrap().unwrap();
+        assert!(id.is_number(7) && !id.is_number(8) && !id.is_name("7"));
+        assert_eq!((told.transaction, told.format), (UUID.parse().ok(), Format::Difference));
+        let (id, told) = notification("update", raw(r#"["x",{}]"#)).unwrap().unwrap();
+        assert!(id.is_name("x") && !id.is_name("y") && !id.is_number(7));
+        assert_eq!((told.transaction, told.format), (None, Format::OldNew));
+        assert!(notification("update2", raw("[1]")).unwrap().is_err());
+        assert!(notification("locked", raw("[1]")).is_none());
+    }
+}

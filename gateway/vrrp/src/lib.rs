@@ -1,0 +1,38 @@
+//! The Virtual Router Redundancy Protocol, as far as it is pure: RFC 9568 (version 3) and RFC 3768 (version 2).
+//!
+//! `types` has the protocol's quantities, `packet` what is on the wire, `machine` one virtual router's states, and with
+//! them the lease under which the data plane forwards, and `turn` the order in which it is driven. `auth` signs what is
+//! sent and checks what is heard. Nothing here reads a clock or owns a socket; that is
+//! [`gateway_ha`]'s part.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod auth;
+pub mod checksum;
+mod contest;
+mod deaf;
+#[cfg(fuzzing)]
+#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
+pub mod fuzzing;
+mod holds;
+mod machine;
+pub mod packet;
+#[cfg(test)]
+mod packet_tests;
+mod tenure;
+pub mod turn;
+mod types;
+
+pub use action::{Action, Heard, Holdup, Leave, Role, Status, Token, Tracked};
+pub use auth::arrived;
+pub use auth::{
+    AntiReplay, AuthError, AuthMode, AuthSettings, Authentic, Authenticator, KEY_BYTES, Keyring, Secret, UnixTime,
+};
+pub use gateway_base::clock::Time;
+pub use holds::longest;
+pub use machine::{Machine, Settings};
+pub use packet::{Advertisement, Envelope, GROUP_V4, GROUP_V6, PROTOCOL, PacketError, TTL, Trailer, unwrap_ipv4};
+pub use tenure::{CLAIM, DELAY, GUARD};
+pub use turn::{Hands, Read, Sending, perform, turn};
+pub use types::{Checksum, Interval, Priority, Version, Vrid};
