@@ -6,6 +6,8 @@
 //! logical switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
 //! place in the file, so the operator sees all of it at once.
 
+#![forbid(unsafe_code)]
+
 mod auth;
 mod database_section;
 mod field_path;

@@ -11,6 +11,8 @@
 //! `rotation` says which server is tried next and when, and the `replica` lives on, so that only what changed meanwhile is
 //! told.
 
+#![forbid(unsafe_code)]
+
 mod client;
 mod columns;
 mod conversation;

@@ -5,6 +5,8 @@
 //! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`gateway_config`]); [`HardwareVtep`] follows
 //! one of the kind that controllers of clouds fill.
 
+#![forbid(unsafe_code)]
+
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::sync::watch;

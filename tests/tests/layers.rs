@@ -1,0 +1,80 @@
+//! Holds the crates under `gateway/` to their order: each imports only what is below it.
+#![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The crates from the bottom up, and what each may use. docs/ARCHITECTURE.md shows the same order.
+const LAYERS: [(&str, &[&str]); 11] = [
+    ("base", &[]),
+    ("vrrp", &["base"]),
+    ("ovsdb", &["base"]),
+    ("netdev", &["base", "vrrp"]),
+    ("api", &["base", "vrrp"]),
+    ("config", &["base", "vrrp", "ovsdb"]),
+    ("datapath", &["base", "vrrp", "config", "netdev", "api"]),
+    ("sources", &["base", "vrrp", "ovsdb", "netdev", "api", "config"]),
+    ("ha", &["base", "vrrp", "netdev", "api", "config", "datapath"]),
+    ("agent", &["base", "vrrp", "ovsdb", "netdev", "api", "config", "datapath", "sources", "ha"]),
+    ("cli", &["base", "vrrp", "ovsdb", "netdev", "api", "config", "datapath", "sources", "ha"]),
+];
+
+/// Crates in which nothing is `unsafe`.
+const SAFE: [&str; 4] = ["vrrp", "ovsdb", "config", "sources"];
+
+fn gateway() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../gateway")
+}
+
+/// The gateway's crates in `[dependencies]` of a manifest; those for tests are free to choose.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let section = manifest.split("\n[").find_map(|section| section.strip_prefix("dependencies]")).unwrap();
+    let names = section.lines().filter_map(|line| line.strip_prefix("gateway-")?.split(['.', ' ']).next());
+    names.filter(|name| *name != "common").map(str::to_owned).collect()
+}
+
+#[test]
+fn each_crate_imports_only_what_is_below_it() {
+    let mut found = BTreeSet::new();
+    for (name, below) in LAYERS {
+        let manifest = fs::read_to_string(gateway().join(name).join("Cargo.toml")).unwrap();
+        for used in dependencies(&manifest) {
+            assert!(below.contains(&used.as_str()), "gateway-{name} must not import gateway-{used}");
+        }
+        found.insert(name.to_owned());
+    }
+    let folders = fs::read_dir(gateway()).unwrap().map(|entry| entry.unwrap().path());
+    let crates = folders.filter(|path| path.join("src/lib.rs").exists() && path.join("Cargo.toml").exists());
+    let crates: BTreeSet<_> = crates.map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(crates, found, "the crates under gateway/ and LAYERS");
+}
+
+#[test]
+fn only_the_command_embeds_the_programs() {
+    for (name, _) in LAYERS {
+        each_source(&gateway().join(name).join("src"), &mut |path, text| {
+            assert!(!text.contains("include_bytes"), "{} embeds something", path.display());
+        });
+    }
+}
+
+#[test]
+fn crates_without_unsafe_code_forbid_it() {
+    for name in SAFE {
+        let text = fs::read_to_string(gateway().join(name).join("src/lib.rs")).unwrap();
+        assert!(text.contains("#![forbid(unsafe_code)]"), "gateway-{name}");
+    }
+}
+
+fn each_source(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
+    for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if path.is_dir() {
+            each_source(&path, look);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            look(&path, &fs::read_to_string(&path).unwrap());
+        }
+    }
+}
