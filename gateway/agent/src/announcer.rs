@@ -38,7 +38,7 @@ impl Announcer {
         lease: u32,
         learned: impl IntoIterator<Item = FdbKey>,
     ) {
-        let of_lease = |vni: u32| desired.segments.get(&vni).is_some_and(|segment| segment.lease == lease);
+        let of_lease = |vni: u32| desired.switches.get(&vni).is_some_and(|switch| switch.lease == lease);
         self.waiting.retain(|key| !of_lease(key.vni));
         let remote = given.iter().filter(|(key, entry)| entry.to.kind == fdb::REMOTE && of_lease(key.vni));
         let mut remote: Vec<FdbKey> = remote.map(|(key, _)| key).collect();
@@ -49,7 +49,7 @@ impl Announcer {
 
     /// Leaves the stations of lease number `lease` to another node.
     pub(super) fn stop(&mut self, desired: &Desired, lease: u32) {
-        self.waiting.retain(|key| desired.segments.get(&key.vni).is_some_and(|segment| segment.lease != lease));
+        self.waiting.retain(|key| desired.switches.get(&key.vni).is_some_and(|switch| switch.lease != lease));
         self.rest.clear();
     }
 
@@ -95,7 +95,7 @@ mod tests {
         fdb::{FdbEntry, GIVEN, Target},
         tunnel::{Addr, RemoteVtepKey},
     };
-    use gateway_datapath::desired::SegmentPlan;
+    use gateway_datapath::desired::SwitchPlan;
 
     use super::*;
 
@@ -116,10 +116,10 @@ mod tests {
 
     /// VNI 1 on two VLANs under the lease, VNI 2 on one under another.
     fn desired() -> Desired {
-        let segment = |lease| SegmentPlan { learn_limit: 10, lease, ..SegmentPlan::default() };
+        let switch = |lease| SwitchPlan { learn_limit: 10, lease, ..SwitchPlan::default() };
         let local = |vlan| Place::Local(binding(vlan));
         Desired {
-            segments: [(1, segment(LEASE)), (2, segment(LEASE + 1))].into(),
+            switches: [(1, switch(LEASE)), (2, switch(LEASE + 1))].into(),
             flood: [(1, [local(100), local(200), remote(1)].into()), (2, [local(300)].into())].into(),
             ..Desired::default()
         }

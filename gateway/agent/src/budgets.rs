@@ -22,7 +22,7 @@ pub(super) struct Budgets {
 impl Budgets {
     /// Looks for budgets that have acted since the last look; true if there are others than then. The first look, after a
     /// start, only takes note. While none acts, it costs nothing.
-    pub(super) fn look(
+    pub(super) fn poll(
         &mut self,
         paths: &Paths,
         maps: &Maps,
@@ -42,7 +42,7 @@ impl Budgets {
         let bindings = bindings
             .map(|(key, binding)| (of_binding(binding.id), format!("VLAN {} of {}", key.vlan, port(key.ifindex))));
         let tunnels = programmed
-            .peers
+            .remote_vteps
             .iter()
             .map(|(ends, id)| (of_tunnel(*id), format!("the tunnel to {}", std::net::IpAddr::from(ends.remote))));
         let mut acted = BTreeSet::new();

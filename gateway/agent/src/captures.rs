@@ -41,7 +41,7 @@ impl Captures {
     }
 
     /// Somebody wants something of capture number `id`.
-    pub(super) fn asked(&mut self, what: CaptureControl, id: u32, forwarding: &mut Forwarding) -> Answer {
+    pub(super) fn request(&mut self, what: CaptureControl, id: u32, forwarding: &mut Forwarding) -> Answer {
         let until = Instant::now() + Duration::from_nanos(RENEW_NS);
         match (what, &mut self.running) {
             (CaptureControl::Start, Some(other)) => {

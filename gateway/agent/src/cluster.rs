@@ -29,7 +29,7 @@ use super::{
     error::AgentError,
     forwarding::Forwarding,
     report::Report,
-    siblings::Siblings,
+    state_sync::StateSync,
     strays::{Requests, Strays},
 };
 use crate::ctl::server::Request;
@@ -69,7 +69,7 @@ const SETTLE: Duration = Duration::from_secs(5);
 /// What is going on between this node and the others.
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
-    siblings: Option<Siblings>,
+    state_sync: Option<StateSync>,
     /// To look at.
     leases: Option<Leases>,
     attached: Option<bool>,
@@ -107,10 +107,10 @@ pub(super) struct Cluster<'a> {
 
 impl<'a> Cluster<'a> {
     /// Nobody is active here as far as it is known yet.
-    pub(super) fn new(ha: &'a Handle, siblings: Option<Siblings>) -> Self {
+    pub(super) fn new(ha: &'a Handle, state_sync: Option<StateSync>) -> Self {
         Self {
             ha,
-            siblings,
+            state_sync,
             leases: None,
             attached: None,
             indices: BTreeMap::new(),
@@ -158,8 +158,8 @@ impl<'a> Cluster<'a> {
             if shares_database(config) {
                 database.role(index, active);
             }
-            if let Some(siblings) = &mut self.siblings {
-                siblings.publish_soon();
+            if let Some(state_sync) = &mut self.state_sync {
+                state_sync.publish_soon();
             }
             if active {
                 self.active.insert(lease);
@@ -173,8 +173,8 @@ impl<'a> Cluster<'a> {
         let roles = |statuses: &[InstanceStatus]| statuses.iter().map(|one| one.status.role).collect::<Vec<_>>();
         let moved = roles(&self.statuses) != roles(&statuses);
         self.statuses = statuses;
-        if let Some(siblings) = &mut self.siblings {
-            siblings.roles(&self.statuses, config);
+        if let Some(state_sync) = &mut self.state_sync {
+            state_sync.roles(&self.statuses, config);
         }
         self.weigh();
         self.answer_handovers();
@@ -184,8 +184,8 @@ impl<'a> Cluster<'a> {
 
     /// Takes in what is bound where, and how many bindings of each lease are programmed.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: BTreeMap<u32, u32>, underlay: &Snapshot) {
-        if let Some(siblings) = &mut self.siblings {
-            siblings.update(config, rows, &able, underlay);
+        if let Some(state_sync) = &mut self.state_sync {
+            state_sync.update(config, rows, &able, underlay);
         }
         self.able = able;
         self.weigh();
@@ -194,13 +194,13 @@ impl<'a> Cluster<'a> {
     /// Holds the virtual routers that others could serve better, and lets go of those that this node can.
     fn weigh(&mut self) {
         // Where nothing is heard of others, nothing can be compared.
-        let (Some(siblings), false) = (&self.siblings, self.statuses.is_empty()) else { return };
+        let (Some(state_sync), false) = (&self.state_sync, self.statuses.is_empty()) else { return };
         let now = clock::monotonic();
         let mut held = BTreeSet::new();
         for one in self.statuses.iter() {
             let ours = self.able.get(&one.vrid.get().into()).copied().unwrap_or(0);
-            let others = siblings.followed().able.get(&one.vrid);
-            match self.eligible.look(one.vrid, &one.status, ours, others, now) {
+            let others = state_sync.received().able.get(&one.vrid);
+            match self.eligible.poll(one.vrid, &one.status, ours, others, now) {
                 Verdict::Eligible => {}
                 // What is amiss is told when it has lasted for a while.
                 Verdict::Unknown | Verdict::Less { .. } => drop(held.insert(one.vrid)),
@@ -230,7 +230,7 @@ impl<'a> Cluster<'a> {
     /// for a while.
     fn ablest(&self, vrid: Vrid, now: Time) -> Option<view::Ablest> {
         self.behind.get(&vrid).filter(|since| now >= **since + SETTLE)?;
-        let others = self.siblings.as_ref()?.followed().able.get(&vrid)?;
+        let others = self.state_sync.as_ref()?.received().able.get(&vrid)?;
         let told =
             others.values().filter_map(|able| Some(view::Ablest { node: able.node.clone(), bindings: able.bindings? }));
         told.max_by_key(|able| able.bindings)
@@ -238,15 +238,15 @@ impl<'a> Cluster<'a> {
 
     /// These stations were learned here or have moved, or are gone.
     pub(super) fn stations_changed(&mut self, changed: &BTreeSet<FdbKey>) {
-        if let Some(siblings) = &mut self.siblings {
-            siblings.changed(changed);
+        if let Some(state_sync) = &mut self.state_sync {
+            state_sync.changed(changed);
         }
     }
 
     /// Takes in what other nodes have told.
-    pub(super) fn heard(&mut self, followed: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
-        if let Some(siblings) = &mut self.siblings {
-            for vrid in self.requests.take(&followed.misled, clock::monotonic()) {
+    pub(super) fn heard(&mut self, received: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
+        if let Some(state_sync) = &mut self.state_sync {
+            for vrid in self.requests.take(&received.misled, clock::monotonic()) {
                 if self.active.contains(&vrid.get().into()) {
                     tracing::info!(
                         "virtual router {vrid}: a standby gets tunnel packets that are for this node: the addresses are \
@@ -255,7 +255,7 @@ impl<'a> Cluster<'a> {
                     self.ha.announce(vrid);
                 }
             }
-            siblings.hear(followed);
+            state_sync.receive(received);
         }
         self.weigh();
         self.follow(forwarding)
@@ -263,10 +263,10 @@ impl<'a> Cluster<'a> {
 
     /// Programs what the active nodes have learned, as far as this one is not active itself.
     fn follow(&self, forwarding: &mut Forwarding) -> Result<(), AgentError> {
-        let Some(siblings) = &self.siblings else { return Ok(()) };
+        let Some(state_sync) = &self.state_sync else { return Ok(()) };
         for one in self.statuses.iter().filter(|one| one.status.role == Role::Backup) {
-            if let Some(heard) = siblings.followed().stations.get(&one.vrid) {
-                forwarding.follow(one.vrid.get().into(), heard, siblings.ports())?;
+            if let Some(heard) = state_sync.received().stations.get(&one.vrid) {
+                forwarding.follow(one.vrid.get().into(), heard, state_sync.ports())?;
             }
         }
         Ok(())
@@ -274,9 +274,9 @@ impl<'a> Cluster<'a> {
 
     /// Tells other nodes what was learned here.
     fn tell(&mut self, forwarding: &Forwarding) {
-        let Some(siblings) = &mut self.siblings else { return };
+        let Some(state_sync) = &mut self.state_sync else { return };
         let vrids = self.statuses.iter().map(|one| one.vrid);
-        siblings.publish(forwarding.stations.all(), forwarding.leases_of_switches(), &self.active, vrids);
+        state_sync.publish(forwarding.stations.all(), forwarding.leases_of_switches(), &self.active, vrids);
     }
 
     /// The data plane is attached, or is not, and on which interfaces it is.
@@ -327,8 +327,8 @@ impl<'a> Cluster<'a> {
             };
             return drop(request.answer(Err(why)));
         }
-        if let (Some(siblings), false) = (&self.siblings, force)
-            && let standbys = &siblings.followed().standbys
+        if let (Some(state_sync), false) = (&self.state_sync, force)
+            && let standbys = &state_sync.received().standbys
             && standbys.iter().all(|(vrid, nodes)| nodes.is_empty() || !active.contains(&vrid.get().into()))
         {
             let why = "no other node is connected that could take over; `vtep-gateway handover --force` does it all the \
@@ -338,7 +338,7 @@ impl<'a> Cluster<'a> {
         for lease in &active {
             self.ha.handover(u8::try_from(*lease).ok().and_then(Vrid::new));
         }
-        let standbys = self.siblings.iter().flat_map(|siblings| siblings.followed().standbys.values());
+        let standbys = self.state_sync.iter().flat_map(|state_sync| state_sync.received().standbys.values());
         let names = standbys.flatten().map(|(address, name)| (*address, name.clone())).collect();
         self.handovers.push(Handover { leases: active, request, force, since: Instant::now(), names });
     }
@@ -380,7 +380,7 @@ impl<'a> Cluster<'a> {
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.again.values().min().copied();
         let now = (!self.announcer.is_done()).then_some(self.next_batch);
-        let tell = self.siblings.as_ref().and_then(Siblings::due);
+        let tell = self.state_sync.as_ref().and_then(StateSync::due);
         let handover = self.handovers.iter().map(|handover| handover.since + SUCCESSOR).min();
         let weigh = self.eligible.due().map(|due| Instant::now() + due.saturating_sub(clock::monotonic()));
         now.into_iter().chain(next).chain(tell).chain(handover).chain(weigh).min()
@@ -391,7 +391,7 @@ impl<'a> Cluster<'a> {
     pub(super) fn on_time(&mut self, config: &Config, forwarding: &Forwarding) {
         let now = Instant::now();
         self.answer_handovers();
-        if self.siblings.as_ref().and_then(Siblings::due).is_some_and(|due| due <= now) {
+        if self.state_sync.as_ref().and_then(StateSync::due).is_some_and(|due| due <= now) {
             self.tell(forwarding);
         }
         if self.eligible.due().is_some_and(|due| due <= clock::monotonic()) {
@@ -454,10 +454,10 @@ impl<'a> Cluster<'a> {
             // What can't be read now can be at the next look.
             let Ok(count) = maps.strays(one.vrid.get().into()) else { continue };
             let elsewhere = one.status.role == Role::Backup && one.status.active.is_some();
-            if self.strays.look(one.vrid, elsewhere, count, now)
-                && let Some(siblings) = &mut self.siblings
+            if self.strays.poll(one.vrid, elsewhere, count, now)
+                && let Some(state_sync) = &mut self.state_sync
             {
-                siblings.ask(one.vrid);
+                state_sync.ask(one.vrid);
             }
         }
         let statuses = &self.statuses;
@@ -467,7 +467,7 @@ impl<'a> Cluster<'a> {
     /// What is said of tunnel packets that come here and are for another node.
     fn misled(&self, one: &InstanceStatus, instance: &InstanceConfig) -> Option<String> {
         let active = one.status.active.filter(|_| self.strays.stand(one.vrid))?;
-        let name = self.siblings.as_ref().and_then(|siblings| siblings.followed().active.get(&one.vrid));
+        let name = self.state_sync.as_ref().and_then(|state_sync| state_sync.received().active.get(&one.vrid));
         let node = name.map_or_else(|| format!("node {active}"), |name| format!("node {name} ({active})"));
         let addresses: Vec<String> = instance.vteps.iter().map(|address| address.to_string()).collect();
         Some(format!(
@@ -552,21 +552,21 @@ impl<'a> Cluster<'a> {
 
     /// What is told of the other nodes.
     pub(super) fn nodes(&self) -> Option<view::Nodes> {
-        let followed = self.siblings.as_ref()?.followed();
-        let standbys = followed.standbys.iter().map(|(vrid, nodes)| {
+        let received = self.state_sync.as_ref()?.received();
+        let standbys = received.standbys.iter().map(|(vrid, nodes)| {
             let nodes = nodes.iter().map(|(address, name)| format!("{name} ({address})"));
             (vrid.to_string(), nodes.collect())
         });
         Some(view::Nodes {
             standbys: standbys.collect(),
-            stations_heard: followed.stations.values().map(|stations| stations.len() as u64).sum(),
-            problems: followed.problems.iter().cloned().collect(),
+            stations_heard: received.stations.values().map(|stations| stations.len() as u64).sum(),
+            problems: received.problems.iter().cloned().collect(),
         })
     }
 
     /// What two nodes have differently, and which ones can't be reached.
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
-        self.siblings.iter().flat_map(|siblings| siblings.followed().problems.iter().cloned())
+        self.state_sync.iter().flat_map(|state_sync| state_sync.received().problems.iter().cloned())
     }
 }
 

@@ -72,7 +72,7 @@ impl Coverage {
     }
 
     /// Takes note of what the counters stand at.
-    pub(super) fn look(&mut self, totals: Totals, now: Time) {
+    pub(super) fn poll(&mut self, totals: Totals, now: Time) {
         if self.coarse.back().is_none_or(|(last, _)| now.saturating_sub(*last) >= MINUTE) {
             keep(&mut self.coarse, totals.clone(), HOUR, now);
         }
@@ -150,12 +150,12 @@ mod tests {
         // Two a second for two hours, then nothing for ten seconds.
         for second in 0..7200 {
             if coverage.is_due(at(second)) {
-                coverage.look(vec![("x", 2 * second), ("never", 0)], at(second));
+                coverage.poll(vec![("x", 2 * second), ("never", 0)], at(second));
             }
         }
         for second in 7200..7210 {
             if coverage.is_due(at(second)) {
-                coverage.look(vec![("x", 14_400), ("never", 0)], at(second));
+                coverage.poll(vec![("x", 14_400), ("never", 0)], at(second));
             }
         }
         let text = coverage.show(vec![("x", 14_400), ("never", 0)], at(7210));

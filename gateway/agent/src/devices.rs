@@ -23,7 +23,7 @@ use gateway_netdev::{
     underlay::Snapshot,
 };
 
-mod look;
+mod poll;
 
 /// How an interface is used.
 #[derive(Clone, Debug, PartialEq, Eq)]

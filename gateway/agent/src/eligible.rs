@@ -49,7 +49,7 @@ pub(super) struct Eligible(BTreeMap<Vrid, One>);
 
 impl Eligible {
     /// Looks at a virtual router: how it stands, how many bindings this node could forward, and how many others.
-    pub(super) fn look(
+    pub(super) fn poll(
         &mut self,
         vrid: Vrid,
         status: &Status,
@@ -158,7 +158,7 @@ mod tests {
 
     /// A standby of [`OTHER`].
     fn standby(eligible: &mut Eligible, ours: u32, others: Option<&BTreeMap<IpAddr, Able>>, now: Time) -> Verdict {
-        eligible.look(VRID, &status(Role::Backup, Some(OTHER)), ours, others, now)
+        eligible.poll(VRID, &status(Role::Backup, Some(OTHER)), ours, others, now)
     }
 
     #[test]
@@ -194,9 +194,9 @@ mod tests {
     fn where_nobody_is_active_it_takes_part_once_it_would_have_heard_one() {
         let mut eligible = Eligible::default();
         let alone = status(Role::Backup, None);
-        assert_eq!(eligible.look(VRID, &alone, 0, None, START), Verdict::Unknown);
+        assert_eq!(eligible.poll(VRID, &alone, 0, None, START), Verdict::Unknown);
         assert_eq!(eligible.due(), Some(START + 2 * SECOND));
-        assert_eq!(eligible.look(VRID, &alone, 0, None, START + 2 * SECOND), Verdict::Eligible);
+        assert_eq!(eligible.poll(VRID, &alone, 0, None, START + 2 * SECOND), Verdict::Eligible);
     }
 
     #[test]
@@ -204,25 +204,25 @@ mod tests {
         let mut eligible = Eligible::default();
         standby(&mut eligible, 0, Some(&tells(Some(3))), START);
         for role in [Role::Claiming, Role::Active] {
-            assert_eq!(eligible.look(VRID, &status(role, None), 0, None, START), less(3), "{role:?}");
+            assert_eq!(eligible.poll(VRID, &status(role, None), 0, None, START), less(3), "{role:?}");
         }
         let active = status(Role::Active, None);
-        assert_eq!(eligible.look(VRID, &active, 0, Some(&tells(Some(2))), START), less(2));
-        assert_eq!(eligible.look(VRID, &active, 0, Some(&tells(Some(0))), START), Verdict::Eligible);
-        assert_eq!(eligible.look(VRID, &active, 0, Some(&tells(Some(2))), START), Verdict::Eligible, "never again");
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(2))), START), less(2));
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(0))), START), Verdict::Eligible);
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(2))), START), Verdict::Eligible, "never again");
     }
 
     #[test]
     fn one_that_is_active_is_not_held_for_what_is_bound_elsewhere_first() {
         let mut eligible = Eligible::default();
         let active = status(Role::Active, None);
-        assert_eq!(eligible.look(VRID, &active, 2, Some(&tells(Some(3))), START), Verdict::Eligible);
+        assert_eq!(eligible.poll(VRID, &active, 2, Some(&tells(Some(3))), START), Verdict::Eligible);
     }
 
     #[test]
     fn after_a_fault_all_is_asked_anew() {
         let mut eligible = Eligible::default();
         assert_eq!(standby(&mut eligible, 3, Some(&tells(Some(3))), START), Verdict::Eligible);
-        assert_eq!(eligible.look(VRID, &status(Role::Fault, None), 3, None, START), Verdict::Unknown);
+        assert_eq!(eligible.poll(VRID, &status(Role::Fault, None), 3, None, START), Verdict::Unknown);
     }
 }

@@ -8,7 +8,7 @@ use gateway_common::fdb::{self, FdbEntry, FdbKey};
 use gateway_datapath::maps::MapsError;
 use gateway_netdev::underlay::Snapshot;
 
-use super::{error::AgentError, names::Names, turns::Agent};
+use super::{error::AgentError, handlers::Agent, names::Names};
 
 /// MACs that `fdb/show` tells at most: it is one text, and the loop stands still while it is written.
 const SHOWN: usize = 65_536;
@@ -41,7 +41,7 @@ impl Agent<'_> {
     /// One MAC in all logical switches.
     fn everywhere(&self, mac: [u8; 6]) -> Result<Vec<(FdbKey, FdbEntry)>, MapsError> {
         let mut found = Vec::new();
-        for vni in self.forwarding.programmed.segments.keys() {
+        for vni in self.forwarding.programmed.switches.keys() {
             let key = FdbKey::new(*vni, mac);
             found.extend(self.forwarding.maps.mac(&key)?.map(|entry| (key, entry)));
         }
@@ -107,7 +107,7 @@ impl Agent<'_> {
     /// A name or VNI that no logical switch has must not look like one without MACs.
     fn has_switch(&self, word: &str) -> Result<(), AgentError> {
         let names = || self.planned.switches.keys().map(String::as_str);
-        let vni = word.parse().is_ok_and(|vni: u32| self.forwarding.programmed.segments.contains_key(&vni));
+        let vni = word.parse().is_ok_and(|vni: u32| self.forwarding.programmed.switches.contains_key(&vni));
         if vni || names().any(|name| name == word) {
             return Ok(());
         }

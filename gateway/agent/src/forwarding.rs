@@ -23,7 +23,7 @@ use gateway_datapath::{
     capture_programs::Pinned,
     diff::{Limit, diff, diff_ceilings, diff_macs},
     kept::Kept,
-    learned::{self, Census, Epochs, NEVER},
+    learned::{self, Epochs, FdbScan, NEVER},
     load::{Committer, Loaded},
     losses,
     op::Op,
@@ -35,7 +35,7 @@ use gateway_netdev::underlay::{self, PathMtus, Snapshot};
 use gateway_sources::vtep::{Fault, TrafficByBinding};
 
 use super::{
-    budgets::Budgets, error::AgentError, followed::Followed, losses::Losses, report::Report, stations::Stations,
+    budgets::Budgets, error::AgentError, losses::Losses, report::Report, standby_fdb::Followed, stations::Stations,
 };
 use crate::{devices::Devices, metrics::measured::Program};
 
@@ -66,7 +66,7 @@ pub(super) struct Forwarding {
     ceilings: BTreeMap<u32, u64>,
     pub(super) epochs: Epochs,
     /// By lease, the stations that another node has learned and this one has programmed.
-    pub(super) followed: BTreeMap<u32, Followed>,
+    pub(super) standby_fdb: BTreeMap<u32, Followed>,
     pub(super) report: Report,
     /// All bindings of the rows that were planned last, each with its state.
     pub(super) bindings: Vec<BoundVlan>,
@@ -74,7 +74,7 @@ pub(super) struct Forwarding {
     pub(super) warnings: BTreeSet<String>,
     budgets: Budgets,
     /// What the last census found of learned MACs, by VNI.
-    pub(super) census: BTreeMap<u32, Learned>,
+    pub(super) fdb_scan: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
     /// What stands in the way of what was planned last, and which of it leaves the gateway healthy.
@@ -86,7 +86,7 @@ pub(super) struct Forwarding {
     uncounted: Option<String>,
     pub(super) path_mtus: PathMtus,
     /// Those that nobody has asked for yet.
-    censuses: Vec<Census>,
+    fdb_scans: Vec<FdbScan>,
     swept: bool,
     /// All that was desired is programmed: nothing is to be tried again.
     settled: bool,
@@ -106,7 +106,7 @@ pub(super) struct Work {
     /// And that were not.
     pub(super) failed: u64,
     /// Looks at all that was learned.
-    pub(super) censuses: u64,
+    pub(super) fdb_scans: u64,
     /// Events of learning.
     pub(super) learned: u64,
 }
@@ -143,12 +143,12 @@ impl Forwarding {
                 .filter(|lease| *lease != ALONE)
                 .map(|lease| (lease, NEVER))
                 .collect(),
-            followed: BTreeMap::new(),
+            standby_fdb: BTreeMap::new(),
             report: Report::default(),
             bindings: Vec::new(),
             warnings: BTreeSet::new(),
             budgets: Budgets::default(),
-            census: BTreeMap::new(),
+            fdb_scan: BTreeMap::new(),
             stations: Stations::default(),
             faults: BTreeSet::new(),
             planned: Default::default(),
@@ -156,7 +156,7 @@ impl Forwarding {
             tracepoints: Vec::new(),
             uncounted: None,
             path_mtus: PathMtus::default(),
-            censuses: Vec::new(),
+            fdb_scans: Vec::new(),
             swept: false,
             settled: false,
             passed: 0,
@@ -187,7 +187,7 @@ impl Forwarding {
         this.tell();
         tracing::info!(
             adopted,
-            switches = this.programmed.segments.len(),
+            switches = this.programmed.switches.len(),
             bindings = this.programmed.bindings.len(),
             tunnels = this.programmed.tunnels.len(),
             macs = this.programmed.given.len(),
@@ -295,8 +295,8 @@ impl Forwarding {
 
     /// Looks whether programs and pins are where they should be; what has gone is put back. True if something is otherwise
     /// than it was told.
-    pub(super) fn look(&mut self) -> bool {
-        let changed = self.devices.look(&mut self.ebpf, clock::monotonic());
+    pub(super) fn poll(&mut self) -> bool {
+        let changed = self.devices.poll(&mut self.ebpf, clock::monotonic());
         match self.kept.pin_again() {
             Ok(again) => {
                 if again {
@@ -426,7 +426,7 @@ impl Forwarding {
     /// Takes in what the kernel tells beside what it does: what is lost after a redirect, and how narrow paths are. True if
     /// all is to be planned anew because of it.
     pub(super) fn hear(&mut self, now: Duration) -> Result<bool, AgentError> {
-        let refused = self.losses.look(self.maps.losses()?, now);
+        let refused = self.losses.poll(self.maps.losses()?, now);
         let transmit = |devices: &Devices| (devices.xdp_ports(), devices.xdp_sg_ports());
         let (ports, paths) = (transmit(&self.devices), self.path_mtus.clone());
         if !refused.is_empty() {
@@ -460,7 +460,7 @@ impl Forwarding {
         for (place, op) in ops.iter().enumerate() {
             match failed.next_if(|(of, _)| *of == place) {
                 None => {
-                    if let Op::DelSegment(vni) = op {
+                    if let Op::DelSwitch(vni) = op {
                         // Should it come back, the kernel counts from zero.
                         self.ceilings.remove(vni);
                     }
@@ -510,8 +510,8 @@ impl Forwarding {
     }
 
     /// What has been found in the forwarding database since the last call, each time somebody looked.
-    pub(super) fn censuses(&mut self) -> Vec<Census> {
-        std::mem::take(&mut self.censuses)
+    pub(super) fn fdb_scans(&mut self) -> Vec<FdbScan> {
+        std::mem::take(&mut self.fdb_scans)
     }
 
     /// What stands in the way of forwarding.
@@ -525,11 +525,11 @@ impl Forwarding {
     }
 
     /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
-    pub(super) fn sweep(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+    pub(super) fn age_fdb(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.take_census(config, rows)?;
         let paths = self.maps.paths()?;
         self.report.learning(paths, !self.swept);
-        let told = !self.budgets.look(&paths, &self.maps, &self.programmed, underlay)?;
+        let told = !self.budgets.poll(&paths, &self.maps, &self.programmed, underlay)?;
         self.swept = true;
         self.devices.refresh();
         let same_devices = !self.devices.differ(config, underlay)
@@ -544,8 +544,8 @@ impl Forwarding {
     /// Brings the learning ceilings up to date, which is all that time changes. False if that failed.
     fn set_ceilings(&mut self, config: &Config, rows: &Rows) -> bool {
         for (vni, plan) in plan::learn_limits(config, rows) {
-            if let Some(segment) = self.desired.segments.get_mut(&vni) {
-                segment.learn_limit = plan.learn_limit;
+            if let Some(switch) = self.desired.switches.get_mut(&vni) {
+                switch.learn_limit = plan.learn_limit;
             }
         }
         let ops = diff_ceilings(&self.desired, &self.programmed, &self.ceilings);
@@ -555,35 +555,36 @@ impl Forwarding {
     }
 
     fn take_census(&mut self, config: &Config, rows: &Rows) -> Result<(), AgentError> {
-        self.work.censuses += 1;
+        self.work.fdb_scans += 1;
         let now = clock::coarse_ns()?;
         let ageing = config.gateway.ageing.as_nanos() as u64;
         let limits = plan::learn_limits(config, rows);
-        let (census, ceilings) = learned::sweep(&mut self.maps, &self.programmed, &limits, &self.epochs, now, ageing)?;
-        if !census.aged.is_empty() {
-            tracing::debug!(macs = census.aged.len(), "aged");
+        let (fdb_scan, ceilings) =
+            learned::age_fdb(&mut self.maps, &self.programmed, &limits, &self.epochs, now, ageing)?;
+        if !fdb_scan.aged.is_empty() {
+            tracing::debug!(macs = fdb_scan.aged.len(), "aged");
         }
-        if !census.stray.is_empty() || !census.overwritten.is_empty() {
+        if !fdb_scan.stray.is_empty() || !fdb_scan.overwritten.is_empty() {
             tracing::info!(
-                forgotten = census.stray.len(),
-                put_back = census.overwritten.len(),
+                forgotten = fdb_scan.stray.len(),
+                put_back = fdb_scan.overwritten.len(),
                 "learned MACs put right: their place is gone, or they are given"
             );
         }
-        self.stations.census(&census.local);
+        self.stations.fdb_scan(&fdb_scan.local);
         let learned = ceilings.iter().map(|(vni, ceiling)| {
-            let present = census.learned.get(vni).copied().unwrap_or(0);
+            let present = fdb_scan.learned.get(vni).copied().unwrap_or(0);
             let left = limits.get(vni).map_or(0, |plan| plan.learn_limit.saturating_sub(present));
             (*vni, Learned { present, counted: ceiling.saturating_sub(left) })
         });
-        self.census = learned.collect();
+        self.fdb_scan = learned.collect();
         self.ceilings = ceilings;
-        self.censuses.push(census);
+        self.fdb_scans.push(fdb_scan);
         Ok(())
     }
 }
 
 /// How often to sweep.
-pub(super) fn sweep_interval(config: &Config) -> Duration {
-    learned::sweep_interval(config.gateway.ageing)
+pub(super) fn ageing_interval(config: &Config) -> Duration {
+    learned::ageing_interval(config.gateway.ageing)
 }

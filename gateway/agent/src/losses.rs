@@ -59,7 +59,7 @@ pub(super) struct Losses {
 impl Losses {
     /// Takes in what was counted, `now`. Gives the ports whose driver has refused frames since the last look. The first look
     /// only takes note: what grew before is past.
-    pub(super) fn look(&mut self, counted: BTreeMap<u32, Loss>, now: Duration) -> Vec<u32> {
+    pub(super) fn poll(&mut self, counted: BTreeMap<u32, Loss>, now: Duration) -> Vec<u32> {
         let first = !std::mem::replace(&mut self.looked, true);
         self.ports.retain(|ifindex, _| counted.contains_key(ifindex));
         let mut refused = Vec::new();
@@ -134,8 +134,8 @@ mod tests {
     #[test]
     fn what_was_lost_before_the_first_look_is_past() {
         let mut losses = Losses::default();
-        losses.look(counted(500, 500, libc::ENXIO), at(0));
-        losses.look(counted(500, 500, libc::ENXIO), at(1));
+        losses.poll(counted(500, 500, libc::ENXIO), at(0));
+        losses.poll(counted(500, 500, libc::ENXIO), at(1));
         assert!(told(&losses).is_empty());
         assert_eq!(losses.of(7).refused, 500);
     }
@@ -143,10 +143,10 @@ mod tests {
     #[test]
     fn refusing_that_goes_on_is_a_fault_and_a_full_queue_a_warning() {
         let mut losses = Losses::default();
-        losses.look(counted(0, 0, 0), at(0));
-        losses.look(counted(1, 1, libc::ENETDOWN), at(1));
+        losses.poll(counted(0, 0, 0), at(0));
+        losses.poll(counted(1, 1, libc::ENETDOWN), at(1));
         assert!(told(&losses).is_empty(), "once may be a link that goes");
-        losses.look(counted(2, 2, libc::ENETDOWN), at(2));
+        losses.poll(counted(2, 2, libc::ENETDOWN), at(2));
         assert_eq!(told(&losses), [false, true]);
         let text = &losses.problems(|_| Some("a0"))[0].text;
         assert!(text.contains("a0") && text.contains("Network is down"), "{text}");
@@ -155,19 +155,19 @@ mod tests {
     #[test]
     fn a_minute_without_a_loss_ends_it() {
         let mut losses = Losses::default();
-        (0..3).for_each(|n| drop(losses.look(counted(n, 0, libc::ENXIO), at(n))));
-        losses.look(counted(2, 0, libc::ENXIO), at(61));
+        (0..3).for_each(|n| drop(losses.poll(counted(n, 0, libc::ENXIO), at(n))));
+        losses.poll(counted(2, 0, libc::ENXIO), at(61));
         assert_eq!(told(&losses), [false]);
-        losses.look(counted(2, 0, libc::ENXIO), at(62));
+        losses.poll(counted(2, 0, libc::ENXIO), at(62));
         assert!(told(&losses).is_empty());
     }
 
     #[test]
     fn a_driver_that_refuses_is_named_at_once() {
         let mut losses = Losses::default();
-        losses.look(BTreeMap::new(), at(0));
-        losses.look(counted(0, 0, 0), at(1));
-        assert_eq!(losses.look(counted(3, 0, libc::EOPNOTSUPP), at(2)), [7]);
-        assert!(losses.look(counted(4, 0, libc::ENETDOWN), at(3)).is_empty());
+        losses.poll(BTreeMap::new(), at(0));
+        losses.poll(counted(0, 0, 0), at(1));
+        assert_eq!(losses.poll(counted(3, 0, libc::EOPNOTSUPP), at(2)), [7]);
+        assert!(losses.poll(counted(4, 0, libc::ENETDOWN), at(3)).is_empty());
     }
 }

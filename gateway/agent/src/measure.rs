@@ -8,7 +8,7 @@ use gateway_common::net::VlanId;
 use gateway_datapath::plan;
 use gateway_netdev::underlay::Snapshot;
 
-use super::{names::Names, turns::Agent, views::in_force};
+use super::{handlers::Agent, names::Names, views::in_force};
 use crate::metrics::{
     Measured, Readiness,
     measured::{self, MAX_SERIES},
@@ -38,9 +38,9 @@ impl Agent<'_> {
             at: clock::monotonic(),
             attached: self.forwarding.is_attached(),
             programmed: measured::Programmed {
-                switches: programmed.segments.len(),
+                switches: programmed.switches.len(),
                 bindings: programmed.bindings.len(),
-                tunnels: programmed.peers.len(),
+                tunnels: programmed.remote_vteps.len(),
                 flood_members: programmed.flood.len(),
                 vteps: programmed.vteps.len(),
             },
@@ -96,8 +96,8 @@ impl Agent<'_> {
 
     fn measure_tunnels(&self, to: &mut Measured) {
         let programmed = &self.forwarding.programmed;
-        to.left_out.tunnels = programmed.peers.len().saturating_sub(MAX_SERIES);
-        for (ends, id) in programmed.peers.iter().take(MAX_SERIES) {
+        to.left_out.tunnels = programmed.remote_vteps.len().saturating_sub(MAX_SERIES);
+        for (ends, id) in programmed.remote_vteps.iter().take(MAX_SERIES) {
             let Ok(traffic) = self.forwarding.maps.tunnel_traffic(*id) else { continue };
             to.tunnels.push(measured::Tunnel {
                 local: ends.local.into(),
@@ -115,10 +115,10 @@ impl Agent<'_> {
         forwarding.programmed.given.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
         to.fdb.given = forwarding.programmed.given.len() as u64;
         to.fdb.size = self.config.gateway.fdb_size.into();
-        to.left_out.switches = forwarding.programmed.segments.len().saturating_sub(MAX_SERIES);
-        for (place, vni) in forwarding.programmed.segments.keys().copied().enumerate() {
+        to.left_out.switches = forwarding.programmed.switches.len().saturating_sub(MAX_SERIES);
+        for (place, vni) in forwarding.programmed.switches.keys().copied().enumerate() {
             if place >= MAX_SERIES {
-                to.fdb.learned += forwarding.census.get(&vni).map_or(0, |census| census.present);
+                to.fdb.learned += forwarding.fdb_scan.get(&vni).map_or(0, |fdb_scan| fdb_scan.present);
                 continue;
             }
             let Ok(learned) = self.learned(vni) else { continue };

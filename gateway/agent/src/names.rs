@@ -25,7 +25,7 @@ impl<'a> Names<'a> {
             }
         }
         let interfaces = underlay.links.iter().map(|(name, link)| (link.ifindex, name.as_str())).collect();
-        let tunnels = programmed.peers.iter().map(|(ends, id)| (*id, *ends)).collect();
+        let tunnels = programmed.remote_vteps.iter().map(|(ends, id)| (*id, *ends)).collect();
         Self { switches, interfaces, tunnels }
     }
 

@@ -39,17 +39,17 @@ use tokio::{
 
 use super::{
     captures::Captures,
-    chronicle::{Chronicle, now as moment},
     cluster::{Cluster, shares_database},
     control::COMMANDS,
     coverage::Coverage,
     error::AgentError,
-    forwarding::{Forwarding, sweep_interval},
+    event_log::{EventLog, now as moment},
+    forwarding::{Forwarding, ageing_interval},
+    handlers::{Agent, End, wanted},
     report::Report,
-    siblings::Siblings,
+    state_sync::StateSync,
     status::StatusFile,
     systemd::{self, Systemd},
-    turns::{Agent, End, wanted},
     views::DatabaseSince,
 };
 use crate::{
@@ -167,16 +167,16 @@ pub(super) fn load_keys(config: &mut Config) -> Result<(), KeyError> {
     Ok(())
 }
 
-type Hearing = Option<watch::Receiver<Arc<Followed>>>;
+type Received = Option<watch::Receiver<Arc<Followed>>>;
 
 /// The conversation with other nodes, where there are any and it is not turned off.
-fn open_siblings(config: &Config, redundant: bool) -> (Option<Siblings>, Hearing, Work) {
+fn open_state_sync(config: &Config, redundant: bool) -> (Option<StateSync>, Received, Work) {
     if !redundant || config.sync.port == 0 {
         return (None, None, Box::pin(std::future::pending()));
     }
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (peers, followed, work) = peers::open(config.sync.port, config.gateway.fdb_size as usize);
-    (Some(Siblings::new(peers, host)), Some(followed), Box::pin(work))
+    (Some(StateSync::new(peers, host)), Some(followed), Box::pin(work))
 }
 
 fn is_running(config: &Config, leases: &Leases) -> bool {
@@ -260,7 +260,7 @@ async fn drive(
     // SAFETY: the ring buffer owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
     let mut events = unsafe { AsyncFd::register(Maps::open_events(&pins)?) }
         .map_err(|error| AgentError::io("watching map events", error))?;
-    let mut sweeps = sweeps(&config);
+    let mut ageing = ageing(&config);
     let mut reports = interval(REPORT);
     reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let group = crate::ctl::group(config.gateway.control_group.as_deref())?;
@@ -268,15 +268,15 @@ async fn drive(
     let mut statuses = interval(STATUS);
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
-    let (siblings, mut heard, mut talking) = open_siblings(&config, ha.is_some());
+    let (state_sync, mut heard, mut talking) = open_state_sync(&config, ha.is_some());
     // Programs that an earlier agent has left in the place of ours have just been replaced.
     let captures = Captures::new(pins)?;
-    let mut cluster = ha.map(|ha| Cluster::new(ha, siblings));
+    let mut cluster = ha.map(|ha| Cluster::new(ha, state_sync));
     if let Some(cluster) = &mut cluster {
         cluster.update(&config, &now, forwarding.able(), &underlay);
     }
     let differences = Report::default();
-    let chronicle = Chronicle::start(adopted, &mut forwarding, &now, &underlay);
+    let event_log = EventLog::start(adopted, &mut forwarding, &now, &underlay);
     let (started, database_since) = (clock::monotonic(), DatabaseSince::default());
     let (planned, reloads) = (now, Reloads::default());
     let mut agent = Agent {
@@ -296,22 +296,22 @@ async fn drive(
         coverage: Coverage::default(),
         refused: None,
         reached: (0, 0),
-        chronicle,
+        event_log,
         captures,
         reloads,
     };
-    agent.look();
+    agent.poll();
     agent.attached()?;
     agent.roles(roles.as_mut().map(|roles| Arc::clone(&roles.borrow_and_update())))?;
-    let headline = agent.headline();
-    agent.systemd.ready(headline);
+    let status_line = agent.status_line();
+    agent.systemd.ready(status_line);
     ready.set(true);
     let mut watchdog = systemd::watchdog();
     let mut pulse = None;
     exporter.turned(agent.readiness());
     loop {
         let due = agent.cluster.as_ref().and_then(Cluster::due);
-        let answer = agent.chronicle.due();
+        let answer = agent.event_log.due();
         let captured = agent.captures.due();
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
@@ -329,7 +329,7 @@ async fn drive(
             () = until(captured) => agent.capture_is_over(),
             Some(request) = requests.recv() => {
                 let underlay = snapshots.borrow().clone();
-                if let Some(end) = agent.asked(request, path, &underlay)? {
+                if let Some(end) = agent.request(request, path, &underlay)? {
                     return Ok(end);
                 }
             }
@@ -339,12 +339,12 @@ async fn drive(
             // What follows from that is told at the end of the turn.
             Ok(()) = reached.changed() => {
                 agent.database_reached(*reached.borrow_and_update());
-                agent.look();
+                agent.poll();
             }
             Ok(()) = snapshots.changed() => {
                 agent.update(&rows.borrow().clone(), &snapshots.borrow_and_update().clone())?;
             }
-            _ = sweeps.tick() => agent.sweep(&rows.borrow().clone(), &snapshots.borrow().clone())?,
+            _ = ageing.tick() => agent.age_fdb(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = reports.tick() => {
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
                 agent.database.carried(traffic);
@@ -358,7 +358,7 @@ async fn drive(
                 agent.hear_kernel(&rows.borrow().clone(), &snapshots.borrow().clone())?;
                 status.write(&agent.status(&snapshots.borrow().clone()));
                 agent.look_after();
-                agent.look();
+                agent.poll();
             }
             // A loop that hangs gives no sign of life, and one whose virtual routers hang gives no second one.
             () = tick(watchdog.as_mut()), if pulse.is_none() => {
@@ -366,14 +366,14 @@ async fn drive(
                 pulse = ha.map(|ha| Box::pin(ha.settled()));
             }
             () = end_of(pulse.as_mut()) => pulse = None,
-            () = exporter.asked() => exporter.publish(agent.measure(&snapshots.borrow().clone())),
+            () = exporter.request() => exporter.publish(agent.measure(&snapshots.borrow().clone())),
             ready = events.readable_mut() => {
                 let mut ready = ready.map_err(|error| AgentError::io("reading map events", error))?;
                 let (events, now) = (ready.get_inner_mut(), moment());
                 let more = (0..BATCH).all(|_| match events.next() {
                     Some(item) => {
                         if let Ok(event) = bytemuck::try_pod_read_unaligned::<LearnEvent>(&item) {
-                            agent.heard_of(&event, now);
+                            agent.mac_learned(&event, now);
                         }
                         true
                     }
@@ -388,10 +388,10 @@ async fn drive(
             () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
         agent.publish();
-        if sweeps.period() != sweep_interval(&agent.config) {
-            sweeps = self::sweeps(&agent.config);
+        if ageing.period() != ageing_interval(&agent.config) {
+            ageing = self::ageing(&agent.config);
         }
-        agent.chronicle.answer();
+        agent.event_log.answer();
     }
 }
 
@@ -472,10 +472,10 @@ fn listen(exporter: &mut Exporter, config: &Config) {
     }
 }
 
-fn sweeps(config: &Config) -> Interval {
-    let mut sweeps = interval(sweep_interval(config));
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    sweeps
+fn ageing(config: &Config) -> Interval {
+    let mut ageing = interval(ageing_interval(config));
+    ageing.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ageing
 }
 
 fn on_signal(kind: SignalKind) -> Result<tokio::signal::unix::Signal, AgentError> {

@@ -8,7 +8,7 @@ use gateway_api::{
 use gateway_netdev::underlay::Snapshot;
 use serde::Serialize;
 
-use super::{control::Show, error::AgentError, turns::Agent};
+use super::{control::Show, error::AgentError, handlers::Agent};
 
 impl Agent<'_> {
     /// What is told to who asks for `what`.

@@ -97,7 +97,7 @@ impl Stations {
     }
 
     /// Takes in a scan of the forwarding database: adds what no event told of, and takes out what is gone.
-    pub(super) fn census(&mut self, present: &BTreeMap<FdbKey, BindingKey>) {
+    pub(super) fn fdb_scan(&mut self, present: &BTreeMap<FdbKey, BindingKey>) {
         let gone: Vec<FdbKey> = self.known.keys().filter(|key| !present.contains_key(key)).copied().collect();
         gone.iter().for_each(|key| self.gone(key));
         present.iter().for_each(|(key, at)| self.there(*key, *at));
@@ -217,13 +217,13 @@ mod tests {
         stations.event(&snooped(1));
         stations.take();
         let other = FdbKey::new(5001, [2, 0xee, 0, 0, 0, 2]);
-        stations.census(&[(KEY, AT), (other, AT)].into());
+        stations.fdb_scan(&[(KEY, AT), (other, AT)].into());
         assert_eq!(stations.all(), &[(KEY, Known { at: AT, ip: ip(1) }), (other, Known { at: AT, ip: None })].into());
         assert_eq!(stations.take(), [Local::There(there(other, None))]);
-        stations.census(&[(other, AT)].into());
+        stations.fdb_scan(&[(other, AT)].into());
         assert_eq!(stations.take(), [Local::Gone(Vni::new(5001).unwrap(), MacAddr(KEY.mac))]);
         let elsewhere = BindingKey { ifindex: 4, ..AT };
-        stations.census(&[(other, elsewhere)].into());
+        stations.fdb_scan(&[(other, elsewhere)].into());
         assert_eq!(stations.get(&other).map(|known| known.at), Some(elsewhere), "a move whose event was lost");
     }
 
@@ -231,7 +231,7 @@ mod tests {
     fn one_change_goes_to_the_database_for_a_learned_mac_however_many_there_are() {
         for many in [10, 1000, 20_000] {
             let mut stations = Stations::default();
-            stations.census(&(0..many).map(|number| (key(number), AT)).collect());
+            stations.fdb_scan(&(0..many).map(|number| (key(number), AT)).collect());
             assert!(matches!(stations.take()[..], [Local::All(_)]));
             for number in many..many + 100 {
                 stations.there(key(number), AT);
@@ -286,7 +286,7 @@ mod tests {
                     }
                     Step::Scan(found) => {
                         let found = found.into_iter().map(|(number, port)| (key(number), at(port))).collect();
-                        stations.census(&found);
+                        stations.fdb_scan(&found);
                     }
                     Step::Publish => {
                         for change in stations.take() {

@@ -33,7 +33,7 @@ struct Stray {
 impl Strays {
     /// Takes in how many have come for a virtual router that is active `elsewhere`, or not. True: now is the time to ask the
     /// active node.
-    pub(super) fn look(&mut self, vrid: Vrid, elsewhere: bool, count: u64, now: Time) -> bool {
+    pub(super) fn poll(&mut self, vrid: Vrid, elsewhere: bool, count: u64, now: Time) -> bool {
         if !elsewhere {
             self.0.remove(&vrid);
             return false;
@@ -106,7 +106,7 @@ mod tests {
     fn looks(counts: &[u64]) -> Vec<(bool, bool)> {
         let mut strays = Strays::default();
         let mut look = |(at, count): (u64, &u64)| {
-            let asks = strays.look(VRID, true, *count, second(at));
+            let asks = strays.poll(VRID, true, *count, second(at));
             (strays.stand(VRID), asks)
         };
         (0..).zip(counts).map(&mut look).collect()
@@ -138,7 +138,7 @@ mod tests {
         let mut strays = Strays::default();
         for look in 0..29 {
             let now = START + Duration::from_millis(100) * look;
-            assert!(!strays.look(VRID, true, look.into(), now), "{look}");
+            assert!(!strays.poll(VRID, true, look.into(), now), "{look}");
         }
         assert!(!strays.stand(VRID));
     }
@@ -147,13 +147,13 @@ mod tests {
     fn a_node_that_is_not_a_standby_forgets_what_came() {
         let mut strays = Strays::default();
         for at in 0..4 {
-            strays.look(VRID, true, at, second(at));
+            strays.poll(VRID, true, at, second(at));
         }
         assert!(strays.stand(VRID));
-        strays.look(VRID, false, 5, second(5));
+        strays.poll(VRID, false, 5, second(5));
         assert!(!strays.stand(VRID));
-        strays.look(VRID, true, 9, second(6));
-        strays.look(VRID, true, 10, second(7));
+        strays.poll(VRID, true, 9, second(6));
+        strays.poll(VRID, true, 10, second(7));
         assert!(!strays.stand(VRID), "it counts anew");
     }
 

@@ -19,7 +19,7 @@ use gateway_config::{Interface, Mode, rows::LogicalSwitch};
 use gateway_datapath::{maps::MapsError, plan};
 use gateway_netdev::underlay::{Resolution, Snapshot, Why};
 
-use super::{names::Names, turns::Agent};
+use super::{handlers::Agent, names::Names};
 
 /// In a second.
 const NANOSECONDS: u64 = 1_000_000_000;
@@ -92,7 +92,7 @@ impl Agent<'_> {
         let bound = if known.is_empty() { programmed.bindings.len() } else { known.len() };
         let unresolved = programmed.tunnels.values().filter(|tunnel| in_force(tunnel).ifindex == 0);
         view::Forwarding {
-            switches: programmed.segments.len() as u64,
+            switches: programmed.switches.len() as u64,
             bindings: programmed.bindings.len() as u64,
             bindings_bound: bound as u64,
             bindings_forwarding: (bound - self.forwarding.unforwarded()) as u64,
@@ -143,7 +143,7 @@ impl Agent<'_> {
         let mut remotes = BTreeMap::<u32, u32>::new();
         let flooded = programmed.flood.iter().filter(|(_, target)| target.kind == fdb::REMOTE);
         flooded.for_each(|(key, _)| *remotes.entry(key.vni).or_default() += 1);
-        let mut untold: BTreeSet<u32> = programmed.segments.keys().copied().collect();
+        let mut untold: BTreeSet<u32> = programmed.switches.keys().copied().collect();
         let mut all = Vec::new();
         for (name, switch) in &self.planned.switches {
             // The second of two with one VNI is not programmed.
@@ -167,12 +167,12 @@ impl Agent<'_> {
     ) -> Result<view::Switch, MapsError> {
         let own = vni.filter(|_| programmed);
         let count = |of: &BTreeMap<u32, u32>| own.and_then(|vni| of.get(&vni)).copied().unwrap_or(0);
-        let segment = own.and_then(|vni| self.forwarding.programmed.segments.get(&vni));
-        let plan = own.and_then(|vni| self.forwarding.desired.segments.get(&vni));
+        let entry = own.and_then(|vni| self.forwarding.programmed.switches.get(&vni));
+        let plan = own.and_then(|vni| self.forwarding.desired.switches.get(&vni));
         let row_of = row.map(|(_, switch)| switch);
-        let instance = match (row_of, segment) {
+        let instance = match (row_of, entry) {
             (Some(switch), _) => self.config.instances.get(switch.instance),
-            (None, Some(segment)) => self.config.instances.iter().find(|instance| instance.lease() == segment.lease),
+            (None, Some(entry)) => self.config.instances.iter().find(|instance| instance.lease() == entry.lease),
             (None, None) => None,
         };
         Ok(view::Switch {
@@ -187,7 +187,7 @@ impl Agent<'_> {
             macs_given: row_of.map_or(0, |switch| switch.macs.len() as u64),
             macs_learned: own.map_or(Ok(0), |vni| self.learned(vni))?,
             learn_limit: plan.map(|plan| plan.learn_limit).or(row_of.map(|row| row.learn_limit)).unwrap_or(0),
-            learn_remote: segment.is_some_and(|segment| segment.flags & LEARN_REMOTE != 0),
+            learn_remote: entry.is_some_and(|entry| entry.flags & LEARN_REMOTE != 0),
         })
     }
 
@@ -206,8 +206,8 @@ impl Agent<'_> {
 
     /// Learned MACs of a logical switch: what the last census found, and what the kernel has learned since.
     pub(super) fn learned(&self, vni: u32) -> Result<u64, MapsError> {
-        let Some(census) = self.forwarding.census.get(&vni) else { return self.forwarding.maps.learned(vni) };
-        Ok(census.present + self.forwarding.maps.learned(vni)?.saturating_sub(census.counted))
+        let Some(fdb_scan) = self.forwarding.fdb_scan.get(&vni) else { return self.forwarding.maps.learned(vni) };
+        Ok(fdb_scan.present + self.forwarding.maps.learned(vni)?.saturating_sub(fdb_scan.counted))
     }
 
     /// The bindings: those of the database, then what is programmed besides.
@@ -268,7 +268,7 @@ impl Agent<'_> {
         }
         let now = u64::try_from(clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
         let mut all = Vec::new();
-        for (ends, id) in &programmed.peers {
+        for (ends, id) in &programmed.remote_vteps {
             let (vnis, macs_given) = used.remove(id).unwrap_or_default();
             let remote = IpAddr::from(ends.remote);
             let hop = programmed.tunnels.get(id).map(in_force).filter(|hop| hop.ifindex != 0);

@@ -1,4 +1,4 @@
-//! So many at once, and then so many in a time: a bucket of tokens that fills by itself.
+//! Token bucket (GCRA, ITU-T I.371): a burst at once, and then so many in a time.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ pub struct Rate {
     pub each: Duration,
 }
 
-/// A bucket, full at first. It holds the time at which it will be full again, which says all there is to say (the virtual
+/// Token bucket, full at first. Stores only the time at which it is full again (the virtual
 /// scheduling algorithm of ITU-T I.371).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Bucket {
+pub struct TokenBucket {
     full_at: Duration,
 }
 
-impl Bucket {
+impl TokenBucket {
     /// Takes one out, if there is one.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn a_burst_and_then_one_at_a_time() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         let taken: Vec<bool> = (0..5).map(|_| bucket.take(RATE, at(100)).is_ok()).collect();
         assert_eq!(taken, [true, true, true, false, false]);
         assert_eq!(bucket.take(RATE, at(104)), Err(at(6)));
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_rest_fills_it_and_no_more_than_that() {
-        let mut bucket = Bucket::default();
+        let mut bucket = TokenBucket::default();
         (0..3).for_each(|_| bucket.take(RATE, at(0)).unwrap());
         assert!(!bucket.is_full(at(29)) && bucket.is_full(at(30)));
         let taken = (0..10).filter(|_| bucket.take(RATE, at(10_000)).is_ok()).count();

@@ -1,12 +1,12 @@
 //! Many operations together.
 //!
 //! A hundred thousand MACs one by one are a hundred thousand system calls, and as many copies through the library between.
-//! Only `fdb` has so many elements, so only its operations are put together. Where a batch ends early, the operation it
+//! Only `fdb` has so many map_batch, so only its operations are put together. Where a batch ends early, the operation it
 //! ended at is tried alone, which gives the reason, and the rest goes on as a batch. A kernel that has no batches refuses
 //! all of them, and is asked one by one.
 
 use super::{
-    elements,
+    map_batch,
     maps::{Maps, MapsError},
     op::Op,
 };
@@ -36,11 +36,11 @@ impl Maps {
             Some(Op::PutMac(..)) => {
                 let element = |op: &Op| if let Op::PutMac(key, entry) = op { Some((*key, *entry)) } else { None };
                 let (keys, entries): (Vec<_>, Vec<_>) = ops.iter().filter_map(element).unzip();
-                elements::update(self.fdb_fd(), &keys, &entries)
+                map_batch::update(self.fdb_fd(), &keys, &entries)
             }
             Some(Op::DelMac(_)) => {
                 let key = |op: &Op| if let Op::DelMac(key) = op { Some(*key) } else { None };
-                elements::delete(self.fdb_fd(), &ops.iter().filter_map(key).collect::<Vec<_>>())
+                map_batch::delete(self.fdb_fd(), &ops.iter().filter_map(key).collect::<Vec<_>>())
             }
             _ => 0,
         }

@@ -24,7 +24,7 @@ pub enum Place {
 
 /// A logical switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SegmentPlan {
+pub struct SwitchPlan {
     /// Learn remote MACs from what arrives through tunnels.
     pub learn_remote: bool,
     /// Learned MACs at most.
@@ -69,7 +69,7 @@ pub struct Desired {
     /// Tunnels by their ends.
     pub tunnels: BTreeMap<RemoteVtepKey, TunnelPlan>,
     /// Logical switches by VNI.
-    pub segments: BTreeMap<u32, SegmentPlan>,
+    pub switches: BTreeMap<u32, SwitchPlan>,
     /// Bindings by port and VLAN.
     pub bindings: BTreeMap<BindingKey, BindingPlan>,
     /// MACs given by configuration or controller.

@@ -15,7 +15,7 @@ use gateway_common::{
 };
 
 use super::{
-    desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
+    desired::{BindingPlan, Desired, Place, SwitchPlan, TunnelPlan},
     op::{Forget, Op},
     programmed::Programmed,
 };
@@ -50,7 +50,7 @@ pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32,
     let tunnels = work.tunnels();
     let bindings = work.bindings();
     work.ports_and_vteps();
-    work.segments(&tunnels, &bindings, ceilings);
+    work.switches(&tunnels, &bindings, ceilings);
     work.write_bindings(&bindings);
     work.macs(&tunnels, &bindings);
     work.finish(&tunnels)
@@ -59,11 +59,11 @@ pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32,
 /// The operations that bring the learning ceilings of the logical switches to `ceilings`, where nothing else has changed.
 pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Vec<Op> {
     let mut ops = Vec::new();
-    for (vni, segment) in &programmed.segments {
-        let Some(plan) = desired.segments.get(vni) else { continue };
+    for (vni, switch) in &programmed.switches {
+        let Some(plan) = desired.switches.get(vni) else { continue };
         let learn_ceiling = ceilings.get(vni).copied().unwrap_or(plan.learn_limit);
-        if segment.learn_ceiling != learn_ceiling {
-            ops.push(Op::PutSegment(*vni, SwitchEntry { learn_ceiling, ..*segment }));
+        if switch.learn_ceiling != learn_ceiling {
+            ops.push(Op::PutSwitch(*vni, SwitchEntry { learn_ceiling, ..*switch }));
         }
     }
     ops
@@ -78,7 +78,7 @@ pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -
             None => None,
             Some(Place::Local(_)) => return None,
             Some(Place::Remote { ends, vni }) => {
-                let to = Target::remote(*programmed.peers.get(ends)?, *vni);
+                let to = Target::remote(*programmed.remote_vteps.get(ends)?, *vni);
                 Some(FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags: 0 })
             }
         };
@@ -134,7 +134,7 @@ impl Work<'_> {
     /// stay right.
     fn tunnels(&mut self) -> Numbers<RemoteVtepKey> {
         let (desired, programmed) = (self.desired, self.programmed);
-        let mut numbers: Numbers<RemoteVtepKey> = programmed.peers.clone();
+        let mut numbers: Numbers<RemoteVtepKey> = programmed.remote_vteps.clone();
         numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
         // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
         // Nor is one that learned MACs may still refer to: they would lead to the wrong remote.
@@ -142,7 +142,7 @@ impl Work<'_> {
             Forget::Tunnel(id) => Some(*id),
             _ => None,
         });
-        let mut free = free_numbers(programmed.peers.values().copied().chain(outdated).collect(), MAX_TUNNELS);
+        let mut free = free_numbers(programmed.remote_vteps.values().copied().chain(outdated).collect(), MAX_TUNNELS);
         for (ends, plan) in &desired.tunnels {
             if let Some(id) = numbers.get(ends) {
                 if let Some(tunnel) = changed_tunnel(programmed.tunnels.get(id), plan) {
@@ -152,7 +152,7 @@ impl Work<'_> {
                 numbers.insert(*ends, id);
                 self.put(Op::ResetTunnelStats(id));
                 self.put(Op::PutTunnel(id, Box::new(new_tunnel(plan))));
-                self.put(Op::PutPeer(*ends, id));
+                self.put(Op::PutRemoteVtep(*ends, id));
             } else {
                 self.changes.limits.push(Limit::Tunnels(ends.remote.into()));
             }
@@ -195,7 +195,7 @@ impl Work<'_> {
         }
     }
 
-    fn segments(
+    fn switches(
         &mut self,
         tunnels: &Numbers<RemoteVtepKey>,
         bindings: &Numbers<BindingKey>,
@@ -203,23 +203,23 @@ impl Work<'_> {
     ) {
         let (desired, programmed) = (self.desired, self.programmed);
         let nobody = BTreeSet::new();
-        for (vni, plan) in &desired.segments {
+        for (vni, plan) in &desired.switches {
             let members = desired.flood.get(vni).unwrap_or(&nobody);
             let wanted = members.iter().filter_map(|place| target(place, tunnels, bindings)).collect();
             let flood_slots = self.flood(*vni, wanted);
-            let segment = SwitchEntry {
+            let switch = SwitchEntry {
                 flood_slots,
                 flags: segment_flags(plan),
                 lease: plan.lease,
                 reserved: 0,
                 learn_ceiling: ceilings.get(vni).copied().unwrap_or(plan.learn_limit),
             };
-            if programmed.segments.get(vni) != Some(&segment) {
-                self.put(Op::PutSegment(*vni, segment));
+            if programmed.switches.get(vni) != Some(&switch) {
+                self.put(Op::PutSwitch(*vni, switch));
             }
         }
         // By the flood list, not by the switch: an agent that died in between may have left the one without the other.
-        for key in programmed.flood.keys().filter(|key| !desired.segments.contains_key(&key.vni)) {
+        for key in programmed.flood.keys().filter(|key| !desired.switches.contains_key(&key.vni)) {
             self.removals.push(Op::DelFlood(*key));
         }
     }
@@ -272,11 +272,11 @@ impl Work<'_> {
 
     fn finish(mut self, tunnels: &Numbers<RemoteVtepKey>) -> Changes {
         let (desired, programmed) = (self.desired, self.programmed);
-        for vni in programmed.segments.keys().filter(|vni| !desired.segments.contains_key(vni)) {
-            self.removals.push(Op::DelSegment(*vni));
+        for vni in programmed.switches.keys().filter(|vni| !desired.switches.contains_key(vni)) {
+            self.removals.push(Op::DelSwitch(*vni));
         }
-        for (ends, id) in programmed.peers.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
-            self.removals.push(Op::DelPeer(*ends, *id));
+        for (ends, id) in programmed.remote_vteps.iter().filter(|(ends, _)| !tunnels.contains_key(ends)) {
+            self.removals.push(Op::DelRemoteVtep(*ends, *id));
         }
         for addr in programmed.vteps.keys().filter(|addr| !desired.vteps.contains_key(addr)) {
             self.removals.push(Op::DelVtep(*addr));
@@ -321,7 +321,7 @@ fn binding_flags(plan: &BindingPlan) -> u32 {
     with_lease(bits(&flags), plan.lease)
 }
 
-fn segment_flags(plan: &SegmentPlan) -> u32 {
+fn segment_flags(plan: &SwitchPlan) -> u32 {
     bits(&[
         (plan.learn_remote, LEARN_REMOTE),
         (plan.strict_sources, STRICT_SOURCES),

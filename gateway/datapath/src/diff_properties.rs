@@ -14,7 +14,7 @@ use proptest::{
 
 use super::*;
 use crate::{
-    desired::SegmentPlan,
+    desired::SwitchPlan,
     fixtures::{bring, changes, ends, hop, key, local, mac, place, programmed, remote, view},
 };
 
@@ -26,10 +26,10 @@ fn tunnels() -> impl Strategy<Value = BTreeMap<RemoteVtepKey, TunnelPlan>> {
     btree_map((0..REMOTES).prop_map(ends), plan, 0..=REMOTES as usize)
 }
 
-fn segments() -> impl Strategy<Value = BTreeMap<u32, SegmentPlan>> {
+fn switches() -> impl Strategy<Value = BTreeMap<u32, SwitchPlan>> {
     let plan = (any::<[bool; 3]>(), 1..3u64, 0..2u32).prop_map(|(flags, learn_limit, lease)| {
         let [learn_remote, strict_sources, control_protocols] = flags;
-        SegmentPlan { learn_remote, learn_limit, lease, strict_sources, control_protocols }
+        SwitchPlan { learn_remote, learn_limit, lease, strict_sources, control_protocols }
     });
     btree_map(VNIS, plan, 0..4)
 }
@@ -57,31 +57,27 @@ fn desired() -> impl Strategy<Value = Desired> {
     let vteps = btree_map((0..2u8).prop_map(|n| Addr::v4([10, 0, 0, n])), 0..2u32, 0..2);
     let arrivals =
         btree_set((0..2u8, 0..2u16).prop_map(|(mac, vlan)| Arrival { mac: [2, 0, 0, 0, 0, mac], vlan }), 0..3);
-    (tunnels(), segments(), bindings(), macs(), floods, ports, vteps, arrivals).prop_map(
-        |(tunnels, segments, bindings, macs, floods, xdp_ports, vteps, arrivals)| {
+    (tunnels(), switches(), bindings(), macs(), floods, ports, vteps, arrivals).prop_map(
+        |(tunnels, switches, bindings, macs, floods, xdp_ports, vteps, arrivals)| {
             // Any of them will do for these too.
             let (xdp_sg_ports, down) = (xdp_ports.iter().copied().take(1).collect(), xdp_ports.clone());
             let mut desired =
                 Desired { tunnels, macs, xdp_ports, xdp_sg_ports, down, vteps, arrivals, ..Desired::default() };
-            desired.flood = segments.keys().map(|vni| (*vni, BTreeSet::new())).collect();
+            desired.flood = switches.keys().map(|vni| (*vni, BTreeSet::new())).collect();
             for (vni, number) in floods {
                 desired.flood.entry(vni).and_modify(|members| {
                     members.insert(remote(number, vni));
                 });
             }
             for (key, (vni, lease)) in bindings {
-                let Some(segment) = segments.get(&vni) else { continue };
-                let plan = BindingPlan {
-                    vni,
-                    lease,
-                    check_sender: segment.learn_remote,
-                    strict_sender: segment.strict_sources,
-                };
+                let Some(switch) = switches.get(&vni) else { continue };
+                let plan =
+                    BindingPlan { vni, lease, check_sender: switch.learn_remote, strict_sender: switch.strict_sources };
                 desired.bindings.insert(key, plan);
                 desired.flood.entry(vni).or_default().insert(Place::Local(key));
             }
-            desired.macs.retain(|key, _| segments.contains_key(&key.vni));
-            desired.segments = segments;
+            desired.macs.retain(|key, _| switches.contains_key(&key.vni));
+            desired.switches = switches;
             desired
         },
     )
@@ -109,7 +105,7 @@ fn states(start: &Programmed, ops: &[Op]) -> Vec<Programmed> {
 
 /// The members of `vni` that get a copy.
 fn members(programmed: &Programmed, vni: u32) -> BTreeSet<Target> {
-    let slots = programmed.segments.get(&vni).map_or(0, |segment| segment.flood_slots);
+    let slots = programmed.switches.get(&vni).map_or(0, |switch| switch.flood_slots);
     flood_of(programmed, vni).filter(|(key, _)| key.slot < slots).map(|(_, target)| *target).collect()
 }
 
@@ -134,7 +130,7 @@ proptest! {
         let mut state = at.get(&states).clone();
         bring(&mut state, &to);
         prop_assert_eq!(view(&state), view(&programmed(&to)));
-        prop_assert!(state.flood.keys().all(|key| to.segments.contains_key(&key.vni)), "flood members of no switch");
+        prop_assert!(state.flood.keys().all(|key| to.switches.contains_key(&key.vni)), "flood members of no switch");
     }
 
     #[test]
@@ -154,14 +150,14 @@ proptest! {
     #[test]
     fn no_peer_is_known_before_its_tunnel((start, _) in lived_in(), to in desired()) {
         for state in states(&start, &changes(&to, &start).ops) {
-            prop_assert!(state.peers.values().all(|id| state.tunnels.contains_key(id)));
+            prop_assert!(state.remote_vteps.values().all(|id| state.tunnels.contains_key(id)));
         }
     }
 
     #[test]
     fn no_binding_is_in_a_switch_that_is_not_there((start, _) in lived_in(), to in desired()) {
         for state in states(&start, &changes(&to, &start).ops) {
-            prop_assert!(state.bindings.values().all(|binding| state.segments.contains_key(&binding.vni)));
+            prop_assert!(state.bindings.values().all(|binding| state.switches.contains_key(&binding.vni)));
         }
     }
 
@@ -192,8 +188,8 @@ proptest! {
     fn numbers_in_use_never_change((start, _) in lived_in(), to in desired()) {
         let mut end = start.clone();
         bring(&mut end, &to);
-        for (ends, id) in start.peers.iter().filter(|(ends, _)| to.tunnels.contains_key(ends)) {
-            prop_assert_eq!(end.peers.get(ends), Some(id));
+        for (ends, id) in start.remote_vteps.iter().filter(|(ends, _)| to.tunnels.contains_key(ends)) {
+            prop_assert_eq!(end.remote_vteps.get(ends), Some(id));
         }
         for (key, binding) in start.bindings.iter().filter(|(key, _)| to.bindings.contains_key(key)) {
             prop_assert_eq!(end.bindings.get(key).map(|binding| binding.id), Some(binding.id));
@@ -203,8 +199,8 @@ proptest! {
     #[test]
     fn no_number_belongs_to_two((mut programmed, _) in lived_in(), to in desired()) {
         bring(&mut programmed, &to);
-        let tunnels: BTreeSet<u32> = programmed.peers.values().copied().collect();
-        prop_assert_eq!(tunnels.len(), programmed.peers.len());
+        let tunnels: BTreeSet<u32> = programmed.remote_vteps.values().copied().collect();
+        prop_assert_eq!(tunnels.len(), programmed.remote_vteps.len());
         let bindings: BTreeSet<u32> = programmed.bindings.values().map(|binding| binding.id).collect();
         prop_assert_eq!(bindings.len(), programmed.bindings.len());
     }
@@ -213,8 +209,8 @@ proptest! {
     fn a_freed_number_is_not_given_out_in_the_same_change((start, _) in lived_in(), to in desired()) {
         let mut end = start.clone();
         bring(&mut end, &to);
-        let freed = start.peers.iter().filter(|(ends, _)| !end.peers.contains_key(ends)).map(|(_, id)| id);
-        let used: BTreeSet<u32> = end.peers.values().copied().collect();
+        let freed = start.remote_vteps.iter().filter(|(ends, _)| !end.remote_vteps.contains_key(ends)).map(|(_, id)| id);
+        let used: BTreeSet<u32> = end.remote_vteps.values().copied().collect();
         prop_assert!(freed.into_iter().all(|id| !used.contains(id)));
         let freed = start.bindings.iter().filter(|(key, _)| !end.bindings.contains_key(key)).map(|(_, old)| old.id);
         let used: BTreeSet<u32> = end.bindings.values().map(|binding| binding.id).collect();
@@ -240,16 +236,16 @@ proptest! {
             Some(Op::Forget(whose)) => whose.clone(),
             _ => BTreeSet::new(),
         };
-        for (ends, id) in &start.peers {
-            prop_assert!(end.peers.contains_key(ends) || forgotten.contains(&Forget::Tunnel(*id)));
+        for (ends, id) in &start.remote_vteps {
+            prop_assert!(end.remote_vteps.contains_key(ends) || forgotten.contains(&Forget::Tunnel(*id)));
         }
         for (key, old) in &start.bindings {
             let same = end.bindings.get(key).is_some_and(|new| (new.vni, new.flags) == (old.vni, old.flags));
             prop_assert!(same || forgotten.contains(&Forget::Binding(*key)));
         }
-        for (vni, old) in &start.segments {
-            let same = end.segments.get(vni).is_some_and(|new| old.flags & !new.flags & LEARN_REMOTE == 0);
-            prop_assert!(same || forgotten.contains(&Forget::Segment(*vni)));
+        for (vni, old) in &start.switches {
+            let same = end.switches.get(vni).is_some_and(|new| old.flags & !new.flags & LEARN_REMOTE == 0);
+            prop_assert!(same || forgotten.contains(&Forget::Switch(*vni)));
         }
     }
 }

@@ -64,9 +64,9 @@ fn new_things_come_before_what_refers_to_them() {
     let order = [
         position(&ops, |op| matches!(op, Op::ResetTunnelStats(_))),
         position(&ops, |op| matches!(op, Op::PutTunnel(..))),
-        position(&ops, |op| matches!(op, Op::PutPeer(..))),
+        position(&ops, |op| matches!(op, Op::PutRemoteVtep(..))),
         position(&ops, |op| matches!(op, Op::PutFlood(..))),
-        position(&ops, |op| matches!(op, Op::PutSegment(..))),
+        position(&ops, |op| matches!(op, Op::PutSwitch(..))),
         position(&ops, |op| matches!(op, Op::PutBinding(..))),
         position(&ops, |op| matches!(op, Op::PutMac(..))),
     ];
@@ -80,8 +80,8 @@ fn old_things_go_after_what_refers_to_them() {
         position(&ops, |op| matches!(op, Op::DelMac(_))),
         position(&ops, |op| matches!(op, Op::DelFlood(_))),
         position(&ops, |op| matches!(op, Op::DelBinding(_))),
-        position(&ops, |op| matches!(op, Op::DelSegment(_))),
-        position(&ops, |op| matches!(op, Op::DelPeer(..))),
+        position(&ops, |op| matches!(op, Op::DelSwitch(_))),
+        position(&ops, |op| matches!(op, Op::DelRemoteVtep(..))),
         position(&ops, |op| matches!(op, Op::Forget(_))),
     ];
     assert!(order.is_sorted(), "{ops:?}");
@@ -95,7 +95,7 @@ fn a_mac_is_on_its_new_tunnel_before_the_old_one_goes() {
     let order = [
         position(&ops, |op| matches!(op, Op::PutTunnel(1, _))),
         position(&ops, |op| matches!(op, Op::PutMac(..))),
-        position(&ops, |op| matches!(op, Op::DelPeer(..))),
+        position(&ops, |op| matches!(op, Op::DelRemoteVtep(..))),
     ];
     assert!(order.is_sorted(), "{ops:?}");
 }
@@ -124,9 +124,9 @@ fn a_freed_tunnel_number_waits_for_the_next_change() {
     let mut programmed = programmed(&one_switch());
     let second = Desired::default().tunnel(2, 2);
     bring(&mut programmed, &second);
-    assert_eq!(programmed.peers, [(ends(2), 1)].into());
+    assert_eq!(programmed.remote_vteps, [(ends(2), 1)].into());
     bring(&mut programmed, &second.tunnel(3, 2));
-    assert_eq!(programmed.peers, [(ends(2), 1), (ends(3), 0)].into());
+    assert_eq!(programmed.remote_vteps, [(ends(2), 1), (ends(3), 0)].into());
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_binding_whose_lease_changes_forgets_the_macs_that_carry_the_old_one() {
 #[test]
 fn one_walk_forgets_for_everything_that_went() {
     let ops = changes(&Desired::default(), &programmed(&one_switch())).ops;
-    let all = [Forget::Segment(5001), Forget::Binding(key(11, 100)), Forget::Tunnel(0)];
+    let all = [Forget::Switch(5001), Forget::Binding(key(11, 100)), Forget::Tunnel(0)];
     assert_eq!(count(&ops, |op| matches!(op, Op::Forget(_))), 1);
     assert_eq!(forgotten(&ops), all.into());
 }
@@ -166,11 +166,11 @@ fn one_walk_forgets_for_everything_that_went() {
 fn a_switch_that_stops_learning_from_tunnels_forgets_what_it_learned() {
     let learning = |learn_remote| {
         let mut desired = one_switch();
-        desired.segments.entry(5001).and_modify(|plan| plan.learn_remote = learn_remote);
+        desired.switches.entry(5001).and_modify(|plan| plan.learn_remote = learn_remote);
         desired
     };
     let stop = changes(&learning(false), &programmed(&learning(true))).ops;
-    assert_eq!(forgotten(&stop), [Forget::Segment(5001)].into());
+    assert_eq!(forgotten(&stop), [Forget::Switch(5001)].into());
     let start = changes(&learning(true), &programmed(&learning(false))).ops;
     assert_eq!(forgotten(&start), BTreeSet::new());
 }
@@ -192,7 +192,7 @@ fn a_tunnel_number_is_not_given_out_while_learned_macs_may_refer_to_it() {
     let ops = changes(&Desired::default(), &programmed).ops;
     ops.iter().filter(|op| !matches!(op, Op::Forget(_))).for_each(|op| programmed.note(op));
     bring(&mut programmed, &Desired::default().tunnel(2, 2));
-    assert_eq!(programmed.peers, [(ends(2), 1)].into());
+    assert_eq!(programmed.remote_vteps, [(ends(2), 1)].into());
 }
 
 // === flood lists ===
@@ -204,7 +204,7 @@ fn a_member_that_replaces_another_takes_its_slot() {
     assert!(to.flood.get_mut(&5001).unwrap().remove(&remote(1, 5001)));
     let ops = changes(&to, &programmed(&one_switch())).ops;
     assert!(ops.contains(&Op::PutFlood(FloodKey { vni: 5001, slot: 1 }, Target::remote(1, 5001))), "{ops:?}");
-    assert_eq!(count(&ops, |op| matches!(op, Op::DelFlood(_) | Op::PutSegment(..))), 0, "{ops:?}");
+    assert_eq!(count(&ops, |op| matches!(op, Op::DelFlood(_) | Op::PutSwitch(..))), 0, "{ops:?}");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_list_that_loses_its_last_member_is_shortened_before_the_slot_is_emptied() {
     assert!(
         matches!(
             ops[..],
-            [Op::PutSegment(5001, SwitchEntry { flood_slots: 1, .. }), Op::DelFlood(FloodKey { vni: 5001, slot: 1 })]
+            [Op::PutSwitch(5001, SwitchEntry { flood_slots: 1, .. }), Op::DelFlood(FloodKey { vni: 5001, slot: 1 })]
         ),
         "{ops:?}"
     );
@@ -234,13 +234,13 @@ fn members_of_a_switch_that_is_gone_go_too() {
 #[test]
 fn a_switch_starts_with_its_limit_for_a_ceiling() {
     let programmed = programmed(&one_switch());
-    assert_eq!(programmed.segments[&5001].learn_ceiling, crate::fixtures::LEARN_LIMIT);
+    assert_eq!(programmed.switches[&5001].learn_ceiling, crate::fixtures::LEARN_LIMIT);
 }
 
 #[test]
 fn a_new_ceiling_is_one_operation() {
     let changes = diff(&one_switch(), &programmed(&one_switch()), &[(5001, 777)].into());
-    assert!(matches!(changes.ops[..], [Op::PutSegment(5001, SwitchEntry { learn_ceiling: 777, .. })]), "{changes:?}");
+    assert!(matches!(changes.ops[..], [Op::PutSwitch(5001, SwitchEntry { learn_ceiling: 777, .. })]), "{changes:?}");
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn a_tunnel_too_many_is_left_out_and_told() {
     let Changes { ops, limits } = changes(&far_tunnels(0..MAX_TUNNELS + 1), &Programmed::default());
     let last = IpAddr::V4(Ipv4Addr::new(10, 9, 32, 0));
     assert_eq!(limits, [Limit::Tunnels(last)]);
-    assert_eq!(count(&ops, |op| matches!(op, Op::PutPeer(..))), MAX_TUNNELS as usize);
+    assert_eq!(count(&ops, |op| matches!(op, Op::PutRemoteVtep(..))), MAX_TUNNELS as usize);
 }
 
 #[test]
@@ -306,7 +306,7 @@ fn a_flood_list_too_long_is_cut_and_told_and_stays_as_it_was_cut() {
         ports.fold(Desired::default().switch(5001), |desired, port| desired.bind(5001, port, 0))
     };
     let programmed = programmed(&members(2..=MAX_FLOOD_SLOTS + 1));
-    assert_eq!(programmed.segments[&5001].flood_slots, MAX_FLOOD_SLOTS);
+    assert_eq!(programmed.switches[&5001].flood_slots, MAX_FLOOD_SLOTS);
     let Changes { ops, limits } = changes(&members(1..=MAX_FLOOD_SLOTS + 1), &programmed);
     assert_eq!(limits, [Limit::Flood(5001)]);
     assert_eq!(count(&ops, |op| matches!(op, Op::PutFlood(..) | Op::DelFlood(_))), 0);

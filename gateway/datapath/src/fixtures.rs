@@ -10,7 +10,7 @@ use gateway_common::{
 };
 
 use super::{
-    desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan},
+    desired::{BindingPlan, Desired, Place, SwitchPlan, TunnelPlan},
     diff::{Changes, diff},
     op::Op,
     programmed::Programmed,
@@ -62,7 +62,7 @@ pub(super) trait Build: Sized {
 
 impl Build for Desired {
     fn switch(mut self, vni: u32) -> Self {
-        self.segments.insert(vni, SegmentPlan { learn_limit: LEARN_LIMIT, ..SegmentPlan::default() });
+        self.switches.insert(vni, SwitchPlan { learn_limit: LEARN_LIMIT, ..SwitchPlan::default() });
         self.flood.entry(vni).or_default();
         self
     }
@@ -118,7 +118,7 @@ pub(super) fn programmed(desired: &Desired) -> Programmed {
 pub(super) struct View {
     vteps: BTreeMap<Addr, u32>,
     tunnels: BTreeMap<RemoteVtepKey, (Vec<u8>, u32)>,
-    segments: BTreeMap<u32, (u32, u32, u64)>,
+    switches: BTreeMap<u32, (u32, u32, u64)>,
     bindings: BTreeMap<BindingKey, (u32, u32, u32)>,
     macs: BTreeMap<FdbKey, (Option<Place>, u32, u32)>,
     /// Sorted, so that a member with two slots, who would get two copies, shows.
@@ -134,14 +134,14 @@ pub(super) fn place(programmed: &Programmed, to: &Target) -> Option<Place> {
         let (key, _) = programmed.bindings.iter().find(|(_, binding)| binding.id == to.binding)?;
         return (key.ifindex == to.out && key.vlan == to.vlan).then_some(Place::Local(*key));
     }
-    let (ends, _) = programmed.peers.iter().find(|(_, id)| **id == to.out)?;
+    let (ends, _) = programmed.remote_vteps.iter().find(|(_, id)| **id == to.out)?;
     programmed.tunnels.contains_key(&to.out).then_some(Place::Remote { ends: *ends, vni: to.vni })
 }
 
 pub(super) fn view(programmed: &Programmed) -> View {
     let mut flood: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-    for (vni, segment) in &programmed.segments {
-        let members = programmed.flood.iter().filter(|(key, _)| key.vni == *vni && key.slot < segment.flood_slots);
+    for (vni, switch) in &programmed.switches {
+        let members = programmed.flood.iter().filter(|(key, _)| key.vni == *vni && key.slot < switch.flood_slots);
         let mut places: Vec<_> = members.map(|(_, target)| place(programmed, target)).collect();
         places.sort();
         flood.insert(*vni, places);
@@ -152,11 +152,11 @@ pub(super) fn view(programmed: &Programmed) -> View {
     };
     View {
         vteps: programmed.vteps.iter().map(|(addr, vtep)| (*addr, vtep.lease)).collect(),
-        tunnels: programmed.peers.iter().map(|(ends, id)| (*ends, tunnel(id))).collect(),
-        segments: programmed
-            .segments
+        tunnels: programmed.remote_vteps.iter().map(|(ends, id)| (*ends, tunnel(id))).collect(),
+        switches: programmed
+            .switches
             .iter()
-            .map(|(vni, segment)| (*vni, (segment.flags, segment.lease, segment.learn_ceiling)))
+            .map(|(vni, switch)| (*vni, (switch.flags, switch.lease, switch.learn_ceiling)))
             .collect(),
         bindings: programmed
             .bindings

@@ -10,7 +10,7 @@ use gateway_common::{
 };
 
 use super::{
-    desired::SegmentPlan,
+    desired::SwitchPlan,
     maps::{Maps, MapsError},
     op::Op,
     programmed::Programmed,
@@ -25,7 +25,7 @@ pub const NEVER: u64 = u64::MAX;
 
 /// What one walk through the forwarding database found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct FdbScan {
     /// Learned MACs that stay, by VNI.
     pub learned: BTreeMap<u32, u64>,
     /// Those of them that are behind access ports, each with its port and VLAN.
@@ -41,7 +41,7 @@ pub struct Census {
     pub overwritten: Vec<FdbKey>,
 }
 
-impl Census {
+impl FdbScan {
     /// Sorts `rows` by whether they still hold, with what is programmed and at `now` (CLOCK_MONOTONIC nanoseconds).
     ///
     /// The kernel writes a MAC's time now and then only, so [`SEEN_LAG_NS`] are allowed on top.
@@ -52,26 +52,26 @@ impl Census {
         now: u64,
         ageing: u64,
     ) -> Self {
-        let mut census = Self::default();
-        let epoch = |vni| epochs.get(&programmed.segments.get(&vni)?.lease).copied();
+        let mut fdb_scan = Self::default();
+        let epoch = |vni| epochs.get(&programmed.switches.get(&vni)?.lease).copied();
         let silent = |key: &FdbKey, entry: &FdbEntry| now.saturating_sub(entry.seen.max(epoch(key.vni).unwrap_or(0)));
         for (key, entry) in rows.filter(|(_, entry)| entry.origin == fdb::LEARNED) {
             if programmed.given.contains_key(&key) {
-                census.overwritten.push(key);
+                fdb_scan.overwritten.push(key);
             } else if !holds(&key, &entry, programmed) {
-                census.stray.push(key);
+                fdb_scan.stray.push(key);
             } else if silent(&key, &entry) > ageing.saturating_add(SEEN_LAG_NS) {
-                census.aged.push(key);
+                fdb_scan.aged.push(key);
             } else {
-                *census.learned.entry(key.vni).or_default() += 1;
+                *fdb_scan.learned.entry(key.vni).or_default() += 1;
                 if entry.to.kind == fdb::LOCAL {
-                    census.local.insert(key, place(&entry));
+                    fdb_scan.local.insert(key, place(&entry));
                 } else {
-                    census.remote.insert(key);
+                    fdb_scan.remote.insert(key);
                 }
             }
         }
-        census
+        fdb_scan
     }
 }
 
@@ -79,7 +79,7 @@ impl Census {
 fn holds(key: &FdbKey, entry: &FdbEntry, programmed: &Programmed) -> bool {
     let to = &entry.to;
     if to.kind == fdb::REMOTE {
-        let learns = programmed.segments.get(&key.vni).is_some_and(|segment| segment.flags & LEARN_REMOTE != 0);
+        let learns = programmed.switches.get(&key.vni).is_some_and(|switch| switch.flags & LEARN_REMOTE != 0);
         return learns && programmed.tunnels.contains_key(&to.out);
     }
     programmed
@@ -95,31 +95,31 @@ const fn place(entry: &FdbEntry) -> BindingKey {
 
 /// Forgets the MACs that have aged or strayed, puts given ones back, and gives the learning ceiling of each logical
 /// switch.
-pub fn sweep(
+pub fn age_fdb(
     maps: &mut Maps,
     programmed: &Programmed,
-    segments: &BTreeMap<u32, SegmentPlan>,
+    switches: &BTreeMap<u32, SwitchPlan>,
     epochs: &Epochs,
     now: u64,
     ageing: u64,
-) -> Result<(Census, BTreeMap<u32, u64>), MapsError> {
+) -> Result<(FdbScan, BTreeMap<u32, u64>), MapsError> {
     // Counted before the walk: what is learned meanwhile counts against the limit, not for it.
     let mut counted = BTreeMap::new();
-    for vni in segments.keys() {
+    for vni in switches.keys() {
         counted.insert(*vni, maps.learned(*vni)?);
     }
-    let mut census = Census::take(maps.fdb().filter_map(Result::ok), programmed, epochs, now, ageing);
+    let mut fdb_scan = FdbScan::take(maps.fdb().filter_map(Result::ok), programmed, epochs, now, ageing);
     let mut change = maps.change();
-    for key in census.aged.iter().chain(&census.stray) {
+    for key in fdb_scan.aged.iter().chain(&fdb_scan.stray) {
         change.remove_mac(key)?;
     }
-    for key in &census.overwritten {
+    for key in &fdb_scan.overwritten {
         if let Some(entry) = programmed.given.get(key) {
             change.write(&Op::PutMac(*key, entry))?;
         }
     }
-    for (vni, plan) in segments {
-        let present = census.learned.get_mut(vni);
+    for (vni, plan) in switches {
+        let present = fdb_scan.learned.get_mut(vni);
         if let Some(present) = present
             && *present > plan.learn_limit
         {
@@ -127,19 +127,19 @@ pub fn sweep(
             let rows = change.fdb().filter_map(Result::ok);
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
                 change.remove_mac(&key)?;
-                census.local.remove(&key);
-                census.remote.remove(&key);
+                fdb_scan.local.remove(&key);
+                fdb_scan.remote.remove(&key);
                 *present -= 1;
             }
         }
     }
     let ceilings = counted.into_iter().map(|(vni, counted)| {
-        let limit = segments.get(&vni).map_or(0, |plan| plan.learn_limit);
-        let present = census.learned.get(&vni).copied().unwrap_or(0);
+        let limit = switches.get(&vni).map_or(0, |plan| plan.learn_limit);
+        let present = fdb_scan.learned.get(&vni).copied().unwrap_or(0);
         (vni, ceiling(counted, limit, present))
     });
     let ceilings = ceilings.collect();
-    Ok((census, ceilings))
+    Ok((fdb_scan, ceilings))
 }
 
 /// The `count` learned MACs of `vni` that have not been heard of for longest.
@@ -158,7 +158,7 @@ const fn ceiling(counted: u64, limit: u64, present: u64) -> u64 {
 }
 
 /// How often to sweep: an eighth of the ageing time, between one and thirty seconds.
-pub fn sweep_interval(ageing: std::time::Duration) -> std::time::Duration {
+pub fn ageing_interval(ageing: std::time::Duration) -> std::time::Duration {
     (ageing / 8).clamp(std::time::Duration::from_secs(1), std::time::Duration::from_secs(30))
 }
 

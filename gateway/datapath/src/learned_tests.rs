@@ -25,35 +25,35 @@ fn learned(to: Target, seen: u64) -> FdbEntry {
 
 fn learning_from_tunnels() -> Desired {
     let mut desired = one_switch();
-    desired.segments.entry(5001).and_modify(|plan| plan.learn_remote = true);
+    desired.switches.entry(5001).and_modify(|plan| plan.learn_remote = true);
     desired
 }
 
 /// A census of MACs 10, 11, and so on of VNI 5001.
-fn census(desired: &Desired, entries: &[FdbEntry]) -> Census {
+fn fdb_scan(desired: &Desired, entries: &[FdbEntry]) -> FdbScan {
     let rows = entries.iter().zip(10..).map(|(entry, number)| (mac(5001, number), *entry));
-    Census::take(rows, &programmed(desired), &Epochs::new(), NOW, AGEING)
+    FdbScan::take(rows, &programmed(desired), &Epochs::new(), NOW, AGEING)
 }
 
 #[test]
 fn a_mac_ages_after_the_ageing_time_and_the_second_that_its_time_may_be_late() {
     let due = NOW - AGEING - SEEN_LAG_NS;
-    let census = census(&one_switch(), &[learned(PORT, due), learned(PORT, due - 1)]);
-    assert_eq!((census.aged, census.learned), (vec![mac(5001, 11)], [(5001, 1)].into()));
+    let fdb_scan = fdb_scan(&one_switch(), &[learned(PORT, due), learned(PORT, due - 1)]);
+    assert_eq!((fdb_scan.aged, fdb_scan.learned), (vec![mac(5001, 11)], [(5001, 1)].into()));
 }
 
 #[test]
 fn a_mac_from_a_moment_after_the_clock_was_read_has_not_aged() {
-    assert_eq!(census(&one_switch(), &[learned(PORT, NOW + 1)]).learned, [(5001, 1)].into());
+    assert_eq!(fdb_scan(&one_switch(), &[learned(PORT, NOW + 1)]).learned, [(5001, 1)].into());
 }
 
 #[test]
 fn what_the_node_before_has_learned_ages_from_the_takeover_and_on_a_standby_not_at_all() {
-    let lease = programmed(&one_switch()).segments[&5001].lease;
+    let lease = programmed(&one_switch()).switches[&5001].lease;
     let aged = |epoch| {
         let rows = [(mac(5001, 10), learned(PORT, 0))].into_iter();
         let epochs = Epochs::from([(lease, epoch)]);
-        Census::take(rows, &programmed(&one_switch()), &epochs, NOW, AGEING).aged.len()
+        FdbScan::take(rows, &programmed(&one_switch()), &epochs, NOW, AGEING).aged.len()
     };
     let due = NOW - AGEING - SEEN_LAG_NS;
     assert_eq!((aged(due - 1), aged(due), aged(NEVER)), (1, 0, 0));
@@ -62,7 +62,7 @@ fn what_the_node_before_has_learned_ages_from_the_takeover_and_on_a_standby_not_
 #[test]
 fn given_macs_never_age_and_are_not_counted() {
     let given = FdbEntry { origin: fdb::GIVEN, ..learned(PORT, 0) };
-    assert_eq!(census(&one_switch(), &[given]), Census::default());
+    assert_eq!(fdb_scan(&one_switch(), &[given]), FdbScan::default());
 }
 
 #[test]
@@ -71,44 +71,44 @@ fn each_switch_has_its_own_count() {
     let entry = |vni, number, to| (mac(vni, number), learned(to, NOW));
     let other = Target::local(11, 200, 1);
     let rows = [entry(5001, 10, PORT), entry(5002, 10, other), entry(5002, 11, other)];
-    let census = Census::take(rows.into_iter(), &programmed(&desired), &Epochs::new(), NOW, AGEING);
-    assert_eq!(census.learned, [(5001, 1), (5002, 2)].into());
+    let fdb_scan = FdbScan::take(rows.into_iter(), &programmed(&desired), &Epochs::new(), NOW, AGEING);
+    assert_eq!(fdb_scan.learned, [(5001, 1), (5002, 2)].into());
 }
 
 #[test]
 fn a_mac_learned_from_a_tunnel_counts_where_the_switch_learns_from_tunnels() {
-    assert_eq!(census(&learning_from_tunnels(), &[learned(TUNNEL, NOW)]).learned, [(5001, 1)].into());
-    assert_eq!(census(&one_switch(), &[learned(TUNNEL, NOW)]).stray, [mac(5001, 10)]);
+    assert_eq!(fdb_scan(&learning_from_tunnels(), &[learned(TUNNEL, NOW)]).learned, [(5001, 1)].into());
+    assert_eq!(fdb_scan(&one_switch(), &[learned(TUNNEL, NOW)]).stray, [mac(5001, 10)]);
 }
 
 #[test]
 fn a_mac_behind_a_tunnel_that_is_gone_is_astray() {
     let gone = learned(Target::remote(7, 5001), NOW);
-    assert_eq!(census(&learning_from_tunnels(), &[gone]).stray, [mac(5001, 10)]);
+    assert_eq!(fdb_scan(&learning_from_tunnels(), &[gone]).stray, [mac(5001, 10)]);
 }
 
 #[test]
 fn a_mac_behind_a_binding_that_is_gone_is_astray() {
-    assert_eq!(census(&one_switch(), &[learned(Target::local(11, 101, 0), NOW)]).stray, [mac(5001, 10)]);
+    assert_eq!(fdb_scan(&one_switch(), &[learned(Target::local(11, 101, 0), NOW)]).stray, [mac(5001, 10)]);
 }
 
 #[test]
 fn a_mac_behind_a_binding_that_is_in_another_switch_now_is_astray() {
     let moved = Desired::default().switch(5001).switch(5002).bind(5002, 11, 100);
-    assert_eq!(census(&moved, &[learned(PORT, NOW)]).stray, [mac(5001, 10)]);
+    assert_eq!(fdb_scan(&moved, &[learned(PORT, NOW)]).stray, [mac(5001, 10)]);
 }
 
 #[test]
 fn a_mac_that_does_not_say_who_checks_its_senders_is_astray() {
     let flagged = FdbEntry { flags: CHECK_SENDER, ..learned(PORT, NOW) };
-    assert_eq!(census(&one_switch(), &[flagged]).stray, [mac(5001, 10)]);
+    assert_eq!(fdb_scan(&one_switch(), &[flagged]).stray, [mac(5001, 10)]);
 }
 
 #[test]
 fn a_given_mac_that_was_learned_over_is_found() {
     let desired = one_switch().mac(5001, 10, crate::fixtures::remote(1, 5001));
-    let census = census(&desired, &[learned(PORT, NOW)]);
-    assert_eq!(census, Census { overwritten: vec![mac(5001, 10)], ..Census::default() });
+    let fdb_scan = fdb_scan(&desired, &[learned(PORT, NOW)]);
+    assert_eq!(fdb_scan, FdbScan { overwritten: vec![mac(5001, 10)], ..FdbScan::default() });
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn a_switch_over_its_limit_learns_nothing() {
 
 #[test]
 fn sweeps_come_eight_times_in_the_ageing_time_between_one_and_thirty_seconds() {
-    let interval = |ageing| sweep_interval(Duration::from_secs(ageing)).as_millis();
+    let interval = |ageing| ageing_interval(Duration::from_secs(ageing)).as_millis();
     assert_eq!((interval(1), interval(60), interval(300)), (1000, 7500, 30_000));
 }
 

@@ -18,7 +18,6 @@ pub mod claim;
 mod cpus;
 pub mod desired;
 pub mod diff;
-mod elements;
 mod filter;
 pub mod filter_news;
 #[cfg(test)]
@@ -29,6 +28,7 @@ pub mod kept;
 pub mod learned;
 pub mod load;
 pub mod losses;
+mod map_batch;
 pub mod maps;
 pub mod op;
 pub mod packet;

@@ -24,8 +24,8 @@ use gateway_common::{
 };
 
 use super::{
-    elements,
     generation::SharedGeneration,
+    map_batch,
     op::{Forget, Op},
     pins::PinDir,
     programmed::Programmed,
@@ -88,11 +88,11 @@ pub struct Maps {
     vteps: HashMap<MapData, Addr, Vtep>,
     arrivals: HashMap<MapData, Arrival, u32>,
     leases: Array<MapData, u64>,
-    peers: HashMap<MapData, RemoteVtepKey, u32>,
+    remote_vteps: HashMap<MapData, RemoteVtepKey, u32>,
     tunnels: Array<MapData, Tunnel>,
     tunnel_stats: PerCpuArray<MapData, Traffic>,
     strays: PerCpuArray<MapData, u64>,
-    segments: HashMap<MapData, u32, SwitchEntry>,
+    switches: HashMap<MapData, u32, SwitchEntry>,
     learned: HashMap<MapData, u32, u64>,
     flood: HashMap<MapData, FloodKey, Target>,
     bindings: HashMap<MapData, BindingKey, Binding>,
@@ -123,11 +123,11 @@ impl Maps {
             vteps: take!("vteps"),
             arrivals: take!("arrivals"),
             leases: take!("leases"),
-            peers: take!("remote_vteps"),
+            remote_vteps: take!("remote_vteps"),
             tunnels: take!("tunnels"),
             tunnel_stats: take!("tunnel_stats"),
             strays: take!("strays"),
-            segments: take!("switches"),
+            switches: take!("switches"),
             learned: take!("learned"),
             flood: take!("flood"),
             bindings: take!("bindings"),
@@ -158,18 +158,19 @@ impl Maps {
 
     /// Reads back what the agent, perhaps an earlier one, has written.
     pub fn programmed(&self) -> Result<Programmed, MapsError> {
-        let peers = self.peers.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("remote_vteps")?;
+        let remote_vteps =
+            self.remote_vteps.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("remote_vteps")?;
         let mut tunnels = std::collections::BTreeMap::new();
-        for id in peers.values() {
+        for id in remote_vteps.values() {
             tunnels.insert(*id, self.tunnels.get(id, 0).of("tunnels")?);
         }
         Ok(Programmed {
             settings: self.settings.get(&0, 0).of("settings")?,
             vteps: self.vteps.iter().collect::<Result<_, _>>().of("vteps")?,
             arrivals: self.arrivals.keys().collect::<Result<_, _>>().of("arrivals")?,
-            peers,
+            remote_vteps,
             tunnels,
-            segments: self.segments.iter().collect::<Result<_, _>>().of("switches")?,
+            switches: self.switches.iter().collect::<Result<_, _>>().of("switches")?,
             bindings: self.bindings.iter().collect::<Result<_, _>>().of("bindings")?,
             given: self
                 .fdb()
@@ -210,13 +211,13 @@ impl Maps {
             Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),
             Op::DelArrival(arrival) => gone_is_fine(self.arrivals.remove(arrival)).of("arrivals"),
             Op::PutTunnel(id, tunnel) => self.put_tunnel(*id, tunnel),
-            Op::PutPeer(ends, id) => self.peers.insert(ends, id, 0).of("remote_vteps"),
-            Op::DelPeer(ends, _) => gone_is_fine(self.peers.remove(ends)).of("remote_vteps"),
+            Op::PutRemoteVtep(ends, id) => self.remote_vteps.insert(ends, id, 0).of("remote_vteps"),
+            Op::DelRemoteVtep(ends, _) => gone_is_fine(self.remote_vteps.remove(ends)).of("remote_vteps"),
             Op::PutFlood(key, target) => self.flood.insert(key, target, 0).of("flood"),
             Op::DelFlood(key) => gone_is_fine(self.flood.remove(key)).of("flood"),
-            Op::PutSegment(vni, segment) => self.put_segment(*vni, segment),
-            Op::DelSegment(vni) => {
-                gone_is_fine(self.segments.remove(vni)).of("switches")?;
+            Op::PutSwitch(vni, switch) => self.put_segment(*vni, switch),
+            Op::DelSwitch(vni) => {
+                gone_is_fine(self.switches.remove(vni)).of("switches")?;
                 gone_is_fine(self.learned.remove(vni)).of("learned")
             }
             Op::PutBinding(key, binding) => self.bindings.insert(key, binding, 0).of("bindings"),
@@ -246,13 +247,13 @@ impl Maps {
     }
 
     /// The kernel counts learned MACs only where there is a counter.
-    fn put_segment(&mut self, vni: u32, segment: &SwitchEntry) -> Result<(), MapsError> {
+    fn put_segment(&mut self, vni: u32, switch: &SwitchEntry) -> Result<(), MapsError> {
         const ONLY_NEW: u64 = 1;
         match self.learned.insert(vni, 0, ONLY_NEW) {
             Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
             other => other.of("learned")?,
         }
-        self.segments.insert(vni, segment, 0).of("switches")
+        self.switches.insert(vni, switch, 0).of("switches")
     }
 
     fn forget(&mut self, whose: &BTreeSet<Forget>) -> Result<(), MapsError> {
@@ -267,7 +268,7 @@ impl Maps {
                 _ => Forget::Binding(BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }),
             };
             let behind_port = entry.to.kind == fdb::LOCAL && whose.contains(&Forget::Port(entry.to.out));
-            if behind_port || whose.contains(&place) || whose.contains(&Forget::Segment(key.vni)) {
+            if behind_port || whose.contains(&place) || whose.contains(&Forget::Switch(key.vni)) {
                 doomed.push(key);
             }
         }
@@ -289,7 +290,7 @@ impl Maps {
 
     /// All MACs, given and learned.
     pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
-        match elements::Walk::begin(self.fdb_fd()) {
+        match map_batch::Walk::begin(self.fdb_fd()) {
             Ok(walk) => Box::new(walk.map(|row| row.map_err(MapError::IoError).of("fdb"))),
             // No batches here.
             Err(_) => Box::new(self.fdb.iter().map(|row| row.of("fdb"))),
@@ -301,7 +302,7 @@ impl Maps {
     pub fn fdb_page(&self, from: Option<u32>) -> Result<FdbPage, MapsError> {
         let mut keys = vec![FdbKey::new(0, [0; 6]); PAGE];
         let mut entries = vec![FdbEntry::zeroed(); PAGE];
-        let fetched = elements::fetch(self.fdb_fd(), from, &mut keys, &mut entries);
+        let fetched = map_batch::fetch(self.fdb_fd(), from, &mut keys, &mut entries);
         let (count, next) = fetched.map_err(MapError::IoError).of("fdb")?;
         keys.truncate(count);
         Ok((keys.into_iter().zip(entries).collect(), next))

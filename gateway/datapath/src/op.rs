@@ -13,7 +13,7 @@ use gateway_common::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forget {
     /// A whole logical switch.
-    Segment(u32),
+    Switch(u32),
     /// A binding, whatever the logical switch.
     Binding(BindingKey),
     /// A tunnel.
@@ -39,12 +39,12 @@ pub enum Op {
     DelArrival(Arrival),
     /// In a box: it is large, and of other operations there are many.
     PutTunnel(u32, Box<Tunnel>),
-    PutPeer(RemoteVtepKey, u32),
-    DelPeer(RemoteVtepKey, u32),
+    PutRemoteVtep(RemoteVtepKey, u32),
+    DelRemoteVtep(RemoteVtepKey, u32),
     PutFlood(FloodKey, Target),
     DelFlood(FloodKey),
-    PutSegment(u32, SwitchEntry),
-    DelSegment(u32),
+    PutSwitch(u32, SwitchEntry),
+    DelSwitch(u32),
     PutBinding(BindingKey, Binding),
     DelBinding(BindingKey),
     PutMac(FdbKey, FdbEntry),

@@ -22,7 +22,7 @@ use gateway_netdev::{
     underlay::{Hop, Resolution, Snapshot},
 };
 
-use crate::desired::{BindingPlan, Desired, Place, SegmentPlan, TunnelPlan};
+use crate::desired::{BindingPlan, Desired, Place, SwitchPlan, TunnelPlan};
 
 mod bindings;
 mod changes;
@@ -50,8 +50,8 @@ pub struct Plan {
 pub fn plan(config: &Config, rows: &Rows, underlay: &Snapshot, xdp_ports: BTreeSet<u32>) -> Plan {
     let (bound, doubles) = bound(rows);
     let (settings, arrivals) = (settings(config, underlay), arrivals(config, underlay));
-    let (segments, down) = (learn_limits(config, rows), down(config, underlay));
-    let desired = Desired { xdp_ports, settings, arrivals, segments, down, ..Desired::default() };
+    let (switches, down) = (learn_limits(config, rows), down(config, underlay));
+    let desired = Desired { xdp_ports, settings, arrivals, switches, down, ..Desired::default() };
     let mut plan = Plan { desired, problems: interfaces(config, underlay), bindings: Vec::new() };
     let tunnels = tunnels(rows);
     plan.problems.extend(mtus(config, underlay, &tunnels));
@@ -127,18 +127,18 @@ fn instance<'c>(config: &'c Config, switch: &LogicalSwitch) -> Option<&'c Instan
 
 /// What each logical switch may learn: its limit, or its share of the room that the given MACs leave in the database,
 /// whichever is less. So no flood of forged sources on one VLAN can keep a given MAC, or another VLAN's, out.
-pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SegmentPlan> {
+pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SwitchPlan> {
     let (bound, _) = bound(rows);
     let given: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
     let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
-    let segment = |bound: &Bound<'_>| SegmentPlan {
+    let switch = |bound: &Bound<'_>| SwitchPlan {
         learn_remote: bound.switch.learn_remote,
         learn_limit: bound.switch.learn_limit.min(share),
         lease: instance(config, bound.switch).map_or(NO_LEASE, InstanceConfig::lease),
         strict_sources: is_strict(config, bound),
         control_protocols: options(config, bound).control_protocols,
     };
-    bound.iter().map(|bound| (bound.vni.get(), segment(bound))).collect()
+    bound.iter().map(|bound| (bound.vni.get(), switch(bound))).collect()
 }
 
 fn options(config: &Config, bound: &Bound<'_>) -> SwitchOptions {

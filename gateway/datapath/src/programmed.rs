@@ -22,11 +22,11 @@ pub struct Programmed {
     /// Map `arrivals`.
     pub arrivals: BTreeSet<Arrival>,
     /// Map `remote_vteps`.
-    pub peers: BTreeMap<RemoteVtepKey, u32>,
+    pub remote_vteps: BTreeMap<RemoteVtepKey, u32>,
     /// Map `tunnels`, as far as `remote_vteps` points into it.
     pub tunnels: BTreeMap<u32, Tunnel>,
     /// Map `switches`.
-    pub segments: BTreeMap<u32, SwitchEntry>,
+    pub switches: BTreeMap<u32, SwitchEntry>,
     /// Map `bindings`.
     pub bindings: BTreeMap<BindingKey, Binding>,
     /// Map `fdb`, the given entries.
@@ -62,15 +62,15 @@ impl Programmed {
             Op::PutArrival(arrival) => drop(self.arrivals.insert(arrival)),
             Op::DelArrival(arrival) => drop(self.arrivals.remove(&arrival)),
             Op::PutTunnel(id, ref tunnel) => drop(self.tunnels.insert(id, **tunnel)),
-            Op::PutPeer(ends, id) => drop(self.peers.insert(ends, id)),
-            Op::DelPeer(ends, id) => {
-                self.peers.remove(&ends);
+            Op::PutRemoteVtep(ends, id) => drop(self.remote_vteps.insert(ends, id)),
+            Op::DelRemoteVtep(ends, id) => {
+                self.remote_vteps.remove(&ends);
                 self.tunnels.remove(&id);
             }
             Op::PutFlood(key, target) => drop(self.flood.insert(key, target)),
             Op::DelFlood(key) => drop(self.flood.remove(&key)),
-            Op::PutSegment(vni, segment) => drop(self.segments.insert(vni, segment)),
-            Op::DelSegment(vni) => drop(self.segments.remove(&vni)),
+            Op::PutSwitch(vni, switch) => drop(self.switches.insert(vni, switch)),
+            Op::DelSwitch(vni) => drop(self.switches.remove(&vni)),
             Op::PutBinding(key, binding) => drop(self.bindings.insert(key, binding)),
             Op::DelBinding(key) => drop(self.bindings.remove(&key)),
             Op::PutMac(key, entry) => self.given.insert(key, entry),
@@ -83,20 +83,20 @@ impl Programmed {
     /// Whose learned MACs are wrong once `op` is done.
     pub(super) fn outdated_by(&self, op: &Op) -> Option<Forget> {
         match *op {
-            Op::DelPeer(_, id) => Some(Forget::Tunnel(id)),
+            Op::DelRemoteVtep(_, id) => Some(Forget::Tunnel(id)),
             Op::DelBinding(key) => Some(Forget::Binding(key)),
             // It moved to another logical switch, or what its learned MACs carry has changed.
             Op::PutBinding(key, new) => {
                 let old = self.bindings.get(&key)?;
                 (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
             }
-            Op::DelSegment(vni) => Some(Forget::Segment(vni)),
+            Op::DelSwitch(vni) => Some(Forget::Switch(vni)),
             // Whoever was behind it may be heard elsewhere next, and till then is nowhere.
             Op::PutDown(ifindex) => Some(Forget::Port(ifindex)),
             // It no longer believes what came through tunnels.
-            Op::PutSegment(vni, new) => {
-                let old = self.segments.get(&vni)?;
-                (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Segment(vni))
+            Op::PutSwitch(vni, new) => {
+                let old = self.switches.get(&vni)?;
+                (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Switch(vni))
             }
             _ => None,
         }

@@ -1,7 +1,7 @@
 //! One virtual router in the loop: its machine, and the hands that do what the machine wants.
 
-mod surroundings;
-mod terms;
+mod settings;
+mod tracking;
 mod troubles;
 mod work;
 
@@ -25,16 +25,16 @@ use gateway_netdev::{
 };
 use gateway_vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Vrid, perform, turn};
 use rtnetlink::Handle;
-use terms::{addresses, is_running, settings, site};
+use settings::{addresses, is_running, placement, settings};
 use tokio::sync::mpsc;
 use work::Acting;
 
 use super::{
-    Counters, Family, announcing::Announcing, leases::LeaseMaps, observe::Observer, port::Port, status::InstanceStatus,
-    voice::Voice,
+    Counters, Family, announcing::Announcing, leases::LeaseMaps, log_queue::LogQueue, observe::Observer, port::Port,
+    status::InstanceStatus,
 };
 
-pub(crate) use terms::{site_of, virtual_addresses};
+pub(crate) use settings::{placement_of, virtual_addresses};
 
 /// Packets read in one turn.
 const READ_AT_ONCE: usize = 256;
@@ -58,7 +58,7 @@ pub(crate) struct Shared {
     pub virtual_addresses: BTreeSet<IpAddr>,
     /// How far the data plane's clock lags at most.
     pub lag: Duration,
-    pub(crate) voice: Voice,
+    pub(crate) log_queue: LogQueue,
     /// Where requests to the kernel wait.
     pub net: Net,
     pub netlink: Handle,
@@ -111,7 +111,7 @@ struct Body {
     observer: Observer,
     counters: Counters,
     tracking: BTreeSet<String>,
-    hindrances: BTreeMap<Work, String>,
+    work_faults: BTreeMap<Work, String>,
     role: Role,
 }
 
@@ -123,21 +123,21 @@ impl Instance {
         let now = clock::monotonic();
         let vrid = vrrp.vrid;
         let settings = settings(&vrrp, &spoken, None, shared.lag);
-        let (resume, hindrance) = match shared.leases.read(vrid) {
+        let (resume, work_fault) = match shared.leases.read(vrid) {
             Ok(found) => (found.filter(|end| is_running(*end, now)), None),
             Err(error) => (None, Some(error.to_string())),
         };
         let body = Body {
             vrid,
             name: config.name.clone(),
-            auth: Authenticator::new(terms::auth(&vrrp)),
+            auth: Authenticator::new(settings::auth(&vrrp)),
             port: None,
             reopen: now,
             mover: Mover::start(
                 &shared.net,
                 shared.netlink.clone(),
                 shared.sysctls.clone(),
-                site(&vrrp, &addresses),
+                placement(&vrrp, &addresses),
                 resume.is_some(),
                 shared.reports.clone(),
             ),
@@ -151,7 +151,7 @@ impl Instance {
             observer: Observer::default(),
             counters: Counters::default(),
             tracking: BTreeSet::new(),
-            hindrances: hindrance.map(|text| (Work::Leasing, text)).into_iter().collect(),
+            work_faults: work_fault.map(|text| (Work::Leasing, text)).into_iter().collect(),
             role: Role::default(),
             config: vrrp,
             addresses,
@@ -159,7 +159,7 @@ impl Instance {
         };
         let mut instance = Self { machine: Machine::new(settings, now, resume), body };
         match resume {
-            Some(_) => shared.voice.info(format!("{} keeps its role: its lease still runs", instance.title())),
+            Some(_) => shared.log_queue.info(format!("{} keeps its role: its lease still runs", instance.title())),
             // Whatever an earlier run has left there is over.
             None => instance.body.lease(Time::ZERO, shared),
         }
@@ -183,14 +183,14 @@ impl Instance {
         }
         let body = &mut self.body;
         body.name.clone_from(&config.name);
-        body.auth.reconfigure(terms::auth(&vrrp));
+        body.auth.reconfigure(settings::auth(&vrrp));
         body.config = vrrp;
         body.addresses = addresses;
         body.spoken = spoken;
         if anew {
             self.machine = Machine::new(body.settings(shared), now, None);
             body.observer = Observer::default();
-            body.mover.moved(site(&body.config, &body.addresses));
+            body.mover.moved(placement(&body.config, &body.addresses));
         }
         if reopen {
             body.close(shared);
@@ -208,9 +208,9 @@ impl Instance {
         if self.body.port.is_none() && self.body.reopen <= now {
             self.look(shared);
         }
-        let mut hands = Acting { body: &mut self.body, shared };
+        let mut worker = Acting { body: &mut self.body, shared };
         // These hands never wait, so it is done.
-        let more = turn(&mut self.machine, &mut hands, READ_AT_ONCE).now_or_never().unwrap_or_default();
+        let more = turn(&mut self.machine, &mut worker, READ_AT_ONCE).now_or_never().unwrap_or_default();
         self.body.announce(now, shared);
         self.body.observer.expire(now);
         self.tell(shared);
@@ -246,9 +246,9 @@ impl Instance {
     }
 
     fn perform(&mut self, shared: &mut Shared) {
-        let mut hands = Acting { body: &mut self.body, shared };
+        let mut worker = Acting { body: &mut self.body, shared };
         // As in a turn, it is done.
-        let _done = perform(&mut self.machine, &mut hands).now_or_never();
+        let _done = perform(&mut self.machine, &mut worker).now_or_never();
         self.tell(shared);
     }
 
@@ -285,7 +285,7 @@ impl Instance {
         let body = &self.body;
         let status = self.machine.status();
         let faults = troubles::faults(&status, &body.config.interface, clock::monotonic());
-        let problems = body.tracking.iter().chain(body.hindrances.values()).cloned();
+        let problems = body.tracking.iter().chain(body.work_faults.values()).cloned();
         let problems = problems.chain(body.observer.problems().map(str::to_owned)).chain(faults.iter().cloned());
         InstanceStatus {
             vrid: body.vrid,
@@ -325,7 +325,7 @@ impl Instance {
             (Role::Active, _) => format!("active with priority {}", status.priority),
         };
         let title = body.title();
-        shared.voice.info(format!("{title}: {why}"));
+        shared.log_queue.info(format!("{title}: {why}"));
     }
 }
 
@@ -339,7 +339,7 @@ impl Body {
             Outcome::There(ifindex) if self.wanted => {
                 let before = self.there.replace(ifindex);
                 self.moving = false;
-                self.hindrances.remove(&Work::Moving);
+                self.work_faults.remove(&Work::Moving);
                 if before != self.there {
                     self.speak();
                 }
@@ -348,10 +348,10 @@ impl Body {
             Outcome::Gone => {
                 self.there = None;
                 self.moving = self.wanted;
-                self.hindrances.remove(&Work::Moving);
+                self.work_faults.remove(&Work::Moving);
             }
             Outcome::Failed(text) => {
-                self.hindrances.insert(Work::Moving, text);
+                self.work_faults.insert(Work::Moving, text);
             }
         }
     }

@@ -8,22 +8,22 @@
 //! way of `tracking`. `observe` finds misconfiguration in what others send, `status` is what is told of it all. `withdraw` cleans up after a thread that is gone.
 //!
 //! Nothing in the loop waits for anything but the loop itself: interfaces are followed and addresses changed on a second
-//! thread (`net`), and log lines are written by a third (`voice`).
+//! thread (`net`), and log lines are written by a third (`log_queue`).
 
 mod announcing;
-mod departures;
 mod instance;
 mod leases;
+mod log_queue;
 mod observe;
-mod opening;
 pub mod peers;
 mod port;
 mod run;
 mod socket;
+mod socket_setup;
 mod status;
 mod thread;
 mod tracking;
-mod voice;
+mod tx_timestamps;
 mod withdraw;
 
 pub use gateway_api::view::VrrpCounters as Counters;

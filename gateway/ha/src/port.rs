@@ -67,7 +67,7 @@ impl Port {
     }
 
     /// Sends by the interface itself again: the macvlan goes.
-    pub(crate) fn speak_plainly(&mut self) {
+    pub(crate) fn drop_authentication(&mut self) {
         self.speaker = None;
         self.on_the_way.retain(|(way, _), _| *way == Way::Listener);
     }
@@ -127,12 +127,12 @@ impl Port {
     }
 
     /// The next advertisement that has left, and when its sending was started.
-    pub(crate) fn left(&mut self) -> Option<(Token, Time)> {
+    pub(crate) fn tx_completed(&mut self) -> Option<(Token, Time)> {
         loop {
-            let (way, id) = if let Some(id) = self.listener.get_mut().left() {
+            let (way, id) = if let Some(id) = self.listener.get_mut().tx_completed() {
                 (Way::Listener, id)
             } else {
-                (Way::Speaker, self.speaker.as_mut()?.get_mut().left()?)
+                (Way::Speaker, self.speaker.as_mut()?.get_mut().tx_completed()?)
             };
             if let Some(sent) = self.on_the_way.remove(&(way, id)) {
                 return Some(sent);

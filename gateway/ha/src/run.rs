@@ -27,9 +27,9 @@ use super::{
     HaError, Leases,
     instance::{Instance, Shared, virtual_addresses},
     leases::LeaseMaps,
+    log_queue::LogQueue,
     status::InstanceStatus,
     thread::{self, Setup},
-    voice::Voice,
 };
 
 /// Counters alone are told no more often than this.
@@ -80,7 +80,7 @@ enum Event {
 impl Loop {
     pub(crate) async fn new(
         setup: Setup,
-        voice: Voice,
+        log_queue: LogQueue,
         commands: mpsc::UnboundedReceiver<Command>,
         statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
     ) -> Result<Self, HaError> {
@@ -108,7 +108,7 @@ impl Loop {
             held: BTreeSet::new(),
             virtual_addresses: virtual_addresses(&setup.instances),
             lag,
-            voice,
+            log_queue,
             net,
             netlink,
             sysctls: Sysctls::default(),
@@ -285,10 +285,10 @@ impl Loop {
             }
             let title = format!("virtual router {} ({})", status.vrid, status.name);
             for problem in status.problems.difference(told) {
-                self.shared.voice.warn(format!("{title}: {problem}"));
+                self.shared.log_queue.warn(format!("{title}: {problem}"));
             }
             for problem in told.difference(&status.problems) {
-                self.shared.voice.info(format!("{title}: no longer: {problem}"));
+                self.shared.log_queue.info(format!("{title}: no longer: {problem}"));
             }
             told.clone_from(&status.problems);
         }

@@ -21,7 +21,7 @@ use nix::{
 };
 use socket2::Socket;
 
-use super::{departures::Departures, opening};
+use super::{socket_setup, tx_timestamps::TxTimestamps};
 
 /// More than the longest advertisement: 255 IPv6 addresses, or a whole IPv4 header and 255 IPv4 addresses.
 const BUFFER: usize = 8192;
@@ -113,7 +113,7 @@ pub struct AdvertSocket {
     group: IpAddr,
     peers: Vec<IpAddr>,
     tells_departure: bool,
-    departures: Departures,
+    tx_timestamps: TxTimestamps,
     buffer: Vec<u8>,
     /// CLOCK_REALTIME less CLOCK_MONOTONIC, when last looked at.
     offset: Duration,
@@ -125,7 +125,7 @@ impl AdvertSocket {
     /// # Errors
     /// When there is no such interface, no address to send from, or the kernel refuses.
     pub fn open(options: &SocketOptions<'_>) -> Result<Self, SocketError> {
-        let opening::Opened { socket, ifindex, source, tells_departure } = opening::open(options)?;
+        let socket_setup::Opened { socket, ifindex, source, tells_departure } = socket_setup::open(options)?;
         Ok(Self {
             socket,
             ifindex,
@@ -133,7 +133,7 @@ impl AdvertSocket {
             group: options.family.group(),
             peers: options.peers.to_vec(),
             tells_departure,
-            departures: Departures::default(),
+            tx_timestamps: TxTimestamps::default(),
             buffer: vec![0; BUFFER],
             offset: clock_offset(),
         })
@@ -174,25 +174,25 @@ impl AdvertSocket {
     ) -> Result<SendId, SendError> {
         // News of earlier packets would otherwise be taken for the outcome of this one.
         self.read_errors();
-        let id = self.departures.begin();
+        let id = self.tx_timestamps.begin();
         let mut outcome = Ok(id);
         for at in 0..self.peers.len().max(1) {
             let to = self.peers.get(at).copied().unwrap_or(self.group);
             match self.send_to(advertisement, trailer, to) {
                 // Where nothing is told, nothing is waited for.
-                Ok(()) if self.tells_departure => self.departures.copy(to),
+                Ok(()) if self.tells_departure => self.tx_timestamps.copy(to),
                 Ok(()) => {}
                 Err(error) => {
                     self.read_errors();
-                    self.departures.failed();
+                    self.tx_timestamps.failed();
                     // Were it not to work, numbers would not fit any more, and nothing would count as having left.
-                    let _unlikely = opening::restart_count(&self.socket, self.tells_departure);
+                    let _unlikely = socket_setup::restart_count(&self.socket, self.tells_departure);
                     outcome = Err(error);
                 }
             }
         }
         if outcome.is_ok() {
-            self.departures.whole();
+            self.tx_timestamps.whole();
             self.read_errors();
             self.forget_unreachable(id);
         }
@@ -200,9 +200,9 @@ impl AdvertSocket {
     }
 
     /// The next advertisement that has left, in the order in which they did.
-    pub fn left(&mut self) -> Option<SendId> {
+    pub fn tx_completed(&mut self) -> Option<SendId> {
         self.read_errors();
-        self.departures.next()
+        self.tx_timestamps.next()
     }
 
     /// The next message that waits.
@@ -307,9 +307,9 @@ impl AdvertSocket {
     /// A peer whose MAC address nobody answers for will not get its copy, perhaps never; whoever is left must not be kept
     /// from going on by that.
     fn forget_unreachable(&mut self, id: SendId) {
-        for (key, to) in self.departures.missing(id) {
+        for (key, to) in self.tx_timestamps.missing(id) {
             if to != self.group && interface::is_unresolved(self.ifindex, to) {
-                self.departures.departed(key);
+                self.tx_timestamps.departed(key);
             }
         }
     }
@@ -318,7 +318,7 @@ impl AdvertSocket {
     fn read_errors(&mut self) {
         while let Ok(departed) = self.read_error() {
             if let Some(key) = departed {
-                self.departures.departed(key);
+                self.tx_timestamps.departed(key);
             }
         }
         // With the queue empty, this is of no packet in it.

@@ -13,9 +13,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     Leases,
+    log_queue::LogQueue,
     run::{Command, Loop},
     status::InstanceStatus,
-    voice::Voice,
 };
 
 /// Above all that is not real-time, below the kernel's own threads (50).
@@ -80,10 +80,10 @@ pub fn start(setup: Setup) -> Result<Handle, HaError> {
     let (commands, receiver) = mpsc::unbounded_channel();
     let (sender, statuses) = watch::channel(Arc::default());
     let (ready, started) = channel::sync_channel(1);
-    let mut voice = Voice::start().map_err(thread)?;
+    let mut log_queue = LogQueue::start().map_err(thread)?;
     let run = move || {
         if let Err(error) = be_real_time(PRIORITY) {
-            voice.warn(format!(
+            log_queue.warn(format!(
                 "the virtual routers run without real-time priority ({error}): on a busy machine this node may lose its \
                  role; give the agent CAP_SYS_NICE"
             ));
@@ -93,7 +93,7 @@ pub fn start(setup: Setup) -> Result<Handle, HaError> {
             Err(source) => return drop(ready.send(Err(HaError::Thread { source }))),
         };
         runtime.block_on(async {
-            match Loop::new(setup, voice, receiver, sender).await {
+            match Loop::new(setup, log_queue, receiver, sender).await {
                 Ok(routers) => {
                     let _ = ready.send(Ok(()));
                     routers.run().await;

@@ -5,13 +5,13 @@ use std::io;
 
 use gateway_config::InstanceConfig;
 use gateway_netdev::{
-    addresses::{Hands, Site},
+    addresses::{Configurator, Placement},
     links::{self, Links},
     macvlan,
     sysctl::Sysctls,
 };
 
-use super::{HaError, instance::site_of};
+use super::{HaError, instance::placement_of};
 
 /// Takes the virtual addresses of these instances off, and the macvlans that are for them alone, and puts the settings
 /// back that go with those. Says through `say` what was there. An owner's addresses (priority 255) are left alone.
@@ -19,7 +19,8 @@ use super::{HaError, instance::site_of};
 /// # Errors
 /// There is no netlink, or the kernel refuses.
 pub fn withdraw(instances: &[InstanceConfig], mut say: impl FnMut(String)) -> Result<(), HaError> {
-    let sites: Vec<Site> = instances.iter().filter_map(site_of).filter(|site| !site.owner).collect();
+    let sites: Vec<Placement> =
+        instances.iter().filter_map(placement_of).filter(|placement| !placement.owner).collect();
     if sites.is_empty() {
         return Ok(());
     }
@@ -30,24 +31,24 @@ pub fn withdraw(instances: &[InstanceConfig], mut say: impl FnMut(String)) -> Re
     runtime.block_on(take_off(&sites, &mut say)).map_err(|source| HaError::Addresses { source })
 }
 
-async fn take_off(sites: &[Site], say: &mut impl FnMut(String)) -> io::Result<()> {
+async fn take_off(sites: &[Placement], say: &mut impl FnMut(String)) -> io::Result<()> {
     let (connection, netlink, _) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
     let links = links::list(&netlink).await?;
     let sysctls = Sysctls::default();
-    for site in sites {
-        Hands::new(netlink.clone(), sysctls.clone()).bring(site, false).await?;
-        told(site, &links).for_each(&mut *say);
+    for placement in sites {
+        Configurator::new(netlink.clone(), sysctls.clone()).bring(placement, false).await?;
+        told(placement, &links).for_each(&mut *say);
     }
     Ok(())
 }
 
 /// What was there of a virtual router.
-fn told<'a>(site: &'a Site, before: &'a Links) -> impl Iterator<Item = String> + 'a {
-    let macvlan = macvlan::name(site.vrid, macvlan::is_ipv6(&site.addresses));
-    [site.interface.clone(), macvlan].into_iter().filter_map(move |name| {
+fn told<'a>(placement: &'a Placement, before: &'a Links) -> impl Iterator<Item = String> + 'a {
+    let macvlan = macvlan::name(placement.vrid, macvlan::is_ipv6(&placement.addresses));
+    [placement.interface.clone(), macvlan].into_iter().filter_map(move |name| {
         let link = before.get(&name)?;
-        let had = site.addresses.iter().filter(|address| link.addresses.contains(address));
+        let had = placement.addresses.iter().filter(|address| link.addresses.contains(address));
         let had: Vec<String> = had.map(ToString::to_string).collect();
         (!had.is_empty()).then(|| format!("took {} off {name}", had.join(" and ")))
     })

@@ -29,7 +29,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 /// Where virtual addresses belong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Site {
+pub struct Placement {
     /// The virtual router.
     pub vrid: Vrid,
     /// Name of its interface.
@@ -64,7 +64,7 @@ pub enum Outcome {
 
 #[derive(Clone, Debug)]
 struct Wanted {
-    site: Arc<Site>,
+    placement: Arc<Placement>,
     there: bool,
 }
 
@@ -80,12 +80,12 @@ impl Mover {
         net: &Net,
         handle: Handle,
         sysctls: Sysctls,
-        site: Site,
+        placement: Placement,
         there: bool,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Self {
-        let (wanted, receiver) = watch::channel(Wanted { site: Arc::new(site), there });
-        net.spawn(Worker { hands: Hands::new(handle, sysctls), wanted: receiver, reports }.run());
+        let (wanted, receiver) = watch::channel(Wanted { placement: Arc::new(placement), there });
+        net.spawn(Worker { addresses: Configurator::new(handle, sysctls), wanted: receiver, reports }.run());
         Self { wanted }
     }
 
@@ -95,11 +95,11 @@ impl Mover {
     }
 
     /// They belong elsewhere from now on.
-    pub fn moved(&self, site: Site) {
+    pub fn moved(&self, placement: Placement) {
         self.wanted.send_if_modified(|wanted| {
-            let changed = *wanted.site != site;
+            let changed = *wanted.placement != placement;
             if changed {
-                wanted.site = Arc::new(site);
+                wanted.placement = Arc::new(placement);
             }
             changed
         });
@@ -107,30 +107,30 @@ impl Mover {
 }
 
 struct Worker {
-    hands: Hands,
+    addresses: Configurator,
     wanted: watch::Receiver<Wanted>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
 impl Worker {
     async fn run(mut self) {
-        let mut last: Option<Arc<Site>> = None;
+        let mut last: Option<Arc<Placement>> = None;
         let mut last_tries = LAST_TRIES;
         loop {
-            let Wanted { site, there } = self.wanted.borrow_and_update().clone();
-            if let Some(last) = last.take_if(|last| **last != *site) {
+            let Wanted { placement, there } = self.wanted.borrow_and_update().clone();
+            if let Some(last) = last.take_if(|last| **last != *placement) {
                 // Its failing is no reason not to go where they belong now.
-                let _ = self.hands.bring(&last, false).await;
+                let _ = self.addresses.bring(&last, false).await;
             }
-            last = Some(Arc::clone(&site));
-            let attempt = timeout(LIMIT, self.hands.bring(&site, there)).await;
+            last = Some(Arc::clone(&placement));
+            let attempt = timeout(LIMIT, self.addresses.bring(&placement, there)).await;
             let outcome = match attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
                 Ok(Some(ifindex)) => Outcome::There(ifindex),
                 Ok(None) => Outcome::Gone,
-                Err(error) => Outcome::Failed(explain(&site, there, &error)),
+                Err(error) => Outcome::Failed(explain(&placement, there, &error)),
             };
             let failed = matches!(outcome, Outcome::Failed(_));
-            let listened = self.reports.send(Report { vrid: site.vrid, outcome }).is_ok();
+            let listened = self.reports.send(Report { vrid: placement.vrid, outcome }).is_ok();
             let waited = tokio::select! {
                 changed = self.wanted.changed() => changed.is_ok(),
                 () = sleep(RETRY), if failed => listened,
@@ -147,74 +147,74 @@ impl Worker {
     }
 }
 
-/// What puts the addresses of one virtual router on and takes them off.
-pub struct Hands {
+/// Puts the addresses of one virtual router on and takes them off.
+pub struct Configurator {
     handle: Handle,
     sysctls: Sysctls,
     /// The interface whose settings this one has changed, and the note of what they were.
     holds: Option<(String, String)>,
 }
 
-impl Hands {
+impl Configurator {
     /// Works with this netlink connection.
     pub fn new(handle: Handle, sysctls: Sysctls) -> Self {
         Self { handle, sysctls, holds: None }
     }
 
     /// Gives the index of the interface they are on, if they are wanted.
-    pub async fn bring(&mut self, site: &Site, there: bool) -> io::Result<Option<u32>> {
-        let ipv6 = macvlan::is_ipv6(&site.addresses);
-        let lower = macvlan::index(&self.handle, &site.interface).await?;
+    pub async fn bring(&mut self, placement: &Placement, there: bool) -> io::Result<Option<u32>> {
+        let ipv6 = macvlan::is_ipv6(&placement.addresses);
+        let lower = macvlan::index(&self.handle, &placement.interface).await?;
         let missing = || io::Error::from_raw_os_error(libc::ENODEV);
-        if site.owner {
+        if placement.owner {
             return if there { lower.ok_or_else(missing).map(Some) } else { Ok(None) };
         }
-        if !there || site.virtual_mac {
+        if !there || placement.virtual_mac {
             // With a virtual MAC address, they may still be where an earlier configuration had them.
             if let Some(lower) = lower {
-                for address in &site.addresses {
+                for address in &placement.addresses {
                     delete(&self.handle, lower, *address).await?;
                 }
             }
         }
-        if !there || !site.virtual_mac {
+        if !there || !placement.virtual_mac {
             // One that an earlier run has left says how things were before.
-            if lower.is_some() && macvlan::note(&self.handle, site.vrid, ipv6).await?.is_some() {
-                self.hold(site).await?;
+            if lower.is_some() && macvlan::note(&self.handle, placement.vrid, ipv6).await?.is_some() {
+                self.hold(placement).await?;
             }
-            macvlan::remove(&self.handle, site.vrid, ipv6).await?;
+            macvlan::remove(&self.handle, placement.vrid, ipv6).await?;
             self.release().await;
         }
         if !there {
             return Ok(None);
         }
         let mut ifindex = lower.ok_or_else(missing)?;
-        if site.virtual_mac {
-            let note = self.hold(site).await?;
-            ifindex = macvlan::create(&self.handle, ifindex, site.vrid, ipv6, &note).await?;
+        if placement.virtual_mac {
+            let note = self.hold(placement).await?;
+            ifindex = macvlan::create(&self.handle, ifindex, placement.vrid, ipv6, &note).await?;
         }
-        for address in &site.addresses {
+        for address in &placement.addresses {
             add(&self.handle, ifindex, *address).await?;
         }
         Ok(Some(ifindex))
     }
 
     /// Makes the settings of the interface below, if they are not made yet, and gives the note of what was before.
-    async fn hold(&mut self, site: &Site) -> io::Result<String> {
+    async fn hold(&mut self, placement: &Placement) -> io::Result<String> {
         if let Some((interface, note)) = &self.holds
-            && *interface == site.interface
+            && *interface == placement.interface
         {
             return Ok(note.clone());
         }
         self.release().await;
-        let noted = macvlan::note(&self.handle, site.vrid, macvlan::is_ipv6(&site.addresses)).await?;
-        let (sysctls, interface) = (self.sysctls.clone(), site.interface.clone());
+        let noted = macvlan::note(&self.handle, placement.vrid, macvlan::is_ipv6(&placement.addresses)).await?;
+        let (sysctls, interface) = (self.sysctls.clone(), placement.interface.clone());
         // Even where it fails half way, there may be something to put back.
-        self.holds = Some((site.interface.clone(), String::new()));
+        self.holds = Some((placement.interface.clone(), String::new()));
         let held = tokio::task::spawn_blocking(move || sysctls.hold(&interface, noted.as_deref())).await;
         match held.map_err(io::Error::other).flatten() {
             Ok(note) => {
-                self.holds = Some((site.interface.clone(), note.clone()));
+                self.holds = Some((placement.interface.clone(), note.clone()));
                 Ok(note)
             }
             Err(error) => {
@@ -232,13 +232,13 @@ impl Hands {
     }
 }
 
-fn explain(site: &Site, there: bool, error: &io::Error) -> String {
-    let list: Vec<String> = site.addresses.iter().map(ToString::to_string).collect();
+fn explain(placement: &Placement, there: bool, error: &io::Error) -> String {
+    let list: Vec<String> = placement.addresses.iter().map(ToString::to_string).collect();
     let list = list.join(", ");
     if there {
-        format!("putting {list} on {} failed, and is tried again: {error}", site.interface)
+        format!("putting {list} on {} failed, and is tried again: {error}", placement.interface)
     } else {
-        format!("taking {list} off {} failed, and is tried again: {error}", site.interface)
+        format!("taking {list} off {} failed, and is tried again: {error}", placement.interface)
     }
 }
 

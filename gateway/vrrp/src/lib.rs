@@ -8,19 +8,19 @@
 #![forbid(unsafe_code)]
 
 mod action;
+mod address_conflict;
 mod auth;
 pub mod checksum;
-mod contest;
 mod deaf;
 #[cfg(fuzzing)]
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;
-mod holds;
+mod lease_state;
 mod machine;
 pub mod packet;
 #[cfg(test)]
 mod packet_tests;
-mod tenure;
+mod peer_leases;
 pub mod turn;
 mod types;
 
@@ -30,9 +30,9 @@ pub use auth::{
     AntiReplay, AuthError, AuthMode, AuthSettings, Authentic, Authenticator, KEY_BYTES, Keyring, Secret, UnixTime,
 };
 pub use gateway_base::clock::Time;
-pub use holds::longest;
+pub use lease_state::{CLAIM, DELAY, GUARD};
 pub use machine::{Machine, Settings};
 pub use packet::{Advertisement, Envelope, GROUP_V4, GROUP_V6, PROTOCOL, PacketError, TTL, Trailer, unwrap_ipv4};
-pub use tenure::{CLAIM, DELAY, GUARD};
-pub use turn::{Hands, Read, Sending, perform, turn};
+pub use peer_leases::longest;
+pub use turn::{Read, Sending, Worker, perform, turn};
 pub use types::{Checksum, Interval, Priority, Version, Vrid};

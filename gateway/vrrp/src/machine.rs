@@ -12,7 +12,7 @@
 //! Claiming is the RFC's Active state as others see it: it advertises and answers. It does not forward, since the node
 //! that was active may still do so, or somebody else claims as well. What follows from it, in the order of importance:
 //!
-//! - A lease ends before the hold that the advertisement behind it gave others ([`Tenure`], [`Holds`]).
+//! - A lease ends before the hold that the advertisement behind it gave others ([`LeaseState`], [`PeerLeases`]).
 //! - All that had arrived is known before anything is decided: only [`Machine::tick`] advertises, claims and gives up a
 //!   lease that has lapsed, and it is called after everything was read.
 //! - What takes away is done at once, wherever it comes from, and the lease before all else. Only then others are told by
@@ -27,10 +27,10 @@ use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
 use super::{
     Action, Heard, Holdup, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version,
-    contest::Contest,
+    address_conflict::AddressConflict,
     deaf::Deaf,
-    holds::{Holds, longest},
-    tenure::Tenure,
+    lease_state::LeaseState,
+    peer_leases::{PeerLeases, longest},
 };
 
 /// Advertisements that are no periodic ones are this far from the last one.
@@ -72,8 +72,8 @@ pub struct Machine {
     tracked: Tracked,
     role: Role,
     since: Time,
-    holds: Holds,
-    tenure: Tenure,
+    peer_leases: PeerLeases,
+    lease_state: LeaseState,
     actions: VecDeque<Action>,
     next_token: u64,
     /// The latest tick: what arrived before it is known.
@@ -99,7 +99,7 @@ pub struct Machine {
     /// Priority 0 has gone out since the last tick, or may have before the process started; the silence starts now.
     silence: bool,
     /// Whether another node has advertised the addresses while this one had them (Active).
-    contest: Contest,
+    conflict: AddressConflict,
     /// Nodes that should have stopped (Claiming, Active).
     deaf: Deaf,
     /// The role was left to that node, since it does not hear this one.
@@ -118,8 +118,8 @@ impl Machine {
             tracked: Tracked::default(),
             role: Role::Starting,
             since: now,
-            holds: Holds::default(),
-            tenure: Tenure::default(),
+            peer_leases: PeerLeases::default(),
+            lease_state: LeaseState::default(),
             actions: VecDeque::new(),
             next_token: 0,
             drained: now,
@@ -133,7 +133,7 @@ impl Machine {
             known: false,
             silent_until: Time::ZERO,
             silence: true,
-            contest: Contest::default(),
+            conflict: AddressConflict::default(),
             deaf: Deaf::default(),
             unheard: None,
             addresses: false,
@@ -141,7 +141,7 @@ impl Machine {
         };
         match resume {
             Some(end) if plausible(end, now) => {
-                machine.tenure = Tenure::resumed(end);
+                machine.lease_state = LeaseState::resumed(end);
                 machine.enter(Role::Active, now);
                 machine.silence = false;
                 machine.known = true;
@@ -151,7 +151,7 @@ impl Machine {
             _ => {
                 machine.actions.extend([Action::Lease(Time::ZERO), Action::RemoveAddresses]);
                 if settings.priority != Priority::OWNER {
-                    machine.holds.started(now + settings.interval.max(KEEP).three());
+                    machine.peer_leases.started(now + settings.interval.max(KEEP).three());
                 }
                 if settings.startup_delay.is_zero() {
                     machine.begin(now);
@@ -180,8 +180,8 @@ impl Machine {
             return;
         }
         let precedence = self.precedence(heard);
-        let whole = self.role == Role::Active && precedence != Ordering::Greater && self.tenure.is_whole(at);
-        self.holds.heard(heard, at, self.settings.interval, whole);
+        let whole = self.role == Role::Active && precedence != Ordering::Greater && self.lease_state.is_whole(at);
+        self.peer_leases.heard(heard, at, self.settings.interval, whole);
         if heard.priority == 0 {
             self.deaf.answered(heard.from);
             self.unheard = self.unheard.filter(|from| *from != heard.from);
@@ -203,7 +203,7 @@ impl Machine {
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
                 _ => {
                     if self.role == Role::Active {
-                        self.contest.heard();
+                        self.conflict.heard();
                     }
                     self.advertise_soon(at);
                 }
@@ -213,7 +213,7 @@ impl Machine {
 
     /// The socket had no room for all that arrived: somebody unknown may have become active.
     pub fn overran(&mut self, now: Time) {
-        self.holds.unknown(now + longest(self.settings.interval));
+        self.peer_leases.unknown(now + longest(self.settings.interval));
     }
 
     /// What is tracked has changed.
@@ -267,7 +267,7 @@ impl Machine {
 
     /// Whether, after [`Self::leave`], all is done, but for actions not yet taken by [`Self::next`].
     pub fn finished(&self) -> bool {
-        self.leaving && self.actions.is_empty() && !self.tenure.waits()
+        self.leaving && self.actions.is_empty() && !self.lease_state.waits()
     }
 
     /// Time goes on. Everything that arrived before `now` has to be told by [`Self::heard`] before.
@@ -282,14 +282,14 @@ impl Machine {
         match self.role {
             Role::Starting if self.timer <= now => self.begin(now),
             Role::Backup if self.backup_due() <= now => self.claim(now),
-            Role::Active if self.tenure.lapsed(now) => self.lapse(now),
+            Role::Active if self.lease_state.lapsed(now) => self.lapse(now),
             _ => {}
         }
         if !matches!(self.role, Role::Claiming | Role::Active) {
             return;
         }
         if self.awaited(now).is_none()
-            && let Some(end) = self.tenure.claim(now)
+            && let Some(end) = self.lease_state.claim(now)
         {
             self.actions.push_back(Action::Lease(end));
             if self.role == Role::Claiming {
@@ -298,7 +298,7 @@ impl Machine {
                 self.enter(Role::Active, now);
             }
         }
-        if self.role == Role::Active && self.contest.settle(now, self.holds.end(now).is_none()) {
+        if self.role == Role::Active && self.conflict.settle(now, self.peer_leases.end(now).is_none()) {
             self.actions.push_back(Action::Announce);
         }
         if self.advertise_at.max(self.silent_until) <= now {
@@ -312,15 +312,15 @@ impl Machine {
     }
 
     /// That advertisement has really left before `now`; `started` was read before it was handed to the kernel.
-    pub fn left(&mut self, token: Token, started: Time, now: Time) {
-        if let Some(end) = self.tenure.left(token, started, now, self.settings.lag) {
+    pub fn tx_completed(&mut self, token: Token, started: Time, now: Time) {
+        if let Some(end) = self.lease_state.tx_completed(token, started, now, self.settings.lag) {
             self.actions.push_back(Action::Lease(end));
         }
     }
 
     /// It could not be sent. Another one is tried soon, not only after an interval.
     pub fn failed(&mut self, token: Token, now: Time) {
-        if self.tenure.failed(token) && !self.leaving {
+        if self.lease_state.failed(token) && !self.leaving {
             let soon = now + ANSWERS.max(self.settings.interval.duration() / 4);
             self.advertise_at = self.advertise_at.min(soon);
         }
@@ -349,14 +349,14 @@ impl Machine {
                 if self.silence {
                     due = Time::ZERO;
                 }
-                if let Some(claim) = self.tenure.claimable() {
+                if let Some(claim) = self.lease_state.claimable() {
                     due = due.min(claim.max(self.awaited(self.drained).unwrap_or_default()));
                 }
-                if let (Role::Active, Some(lapse)) = (self.role, self.tenure.lapse()) {
+                if let (Role::Active, Some(lapse)) = (self.role, self.lease_state.lapse()) {
                     due = due.min(lapse);
                 }
-                if let Some(contest) = self.contest.due(self.holds.end(self.drained).unwrap_or_default()) {
-                    due = due.min(contest);
+                if let Some(conflict) = self.conflict.due(self.peer_leases.end(self.drained).unwrap_or_default()) {
+                    due = due.min(conflict);
                 }
                 Some(due)
             }
@@ -372,7 +372,7 @@ impl Machine {
             priority: self.priority(),
             active: self.active.filter(|_| follows),
             interval: if follows { self.interval } else { self.settings.interval },
-            lease: self.tenure.end(),
+            lease: self.lease_state.end(),
             unheard: self.unheard.filter(|from| self.role == Role::Claiming || (follows && self.active == Some(*from))),
             holdup: if self.role == Role::Claiming { self.holdup() } else { None },
         }
@@ -380,11 +380,11 @@ impl Machine {
 
     /// What the claim waits for.
     fn holdup(&self) -> Option<Holdup> {
-        if self.holds.end(self.drained).is_some() {
-            let last = self.holds.last(self.drained);
+        if self.peer_leases.end(self.drained).is_some() {
+            let last = self.peer_leases.last(self.drained);
             return Some(last.map_or(Holdup::Unknown, |(from, priority)| Holdup::Node { from, priority }));
         }
-        self.tenure.claimable().is_none().then_some(Holdup::Unsent)
+        self.lease_state.claimable().is_none().then_some(Holdup::Unsent)
     }
 
     // === what changes ===
@@ -405,15 +405,15 @@ impl Machine {
 
     fn claim(&mut self, now: Time) {
         self.enter(Role::Claiming, now);
-        self.tenure = Tenure::default();
+        self.lease_state = LeaseState::default();
         self.advertise_at = now;
     }
 
     /// The lease of an active node has ended, or is so near its end that it can't be renewed.
     fn lapse(&mut self, now: Time) {
-        let taken = self.holds.end(now).is_some() && (self.yielded || !self.settings.preempt);
+        let taken = self.peer_leases.end(now).is_some() && (self.yielded || !self.settings.preempt);
         if taken {
-            self.active = self.holds.last(now).map(|(from, _)| from);
+            self.active = self.peer_leases.last(now).map(|(from, _)| from);
             self.step_down(Role::Backup, now);
         } else {
             self.actions.push_back(Action::Lease(Time::ZERO));
@@ -424,7 +424,7 @@ impl Machine {
     /// Stops forwarding, then says so.
     fn step_down(&mut self, role: Role, now: Time) {
         self.settle_actions();
-        self.tenure = Tenure::default();
+        self.lease_state = LeaseState::default();
         self.actions.push_back(Action::Lease(Time::ZERO));
         if std::mem::take(&mut self.known) {
             let (token, interval) = (self.token(), self.settings.interval);
@@ -443,7 +443,7 @@ impl Machine {
             self.role = role;
             self.since = now;
             self.preempt_from = None;
-            self.contest.end();
+            self.conflict.end();
             if role != Role::Backup {
                 self.active = None;
             }
@@ -469,7 +469,7 @@ impl Machine {
     /// An advertisement, at the knowledge of `drained`.
     fn advertise(&mut self, drained: Time, interval: Interval) {
         let (token, priority) = (self.token(), self.priority().get());
-        self.tenure.sent(token, interval, drained);
+        self.lease_state.sent(token, interval, drained);
         self.actions.push_back(Action::Advertise { token, priority, interval });
         self.advertised = Some(drained);
         self.known = true;
@@ -491,7 +491,7 @@ impl Machine {
         let own = self.priority();
         if heard.priority == 0 {
             // Somebody who has lost a claim says this too, while another node is heard.
-            if self.holds.end(at).is_none() {
+            if self.peer_leases.end(at).is_none() {
                 self.active = None;
                 self.timer = self.timer.min(at + self.interval.skew(own));
             }
@@ -520,21 +520,21 @@ impl Machine {
 
     /// When to claim. While a node that would not yield may forward it is no use.
     fn backup_due(&self) -> Time {
-        self.timer.max(self.holds.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
+        self.timer.max(self.peer_leases.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
     }
 
     // === others, while this node advertises ===
 
     /// Until when a claim has to wait for others.
     fn awaited(&self, now: Time) -> Option<Time> {
-        if self.role == Role::Active { self.holds.end_of_doubt(now) } else { self.holds.end(now) }
+        if self.role == Role::Active { self.peer_leases.end_of_doubt(now) } else { self.peer_leases.end(now) }
     }
 
     /// Whether that node, which should stop, has not heard of this one for three intervals.
     fn is_unheard_by(&mut self, heard: Heard, at: Time) -> bool {
         let own = self.settings.interval;
         let patience = heard.interval.max(own).three().min(longest(own));
-        heard.priority != 0 && self.deaf.heard(heard.from, at, self.tenure.sent_at(), patience)
+        heard.priority != 0 && self.deaf.heard(heard.from, at, self.lease_state.sent_at(), patience)
     }
 
     // === precedence ===

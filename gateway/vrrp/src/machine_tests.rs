@@ -46,7 +46,7 @@ fn perform(machine: &mut Machine, now: Time) -> Vec<Action> {
     while let Some(action) = machine.next() {
         done.push(action);
         if let Action::Advertise { token, .. } = action {
-            machine.left(token, now, now);
+            machine.tx_completed(token, now, now);
         }
     }
     done
@@ -144,7 +144,7 @@ fn a_claim_counts_from_the_word_and_not_from_the_sending() {
     let now = machine.deadline().unwrap();
     machine.tick(now);
     let Some(Action::Advertise { token, .. }) = machine.next() else { panic!() };
-    machine.left(token, now, now + ms(100));
+    machine.tx_completed(token, now, now + ms(100));
     assert!(leases(&turn(&mut machine, now + ms(104))).is_empty());
     assert_eq!(leases(&turn(&mut machine, now + ms(105))), [three_seconds(now)]);
 }
@@ -163,7 +163,7 @@ fn a_lease_counts_from_the_tick_not_from_a_send_that_stalled() {
     let next = machine.deadline().unwrap();
     machine.tick(next);
     let Some(Action::Advertise { token, .. }) = machine.next() else { panic!() };
-    machine.left(token, next + Duration::from_micros(900), next + Duration::from_micros(950));
+    machine.tx_completed(token, next + Duration::from_micros(900), next + Duration::from_micros(950));
     assert_eq!(leases(&actions(&mut machine)), [three_seconds(next)]);
 }
 
@@ -196,7 +196,7 @@ fn an_advertisement_that_left_after_the_guard_renews_nothing() {
     machine.tick(next + ms(10));
     let Some(Action::Advertise { token, .. }) = machine.next() else { panic!() };
     let end = machine.status().lease.unwrap();
-    machine.left(token, next, end - ms(4));
+    machine.tx_completed(token, next, end - ms(4));
     assert!(actions(&mut machine).is_empty());
 }
 
@@ -727,7 +727,7 @@ proptest! {
         let mut lease = Time::ZERO;
         let mut sent: Vec<(Token, Time, Interval)> = Vec::new();
         let mut left: Vec<(Time, Interval)> = Vec::new();
-        let mut holds: Vec<(IpAddr, Time)> = Vec::new();
+        let mut peer_leases: Vec<(IpAddr, Time)> = Vec::new();
         let mut own = settings().interval;
         for (input, pause, to_deadline) in inputs {
             now += Duration::from_micros(pause * 100);
@@ -741,9 +741,9 @@ proptest! {
                     let heard = Heard { from: address(host), priority, interval };
                     machine.heard(heard, now);
                     if priority == 0 {
-                        holds.retain(|(from, _)| *from != heard.from);
+                        peer_leases.retain(|(from, _)| *from != heard.from);
                     } else if host != 5 {
-                        holds.push((heard.from, now + interval.three().min(longest(own))));
+                        peer_leases.push((heard.from, now + interval.three().min(longest(own))));
                     }
                 }
                 Input::Track(fault, delta) => machine.track(Tracked { fault, delta }, now),
@@ -758,7 +758,7 @@ proptest! {
                     let (token, started, interval) = sent.remove(which);
                     now += Duration::from_micros(late);
                     left.push((started, interval));
-                    machine.left(token, started, now);
+                    machine.tx_completed(token, started, now);
                 }
                 Input::Failed(which) if which < sent.len() => machine.failed(sent.remove(which).0, now),
                 _ => {}
@@ -772,7 +772,7 @@ proptest! {
                                 prop_assert!(left.iter().any(|(at, interval)| end < *at + interval.three()));
                                 if lease.is_zero() {
                                     prop_assert!(ticked, "a lease is only begun in a tick");
-                                    prop_assert!(holds.iter().all(|(_, hold)| *hold <= now), "{holds:?} at {now:?}");
+                                    prop_assert!(peer_leases.iter().all(|(_, hold)| *hold <= now), "{peer_leases:?} at {now:?}");
                                 }
                                 prop_assert!(lease.is_zero() || lease > now, "a lease that ended is not renewed");
                             }

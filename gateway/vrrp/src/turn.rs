@@ -1,6 +1,6 @@
 //! One turn of a virtual router: what is read, decided and done, in the order that the lease's proof relies on.
 //!
-//! Whoever drives a [`Machine`] lends it [`Hands`]. They are asynchronous for the simulation's sake, which lets anything
+//! Whoever drives a [`Machine`] lends it [`Worker`]. They are asynchronous for the simulation's sake, which lets anything
 //! happen between any two touches of the world; the real ones never wait.
 
 use std::future::Future;
@@ -34,7 +34,7 @@ pub struct Sending {
 }
 
 /// All that a virtual router touches.
-pub trait Hands {
+pub trait Worker {
     /// Reads CLOCK_MONOTONIC.
     fn now(&mut self) -> impl Future<Output = Time>;
     /// Reads what waits in the socket next.
@@ -42,7 +42,7 @@ pub trait Hands {
     /// True if something found no room in the socket since the last time.
     fn overran(&mut self) -> impl Future<Output = bool>;
     /// The next advertisement that has left, and when its sending was started.
-    fn left(&mut self) -> impl Future<Output = Option<(Token, Time)>>;
+    fn tx_completed(&mut self) -> impl Future<Output = Option<(Token, Time)>>;
     /// Hands an advertisement to the kernel. False: it was refused.
     fn send(&mut self, sending: Sending) -> impl Future<Output = bool>;
     /// Lets the data plane forward until then; [`Time::ZERO`]: not at all.
@@ -54,45 +54,45 @@ pub trait Hands {
 }
 
 /// Hears what waits, `most` of it at once, lets time pass, does what is to be done. True if there may be more to hear.
-pub async fn turn(machine: &mut Machine, hands: &mut impl Hands, most: usize) -> bool {
-    let now = hands.now().await;
+pub async fn turn(machine: &mut Machine, worker: &mut impl Worker, most: usize) -> bool {
+    let now = worker.now().await;
     // Everything that came before this moment was heard, or it is an earlier moment.
-    let heard = hear(machine, hands, now, most).await;
-    if hands.overran().await {
+    let heard = hear(machine, worker, now, most).await;
+    if worker.overran().await {
         // What was lost may have come at any time until now.
-        machine.overran(hands.now().await);
+        machine.overran(worker.now().await);
     }
-    departures(machine, hands).await;
-    perform(machine, hands).await;
+    transmissions(machine, worker).await;
+    perform(machine, worker).await;
     machine.tick(heard.unwrap_or(now));
-    perform(machine, hands).await;
+    perform(machine, worker).await;
     heard.is_some()
 }
 
 /// Does what the machine wants done.
-pub async fn perform(machine: &mut Machine, hands: &mut impl Hands) {
+pub async fn perform(machine: &mut Machine, worker: &mut impl Worker) {
     while let Some(action) = machine.next() {
         match action {
             Action::Advertise { token, priority, interval } => {
-                let started = hands.now().await;
-                if !hands.send(Sending { token, priority, interval, started }).await {
-                    machine.failed(token, hands.now().await);
+                let started = worker.now().await;
+                if !worker.send(Sending { token, priority, interval, started }).await {
+                    machine.failed(token, worker.now().await);
                 }
-                departures(machine, hands).await;
+                transmissions(machine, worker).await;
             }
-            Action::Lease(until) => hands.lease(until).await,
-            Action::AddAddresses => hands.addresses(true).await,
-            Action::RemoveAddresses => hands.addresses(false).await,
-            Action::Announce => hands.announce().await,
+            Action::Lease(until) => worker.lease(until).await,
+            Action::AddAddresses => worker.addresses(true).await,
+            Action::RemoveAddresses => worker.addresses(false).await,
+            Action::Announce => worker.announce().await,
         }
     }
 }
 
 /// Gives the time of the last packet heard where more may wait.
-async fn hear(machine: &mut Machine, hands: &mut impl Hands, now: Time, most: usize) -> Option<Time> {
+async fn hear(machine: &mut Machine, worker: &mut impl Worker, now: Time, most: usize) -> Option<Time> {
     let mut last = now;
     for _ in 0..most {
-        match hands.read().await {
+        match worker.read().await {
             Read::Heard(heard, at) => {
                 machine.heard(heard, at);
                 last = at.min(now);
@@ -109,8 +109,8 @@ async fn hear(machine: &mut Machine, hands: &mut impl Hands, now: Time, most: us
 }
 
 /// Tells the machine which advertisements have left.
-async fn departures(machine: &mut Machine, hands: &mut impl Hands) {
-    while let Some((token, started)) = hands.left().await {
-        machine.left(token, started, hands.now().await);
+async fn transmissions(machine: &mut Machine, worker: &mut impl Worker) {
+    while let Some((token, started)) = worker.tx_completed().await {
+        machine.tx_completed(token, started, worker.now().await);
     }
 }

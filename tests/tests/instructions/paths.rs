@@ -9,7 +9,7 @@ use gateway_common::{
 };
 use gateway_datapath::{
     Desired, Place,
-    desired::{BindingPlan, SegmentPlan},
+    desired::{BindingPlan, SwitchPlan},
 };
 use lab::sample::median;
 
@@ -119,7 +119,7 @@ fn flood_net(world: &World, (vni, vlan, remotes): (u32, u16, u8)) -> impl FnOnce
     let binding = world.binding(From::PortA, vlan);
     let tunnels: Vec<_> = (1..=remotes).map(|last| world.tunnel(&format!("172.31.{}.{last}", 100 + remotes))).collect();
     move |desired| {
-        desired.segments.insert(vni, SegmentPlan { learn_limit: 100, ..SegmentPlan::default() });
+        desired.switches.insert(vni, SwitchPlan { learn_limit: 100, ..SwitchPlan::default() });
         desired.bindings.insert(binding, BindingPlan { vni, ..BindingPlan::default() });
         let remotes = tunnels.iter().map(|(ends, _)| Place::Remote { ends: *ends, vni });
         desired.flood.insert(vni, remotes.chain([Place::Local(binding)]).collect());

@@ -27,8 +27,8 @@ fn station(number: u32) -> MacAddr {
 fn roomy() -> World {
     let mut world = World::with_fdb(32_768);
     for net in [NET, LEARNING_NET, LONELY_NET] {
-        let segment = world.maps.programmed().unwrap().segments[&net];
-        world.maps.change().write(&Op::PutSegment(net, SwitchEntry { learn_ceiling: u64::MAX, ..segment })).unwrap();
+        let switch = world.maps.programmed().unwrap().switches[&net];
+        world.maps.change().write(&Op::PutSwitch(net, SwitchEntry { learn_ceiling: u64::MAX, ..switch })).unwrap();
     }
     world
 }
@@ -153,7 +153,7 @@ fn a_tunnel_has_a_budget_too() {
     let mut world = roomy();
     let sent = |number| tunnelled(REMOTE_V4, LEARNING_NET, &udp(station(number), MacAddr::BROADCAST));
     assert_eq!(world.run(Hook::Xdp, From::Uplink, &sent(1)).counted(Learned), 1);
-    let tunnel = world.maps.programmed().unwrap().peers[&world.tunnel(REMOTE_V4).0];
+    let tunnel = world.maps.programmed().unwrap().remote_vteps[&world.tunnel(REMOTE_V4).0];
     use_up(&mut world, of_tunnel(tunnel), Spent::Learn);
     let outcome = world.run(Hook::Xdp, From::Uplink, &sent(2));
     assert_eq!((outcome.counted(Learned), outcome.counted(LearnBudget)), (0, 1));

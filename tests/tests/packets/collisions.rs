@@ -148,7 +148,7 @@ fn flows_of_one_place_that_differ_in_their_tunnel_only_are_kept_apart() {
     let (one, other) = from_two([REMOTE_V4, REMOTE_TAGGED].map(|remote| Place::Tunnel(remote, NET)), HOST1);
     forget(&mut world);
     let received = |world: &World, remote| {
-        let id = world.maps.programmed().unwrap().peers[&world.tunnel(remote).0];
+        let id = world.maps.programmed().unwrap().remote_vteps[&world.tunnel(remote).0];
         world.maps.tunnel_traffic(id).unwrap().rx_packets
     };
     let before = received(&world, REMOTE_TAGGED);

@@ -110,7 +110,7 @@ fn traffic_of_cached_flows_is_counted_for_tunnel_and_binding() {
     let ends = world.tunnel(REMOTE_V4).0;
     for traffic in [
         world.maps.binding_traffic(programmed.bindings[&binding].id).unwrap(),
-        world.maps.tunnel_traffic(programmed.peers[&ends]).unwrap(),
+        world.maps.tunnel_traffic(programmed.remote_vteps[&ends]).unwrap(),
     ] {
         assert_eq!((traffic.rx_packets, traffic.rx_bytes), (3, 3 * len));
         assert_eq!((traffic.tx_packets, traffic.tx_bytes), (3, 3 * len));
@@ -223,7 +223,7 @@ fn a_sender_behind_a_tunnel_that_moves_to_another_is_followed() {
         for _ in 0..2 {
             assert_eq!(run(&mut world, From::Uplink, &from(remote)).verdict, Verdict::Redirect);
         }
-        let id = world.maps.programmed().unwrap().peers[&world.tunnel(remote).0];
+        let id = world.maps.programmed().unwrap().remote_vteps[&world.tunnel(remote).0];
         assert_eq!(world.mac(LEARNING_NET, STRANGER).unwrap().to.out, id);
     }
 }

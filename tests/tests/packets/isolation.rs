@@ -143,7 +143,7 @@ fn other_formats_than_vxlan_are_told_from_reserved_bits() {
 /// VNI 5001 belongs to another virtual router than the tunnel.
 fn of_another_instance(world: &mut World, own: u32) {
     world.reprogram(|desired| {
-        desired.segments.entry(NET).and_modify(|segment| segment.lease = own);
+        desired.switches.entry(NET).and_modify(|switch| switch.lease = own);
         for plan in desired.bindings.values_mut().filter(|plan| plan.vni == NET) {
             plan.lease = own;
         }
@@ -183,7 +183,7 @@ fn a_switch_is_reached_through_a_tunnel_of_its_own_instance() {
     let mut world = World::new();
     of_another_instance(&mut world, 52);
     world.reprogram(|desired| {
-        desired.segments.entry(NET).and_modify(|segment| segment.lease = 52);
+        desired.switches.entry(NET).and_modify(|switch| switch.lease = 52);
         desired.bindings.values_mut().filter(|plan| plan.vni == NET).for_each(|plan| plan.lease = 52);
         desired.tunnels.values_mut().for_each(|plan| plan.lease = 52);
     });
@@ -225,7 +225,7 @@ fn control_protocols_do_not_leave_a_tunnel_unless_the_switch_lets_them() {
     }
     assert!(world.sent(PortA).is_empty() && world.sent(PortB).is_empty());
     world.reprogram(|desired| {
-        desired.segments.entry(NET).and_modify(|segment| segment.control_protocols = true);
+        desired.switches.entry(NET).and_modify(|switch| switch.control_protocols = true);
     });
     for packet in control_protocols() {
         assert_eq!(world.run(Hook::Tc, Uplink, &packet).dropped(), []);
@@ -299,7 +299,7 @@ fn a_cached_flow_ends_when_its_source_is_given_elsewhere() {
 fn a_switch_that_is_not_strict_refuses_only_what_is_given_on_a_vlan() {
     let mut world = World::new();
     world.reprogram(|desired| {
-        desired.segments.entry(NET).and_modify(|segment| segment.strict_sources = false);
+        desired.switches.entry(NET).and_modify(|switch| switch.strict_sources = false);
         desired.bindings.values_mut().for_each(|plan| plan.strict_sender = false);
     });
     for hook in HOOKS {

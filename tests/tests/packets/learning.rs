@@ -106,8 +106,8 @@ fn a_station_that_moves_between_vlan_and_tunnel_is_followed() {
 #[test]
 fn the_limit_of_a_logical_switch_holds_and_what_is_known_stays() {
     let mut world = World::new();
-    let segment = world.maps.programmed().unwrap().segments[&NET];
-    world.maps.change().write(&Op::PutSegment(NET, SwitchEntry { learn_ceiling: 3, ..segment })).unwrap();
+    let switch = world.maps.programmed().unwrap().switches[&NET];
+    world.maps.change().write(&Op::PutSwitch(NET, SwitchEntry { learn_ceiling: 3, ..switch })).unwrap();
     let mut refused = 0;
     for number in 0..5 {
         let outcome = world.run(Hook::Xdp, From::PortA, &tagged(&udp(stranger(number), VM1), 100));
@@ -121,8 +121,8 @@ fn the_limit_of_a_logical_switch_holds_and_what_is_known_stays() {
 #[test]
 fn a_full_database_is_counted_and_what_is_in_it_keeps_working() {
     let mut world = World::with_fdb(16);
-    let segment = world.maps.programmed().unwrap().segments[&NET];
-    world.maps.change().write(&Op::PutSegment(NET, SwitchEntry { learn_ceiling: u64::MAX, ..segment })).unwrap();
+    let switch = world.maps.programmed().unwrap().switches[&NET];
+    world.maps.change().write(&Op::PutSwitch(NET, SwitchEntry { learn_ceiling: u64::MAX, ..switch })).unwrap();
     let mut full = 0;
     for number in 0..64 {
         full +=

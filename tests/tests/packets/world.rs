@@ -20,7 +20,7 @@ use gateway_common::{
 };
 use gateway_datapath::{
     Desired, Place,
-    desired::{BindingPlan, SegmentPlan, TunnelPlan},
+    desired::{BindingPlan, SwitchPlan, TunnelPlan},
     diff::diff,
 };
 use lab::{frame::Frame, wire::Wire};
@@ -180,11 +180,11 @@ impl World {
     }
 
     fn desired(&self) -> Desired {
-        let segment = |learn_remote| SegmentPlan {
+        let switch = |learn_remote| SwitchPlan {
             learn_remote,
             learn_limit: 100,
             strict_sources: !learn_remote,
-            ..SegmentPlan::default()
+            ..SwitchPlan::default()
         };
         let binding = |vni| BindingPlan {
             vni,
@@ -202,7 +202,7 @@ impl World {
             vteps: [GATEWAY_V4, GATEWAY_V6].map(|vtep| (address(vtep).into(), 0)).into(),
             arrivals: [0, 77].map(|vlan| Arrival { mac: GATEWAY_MAC.0, vlan }).into(),
             tunnels: remotes.map(|remote| self.tunnel(remote)).into(),
-            segments: [(NET, segment(false)), (LEARNING_NET, segment(true)), (LONELY_NET, segment(false))].into(),
+            switches: [(NET, switch(false)), (LEARNING_NET, switch(true)), (LONELY_NET, switch(false))].into(),
             bindings: [
                 (a100, binding(NET)),
                 (b0, binding(NET)),

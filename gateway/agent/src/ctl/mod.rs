@@ -1,7 +1,7 @@
 //! The agent's side of the control socket.
 
+mod admission;
 mod listener;
-mod seats;
 pub mod server;
 
 pub use listener::group;

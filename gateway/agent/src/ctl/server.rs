@@ -20,7 +20,7 @@ use gateway_api::ctl::{
 use gateway_base::{
     clock,
     json_framing::{Framer, FramingError},
-    token_bucket::{Bucket, Rate},
+    token_bucket::{TokenBucket, Rate},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Interest},
@@ -31,8 +31,8 @@ use tokio::{
 };
 
 use crate::ctl::{
+    admission::{Admission, Entry, OTHERS, ROOT},
     listener::Listener,
-    seats::{Entry, OTHERS, ROOT, Seats},
 };
 
 /// Bytes read at a time.
@@ -146,12 +146,12 @@ struct Shared {
     commands: &'static [Command],
     requests: mpsc::Sender<Request>,
     counters: Arc<Counters>,
-    seats: Mutex<Seats>,
+    admission: Mutex<Admission>,
 }
 
 impl Shared {
-    fn seats<T>(&self, change: impl FnOnce(&mut Seats) -> T) -> T {
-        change(&mut self.seats.lock().unwrap_or_else(PoisonError::into_inner))
+    fn admission<T>(&self, change: impl FnOnce(&mut Admission) -> T) -> T {
+        change(&mut self.admission.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -168,7 +168,7 @@ pub fn open(
     let listener = Listener::open(path, group)?;
     let (sender, requests) = mpsc::channel(ROOT + OTHERS);
     let counters = Arc::<Counters>::default();
-    let shared = Shared { commands, requests: sender, counters: Arc::clone(&counters), seats: Mutex::default() };
+    let shared = Shared { commands, requests: sender, counters: Arc::clone(&counters), admission: Mutex::default() };
     Ok((requests, counters, serve(listener, Arc::new(shared))))
 }
 
@@ -216,7 +216,7 @@ fn let_in(shared: &Arc<Shared>, stream: &UnixStream) -> Option<(Seat, Option<u64
             return None;
         }
     };
-    let (number, made_room) = match shared.seats(|seats| seats.enter(uid, clock::monotonic())) {
+    let (number, made_room) = match shared.admission(|admission| admission.enter(uid, clock::monotonic())) {
         Entry::Seat(seat) => (seat, None),
         Entry::Instead { seat, of } => {
             count(&counters.made_room);
@@ -246,7 +246,7 @@ struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.shared.seats(|seats| seats.leave(self.number));
+        self.shared.admission(|admission| admission.leave(self.number));
     }
 }
 
@@ -281,7 +281,7 @@ impl From<FramingError> for Trouble {
 async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
     let Seat { shared, number, uid } = seat;
     let mut framer = Framer::new(LONGEST);
-    let mut pace = Bucket::default();
+    let mut pace = TokenBucket::default();
     while let Some(call) = next(&mut stream, &mut framer).await? {
         while let Err(wait) = pace.take(PACE, clock::monotonic()) {
             sleep(wait).await;
@@ -291,14 +291,14 @@ async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
         let (answer, sent) = match decide(shared.commands, *uid == 0, call) {
             Decision::Reply(answer) => (answer, None),
             Decision::Ask { command, params } => {
-                shared.seats(|seats| seats.served(*number));
+                shared.admission(|admission| admission.served(*number));
                 tokio::select! {
                     asked = ask(&shared.requests, command, params) => asked,
                     () = hung_up(&stream) => return Ok(()),
                 }
             }
         };
-        shared.seats(|seats| seats.waited_for(*number, clock::monotonic()));
+        shared.admission(|admission| admission.waited_for(*number, clock::monotonic()));
         timeout(WRITE, stream.write_all(&reply(&id, &answer))).await.map_err(|_| Trouble::Deaf)??;
         if let Some(sent) = sent {
             let _ = sent.send(());

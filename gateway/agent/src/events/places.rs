@@ -56,7 +56,7 @@ impl Places {
     }
 
     /// Takes in which stations there are, behind access ports and behind tunnels.
-    pub(crate) fn census(&mut self, local: &BTreeMap<FdbKey, BindingKey>, remote: &BTreeSet<FdbKey>) -> Difference {
+    pub(crate) fn fdb_scan(&mut self, local: &BTreeMap<FdbKey, BindingKey>, remote: &BTreeSet<FdbKey>) -> Difference {
         let is_there = |key: &FdbKey| local.contains_key(key) || remote.contains(key);
         let gone = self.known.extract_if(|key, _| !is_there(key)).collect();
         let all = local.keys().chain(remote).copied();
@@ -94,8 +94,8 @@ mod tests {
         places.event(&event(event::LEARNED, Target::remote(7, 5001)));
         let at = BindingKey { ifindex: 3, vlan: 100, reserved: 0 };
         let (local, remote) = (BTreeMap::from([(OTHER, at)]), BTreeSet::new());
-        let difference = places.census(&local, &remote);
+        let difference = places.fdb_scan(&local, &remote);
         assert_eq!(difference, Difference { gone: vec![(KEY, Some(At::Tunnel(7, 5001)))], found: vec![OTHER] });
-        assert_eq!(places.census(&local, &remote), Difference::default());
+        assert_eq!(places.fdb_scan(&local, &remote), Difference::default());
     }
 }

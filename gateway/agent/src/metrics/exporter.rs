@@ -97,7 +97,7 @@ impl Exporter {
     }
 
     /// Somebody wants [`Exporter::publish`] to be called. Dropped before its end, nothing is lost.
-    pub async fn asked(&self) {
+    pub async fn request(&self) {
         loop {
             self.shared.asked.notified().await;
             if self.shared.fresh(clock::monotonic()).is_none() {
@@ -209,7 +209,7 @@ impl Shared {
         let scrape = Scrape {
             age: now.saturating_sub(measured.at),
             measured: Arc::clone(&measured),
-            process: Process::look(),
+            process: Process::poll(),
             server: Served {
                 requests: self.requests.load(Ordering::Relaxed),
                 hung_up: self.hung_up.load(Ordering::Relaxed),

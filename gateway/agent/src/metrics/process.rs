@@ -25,7 +25,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Looks.
-    pub(super) fn look() -> Self {
+    pub(super) fn poll() -> Self {
         let mut process = Self {
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|fds| fds.count() as u64),
             max_fds: fs::read_to_string("/proc/self/limits").ok().and_then(|limits| max_fds(&limits)),
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn this_process_is_there() {
-        let process = Process::look();
+        let process = Process::poll();
         assert!(process.resident_bytes.is_some_and(|bytes| bytes > 1 << 20));
         assert!(process.open_fds.is_some_and(|fds| fds > 2) && process.threads.is_some_and(|threads| threads > 0));
         let now = gateway_base::clock::realtime();

@@ -72,7 +72,7 @@ async fn serving<T>(exporter: &Exporter, work: impl Future<Output = T>) -> (T, u
     loop {
         tokio::select! {
             done = &mut work => return (done, times),
-            () = exporter.asked() => {
+            () = exporter.request() => {
                 times += 1;
                 exporter.publish(Measured { at: clock::monotonic(), attached: true, ..Measured::default() });
             }

@@ -16,7 +16,7 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Layer};
 
-use super::repeats::Repeats;
+use super::duplicates::Duplicates;
 use crate::clock;
 
 /// What says that lines were left out: never left out itself, as it comes once in a while only.
@@ -29,7 +29,7 @@ pub(super) struct Limit(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     off: AtomicBool,
-    repeats: Mutex<Repeats<Identifier>>,
+    duplicates: Mutex<Duplicates<Identifier>>,
 }
 
 impl Limit {
@@ -40,24 +40,24 @@ impl Limit {
 
     /// How many lines were left out so far.
     pub(super) fn left_out(&self) -> u64 {
-        self.repeats(|repeats| repeats.left_out())
+        self.duplicates(|duplicates| duplicates.left_out())
     }
 
     /// How many different lines are remembered.
     pub(super) fn remembered(&self) -> usize {
-        self.repeats(|repeats| repeats.remembered())
+        self.duplicates(|duplicates| duplicates.remembered())
     }
 
     /// Says what was left out, if it is time or `at_once`.
     pub(super) fn tell(&self, at_once: bool) {
-        for left_out in self.repeats(|repeats| repeats.due(at_once, clock::monotonic())) {
+        for left_out in self.duplicates(|duplicates| duplicates.due(at_once, clock::monotonic())) {
             let (count, seconds) = (left_out.count, left_out.time.as_secs());
             tracing::warn!(target: OWN, count, seconds, "{count} more like this left out in {seconds} s: {}", left_out.last);
         }
     }
 
-    fn repeats<T>(&self, with: impl FnOnce(&mut Repeats<Identifier>) -> T) -> T {
-        with(&mut self.0.repeats.lock().unwrap_or_else(PoisonError::into_inner))
+    fn duplicates<T>(&self, with: impl FnOnce(&mut Duplicates<Identifier>) -> T) -> T {
+        with(&mut self.0.duplicates.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -70,7 +70,7 @@ impl<S: Subscriber> Layer<S> for Limit {
         let mut line = Line::default();
         event.record(&mut line);
         let (place, closely, hash) = (metadata.callsite(), *metadata.level() == Level::DEBUG, line.0.finish());
-        self.repeats(|repeats| repeats.admit(place, closely, hash, || message(event), clock::monotonic()))
+        self.duplicates(|duplicates| duplicates.admit(place, closely, hash, || message(event), clock::monotonic()))
     }
 }
 

@@ -6,11 +6,11 @@
 //! journal. [`Control`] is what a running agent has of all this.
 
 mod control;
+mod duplicates;
 pub mod journal;
 mod levels;
 mod limit;
 mod options;
-mod repeats;
 mod vlog;
 
 pub use control::Control;

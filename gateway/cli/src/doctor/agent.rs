@@ -48,7 +48,7 @@ impl Answer {
     }
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![agent(facts)];
     if let Some(status) = facts.answer.status() {
         findings.extend(problems(status));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Vec<(Check, Mark)> {
-        judge(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]
@@ -260,7 +260,7 @@ mod tests {
     fn drops_that_grow_come_with_their_remedy() {
         let (before, after) = (Drops { too_big: 3, ..Drops::default() }, Drops { too_big: 5, ..Drops::default() });
         let facts = Facts { drops: Some((before, after)), ..facts(running(), Pinned::Adoptable) };
-        let findings = judge(&facts);
+        let findings = evaluate(&facts);
         let grown = findings.iter().find(|one| one.check == DropsCheck).unwrap();
         assert_eq!((grown.mark, grown.subject.as_deref()), (Mark::Warn, Some("too_big")));
         assert!(grown.what.starts_with("2 more") && grown.remedy.as_ref().unwrap().contains("MTU"), "{grown:?}");
@@ -271,7 +271,7 @@ mod tests {
         let lost = Paths { redirect_refused: 7, ..Paths::default() };
         let drops = Some((Drops::default(), Drops::default()));
         let facts = Facts { drops, paths: Some((Paths::default(), lost)), ..facts(running(), Pinned::Adoptable) };
-        let findings = judge(&facts);
+        let findings = evaluate(&facts);
         let grown = findings.iter().find(|one| one.check == DropsCheck).unwrap();
         assert_eq!((grown.mark, grown.subject.as_deref()), (Mark::Warn, Some("redirect_refused")));
         assert!(grown.what.starts_with("7 more"), "{grown:?}");

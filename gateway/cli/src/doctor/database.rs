@@ -82,7 +82,7 @@ pub(super) struct TlsFile {
     pub(super) ends: Option<i64>,
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     if let Some(reason) = &facts.hidden {
         let remedy =
             "set CREDENTIALS_DIRECTORY to a directory with those files; `vtep-gateway status` says what the agent sees";
@@ -355,7 +355,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Vec<(Check, Mark)> {
-        judge(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]
@@ -401,7 +401,7 @@ mod tests {
     #[test]
     fn the_remedy_for_wrong_tunnel_ips_is_the_command() {
         let facts = facts(|p| drop(p.switches.insert(SWITCH, row("gw1", "192.0.2.9"))));
-        let remedy = judge(&facts).into_iter().find(|one| one.mark == Mark::Bad).unwrap().remedy.unwrap();
+        let remedy = evaluate(&facts).into_iter().find(|one| one.mark == Mark::Bad).unwrap().remedy.unwrap();
         assert!(
             remedy.contains("vtep-ctl --db=unix:/x set Physical_Switch gw1 tunnel_ips='[\"192.0.2.21\"]'"),
             "{remedy}"

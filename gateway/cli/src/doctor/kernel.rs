@@ -49,7 +49,7 @@ pub(super) struct Facts {
     pub(super) interval: Option<Duration>,
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![release(facts), programs(facts), jit(facts), btf(facts), bpffs(facts), capabilities(facts)];
     findings.extend(stats(facts));
     findings.extend(unprivileged(facts));
@@ -227,7 +227,7 @@ mod tests {
 
     /// The findings that are not fine, as check and mark.
     fn found(facts: &Facts) -> Vec<(crate::doctor::Check, Mark)> {
-        judge(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]

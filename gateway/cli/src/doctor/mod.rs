@@ -11,7 +11,6 @@
 //! A judge finds *unknown* what could not be seen; that is never held against the gateway.
 
 mod agent;
-mod ask;
 mod certificate;
 mod check;
 mod database;
@@ -21,6 +20,7 @@ mod kernel;
 mod nics;
 mod nodes;
 mod ovn;
+mod probe;
 mod report;
 mod run;
 mod tunnels;

@@ -42,7 +42,7 @@ pub(super) struct Around {
     pub(super) attached: bool,
 }
 
-pub(super) fn judge(all: &[Facts], around: Around) -> Vec<Finding> {
+pub(super) fn evaluate(all: &[Facts], around: Around) -> Vec<Finding> {
     let mut findings: Vec<Finding> = all.iter().flat_map(|facts| one(facts, around)).collect();
     // Those of a check stand together.
     findings.sort_by_key(|finding| finding.check);
@@ -303,7 +303,7 @@ mod tests {
     }
 
     fn found(facts: &Facts, around: Around) -> Vec<(Check, Mark)> {
-        let findings = judge(std::slice::from_ref(facts), around);
+        let findings = evaluate(std::slice::from_ref(facts), around);
         findings.iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn a_host_that_uses_a_bridge_on_purpose_is_told_to_name_the_bridge() {
         let facts = Facts { master: Some(bridge()), role: Role::Uplink, ..sound() };
-        let findings = judge(&[facts], AROUND);
+        let findings = evaluate(&[facts], AROUND);
         let finding = findings.iter().find(|one| one.check == InterfaceMaster).unwrap();
         let remedy = finding.remedy.as_deref().unwrap_or_default();
         assert!(remedy.contains("name br-ex in [[uplink]]") && !remedy.contains("nomaster"), "{remedy}");
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn a_program_of_others_is_told_with_its_name() {
         let facts = Facts { own_xdp: None, mode: Mode::Auto, xdp_name: Some("theirs".to_owned()), ..sound() };
-        let findings = judge(&[facts], AROUND);
+        let findings = evaluate(&[facts], AROUND);
         let foreign = findings.iter().find(|one| one.check == XdpForeign).unwrap();
         assert_eq!(foreign.mark, Mark::Bad);
         assert!(foreign.what.contains("theirs id 7"), "{foreign:?}");

@@ -86,7 +86,7 @@ pub(super) struct Heard {
     pub(super) foreign: bool,
 }
 
-pub(super) fn judge(all: &[Facts]) -> Vec<Finding> {
+pub(super) fn evaluate(all: &[Facts]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = all.iter().flat_map(one).collect();
     findings.sort_by_key(|finding| finding.check);
     findings
@@ -337,7 +337,7 @@ mod tests {
     }
 
     fn found(facts: Facts) -> Vec<(Check, Mark)> {
-        judge(&[facts]).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(&[facts]).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]

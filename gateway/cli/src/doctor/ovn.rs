@@ -32,7 +32,7 @@ pub(super) struct Chassis {
     pub(super) remote: bool,
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![vxlan_mode(facts)];
     match &facts.chassis {
         None => findings.push(Finding::unknown(
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Vec<(Check, Mark)> {
-        judge(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]

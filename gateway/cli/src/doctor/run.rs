@@ -9,7 +9,7 @@ use gateway_config::{Config, ConfigError, InstanceConfig};
 use gateway_datapath::plan;
 use gateway_ovsdb::Remotes;
 
-use super::{agent, ask, database, finding::Finding, host, kernel, nics, nodes, ovn, tunnels};
+use super::{agent, database, finding::Finding, host, kernel, nics, nodes, ovn, probe, tunnels};
 
 /// What to look at besides.
 #[derive(Clone, Copy, Debug)]
@@ -31,48 +31,50 @@ pub struct Options<'a> {
 /// Looks at everything that concerns the gateway of `config`, which was read from `file`, and judges it. Says through `say` what
 /// it is about to do. Takes some 15 seconds at most, and changes nothing.
 pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
-    let (drops, paths) = (ask::counters::drops(config), ask::counters::paths(config));
+    let (drops, paths) = (probe::counters::drops(config), probe::counters::paths(config));
     say("asking the agent");
-    let answer = ask::agent::ask(options.socket);
+    let answer = probe::agent::probe(options.socket);
     let status = answer.status();
     let running = status.is_some();
     say("looking at the database, the kernel and the interfaces");
     let (database, ovn, kernel, nics, host) = thread::scope(|scope| {
-        let database = scope.spawn(|| ask::database::ask(config, running));
-        let ovn = scope.spawn(|| ask::database::ask_ovn(config, options.ovn_nb, options.ovn_sb));
-        let host = scope.spawn(|| ask::host::ask(config, file));
-        let (kernel, nics) =
-            (ask::kernel::ask(config, options.objects, status.map(|status| status.pid)), ask::nics::ask(config));
+        let database = scope.spawn(|| probe::database::probe(config, running));
+        let ovn = scope.spawn(|| probe::database::probe_ovn(config, options.ovn_nb, options.ovn_sb));
+        let host = scope.spawn(|| probe::host::probe(config, file));
+        let (kernel, nics) = (
+            probe::kernel::probe(config, options.objects, status.map(|status| status.pid)),
+            probe::nics::probe(config),
+        );
         (join(database), join(ovn), kernel, nics, join(host))
     });
-    let around = ask::nics::around(config, running);
+    let around = probe::nics::around(config, running);
     say("listening for other nodes, and trying the tunnels");
     let remotes = remotes(config, database.as_ref());
     let (tunnels, nodes) = thread::scope(|scope| {
-        let tunnels = scope.spawn(|| ask::underlay::ask(config, remotes, options.probe));
+        let tunnels = scope.spawn(|| probe::underlay::probe(config, remotes, options.probe));
         let nodes = scope.spawn(|| look_at_nodes(config, status, options.probe));
         (join(tunnels), join(nodes))
     });
     let agent = agent::Facts {
-        pinned: ask::counters::pins(config),
+        pinned: probe::counters::pins(config),
         pin_dir: config.gateway.pin_dir.display().to_string(),
-        drops: drops.zip(ask::counters::drops(config)),
-        paths: paths.zip(ask::counters::paths(config)),
+        drops: drops.zip(probe::counters::drops(config)),
+        paths: paths.zip(probe::counters::paths(config)),
         redundant: config.is_redundant(),
         answer,
     };
-    let mut findings = kernel::judge(&kernel);
-    findings.extend(nics::judge(&nics, around));
-    findings.extend(tunnels::judge(&tunnels));
-    findings.extend(nodes::judge(&nodes));
+    let mut findings = kernel::evaluate(&kernel);
+    findings.extend(nics::evaluate(&nics, around));
+    findings.extend(tunnels::evaluate(&tunnels));
+    findings.extend(nodes::evaluate(&nodes));
     findings.extend(host::judge_nodes(&host));
     if let Some(database) = &database {
-        findings.extend(database::judge(database));
+        findings.extend(database::evaluate(database));
     }
     if database.is_some() || options.ovn_nb.is_some() || options.ovn_sb.is_some() {
-        findings.extend(ovn::judge(&ovn));
+        findings.extend(ovn::evaluate(&ovn));
     }
-    findings.extend(agent::judge(&agent));
+    findings.extend(agent::evaluate(&agent));
     findings.extend(host::judge_config(&host));
     findings.extend(options.invalid.map(|error| host::invalid(error, running)));
     findings
@@ -81,7 +83,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
 /// All remote VTEPs that are known of: in the configuration, in the database, and in the maps.
 fn remotes(config: &Config, database: Option<&database::Facts>) -> BTreeSet<IpAddr> {
     let mut remotes = plan::remotes(&config.rows);
-    remotes.extend(ask::counters::remotes(config));
+    remotes.extend(probe::counters::remotes(config));
     if let Some(Ok(picture)) = database.map(|facts| &facts.picture) {
         remotes.extend(&picture.locators);
     }
@@ -105,18 +107,18 @@ fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, 
             let interface = &interface;
             scope.spawn(move || nodes::Address {
                 ip,
-                here: ask::underlay::interface_of(ip).is_some(),
+                here: probe::underlay::interface_of(ip).is_some(),
                 claims: if probe { claims(interface, ip) } else { Err("--no-probe was given".to_owned()) },
             })
         });
         let addresses: Vec<_> = addresses.collect();
         let router = instance.vrrp.as_ref().map(|vrrp| {
-            let keys = ask::adverts::keys(vrrp);
+            let keys = probe::adverts::keys(vrrp);
             let auth = match &keys {
                 Ok(keys) => nodes::Auth::of(keys.as_ref().map(|keys| keys.mode)),
                 Err(why) => nodes::Auth::Unreadable(why.clone()),
             };
-            let (heard, problems) = ask::adverts::listen(instance, vrrp, keys.ok().flatten());
+            let (heard, problems) = probe::adverts::listen(instance, vrrp, keys.ok().flatten());
             let told = status.and_then(|status| status.vrrp.iter().find(|one| one.vrid == vrrp.vrid.get()));
             nodes::Router {
                 vrid: vrrp.vrid.get(),
@@ -141,10 +143,10 @@ fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, 
 
 /// Who else answers for an address, asked where this machine has it, else on `interface`.
 fn claims(interface: &str, ip: IpAddr) -> Result<Vec<MacAddr>, String> {
-    match ask::underlay::interface_of(ip).as_deref() {
+    match probe::underlay::interface_of(ip).as_deref() {
         // On a routed underlay it may be on the loopback: there is no neighbour to have it too.
         Some("lo") => Ok(Vec::new()),
-        here => ask::claims::ask(here.unwrap_or(interface), ip),
+        here => probe::claims::probe(here.unwrap_or(interface), ip),
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) enum Echo {
     Silent,
 }
 
-pub(super) fn judge(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     if let Some(reason) = &facts.failed {
         return vec![Finding::unknown(
             RemoteVtep,
@@ -267,7 +267,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Vec<(Check, Mark)> {
-        judge(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_remedy_for_a_narrow_path_has_the_numbers() {
-        let findings = judge(&facts(vec![remote(hop(), Echo::Narrow { by: None, mtu: 1500 })]));
+        let findings = evaluate(&facts(vec![remote(hop(), Echo::Narrow { by: None, mtu: 1500 })]));
         let remedy = findings.iter().find(|one| one.mark == Mark::Bad).unwrap().remedy.clone().unwrap();
         assert!(remedy.contains("MTU 1550") && remedy.contains("MTU 1450"), "{remedy}");
     }
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn one_that_is_not_resolved_is_told_once_with_its_remedy() {
         let why = Why::NoRoute { down: vec![] };
-        let findings = judge(&facts(vec![remote(Resolution::Unresolved(why), Echo::Silent)]));
+        let findings = evaluate(&facts(vec![remote(Resolution::Unresolved(why), Echo::Silent)]));
         let bad: Vec<_> = findings.iter().filter(|one| one.mark != Mark::Ok).collect();
         assert_eq!(bad.len(), 1, "{bad:?}");
         assert_eq!(bad[0].remedy.as_deref(), Some("add one that leaves by an uplink"));
@@ -339,7 +339,7 @@ mod tests {
     #[test]
     fn many_sound_tunnels_take_a_line() {
         let many = facts(vec![remote(hop(), Echo::Fits); 100]);
-        assert_eq!(judge(&many).len(), 3);
+        assert_eq!(evaluate(&many).len(), 3);
     }
 
     #[test]

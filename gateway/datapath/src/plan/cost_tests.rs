@@ -125,11 +125,11 @@ fn a_change_of_k_rows_among_100_000_is_k_operations() {
 fn time_alone_costs_no_operation() {
     let gateway = Gateway::with_many();
     let ceilings: BTreeMap<u32, u64> =
-        gateway.programmed.segments.iter().map(|(vni, segment)| (*vni, segment.learn_ceiling)).collect();
+        gateway.programmed.switches.iter().map(|(vni, switch)| (*vni, switch.learn_ceiling)).collect();
     assert_eq!(diff_ceilings(&gateway.desired, &gateway.programmed, &ceilings), []);
     let mut risen = ceilings.clone();
     *risen.get_mut(&5002).unwrap() += 1;
     let ops = diff_ceilings(&gateway.desired, &gateway.programmed, &risen);
-    assert!(matches!(ops[..], [Op::PutSegment(5002, segment)] if segment.learn_ceiling == risen[&5002]), "{ops:?}");
+    assert!(matches!(ops[..], [Op::PutSwitch(5002, switch)] if switch.learn_ceiling == risen[&5002]), "{ops:?}");
     assert_eq!(ops, diff(&gateway.desired, &gateway.programmed, &risen).ops, "as a whole look would find");
 }

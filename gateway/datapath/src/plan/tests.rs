@@ -153,7 +153,7 @@ fn next_hop_to(remote: &str, hop: &Hop) -> NextHop {
 fn a_switch_becomes_a_segment_with_its_binding_and_its_members() {
     let Plan { desired, problems, .. } = plan_of(switch());
     assert_eq!(problems, []);
-    assert_eq!(desired.segments.keys().collect::<Vec<_>>(), [&5001]);
+    assert_eq!(desired.switches.keys().collect::<Vec<_>>(), [&5001]);
     assert_eq!(desired.bindings[&binding(PORT, 100)].vni, 5001);
     let members = [Place::Local(binding(PORT, 100)), Place::Remote { ends: ends(VTEP_V4, FAR_V4), vni: 5001 }];
     assert_eq!(desired.flood[&5001], members.into());
@@ -198,7 +198,7 @@ fn senders_are_looked_up_where_the_switch_learns_from_tunnels() {
     for learn_remote in [false, true] {
         let desired = plan_of(LogicalSwitch { learn_remote, ..switch() }).desired;
         assert_eq!(desired.bindings[&binding(PORT, 100)].check_sender, learn_remote);
-        assert_eq!(desired.segments[&5001].learn_remote, learn_remote);
+        assert_eq!(desired.switches[&5001].learn_remote, learn_remote);
     }
 }
 
@@ -521,7 +521,7 @@ proptest! {
                 Place::Local(key) => desired.bindings.get(&key).is_some_and(|plan| plan.vni == vni),
                 Place::Remote { ends, .. } => desired.tunnels.contains_key(&ends),
             };
-            prop_assert!(sound && desired.segments.contains_key(&vni), "{place:?} of VNI {vni}");
+            prop_assert!(sound && desired.switches.contains_key(&vni), "{place:?} of VNI {vni}");
         }
     }
 }

@@ -7,7 +7,7 @@ use gateway_netdev::{
     frames::{FrameError, FrameSender},
     macvlan,
 };
-use gateway_vrrp::{Advertisement, Authentic, Hands, Heard, Priority, Read, Sending, Time, Token, UnixTime, arrived};
+use gateway_vrrp::{Advertisement, Authentic, Heard, Priority, Read, Sending, Time, Token, UnixTime, Worker, arrived};
 
 use super::{Body, REOPEN, Shared, Work};
 use crate::{
@@ -22,7 +22,7 @@ pub(super) struct Acting<'a> {
     pub(super) shared: &'a mut Shared,
 }
 
-impl Hands for Acting<'_> {
+impl Worker for Acting<'_> {
     async fn now(&mut self) -> Time {
         clock::monotonic()
     }
@@ -37,7 +37,7 @@ impl Hands for Acting<'_> {
             Ok(None) => Read::Empty,
             Err(error) => {
                 let text = format!("{}: receiving advertisements: {error}", self.body.title());
-                self.shared.voice.warn(text);
+                self.shared.log_queue.warn(text);
                 self.body.close(self.shared);
                 self.body.reopen = clock::monotonic() + REOPEN;
                 Read::Closed(self.body.track(self.shared))
@@ -49,8 +49,8 @@ impl Hands for Acting<'_> {
         self.body.port.as_mut().is_some_and(Port::overran)
     }
 
-    async fn left(&mut self) -> Option<(Token, Time)> {
-        self.body.port.as_mut().and_then(Port::left)
+    async fn tx_completed(&mut self) -> Option<(Token, Time)> {
+        self.body.port.as_mut().and_then(Port::tx_completed)
     }
 
     async fn send(&mut self, sending: Sending) -> bool {
@@ -68,9 +68,9 @@ impl Hands for Acting<'_> {
         if !there {
             body.announce = false;
             body.announcing.stop();
-            body.keep_quiet(self.shared);
+            body.close_sender(self.shared);
             if let Some(port) = &mut body.port {
-                port.speak_plainly();
+                port.drop_authentication();
             }
         }
         body.mover.want(there);
@@ -146,13 +146,13 @@ impl Body {
             Ok(()) => {
                 self.counters.advert_sent += 1;
                 self.counters.priority_zero_sent += u64::from(priority == 0);
-                self.hindrances.remove(&Work::Sending);
+                self.work_faults.remove(&Work::Sending);
                 true
             }
             Err(reason) => {
                 self.counters.send_err += 1;
                 if let Some(reason) = reason {
-                    self.hindrances.insert(Work::Sending, format!("sending advertisements: {reason}"));
+                    self.work_faults.insert(Work::Sending, format!("sending advertisements: {reason}"));
                 }
                 false
             }
@@ -162,10 +162,10 @@ impl Body {
     pub(super) fn lease(&mut self, until: Time, shared: &mut Shared) {
         match shared.leases.write(self.vrid, until) {
             Ok(()) => {
-                self.hindrances.remove(&Work::Leasing);
+                self.work_faults.remove(&Work::Leasing);
             }
             Err(error) => {
-                self.hindrances.insert(Work::Leasing, error.to_string());
+                self.work_faults.insert(Work::Leasing, error.to_string());
             }
         }
     }
@@ -189,14 +189,14 @@ impl Body {
         let Some(mac) = mac else { return };
         let sent = self.send_frames(ifindex, mac, now);
         if sent.is_err() {
-            self.keep_quiet(shared);
+            self.close_sender(shared);
         }
         match sent {
             Ok(()) => {
-                self.hindrances.remove(&Work::Announcing);
+                self.work_faults.remove(&Work::Announcing);
             }
             Err(error) => {
-                self.hindrances.insert(Work::Announcing, format!("announcing the addresses: {error}"));
+                self.work_faults.insert(Work::Announcing, format!("announcing the addresses: {error}"));
             }
         }
     }
@@ -212,7 +212,7 @@ impl Body {
     }
 
     /// Lets go of the socket that announcements are sent by.
-    fn keep_quiet(&mut self, shared: &Shared) {
+    fn close_sender(&mut self, shared: &Shared) {
         if let Some(sender) = self.sender.take() {
             shared.net.close(sender);
         }

@@ -21,12 +21,12 @@ use tokio::{
 };
 
 use super::{
-    board::{Board, Entry, Seen, With},
     compare::differences,
     data::{Description, Instance, Remote},
     handle::Wanted,
     secure::{Keys, RANDOM, Terms},
     session::{Session, SessionError, Side},
+    session_registry::{Entry, Seen, SessionRegistry, With},
 };
 
 /// Bytes read at once.
@@ -37,7 +37,7 @@ const TURN: Duration = Duration::from_millis(100);
 /// What all conversations share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) board: Board,
+    pub(super) registry: SessionRegistry,
     pub(super) wanted: watch::Receiver<Wanted>,
     pub(super) port: u16,
     pub(super) max_stations: usize,
@@ -187,9 +187,9 @@ impl Conversation<'_> {
             let (instances, differences) = (BTreeMap::new(), BTreeSet::new());
             self.since = Some(self.shared.now());
             self.known.store(true, Ordering::Relaxed);
-            self.entry = Some(self.shared.board.enter(Seen { called, address, node, instances, differences }));
+            self.entry = Some(self.shared.registry.enter(Seen { called, address, node, instances, differences }));
             if let Some(remote) = called {
-                self.shared.board.update(|sum| sum.troubles.remove(&With::Remote(remote)));
+                self.shared.registry.update(|sum| sum.troubles.remove(&With::Remote(remote)));
             }
         }
         news.description || !news.stations.is_empty()
@@ -202,7 +202,7 @@ impl Conversation<'_> {
         if let Some(remote) = self.called {
             for (vrid, _) in wanted.follow.iter().filter(|(_, active)| **active == remote) {
                 let Some(told) = self.session.stations(*vrid) else { continue };
-                self.shared.board.keep(*vrid, told);
+                self.shared.registry.keep(*vrid, told);
             }
         }
         let ours = wanted.description.clone();
@@ -223,7 +223,7 @@ impl Conversation<'_> {
                 before.instances.get(*vrid).is_some_and(|before| before.misled != instance.misled)
             };
             for (vrid, _) in theirs.instances.iter().filter(asks) {
-                self.shared.board.update(|sum| sum.mislead(*vrid));
+                self.shared.registry.update(|sum| sum.mislead(*vrid));
             }
         }
         entry.update(|seen| {

@@ -20,9 +20,9 @@ use tokio::{
 
 use super::{
     Followed, Local, Peers, Remote,
-    board::{Board, With},
     conversation::{Ended, Shared, converse},
     handle::Wanted,
+    session_registry::{SessionRegistry, With},
     socket,
 };
 
@@ -55,8 +55,8 @@ async fn run(
     mut wanted: watch::Receiver<Wanted>,
     followed: watch::Sender<Arc<Followed>>,
 ) {
-    let (board, start) = (Board::default(), Instant::now());
-    let shared = Arc::new(Shared { board, wanted: wanted.clone(), port, max_stations, start });
+    let (registry, start) = (SessionRegistry::default(), Instant::now());
+    let shared = Arc::new(Shared { registry, wanted: wanted.clone(), port, max_stations, start });
     let callers = Arc::new(Semaphore::new(CALLERS));
     // Tasks end with the set that they are in.
     let mut tasks = JoinSet::new();
@@ -74,7 +74,7 @@ async fn run(
         for remote in call {
             calling.entry(remote).or_insert_with(|| tasks.spawn(follow(shared.clone(), remote)));
         }
-        let (sum, look) = shared.board.followed(shared.now(), &now);
+        let (sum, look) = shared.registry.followed(shared.now(), &now);
         followed.send_if_modified(|last| {
             let new = **last != sum;
             if new {
@@ -85,7 +85,7 @@ async fn run(
         let look = look.map(|look| shared.instant(look));
         tokio::select! {
             changed = wanted.changed() => if changed.is_err() { return },
-            () = shared.board.changed() => {}
+            () = shared.registry.changed() => {}
             () = sleep_until(look.unwrap_or_else(Instant::now)), if look.is_some() => {}
             Some(_) = tasks.join_next(), if !tasks.is_empty() => {}
         }
@@ -112,7 +112,7 @@ fn keep_only<K: Ord>(
         let stays = keys.contains(key);
         if !stays {
             task.abort();
-            shared.board.update(|sum| sum.troubles.remove(&with(key)));
+            shared.registry.update(|sum| sum.troubles.remove(&with(key)));
         }
         stays
     });
@@ -151,7 +151,7 @@ async fn follow(shared: Arc<Shared>, remote: Remote) {
         };
         tracing::debug!("conversation with the active node {}: {reason}", remote.address);
         let text = format!("the active node {} does not tell what it has learned: {reason}", remote.address);
-        shared.board.update(|sum| sum.troubles.insert(With::Remote(remote), text));
+        shared.registry.update(|sum| sum.troubles.insert(With::Remote(remote), text));
         patience.wait(lasted).await;
     }
 }
@@ -162,7 +162,7 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
     loop {
         let reason = match socket::listen(local, shared.port) {
             Ok(listener) => {
-                shared.board.update(|sum| sum.troubles.remove(&With::Listener(local)));
+                shared.registry.update(|sum| sum.troubles.remove(&With::Listener(local)));
                 accept(&shared, listener, &callers).await
             }
             // A kernel without IPv6 needs no listener for it.
@@ -170,7 +170,7 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
             Err(error) => error,
         };
         let text = format!("other nodes can't be answered at {} port {}: {reason}", local.address, shared.port);
-        shared.board.update(|sum| sum.troubles.insert(With::Listener(local), text));
+        shared.registry.update(|sum| sum.troubles.insert(With::Listener(local), text));
         patience.wait(None).await;
     }
 }
@@ -225,7 +225,7 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
             tracing::debug!("conversation with {address}: {reason}");
             if refused {
                 let now = shared.now();
-                shared.board.update(|sum| sum.refuse(address, reason, now));
+                shared.registry.update(|sum| sum.refuse(address, reason, now));
             }
         });
         callers_here.push(Caller { address, known, task });

@@ -25,7 +25,7 @@ pub fn session(bytes: &[u8]) {
     let keys = if how & 2 == 0 { Keys::default() } else { keys() };
     let terms = |random| Terms { keys: Arc::new(keys.clone()), vrid: Some(VRID), random: [random; RANDOM] };
     let mut session = Session::new(Time::ZERO, side, "gw1", ROOM, terms(1));
-    session.want(description(), super::telling::none());
+    session.want(description(), super::sender::none());
     let said = if how & 6 == 6 { sealed(&mut session, side, terms(2), bytes) } else { bytes.to_vec() };
     let at_once = usize::from(how >> 3) * 61 + 1;
     for (step, part) in said.chunks(at_once).enumerate() {

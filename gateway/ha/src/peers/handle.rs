@@ -13,7 +13,7 @@ use super::{
     data::{Description, Local, Remote, Stations},
     message::ByVrid,
     secure::Keys,
-    telling,
+    sender,
 };
 
 /// Who may call.
@@ -50,7 +50,7 @@ impl Wanted {
     pub(super) fn new() -> Self {
         Self {
             description: Arc::default(),
-            stations: telling::none(),
+            stations: sender::none(),
             follow: BTreeMap::new(),
             listen: BTreeSet::new(),
             allowed: Callers::Only(BTreeSet::new()),

@@ -12,7 +12,6 @@
 //! side says, `hearing` what the other has said. `compare` finds what two nodes have differently. `driver` listens and
 //! calls, `conversation` ties a session to a socket, and `board` sums up what all of them have heard.
 
-mod board;
 mod compare;
 mod conversation;
 mod data;
@@ -21,14 +20,15 @@ mod driver;
 #[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
 pub mod fuzzing;
 mod handle;
-mod hearing;
-mod lines;
+mod line_framing;
 mod message;
+mod receiver;
 mod secure;
+mod sender;
 pub mod session;
+mod session_registry;
 mod shared_map;
 mod socket;
-mod telling;
 
 pub use data::{Able, Bound, Changes, Description, Followed, Instance, Local, Remote, Station, Stations};
 pub use driver::open;

@@ -6,11 +6,11 @@ use gateway_vrrp::{Time, Vrid};
 
 use super::{
     data::{Description, Stations},
-    hearing::{Hearing, HearingError, News},
-    lines::{Lines, TooLong},
+    line_framing::{LineFramer, TooLong},
     message::{ByVrid, LINE, Message, MessageError, PROTOCOL},
+    receiver::{News, ReceiveError, Receiver},
     secure::{Secure, SecureError, Terms},
-    telling::Telling,
+    sender::Sender,
 };
 
 /// Who has said nothing for so long says that it is there.
@@ -24,7 +24,7 @@ const READY: usize = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SessionError {
     #[error(transparent)]
-    Heard(#[from] HearingError),
+    Heard(#[from] ReceiveError),
     #[error(transparent)]
     Secure(#[from] SecureError),
     #[error("it sent a line of more than {LINE} bytes")]
@@ -53,9 +53,9 @@ pub(super) struct Session {
     secure: Secure,
     /// What is said first, once something may be said.
     hello: Option<Message>,
-    lines: Lines,
-    hearing: Hearing,
-    telling: Telling,
+    framer: LineFramer,
+    receiver: Receiver,
+    sender: Sender,
     out: Vec<u8>,
     /// Bytes of `out` that have left.
     left: usize,
@@ -72,16 +72,16 @@ impl Session {
         let mut out = Vec::new();
         let secure = Secure::new(side, terms, &mut out);
         let hello = Some(Message::Hello { protocol: PROTOCOL, node: node.to_owned() });
-        let hearing = Hearing::new(side == Side::Follower, max_stations);
-        let (lines, telling) = (Lines::new(LINE), Telling::default());
+        let receiver = Receiver::new(side == Side::Follower, max_stations);
+        let (framer, sender) = (LineFramer::new(LINE), Sender::default());
         let (began, heard, said, moved) = (now, now, now, now);
-        Self { side, secure, hello, lines, hearing, telling, out, left: 0, began, heard, said, moved }
+        Self { side, secure, hello, framer, receiver, sender, out, left: 0, began, heard, said, moved }
     }
 
     /// What is to be told from now on. Only who was called tells of stations.
     pub(super) fn want(&mut self, description: Arc<Description>, stations: Arc<ByVrid<Stations>>) {
-        let stations = if self.side == Side::Source { stations } else { super::telling::none() };
-        self.telling.want(description, stations);
+        let stations = if self.side == Side::Source { stations } else { super::sender::none() };
+        self.sender.want(description, stations);
     }
 
     /// Takes in what was received.
@@ -89,14 +89,14 @@ impl Session {
         self.heard = now;
         let mut said = Vec::new();
         self.secure.receive(bytes, &mut said, &mut self.out)?;
-        self.lines.push(&said);
+        self.framer.push(&said);
         loop {
-            match self.lines.next() {
+            match self.framer.next() {
                 Err(TooLong) => return Err(SessionError::TooLong),
                 Ok(None) => return Ok(()),
                 Ok(Some(line)) => {
-                    let message = Message::decode(line).map_err(HearingError::from)?;
-                    self.hearing.take(message)?;
+                    let message = Message::decode(line).map_err(ReceiveError::from)?;
+                    self.receiver.take(message)?;
                 }
             }
         }
@@ -110,7 +110,7 @@ impl Session {
         }
         while self.out.len() < READY
             && self.secure.may_speak()
-            && let Some(message) = self.hello.take().or_else(|| self.telling.next())
+            && let Some(message) = self.hello.take().or_else(|| self.sender.next())
         {
             self.say(&message);
         }
@@ -160,7 +160,7 @@ impl Session {
         let (mut line, mut last) = (Vec::new(), Vec::new());
         if self.left == self.out.len()
             && self.secure.may_speak()
-            && !matches!(why, SessionError::Heard(HearingError::Bye(_)))
+            && !matches!(why, SessionError::Heard(ReceiveError::Bye(_)))
         {
             Message::Bye { reason: why.to_string() }.encode(&mut line);
             self.secure.say(&line, &mut last);
@@ -171,27 +171,27 @@ impl Session {
     /// Messages that wait to be made ready.
     #[cfg(test)]
     fn telling_queue(&self) -> usize {
-        self.telling.waiting()
+        self.sender.waiting()
     }
 
     /// The other node's name, once it has said it.
     pub(super) fn node(&self) -> Option<&str> {
-        self.hearing.node()
+        self.receiver.node()
     }
 
     /// What the other node is, once it has told all of it.
     pub(super) fn description(&self) -> Option<&Arc<Description>> {
-        self.hearing.description()
+        self.receiver.description()
     }
 
     /// The stations of a virtual router, if they were told to the end.
     pub(super) fn stations(&self, vrid: Vrid) -> Option<&Stations> {
-        self.hearing.stations(vrid)
+        self.receiver.stations(vrid)
     }
 
     /// What is new since the last call.
     pub(super) fn news(&mut self) -> News {
-        self.hearing.news()
+        self.receiver.news()
     }
 }
 

@@ -64,8 +64,8 @@ impl Pair {
         let now = Time::from_secs(1000);
         let mut follower = session(now, Side::Follower, "gw2", ROOM, keys.clone());
         let mut source = session(now, Side::Source, "gw1", ROOM, keys.clone());
-        follower.want(description("gw2", [1]), crate::peers::telling::none());
-        source.want(description("gw1", [1]), crate::peers::telling::none());
+        follower.want(description("gw2", [1]), crate::peers::sender::none());
+        source.want(description("gw1", [1]), crate::peers::sender::none());
         Self { follower, source, now }
     }
 
@@ -144,11 +144,11 @@ fn a_change_of_the_description_is_told() {
     pair.settle();
     let mut changed = description("gw2", [2, 3]);
     Arc::make_mut(&mut changed).instances.get_mut(&VRID).unwrap().switch = "other".to_owned();
-    pair.follower.want(changed.clone(), crate::peers::telling::none());
+    pair.follower.want(changed.clone(), crate::peers::sender::none());
     pair.settle();
     assert_eq!(pair.source.description(), Some(&changed));
     let none = Arc::new(Description { node: "gw2".to_owned(), ..Description::default() });
-    pair.follower.want(none.clone(), crate::peers::telling::none());
+    pair.follower.want(none.clone(), crate::peers::sender::none());
     pair.settle();
     assert_eq!(pair.source.description(), Some(&none));
 }
@@ -182,7 +182,7 @@ fn who_is_no_longer_active_takes_its_stations_back() {
     let mut pair = Pair::new();
     pair.tell(stations(0..10));
     pair.settle();
-    pair.source.want(description("gw1", [1]), crate::peers::telling::none());
+    pair.source.want(description("gw1", [1]), crate::peers::sender::none());
     pair.settle();
     assert_eq!(pair.heard(), None);
     pair.tell(stations(5..6));
@@ -239,16 +239,16 @@ fn another_version_is_named() {
 #[test]
 fn messages_out_of_order_end_it() {
     for (lines, expected) in [
-        ("{\"type\":\"alive\"}\n".to_owned(), HearingError::NoHello),
-        (format!("{HELLO}{HELLO}"), HearingError::TwoHellos),
-        (format!("{HELLO}{}", stations_line(1)), HearingError::NoPicture(VRID)),
-        (format!("{HELLO}{{\"type\":\"whole\",\"vrid\":51}}\n"), HearingError::NoPicture(VRID)),
+        ("{\"type\":\"alive\"}\n".to_owned(), ReceiveError::NoHello),
+        (format!("{HELLO}{HELLO}"), ReceiveError::TwoHellos),
+        (format!("{HELLO}{}", stations_line(1)), ReceiveError::NoPicture(VRID)),
+        (format!("{HELLO}{{\"type\":\"whole\",\"vrid\":51}}\n"), ReceiveError::NoPicture(VRID)),
         (
             format!("{HELLO}{{\"type\":\"bindings\",\"vrid\":51,\"there\":[],\"gone\":[]}}\n"),
-            HearingError::NoPicture(VRID),
+            ReceiveError::NoPicture(VRID),
         ),
-        (format!("{HELLO}{PICTURE}{}", stations_line(4)), HearingError::TooMany { what: "stations", max: 3 }),
-        (format!("{HELLO}{{\"type\":\"bye\",\"reason\":\"full\\n\"}}\n"), HearingError::Bye("full".to_owned())),
+        (format!("{HELLO}{PICTURE}{}", stations_line(4)), ReceiveError::TooMany { what: "stations", max: 3 }),
+        (format!("{HELLO}{{\"type\":\"bye\",\"reason\":\"full\\n\"}}\n"), ReceiveError::Bye("full".to_owned())),
     ] {
         assert_eq!(says(&lines), Err(SessionError::Heard(expected)), "{lines}");
     }
@@ -259,7 +259,7 @@ fn messages_out_of_order_end_it() {
 fn who_was_not_called_for_it_may_not_tell_of_stations() {
     let mut session = plain(Time::ZERO, Side::Source, "gw1", 3);
     let heard = session.receive(Time::ZERO, format!("{HELLO}{PICTURE}").as_bytes());
-    assert_eq!(heard, Err(SessionError::Heard(HearingError::NotAsked)));
+    assert_eq!(heard, Err(SessionError::Heard(ReceiveError::NotAsked)));
 }
 
 #[test]
@@ -359,7 +359,7 @@ proptest! {
             last = set.map(stations);
             match &last {
                 Some(set) => pair.tell(set.clone()),
-                None => pair.source.want(description("gw1", [1]), crate::peers::telling::none()),
+                None => pair.source.want(description("gw1", [1]), crate::peers::sender::none()),
             }
             // Some of it arrives before the next change.
             let bytes = pair.source.unsent().to_vec();

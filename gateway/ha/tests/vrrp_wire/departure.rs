@@ -24,7 +24,7 @@ fn sent_advertisements_have_left() {
                 let id = own.send(&advertisement(address)).unwrap();
                 departure(&mut own, id).await;
             }
-            assert_eq!(own.left(), None);
+            assert_eq!(own.tx_completed(), None);
         }
     });
 }
@@ -38,11 +38,11 @@ fn nothing_leaves_a_cable_that_is_cut() {
         until("without carrier", || run("ip link show own0").contains("NO-CARRIER").then_some(())).await;
         let _sent = own.send(&advertisement("10.9.0.100"));
         sleep(A_WHILE).await;
-        assert_eq!(own.left(), None);
+        assert_eq!(own.tx_completed(), None);
         lab.peer.run("ip link set peer0 up");
         until("left", || {
             let id = own.send(&advertisement("10.9.0.100")).unwrap();
-            own.left().filter(|left| *left == id)
+            own.tx_completed().filter(|left| *left == id)
         })
         .await;
     });
@@ -75,7 +75,7 @@ fn what_waits_in_a_queue_has_not_left() {
         departure(&mut own, first).await;
         let second = own.send(&advertisement("10.9.0.100")).unwrap();
         sleep(A_WHILE).await;
-        assert_eq!(own.left(), None);
+        assert_eq!(own.tx_completed(), None);
         departure(&mut own, second).await;
     });
 }
@@ -91,11 +91,11 @@ fn full_queue_is_an_error_and_the_next_one_leaves() {
         assert!(matches!(full, SendError::Full(_)), "{full:?}");
         run("tc qdisc del dev own0 root");
         while peer.receive().unwrap().is_some() {}
-        while own.left().is_some() {}
+        while own.tx_completed().is_some() {}
         // The number of one that was thrown away may have to come by once before it counts again.
         until("left", || {
             let id = own.send(&advertisement("10.9.0.100")).unwrap();
-            own.left().filter(|left| *left == id)
+            own.tx_completed().filter(|left| *left == id)
         })
         .await;
         arrival(&mut peer).await;
@@ -143,7 +143,7 @@ fn interface_that_does_not_tell_is_believed() {
         let mut bridge = open("br0", Family::V4, &[]);
         if !bridge.tells_departure() {
             let id = bridge.send(&advertisement("10.8.0.100")).unwrap();
-            assert_eq!(bridge.left(), Some(id));
+            assert_eq!(bridge.tx_completed(), Some(id));
         }
     });
 }

@@ -96,7 +96,7 @@ pub(crate) async fn arrival(socket: &mut AdvertSocket) -> Received {
 
 /// Waits until this has left.
 pub(crate) async fn departure(socket: &mut AdvertSocket, id: SendId) {
-    until("left", || socket.left().filter(|left| *left == id)).await;
+    until("left", || socket.tx_completed().filter(|left| *left == id)).await;
 }
 
 /// A program that is ended with the test, and its directory.

@@ -121,7 +121,7 @@ pub struct Engine {
     diary: Diary,
     problems: BTreeSet<String>,
     /// What keeps this gateway from writing.
-    hindrances: BTreeSet<String>,
+    trouble: BTreeSet<String>,
     refusals: BTreeMap<Kind, String>,
     said: Vec<Said>,
 }
@@ -150,7 +150,7 @@ impl Engine {
             outage: Outage::default(),
             diary: Diary::default(),
             problems: BTreeSet::new(),
-            hindrances: BTreeSet::new(),
+            trouble: BTreeSet::new(),
             refusals: BTreeMap::new(),
             said: Vec::new(),
         }
@@ -170,7 +170,7 @@ impl Engine {
             hold: self.hold.state(now),
             unreadable: self.mirror.unreadable(),
             problems: self.problems.clone(),
-            faults: self.hindrances.clone(),
+            faults: self.trouble.clone(),
             lock: self.locking.state(),
             unreachable: self.outage.last().filter(|_| self.up.is_none()).cloned(),
         }
@@ -375,14 +375,14 @@ impl Engine {
 
     /// Says what keeps this gateway from writing as it should, where that has changed.
     fn judge(&mut self, now: Duration) {
-        let hindrances = self.hindrances_at(now);
-        self.said.extend(hindrances.difference(&self.hindrances).cloned().map(Said::Warning));
-        let over = self.hindrances.difference(&hindrances).map(|one| Said::Info(format!("no longer: {one}")));
+        let trouble = self.trouble_at(now);
+        self.said.extend(trouble.difference(&self.trouble).cloned().map(Said::Warning));
+        let over = self.trouble.difference(&trouble).map(|one| Said::Info(format!("no longer: {one}")));
         self.said.extend(over);
-        self.hindrances = hindrances;
+        self.trouble = trouble;
     }
 
-    fn hindrances_at(&self, now: Duration) -> BTreeSet<String> {
+    fn trouble_at(&self, now: Duration) -> BTreeSet<String> {
         let name = &self.settings.identity.name;
         let mut faults = BTreeSet::new();
         if self.locking.is_kept_out(now) {

@@ -83,7 +83,7 @@ impl Check {
     }
 
     /// An advertisement has left.
-    pub(crate) fn left(&mut self, node: usize, started: Duration, three: Duration) {
+    pub(crate) fn tx_completed(&mut self, node: usize, started: Duration, three: Duration) {
         self.allowed[node] = self.allowed[node].max(started + three);
     }
 

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_vrrp::{Hands, Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, perform, turn};
+use gateway_vrrp::{Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, Worker, perform, turn};
 
 use crate::{
     node::Order,
@@ -90,7 +90,7 @@ impl Driver {
     }
 }
 
-impl Hands for Driver {
+impl Worker for Driver {
     async fn now(&mut self) -> Time {
         self.step(|state, node| state.nodes[node].clock.read(state.now)).await
     }
@@ -107,7 +107,7 @@ impl Hands for Driver {
         .await
     }
 
-    async fn left(&mut self) -> Option<(Token, Time)> {
+    async fn tx_completed(&mut self) -> Option<(Token, Time)> {
         self.step(|state, node| state.nodes[node].process.as_mut()?.words.pop_front()).await
     }
 

@@ -391,11 +391,11 @@ impl State {
         }
         let mute = self.nodes[node].mute;
         if heard.priority != 0 && (!mute || self.flaw == Flaw::TakesSentForLeft) {
-            self.check.left(node, started, heard.interval.three());
+            self.check.tx_completed(node, started, heard.interval.three());
         }
         if mute {
             if self.flaw == Flaw::TakesSentForLeft {
-                self.left(node, token, started);
+                self.tx_completed(node, token, started);
             }
             return true;
         }
@@ -416,13 +416,13 @@ impl State {
             let turn = self.lives[node];
             self.at(self.now + pause, Event::Word { node, packet, turn });
         } else {
-            self.left(node, token, started);
+            self.tx_completed(node, token, started);
         }
         true
     }
 
     /// It is known at once that it has left.
-    fn left(&mut self, node: usize, token: gateway_vrrp::Token, started: Duration) {
+    fn tx_completed(&mut self, node: usize, token: gateway_vrrp::Token, started: Duration) {
         if let Some(process) = &mut self.nodes[node].process {
             process.words.push_back((token, started));
         }

@@ -19,7 +19,7 @@ use gateway_common::{
 use gateway_datapath::{
     Desired, Maps, Place,
     attach::{Attacher, Device},
-    desired::{BindingPlan, SegmentPlan, TunnelPlan},
+    desired::{BindingPlan, SwitchPlan, TunnelPlan},
     diff::diff,
     load::{self, Settings},
     op::Op,
@@ -159,11 +159,11 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
         strict_sender: !scale.learning,
         ..BindingPlan::default()
     };
-    let segment = SegmentPlan {
+    let switch = SwitchPlan {
         learn_remote: scale.learning,
         learn_limit: u64::from(LEARNED),
         strict_sources: !scale.learning,
-        ..SegmentPlan::default()
+        ..SwitchPlan::default()
     };
     let net = |number: u32| number & (scale.nets - 1);
     let remote = |number: u32| Place::Remote { ends: tunnel(number & (scale.vteps - 1)), vni: VNI + net(number) };
@@ -171,7 +171,7 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
         vteps: [(IpAddr::V4(GATEWAY).into(), 0)].into(),
         arrivals: [Arrival { mac: GATEWAY_MAC.0, vlan: 0 }].into(),
         tunnels: (0..scale.vteps).filter_map(|vtep| Some((tunnel(vtep), hop(uplink, vtep)?))).collect(),
-        segments: (0..scale.nets).map(|net| (VNI + net, segment)).collect(),
+        switches: (0..scale.nets).map(|net| (VNI + net, switch)).collect(),
         settings: binding::Settings { fits_every_port: 3300, ports_down: 0 },
         ..Desired::default()
     };

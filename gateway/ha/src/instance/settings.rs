@@ -7,7 +7,7 @@ use std::{
 };
 
 use gateway_config::{InstanceConfig, VrrpConfig};
-use gateway_netdev::addresses::Site;
+use gateway_netdev::addresses::Placement;
 use gateway_vrrp::{AuthSettings, Priority, Settings, Time};
 
 /// After the role was left to a node that does not hear this one, time until that is tried again; or so many
@@ -29,8 +29,8 @@ pub(crate) fn virtual_addresses(instances: &[InstanceConfig]) -> BTreeSet<IpAddr
     virtual_ones.filter_map(addresses).flat_map(|(all, _)| all).collect()
 }
 
-pub(super) fn site(config: &VrrpConfig, addresses: &[IpAddr]) -> Site {
-    Site {
+pub(super) fn placement(config: &VrrpConfig, addresses: &[IpAddr]) -> Placement {
+    Placement {
         vrid: config.vrid,
         interface: config.interface.clone(),
         addresses: addresses.to_vec(),
@@ -40,8 +40,8 @@ pub(super) fn site(config: &VrrpConfig, addresses: &[IpAddr]) -> Site {
 }
 
 /// Where the virtual addresses of an instance belong; nowhere without VRRP.
-pub(crate) fn site_of(config: &InstanceConfig) -> Option<Site> {
-    Some(site(config.vrrp.as_ref()?, &addresses(config)?.0))
+pub(crate) fn placement_of(config: &InstanceConfig) -> Option<Placement> {
+    Some(placement(config.vrrp.as_ref()?, &addresses(config)?.0))
 }
 
 pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, lag: Duration) -> Settings {

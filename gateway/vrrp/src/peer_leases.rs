@@ -26,7 +26,7 @@ pub fn longest(own: Interval) -> Duration {
 /// whole hears them as well, or hears nothing of this node: it stops, or a lease that it brings along from before ends
 /// by itself while both are known to each other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Holds {
+pub(super) struct PeerLeases {
     table: Vec<Hold>,
     /// The latest end of those that are not in the table: it was full, or nobody knows whose they are.
     nameless: Time,
@@ -43,7 +43,7 @@ struct Hold {
     doubt: Time,
 }
 
-impl Holds {
+impl PeerLeases {
     /// Notes an advertisement that arrived `at`. `own` is this node's interval; `whole` says that this node has
     /// precedence over the sender, is active and has advertised without a gap until then.
     pub(super) fn heard(&mut self, heard: Heard, at: Time, own: Interval, whole: bool) {
@@ -116,7 +116,7 @@ mod tests {
 
     const ZERO: Time = Time::ZERO;
 
-    impl Holds {
+    impl PeerLeases {
         /// By a node that advertises every tenth of a second, and is not active.
         fn hears(&mut self, heard: Heard, at: Time) {
             self.heard(heard, at, Interval::from_centiseconds(10).unwrap(), false);
@@ -125,76 +125,76 @@ mod tests {
 
     #[test]
     fn a_node_heard_may_forward_for_three_of_its_intervals() {
-        let mut holds = Holds::default();
-        holds.hears(heard(1, 100, 10), Duration::from_secs(5));
-        assert_eq!(holds.end(ZERO), Some(Duration::from_millis(5300)));
-        assert_eq!(holds.end(Duration::from_millis(5300)), None);
+        let mut peer_leases = PeerLeases::default();
+        peer_leases.hears(heard(1, 100, 10), Duration::from_secs(5));
+        assert_eq!(peer_leases.end(ZERO), Some(Duration::from_millis(5300)));
+        assert_eq!(peer_leases.end(Duration::from_millis(5300)), None);
     }
 
     #[test]
     fn a_shorter_interval_does_not_shorten_a_hold() {
-        let mut holds = Holds::default();
-        holds.hears(heard(1, 100, 100), ZERO);
-        holds.hears(heard(1, 100, 1), Duration::from_millis(1));
-        assert_eq!(holds.end(ZERO), Some(Duration::from_secs(3)));
+        let mut peer_leases = PeerLeases::default();
+        peer_leases.hears(heard(1, 100, 100), ZERO);
+        peer_leases.hears(heard(1, 100, 1), Duration::from_millis(1));
+        assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(3)));
     }
 
     #[test]
     fn priority_zero_ends_the_sender_s_hold_and_no_other() {
-        let mut holds = Holds::default();
-        holds.hears(heard(1, 100, 100), ZERO);
-        holds.hears(heard(2, 90, 10), ZERO);
-        holds.hears(heard(1, 0, 100), ZERO);
-        assert_eq!(holds.end(ZERO), Some(Duration::from_millis(300)));
-        assert_eq!(holds.end_of_better(91, ZERO), None);
+        let mut peer_leases = PeerLeases::default();
+        peer_leases.hears(heard(1, 100, 100), ZERO);
+        peer_leases.hears(heard(2, 90, 10), ZERO);
+        peer_leases.hears(heard(1, 0, 100), ZERO);
+        assert_eq!(peer_leases.end(ZERO), Some(Duration::from_millis(300)));
+        assert_eq!(peer_leases.end_of_better(91, ZERO), None);
     }
 
     #[test]
     fn priority_zero_does_not_end_the_wait_of_a_new_process() {
-        let mut holds = Holds::default();
-        holds.started(Duration::from_secs(3));
-        holds.hears(heard(1, 100, 10), ZERO);
-        holds.hears(heard(1, 0, 10), Duration::from_millis(1));
-        assert_eq!(holds.end(ZERO), Some(Duration::from_secs(3)), "a third node may hang, and forward still");
+        let mut peer_leases = PeerLeases::default();
+        peer_leases.started(Duration::from_secs(3));
+        peer_leases.hears(heard(1, 100, 10), ZERO);
+        peer_leases.hears(heard(1, 0, 10), Duration::from_millis(1));
+        assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(3)), "a third node may hang, and forward still");
     }
 
     #[test]
     fn a_longer_interval_holds_for_three_seconds_or_three_own_intervals() {
         let ten = Interval::from_centiseconds(1000).unwrap();
         for (own, seconds) in [(Interval::from_centiseconds(10).unwrap(), 3), (Interval::DEFAULT, 3), (ten, 30)] {
-            let mut holds = Holds::default();
-            holds.heard(heard(1, 1, 4095), ZERO, own, false);
-            assert_eq!(holds.end(ZERO), Some(Duration::from_secs(seconds)), "{own}");
+            let mut peer_leases = PeerLeases::default();
+            peer_leases.heard(heard(1, 1, 4095), ZERO, own, false);
+            assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(seconds)), "{own}");
         }
     }
 
     #[test]
     fn an_active_node_waits_for_those_alone_who_came_while_it_was_late() {
-        let mut holds = Holds::default();
-        holds.heard(heard(1, 1, 100), ZERO, Interval::DEFAULT, true);
-        assert_eq!((holds.end_of_doubt(ZERO), holds.end(ZERO)), (None, Some(Duration::from_secs(3))));
-        holds.heard(heard(1, 1, 10), ZERO, Interval::DEFAULT, false);
-        assert_eq!(holds.end_of_doubt(ZERO), Some(Duration::from_millis(300)));
+        let mut peer_leases = PeerLeases::default();
+        peer_leases.heard(heard(1, 1, 100), ZERO, Interval::DEFAULT, true);
+        assert_eq!((peer_leases.end_of_doubt(ZERO), peer_leases.end(ZERO)), (None, Some(Duration::from_secs(3))));
+        peer_leases.heard(heard(1, 1, 10), ZERO, Interval::DEFAULT, false);
+        assert_eq!(peer_leases.end_of_doubt(ZERO), Some(Duration::from_millis(300)));
     }
 
     #[test]
     fn more_nodes_than_there_is_room_for_still_hold() {
-        let mut holds = Holds::default();
+        let mut peer_leases = PeerLeases::default();
         for host in 0..ROOM as u32 {
-            holds.hears(heard(host, 100, 10), ZERO);
+            peer_leases.hears(heard(host, 100, 10), ZERO);
         }
-        holds.hears(heard(1000, 100, 20), ZERO);
-        assert_eq!(holds.table.len(), ROOM);
-        assert_eq!((holds.end(ZERO), holds.last(ZERO)), (Some(Duration::from_millis(600)), None));
+        peer_leases.hears(heard(1000, 100, 20), ZERO);
+        assert_eq!(peer_leases.table.len(), ROOM);
+        assert_eq!((peer_leases.end(ZERO), peer_leases.last(ZERO)), (Some(Duration::from_millis(600)), None));
     }
 
     #[test]
     fn forged_sources_without_number_do_not_hold_off_an_active_node() {
-        let mut holds = Holds::default();
+        let mut peer_leases = PeerLeases::default();
         for host in 0..10 * ROOM as u32 {
-            holds.heard(heard(host, 1, 4095), ZERO, Interval::DEFAULT, true);
+            peer_leases.heard(heard(host, 1, 4095), ZERO, Interval::DEFAULT, true);
         }
-        assert_eq!(holds.end_of_doubt(ZERO), None);
-        assert_eq!(holds.end(Duration::from_secs(3)), None, "the longest hold is over");
+        assert_eq!(peer_leases.end_of_doubt(ZERO), None);
+        assert_eq!(peer_leases.end(Duration::from_secs(3)), None, "the longest hold is over");
     }
 }

@@ -21,7 +21,7 @@ use gateway_common::{
     net::MacAddr,
 };
 use gateway_config::rows::Rows;
-use gateway_datapath::learned::Census;
+use gateway_datapath::learned::FdbScan;
 use gateway_ha::InstanceStatus;
 use gateway_netdev::underlay::{Resolution, Snapshot};
 use tokio::time::Instant;
@@ -56,7 +56,7 @@ struct Reader {
 }
 
 /// The journal, and what was seen last of all that it is about.
-pub(super) struct Chronicle {
+pub(super) struct EventLog {
     journal: Journal,
     places: Places,
     readers: Vec<Reader>,
@@ -75,7 +75,7 @@ pub(super) struct Chronicle {
     databases: Databases,
 }
 
-impl Chronicle {
+impl EventLog {
     /// Begins with what an agent that has just started has found and made.
     pub(super) fn start(adopted: bool, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) -> Self {
         let now = now();
@@ -95,8 +95,8 @@ impl Chronicle {
             databases: Databases::new(),
         };
         this.bindings = this.bindings_of(forwarding);
-        for census in forwarding.censuses() {
-            this.places.census(&census.local, &census.remote);
+        for fdb_scan in forwarding.fdb_scans() {
+            this.places.fdb_scan(&fdb_scan.local, &fdb_scan.remote);
         }
         let started = Event::Started {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -147,8 +147,8 @@ impl Chronicle {
     pub(super) fn forwarding(&mut self, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) {
         let now = now();
         // By the names that there were.
-        for census in forwarding.censuses() {
-            self.census(&census, forwarding, now);
+        for fdb_scan in forwarding.fdb_scans() {
+            self.fdb_scan(&fdb_scan, forwarding, now);
         }
         self.interfaces = interfaces(underlay);
         self.tunnels = tunnels(forwarding);
@@ -175,10 +175,10 @@ impl Chronicle {
         self.problems(Source::Forwarding, forwarding.problems());
     }
 
-    fn census(&mut self, census: &Census, forwarding: &Forwarding, now: Moment) {
+    fn fdb_scan(&mut self, fdb_scan: &FdbScan, forwarding: &Forwarding, now: Moment) {
         let Self { journal, places, interfaces, tunnels, switches, .. } = self;
-        let difference = places.census(&census.local, &census.remote);
-        let aged: BTreeSet<&FdbKey> = census.aged.iter().collect();
+        let difference = places.fdb_scan(&fdb_scan.local, &fdb_scan.remote);
+        let aged: BTreeSet<&FdbKey> = fdb_scan.aged.iter().collect();
         for (key, at) in difference.gone {
             let kind = if aged.contains(&key) { Kind::Aged } else { Kind::Forgotten };
             journal.note_with(kind, key.vni, now, || {
@@ -194,7 +194,7 @@ impl Chronicle {
         }
         for key in difference.found {
             // What another node has learned and this one only has been told of is no news.
-            if forwarding.followed.values().any(|followed| followed.contains(&key)) {
+            if forwarding.standby_fdb.values().any(|followed| followed.contains(&key)) {
                 continue;
             }
             let Ok(Some(entry)) = forwarding.maps.mac(&key) else { continue };
@@ -268,7 +268,7 @@ impl Chronicle {
         self.readers.push(Reader { cursor, request, until: Instant::now() + PATIENCE });
     }
 
-    /// When [`Chronicle::answer`] has something to do.
+    /// When [`EventLog::answer`] has something to do.
     pub(super) fn due(&self) -> Option<Instant> {
         self.tell.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
     }
@@ -318,11 +318,11 @@ fn interfaces(underlay: &Snapshot) -> BTreeMap<u32, String> {
 }
 
 fn tunnels(forwarding: &Forwarding) -> BTreeMap<u32, IpAddr> {
-    forwarding.programmed.peers.iter().map(|(ends, id)| (*id, ends.remote.into())).collect()
+    forwarding.programmed.remote_vteps.iter().map(|(ends, id)| (*id, ends.remote.into())).collect()
 }
 
 fn switches(forwarding: &Forwarding, rows: &Rows) -> Switches {
-    let mut switches: Switches = forwarding.programmed.segments.keys().map(|vni| (*vni, None)).collect();
+    let mut switches: Switches = forwarding.programmed.switches.keys().map(|vni| (*vni, None)).collect();
     for (name, switch) in &rows.switches {
         // Of two with one VNI the first one forwards.
         if let Some(unnamed @ None) = switch.vni.and_then(|vni| switches.get_mut(&vni.get())) {

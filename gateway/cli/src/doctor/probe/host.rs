@@ -9,7 +9,7 @@ use super::{kernel::number, underlay::ip};
 use crate::doctor::host::{Facts, Router};
 
 /// Asks for everything.
-pub(in super::super) fn ask(config: &Config, file: &Path) -> Facts {
+pub(in super::super) fn probe(config: &Config, file: &Path) -> Facts {
     let routers: Vec<Router> = config
         .instances
         .iter()

@@ -9,7 +9,7 @@ pub(super) struct TooLong;
 
 /// Bytes received and not yet taken as lines.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(super) struct LineFramer {
     buffer: Vec<u8>,
     /// Where the line that is not complete starts.
     start: usize,
@@ -18,7 +18,7 @@ pub(super) struct Lines {
     limit: usize,
 }
 
-impl Lines {
+impl LineFramer {
     /// Takes lines of at most `limit` bytes, without the newline.
     pub(super) fn new(limit: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, scanned: 0, limit }
@@ -55,13 +55,13 @@ mod tests {
 
     use super::*;
 
-    fn all(lines: &mut Lines) -> Vec<Vec<u8>> {
+    fn all(lines: &mut LineFramer) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| lines.next().unwrap().map(<[u8]>::to_vec)).collect()
     }
 
     #[test]
     fn half_a_line_waits_for_the_other_half() {
-        let mut lines = Lines::new(10);
+        let mut lines = LineFramer::new(10);
         lines.push(b"one\ntw");
         assert_eq!(all(&mut lines), [b"one"]);
         lines.push(b"o\n");
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_limit_is_taken_and_one_byte_more_is_not() {
-        let mut lines = Lines::new(3);
+        let mut lines = LineFramer::new(3);
         lines.push(b"abc\nabcd\n");
         assert_eq!(lines.next(), Ok(Some(&b"abc"[..])));
         assert_eq!(lines.next(), Err(TooLong));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn a_line_that_never_ends_is_refused_before_it_does() {
-        let mut lines = Lines::new(3);
+        let mut lines = LineFramer::new(3);
         lines.push(b"abcd");
         assert_eq!(lines.next(), Err(TooLong));
     }
@@ -88,7 +88,7 @@ mod tests {
         fn lines_do_not_depend_on_how_they_arrive(text in "[a-c\n]{0,60}", cut in 0..60usize) {
             let bytes = text.as_bytes();
             let (head, tail) = bytes.split_at(cut.min(bytes.len()));
-            let mut lines = Lines::new(100);
+            let mut lines = LineFramer::new(100);
             let mut found = Vec::new();
             for part in [head, tail] {
                 lines.push(part);

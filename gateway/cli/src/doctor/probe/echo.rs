@@ -39,7 +39,7 @@ pub(in super::super) struct Target {
 }
 
 /// Asks all of them, from `source` where this machine has it. Takes a few seconds at most. One result for each.
-pub(in super::super) fn ask(targets: &[Target], sources: &[IpAddr]) -> Vec<Echo> {
+pub(in super::super) fn probe(targets: &[Target], sources: &[IpAddr]) -> Vec<Echo> {
     let mut all = vec![Echo::Silent; targets.len()];
     for v4 in [true, false] {
         let of_family: Vec<usize> = (0..targets.len()).filter(|at| targets[*at].address.is_ipv4() == v4).collect();
@@ -49,7 +49,7 @@ pub(in super::super) fn ask(targets: &[Target], sources: &[IpAddr]) -> Vec<Echo>
         let source = sources.iter().copied().find(|source| source.is_ipv4() == v4);
         let some: Vec<Target> = of_family.iter().map(|at| targets[*at]).collect();
         let results = match Asker::open(v4, source) {
-            Ok(asker) => asker.ask(&some),
+            Ok(asker) => asker.probe(&some),
             Err(error) => vec![Echo::NotSent(error.to_string()); some.len()],
         };
         for (at, result) in of_family.into_iter().zip(results) {
@@ -111,7 +111,7 @@ impl Asker {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is a driver: answers are waited for in real time")]
-    fn ask(&self, targets: &[Target]) -> Vec<Echo> {
+    fn probe(&self, targets: &[Target]) -> Vec<Echo> {
         // Numbers of requests are 16 bits, two for each target.
         let targets = &targets[..targets.len().min(usize::from(u16::MAX / 2))];
         let mut heard = vec![Heard::default(); targets.len()];

@@ -15,7 +15,7 @@ use super::{
 
 /// Why what was said ends the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum HearingError {
+pub(super) enum ReceiveError {
     #[error(transparent)]
     Message(#[from] MessageError),
     #[error("it speaks version {0} of the protocol, and this node version {PROTOCOL}: are both of one release?")]
@@ -36,7 +36,7 @@ pub(super) enum HearingError {
 
 /// The other side's part of a conversation.
 #[derive(Debug)]
-pub(super) struct Hearing {
+pub(super) struct Receiver {
     /// It may tell of stations: it was called as an active node.
     active: bool,
     max_stations: usize,
@@ -63,7 +63,7 @@ pub(super) struct News {
     pub(super) stations: BTreeSet<Vrid>,
 }
 
-impl Hearing {
+impl Receiver {
     /// `active`: the other side may tell of stations, `max_stations` of them at most.
     pub(super) fn new(active: bool, max_stations: usize) -> Self {
         let (described, names) = (None, Names::default());
@@ -92,19 +92,19 @@ impl Hearing {
     }
 
     /// Takes a message in.
-    pub(super) fn take(&mut self, message: Message) -> Result<(), HearingError> {
+    pub(super) fn take(&mut self, message: Message) -> Result<(), ReceiveError> {
         match message {
-            Message::Hello { protocol, .. } if protocol != PROTOCOL => return Err(HearingError::Protocol(protocol)),
-            Message::Hello { .. } if self.node.is_some() => return Err(HearingError::TwoHellos),
+            Message::Hello { protocol, .. } if protocol != PROTOCOL => return Err(ReceiveError::Protocol(protocol)),
+            Message::Hello { .. } if self.node.is_some() => return Err(ReceiveError::TwoHellos),
             Message::Hello { node, .. } => {
                 checked_name(&node)?;
                 self.node = Some(node);
                 self.news.description = true;
             }
             Message::Bye { reason } => {
-                return Err(HearingError::Bye(reason.chars().filter(|c| !c.is_control()).take(200).collect()));
+                return Err(ReceiveError::Bye(reason.chars().filter(|c| !c.is_control()).take(200).collect()));
             }
-            _ if self.node.is_none() => return Err(HearingError::NoHello),
+            _ if self.node.is_none() => return Err(ReceiveError::NoHello),
             Message::Alive => {}
             Message::Instance { vrid: number, switch, tunnel_ips, able, misled } => {
                 checked_name(&switch)?;
@@ -116,7 +116,7 @@ impl Hearing {
             Message::NoInstance { vrid: number } => drop(self.instances.remove(&vrid(number)?)),
             Message::Bindings { vrid: number, there, gone } => {
                 let vrid = vrid(number)?;
-                let instance = self.instances.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?;
+                let instance = self.instances.get_mut(&vrid).ok_or(ReceiveError::NoPicture(vrid))?;
                 let bindings = Arc::make_mut(&mut instance.bindings);
                 for binding in gone {
                     bindings.remove(&binding.checked(&mut self.names)?);
@@ -132,13 +132,13 @@ impl Hearing {
                 self.described = Some(Arc::new(Description { node, instances: self.instances.clone() }));
                 self.news.description = true;
             }
-            _ if !self.active => return Err(HearingError::NotAsked),
+            _ if !self.active => return Err(ReceiveError::NotAsked),
             Message::Picture { vrid: number } => {
                 self.incoming.insert(vrid(number)?, Incoming::default());
             }
             Message::Stations { vrid: number, there, gone } => {
                 let vrid = vrid(number)?;
-                let incoming = self.incoming.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?;
+                let incoming = self.incoming.get_mut(&vrid).ok_or(ReceiveError::NoPicture(vrid))?;
                 for station in gone {
                     incoming.stations.withdraw(&station.checked(&mut self.names)?);
                 }
@@ -153,7 +153,7 @@ impl Hearing {
             }
             Message::Whole { vrid: number } => {
                 let vrid = vrid(number)?;
-                self.incoming.get_mut(&vrid).ok_or(HearingError::NoPicture(vrid))?.whole = true;
+                self.incoming.get_mut(&vrid).ok_or(ReceiveError::NoPicture(vrid))?.whole = true;
                 self.news.stations.insert(vrid);
             }
             Message::Retired { vrid: number } => drop(self.incoming.remove(&vrid(number)?)),
@@ -162,6 +162,6 @@ impl Hearing {
     }
 }
 
-fn bounded(what: &'static str, count: usize, max: usize) -> Result<(), HearingError> {
-    if count > max { Err(HearingError::TooMany { what, max }) } else { Ok(()) }
+fn bounded(what: &'static str, count: usize, max: usize) -> Result<(), ReceiveError> {
+    if count > max { Err(ReceiveError::TooMany { what, max }) } else { Ok(()) }
 }

@@ -27,7 +27,7 @@ const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// The MAC addresses, other than this machine's own, that answer for `address` on `interface`. Takes about a second.
-pub(in super::super) fn ask(interface: &str, address: IpAddr) -> Result<Vec<MacAddr>, String> {
+pub(in super::super) fn probe(interface: &str, address: IpAddr) -> Result<Vec<MacAddr>, String> {
     collect(interface, address).map_err(|error| error.to_string())
 }
 

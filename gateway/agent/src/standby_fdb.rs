@@ -11,7 +11,7 @@ use gateway_common::{
 use gateway_datapath::{Desired, Given, learned::NEVER, op::Op};
 use gateway_ha::peers::{Changes, Station, Stations};
 
-use super::{admitted::Admitted, error::AgentError, forwarding::Forwarding, siblings::Ports, stations::Known};
+use super::{admitted::Admitted, error::AgentError, forwarding::Forwarding, state_sync::Ports, stations::Known};
 
 impl Forwarding {
     /// This node is active for the virtual router with this lease, from now on; or another one is.
@@ -19,7 +19,7 @@ impl Forwarding {
         let epoch = if active { clock::coarse_ns()? } else { NEVER };
         self.epochs.insert(lease, epoch);
         if active {
-            self.followed.remove(&lease);
+            self.standby_fdb.remove(&lease);
         }
         Ok(())
     }
@@ -36,7 +36,7 @@ impl Forwarding {
 
     /// Stations behind tunnels that were learned, not given.
     pub(super) fn learned_remotes(&self) -> Vec<FdbKey> {
-        if !self.desired.segments.values().any(|segment| segment.learn_remote) {
+        if !self.desired.switches.values().any(|switch| switch.learn_remote) {
             // A walk through a hundred thousand given ones would find none.
             return Vec::new();
         }
@@ -47,15 +47,15 @@ impl Forwarding {
 
     /// The lease of each logical switch, by VNI.
     pub(super) fn leases_of_switches(&self) -> BTreeMap<u32, u32> {
-        self.programmed.segments.iter().map(|(vni, segment)| (*vni, segment.lease)).collect()
+        self.programmed.switches.iter().map(|(vni, switch)| (*vni, switch.lease)).collect()
     }
 
     /// How many bindings of each lease are programmed: what this node forwards, or could.
     pub(super) fn able(&self) -> BTreeMap<u32, u32> {
         let mut able = BTreeMap::new();
         for binding in self.programmed.bindings.values() {
-            if let Some(segment) = self.programmed.segments.get(&binding.vni) {
-                *able.entry(segment.lease).or_default() += 1;
+            if let Some(switch) = self.programmed.switches.get(&binding.vni) {
+                *able.entry(switch.lease).or_default() += 1;
             }
         }
         able
@@ -65,8 +65,9 @@ impl Forwarding {
     /// node would learn itself. Of what it was told before only the changes are looked at. The first time, what is learned here
     /// and is not among them goes; that is also so when interfaces have changed.
     pub(super) fn follow(&mut self, lease: u32, heard: &Stations, ports: &Arc<Ports>) -> Result<(), AgentError> {
-        let limit = |vni: u32| self.desired.segments.get(&vni).map_or(0, |segment| segment.learn_limit);
-        let Some(mut followed) = self.followed.remove(&lease).filter(|known| Arc::ptr_eq(&known.ports, ports)) else {
+        let limit = |vni: u32| self.desired.switches.get(&vni).map_or(0, |switch| switch.learn_limit);
+        let Some(mut followed) = self.standby_fdb.remove(&lease).filter(|known| Arc::ptr_eq(&known.ports, ports))
+        else {
             let mut followed = Followed { heard: heard.clone(), ports: Arc::clone(ports), ..Followed::default() };
             followed.admitted.change(heard.iter().filter_map(|one| here(&one, ports)), limit);
             return self.follow_all(lease, followed);
@@ -81,14 +82,14 @@ impl Forwarding {
         let (gone, there): (Vec<_>, Vec<_>) = changes.iter().partition(|(_, known)| known.is_none());
         self.unfollow(gone.into_iter().map(|(key, _)| *key))?;
         self.program_followed(there.into_iter().filter_map(|(key, known)| Some((*key, (*known)?))))?;
-        self.followed.insert(lease, followed);
+        self.standby_fdb.insert(lease, followed);
         Ok(())
     }
 
     /// Does the same once more with what was heard last: bindings and limits may have come or changed since.
     pub(super) fn follow_again(&mut self) -> Result<(), AgentError> {
-        for (lease, mut followed) in std::mem::take(&mut self.followed) {
-            let limit = |vni: u32| self.desired.segments.get(&vni).map_or(0, |segment| segment.learn_limit);
+        for (lease, mut followed) in std::mem::take(&mut self.standby_fdb) {
+            let limit = |vni: u32| self.desired.switches.get(&vni).map_or(0, |switch| switch.learn_limit);
             followed.admitted.change([], limit);
             self.follow_all(lease, followed)?;
         }
@@ -102,7 +103,7 @@ impl Forwarding {
         let others: Vec<FdbKey> = of_lease.filter(|key| !taken.contains_key(key)).copied().collect();
         self.unfollow(others.into_iter())?;
         self.program_followed(taken.iter().map(|(key, known)| (*key, *known)))?;
-        self.followed.insert(lease, followed);
+        self.standby_fdb.insert(lease, followed);
         Ok(())
     }
 
@@ -142,7 +143,7 @@ impl Forwarding {
     }
 
     fn is_of(&self, lease: u32, vni: u32) -> bool {
-        self.programmed.segments.get(&vni).is_some_and(|segment| segment.lease == lease)
+        self.programmed.switches.get(&vni).is_some_and(|switch| switch.lease == lease)
     }
 }
 

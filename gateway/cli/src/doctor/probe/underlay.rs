@@ -14,7 +14,7 @@ use crate::doctor::tunnels::{Echo, Facts, Remote};
 const ASKED: usize = 256;
 
 /// Looks at all of `remotes`, and sends to them if `probe`.
-pub(in super::super) fn ask(config: &Config, remotes: BTreeSet<IpAddr>, probe: bool) -> Facts {
+pub(in super::super) fn probe(config: &Config, remotes: BTreeSet<IpAddr>, probe: bool) -> Facts {
     let names = |interfaces: &[Interface]| interfaces.iter().map(|one| one.name.clone()).collect();
     let wanted = Wanted {
         remotes: remotes.into_iter().filter(|remote| !config.is_own(*remote)).collect(),
@@ -34,7 +34,7 @@ pub(in super::super) fn ask(config: &Config, remotes: BTreeSet<IpAddr>, probe: b
         .collect();
     let own: Vec<IpAddr> = wanted.vteps.iter().copied().filter(|vtep| interface_of(*vtep).is_some()).collect();
     let mut echoes = if probe {
-        echo::ask(&targets, &own)
+        echo::probe(&targets, &own)
     } else {
         vec![Echo::NotSent("--no-probe was given".to_owned()); targets.len()]
     };

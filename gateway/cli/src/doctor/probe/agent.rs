@@ -10,7 +10,7 @@ use crate::doctor::agent::Answer;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// Asks for its status.
-pub(in super::super) fn ask(socket: &Path) -> Answer {
+pub(in super::super) fn probe(socket: &Path) -> Answer {
     match ctl::call(socket, "status", &["json"], LIMIT) {
         Ok(text) => match serde_json::from_str(&text) {
             Ok(status) => Answer::Status(Box::new(status)),

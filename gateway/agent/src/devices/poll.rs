@@ -19,7 +19,7 @@ const TOLD: Duration = Duration::from_secs(300);
 impl Devices {
     /// Looks whether the programs are where they were put, puts back what is gone, and pins what has lost its pin. True if
     /// something is otherwise than before.
-    pub(crate) fn look(&mut self, ebpf: &mut Ebpf, now: Duration) -> bool {
+    pub(crate) fn poll(&mut self, ebpf: &mut Ebpf, now: Duration) -> bool {
         let told = |this: &Self| (this.problems().collect::<Vec<_>>(), this.warnings().collect::<Vec<_>>());
         let before = (told(self), self.xdp_ports());
         self.gone.retain(|_, until| *until > now);

@@ -18,7 +18,7 @@ use super::{
 
 /// One side's part of a conversation.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
+pub(super) struct Sender {
     description: Arc<Description>,
     stations: Arc<ByVrid<Stations>>,
     told: ByVrid<Instance>,
@@ -36,7 +36,7 @@ enum Flow {
     Told(Stations),
 }
 
-impl Telling {
+impl Sender {
     /// What is to be told from now on; `stations`: of the virtual routers this node is active for.
     pub(super) fn want(&mut self, description: Arc<Description>, stations: Arc<ByVrid<Stations>>) {
         self.described &= self.description == description;

@@ -16,7 +16,7 @@ use nix::net::if_::if_indextoname;
 use crate::doctor::nics::{Around, Facts};
 
 /// Asks for all interfaces of the configuration.
-pub(in super::super) fn ask(config: &Config) -> Vec<Facts> {
+pub(in super::super) fn probe(config: &Config) -> Vec<Facts> {
     let attacher = Attacher::new(PinDir::new(&config.gateway.pin_dir));
     let uplinks = config.uplinks.iter().map(|interface| (interface, Role::Uplink));
     let ports = config.ports.iter().map(|interface| (interface, Role::Access));

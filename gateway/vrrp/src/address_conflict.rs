@@ -25,13 +25,13 @@ enum State {
 
 /// A contest for the addresses.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Contest {
+pub(super) struct AddressConflict {
     state: State,
     /// When the next one is answered at the earliest.
     from: Time,
 }
 
-impl Contest {
+impl AddressConflict {
     /// Another node was heard; that it has stopped may be all that is ever heard of it.
     pub(super) fn heard(&mut self) {
         if self.state == State::None {

@@ -15,11 +15,11 @@ use tokio::sync::watch;
 
 use super::{
     captures::Captures,
-    chronicle::Chronicle,
     cluster::Cluster,
     control::Control,
     coverage::{Coverage, Turn},
     error::AgentError,
+    event_log::EventLog,
     forwarding::Forwarding,
     report::Report,
     run,
@@ -57,7 +57,7 @@ pub(super) struct Agent<'a> {
     pub(super) refused: Option<String>,
     /// How often the database was reached and lost.
     pub(super) reached: (u64, u64),
-    pub(super) chronicle: Chronicle,
+    pub(super) event_log: EventLog,
     pub(super) reloads: Reloads,
     pub(super) captures: Captures,
 }
@@ -75,7 +75,7 @@ impl Agent<'_> {
         self.coverage.turn(Turn::Roles);
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
         cluster.roles(statuses, &self.config, &mut self.forwarding, &mut *self.database)?;
-        self.chronicle.routers(cluster.statuses());
+        self.event_log.routers(cluster.statuses());
         Ok(())
     }
 
@@ -85,7 +85,7 @@ impl Agent<'_> {
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         cluster.heard(followed, &mut self.forwarding)?;
         self.differences.problems(cluster.problems());
-        self.chronicle.nodes(self.differences.texts());
+        self.event_log.nodes(self.differences.texts());
         Ok(())
     }
 
@@ -104,7 +104,7 @@ impl Agent<'_> {
     }
 
     /// Somebody asks for something on the control socket. The end, if it is that.
-    pub(super) fn asked(
+    pub(super) fn request(
         &mut self,
         request: Request,
         path: &Path,
@@ -129,10 +129,10 @@ impl Agent<'_> {
             Control::Memory => Ok(self.show_memory()),
             Control::Coverage => Ok(self.show_coverage()),
             Control::Monitor(cursor) => {
-                self.chronicle.ask(cursor, request);
+                self.event_log.ask(cursor, request);
                 return Ok(None);
             }
-            Control::Capture(what, id) => self.captures.asked(what, id, &mut self.forwarding),
+            Control::Capture(what, id) => self.captures.request(what, id, &mut self.forwarding),
             Control::Unknown(why) => Err(why),
         };
         // Whoever asked may take the answer when it likes.
@@ -149,7 +149,7 @@ impl Agent<'_> {
         }
         self.update(rows, underlay)?;
         // A limit counts from now on, and not from the next sweep: what was learned has to be counted for that.
-        if limits_differ(&old, rows) { self.sweep(rows, underlay) } else { Ok(()) }
+        if limits_differ(&old, rows) { self.age_fdb(rows, underlay) } else { Ok(()) }
     }
 
     /// Rows, underlay or configuration have changed.
@@ -175,14 +175,14 @@ impl Agent<'_> {
             cluster.update(&self.config, rows, self.forwarding.able(), underlay);
         }
         self.database.faults(self.forwarding.faults());
-        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
+        self.event_log.forwarding(&mut self.forwarding, rows, underlay);
         self.attached()
     }
 
     /// The kernel has learned something, or found it elsewhere.
-    pub(super) fn heard_of(&mut self, event: &LearnEvent, now: Moment) {
+    pub(super) fn mac_learned(&mut self, event: &LearnEvent, now: Moment) {
         self.forwarding.learned(event);
-        self.chronicle.station(event, &self.forwarding, now);
+        self.event_log.station(event, &self.forwarding, now);
     }
 
     /// Takes note of what the kernel tells of lost frames and narrow paths, each second.
@@ -190,13 +190,13 @@ impl Agent<'_> {
         if self.forwarding.hear(clock::monotonic())? {
             return self.update(rows, underlay);
         }
-        self.chronicle.forwarding_problems(&self.forwarding);
+        self.event_log.forwarding_problems(&self.forwarding);
         Ok(())
     }
 
     /// Takes note of what the database does of itself.
-    pub(super) fn look(&mut self) {
-        self.chronicle.database(&self.database.describe());
+    pub(super) fn poll(&mut self) {
+        self.event_log.database(&self.database.describe());
     }
 
     /// Tells whether the data plane is as it should be.
@@ -206,7 +206,7 @@ impl Agent<'_> {
 
     /// Looks whether the programs are where they should be; what has gone is put back.
     pub(super) fn look_at_devices(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
-        if !self.forwarding.look() {
+        if !self.forwarding.poll() {
             return Ok(());
         }
         // Another node takes over before all the rest is looked at.
@@ -214,12 +214,12 @@ impl Agent<'_> {
         self.update(rows, underlay)
     }
 
-    pub(super) fn sweep(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
+    pub(super) fn age_fdb(&mut self, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Sweep);
         if !self.database.is_known() {
             return Ok(());
         }
-        self.forwarding.sweep(&self.config, rows, underlay)?;
+        self.forwarding.age_fdb(&self.config, rows, underlay)?;
         self.forwarding.follow_again()?;
         if let Some(cluster) = &mut self.cluster {
             // What could not be programmed before may be now.
@@ -227,7 +227,7 @@ impl Agent<'_> {
         }
         self.attached()?;
         self.database.faults(self.forwarding.faults());
-        self.chronicle.forwarding(&mut self.forwarding, rows, underlay);
+        self.event_log.forwarding(&mut self.forwarding, rows, underlay);
         Ok(())
     }
 
@@ -265,21 +265,21 @@ impl Agent<'_> {
                 let rows = self.database.rows().borrow().clone();
                 self.update(&rows, underlay)?;
                 // A learning limit or ageing time that has changed counts from now on.
-                self.sweep(&rows, underlay)?;
+                self.age_fdb(&rows, underlay)?;
                 tracing::info!("reloaded {}", path.display());
-                self.chronicle.note(Event::Reloaded { file: path.display().to_string() });
+                self.event_log.note(Event::Reloaded { file: path.display().to_string() });
             }
             Err(why) => {
                 tracing::error!("reload refused, the agent goes on as before: {why}");
-                self.chronicle.note(Event::ReloadRefused { reason: why.clone() });
+                self.event_log.note(Event::ReloadRefused { reason: why.clone() });
             }
         }
         self.refused = outcome.as_ref().err().cloned();
         let count = if outcome.is_ok() { &mut self.reloads.applied } else { &mut self.reloads.refused };
         *count += 1;
         self.reloads.last_refused = outcome.is_err();
-        let headline = self.headline();
-        self.systemd.ready(headline);
+        let status_line = self.status_line();
+        self.systemd.ready(status_line);
         Ok(outcome)
     }
 

@@ -18,7 +18,7 @@ pub(crate) const OTHERS: usize = 16;
 
 /// Who is in.
 #[derive(Debug, Default)]
-pub(crate) struct Seats {
+pub(crate) struct Admission {
     taken: BTreeMap<u64, Seat>,
     next: u64,
 }
@@ -41,7 +41,7 @@ pub(crate) enum Entry {
     Full,
 }
 
-impl Seats {
+impl Admission {
     /// A client of user `uid` comes.
     pub(crate) fn enter(&mut self, uid: u32, now: Time) -> Entry {
         let of = if self.has_room(uid) {
@@ -108,63 +108,63 @@ mod tests {
     }
 
     /// So many clients of this user, one each second from `from` on; all of them have a seat of their own.
-    fn come(seats: &mut Seats, uid: u32, count: usize, from: u64) -> Vec<u64> {
-        let entries = (from..).take(count).map(|second| seats.enter(uid, at(second)));
+    fn come(admission: &mut Admission, uid: u32, count: usize, from: u64) -> Vec<u64> {
+        let entries = (from..).take(count).map(|second| admission.enter(uid, at(second)));
         entries.map(|entry| if let Entry::Seat(seat) = entry { seat } else { panic!("{entry:?}") }).collect()
     }
 
     #[test]
     fn no_user_keeps_root_out_and_root_keeps_nobody_out() {
-        let mut seats = Seats::default();
+        let mut admission = Admission::default();
         for uid in 1000..1004 {
-            come(&mut seats, uid, EACH, 0);
+            come(&mut admission, uid, EACH, 0);
         }
-        assert_eq!(come(&mut seats, 0, ROOT, 100).len(), ROOT);
-        assert!(matches!(seats.enter(1000, at(200)), Entry::Instead { .. }));
+        assert_eq!(come(&mut admission, 0, ROOT, 100).len(), ROOT);
+        assert!(matches!(admission.enter(1000, at(200)), Entry::Instead { .. }));
     }
 
     #[test]
     fn a_user_s_own_longest_silent_client_makes_room() {
-        let mut seats = Seats::default();
-        let first = come(&mut seats, 0, ROOT, 0);
-        seats.waited_for(first[0], at(50));
-        let Entry::Instead { of, seat } = seats.enter(0, at(60)) else { panic!() };
+        let mut admission = Admission::default();
+        let first = come(&mut admission, 0, ROOT, 0);
+        admission.waited_for(first[0], at(50));
+        let Entry::Instead { of, seat } = admission.enter(0, at(60)) else { panic!() };
         assert_eq!(of, first[1]);
         assert_ne!(seat, of);
     }
 
     #[test]
     fn a_client_that_is_being_served_stays() {
-        let mut seats = Seats::default();
-        let first = come(&mut seats, 1000, EACH, 0);
-        first.iter().for_each(|seat| seats.served(*seat));
-        assert_eq!(seats.enter(1000, at(9)), Entry::Full);
-        assert!(matches!(seats.enter(1001, at(9)), Entry::Seat(_)));
-        seats.leave(first[2]);
-        assert!(matches!(seats.enter(1000, at(9)), Entry::Seat(_)));
+        let mut admission = Admission::default();
+        let first = come(&mut admission, 1000, EACH, 0);
+        first.iter().for_each(|seat| admission.served(*seat));
+        assert_eq!(admission.enter(1000, at(9)), Entry::Full);
+        assert!(matches!(admission.enter(1001, at(9)), Entry::Seat(_)));
+        admission.leave(first[2]);
+        assert!(matches!(admission.enter(1000, at(9)), Entry::Seat(_)));
     }
 
     #[test]
     fn where_others_have_all_seats_the_user_with_most_gives_one_up() {
-        let mut seats = Seats::default();
+        let mut admission = Admission::default();
         for uid in 1000..1003 {
-            come(&mut seats, uid, EACH, 0);
+            come(&mut admission, uid, EACH, 0);
         }
         for uid in 1003..1007 {
-            come(&mut seats, uid, 1, 0);
+            come(&mut admission, uid, 1, 0);
         }
-        let Entry::Instead { of, .. } = seats.enter(1007, at(9)) else { panic!() };
+        let Entry::Instead { of, .. } = admission.enter(1007, at(9)) else { panic!() };
         assert!(of < 3 * EACH as u64, "{of}");
     }
 
     #[test]
     fn a_seat_that_was_given_up_is_not_kept_by_its_late_client() {
-        let mut seats = Seats::default();
-        let first = come(&mut seats, 1000, EACH, 0);
-        let Entry::Instead { of, .. } = seats.enter(1000, at(9)) else { panic!() };
+        let mut admission = Admission::default();
+        let first = come(&mut admission, 1000, EACH, 0);
+        let Entry::Instead { of, .. } = admission.enter(1000, at(9)) else { panic!() };
         assert_eq!(of, first[0]);
-        seats.waited_for(of, at(10));
-        seats.leave(of);
-        assert_eq!(seats.taken.len(), EACH);
+        admission.waited_for(of, at(10));
+        admission.leave(of);
+        assert_eq!(admission.taken.len(), EACH);
     }
 }

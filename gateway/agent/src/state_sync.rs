@@ -27,24 +27,24 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 pub(super) type Ports = BTreeMap<String, u32>;
 
 /// This node's conversation with the others.
-pub(super) struct Siblings {
+pub(super) struct StateSync {
     peers: Peers,
     host: String,
     /// What is told of this node.
     description: Description,
-    followed: Arc<Followed>,
+    received: Arc<Followed>,
     ports: Arc<Ports>,
     /// The stations here.
     outgoing: Outgoing,
     tell: Option<Instant>,
 }
 
-impl Siblings {
+impl StateSync {
     /// Nobody has said anything yet.
     pub(super) fn new(peers: Peers, host: String) -> Self {
         let description = Description::default();
-        let (followed, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
-        Self { peers, host, description, followed, ports, outgoing, tell: None }
+        let (received, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
+        Self { peers, host, description, received, ports, outgoing, tell: None }
     }
 
     /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
@@ -127,8 +127,8 @@ impl Siblings {
     }
 
     /// Takes in what others have said.
-    pub(super) fn hear(&mut self, followed: Arc<Followed>) {
-        self.followed = followed;
+    pub(super) fn receive(&mut self, received: Arc<Followed>) {
+        self.received = received;
     }
 
     /// The interfaces of this node; the same value as long as they are the same.
@@ -137,8 +137,8 @@ impl Siblings {
     }
 
     /// What the others have said, as it was told.
-    pub(super) fn followed(&self) -> &Followed {
-        &self.followed
+    pub(super) fn received(&self) -> &Followed {
+        &self.received
     }
 }
 

@@ -26,7 +26,7 @@ struct OnTheWay {
 
 /// Follows advertisements from being sent to having left.
 #[derive(Debug, Default)]
-pub(super) struct Departures {
+pub(super) struct TxTimestamps {
     next_id: u64,
     next_key: u32,
     on_the_way: VecDeque<OnTheWay>,
@@ -35,7 +35,7 @@ pub(super) struct Departures {
     left: VecDeque<SendId>,
 }
 
-impl Departures {
+impl TxTimestamps {
     /// A new advertisement.
     pub(super) fn begin(&mut self) -> SendId {
         let id = SendId(self.next_id);
@@ -116,7 +116,7 @@ mod tests {
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 2));
 
-    impl Departures {
+    impl TxTimestamps {
         fn sent(&mut self, copies: usize) -> SendId {
             let id = self.begin();
             (0..copies).for_each(|_| self.copy(PEER));
@@ -127,85 +127,85 @@ mod tests {
 
     #[test]
     fn advertisement_has_left_once_all_copies_have() {
-        let mut departures = Departures::default();
-        let id = departures.sent(2);
-        departures.departed(1);
-        assert_eq!(departures.next(), None);
-        assert_eq!(departures.missing(id), [(0, PEER)]);
-        departures.departed(0);
-        assert_eq!(departures.next(), Some(id));
-        assert_eq!(departures.next(), None);
+        let mut tx_timestamps = TxTimestamps::default();
+        let id = tx_timestamps.sent(2);
+        tx_timestamps.departed(1);
+        assert_eq!(tx_timestamps.next(), None);
+        assert_eq!(tx_timestamps.missing(id), [(0, PEER)]);
+        tx_timestamps.departed(0);
+        assert_eq!(tx_timestamps.next(), Some(id));
+        assert_eq!(tx_timestamps.next(), None);
     }
 
     #[test]
     fn copies_that_left_before_the_last_was_sent_are_not_all() {
-        let mut departures = Departures::default();
-        let id = departures.begin();
-        departures.copy(PEER);
-        departures.departed(0);
-        assert_eq!(departures.next(), None);
-        departures.whole();
-        assert_eq!(departures.next(), Some(id));
+        let mut tx_timestamps = TxTimestamps::default();
+        let id = tx_timestamps.begin();
+        tx_timestamps.copy(PEER);
+        tx_timestamps.departed(0);
+        assert_eq!(tx_timestamps.next(), None);
+        tx_timestamps.whole();
+        assert_eq!(tx_timestamps.next(), Some(id));
     }
 
     #[test]
     fn one_that_never_leaves_does_not_hold_up_the_next() {
-        let mut departures = Departures::default();
-        departures.sent(1);
-        let second = departures.sent(1);
-        departures.departed(1);
-        assert_eq!(departures.next(), Some(second));
+        let mut tx_timestamps = TxTimestamps::default();
+        tx_timestamps.sent(1);
+        let second = tx_timestamps.sent(1);
+        tx_timestamps.departed(1);
+        assert_eq!(tx_timestamps.next(), Some(second));
     }
 
     #[test]
     fn one_that_failed_for_a_peer_has_never_left() {
-        let mut departures = Departures::default();
-        departures.begin();
-        departures.copy(PEER);
-        departures.departed(0);
-        departures.failed();
-        departures.copy(PEER);
-        departures.departed(0);
-        assert_eq!(departures.next(), None);
-        let next = departures.sent(1);
-        departures.departed(1);
-        assert_eq!(departures.next(), Some(next));
+        let mut tx_timestamps = TxTimestamps::default();
+        tx_timestamps.begin();
+        tx_timestamps.copy(PEER);
+        tx_timestamps.departed(0);
+        tx_timestamps.failed();
+        tx_timestamps.copy(PEER);
+        tx_timestamps.departed(0);
+        assert_eq!(tx_timestamps.next(), None);
+        let next = tx_timestamps.sent(1);
+        tx_timestamps.departed(1);
+        assert_eq!(tx_timestamps.next(), Some(next));
     }
 
     #[test]
     fn number_of_the_old_count_is_not_taken_for_a_new_one() {
-        let mut departures = Departures::default();
-        departures.sent(1);
-        departures.begin();
-        departures.failed();
-        let id = departures.sent(1);
-        departures.departed(0);
-        assert_eq!(departures.next(), None, "what had been on its way before the failure was taken for it");
-        departures.departed(0);
-        assert_eq!(departures.next(), Some(id));
+        let mut tx_timestamps = TxTimestamps::default();
+        tx_timestamps.sent(1);
+        tx_timestamps.begin();
+        tx_timestamps.failed();
+        let id = tx_timestamps.sent(1);
+        tx_timestamps.departed(0);
+        assert_eq!(tx_timestamps.next(), None, "what had been on its way before the failure was taken for it");
+        tx_timestamps.departed(0);
+        assert_eq!(tx_timestamps.next(), Some(id));
     }
 
     #[test]
     fn what_comes_twice_or_was_never_sent_is_nothing() {
-        let mut departures = Departures::default();
-        let id = departures.sent(1);
-        departures.departed(7);
-        departures.departed(0);
-        departures.departed(0);
-        assert_eq!((departures.next(), departures.next()), (Some(id), None));
+        let mut tx_timestamps = TxTimestamps::default();
+        let id = tx_timestamps.sent(1);
+        tx_timestamps.departed(7);
+        tx_timestamps.departed(0);
+        tx_timestamps.departed(0);
+        assert_eq!((tx_timestamps.next(), tx_timestamps.next()), (Some(id), None));
     }
 
     #[test]
     fn advertisements_that_never_leave_are_forgotten_some_time() {
-        let mut departures = Departures::default();
+        let mut tx_timestamps = TxTimestamps::default();
         for _ in 0..1000 {
-            departures.sent(3);
+            tx_timestamps.sent(3);
         }
-        assert_eq!(departures.on_the_way.len(), MAX_ON_THE_WAY);
+        assert_eq!(tx_timestamps.on_the_way.len(), MAX_ON_THE_WAY);
         for _ in 0..1000 {
-            departures.sent(3);
-            departures.failed();
+            tx_timestamps.sent(3);
+            tx_timestamps.failed();
         }
-        assert!(departures.old.len() <= MAX_ON_THE_WAY);
+        assert!(tx_timestamps.old.len() <= MAX_ON_THE_WAY);
     }
 }

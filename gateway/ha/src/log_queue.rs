@@ -7,7 +7,7 @@ use std::{
 
 use tracing::{info, warn};
 
-/// Lines that may wait to be written; those beyond are lost, and counted.
+/// LineFramer that may wait to be written; those beyond are lost, and counted.
 const ROOM: usize = 256;
 
 #[derive(Debug)]
@@ -18,12 +18,12 @@ enum Line {
 
 /// Says things without waiting.
 #[derive(Debug)]
-pub(crate) struct Voice {
+pub(crate) struct LogQueue {
     lines: SyncSender<Line>,
     lost: usize,
 }
 
-impl Voice {
+impl LogQueue {
     /// Starts the thread that writes. It ends when the voice is dropped.
     pub(crate) fn start() -> std::io::Result<Self> {
         let (lines, receiver) = sync_channel(ROOM);

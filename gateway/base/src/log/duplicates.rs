@@ -6,7 +6,7 @@
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
-use crate::token_bucket::{Bucket, Rate};
+use crate::token_bucket::{TokenBucket, Rate};
 
 /// The same line of one place; what Open vSwitch has for most of its lines.
 const SAME: Rate = Rate { burst: 20, each: Duration::from_secs(12) };
@@ -28,16 +28,16 @@ const SHOWN: usize = 200;
 
 /// Lines of late, by place.
 #[derive(Debug)]
-pub(super) struct Repeats<P> {
+pub(super) struct Duplicates<P> {
     places: HashMap<P, Place>,
     left_out: u64,
 }
 
 #[derive(Debug, Default)]
 struct Place {
-    all: Bucket,
+    all: TokenBucket,
     /// By a hash of the line.
-    texts: HashMap<u64, Bucket>,
+    texts: HashMap<u64, TokenBucket>,
     left_out: u64,
     since: Duration,
     last: String,
@@ -54,13 +54,13 @@ pub(super) struct LeftOut {
     pub(super) last: String,
 }
 
-impl<P> Default for Repeats<P> {
+impl<P> Default for Duplicates<P> {
     fn default() -> Self {
         Self { places: HashMap::new(), left_out: 0 }
     }
 }
 
-impl<P: Hash + Eq> Repeats<P> {
+impl<P: Hash + Eq> Duplicates<P> {
     /// True if a line is to be written. `hash` is of the whole of it, `text` what to remember it by. Lines for people who
     /// look `closely` are held to a wider rate.
     pub(super) fn admit(
@@ -126,17 +126,17 @@ mod tests {
     use super::*;
 
     struct Log {
-        repeats: Repeats<&'static str>,
+        duplicates: Duplicates<&'static str>,
         now: Duration,
     }
 
     impl Log {
         fn new() -> Self {
-            Self { repeats: Repeats::default(), now: Duration::from_secs(1000) }
+            Self { duplicates: Duplicates::default(), now: Duration::from_secs(1000) }
         }
 
         fn says(&mut self, place: &'static str, text: u64) -> bool {
-            self.repeats.admit(place, false, text, || format!("line {text}"), self.now)
+            self.duplicates.admit(place, false, text, || format!("line {text}"), self.now)
         }
 
         fn later(&mut self, seconds: u64) {
@@ -153,13 +153,13 @@ mod tests {
         let mut log = Log::new();
         assert_eq!(written((0..1000).map(|_| log.says("a", 7))), SAME.burst);
         log.later(59);
-        assert_eq!(log.repeats.due(false, log.now), []);
+        assert_eq!(log.duplicates.due(false, log.now), []);
         log.later(1);
         let told = LeftOut { count: 1000 - u64::from(SAME.burst), time: TELL, last: "line 7".to_owned() };
-        assert_eq!(log.repeats.due(false, log.now), [told]);
+        assert_eq!(log.duplicates.due(false, log.now), [told]);
         log.later(60);
-        assert_eq!(log.repeats.due(false, log.now), []);
-        assert_eq!(log.repeats.left_out(), 980);
+        assert_eq!(log.duplicates.due(false, log.now), []);
+        assert_eq!(log.duplicates.left_out(), 980);
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         // An hour with twenty lines a second, each of them another one.
         for second in 0..3600 {
             lines += written((0..20).map(|line| log.says("a", second * 20 + line)));
-            lines += u32::try_from(log.repeats.due(false, log.now).len()).unwrap();
+            lines += u32::try_from(log.duplicates.due(false, log.now).len()).unwrap();
             log.later(1);
         }
         // A hundred at once, ten a minute, and a line a minute that tells of the others.
@@ -187,23 +187,23 @@ mod tests {
     fn what_is_remembered_has_bounds_and_goes() {
         let mut log = Log::new();
         written((0..10_000).map(|text| log.says("a", text)));
-        assert!(log.repeats.places["a"].texts.len() <= TEXTS);
+        assert!(log.duplicates.places["a"].texts.len() <= TEXTS);
         log.later(100_000);
-        log.repeats.due(false, log.now);
-        assert!(log.repeats.places.is_empty());
+        log.duplicates.due(false, log.now);
+        assert!(log.duplicates.places.is_empty());
     }
 
     #[test]
     fn at_the_end_all_that_was_left_out_is_told() {
         let mut log = Log::new();
         assert_eq!(written((0..21).map(|_| log.says("a", 7))), 20);
-        assert_eq!(log.repeats.due(true, log.now).len(), 1);
+        assert_eq!(log.duplicates.due(true, log.now).len(), 1);
     }
 
     #[test]
     fn who_looks_closely_sees_more() {
         let mut log = Log::new();
-        let lines = (0..1000).map(|_| log.repeats.admit("a", true, 7, String::new, log.now));
+        let lines = (0..1000).map(|_| log.duplicates.admit("a", true, 7, String::new, log.now));
         assert_eq!(written(lines), CLOSELY * SAME.burst);
     }
 }

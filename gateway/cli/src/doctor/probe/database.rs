@@ -64,7 +64,7 @@ impl Look {
 }
 
 /// Looks at the gateway's database; `None` where there is none.
-pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
+pub(in super::super) fn probe(config: &Config, agent: bool) -> Option<Facts> {
     let database = config.database.as_ref()?;
     let all: Vec<String> = database.remotes.iter().map(ToString::to_string).collect();
     let now = i64::try_from(clock::realtime().as_secs()).unwrap_or(i64::MAX);
@@ -113,7 +113,7 @@ pub(in super::super) fn ask(config: &Config, agent: bool) -> Option<Facts> {
 }
 
 /// Looks at OVN's databases, as far as they are named.
-pub(in super::super) fn ask_ovn(config: &Config, nb: Option<&Remotes>, sb: Option<&Remotes>) -> ovn::Facts {
+pub(in super::super) fn probe_ovn(config: &Config, nb: Option<&Remotes>, sb: Option<&Remotes>) -> ovn::Facts {
     let tls = config.database.as_ref().and_then(|database| key_files(database).ok().flatten());
     let open = |remotes: &Remotes, database: &str, tables: Vec<TableSelect>| {
         look(Options {

@@ -21,7 +21,7 @@ impl Instance {
     pub(crate) fn look(&mut self, shared: &mut Shared) {
         let now = clock::monotonic();
         let body = &mut self.body;
-        if body.is_astray(&shared.links, &shared.virtual_addresses) {
+        if body.socket_is_stale(&shared.links, &shared.virtual_addresses) {
             body.close(shared);
             body.reopen = now;
         }
@@ -30,7 +30,7 @@ impl Instance {
         }
         let tracked = body.track(shared);
         self.machine.track(tracked, now);
-        body.mend(&shared.links);
+        body.restore_addresses(&shared.links);
     }
 }
 
@@ -58,7 +58,7 @@ impl Body {
     }
 
     /// True if the socket is no longer the one that would be opened now.
-    pub(super) fn is_astray(&self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>) -> bool {
+    pub(super) fn socket_is_stale(&self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>) -> bool {
         let Some(port) = &self.port else { return false };
         let Some(link) = links.get(&self.config.interface) else { return true };
         let source = self.config.source.is_none_or(|source| source == port.source());
@@ -69,7 +69,7 @@ impl Body {
     }
 
     /// Puts addresses on again that somebody has taken off.
-    pub(super) fn mend(&mut self, links: &Links) {
+    pub(super) fn restore_addresses(&mut self, links: &Links) {
         if !self.wanted || self.there.is_none() || self.config.priority == Priority::OWNER {
             return;
         }
@@ -86,14 +86,14 @@ impl Body {
         match Port::open(self.port_options(&all)) {
             Ok(port) => {
                 self.port = Some(port);
-                self.hindrances.remove(&Work::Listening);
+                self.work_faults.remove(&Work::Listening);
                 if self.there.is_some() {
                     self.speak();
                 }
                 true
             }
             Err(error) => {
-                self.hindrances.insert(Work::Listening, format!("{error}: this node can't be active"));
+                self.work_faults.insert(Work::Listening, format!("{error}: this node can't be active"));
                 self.reopen = now + REOPEN;
                 false
             }
@@ -125,10 +125,10 @@ impl Body {
         let Some(mut port) = self.port.take() else { return };
         match port.speak_by(&macvlan, self.port_options(&self.addresses)) {
             Ok(()) => {
-                self.hindrances.remove(&Work::Speaking);
+                self.work_faults.remove(&Work::Speaking);
             }
             Err(error) => {
-                self.hindrances.insert(Work::Speaking, error.to_string());
+                self.work_faults.insert(Work::Speaking, error.to_string());
             }
         }
         self.port = Some(port);

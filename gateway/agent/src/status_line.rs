@@ -7,7 +7,7 @@ const SHOWN: usize = 120;
 
 /// What the line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Headline {
+pub(super) struct StatusLine {
     /// Virtual routers and their roles; none where the gateway stands alone.
     pub(super) roles: Vec<(String, &'static str)>,
     /// Logical switches.
@@ -26,7 +26,7 @@ pub(super) struct Headline {
     pub(super) problems: Vec<String>,
 }
 
-impl fmt::Display for Headline {
+impl fmt::Display for StatusLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.roles.is_empty() {
             f.write_str("forwarding")?;
@@ -65,22 +65,22 @@ mod tests {
 
     #[test]
     fn a_gateway_that_stands_alone() {
-        let headline =
-            Headline { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..Headline::default() };
+        let status_line =
+            StatusLine { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..StatusLine::default() };
         let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 MACs given, 3 learned";
-        assert_eq!(headline.to_string(), line);
+        assert_eq!(status_line.to_string(), line);
     }
 
     #[test]
     fn one_of_a_pair_in_trouble() {
-        let headline = Headline {
+        let status_line = StatusLine {
             roles: vec![("a".to_owned(), "active"), ("b".to_owned(), "fault")],
             database: Some(false),
             problems: vec!["eth1 is\ndown".to_owned(), "another".to_owned()],
-            ..Headline::default()
+            ..StatusLine::default()
         };
         let line = "a active, b fault; 0 switches, 0 bindings, 0 tunnels, 0 MACs given, 0 learned; database NOT reached; \
                     2 problems: eth1 is down";
-        assert_eq!(headline.to_string(), line);
+        assert_eq!(status_line.to_string(), line);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use gateway_base::{clock, memory};
 
-use super::{cluster::Cluster, control::LogControl, coverage::Totals, headline::Headline, turns::Agent};
+use super::{cluster::Cluster, control::LogControl, coverage::Totals, handlers::Agent, status_line::StatusLine};
 
 impl Agent<'_> {
     /// Each second.
@@ -14,18 +14,18 @@ impl Agent<'_> {
             cluster.look_for_strays(&self.forwarding.maps, clock::monotonic());
             cluster.tell_shortfalls(&self.config, clock::monotonic());
         }
-        let headline = self.headline();
-        self.systemd.status(headline);
+        let status_line = self.status_line();
+        self.systemd.status(status_line);
         self.log.tell_left_out(false);
         let now = clock::monotonic();
         if self.coverage.is_due(now) {
             let totals = self.totals();
-            self.coverage.look(totals, now);
+            self.coverage.poll(totals, now);
         }
     }
 
     /// How things stand, in a line.
-    pub(super) fn headline(&self) -> String {
+    pub(super) fn status_line(&self) -> String {
         let cluster = self.cluster.as_ref();
         let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
         problems.extend(self.forwarding.problems().iter().cloned());
@@ -33,9 +33,9 @@ impl Agent<'_> {
         problems.extend(cluster.into_iter().flat_map(Cluster::shortfalls));
         problems.extend(self.differences.all().map(str::to_owned));
         let programmed = &self.forwarding.programmed;
-        let headline = Headline {
+        let status_line = StatusLine {
             roles: cluster.map(Cluster::roles_by_name).unwrap_or_default(),
-            switches: programmed.segments.len(),
+            switches: programmed.switches.len(),
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),
             given: programmed.given.len(),
@@ -43,7 +43,7 @@ impl Agent<'_> {
             database: self.config.database.as_ref().map(|_| *self.database.reached().borrow()),
             problems,
         };
-        headline.to_string()
+        status_line.to_string()
     }
 
     /// What was counted since the start.
@@ -54,7 +54,7 @@ impl Agent<'_> {
             ("plan", work.plans),
             ("map_operation", work.operations),
             ("map_operation_failed", work.failed),
-            ("census", work.censuses),
+            ("census", work.fdb_scans),
             ("learn_event", work.learned),
             ("database_reached", self.reached.0),
             ("database_lost", self.reached.1),
@@ -83,9 +83,9 @@ impl Agent<'_> {
             ("bindings", programmed.bindings.len() as u64),
             ("log-texts", self.log.remembered() as u64),
             ("macs-given", programmed.given.len() as u64),
-            ("macs-heard", self.forwarding.followed.values().map(|followed| followed.len() as u64).sum()),
+            ("macs-heard", self.forwarding.standby_fdb.values().map(|followed| followed.len() as u64).sum()),
             ("macs-learned", self.forwarding.stations.len() as u64),
-            ("switches", programmed.segments.len() as u64),
+            ("switches", programmed.switches.len() as u64),
             ("tunnels", programmed.tunnels.len() as u64),
         ];
         let kilobytes = [

@@ -33,7 +33,7 @@ const ROOM: usize = 16;
 /// nobody does, so the first lease needs a claim: it is given some time after the advertisement has left, if by then
 /// nobody else was heard who may forward. After that each advertisement renews it at once.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tenure {
+pub(super) struct LeaseState {
     on_the_way: VecDeque<Sent>,
     /// When the sending of the latest one that left began, and its interval.
     previous: Option<(Time, Interval)>,
@@ -58,7 +58,7 @@ struct Ripening {
     end: Time,
 }
 
-impl Tenure {
+impl LeaseState {
     /// With a lease that an earlier process has left behind.
     pub(super) fn resumed(end: Time) -> Self {
         Self { end: Some(end), ..Self::default() }
@@ -101,7 +101,7 @@ impl Tenure {
     ///
     /// The lease starts when everything was read before it, not when it was sent: a process that stalls in between would
     /// otherwise go on for three intervals knowing nothing of what came meanwhile.
-    pub(super) fn left(&mut self, token: Token, started: Time, now: Time, lag: Duration) -> Option<Time> {
+    pub(super) fn tx_completed(&mut self, token: Token, started: Time, now: Time, lag: Duration) -> Option<Time> {
         let sent = self.take(token)?;
         let three = sent.interval.three();
         let end = (sent.drained.min(started) + three).saturating_sub(three / DRIFT + lag);

@@ -120,17 +120,17 @@ impl Sum {
 
 /// The sum, where all can reach it.
 #[derive(Debug, Default)]
-pub(super) struct Board {
+pub(super) struct SessionRegistry {
     sum: Mutex<Sum>,
     news: Notify,
 }
 
-impl Board {
+impl SessionRegistry {
     fn lock(&self) -> MutexGuard<'_, Sum> {
         self.sum.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes it, and says so to who waits for [`Board::changed`].
+    /// Changes it, and says so to who waits for [`SessionRegistry::changed`].
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut Sum) -> T) -> T {
         let result = change(&mut self.lock());
         self.news.notify_one();
@@ -163,26 +163,26 @@ impl Board {
             sum.conversations.insert(sum.next, seen);
             sum.next
         });
-        Entry { board: self, number }
+        Entry { registry: self, number }
     }
 }
 
 /// A conversation's place.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
-    board: &'a Board,
+    registry: &'a SessionRegistry,
     number: u64,
 }
 
 impl Entry<'_> {
     /// Changes what is noted of it.
     pub(super) fn update(&self, change: impl FnOnce(&mut Seen)) {
-        self.board.update(|sum| sum.conversations.get_mut(&self.number).map(change));
+        self.registry.update(|sum| sum.conversations.get_mut(&self.number).map(change));
     }
 }
 
 impl Drop for Entry<'_> {
     fn drop(&mut self) {
-        self.board.update(|sum| sum.conversations.remove(&self.number));
+        self.registry.update(|sum| sum.conversations.remove(&self.number));
     }
 }

@@ -17,7 +17,7 @@ use crate::doctor::kernel::Facts;
 const FEW: u32 = 16;
 
 /// Asks for everything; `agent` is the process id of the running agent.
-pub(in super::super) fn ask(config: &Config, objects: Objects, agent: Option<u32>) -> Facts {
+pub(in super::super) fn probe(config: &Config, objects: Objects, agent: Option<u32>) -> Facts {
     let seen = preflight::Facts::gather().ok();
     let own = seen.as_ref().map_or(0, |seen| seen.capabilities);
     let of_agent = agent
