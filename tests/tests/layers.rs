@@ -53,6 +53,26 @@ fn each_crate_imports_only_what_is_below_it() {
 }
 
 #[test]
+fn no_dependency_is_unused() {
+    let mut unused = Vec::new();
+    for (name, _) in LAYERS {
+        let folder = gateway().join(name);
+        let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let section = manifest.split("\n[").find_map(|section| section.strip_prefix("dependencies]")).unwrap();
+        let names = section.lines().filter_map(|line| line.split(['.', ' ']).next()).filter(|name| !name.is_empty());
+        let mut sources = String::new();
+        each_source(&folder.join("src"), &mut |_, text| sources.push_str(text));
+        for dependency in names.filter(|name| !name.starts_with('#')) {
+            let path = format!("{}::", dependency.replace('-', "_"));
+            if !sources.contains(&path) && !sources.contains(&format!("use {} as", dependency.replace('-', "_"))) {
+                unused.push(format!("gateway-{name}: {dependency}"));
+            }
+        }
+    }
+    assert!(unused.is_empty(), "{unused:?}");
+}
+
+#[test]
 fn only_the_command_embeds_the_programs() {
     for (name, _) in LAYERS {
         each_source(&gateway().join(name).join("src"), &mut |path, text| {

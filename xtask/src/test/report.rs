@@ -1,6 +1,6 @@
 //! What a test run comes to: a table of its stages, and the counts.
 
-use std::{fmt::Write, process::ExitCode};
+use std::{fmt::Write, process::ExitCode, time::Duration};
 
 use super::{Stage, Tally};
 
@@ -13,6 +13,13 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn add(&mut self, stage: Stage) {
         self.stages.push(stage);
+    }
+
+    /// Sets the time of the latest stage, where it ran beside another one.
+    pub(super) fn last_took(&mut self, took: Duration) {
+        if let Some(stage) = self.stages.last_mut() {
+            stage.took = took;
+        }
     }
 
     /// Prints the table and the counts, and says how to exit.

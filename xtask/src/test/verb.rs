@@ -1,13 +1,18 @@
 //! The stages of `cargo xtask test`.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+    thread,
+};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
-use super::{Report, Stage, Tally, stage};
+use super::{Report, Stage, Tally, leftovers, stage};
 use crate::{
     cargo::{self, cargo},
-    ebpf, fuzz, instructions, interrupt,
+    child, ebpf, fuzz, instructions, interrupt,
     setup::{self, Purpose},
     vm,
 };
@@ -32,6 +37,7 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
     }
     setup::ensure(&purposes)?;
 
+    let before = leftovers::found();
     let mut run = Run { root, filter, report: Report::default() };
     if filter.is_none() {
         run.checks();
@@ -41,13 +47,12 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
         run.stage(fuzz::STAGE, |tally| fuzz::stage(root, None, fuzz::SECONDS, tally));
     }
     if with_vms {
-        for series in vm::SERIES {
-            run.stage(&format!("packets on {series}"), |tally| vm::run_on(root, series, filter, tally));
-        }
+        run.packets_on_other_kernels();
         if filter.is_none() {
             run.stage(instructions::STAGE, |tally| instructions::check(root, tally));
         }
     }
+    run.stage(leftovers::STAGE, |tally| leftovers::check(&before, tally));
     Ok(run.report.conclude())
 }
 
@@ -92,6 +97,40 @@ impl Run<'_> {
             self.harness("end-to-end tests", &targets, Some(LABS), agent.as_deref());
         }
         self.harness("package", &["--test", PACKAGE_TESTS], Some(LABS), agent.as_deref());
+    }
+
+    /// A stage for each kernel. They run side by side, since each takes one processor: the first shows what it does, the
+    /// others are shown when they are through.
+    fn packets_on_other_kernels(&mut self) {
+        let (root, filter) = (self.root, self.filter);
+        let name = |series: &str| format!("packets on {series}");
+        if let Err(error) = vm::prepare(root) {
+            return self.stage("packets on other kernels", |_| Err(error));
+        }
+        let [first, others @ ..] = vm::SERIES;
+        thread::scope(|scope| {
+            let others = others.map(|series| {
+                let run = move || {
+                    let (mut tally, mut console, start) = (Tally::default(), Vec::new(), child::now());
+                    let outcome = vm::run_on(root, series, filter, &mut tally, &mut console);
+                    (outcome, tally, console, child::now() - start)
+                };
+                (series, scope.spawn(run))
+            });
+            self.stage(&name(first), |tally| vm::run_on(root, first, filter, tally, io::stdout()));
+            for (series, running) in others {
+                let Ok((outcome, tally, console, took)) = running.join() else {
+                    self.stage(&name(series), |_| bail!("its thread has panicked"));
+                    continue;
+                };
+                self.stage(&name(series), |counted| {
+                    io::stdout().write_all(&console)?;
+                    *counted = tally;
+                    outcome
+                });
+                self.report.last_took(took);
+            }
+        });
     }
 
     /// A stage that is `cargo test` of these targets.

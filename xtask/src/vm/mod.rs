@@ -12,4 +12,4 @@ mod kernel;
 mod verb;
 
 pub(crate) use boot::Clock;
-pub(crate) use verb::{SERIES, run, run_on, run_target};
+pub(crate) use verb::{SERIES, prepare, run, run_on, run_target};

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -29,15 +29,31 @@ pub(crate) fn run(root: &Path, chosen: &[String], filter: Option<&str>) -> Resul
         if interrupt::happened() {
             break;
         }
-        report.add(Stage::run(&format!("packets on {series}"), |tally| run_on(root, series, filter, tally)));
+        let name = format!("packets on {series}");
+        report.add(Stage::run(&name, |tally| run_on(root, series, filter, tally, io::stdout())));
     }
     Ok(report.conclude())
 }
 
-/// Runs the packet tests on the newest kernel of one series, counting them in `tally`.
-pub(crate) fn run_on(root: &Path, series: &str, filter: Option<&str>, tally: &mut Tally) -> Result<()> {
+/// Obtains the kernels of all series: several can be tested side by side then.
+pub(crate) fn prepare(root: &Path) -> Result<()> {
+    SERIES.iter().try_for_each(|series| kernel::obtain(&kernels(root), series).map(drop))
+}
+
+fn kernels(root: &Path) -> PathBuf {
+    root.join("target/vm/kernels")
+}
+
+/// Runs the packet tests on the newest kernel of one series, counting them in `tally`. The console goes to `echo`.
+pub(crate) fn run_on(
+    root: &Path,
+    series: &str,
+    filter: Option<&str>,
+    tally: &mut Tally,
+    echo: impl Write,
+) -> Result<()> {
     let arguments = ["--test-threads=1"].into_iter().chain(filter).collect::<Vec<_>>().join(" ");
-    run_target(root, PACKET_TESTS, &arguments, series, Clock::Time, io::stdout(), |line| tally.read(line)).map(drop)
+    run_target(root, PACKET_TESTS, &arguments, series, Clock::Time, echo, |line| tally.read(line)).map(drop)
 }
 
 /// Builds a test target and runs it on the newest kernel of one series, whose release is returned. The console is passed
@@ -56,7 +72,7 @@ pub(crate) fn run_target(
     let tests = built.get(target).ok_or_else(|| anyhow!("cargo built no test `{target}`"))?;
 
     let dir = root.join("target/vm");
-    let kernel = kernel::obtain(&dir.join("kernels"), series)?;
+    let kernel = kernel::obtain(&kernels(root), series)?;
     let initramfs = initramfs::make(&dir, &kernel, tests, arguments)?;
     boot::run(&kernel, &initramfs, clock, echo, line)?;
     Ok(kernel.release)
