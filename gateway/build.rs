@@ -1,5 +1,5 @@
-//! Builds the BPF programs and hands their objects to the agent, which carries them inside: `VTEP_GATEWAY_BPF` and
-//! `VTEP_GATEWAY_CAPTURE_BPF` are their paths at compile time.
+//! Builds the BPF programs and embeds their objects in the agent: `VTEP_GATEWAY_BPF` and `VTEP_GATEWAY_CAPTURE_BPF` are
+//! their paths at compile time.
 
 #[path = "../xtask/src/ebpf.rs"]
 #[expect(dead_code, reason = "xtask uses more of it")]
@@ -32,7 +32,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
         "gateway-common/Cargo.toml",
         "gateway-common/src",
         "gateway-ebpf/Cargo.toml",
-        // The same cargo run builds them, and the benchmark takes them from where it leaves them.
+        // The same cargo run builds them; the benchmark takes them from its output directory.
         "gateway-ebpf/bench",
         "gateway-ebpf/src",
         "gateway-ebpf/capture",
@@ -46,7 +46,7 @@ fn embed() -> Result<(), Box<dyn Error>> {
     embed_as("VTEP_GATEWAY_CAPTURE_BPF", &ebpf::capture_object(&object)?, "vtep-gateway-capture.bpf.o")
 }
 
-/// Copies `object` to where the compiler finds it by the variable `name`.
+/// Copies `object` to the path that the compiler gets by the variable `name`.
 fn embed_as(name: &str, object: &Path, file: &str) -> Result<(), Box<dyn Error>> {
     let embedded = PathBuf::from(env::var("OUT_DIR")?).join(file);
     fs::copy(object, &embedded).map_err(|error| format!("cannot copy {}: {error}", object.display()))?;

@@ -1,5 +1,5 @@
-//! Programs of known length: how long the kernel says a test run of one takes tells what a test run costs by itself, and
-//! whether the clock counts instructions.
+//! Programs of known length. The kernel's time for a test run of one shows the cost of a test run itself, and whether
+//! the clock counts instructions.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bpf::{EXIT, Insn, TYPE_SCHED_CLS, TYPE_XDP, insn, load, set};
 
-/// What kind of program it is.
+/// Type of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// XDP.
@@ -51,7 +51,7 @@ struct TestRun {
 }
 
 impl Additions {
-    /// Loads a program of `count` additions; with none it does nothing but return.
+    /// Loads a program of `count` additions; with 0 it only returns.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -67,7 +67,7 @@ impl Additions {
         Ok(Self { program: load(kind, &program)?, count })
     }
 
-    /// Runs it once on a packet (`BPF_PROG_TEST_RUN`) and returns how long the kernel says that took.
+    /// Runs it once on a packet (`BPF_PROG_TEST_RUN`) and returns the time that the kernel reports.
     ///
     /// # Errors
     /// If the kernel refuses, or the sum is wrong.

@@ -1,6 +1,6 @@
-//! The few tiny programs that hosts of a lab need, assembled by hand: one that lets everything pass, because a veth
-//! takes redirected frames only if its peer runs XDP, two that tag and untag, because a host may have to speak VLAN
-//! on a kernel without 802.1Q interfaces, and one that drops VRRP, because a kernel may have no packet filter either.
+//! The few tiny programs that hosts of a lab need, assembled by hand. One passes everything, because a veth takes
+//! redirected frames only if its peer runs XDP. Two tag and untag, because a host may have to use VLANs on a kernel
+//! without 802.1Q interfaces. One drops VRRP, because a kernel may have no packet filter either.
 //!
 //! Links are pinned, so they live as long as the lab, not as long as the process that made them.
 
@@ -76,7 +76,8 @@ pub fn pass(host: &Host, dev: &str) -> Result<()> {
     attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "pass").map(drop)
 }
 
-/// Detaches the link that is pinned at `pin`, as `bpftool link detach` does: whoever holds it has one that leads nowhere.
+/// Detaches the link that is pinned at `pin`, as `bpftool link detach` does. A holder of the link keeps one without an
+/// interface.
 ///
 /// # Errors
 /// If there is none.
@@ -87,7 +88,7 @@ pub fn detach_link(pin: &Path) -> Result<()> {
     command(CMD_LINK_DETACH, &link.as_raw_fd()).map(drop).with_context(|| format!("detaching {}", pin.display()))
 }
 
-/// While it lives, an XDP program that is not the gateway's is on an interface.
+/// Foreign XDP program on an interface, until it is dropped.
 #[derive(Debug)]
 pub struct Foreign {
     pin: PathBuf,
@@ -95,7 +96,7 @@ pub struct Foreign {
 
 impl Drop for Foreign {
     fn drop(&mut self) {
-        // The pin is all that holds the program there.
+        // Only the pin holds the program there.
         let _ = fs::remove_file(&self.pin);
     }
 }
@@ -109,7 +110,7 @@ pub fn foreign_xdp(host: &Host, dev: &str) -> Result<Foreign> {
     attach(&program, host, dev, ATTACH_XDP, XDP_FLAGS_DRV_MODE, "foreign").map(|pin| Foreign { pin })
 }
 
-/// Takes the program of [`pass`] off again.
+/// Detaches the program of [`pass`].
 ///
 /// # Errors
 /// If there is none.
@@ -118,7 +119,7 @@ pub fn no_longer_pass(host: &Host, dev: &str) -> Result<()> {
     fs::remove_file(&pin).with_context(|| format!("removing {}", pin.display()))
 }
 
-/// While it lives, no VRRP comes in by some interface.
+/// Drops all VRRP that arrives at an interface, until it is dropped.
 #[derive(Debug)]
 pub struct VrrpCut {
     pin: PathBuf,
@@ -126,12 +127,12 @@ pub struct VrrpCut {
 
 impl Drop for VrrpCut {
     fn drop(&mut self) {
-        // The pin is all that holds the program there.
+        // Only the pin holds the program there.
         let _ = fs::remove_file(&self.pin);
     }
 }
 
-/// Drops VRRP, over IPv4 and IPv6, that comes in by `dev` of `host`; nothing else.
+/// Drops VRRP, over IPv4 and IPv6, that arrives at `dev` of `host`; nothing else.
 ///
 /// # Errors
 /// If the kernel refuses.
@@ -139,7 +140,7 @@ pub fn cut_vrrp(host: &Host, dev: &str) -> Result<VrrpCut> {
     let ipv4 = i32::from(0x0800u16.to_be());
     let ipv6 = i32::from(0x86ddu16.to_be());
     let program = [
-        // r2 = the frame, r3 = its end; what is shorter than an IPv4 header up to its protocol goes on.
+        // r2 = the frame, r3 = its end; a frame shorter than an IPv4 header up to its protocol passes.
         insn(0x61, 2, 1, SKB_DATA, 0),
         insn(0x61, 3, 1, SKB_DATA_END, 0),
         copy(4, 2),
@@ -162,7 +163,8 @@ pub fn cut_vrrp(host: &Host, dev: &str) -> Result<VrrpCut> {
     Ok(VrrpCut { pin })
 }
 
-/// Tags all that leaves `dev` of `host` with `vlan`, untags what arrives with it, and drops what arrives otherwise.
+/// Tags all frames that leave `dev` of `host` with `vlan`, untags frames that arrive with it, and drops all others that
+/// arrive.
 ///
 /// # Errors
 /// If the kernel refuses.
@@ -227,7 +229,7 @@ fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name
         flags: u32,
     }
     let attributes = Create { program: program.as_raw_fd(), ifindex: host.ifindex(dev)?, kind, flags };
-    // The index means an interface of the namespace of who asks.
+    // The index refers to the namespace of the caller.
     let link = host
         .enter(|| Ok(bpf(CMD_LINK_CREATE, &attributes)?))
         .with_context(|| format!("attaching the program `{name}` to {dev}"))?;
@@ -241,18 +243,18 @@ fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name
     Ok(pin)
 }
 
-/// bpf(2) of a command that gives a descriptor.
+/// Calls bpf(2) with a command that returns a descriptor.
 fn bpf<T>(number: u32, attributes: &T) -> io::Result<OwnedFd> {
     let fd = command(number, attributes)?;
     let fd = i32::try_from(fd).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    // SAFETY: the kernel has just made this descriptor for us; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn command<T>(number: u32, attributes: &T) -> io::Result<c_long> {
     let size = size_of::<T>();
-    // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long, and what it points
-    // to lives in the caller. The kernel takes the rest of the union as zero.
+    // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long, and the data that
+    // it points to lives in the caller. The kernel takes the rest of the union as zero.
     let result = unsafe { libc::syscall(libc::SYS_bpf, number, std::ptr::from_ref(attributes), size) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

@@ -1,4 +1,4 @@
-//! A switch that knows nothing of VLANs: the underlay of a lab, or an untagged network.
+//! A switch without VLANs: the underlay of a lab, or an untagged network.
 
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// A bridge called `name` whose ports carry packets up to `mtu` bytes.
+    /// Makes a bridge called `name` whose ports carry packets up to `mtu` bytes.
     ///
     /// # Errors
     /// If the name is taken.
@@ -27,7 +27,7 @@ impl Bridge {
         Ok(Self { host, mtu })
     }
 
-    /// The machine it runs on; the port towards host `x` is called `x`.
+    /// Returns the machine it runs on; the port towards host `x` is called `x`.
     pub fn host(&self) -> &Host {
         &self.host
     }

@@ -18,17 +18,17 @@ pub struct End<'a> {
 }
 
 impl<'a> End<'a> {
-    /// An end with an MTU of 1500 and any address.
+    /// Makes an end with an MTU of 1500 and any address.
     pub fn new(host: &'a Host, dev: &'a str) -> Self {
         Self { host, dev, mac: None, mtu: 1500 }
     }
 
-    /// With this address.
+    /// Sets the address.
     pub fn mac(self, mac: &'a str) -> Self {
         Self { mac: Some(mac), ..self }
     }
 
-    /// With this MTU.
+    /// Sets the MTU.
     pub fn mtu(self, mtu: u32) -> Self {
         Self { mtu, ..self }
     }
@@ -39,7 +39,7 @@ impl<'a> End<'a> {
     }
 }
 
-/// Puts a cable between two hosts; both ends come up with all offloads that veth has.
+/// Connects two hosts with a cable; both ends come up with all offloads that veth has.
 ///
 /// # Errors
 /// If an interface of that name is there already.
@@ -52,8 +52,8 @@ pub fn connect(a: End<'_>, b: End<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Has `dev` send finished frames, as a wire carries them. A veth otherwise hands its peer frames with the checksum yet
-/// to be filled in and the VLAN tag beside the frame, which no program that reads the frame can know.
+/// Makes `dev` send finished frames, as a wire carries them. A veth otherwise passes frames to its peer without the
+/// checksum and with the VLAN tag beside the frame, which no program that reads the frame can know.
 ///
 /// # Errors
 /// If there is no such interface.
@@ -61,8 +61,8 @@ pub fn finish_frames(host: &Host, dev: &str) -> Result<()> {
     host.run(&format!("ethtool -K {dev} tx off txvlan off tx-vlan-stag-hw-insert off")).map(drop)
 }
 
-/// Connects a NIC of a gateway to a peer, such that it behaves like a real one: what arrives there are finished frames,
-/// and the peer takes what is redirected to it.
+/// Connects a NIC of a gateway to a peer, such that it behaves like a real one: it receives finished frames, and the
+/// peer accepts redirected frames.
 ///
 /// # Errors
 /// If an interface of that name is there already.
@@ -70,6 +70,6 @@ pub fn connect_gateway(gateway: End<'_>, peer: End<'_>) -> Result<()> {
     connect(gateway, peer)?;
     finish_frames(peer.host, peer.dev)?;
     bpf::pass(peer.host, peer.dev)?;
-    // XDP on a veth turns GRO on, and Open vSwitch drops what GRO makes longer than the MTU.
+    // XDP on a veth enables GRO, and Open vSwitch drops the packets that GRO makes longer than the MTU.
     peer.host.run(&format!("ethtool -K {} gro off", peer.dev)).map(drop)
 }

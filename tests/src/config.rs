@@ -14,20 +14,20 @@ pub mod vrrp;
 
 pub use vrrp::{Track, Vrrp};
 
-/// What a lab tells its gateway.
+/// Configuration of a gateway in a lab.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Tunnel addresses of the gateway.
     pub vtep: Vec<IpAddr>,
     /// Seconds a learned MAC lives without traffic; the gateway's default if `None`.
     pub ageing: Option<u32>,
-    /// MACs in all; the gateway's default if `None`.
+    /// Limit of MACs in all logical switches; the gateway's default if `None`.
     pub fdb_size: Option<u32>,
-    /// Where it pins.
+    /// Directory of its pins.
     pub pin_dir: PathBuf,
-    /// Where it keeps sockets and locks.
+    /// Directory of sockets and locks.
     pub run_dir: PathBuf,
-    /// Members of this group may ask the agent.
+    /// Group whose members may use the control socket.
     pub control_group: Option<String>,
     /// NICs towards the underlay.
     pub uplinks: Vec<Nic>,
@@ -35,30 +35,30 @@ pub struct Config {
     pub ports: Vec<Nic>,
     /// Logical switches.
     pub switches: Vec<Switch>,
-    /// What drives the gateway in their place.
+    /// The database that drives the gateway in their place.
     pub database: Option<Database>,
     /// Virtual routers.
     pub vrrp: Vec<Vrrp>,
-    /// TCP port on which nodes tell each other what they have learned; the gateway's default if `None`.
+    /// TCP port of state sync between nodes; the gateway's default if `None`.
     pub sync_port: Option<u16>,
-    /// Where metrics are served, like `127.0.0.1:9959`; nowhere if there is none.
+    /// Addresses that serve metrics, like `127.0.0.1:9959`; may be empty.
     pub metrics: Vec<String>,
 }
 
-/// Where the gateway's `hardware_vtep` database is.
+/// Connection to the gateway's `hardware_vtep` database.
 #[derive(Clone, Debug)]
 pub struct Database {
     /// Like `unix:/path` or `tcp:10.0.0.1:6640`; several with commas between.
     pub remote: String,
-    /// Name of the physical switch that the gateway is; `None` where each virtual router is one.
+    /// Name of the physical switch that the gateway is; `None` if each virtual router is one.
     pub switch: Option<String>,
-    /// Who the gateway is and whom it believes, for `ssl:`.
+    /// Identity of the gateway and its trusted authority, for `ssl:`.
     pub identity: Option<Identity>,
-    /// Seconds that forwarding goes on as it was without the database; the gateway's default if `None`.
+    /// Seconds for which forwarding goes on without the database; the gateway's default if `None`.
     pub hold_time: Option<u32>,
-    /// Whether all nodes use this one database; the gateway's default if `None`.
+    /// True if all nodes use this one database; the gateway's default if `None`.
     pub shared: Option<bool>,
-    /// Learned MACs of a logical switch at most; the gateway's default if `None`.
+    /// Limit of learned MACs of a logical switch; the gateway's default if `None`.
     pub learn_limit: Option<u32>,
 }
 
@@ -67,13 +67,13 @@ pub struct Database {
 pub struct Nic {
     /// Its name.
     pub name: String,
-    /// How it is driven.
+    /// Its mode.
     pub mode: Mode,
-    /// What its being down does to virtual routers; the gateway's default if `None`.
+    /// Effect on virtual routers if it is down; the gateway's default if `None`.
     pub track: Option<Track>,
 }
 
-/// How a NIC is driven.
+/// Mode of a NIC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// The gateway chooses.
@@ -88,25 +88,25 @@ pub enum Mode {
 /// One logical switch.
 #[derive(Clone, Debug, Default)]
 pub struct Switch {
-    /// Its VXLAN network; also makes its name.
+    /// Its VNI, which also makes its name.
     pub vni: u32,
     /// Name of the virtual router that it forwards with; the only one if `None`.
     pub instance: Option<String>,
-    /// Whether MACs behind tunnels are learned.
+    /// Learn MACs behind tunnels.
     pub learn_remote: bool,
-    /// Learned MACs at most; the gateway's default if `None`.
+    /// Limit of learned MACs; the gateway's default if `None`.
     pub learn_limit: Option<u32>,
-    /// Whether control protocols of switches may leave tunnels.
+    /// Forward control protocols of switches from tunnels.
     pub control_protocols: bool,
-    /// VTEPs that get frames to all.
+    /// VTEPs that receive flooded frames.
     pub flood: Vec<IpAddr>,
     /// Port and VLAN, 0 for untagged.
     pub bindings: Vec<(String, u16)>,
-    /// Stations given.
+    /// Given stations.
     pub macs: Vec<(MacAddr, Place)>,
 }
 
-/// Where a station is.
+/// Place of a station.
 #[derive(Clone, Debug)]
 pub enum Place {
     /// Behind a remote VTEP.
@@ -116,7 +116,7 @@ pub enum Place {
 }
 
 impl Config {
-    /// A gateway on `host` that has tunnel addresses and nothing else yet.
+    /// Makes the configuration of a gateway on `host` with tunnel addresses and nothing else.
     pub fn new(host: &Host, vtep: &[IpAddr]) -> Self {
         Self {
             vtep: vtep.to_vec(),
@@ -135,44 +135,44 @@ impl Config {
         }
     }
 
-    /// The same with one more uplink.
+    /// Adds an uplink.
     pub fn uplink(mut self, name: &str, mode: Mode) -> Self {
         self.uplinks.push(Nic { name: name.into(), mode, track: None });
         self
     }
 
-    /// The same with one more access port.
+    /// Adds an access port.
     pub fn port(mut self, name: &str, mode: Mode) -> Self {
         self.ports.push(Nic { name: name.into(), mode, track: None });
         self
     }
 
-    /// The same with one more logical switch.
+    /// Adds a logical switch.
     pub fn switch(mut self, switch: Switch) -> Self {
         self.switches.push(switch);
         self
     }
 
-    /// The same driven by a database.
+    /// Makes a database drive the gateway.
     pub fn database(self, remote: &str, switch: &str) -> Self {
         let (remote, switch) = (remote.into(), Some(switch.into()));
         let database = Database { remote, switch, identity: None, hold_time: None, shared: None, learn_limit: None };
         Self { database: Some(database), ..self }
     }
 
-    /// The same with one more virtual router.
+    /// Adds a virtual router.
     pub fn vrrp(mut self, vrrp: Vrrp) -> Self {
         self.vrrp.push(vrrp);
         self
     }
 
-    /// The same, serving metrics at one more address.
+    /// Adds an address that serves metrics.
     pub fn metrics(mut self, address: impl Into<String>) -> Self {
         self.metrics.push(address.into());
         self
     }
 
-    /// The logical switch `vni`, to be changed.
+    /// Returns the logical switch `vni`, to be changed.
     ///
     /// # Panics
     /// If there is none.
@@ -182,29 +182,29 @@ impl Config {
 }
 
 impl Switch {
-    /// A logical switch that floods to `flood`.
+    /// Makes a logical switch that floods to `flood`.
     pub fn new(vni: u32, flood: &[IpAddr]) -> Self {
         Self { vni, flood: flood.to_vec(), ..Self::default() }
     }
 
-    /// The same, bound to one more VLAN of a port.
+    /// Adds a binding to a VLAN of a port.
     pub fn bound(mut self, port: &str, vlan: u16) -> Self {
         self.bindings.push((port.into(), vlan));
         self
     }
 
-    /// The same with a station behind a remote VTEP.
+    /// Adds a station behind a remote VTEP.
     pub fn remote(mut self, mac: MacAddr, vtep: IpAddr) -> Self {
         self.macs.push((mac, Place::Vtep(vtep)));
         self
     }
 
-    /// The same, forwarding with the virtual router of this name.
+    /// Makes it forward with the virtual router of this name.
     pub fn of(self, instance: &str) -> Self {
         Self { instance: Some(instance.into()), ..self }
     }
 
-    /// The same, learning from tunnels.
+    /// Makes it learn from tunnels.
     pub fn learning(self) -> Self {
         Self { learn_remote: true, ..self }
     }

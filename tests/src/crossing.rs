@@ -1,4 +1,4 @@
-//! The lab most tests want: a VM behind a plain Linux VTEP, the gateway, and a host outside in a VLAN.
+//! The standard lab: a VM behind a plain Linux VTEP, the gateway, and a host outside in a VLAN.
 //!
 //! ```text
 //!   vm ── hv ──┐                                   ┌── ext
@@ -49,22 +49,22 @@ pub const EXT: Station = Station { number: 101, kind: 0xee };
 pub const EXT2: Station = Station { number: 102, kind: 0xee };
 
 impl Station {
-    /// Its Ethernet address.
+    /// Returns its Ethernet address.
     pub const fn mac(self) -> MacAddr {
         MacAddr([0x02, self.kind, 0, 0, 0, self.number])
     }
 
-    /// Its IPv4 address, in 10.0.0.0/24.
+    /// Returns its IPv4 address, in 10.0.0.0/24.
     pub const fn v4(self) -> Ipv4Addr {
         Ipv4Addr::new(10, 0, 0, self.number)
     }
 
-    /// Its IPv6 address, in 2001:db8::/64.
+    /// Returns its IPv6 address, in 2001:db8::/64.
     pub const fn v6(self) -> Ipv6Addr {
         Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, self.number as u16)
     }
 
-    /// Its addresses with their prefix lengths; IPv4 only unless `ipv6`.
+    /// Returns its addresses with their prefix lengths; IPv4 only unless `ipv6`.
     pub fn addresses(self, ipv6: bool) -> Vec<String> {
         let mut addresses = vec![format!("{}/24", self.v4())];
         if ipv6 {
@@ -84,7 +84,7 @@ pub enum Underlay {
 }
 
 impl Underlay {
-    /// The address of machine `number`.
+    /// Returns the address of machine `number`.
     pub fn ip(self, number: u8) -> IpAddr {
         match self {
             Self::V4 => Ipv4Addr::new(172, 31, 0, number).into(),
@@ -92,7 +92,7 @@ impl Underlay {
         }
     }
 
-    /// The same with its prefix length.
+    /// Returns the address of machine `number` with its prefix length.
     pub fn address(self, number: u8) -> String {
         format!("{}/{}", self.ip(number), if self == Self::V4 { 24 } else { 64 })
     }
@@ -103,20 +103,20 @@ pub const GW: u8 = 21;
 /// Number of the VM host on the underlay.
 pub const HV: u8 = 11;
 
-/// What a crossing is to be like.
+/// Plan of a crossing.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How the uplink is driven.
+    /// Mode of the uplink.
     pub uplink: Mode,
-    /// How the access port is driven.
+    /// Mode of the access port.
     pub port: Mode,
     /// VLAN of the outside host, 0 for untagged.
     pub vlan: u16,
-    /// Whether there is Open vSwitch between; a host that tags by itself otherwise.
+    /// Puts Open vSwitch in between; otherwise the host tags by itself.
     pub ovs: bool,
     /// Addresses on the underlay.
     pub underlay: Underlay,
-    /// Whether VM and outside host speak IPv6.
+    /// Gives VM and outside host IPv6 addresses.
     pub ipv6: bool,
 }
 
@@ -127,7 +127,7 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// Both NICs in one mode.
+    /// Makes a plan with both NICs in one mode.
     pub fn mode(mode: Mode) -> Self {
         Self { uplink: mode, port: mode, ..Self::default() }
     }
@@ -138,7 +138,7 @@ impl Plan {
 pub struct Crossing {
     /// The agent.
     pub gateway: Gateway,
-    /// What it was told.
+    /// Its configuration.
     pub config: Config,
     /// The VLAN switch, if there is one.
     pub ovs: Option<Ovs>,
@@ -157,7 +157,7 @@ pub struct Crossing {
 }
 
 impl Crossing {
-    /// Lays the lab out and starts the gateway.
+    /// Builds the lab and starts the gateway.
     ///
     /// # Errors
     /// If any of it fails.
@@ -171,7 +171,7 @@ impl Crossing {
 /// The same lab before its gateway is started.
 #[derive(Debug)]
 pub struct Site {
-    /// What was asked for.
+    /// Its plan.
     pub plan: Plan,
     /// See [`Crossing::ovs`].
     pub ovs: Option<Ovs>,
@@ -190,7 +190,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Lays the lab out.
+    /// Builds the lab.
     ///
     /// # Errors
     /// If any of it fails.
@@ -222,8 +222,8 @@ impl Site {
         Ok(Self { plan, ovs, vm, ext, hv, gw, und, lab })
     }
 
-    /// The configuration that joins the VM's network and the outside host's VLAN: the VM given, the outside host to be
-    /// learned.
+    /// Returns the configuration that joins the VM's network and the outside host's VLAN. The VM is given; the outside
+    /// host is to be learned.
     pub fn config(&self) -> Config {
         let hv = self.hv.vtep();
         let switch = Switch::new(VNI, &[hv]).bound("a0", self.plan.vlan).remote(VM.mac(), hv);
@@ -242,14 +242,14 @@ impl Site {
         Ok(self.with(gateway, config))
     }
 
-    /// The lab with a gateway that was started otherwise.
+    /// Completes the lab with a gateway that was started in another way.
     pub fn with(self, gateway: Gateway, config: Config) -> Crossing {
         let Self { ovs, vm, ext, hv, gw, und, lab, .. } = self;
         Crossing { gateway, config, ovs, vm, ext, hv, gw, und, lab }
     }
 }
 
-/// A machine for a gateway, with its uplink `u0`.
+/// Makes a machine for a gateway, with its uplink `u0`.
 ///
 /// # Errors
 /// If the name is taken.
@@ -263,7 +263,7 @@ pub fn gateway_host(underlay: &Bridge, name: &str, address: &str) -> Result<Host
     Ok(host)
 }
 
-/// The addresses as a list of texts.
+/// Borrows the addresses as a list of texts.
 pub fn texts(addresses: &[String]) -> Vec<&str> {
     addresses.iter().map(String::as_str).collect()
 }

@@ -1,7 +1,7 @@
-//! A clean Debian, booted in namespaces of its own on a host of a lab: to install a package in.
+//! A clean Debian, booted in namespaces of its own on a host of a lab, for installing a package.
 //!
-//! It has the host's network, and everything else to itself: files, processes, control groups, BPF file system. Its first
-//! process is systemd, or one that does nothing.
+//! It shares the host's network, and has everything else to itself: files, processes, control groups, BPF file system.
+//! Its first process is systemd, or one that does nothing.
 
 use std::{
     fs::{self, File},
@@ -18,13 +18,13 @@ use crate::{
     wait::{SOON, wait_for, wait_some},
 };
 
-/// What boots it.
+/// Script that boots it.
 const SCRIPT: &str = include_str!("debian.sh");
 
-/// Packages it has beyond the essential ones.
+/// Its packages beyond the essential ones.
 const PACKAGES: &str = "systemd";
 
-/// Making one downloads it.
+/// Time limit of making one, which downloads it.
 const MAKING: &str = "900";
 
 /// Its first process.
@@ -32,18 +32,18 @@ const MAKING: &str = "900";
 pub enum Init {
     /// As on a server.
     Systemd,
-    /// One that only waits, as in a container or a chroot.
+    /// A process that only waits, as in a container or a chroot.
     Nothing,
 }
 
-/// A running system. Its processes end with this, its files with the lab.
+/// A running system. Its processes end when this is dropped, its files are removed with the lab.
 #[derive(Debug)]
 pub struct Debian {
     host: Host,
     root: PathBuf,
-    /// Process id of its first process, outside.
+    /// Process id of its first process, as seen outside.
     init: u32,
-    /// The one that waits for it outside, and takes it along.
+    /// The process outside that waits for it, and ends it.
     _outside: Process,
 }
 
@@ -55,7 +55,7 @@ impl Debian {
     pub fn boot(host: &Host, init: Init) -> Result<Self> {
         let root = host.lab().directory().join(format!("{}-root", host.name()));
         process::run(&["cp", "-a", "--reflink=auto", &clean()?.to_string_lossy(), &root.to_string_lossy()])?;
-        // Nobody is going to log in.
+        // No logins are needed.
         std::os::unix::fs::symlink("/dev/null", root.join("etc/systemd/system/console-getty.service"))?;
 
         let first: &[&str] = match init {
@@ -76,7 +76,7 @@ impl Debian {
     }
 
     fn wait_booted(&self, init: Init) -> Result<()> {
-        // The script is the first process until it becomes the one it is to start.
+        // The first process is the script, until it executes the process to start.
         let wanted = if init == Init::Systemd { "systemd" } else { "sleep" };
         let name = format!("/proc/{}/comm", self.init);
         let booted = wait_for("a Debian to boot", SOON, || {
@@ -101,7 +101,7 @@ impl Debian {
         Ok(out.into_owned() + &err)
     }
 
-    /// The same, whatever comes of it.
+    /// Runs `command` likewise, and accepts any result.
     ///
     /// # Errors
     /// If it could not be started.
@@ -112,7 +112,7 @@ impl Debian {
         process::attempt(&words)
     }
 
-    /// Starts `command` in it; it ends with the handle.
+    /// Starts `command` in it; dropping the handle ends it.
     ///
     /// # Errors
     /// If it could not be started.
@@ -131,7 +131,7 @@ impl Debian {
         fs::copy(from, &to).with_context(|| format!("copying {} to {}", from.display(), to.display())).map(drop)
     }
 
-    /// Writes a file of it.
+    /// Writes a file in it.
     ///
     /// # Errors
     /// If it cannot be written.
@@ -150,7 +150,7 @@ impl Debian {
 
 impl Drop for Debian {
     fn drop(&mut self) {
-        // All of its processes go with the first one; then its control groups can.
+        // The end of the first process ends all of its processes; then its control groups can be removed.
         let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.init.cast_signed()), nix::sys::signal::SIGKILL);
         let gone = format!("/proc/{}/root/etc", self.init);
         let _ = wait_for("a Debian to go", SOON, || !Path::new(&gone).exists());
@@ -160,17 +160,17 @@ impl Drop for Debian {
     }
 }
 
-/// Name of its control group.
+/// Returns the name of its control group.
 fn group(host: &Host) -> String {
     host.namespace().to_owned()
 }
 
-/// The one child of a process.
+/// Returns the only child of a process.
 fn child(pid: u32) -> Option<u32> {
     fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?.split_whitespace().next()?.parse().ok()
 }
 
-/// A clean system of the release that this machine has, made once and kept beside what cargo builds.
+/// Returns a clean system of this machine's release. It is made once and kept beside the output of cargo.
 fn clean() -> Result<PathBuf> {
     let (mirror, release) = source()?;
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debian");
@@ -201,7 +201,7 @@ fn clean() -> Result<PathBuf> {
     Ok(root)
 }
 
-/// Where this machine's own packages come from, and its release, as apt is told.
+/// Returns the source of this machine's own packages, and its release, as in apt's configuration.
 fn source() -> Result<(String, String)> {
     let about = fs::read_to_string("/etc/os-release").context("reading /etc/os-release")?;
     let release = about.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).context("a release by name")?;

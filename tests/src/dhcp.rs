@@ -6,13 +6,13 @@ use anyhow::{Result, ensure};
 
 use crate::{Host, wait::SOON};
 
-/// What udhcpc runs when it has got an address.
+/// Script of udhcpc for a new address.
 const SCRIPT: &str = "#!/bin/sh
 [ \"$1\" != bound ] || ip addr add \"$ip/$mask\" dev \"$interface\"
 ";
 
-/// Takes all addresses off `eth0` of the client and has it ask for one, where the server offers nothing but `offered`
-/// on its own `eth0`.
+/// Removes all addresses from `eth0` of the client and makes it request one. The server offers only `offered`, on its
+/// own `eth0`.
 ///
 /// # Errors
 /// If the client does not get that address, or the server cannot reach it then.

@@ -31,7 +31,7 @@ pub struct Flow {
     receiver: JoinHandle<Vec<u64>>,
 }
 
-/// What came of a flow.
+/// Result of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// Packets sent.
@@ -43,14 +43,14 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// True if every packet arrived, once.
+    /// Returns true if every packet arrived exactly once.
     pub fn is_whole(&self) -> bool {
         self.lost.is_empty() && self.doubled == 0
     }
 }
 
 impl Flow {
-    /// Sends 1000 packets a second from `from` to `to`, where `address` is.
+    /// Sends 1000 packets a second from `from` to `address` on `to`.
     ///
     /// # Errors
     /// If the sockets cannot be opened.
@@ -81,7 +81,7 @@ impl Flow {
         })
     }
 
-    /// Waits until `count` more packets have arrived: the flow has run a while before, or after, a change.
+    /// Waits until `count` more packets have arrived, so that the flow has run for a while before, or after, a change.
     ///
     /// # Errors
     /// If they do not arrive.
@@ -90,7 +90,7 @@ impl Flow {
         wait_for(&format!("{count} packets {}", self.name), SOON, || self.arrived.load(Ordering::Relaxed) >= goal)
     }
 
-    /// Ends the flow, lets the last packets arrive, and counts.
+    /// Stops the flow, lets the last packets arrive, and counts.
     ///
     /// # Errors
     /// If sending failed.
@@ -117,7 +117,7 @@ fn send(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Result<u64
     Ok(number)
 }
 
-/// Numbers of all packets, until the flow is stopped and a while brings no more.
+/// Returns the numbers of all packets, until the flow is stopped and no more arrive for a while.
 fn receive(socket: &UdpSocket, stop: &AtomicBool, arrived: &AtomicU64) -> Vec<u64> {
     let mut numbers = Vec::new();
     let mut buffer = [0u8; 8];
@@ -137,7 +137,7 @@ fn receive(socket: &UdpSocket, stop: &AtomicBool, arrived: &AtomicU64) -> Vec<u6
     numbers
 }
 
-/// Gives the socket room for what arrives while other tests have the CPUs.
+/// Enlarges the receive buffer for packets that arrive while other tests have the CPUs.
 fn widen(socket: &UdpSocket) -> Result<()> {
     let bytes: libc::c_int = 8 << 20;
     // SAFETY: the option takes an integer, which lives through the call.

@@ -1,4 +1,4 @@
-//! Ethernet frames made by hand, and reading them.
+//! Handmade Ethernet frames, and their parser.
 
 use gateway_common::{
     headers::{ETH_LEN, ETH_P_8021Q, TAG_LEN, VXLAN_FLAG_I},
@@ -19,36 +19,36 @@ pub struct Frame {
     pub vlan: Option<u16>,
     /// EtherType behind the tag.
     pub ethertype: u16,
-    /// What follows.
+    /// Its payload.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// An untagged frame with a text in it that tests find again.
+    /// Makes an untagged frame with a text that tests find again.
     pub fn text(src: MacAddr, dst: MacAddr, text: &str) -> Self {
-        // As long as the shortest frame of a real wire.
+        // As long as the shortest frame on a real wire.
         let mut payload = text.as_bytes().to_vec();
         payload.resize(payload.len().max(46), 0);
         Self { dst, src, vlan: None, ethertype: EXPERIMENTAL, payload }
     }
 
-    /// The same with a tag.
+    /// Adds a tag.
     pub fn tagged(self, vlan: u16) -> Self {
         Self { vlan: Some(vlan), ..self }
     }
 
-    /// The same with a payload of `length` bytes.
+    /// Extends the payload to `length` bytes.
     pub fn stretched(mut self, length: usize) -> Self {
         self.payload.resize(length, 0);
         self
     }
 
-    /// True if it is one made by [`Frame::text`] with this text.
+    /// Returns true if the frame was made by [`Frame::text`] with this text.
     pub fn says(&self, text: &str) -> bool {
         self.ethertype == EXPERIMENTAL && self.payload.starts_with(text.as_bytes())
     }
 
-    /// As it goes over the wire.
+    /// Returns its bytes on the wire.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(ETH_LEN + TAG_LEN + self.payload.len());
         bytes.extend(self.dst.0);
@@ -62,7 +62,7 @@ impl Frame {
         bytes
     }
 
-    /// Reads what came over a wire. `None` if it is too short.
+    /// Parses the bytes of a frame. Returns `None` if it is too short.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (dst, rest) = bytes.split_first_chunk::<6>()?;
         let (src, rest) = rest.split_first_chunk::<6>()?;
@@ -82,7 +82,7 @@ impl Frame {
         Some(frame(Some(u16::from_be_bytes(*tag) & 0xfff), kind, rest))
     }
 
-    /// As payload of a UDP datagram to a VTEP (RFC 7348 section 5).
+    /// Encapsulates it as payload of a UDP datagram to a VTEP (RFC 7348 section 5).
     pub fn in_vxlan(&self, vni: u32) -> Vec<u8> {
         let mut bytes = vec![VXLAN_FLAG_I, 0, 0, 0];
         bytes.extend((vni << 8).to_be_bytes());

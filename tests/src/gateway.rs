@@ -29,23 +29,23 @@ pub struct Gateway {
     agent: Option<Process>,
 }
 
-/// How an agent is started, beside what it is told by its configuration.
+/// Start of an agent, apart from its configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// A command that starts the one after it, such as `env`, with what it takes.
+    /// A command that starts the one after it, such as `env`, with its arguments.
     pub before: Vec<String>,
     /// Options of the agent.
     pub options: Vec<String>,
 }
 
 impl Surroundings {
-    /// These variables in the environment.
+    /// Sets these variables in the environment.
     pub fn variables(all: &[(&str, &str)]) -> Self {
         let all = all.iter().map(|(name, value)| format!("{name}={value}"));
         Self { before: ["env".to_owned()].into_iter().chain(all).collect(), options: Vec::new() }
     }
 
-    /// The same with these options.
+    /// Sets these options.
     pub fn options(self, options: &[&str]) -> Self {
         Self { options: options.iter().map(|&option| option.to_owned()).collect(), ..self }
     }
@@ -62,7 +62,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Starts the agent and waits for nothing.
+    /// Starts the agent without waiting.
     ///
     /// # Errors
     /// If it could not be started.
@@ -70,7 +70,7 @@ impl Gateway {
         Self::launch_in(host, config, Surroundings::default())
     }
 
-    /// The same in other surroundings.
+    /// Starts the agent with these surroundings, without waiting.
     ///
     /// # Errors
     /// If it could not be started.
@@ -92,7 +92,7 @@ impl Gateway {
         self.wait_says(|line| says(line, "ready")).map(drop)
     }
 
-    /// Starts the agent again after [`Gateway::stop`] or [`Gateway::kill`], and waits for nothing.
+    /// Starts the agent again after [`Gateway::stop`] or [`Gateway::kill`], without waiting.
     ///
     /// # Errors
     /// If it is running, or could not be started.
@@ -104,7 +104,7 @@ impl Gateway {
     /// Waits until the agent logs a line that `wanted` accepts.
     ///
     /// # Errors
-    /// If it ends, or does not; the error carries its log.
+    /// If it ends, or logs no such line; the error carries its log.
     pub fn wait_says(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String> {
         self.agent.as_mut().ok_or_else(not_running)?.wait_line(0, SOON, wanted)
     }
@@ -121,27 +121,27 @@ impl Gateway {
         Ok(())
     }
 
-    /// The machine it runs on.
+    /// Returns the machine it runs on.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// What its maps say.
+    /// Returns the content of its maps.
     pub fn read(&self) -> Readings {
         Readings::new(&self.pin_dir)
     }
 
-    /// Where it pins.
+    /// Returns the directory of its pins.
     pub fn pin_dir(&self) -> &Path {
         &self.pin_dir
     }
 
-    /// Its configuration file.
+    /// Returns the path of its configuration file.
     pub fn file(&self) -> &Path {
         &self.file
     }
 
-    /// What it logged since it was started last.
+    /// Returns its log since the last start.
     ///
     /// # Errors
     /// If it is not running.
@@ -149,20 +149,20 @@ impl Gateway {
         Ok(self.agent.as_ref().ok_or_else(not_running)?.log())
     }
 
-    /// Has it read a new configuration.
+    /// Makes it reload a configuration.
     ///
     /// # Errors
-    /// If it refuses, or says nothing.
+    /// If it refuses, or logs no result.
     pub fn reload(&mut self, config: &Config) -> Result<()> {
         let line = self.reload_text(&config.to_string())?;
         ensure!(!says(&line, "refused"), "{line}");
         Ok(())
     }
 
-    /// Has it read a new configuration file with this text; gives the line it logs about that.
+    /// Makes it reload a configuration file with this text. Returns the line that it logs about the reload.
     ///
     /// # Errors
-    /// If it says nothing.
+    /// If it logs no result.
     pub fn reload_text(&mut self, text: &str) -> Result<String> {
         write(&self.file, text)?;
         let agent = self.agent.as_mut().ok_or_else(not_running)?;
@@ -171,17 +171,17 @@ impl Gateway {
         agent.wait_line(mark, SOON, |line| says(line, "reloaded") || line.contains("reload refused"))
     }
 
-    /// Waits for the agent to end of its own accord, and gives what it ended with and its log.
+    /// Waits until the agent ends by itself. Returns its exit status and its log.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it does not end.
     pub fn wait_end(&mut self) -> Result<(ExitStatus, String)> {
         let mut agent = self.agent.take().ok_or_else(not_running)?;
         let status = agent.wait(SOON)?;
         Ok((status, agent.log()))
     }
 
-    /// Ends the agent as an operator does. What it attached goes on forwarding.
+    /// Stops the agent as an operator does. The attached programs continue to forward.
     ///
     /// # Errors
     /// If it does not end, or ends with an error.
@@ -193,7 +193,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// Ends the agent without giving it a chance to do anything about it.
+    /// Kills the agent, so that it can't react.
     ///
     /// # Errors
     /// If it is not running.
@@ -211,10 +211,10 @@ impl Gateway {
         self.agent.as_mut().ok_or_else(not_running)?.signal(signal)
     }
 
-    /// Ends the agent with `vtep-gateway exit`, which may have `options`.
+    /// Stops the agent with `vtep-gateway exit`, which may have `options`.
     ///
     /// # Errors
-    /// What it says, or if the agent ends with an error.
+    /// The error output of the command, or if the agent ends with an error.
     pub fn exit(&mut self, options: &str) -> Result<()> {
         self.ask(&format!("exit {options}"))?;
         let mut agent = self.agent.take().ok_or_else(not_running)?;
@@ -223,16 +223,16 @@ impl Gateway {
         Ok(())
     }
 
-    /// Runs a verb of `vtep-gateway` that asks the running agent, and gives what it prints.
+    /// Runs a verb of `vtep-gateway` that queries the running agent. Returns its output.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn ask(&self, verb: &str) -> Result<String> {
         let output = self.host.run(&format!("{} {verb} --config {}", binary()?, self.file.display()))?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The same, whatever comes of it.
+    /// Runs such a verb, and accepts any result.
     ///
     /// # Errors
     /// If it could not be started.
@@ -240,7 +240,7 @@ impl Gateway {
         command(&self.host, &format!("{verb} --config {}", self.file.display()))
     }
 
-    /// The same on a terminal of 80 columns and 24 lines, in an environment of these `NAME=VALUE`.
+    /// Runs such a verb on a terminal of 80 columns and 24 lines, with these `NAME=VALUE` in the environment.
     ///
     /// # Errors
     /// If it could not be started.
@@ -253,32 +253,32 @@ impl Gateway {
         process::attempt(&words)
     }
 
-    /// What `vtep-gateway status --json` says, healthy or not.
+    /// Returns the output of `vtep-gateway status --json`, healthy or not.
     ///
     /// # Errors
-    /// What it says, if that is no JSON.
+    /// The output of the command, if that is no JSON.
     pub fn status(&self) -> Result<Value> {
         let Output { stdout, stderr, .. } = self.try_ask("status --json")?;
         serde_json::from_slice(&stdout).with_context(|| String::from_utf8_lossy(&stderr).into_owned())
     }
 
-    /// What `vtep-gateway show NOUN --json` says; `noun` may have options.
+    /// Returns the output of `vtep-gateway show NOUN --json`; `noun` may have options.
     ///
     /// # Errors
-    /// What it says, or if that is no JSON.
+    /// The error output of the command, or if its output is no JSON.
     pub fn show(&self, noun: &str) -> Result<Vec<Value>> {
         Ok(serde_json::from_str(&self.ask(&format!("show {noun} --json"))?)?)
     }
 
-    /// `vtep-gateway detach`.
+    /// Runs `vtep-gateway detach`.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn detach(&self) -> Result<()> {
         self.host.run(&format!("{} detach --config {}", binary()?, self.file.display())).map(drop)
     }
 
-    /// Process id of the agent, `None` while it is not running.
+    /// Returns the process id of the agent, `None` while it is not running.
     pub fn pid(&self) -> Option<u32> {
         self.agent.as_ref().map(Process::pid)
     }
@@ -296,7 +296,7 @@ impl Drop for Gateway {
         if !std::thread::panicking() && !in_vain() {
             return;
         }
-        // The test has failed: tell what the gateway saw.
+        // The test has failed: print the log of the gateway.
         if let Ok(log) = self.log() {
             eprintln!("--- log of {}\n{log}", self.host.namespace());
         }
@@ -310,12 +310,12 @@ impl Drop for Gateway {
     }
 }
 
-/// The file that the agent on `host` writes its log to, and standard error.
+/// Returns the path of the file for the log and standard error of the agent on `host`.
 pub fn log_of(host: &Host) -> PathBuf {
     host.lab().directory().join(format!("{}-vtep-gateway.log", host.name()))
 }
 
-/// Runs the agent on `host` with a configuration of this text until it ends of its own accord, which it should do soon.
+/// Runs the agent on `host` with a configuration of this text until it ends by itself, which it should do soon.
 ///
 /// # Errors
 /// If it could not be started.
@@ -333,7 +333,7 @@ pub fn command(host: &Host, arguments: &str) -> Result<Output> {
     host.attempt(&format!("timeout 10 {} {arguments}", binary()?))
 }
 
-/// The agent's program: `$VTEP_GATEWAY`, else the one that cargo builds beside this executable.
+/// Returns the agent's program: `$VTEP_GATEWAY`, else the one that cargo builds beside this executable.
 ///
 /// # Errors
 /// If it cannot be built.
@@ -375,7 +375,7 @@ fn not_running() -> anyhow::Error {
     anyhow!("the agent is not running")
 }
 
-/// True if `word` stands in `line` as a word.
+/// Returns true if `line` contains `word` as a whole word.
 fn says(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
 }

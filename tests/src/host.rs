@@ -1,4 +1,4 @@
-//! A machine of a lab: a network namespace, and what can be done on it.
+//! A machine of a lab: a network namespace, and the operations on it.
 
 use std::{fs, net::IpAddr, process::Output, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
     wait::{SOON, wait_for},
 };
 
-/// A machine of a lab. Clones mean the same machine.
+/// A machine of a lab. Clones refer to the same machine.
 #[derive(Clone, Debug)]
 pub struct Host {
     lab: Lab,
@@ -26,22 +26,22 @@ impl Host {
         Self { lab, name: name.into(), namespace }
     }
 
-    /// The lab it belongs to.
+    /// Returns its lab.
     pub fn lab(&self) -> &Lab {
         &self.lab
     }
 
-    /// Its name within the lab.
+    /// Returns its name within the lab.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its network namespace.
+    /// Returns its network namespace.
     pub fn namespace(&self) -> &str {
         &self.namespace
     }
 
-    /// What to write before a command to have it run here. (`ip netns exec` would hide the BPF file system.)
+    /// Returns the words before a command that make it run here. (`ip netns exec` would hide the BPF file system.)
     pub fn prefix(&self) -> [String; 2] {
         ["nsenter".into(), format!("--net={}", netns::path(&self.namespace).display())]
     }
@@ -54,7 +54,7 @@ impl Host {
         self.with_words(command, process::run).with_context(|| format!("on host {}", self.name))
     }
 
-    /// Runs a command to its end, whatever that is.
+    /// Runs a command to its end, and accepts any result.
     ///
     /// # Errors
     /// If it could not be started.
@@ -81,24 +81,24 @@ impl Host {
     /// Runs `work` inside the namespace, see [`netns::enter`].
     ///
     /// # Errors
-    /// What `work` says.
+    /// The error of `work`.
     pub fn enter<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         netns::enter(&self.namespace, work).with_context(|| format!("on host {}", self.name))
     }
 
-    /// `ip ...` on this host.
+    /// Runs `ip ...` on this host.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error output of `ip`.
     pub fn ip(&self, arguments: &str) -> Result<Output> {
         let words: Vec<&str> = ["ip", "-n", &self.namespace].into_iter().chain(arguments.split_whitespace()).collect();
         process::run(&words)
     }
 
-    /// Answers of `ip -j ...`.
+    /// Returns the output of `ip -j ...`.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error output of `ip`.
     pub fn ip_json(&self, arguments: &str) -> Result<Value> {
         let output = self.ip(&format!("-j {arguments}"))?;
         serde_json::from_slice(&output.stdout).with_context(|| format!("reading what `ip -j {arguments}` said"))
@@ -107,13 +107,13 @@ impl Host {
     /// Gives `dev` an address, like `10.0.0.1/24`.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error output of `ip`.
     pub fn address(&self, dev: &str, address: &str) -> Result<()> {
         let nodad = if address.contains(':') { "nodad" } else { "" };
         self.ip(&format!("addr add {address} dev {dev} {nodad}")).map(drop)
     }
 
-    /// Turns IPv6 on, for interfaces made from now on.
+    /// Enables IPv6, for interfaces made from now on.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -129,7 +129,7 @@ impl Host {
         self.enter(|| sysctl("ipv4/ip_forward", "1"))
     }
 
-    /// Has the host tell its neighbours when an interface gets another Ethernet address.
+    /// Makes the host notify its neighbours if an interface gets another Ethernet address.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -137,7 +137,7 @@ impl Host {
         self.enter(|| sysctl("ipv4/conf/all/arp_notify", "1"))
     }
 
-    /// The Ethernet address of `dev`.
+    /// Returns the Ethernet address of `dev`.
     ///
     /// # Errors
     /// If there is no such interface.
@@ -147,7 +147,7 @@ impl Host {
         text.parse().map_err(|trouble| anyhow!("{dev} on {}: {trouble}", self.name))
     }
 
-    /// The index of `dev`.
+    /// Returns the index of `dev`.
     ///
     /// # Errors
     /// If there is no such interface.
@@ -157,13 +157,13 @@ impl Host {
         Ok(u32::try_from(index)?)
     }
 
-    /// The Ethernet address this host knows for `ip`.
+    /// Returns the Ethernet address of `ip` in the host's neighbour table.
     pub fn neighbour(&self, ip: IpAddr) -> Option<MacAddr> {
         let neighbours = self.ip_json(&format!("neigh show {ip}")).ok()?;
         neighbours[0]["lladdr"].as_str()?.parse().ok()
     }
 
-    /// True if one ping of `address` is answered within a second.
+    /// Returns true if one ping of `address` is answered within a second.
     pub fn reaches(&self, address: &str) -> bool {
         self.attempt(&format!("ping -n -c 1 -W 1 {address}")).is_ok_and(|output| output.status.success())
     }
@@ -176,15 +176,15 @@ impl Host {
         wait_for(&format!("{} gets an answer from {address}", self.name), SOON, || self.reaches(address))
     }
 
-    /// Forgets the neighbours, so that the next packet asks anew.
+    /// Flushes the neighbour table, so that the next packet causes a new request.
     ///
     /// # Errors
-    /// What `ip` says.
+    /// The error output of `ip`.
     pub fn forget_neighbours(&self) -> Result<()> {
         self.ip("neigh flush all").map(drop)
     }
 
-    /// What `ethtool` says of a feature of `dev`, like `rx-vlan-offload`: on or off.
+    /// Returns the state that `ethtool` reports for a feature of `dev`, like `rx-vlan-offload`: on or off.
     ///
     /// # Errors
     /// If there is no such interface or feature.

@@ -1,4 +1,4 @@
-//! HTTP from a host of the lab, as much of it as is needed to ask one thing.
+//! A minimal HTTP client on a host of the lab, for single requests.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -9,34 +9,34 @@ use anyhow::{Context, Result};
 
 use crate::{Host, wait::SOON};
 
-/// What was answered.
+/// Reply of a server.
 #[derive(Clone, Debug)]
 pub struct Reply {
-    /// Like 200.
+    /// Status code, like 200.
     pub status: u16,
     /// All headers, a line for each.
     pub headers: String,
-    /// What comes after them.
+    /// The body.
     pub body: String,
 }
 
-/// What is at `path`; the server sends it in one piece, since it is asked in HTTP/1.0.
+/// Gets `path`. The server sends the body in one piece, since the request is HTTP/1.0.
 ///
 /// # Errors
-/// If there is no server, or what it says is no HTTP.
+/// If there is no server, or the reply is no HTTP.
 pub fn get(host: &Host, address: SocketAddr, path: &str) -> Result<Reply> {
     ask(host, address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
 }
 
-/// The answer to a request, which is sent as it is.
+/// Sends a request as it is, and returns the reply.
 ///
 /// # Errors
-/// If there is no server, or what it says is no HTTP.
+/// If there is no server, or the reply is no HTTP.
 pub fn ask(host: &Host, address: SocketAddr, request: &str) -> Result<Reply> {
     let answer = host.enter(|| {
         let mut stream = TcpStream::connect_timeout(&address, SOON)?;
         stream.set_read_timeout(Some(SOON))?;
-        // A server that has read enough may have answered and hung up already.
+        // A server that has read enough may have answered and closed the connection already.
         let _ = stream.write_all(request.as_bytes());
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {
@@ -52,7 +52,7 @@ pub fn ask(host: &Host, address: SocketAddr, request: &str) -> Result<Reply> {
     Ok(Reply { status, headers: headers.replace('\r', ""), body: body.into() })
 }
 
-/// `text` as a part of a URL.
+/// Escapes `text` as a part of a URL.
 pub fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).into() } else { format!("%{byte:02X}") })

@@ -1,7 +1,7 @@
-//! Cleaning up behind a process that gets no chance to do it itself: Ctrl-C on a test run, or a kill.
+//! Cleans up after a process that can't do it itself: Ctrl-C on a test run, or a kill.
 //!
-//! A shell in a process group of its own waits for the end of this process. Labs that went in the ordinary way have
-//! left it nothing to do.
+//! A shell in a process group of its own waits for the end of this process. If the labs were dropped in the ordinary
+//! way, it finds nothing to do.
 
 use std::{
     os::unix::process::CommandExt,

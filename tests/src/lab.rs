@@ -1,4 +1,4 @@
-//! A lab: the name that everything in it carries, and the one who takes it down.
+//! A lab: the name that everything in it carries, and its removal.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use crate::{
     sweep::{self, BPFFS, KEPT, PREFIX},
 };
 
-/// A lab. Everything in it is gone once the last handle on it or on one of its hosts is dropped.
+/// A lab. Everything in it is removed once the last handle on it or on one of its hosts is dropped.
 #[derive(Clone, Debug)]
 pub struct Lab(Arc<Inner>);
 
@@ -26,7 +26,7 @@ struct Inner {
 }
 
 impl Lab {
-    /// An empty lab. The first of a process also removes what dead runs left behind.
+    /// Makes an empty lab. The first one of a process also removes the remains of dead runs.
     ///
     /// # Errors
     /// Without root, or if the BPF file system cannot be mounted.
@@ -44,23 +44,23 @@ impl Lab {
         Ok(lab)
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn id(&self) -> &str {
         &self.0.id
     }
 
-    /// A directory for its files.
+    /// Returns the directory for its files.
     pub fn directory(&self) -> PathBuf {
         sweep::directory(self.id())
     }
 
-    /// Where the gateway `name` may pin its maps and links.
+    /// Returns the directory for pins of the gateway `name`.
     pub fn pins(&self, name: &str) -> PathBuf {
         Path::new(BPFFS).join(format!("{}-{name}", self.id()))
     }
 
-    /// Adds a host: a network namespace with a working loopback and without IPv6, so that nothing is on the wire but
-    /// what a test puts there; see [`Host::speak_ipv6`].
+    /// Adds a host: a network namespace with a working loopback and without IPv6, so that only the test's own packets
+    /// are on the wire; see [`Host::speak_ipv6`].
     ///
     /// # Errors
     /// If there is one of that name.
@@ -73,7 +73,7 @@ impl Lab {
         netns::enter(host.namespace(), || {
             for scope in ["all", "default"] {
                 crate::host::sysctl(&format!("ipv6/conf/{scope}/disable_ipv6"), "1")?;
-                // Duplicate address detection would keep a fresh address from being used for a second or two.
+                // Duplicate address detection would delay the use of a new address by a second or two.
                 crate::host::sysctl(&format!("ipv6/conf/{scope}/accept_dad"), "0")?;
             }
             Ok(())
@@ -82,7 +82,7 @@ impl Lab {
         Ok(host)
     }
 
-    /// Leaves the lab standing when the process ends; [`sweep::remove`] takes it down.
+    /// Keeps the lab when the process ends; [`sweep::remove`] removes it.
     ///
     /// # Errors
     /// If its directory cannot be written.

@@ -1,24 +1,24 @@
 //! Labs of network namespaces: hosts, cables, VXLAN peers, VLAN switches and a gateway between them, on one machine.
 //!
-//! A [`Lab`] has a name of its own, so labs run side by side, and takes everything down when it goes, also after a
-//! panic. What a run that was killed left behind is swept away by the next one. Traffic never leaves the namespaces.
+//! A [`Lab`] has a name of its own, so labs run side by side. Dropping it removes everything in it, also after a panic.
+//! The next run removes the remains of a run that was killed. Traffic never leaves the namespaces.
 //!
-//! - [`lab`], [`sweep`]: the name, and cleaning up by name, which also works for a process that was killed
-//! - [`host`], [`netns`], [`process`]: a machine, and running things on it
+//! - [`lab`], [`sweep`]: the name, and removal by name, which also works for a process that was killed
+//! - [`host`], [`netns`], [`process`]: a machine, and running commands on it
 //! - [`cable`], [`bridge`]: wires between hosts, and a switch for the underlay
 //! - [`vxlan`]: a host of virtual machines, with the kernel's own VXLAN device
 //! - [`vlan`], [`ovs`]: the outside: a host that tags by itself, or Open vSwitch with hosts on access ports
-//! - [`node`], [`ovsdb`]: what daemons of Open vSwitch and OVN stand on
+//! - [`node`], [`ovsdb`]: the base of daemons of Open vSwitch and OVN
 //! - [`ovn`]: a cloud of real OVN, opposite the gateway
-//! - [`config`], [`gateway`], [`readings`]: the agent under test, and what its maps say
-//! - [`http`], [`prometheus`]: what monitoring sees of it
-//! - [`crossing`]: the lab most tests want, with all of the above in place
-//! - [`cluster`]: the same with two gateways that stand in for each other, what can happen to them, and what it costs
+//! - [`config`], [`gateway`], [`readings`]: the agent under test, and the content of its maps
+//! - [`http`], [`prometheus`]: its monitoring
+//! - [`crossing`]: the standard lab, with all of the above in place
+//! - [`cluster`]: the same with two redundant gateways, their faults, and the measured outage
 //! - [`frame`], [`wire`]: frames made by hand
 //! - [`dhcp`]: an address from a real server for a real client
 //! - [`transfer`], [`throughput`], [`flow`]: checked transfers, their speed, and a steady flow to count losses
 //! - [`bpf`]: the few tiny programs that peers need
-//! - [`additions`], [`sample`]: programs of known length and what a test run of them takes; many runs and their middle
+//! - [`additions`], [`sample`]: programs of known length and the time of a test run; many runs and their median
 //! - [`debian`], [`package`]: a clean Debian, and the package to install in it
 //! - [`wait`]: waiting for a condition, with a deadline
 

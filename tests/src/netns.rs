@@ -5,16 +5,16 @@ use std::{fs::File, path::PathBuf};
 use anyhow::{Context, Result, anyhow};
 use nix::sched::{CloneFlags, setns};
 
-/// Where `ip netns` keeps the namespace `name`.
+/// Returns the path at which `ip netns` keeps the namespace `name`.
 pub fn path(name: &str) -> PathBuf {
     PathBuf::from("/run/netns").join(name)
 }
 
-/// Runs `work` on a thread of its own inside the namespace `name`. The thread ends with it, so no thread of the caller
-/// is ever left in a foreign namespace.
+/// Runs `work` on a thread of its own inside the namespace `name`. The thread ends afterwards, so no thread of the
+/// caller stays in a foreign namespace.
 ///
 /// # Errors
-/// If there is no such namespace, if entering it is not allowed, and what `work` says.
+/// If there is no such namespace, or entering it is not allowed; and the error of `work`.
 pub fn enter<T: Send>(name: &str, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     let path = path(name);
     let namespace = File::open(&path).with_context(|| format!("opening the namespace {}", path.display()))?;

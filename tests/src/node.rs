@@ -10,7 +10,7 @@ use crate::{
     process::{self, Process},
 };
 
-/// A host with such a directory. Clones mean the same machine.
+/// A host with such a directory. Clones refer to the same machine.
 #[derive(Clone, Debug)]
 pub struct Node {
     host: Host,
@@ -28,12 +28,12 @@ impl Node {
         Ok(Self { host: host.clone(), directory })
     }
 
-    /// The machine itself.
+    /// Returns the machine itself.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// A file in the directory.
+    /// Returns the path of a file in the directory.
     pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
@@ -46,7 +46,7 @@ impl Node {
         self.run_words(&command.split_whitespace().collect::<Vec<_>>())
     }
 
-    /// The same with words that may have blanks in them.
+    /// Runs a command whose words may contain blanks.
     ///
     /// # Errors
     /// If it did not succeed; the error carries what it wrote.
@@ -67,7 +67,7 @@ impl Node {
         Process::start(&words, &log)
     }
 
-    /// What to write before a command to have it run here and find the daemons of this machine.
+    /// Returns the words before a command that make it run here and find the daemons of this machine.
     pub fn prefix(&self) -> Vec<String> {
         let directory = self.directory.display();
         let names = ["OVS_RUNDIR", "OVS_DBDIR", "OVS_LOGDIR", "OVN_RUNDIR", "OVN_DBDIR", "OVN_LOGDIR"];

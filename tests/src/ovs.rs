@@ -1,5 +1,5 @@
-//! The outside as it is in a data centre: a VLAN switch, here Open vSwitch in userspace, with hosts on access ports and
-//! a trunk to the gateway.
+//! The outside of a data centre: a VLAN switch, here Open vSwitch in userspace, with hosts on access ports and a trunk
+//! to the gateway.
 
 use std::process::Output;
 
@@ -32,7 +32,7 @@ impl Ovs {
         Self::on(&lab.host(name)?, "sw0")
     }
 
-    /// Starts it on a host; `bridge`, which learns as any switch does, is its first one.
+    /// Starts a switch on a host; `bridge`, which learns like any switch, is its first one.
     ///
     /// # Errors
     /// If it does not start.
@@ -56,27 +56,27 @@ impl Ovs {
         Ok(ovs)
     }
 
-    /// Has it learn nearly as soon as a switch of hardware, which learns from each frame. Frames of a flow that it has cached
-    /// teach it something only when it looks at the flow again: else each half second, also at one that was idle for up to
-    /// ten.
+    /// Makes it learn nearly as soon as a hardware switch, which learns from each frame. Open vSwitch learns from
+    /// frames of a cached flow only when it revalidates the flow: otherwise each half second, also for a flow that was
+    /// idle for up to ten seconds.
     ///
     /// # Errors
-    /// What `ovs-vsctl` says.
+    /// The error output of `ovs-vsctl`.
     pub fn learn_soon(&self) -> Result<()> {
         self.vsctl("set Open_vSwitch . other_config:max-revalidator=100 other_config:max-idle=1000").map(drop)
     }
 
-    /// The machine it runs on; the port towards host `x` is called `x`.
+    /// Returns the machine it runs on; the port towards host `x` is called `x`.
     pub fn host(&self) -> &Host {
         self.node.host()
     }
 
-    /// The same with the daemons on it.
+    /// Returns the same machine with its daemons.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// Its database.
+    /// Returns its database.
     pub fn database(&self) -> &Database {
         &self.database
     }
@@ -84,7 +84,7 @@ impl Ovs {
     /// Runs `ovs-vsctl`.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn vsctl(&self, arguments: &str) -> Result<Output> {
         self.node.run(&format!("ovs-vsctl --db={} --timeout=20 {arguments}", self.database.remote()))
     }
@@ -107,7 +107,7 @@ impl Ovs {
         Ok(host)
     }
 
-    /// Connects `port` of a gateway; `settings` of the port on the switch's side, like `trunks=100,200` or
+    /// Connects `port` of a gateway. `settings` are those of the port on the switch's side, like `trunks=100,200` or
     /// `vlan_mode=native-untagged tag=30 trunks=30,100`.
     ///
     /// # Errors

@@ -12,12 +12,12 @@ use crate::{
     wait::{SOON, wait_for},
 };
 
-/// Where Debian's packages put the schemas of Open vSwitch.
+/// Directory of the schemas of Open vSwitch in Debian's packages.
 pub const OVS_SCHEMAS: &str = "/usr/share/openvswitch";
-/// Where Debian's packages put the schemas of OVN.
+/// Directory of the schemas of OVN in Debian's packages.
 pub const OVN_SCHEMAS: &str = "/usr/share/ovn";
 
-/// A database with a server of its own, which listens on a socket and whatever else it is told to.
+/// A database with a server of its own, which listens on a socket and on further addresses from its options.
 #[derive(Debug)]
 pub struct Database {
     node: Node,
@@ -27,8 +27,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes the database `name` on a machine, empty, and serves it. `options` are more of `ovsdb-server`'s, like
-    /// `--remote=ptcp:6640:10.0.0.1`.
+    /// Creates the database `name` on a machine, empty, and serves it. `options` are further options of `ovsdb-server`,
+    /// like `--remote=ptcp:6640:10.0.0.1`.
     ///
     /// # Errors
     /// If there is one of that name, or the server does not start.
@@ -36,7 +36,7 @@ impl Database {
         Self::make(node, name, options, |file| format!("create {file} {schema}"))
     }
 
-    /// The same for the first member of a cluster, which the others find at `address`, like `tcp:10.0.0.1:6645`.
+    /// Creates the first member of a cluster, which the others find at `address`, like `tcp:10.0.0.1:6645`.
     ///
     /// # Errors
     /// See [`Database::create`].
@@ -44,7 +44,7 @@ impl Database {
         Self::make(node, name, options, |file| format!("create-cluster {file} {schema} {address}"))
     }
 
-    /// The same for one more member of a cluster of databases of this schema's name, which has a member at `first`.
+    /// Creates one more member of a cluster of databases of this schema's name, which has a member at `first`.
     ///
     /// # Errors
     /// See [`Database::create`], and if it does not become a member.
@@ -68,26 +68,26 @@ impl Database {
         Ok(database)
     }
 
-    /// The machine it runs on.
+    /// Returns the machine it runs on.
     pub fn node(&self) -> &Node {
         &self.node
     }
 
-    /// Its socket, as clients on this computer name it.
+    /// Returns its socket for clients on this computer.
     pub fn remote(&self) -> String {
         format!("unix:{}", self.path("sock"))
     }
 
-    /// True if this server leads its cluster.
+    /// Returns true if this server leads its cluster.
     ///
     /// # Errors
-    /// If it does not tell.
+    /// If it does not answer.
     pub fn leads(&self, schema: &str) -> Result<bool> {
         let output = self.node.run(&format!("ovs-appctl -t {} cluster/status {schema}", self.path("ctl")))?;
         Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == "Role: leader"))
     }
 
-    /// Runs a transaction, `operations` on the database `schema` (RFC 7047 section 5.2), that may be of any size.
+    /// Runs a transaction of any size, `operations` on the database `schema` (RFC 7047 section 5.2).
     ///
     /// # Errors
     /// If any of it fails.
@@ -97,7 +97,7 @@ impl Database {
         stream.set_read_timeout(Some(SOON))?;
         stream.write_all(json!({ "method": "transact", "params": params, "id": 0 }).to_string().as_bytes())?;
         let replies = serde_json::Deserializer::from_reader(stream).into_iter::<Value>();
-        // The server may ask in between whether this client is alive.
+        // In between the server may send an echo request to this client.
         let reply =
             replies.filter_map(Result::ok).find(|reply| reply["id"] == 0).context("no reply to a transaction")?;
         let failed = reply["result"].as_array().into_iter().flatten().find(|result| !result["error"].is_null());
@@ -105,7 +105,7 @@ impl Database {
         Ok(())
     }
 
-    /// Ends the server without giving it a chance to do anything about it.
+    /// Kills the server, so that it can't react.
     ///
     /// # Errors
     /// If it is not running.

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, ensure};
 
 use crate::gateway::binary;
 
-/// Makes the package with this version from the agent under test, and leaves it in `directory`. All that differs from what
-/// is given out is how hard the compressor tries.
+/// Makes the package with this version from the agent under test, and leaves it in `directory`. The only difference
+/// from a released package is the compression level.
 ///
 /// # Errors
-/// What `cargo xtask dist` says.
+/// The error output of `cargo xtask dist`.
 pub fn make(version: &str, directory: &Path) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["xtask", "dist", "--deb-version", version, "--binary", binary()?, "--output"])

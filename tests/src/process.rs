@@ -18,7 +18,7 @@ use nix::{
 
 use crate::wait::wait_some;
 
-/// No command of a lab takes longer.
+/// Time limit of a command of a lab.
 const LIMIT: &str = "90";
 
 /// Runs `words` to the end.
@@ -39,7 +39,7 @@ pub fn run(words: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
-/// Runs `words` to the end, whatever it may be.
+/// Runs `words` to the end, and accepts any result.
 ///
 /// # Errors
 /// If the program could not be started.
@@ -48,16 +48,16 @@ pub fn attempt(words: &[&str]) -> Result<Output> {
     command(&limited).output().with_context(|| format!("starting `{}`", words.join(" ")))
 }
 
-/// Keeps what this process has been given, but for its three streams, from those that it starts: a daemon that is left running
-/// must not hold a lock or a pipe of whoever started the demo.
+/// Keeps inherited descriptors, except the three streams, from the processes that this process starts: a daemon that is
+/// left running must not hold a lock or a pipe of the caller of the demo.
 ///
 /// # Errors
-/// If the system does not tell what there is.
+/// If the system does not list the open descriptors.
 pub fn inherit_nothing() -> Result<()> {
     for entry in fs::read_dir("/proc/self/fd")?.flatten() {
         let number: i32 = entry.file_name().to_string_lossy().parse()?;
         if number > 2 {
-            // SAFETY: the number is only handed to fcntl(2), which says so if nothing is open under it any more.
+            // SAFETY: the number is only passed to fcntl(2), which fails if nothing is open under it any more.
             let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
             match fcntl(descriptor, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) {
                 // The listing itself.
@@ -83,19 +83,19 @@ fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// A command that runs until its owner drops it. What it writes goes to a file, so it can also outlive its owner.
+/// A command that runs until its owner drops it. Its output goes to a file, so it can also outlive its owner.
 #[derive(Debug)]
 pub struct Process {
     name: String,
     child: Child,
     log: PathBuf,
-    /// Bytes that others had written to the file before.
+    /// Length of the file before this process.
     before: usize,
     left: bool,
 }
 
 impl Process {
-    /// Starts `words`; what it writes, on both streams, is added to the file `log`.
+    /// Starts `words`; its output, on both streams, is appended to the file `log`.
     ///
     /// # Errors
     /// If the program could not be started.
@@ -115,30 +115,30 @@ impl Process {
         Ok(Self { name, child, log: log.into(), before, left: false })
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// What it wrote so far.
+    /// Returns its output so far.
     pub fn log(&self) -> String {
         let written = fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(written.get(self.before..).unwrap_or_default()).into_owned()
     }
 
-    /// Number of lines it wrote so far: a mark from which to look for later ones.
+    /// Returns the number of lines of its output so far: a mark from which to look for later ones.
     pub fn mark(&self) -> usize {
         self.log().lines().count()
     }
 
-    /// The first line from `mark` on that `wanted` accepts.
+    /// Returns the first line from `mark` on that `wanted` accepts.
     ///
     /// # Errors
-    /// If none came within `limit`, or none can come any more. The error tells all lines.
+    /// If none arrives within `limit`, or none can arrive any more. The error contains all lines.
     pub fn wait_line(&mut self, mark: usize, limit: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
         let mut ended = None;
         let line = wait_some("a line in its log", limit, || {
-            // Asked before the log is read, so that the last words of a process that ends are not missed.
+            // Checked before the log is read, so that the last lines of a process that ends are not missed.
             ended = self.child.try_wait().ok().flatten();
             let line = self.log().lines().skip(mark).find(|line| wanted(line)).map(String::from);
             (line.is_some() || ended.is_some()).then_some(line)
@@ -161,7 +161,7 @@ impl Process {
         Ok(kill(Pid::from_raw(self.child.id().cast_signed()), signal)?)
     }
 
-    /// True until it has ended.
+    /// Returns true until it has ended.
     pub fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }

@@ -61,7 +61,7 @@ impl Prometheus {
         Ok(Self { host: host.clone(), _server: server })
     }
 
-    /// What `expression` gives now; a scalar is one sample without labels.
+    /// Returns the current value of `expression`; a scalar is one sample without labels.
     ///
     /// # Errors
     /// If Prometheus does not understand it.
@@ -79,10 +79,10 @@ impl Prometheus {
         samples.iter().map(sample).collect()
     }
 
-    /// All rules, as `/api/v1/rules` has them.
+    /// Returns all rules, in the form of `/api/v1/rules`.
     ///
     /// # Errors
-    /// If it does not tell.
+    /// If it does not answer.
     pub fn rules(&self) -> Result<Vec<Value>> {
         let data = self.ask("/api/v1/rules")?;
         let groups = data["groups"].as_array().into_iter().flatten();

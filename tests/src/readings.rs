@@ -1,4 +1,4 @@
-//! What the maps of a gateway say, read where they are pinned.
+//! Content of the maps of a gateway, read by their pins.
 
 use std::{
     collections::BTreeMap,
@@ -26,12 +26,12 @@ pub struct Readings {
 }
 
 impl Readings {
-    /// The maps pinned under `pin_dir`.
+    /// Opens the maps pinned under `pin_dir`.
     pub fn new(pin_dir: &Path) -> Self {
         Self { maps: pin_dir.join("maps") }
     }
 
-    /// Dropped packets, by reason.
+    /// Returns the dropped packets, by reason.
     ///
     /// # Errors
     /// If the map is not there.
@@ -39,7 +39,7 @@ impl Readings {
         self.per_cpu("drops", 0, |sum: &mut Drops, value| sum.add(value))
     }
 
-    /// Packets by path.
+    /// Returns the packets by path.
     ///
     /// # Errors
     /// If the map is not there.
@@ -47,7 +47,7 @@ impl Readings {
         self.per_cpu("paths", 0, |sum: &mut Paths, value| sum.add(value))
     }
 
-    /// Traffic of a binding.
+    /// Returns the traffic of a binding.
     ///
     /// # Errors
     /// If there is no such binding.
@@ -59,7 +59,7 @@ impl Readings {
         self.per_cpu("binding_stats", binding.id, add_traffic)
     }
 
-    /// Traffic of the tunnel between two addresses.
+    /// Returns the traffic of the tunnel between two addresses.
     ///
     /// # Errors
     /// If there is no such tunnel.
@@ -71,7 +71,7 @@ impl Readings {
         self.per_cpu("tunnel_stats", tunnel, add_traffic)
     }
 
-    /// Tunnel packets that came while lease number `lease` did not run.
+    /// Returns the tunnel packets that arrived while lease number `lease` did not run.
     ///
     /// # Errors
     /// If the map is not there.
@@ -79,17 +79,17 @@ impl Readings {
         self.per_cpu("strays", lease, |sum: &mut u64, value| *sum += value)
     }
 
-    /// The forwarding database.
+    /// Returns the forwarding database.
     ///
     /// # Errors
     /// If the map is not there.
     pub fn fdb(&self) -> Result<BTreeMap<(u32, MacAddr), FdbEntry>> {
         let fdb: HashMap<_, FdbKey, FdbEntry> = HashMap::try_from(self.open("fdb")?)?;
-        // An entry that goes while the map is walked is no error.
+        // An entry that is removed during the walk is no error.
         Ok(fdb.iter().flatten().map(|(key, entry)| ((key.vni, MacAddr(key.mac)), entry)).collect())
     }
 
-    /// Where a station is, if that is known.
+    /// Returns the place of a station, if that is known.
     ///
     /// # Errors
     /// If the map is not there.
@@ -98,7 +98,7 @@ impl Readings {
         Ok(fdb.get(&FdbKey::new(vni, mac.0), 0).ok())
     }
 
-    /// The VTEP behind which a station is, if that was told, not learned.
+    /// Returns the VTEP of a station that was given, not learned.
     ///
     /// # Errors
     /// If a map is not there.

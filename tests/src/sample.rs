@@ -1,7 +1,7 @@
-//! Many runs of one thing, and what they come to.
+//! Statistics of many runs.
 
-/// The value in the middle, the higher one of two: a timer interrupt in one run, or the slow path of a helper in
-/// another, does not move it. 0 if there is none.
+/// Returns the median, the higher one of two: a timer interrupt in one run, or the slow path of a helper in another,
+/// does not change it. 0 if there is none.
 pub fn median(mut values: Vec<u64>) -> u64 {
     values.sort_unstable();
     values.get(values.len() / 2).copied().unwrap_or_default()

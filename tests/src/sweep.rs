@@ -1,4 +1,4 @@
-//! Taking labs down by their name alone, so that it works for a lab whose process is long gone.
+//! Removes labs by their name alone, so that it works for a lab whose process is long gone.
 //!
 //! A lab called `vg<pid>-<n>` owns the namespaces `vg<pid>-<n>-*`, the processes in them, the directories
 //! `vg<pid>-<n>*` of the BPF file system, and one of that name among the temporary files.
@@ -19,16 +19,16 @@ use nix::{
 
 use crate::{process, wait::wait_for};
 
-/// What names of labs begin with.
+/// Prefix of the names of labs.
 pub const PREFIX: &str = "vg";
 /// The BPF file system.
 pub const BPFFS: &str = "/sys/fs/bpf";
 const NAMESPACES: &str = "/run/netns";
 
-/// A file of this name in a lab's directory says that it is to stand until it is taken down by name.
+/// Name of a file in a lab's directory that keeps the lab until it is removed by name.
 pub const KEPT: &str = "kept";
 
-/// Takes down all labs of processes that no longer run, but for those that are to stand.
+/// Removes all labs of processes that no longer run, except those that are to be kept.
 ///
 /// # Errors
 /// If something cannot be removed.
@@ -41,7 +41,7 @@ pub fn sweep() -> Result<()> {
     Ok(())
 }
 
-/// Takes the lab `id` down: ends the processes in its namespaces, deletes those, its pins and its files.
+/// Removes the lab `id`: ends the processes in its namespaces, deletes those, its pins and its files.
 ///
 /// # Errors
 /// If something cannot be removed, after trying all.
@@ -55,7 +55,7 @@ pub fn remove(id: &str) -> Result<()> {
     if let Err(trouble) = end_processes(&namespaces) {
         troubles.push(trouble.to_string());
     }
-    // Pins first: a device that dies with programs still attached waits for them.
+    // Pins first: removing a device with attached programs waits for them.
     let pins = entries(BPFFS).into_iter().filter(|name| lab_of(name).as_deref() == Some(id));
     for pin in pins.map(|name| Path::new(BPFFS).join(name)).chain([directory(id)]) {
         if let Err(trouble) = fs::remove_dir_all(&pin)
@@ -72,17 +72,17 @@ pub fn remove(id: &str) -> Result<()> {
     if troubles.is_empty() { Ok(()) } else { bail!("taking {id} down: {}", troubles.join("; ")) }
 }
 
-/// True if the lab `id` is to stand until it is taken down by name.
+/// Returns true if the lab `id` is to be kept until it is removed by name.
 pub fn is_kept(id: &str) -> bool {
     directory(id).join(KEPT).exists()
 }
 
-/// The directory of temporary files of the lab `id`.
+/// Returns the directory of temporary files of the lab `id`.
 pub fn directory(id: &str) -> PathBuf {
     std::env::temp_dir().join(id)
 }
 
-/// Names of the labs that left anything.
+/// Returns the names of the labs that have left anything.
 fn labs() -> BTreeSet<String> {
     let temporary = std::env::temp_dir();
     [NAMESPACES, BPFFS, &temporary.to_string_lossy()]
@@ -92,14 +92,14 @@ fn labs() -> BTreeSet<String> {
         .collect()
 }
 
-/// `vg12-3-host` belongs to the lab `vg12-3`.
+/// Returns the lab of a name: `vg12-3-host` belongs to the lab `vg12-3`.
 fn lab_of(name: &str) -> Option<String> {
     let mut parts = name.split('-');
     let id = format!("{}-{}", parts.next()?, parts.next()?);
     owner(&id).map(|_| id)
 }
 
-/// The process that made the lab `id`.
+/// Returns the process that made the lab `id`.
 fn owner(id: &str) -> Option<u32> {
     let (pid, number) = id.strip_prefix(PREFIX)?.split_once('-')?;
     number.parse::<u32>().ok()?;
@@ -107,7 +107,7 @@ fn owner(id: &str) -> Option<u32> {
 }
 
 fn entries(directory: &str) -> Vec<String> {
-    // A directory that is not there has nothing in it to remove.
+    // A missing directory has nothing to remove.
     fs::read_dir(directory)
         .into_iter()
         .flatten()
@@ -128,12 +128,12 @@ fn end_processes(namespaces: &[String]) -> Result<()> {
             .filter_map(|name| name.parse().ok())
             .filter(|pid| *pid != std::process::id())
             .filter(|pid| {
-                // An ended process that nobody has waited for yet has no namespace any more.
+                // An ended process that nobody has waited for yet no longer has a namespace.
                 fs::metadata(format!("/proc/{pid}/ns/net")).is_ok_and(|namespace| inodes.contains(&namespace.ino()))
             })
             .collect()
     };
-    // Again and again: a process that was just starting may enter its namespace only now.
+    // Repeatedly: a process that was just starting may enter its namespace only now.
     wait_for("the end of the processes of a lab", Duration::from_secs(10), || {
         let members = members();
         for pid in &members {

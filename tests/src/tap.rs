@@ -1,5 +1,5 @@
-//! A tap device: a NIC whose wire is a descriptor, as virtual machines have one. Its driver takes frames that XDP redirects to
-//! it, in one buffer and no more, and as long as somebody takes them from it.
+//! A tap device: a NIC whose wire is a descriptor, as virtual machines have one. Its driver accepts frames that XDP
+//! redirects to it only in a single buffer, and only while a process reads them.
 
 use std::{
     ffi::c_char,
@@ -16,7 +16,7 @@ use crate::{Host, frame::Frame};
 /// Longest frame that is read whole.
 const LONGEST: usize = 65_536;
 
-/// The wire of a tap device; the device goes with it.
+/// The wire of a tap device; closing it removes the device.
 #[derive(Debug)]
 pub struct Tap(File);
 
@@ -31,7 +31,7 @@ impl Tap {
         Ok(Self(tap))
     }
 
-    /// The frames that wait to be taken.
+    /// Returns the frames that wait to be read.
     ///
     /// # Errors
     /// If the device is gone.
@@ -56,7 +56,7 @@ fn open(dev: &str) -> io::Result<File> {
         *to = from as c_char;
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_TAP | libc::IFF_NO_PI) as i16;
-    // SAFETY: the request lives through the call, and is what this one takes.
+    // SAFETY: the request lives through the call, and has the type that this ioctl takes.
     let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF, &raw mut request) };
     if done < 0 { Err(io::Error::last_os_error()) } else { Ok(file) }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{Host, wait::SOON};
 
-/// Which way the data goes.
+/// Direction of the data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -14,8 +14,8 @@ pub enum Direction {
     Reverse,
 }
 
-/// Bits per second that arrive over a TCP connection from `client` to `server`, where `address` is, within a number of
-/// seconds.
+/// Measures the bits per second that arrive over a TCP connection from `client` to `address` on `server`, within a
+/// number of seconds.
 ///
 /// # Errors
 /// If the connection fails, or nothing arrives.

@@ -15,7 +15,7 @@ use crate::{
     wait::{SOON, wait_some},
 };
 
-/// Bytes that look random and can be made again at the far end (xorshift64, George Marsaglia 2003).
+/// Bytes that look random and can be reproduced at the far end (xorshift64, George Marsaglia 2003).
 #[derive(Debug)]
 struct Pattern(u64);
 
@@ -37,7 +37,7 @@ impl Pattern {
 /// Bytes made and compared at a time; a multiple of eight.
 const CHUNK: usize = 64 * 1024;
 
-/// Sends `megabytes` through a TCP connection to `to`, where `address` is, and compares what arrives there.
+/// Sends `megabytes` through a TCP connection to `address` on `to`, and compares the received bytes.
 ///
 /// # Errors
 /// If the connection fails or stalls, or a byte is wrong or missing.
@@ -65,7 +65,7 @@ pub fn tcp(from: &Host, to: &Host, address: IpAddr, megabytes: usize) -> Result<
 }
 
 fn receive(listener: &TcpListener, total: usize) -> Result<()> {
-    // Asks again and again rather than waiting for ever: the other end may have failed to connect.
+    // Polls instead of waiting for ever: the other end may have failed to connect.
     listener.set_nonblocking(true)?;
     let (mut stream, _) = wait_some("a connection", SOON, || listener.accept().ok())?;
     stream.set_nonblocking(false)?;
@@ -82,11 +82,11 @@ fn receive(listener: &TcpListener, total: usize) -> Result<()> {
     Ok(())
 }
 
-/// Hands the kernel `count` datagrams of `length` bytes at once, to be sent as a train (`UDP_SEGMENT`, udp(7)), from `from` to
-/// `to`, where `address` is. Gives the datagrams that arrived within `patience`, each checked.
+/// Passes `count` datagrams of `length` bytes to the kernel at once, to be sent as a train (`UDP_SEGMENT`, udp(7)),
+/// from `from` to `address` on `to`. Returns the datagrams that arrived within `patience`, each checked.
 ///
 /// # Errors
-/// If the train can't be sent, or a datagram comes changed.
+/// If the train can't be sent, or a datagram arrives changed.
 pub fn udp_train(
     from: &Host,
     to: &Host,
@@ -134,10 +134,10 @@ pub fn udp_train(
     Ok(arrived)
 }
 
-/// Sends one datagram of `length` bytes to `to`, where `address` is, and back, and compares it.
+/// Sends one datagram of `length` bytes to `address` on `to`, and back, and compares it.
 ///
 /// # Errors
-/// If it does not come, or comes changed.
+/// If it does not arrive, or arrives changed.
 pub fn udp(from: &Host, to: &Host, address: IpAddr, length: usize) -> Result<()> {
     let open = |host: &Host, address: SocketAddr| {
         host.enter(|| {

@@ -1,4 +1,4 @@
-//! The outside without a switch: a host on the gateway's access port that puts the tag on itself.
+//! The outside without a switch: a host on the gateway's access port that adds the tag by itself.
 
 use anyhow::Result;
 
@@ -7,8 +7,8 @@ use crate::{
     cable::{End, connect_gateway},
 };
 
-/// Connects a new host `name` to the port `port` of `gateway`; its NIC `eth0` sends and takes frames of `vlan`, 0 for
-/// untagged.
+/// Connects a new host `name` to the port `port` of `gateway`; its NIC `eth0` sends and receives frames of `vlan`, 0
+/// for untagged.
 ///
 /// # Errors
 /// If a name is taken.

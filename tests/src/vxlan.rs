@@ -10,7 +10,7 @@ use crate::{
     cable::{End, connect, finish_frames},
 };
 
-/// A remote VTEP that is nothing but Linux.
+/// A remote VTEP that is plain Linux.
 #[derive(Clone, Debug)]
 pub struct VmHost {
     host: Host,
@@ -18,7 +18,7 @@ pub struct VmHost {
 }
 
 impl VmHost {
-    /// A host called `name` on the underlay, with `address` (like `172.31.0.11/24`) as its tunnel address.
+    /// Makes a host called `name` on the underlay, with `address` (like `172.31.0.11/24`) as its tunnel address.
     ///
     /// # Errors
     /// If the name is taken, or the address is none.
@@ -33,18 +33,18 @@ impl VmHost {
         Ok(Self { host, vtep })
     }
 
-    /// The machine itself.
+    /// Returns the machine itself.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Its tunnel address.
+    /// Returns its tunnel address.
     pub fn vtep(&self) -> IpAddr {
         self.vtep
     }
 
-    /// Joins the VXLAN network `vni`: frames to all and to unknown machines go to each of `flood`. The kernel learns
-    /// from what arrives who is where.
+    /// Joins the VXLAN network `vni`. Broadcasts and frames to unknown machines go to each of `flood`. The kernel
+    /// learns the places of machines from received frames.
     ///
     /// # Errors
     /// If it is a member already.

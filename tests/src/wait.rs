@@ -1,4 +1,4 @@
-//! Waiting for something to become true. The only place of the labs that reads a clock or sleeps for it.
+//! Waiting for a condition. The only place of the labs that reads a clock or sleeps for it.
 
 use std::{
     cell::Cell,
@@ -7,42 +7,42 @@ use std::{
 
 use anyhow::{Result, bail};
 
-/// Long enough for anything that is going to happen, on a machine that is busy with other labs.
+/// Time limit for any expected event, on a machine that is busy with other labs.
 pub const SOON: Duration = Duration::from_secs(20);
 
-/// Time between two looks at a condition.
+/// Interval of polling a condition.
 const STEP: Duration = Duration::from_millis(20);
 
-/// A moment by which something has to have happened.
+/// A moment by which a condition must hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// `limit` from now.
+    /// Makes a deadline `limit` from now.
     #[expect(clippy::disallowed_methods, reason = "deadlines of labs are real time")]
     pub fn after(limit: Duration) -> Self {
         Self(Instant::now() + limit)
     }
 
-    /// Time that is left, `None` once it has passed.
+    /// Returns the remaining time, `None` once it has passed.
     #[expect(clippy::disallowed_methods, reason = "deadlines of labs are real time")]
     pub fn left(self) -> Option<Duration> {
         self.0.checked_duration_since(Instant::now())
     }
 }
 
-/// Time since a moment, to be told; no test depends on it.
+/// Stopwatch for reports; no test depends on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
-    /// Starts it.
+    /// Starts the stopwatch.
     #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
     pub fn start() -> Self {
         Self(Instant::now())
     }
 
-    /// Time since then.
+    /// Returns the time since the start.
     pub fn elapsed(self) -> Duration {
         self.0.elapsed()
     }
@@ -52,15 +52,15 @@ thread_local! {
     static IN_VAIN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// True if this thread has waited for something in vain: its test is about to fail.
+/// Returns true if this thread has waited in vain: its test is about to fail.
 pub fn in_vain() -> bool {
     IN_VAIN.get()
 }
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 ///
 /// # Errors
-/// When it has not within `limit`; the error names `what`.
+/// If it does not within `limit`; the error names `what`.
 pub fn wait_some<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> Option<T>) -> Result<T> {
     let deadline = Deadline::after(limit);
     loop {
@@ -78,12 +78,12 @@ pub fn wait_some<T>(what: &str, limit: Duration, mut condition: impl FnMut() -> 
 /// Waits until `condition` holds.
 ///
 /// # Errors
-/// When it does not within `limit`; the error names `what`.
+/// If it does not within `limit`; the error names `what`.
 pub fn wait_for(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Result<()> {
     wait_some(what, limit, || condition().then_some(()))
 }
 
-/// Lets time pass: between two looks, or between two packets of a paced flow.
+/// Sleeps: between two polls, or between two packets of a paced flow.
 #[expect(clippy::disallowed_methods, reason = "the step of the waiting loops")]
 pub fn pause(time: Duration) {
     std::thread::sleep(time);

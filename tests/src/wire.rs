@@ -1,4 +1,4 @@
-//! A tap on a host's interface: sends frames made by hand, and sees every frame that arrives.
+//! A tap on a host's interface: sends handmade frames, and receives every frame that arrives.
 
 use std::{
     io,
@@ -57,10 +57,10 @@ impl Wire {
         sent.with_context(|| format!("sending a frame from {}", self.place)).map(drop)
     }
 
-    /// The next frame that `wanted` accepts; others are passed over.
+    /// Returns the next frame that `wanted` accepts; skips others.
     ///
     /// # Errors
-    /// If none came.
+    /// If none arrives.
     pub fn expect(&self, what: &str, wanted: impl Fn(&Frame) -> bool) -> Result<Frame> {
         let deadline = Deadline::after(SOON);
         while let Some(left) = deadline.left() {
@@ -72,7 +72,7 @@ impl Wire {
         anyhow::bail!("no such frame came to {}: {what}", self.place)
     }
 
-    /// All frames that have arrived.
+    /// Returns all frames that have arrived.
     ///
     /// # Errors
     /// If the interface is gone.
@@ -84,7 +84,7 @@ impl Wire {
         Ok(frames)
     }
 
-    /// The next frame that arrived, if one comes within `limit`.
+    /// Returns the next frame, if one arrives within `limit`.
     fn next(&self, limit: Duration) -> Result<Option<Frame>> {
         let deadline = Deadline::after(limit);
         loop {
@@ -103,11 +103,11 @@ fn open(ifindex: u32) -> io::Result<OwnedFd> {
     let protocol = (libc::ETH_P_ALL as u16).to_be();
     // SAFETY: no memory is involved.
     let fd = checked(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the descriptor is new and nobody else owns it.
+    // SAFETY: the descriptor is new and nothing else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     for (level, option, value) in [
         (libc::SOL_PACKET, libc::PACKET_AUXDATA, 1),
-        // Room for what other tests on the machine keep this one from reading in time.
+        // Room for frames that arrive while other tests on the machine keep this one from reading.
         (libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 16 << 20),
     ] {
         // SAFETY: the option takes an integer, which lives through the call.
@@ -125,7 +125,7 @@ fn open(ifindex: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Reads one frame; `None` if it is one that this host sent, or too short to be a frame.
+/// Reads one frame; `None` if this host sent it, or if it is too short to be a frame.
 fn receive(socket: &OwnedFd) -> io::Result<Option<Frame>> {
     let mut bytes = vec![0u8; LONGEST];
     let mut control = [0u64; 8];
@@ -145,7 +145,7 @@ fn receive(socket: &OwnedFd) -> io::Result<Option<Frame>> {
         return Ok(None);
     }
     let frame = Frame::parse(&bytes[..length.min(LONGEST)]);
-    // The kernel takes the tag off a frame before anybody sees it, and tells it beside.
+    // The kernel removes the tag of a frame before sockets see it, and reports it beside the frame.
     Ok(frame.map(|frame| match tag(&message) {
         Some(vlan) => frame.tagged(vlan),
         None => frame,

@@ -50,11 +50,8 @@ const REPLACED: [(&str, &str); 38] = [
 ];
 
 /// Words that are good names elsewhere: only these folders are without them.
-const LOCAL: [(&str, &[&str]); 3] = [
-    ("holds", &["gateway/vrrp"]),
-    ("contest", &["gateway/vrrp"]),
-    ("nearest", &["gateway/base"]),
-];
+const LOCAL: [(&str, &[&str]); 3] =
+    [("holds", &["gateway/vrrp"]), ("contest", &["gateway/vrrp"]), ("nearest", &["gateway/base"])];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()

@@ -9,9 +9,9 @@ use crate::{
     setup::{self, Purpose},
 };
 
-/// The benchmark's own programs, built along with the gateway's.
+/// Name of the benchmark's own programs, built along with the gateway's.
 const PROGRAMS: &str = "vtep-gateway-bench";
-/// The part that needs the agent, and that as it is released.
+/// The part that needs the agent, in its release build.
 const CONTROL: &str = "control";
 
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
@@ -21,7 +21,7 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
         bail!("no {}: if {} names an object, {PROGRAMS} has to lie beside it", programs.display(), ebpf::OBJECT_ENV);
     }
     eprintln!("xtask: building the benchmark");
-    // In debug builds as the tests are: what is measured is the kernel's work.
+    // Debug build, as for the tests: the measured work is the kernel's.
     let bench = build(root, "bench", &[])?;
     let mut command = Command::new(&bench);
     command.current_dir(root).arg("--object").arg(programs).args(args);
@@ -32,7 +32,7 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
     if interrupt::happened() {
         return Ok(ExitCode::FAILURE);
     }
-    // The benchmark takes xtask's place, so signals reach it and its exit code is the verb's.
+    // The benchmark replaces xtask, so signals reach it and its exit code is the verb's.
     Err(command.exec()).with_context(|| format!("cannot start {}", bench.display()))
 }
 
@@ -41,7 +41,8 @@ fn build(root: &Path, name: &str, options: &[&str]) -> Result<std::path::PathBuf
     cargo::executables(root, args)?.remove(name).ok_or_else(|| anyhow!("cargo built no binary `{name}`"))
 }
 
-/// Whether the benchmark will measure the control plane: unless `--only` names other parts alone, or help is wanted.
+/// Returns true if the benchmark will measure the control plane: unless `--only` names other parts alone, or help is
+/// requested.
 fn wants_control(args: &[OsString]) -> bool {
     let args: Vec<_> = args.iter().map(|arg| arg.to_string_lossy()).collect();
     let help = args.iter().any(|arg| ["-h", "--help"].contains(&arg.as_ref()));

@@ -12,18 +12,18 @@ use serde_json::Value;
 
 use crate::{child, ebpf};
 
-/// The packages that are built for the host. All verbs select the same ones: with others selected, cargo would unify
+/// Selects the packages that are built for the host. All verbs select the same ones: otherwise cargo would unify
 /// features differently and build the dependencies again.
 pub(crate) const HOST_PACKAGES: [&str; 3] = ["--workspace", "--exclude", "gateway-ebpf"];
 
-/// Tells tests and the demo where the agent's binary is.
+/// Environment variable with the path of the agent's binary, for tests and the demo.
 pub(crate) const AGENT_ENV: &str = "VTEP_GATEWAY";
 
-/// `cargo ARGS` in the workspace at `root`.
+/// Makes the command `cargo ARGS` in the workspace at `root`.
 pub(crate) fn cargo<'a>(root: &Path, args: impl IntoIterator<Item = &'a str>) -> Command {
     let mut command = Command::new(ebpf::cargo());
     command.current_dir(root).args(args);
-    // What `cargo run` told xtask about itself is none of the inner cargo's business; what the user set is.
+    // The inner cargo must not see the variables that `cargo run` has set for xtask, but those of the user.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);
@@ -32,7 +32,7 @@ pub(crate) fn cargo<'a>(root: &Path, args: impl IntoIterator<Item = &'a str>) ->
     command
 }
 
-/// Runs a cargo that builds, and returns the executables it built or found fresh, by target name.
+/// Runs a cargo that builds. Returns the executables that it built or found fresh, by target name.
 pub(crate) fn executables<'a>(
     root: &Path,
     args: impl IntoIterator<Item = &'a str>,
@@ -40,13 +40,13 @@ pub(crate) fn executables<'a>(
     executables_of(&mut cargo(root, args))
 }
 
-/// The same of a cargo that is ready to run.
+/// Runs `command`, which is a cargo that builds, likewise.
 pub(crate) fn executables_of(command: &mut Command) -> Result<BTreeMap<String, PathBuf>> {
     let output = child::output(command.arg("--message-format=json-render-diagnostics"))?;
     Ok(executables_in(&String::from_utf8_lossy(&output)))
 }
 
-/// The version of the agent.
+/// Returns the version of the agent.
 pub(crate) fn version(root: &Path) -> Result<String> {
     let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     let metadata: Value = serde_json::from_slice(&output)?;
@@ -57,7 +57,7 @@ pub(crate) fn version(root: &Path) -> Result<String> {
     Ok(version.to_owned())
 }
 
-/// The integration tests of the workspace at `root` that `cargo test` runs unasked, by target name.
+/// Returns the integration tests of the workspace at `root` that `cargo test` runs by default, by target name.
 pub(crate) fn integration_tests(root: &Path) -> Result<Vec<String>> {
     let output = child::output(&mut cargo(root, ["metadata", "--format-version=1", "--no-deps", "--locked"]))?;
     Ok(integration_tests_in(&serde_json::from_slice(&output)?))

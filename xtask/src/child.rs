@@ -1,5 +1,5 @@
-//! Runs programs: each in a process group of its own, which is ended as a whole when it takes too long, when the user
-//! interrupts, or when its leader ends and leaves others behind.
+//! Runs programs, each in a process group of its own. The group is ended as a whole if it takes too long, if the user
+//! interrupts, or if its leader ends and leaves others behind.
 
 use std::{
     io::{self, Read, Write},
@@ -18,18 +18,18 @@ use nix::{
 
 use crate::interrupt;
 
-/// How long output may still come once the program itself has ended: a daemon that inherited the pipe must not hold it.
+/// Time for output after the program itself has ended: a daemon that inherited the pipe must not hold it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// How long an interrupted program and those it started may take to end.
+/// Time for an interrupted program and its children to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How a program ended.
+/// Result of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// By itself.
+    /// It ended by itself.
     Exited(ExitStatus),
-    /// Killed, its time being over.
+    /// It was killed after its time limit.
     TimedOut,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` and returns what it writes to standard output; an exit code other than 0 is an error.
+/// Runs `command` and returns its standard output; an exit code other than 0 is an error.
 pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let shown = shown(command);
     let mut group = Group::start(command.stdout(Stdio::piped()))?;
@@ -60,8 +60,8 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Runs `command` for at most `limit`, passing its standard output on to `echo` as it comes, and giving `line` each line
-/// of it.
+/// Runs `command` for at most `limit`. Copies its standard output to `echo` as it arrives, and passes each line of it
+/// to `line`.
 pub(crate) fn stream(
     command: &mut Command,
     limit: Duration,
@@ -89,7 +89,7 @@ pub(crate) fn stream(
     let pid = group.pid;
     let waiter = thread::spawn(move || {
         let status = group.child.wait();
-        // The reader may still have something: the channel closes only once both threads are through.
+        // The reader may still have data: the channel closes only once both threads have ended.
         let _ = events.send(Event::End);
         (group, status)
     });
@@ -100,7 +100,7 @@ pub(crate) fn stream(
     loop {
         match received.recv_timeout(deadline.saturating_duration_since(now())) {
             Ok(Event::Output(chunk)) => {
-                // That nobody listens any more is no reason to leave the program alone.
+                // A closed output is no reason to leave the program alone.
                 let _ = echo.write_all(&chunk).and_then(|()| echo.flush());
                 pending.extend(chunk);
                 while let Some(end) = pending.iter().position(|&byte| byte == b'\n') {
@@ -128,13 +128,13 @@ pub(crate) fn stream(
     }
 }
 
-/// The command as one would type it.
+/// Formats the command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
-/// The time, for limits and for telling how long something took.
+/// Returns the time, for limits and for reporting durations.
 #[expect(
     clippy::disallowed_methods,
     reason = "xtask drives processes; nothing in it decides by a time it could be told"
@@ -143,7 +143,7 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// A program and everything it has started.
+/// A program and all its descendants.
 struct Group {
     child: Child,
     pid: Pid,
@@ -167,7 +167,7 @@ impl Group {
 }
 
 impl Group {
-    /// Waits until those who were asked to end have done so, labs having things to clean up.
+    /// Waits until the processes that were asked to end have ended, because labs have to clean up.
     #[expect(clippy::disallowed_methods, reason = "nothing tells when a process group has become empty")]
     fn wait_until_empty(&mut self) {
         let deadline = now() + GRACE;

@@ -21,6 +21,6 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
     if interrupt::happened() {
         return Ok(ExitCode::FAILURE);
     }
-    // The demo takes xtask's place, so signals reach it and its exit code is the verb's.
+    // The demo replaces xtask, so signals reach it and its exit code is the verb's.
     Err(command.exec()).with_context(|| format!("cannot start {}", demo.display()))
 }

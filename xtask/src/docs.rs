@@ -1,4 +1,4 @@
-//! `cargo xtask docs`: the pages of `docs/` that are made from code.
+//! `cargo xtask docs`: the pages of `docs/` that are generated from code.
 
 use std::{path::Path, process::Command, process::ExitCode};
 
@@ -9,7 +9,7 @@ use crate::{
     setup::{self, Purpose},
 };
 
-/// Writes them, or with `check` fails if one is out of date.
+/// Writes the pages, or with `check` fails if one is out of date.
 pub(crate) fn run(root: &Path, check: bool) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf])?;
     let build = ["build", "--example", "docs"].into_iter().chain(cargo::HOST_PACKAGES);
@@ -22,7 +22,7 @@ pub(crate) fn run(root: &Path, check: bool) -> Result<ExitCode> {
 mod tests {
     use std::{collections::BTreeSet, fs, path::PathBuf};
 
-    /// The pages of the top directory, of `docs/` and of `docs/adr/`.
+    /// Returns the pages of the top directory, of `docs/` and of `docs/adr/`.
     fn pages() -> Vec<PathBuf> {
         let root = crate::root();
         let folders = ["", "docs", "docs/adr"].map(|folder| root.join(folder));
@@ -31,7 +31,7 @@ mod tests {
         paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
     }
 
-    /// The anchors that a forge gives the headings of a page.
+    /// Returns the anchors that a forge gives to the headings of a page.
     fn anchors(page: &str) -> BTreeSet<String> {
         let headings = page
             .lines()
@@ -42,7 +42,7 @@ mod tests {
             .collect()
     }
 
-    /// The targets of a page's links, without those on other sites.
+    /// Returns the targets of a page's links, without those on other sites.
     fn links(page: &str) -> impl Iterator<Item = &str> {
         let targets = page.split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0));
         targets.filter(|target| !target.contains("://"))
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// Leaves out the change log and the decision records, which may name files of the past.
+    /// Excludes the change log and the decision records, which may name files of the past.
     #[test]
     fn files_that_pages_name_exist() {
         let root = crate::root();
@@ -86,7 +86,7 @@ mod tests {
             pages().iter().filter(|page| !page.ends_with("CHANGELOG.md") && !page.starts_with(root.join("docs/adr")))
         {
             let text = fs::read_to_string(page).unwrap();
-            // What is written in capitals stands for something else.
+            // Words in capitals are placeholders.
             let paths = text.split('`').skip(1).step_by(2).filter(|piece| {
                 folders.iter().any(|folder| piece.starts_with(folder))
                     && !piece.contains([' ', '\n'])

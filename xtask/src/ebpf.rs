@@ -1,6 +1,6 @@
-//! Builds the BPF object: finds a compiler and a linker that can, and runs a nested cargo with them.
+//! Builds the BPF object: finds a suitable compiler and linker, and runs a nested cargo with them.
 //!
-//! Two compilers will do. A rustup nightly with the `rust-src` component builds `core` for the BPF target itself;
+//! Two compilers are suitable. A rustup nightly with the `rust-src` component builds `core` for the BPF target itself.
 //! Debian's packaged `rustc` comes with that `core` ready-made. Both link with `bpf-linker`.
 //!
 //! `gateway/build.rs` includes this file too, so that a plain `cargo build` works: it uses nothing but `std`.
@@ -15,19 +15,20 @@ use std::{
 /// The package and binary that hold the BPF programs.
 const PACKAGE: &str = "gateway-ebpf";
 const BINARY: &str = "vtep-gateway-ebpf";
-/// The binary with the programs of `vtep-gateway trace` and `capture`; it lies beside the other.
+/// The binary with the programs of `vtep-gateway trace` and `capture`; it is beside the other one.
 const CAPTURE_BINARY: &str = "vtep-gateway-capture";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Names a ready-made object, for those who build in a place without a BPF toolchain; `vtep-gateway-capture` lies beside it.
+/// Environment variable with the path of a ready-made object, for builds without a BPF toolchain;
+/// `vtep-gateway-capture` is beside it.
 pub(crate) const OBJECT_ENV: &str = "VTEP_GATEWAY_BPF_OBJECT";
 
-/// Where Debian puts its compiler, and the `core` for BPF that goes with it.
+/// Path of Debian's compiler; the `core` for BPF goes with it.
 pub(crate) const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CORE: &str = "/usr/lib/rustlib/bpfel-unknown-none/lib";
 pub(crate) const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
-/// The packages all that comes in.
+/// The packages that contain all of that.
 pub(crate) const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "libstd-rust-web-dev-bpf", "rust-web-clippy"];
 
 /// Flags of the BPF target only: debug information, which the linker turns into BTF.
@@ -51,20 +52,20 @@ impl fmt::Display for Compiler {
     }
 }
 
-/// Why there is no BPF object.
+/// Error of building the BPF object.
 #[derive(Debug)]
 pub(crate) enum Error {
-    /// No compiler for BPF was found in any of the places named.
+    /// None of these places has a compiler for BPF.
     NoCompiler(Vec<String>),
-    /// `bpf-linker` is in none of these directories.
+    /// None of these directories has `bpf-linker`.
     NoLinker(Vec<PathBuf>),
     /// The nested cargo could not be started.
     Spawn(String, io::Error),
-    /// The nested cargo ran and failed; it has printed why.
+    /// The nested cargo failed, and has printed the reason.
     Failed(String, ExitStatus),
-    /// The nested cargo was content, yet the object is not there.
+    /// The nested cargo succeeded, but the object is missing.
     NoObject(PathBuf),
-    /// [`OBJECT_ENV`] names something that is no file.
+    /// [`OBJECT_ENV`] has a path that is no file.
     NotAFile(PathBuf),
 }
 
@@ -102,7 +103,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Builds the BPF object of the workspace at `root`, unless the environment names a ready-made one, and returns its path.
+/// Builds the BPF object of the workspace at `root`, unless the environment has a ready-made one. Returns its path.
 pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
     if let Some(object) = env::var_os(OBJECT_ENV) {
         let object = PathBuf::from(object);
@@ -117,21 +118,21 @@ pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 
-/// The object of `vtep-gateway trace` and `capture`, which was built along with `object`.
+/// Returns the object of `vtep-gateway trace` and `capture`, which was built along with `object`.
 pub(crate) fn capture_object(object: &Path) -> Result<PathBuf, Error> {
     let object = object.with_file_name(CAPTURE_BINARY);
     if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
 }
 
-/// The command that lints the BPF programs, warnings being errors. For the host they don't even compile: there is no
-/// unwinding without `std`.
+/// Returns the command that lints the BPF programs, with warnings as errors. They don't compile for the host: there is
+/// no unwinding without `std`.
 pub(crate) fn lint_command(root: &Path) -> Result<Command, Error> {
     let mut command = nested_cargo(root, &find_compiler()?, "clippy");
     command.args(["--", "-D", "warnings"]);
     Ok(command)
 }
 
-/// The first compiler that will do.
+/// Returns the first suitable compiler.
 pub(crate) fn find_compiler() -> Result<Compiler, Error> {
     let mut looked = Vec::new();
 
@@ -168,7 +169,7 @@ pub(crate) fn find_compiler() -> Result<Compiler, Error> {
     Err(Error::NoCompiler(looked))
 }
 
-/// The directory that holds `bpf-linker`: one of PATH, else cargo's own.
+/// Returns the directory that holds `bpf-linker`: one of PATH, else cargo's own.
 pub(crate) fn find_linker() -> Result<PathBuf, Error> {
     let mut dirs: Vec<PathBuf> = env::split_paths(&env::var_os("PATH").unwrap_or_default()).collect();
     dirs.push(cargo_home().join("bin"));
@@ -178,8 +179,8 @@ pub(crate) fn find_linker() -> Result<PathBuf, Error> {
     }
 }
 
-/// Takes away what a cargo tells the programs it starts and what steers its compiler: a nested cargo that saw it would
-/// build for the wrong target, with the wrong compiler or under clippy, or rebuild what is fresh.
+/// Removes the variables of an outer cargo and those that control its compiler. A nested cargo that saw them would
+/// build for the wrong target, with the wrong compiler or under clippy, or rebuild fresh targets.
 pub(crate) fn forget_outer_cargo(command: &mut Command) {
     const KEPT: [&str; 7] = [
         "CARGO_HOME",
@@ -202,17 +203,17 @@ pub(crate) fn forget_outer_cargo(command: &mut Command) {
     }
 }
 
-/// The cargo that runs this program, or the one on PATH.
+/// Returns the cargo that runs this program, or the one on PATH.
 pub(crate) fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from)
 }
 
-/// Where cargo installs programs, below `bin`.
+/// Returns cargo's directory of installed programs, which has `bin`.
 pub(crate) fn cargo_home() -> PathBuf {
     env::var_os("CARGO_HOME").map_or_else(|| home().join(".cargo"), PathBuf::from)
 }
 
-/// Where rustup keeps its toolchains.
+/// Returns rustup's directory of toolchains.
 pub(crate) fn rustup_home() -> PathBuf {
     env::var_os("RUSTUP_HOME").map_or_else(|| home().join(".rustup"), PathBuf::from)
 }
@@ -221,12 +222,13 @@ fn home() -> PathBuf {
     env::home_dir().unwrap_or_else(|| PathBuf::from("/root"))
 }
 
-/// Apart from the host's: the two builds neither wait for each other nor throw out each other's work.
+/// Returns a target directory apart from the host's: the two builds neither wait for each other nor discard each
+/// other's output.
 fn target_dir(root: &Path) -> PathBuf {
     root.join("target/ebpf")
 }
 
-/// `cargo VERB` of the BPF programs with this compiler.
+/// Makes the command `cargo VERB` for the BPF programs with this compiler.
 fn nested_cargo(root: &Path, compiler: &Compiler, verb: &str) -> Command {
     let mut command = match compiler {
         Compiler::Nightly(name) => {
@@ -248,7 +250,7 @@ fn nested_cargo(root: &Path, compiler: &Compiler, verb: &str) -> Command {
     };
     forget_outer_cargo(&mut command);
     if *compiler == Compiler::Debian {
-        // `RUSTC_BOOTSTRAP`: BPF needs features that a stable compiler offers only when told so.
+        // `RUSTC_BOOTSTRAP`: BPF needs features that a stable compiler offers only with this variable.
         command.env("RUSTC", DEBIAN_RUSTC).env("RUSTC_BOOTSTRAP", "1").env("CARGO", cargo());
     }
     command
@@ -259,11 +261,11 @@ fn nested_cargo(root: &Path, compiler: &Compiler, verb: &str) -> Command {
     command
 }
 
-/// PATH with `dir` at its end.
+/// Returns PATH with `dir` at its end.
 fn path_with(dir: &Path) -> std::ffi::OsString {
     let path = env::var_os("PATH").unwrap_or_default();
     let dirs = env::split_paths(&path).chain([dir.to_owned()]);
-    // A directory with a colon in its name can't be put there; such a one can't be on PATH either.
+    // A directory with a colon in its name can't be added; it can't be on PATH either.
     env::join_paths(dirs).unwrap_or(path)
 }
 

@@ -1,7 +1,7 @@
-//! `cargo xtask fuzz`: builds the targets of `gateway/fuzz` and feeds them with inputs made up by libFuzzer.
+//! `cargo xtask fuzz`: builds the targets of `gateway/fuzz` and runs them with inputs from libFuzzer.
 //!
-//! The coverage instrumentation is an LLVM pass that any compiler has, so the toolchain that builds the agent builds the
-//! targets as well. Inputs that reach something new are kept in `target/fuzz/corpus`, and the next run starts from them.
+//! The coverage instrumentation is an LLVM pass that every compiler has, so the toolchain of the agent builds the
+//! targets as well. Inputs that reach new code are kept in `target/fuzz/corpus`, and the next run starts from them.
 
 use std::{
     collections::BTreeMap,
@@ -21,15 +21,15 @@ use crate::{
     test::{Report, Stage, Tally},
 };
 
-/// The stage of `cargo xtask test`.
+/// Name of the stage of `cargo xtask test`.
 pub(crate) const STAGE: &str = "fuzz targets";
 
-/// How long each target runs in `cargo xtask test`, in seconds.
+/// Run time of each target in `cargo xtask test`, in seconds.
 pub(crate) const SECONDS: u64 = 60;
 
 /// The crate of the targets. It is a workspace of its own: other flags, other dependencies.
 const MANIFEST: &str = "gateway/fuzz/Cargo.toml";
-/// Naming a target keeps the flags below from build scripts and macros.
+/// Explicit target, which keeps the flags below from build scripts and macros.
 const HOST: &str = "host-tuple";
 /// The instrumentation that libFuzzer reads, and the checks that a release build leaves out.
 const RUSTFLAGS: [&str; 8] = [
@@ -42,12 +42,12 @@ const RUSTFLAGS: [&str; 8] = [
     "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
     "-Cllvm-args=-sanitizer-coverage-pc-table",
 ];
-/// Memory that one input may take, in MiB.
+/// Memory limit for one input, in MiB.
 const MEMORY: u32 = 2048;
-/// The time that one input may take, in seconds.
+/// Time limit for one input, in seconds.
 const PATIENCE: u32 = 20;
 
-/// Runs all targets, or the one named, for so many seconds each.
+/// Runs all targets, or the one named, for `seconds` each.
 pub(crate) fn run(root: &Path, target: Option<&str>, seconds: u64) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf, Purpose::Fuzz])?;
     let mut report = Report::default();
@@ -55,7 +55,7 @@ pub(crate) fn run(root: &Path, target: Option<&str>, seconds: u64) -> Result<Exi
     Ok(report.conclude())
 }
 
-/// Builds and runs the targets, as many at a time as there are processors.
+/// Builds and runs the targets, as many in parallel as there are processors.
 pub(crate) fn stage(root: &Path, only: Option<&str>, seconds: u64, tally: &mut Tally) -> Result<()> {
     let known = targets(root)?;
     if let Some(only) = only
@@ -96,7 +96,7 @@ pub(crate) fn stage(root: &Path, only: Option<&str>, seconds: u64, tally: &mut T
     if failed.is_empty() { Ok(()) } else { bail!("harmful inputs, or none could be tried: {}", failed.join(", ")) }
 }
 
-/// The targets that have a source file, sorted.
+/// Returns the targets that have a source file, sorted.
 fn targets(root: &Path) -> Result<Vec<String>> {
     let folder = root.join("gateway/fuzz/fuzz_targets");
     let files = fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
@@ -111,17 +111,17 @@ fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let arguments = ["build", "--release", "--locked", "--target", HOST, "--manifest-path", MANIFEST];
     let mut command = cargo::cargo(root, arguments);
     command.env("CARGO_TARGET_DIR", folder(root)).env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"));
-    // The target of the BPF programs drives the programs themselves.
+    // The target of the BPF programs runs the programs themselves.
     command.env(ebpf::OBJECT_ENV, ebpf::build(root)?);
     cargo::executables_of(&mut command)
 }
 
-/// Where the targets are built, and where their inputs are kept.
+/// Returns the directory of the built targets and their inputs.
 fn folder(root: &Path) -> PathBuf {
     root.join("target/fuzz")
 }
 
-/// Runs one target; returns how many inputs it has tried.
+/// Runs one target. Returns the number of inputs that it has tried.
 fn fuzz(root: &Path, target: &str, program: &Path, seconds: u64) -> Result<u64> {
     let made = |kind: &str| -> Result<PathBuf> {
         let folder = folder(root).join(kind).join(target);

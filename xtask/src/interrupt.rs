@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: whatever xtask has started is ended, and xtask then leaves by itself, cleaning up on its way out.
+//! Ctrl-C and similar signals: xtask ends everything that it has started, and then ends by itself and cleans up.
 //!
 //! Children run in process groups of their own (see [`crate::child`]), so the terminal's Ctrl-C reaches only xtask.
 //! Handlers are used rather than blocked signals, since a child would inherit those.
@@ -25,7 +25,7 @@ use signal_hook::{
 static HAPPENED: AtomicBool = AtomicBool::new(false);
 static GROUPS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Starts to listen.
+/// Starts to watch for signals.
 pub(crate) fn watch() {
     let mut signals = match Signals::new(TERM_SIGNALS.iter().chain(&[SIGHUP])) {
         Ok(signals) => signals,
@@ -37,7 +37,8 @@ pub(crate) fn watch() {
     thread::spawn(move || {
         for signal in signals.forever() {
             let again = HAPPENED.swap(true, Ordering::SeqCst);
-            // Not the signal that xtask got: a shell's background jobs, for one, are started with SIGINT ignored.
+            // The signal of xtask is not passed on: a shell's background jobs, for one, are started with SIGINT
+            // ignored.
             let deadly = if again { Signal::SIGKILL } else { Signal::SIGTERM };
             for &group in groups().iter() {
                 let _ = killpg(group, deadly);
@@ -51,12 +52,13 @@ pub(crate) fn watch() {
     });
 }
 
-/// Whether a signal has asked xtask to stop.
+/// Returns true if a signal has asked xtask to stop.
 pub(crate) fn happened() -> bool {
     HAPPENED.load(Ordering::SeqCst)
 }
 
-/// The process groups to end. Whoever starts one holds the lock while doing so, lest a signal falls in between.
+/// Returns the process groups to end. A thread that starts one holds the lock meanwhile, so that no signal comes in
+/// between.
 pub(crate) fn groups() -> MutexGuard<'static, Vec<Pid>> {
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! Developer verbs of vtep-gateway: `cargo xtask VERB`. Each does its own set-up, so there is no order to know.
+//! Developer verbs of vtep-gateway: `cargo xtask VERB`. Each does its own set-up, so their order does not matter.
 
 mod bench;
 mod build_ebpf;
@@ -130,7 +130,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The workspace's top directory.
+/// Returns the workspace's top directory.
 fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here).to_owned()

@@ -1,4 +1,4 @@
-//! Which of the stations that another node has learned this node programs.
+//! Selects the stations of another node that this node programs.
 
 use std::collections::BTreeMap;
 
@@ -6,25 +6,25 @@ use gateway_common::fdb::FdbKey;
 
 use super::stations::{Heard, Known};
 
-/// The stations of another node: those that this one takes, as many of each logical switch as it would learn itself, and
-/// those that wait for room. A change costs no more where there are many stations.
+/// Stations of another node: those that this node takes, as many of each logical switch as it would learn itself, and
+/// those that wait for room. The cost of a change does not depend on the number of stations.
 #[derive(Debug, Default)]
 pub(super) struct Admitted {
     taken: Heard,
     waiting: Heard,
-    /// How many of each logical switch are taken, by VNI.
+    /// Number of stations taken of each logical switch, by VNI.
     counts: BTreeMap<u32, u64>,
 }
 
 impl Admitted {
-    /// Those that are taken.
+    /// Returns the stations taken.
     pub(super) const fn taken(&self) -> &Heard {
         &self.taken
     }
 
-    /// Takes in changes: where a station is now, or that it is gone. `limit` tells how many of a logical switch are taken; those
-    /// that were taken before stay before others, else the order of the MACs counts. Gives what is to be programmed, and what
-    /// is to be removed.
+    /// Applies changes: the place where a station is now, or `None` if it is gone. `limit` gives the number of stations
+    /// that are taken of a logical switch. Stations taken earlier stay before others; the rest is taken in the order of
+    /// the MACs. Returns the stations to program and those to remove.
     pub(super) fn change(
         &mut self,
         changes: impl IntoIterator<Item = (FdbKey, Option<Known>)>,
@@ -56,7 +56,7 @@ impl Admitted {
         done
     }
 
-    /// Makes room where there are more than `limit`, and takes others where there are fewer.
+    /// Makes room if there are more than `limit`, and takes waiting stations if there are fewer.
     fn fill(&mut self, vni: u32, limit: u64, done: &mut BTreeMap<FdbKey, Option<Known>>) {
         let all = FdbKey::new(vni, [0; 6])..=FdbKey::new(vni, [0xff; 6]);
         while self.count(vni) > limit

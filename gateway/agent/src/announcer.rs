@@ -1,8 +1,8 @@
-//! Telling the switches outside where the cloud's stations are now.
+//! Announces the cloud's stations to the switches outside.
 //!
-//! After a takeover a switch outside still has the stations of the cloud at the port of the node before. A frame from each
-//! station's MAC, on each VLAN that its logical switch is bound to, moves it at once. There may be a hundred thousand of
-//! them, so they are sent a few at a time.
+//! After a takeover, the switches outside still have the stations of the cloud at the port of the previous node. One
+//! frame from each station's MAC moves it at once, on each VLAN that its logical switch is bound to. There may be a
+//! hundred thousand of them, so they are sent in small batches.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -13,24 +13,24 @@ use gateway_common::{
 };
 use gateway_datapath::{Desired, Given, desired::Place};
 
-/// One frame to send: a station, and where to.
+/// One frame to send: a station and a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) station: MacAddr,
     pub(super) to: BindingKey,
 }
 
-/// The stations that are still to be announced.
+/// Stations that are still to be announced.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
     waiting: VecDeque<FdbKey>,
-    /// Calls of one station that a batch had no room for.
+    /// Calls of one station for which a batch had no room.
     rest: VecDeque<Call>,
 }
 
 impl Announcer {
-    /// Announces all stations of lease number `lease` that are `given` behind tunnels, then `learned` ones. What was still
-    /// waiting is started over.
+    /// Starts the announcement of all stations of lease `lease`: those `given` behind tunnels, then the `learned` ones.
+    /// Restarts an announcement that is not complete.
     pub(super) fn start(
         &mut self,
         desired: &Desired,
@@ -47,18 +47,18 @@ impl Announcer {
         self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !given.contains_key(key)));
     }
 
-    /// Leaves the stations of lease number `lease` to another node.
+    /// Stops the announcement of the stations of lease `lease`: another node has them.
     pub(super) fn stop(&mut self, desired: &Desired, lease: u32) {
         self.waiting.retain(|key| desired.switches.get(&key.vni).is_some_and(|switch| switch.lease != lease));
         self.rest.clear();
     }
 
-    /// True if there is nobody left to announce.
+    /// Returns true if no station is left to announce.
     pub(super) fn is_done(&self) -> bool {
         self.waiting.is_empty() && self.rest.is_empty()
     }
 
-    /// The next calls, `most` at most. A station that has moved behind an access port meanwhile is left out.
+    /// Takes the next calls, at most `most`. Leaves out a station that has moved behind an access port since then.
     pub(super) fn next(&mut self, desired: &Desired, given: &Given, most: usize) -> Vec<Call> {
         let mut calls = Vec::new();
         let mut places: BTreeMap<u32, Vec<BindingKey>> = BTreeMap::new();
@@ -78,7 +78,7 @@ impl Announcer {
     }
 }
 
-/// The places that a logical switch is bound to; its flood members say so without a walk through all bindings.
+/// Returns the bindings of a logical switch. Its flood members list them, so there is no walk through all bindings.
 fn bound(desired: &Desired, vni: u32) -> Vec<BindingKey> {
     let members = desired.flood.get(&vni).into_iter().flatten();
     members

@@ -1,4 +1,5 @@
-//! Telling which VLAN or tunnel takes more than its part of what all share: the programs have not given it, and counted.
+//! Reports the VLANs and tunnels that exceed their part of a shared budget. The programs refuse the excess and count
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,10 +10,10 @@ use gateway_common::{
 use gateway_datapath::{Maps, Programmed, maps::MapsError};
 use gateway_netdev::underlay::Snapshot;
 
-/// What was refused to whom, at the last look.
+/// Refusals at the last poll.
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
-    /// Of all together.
+    /// Sum of all places.
     total: Option<u64>,
     /// By place, see [`gateway_common::budget::place`].
     refused: BTreeMap<u32, [u64; 3]>,
@@ -20,8 +21,8 @@ pub(super) struct Budgets {
 }
 
 impl Budgets {
-    /// Looks for budgets that have acted since the last look; true if there are others than then. The first look, after a
-    /// start, only takes note. While none acts, it costs nothing.
+    /// Checks for budgets that have refused something since the last poll. Returns true if they have changed.
+    /// The first poll after a start only reads the counters. The check costs nothing while there are no refusals.
     pub(super) fn poll(
         &mut self,
         paths: &Paths,
@@ -62,13 +63,13 @@ impl Budgets {
         changed
     }
 
-    /// What there is to say of those that have acted.
+    /// Returns the problems of the budgets that have refused something.
     pub(super) fn problems(&self) -> impl Iterator<Item = &String> {
         self.problems.iter()
     }
 }
 
-/// What there is to say of a place.
+/// Returns the problems of one place.
 fn text(name: &str, known: [u64; 3], refused: [u64; 3]) -> impl Iterator<Item = String> {
     let acted = Spent::ALL.into_iter().filter(move |what| refused[*what as usize] > known[*what as usize]);
     acted.map(move |what| {

@@ -1,7 +1,8 @@
-//! Captures: programs that hand on packets forward in the place of ours while somebody wants to see them.
+//! Captures: while a client wants to see packets, programs that hand packets on forward in place of the usual ones.
 //!
-//! Whoever captures has loaded and pinned those programs, so the agent spends no time on that. It swaps them in, each in
-//! one step, and back when it is told to, when it is not told any more that somebody is there, and when it ends itself.
+//! The client that captures has loaded and pinned those programs, so the agent spends no time on that. The agent
+//! installs each in one step. It removes them when the client requests that, when the client does not renew the
+//! capture, and when the agent itself ends.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use super::{control::CaptureControl, forwarding::Forwarding};
 
-/// The capture there may be.
+/// The current capture, if there is one.
 pub(super) struct Captures {
     pins: PinDir,
     running: Option<Running>,
@@ -24,23 +25,23 @@ pub(super) struct Captures {
 
 struct Running {
     id: u32,
-    /// Over unless it is renewed until then.
+    /// The capture ends at this time unless it is renewed.
     until: Instant,
 }
 
 impl Captures {
-    /// None. What an earlier run has left of one is removed.
+    /// Makes the state without a capture. Removes a capture of an earlier run.
     pub(super) fn new(pins: PinDir) -> Result<Self, LoadError> {
         remove_tree(&pins.captures())?;
         Ok(Self { pins, running: None })
     }
 
-    /// When the one that runs is over.
+    /// Returns the time at which the current capture ends.
     pub(super) fn due(&self) -> Option<Instant> {
         self.running.as_ref().map(|running| running.until)
     }
 
-    /// Somebody wants something of capture number `id`.
+    /// Handles a request for capture number `id`.
     pub(super) fn request(&mut self, what: CaptureControl, id: u32, forwarding: &mut Forwarding) -> Answer {
         let until = Instant::now() + Duration::from_nanos(RENEW_NS);
         match (what, &mut self.running) {
@@ -68,10 +69,10 @@ impl Captures {
         }
     }
 
-    /// Puts our own programs back, if others are in their place.
+    /// Installs the usual programs again, if capture programs are in their place.
     pub(super) fn end(&mut self, forwarding: &mut Forwarding) {
         let Some(Running { id, .. }) = self.running.take() else { return };
-        // First the programs, then the pins: theirs is the map by which they replicate.
+        // First the programs, then the pins: the pinned map is the one by which they replicate.
         match forwarding.remove_capture() {
             Ok(()) => {
                 tracing::info!(capture = id, "capture ended");

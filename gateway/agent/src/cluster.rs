@@ -1,5 +1,5 @@
-//! This node among those that share its tunnel addresses: what follows for the data plane, the database and the switches
-//! outside from who is active. Who that is, is decided elsewhere ([`gateway_ha`]).
+//! Role of this node in the cluster. Decides what a change of the active node means for the data plane, the database
+//! and the switches outside. VRRP elects the active node ([`gateway_ha`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -34,27 +34,27 @@ use super::{
 };
 use crate::ctl::server::Request;
 
-/// Frames to the switches outside that are sent at a time.
+/// Frames to the switches outside in one batch.
 const BATCH: usize = 100;
 /// Time between two batches: 20,000 frames a second, a few percent of what a slow access port carries.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long another node has to take a role that is given away.
+/// Time that another node has to take a role that is handed over.
 const SUCCESSOR: Duration = Duration::from_secs(5);
 
-/// Somebody who waits for another node to have a role.
+/// A client that waits for another node to take a role.
 struct Handover {
     leases: BTreeSet<u32>,
     request: Request,
-    /// Whether another node takes it or not.
+    /// True if the role is given away even if no other node takes it.
     force: bool,
     since: Instant,
-    /// Names of the nodes that could.
+    /// Names of the nodes that could take the role.
     names: BTreeMap<IpAddr, String>,
 }
 
 impl Handover {
-    /// What became of a virtual router.
+    /// Describes the outcome for one virtual router.
     fn told(&self, router: &str, active: Option<IpAddr>) -> String {
         let Some(address) = active else { return format!("{router}: handed over, and no other node is active yet\n") };
         let name = self.names.get(&address);
@@ -63,50 +63,51 @@ impl Handover {
     }
 }
 
-/// How long a node may have fewer bindings than another one until that is told: two databases are not changed at once.
+/// Time that a node may have fewer bindings than another one before that is reported: two databases do not change at
+/// the same moment.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// What is going on between this node and the others.
+/// State of this node in the cluster.
 pub(super) struct Cluster<'a> {
     ha: &'a Handle,
     state_sync: Option<StateSync>,
-    /// To look at.
+    /// Map of leases, for reading.
     leases: Option<Leases>,
     attached: Option<bool>,
-    /// Interfaces that the programs are attached to, and the index under which they are.
+    /// Interfaces that the programs are attached to, each with its index.
     indices: BTreeMap<String, u32>,
     database: Option<bool>,
-    /// How many bindings of each lease are programmed.
+    /// Numbers of programmed bindings, by lease.
     able: BTreeMap<u32, u32>,
     eligible: Eligible,
-    /// Virtual routers that are held, as it was told last.
+    /// Virtual routers that are held, as last published.
     held: Option<BTreeSet<Vrid>>,
-    /// Since when others could forward more.
+    /// Times since which other nodes could forward more.
     behind: BTreeMap<Vrid, Time>,
-    /// What comes here and is for the active node.
+    /// Tunnel packets that arrive here and are for the active node.
     strays: Strays,
-    /// What standbys have asked of this one.
+    /// Requests of standbys to this node.
     requests: Requests,
-    /// What was told of all that.
+    /// Reported shortfalls of this node.
     shortfalls: Report,
-    /// Who waits for virtual routers to be active at another node.
+    /// Clients that wait for other nodes to take over virtual routers.
     handovers: Vec<Handover>,
     statuses: Arc<Vec<InstanceStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
-    /// How often the addresses of each lease were announced on the underlay.
+    /// Numbers of announcements of the addresses on the underlay, by lease.
     announced: BTreeMap<u32, u64>,
     announcer: Announcer,
-    /// When its next batch goes out.
+    /// Time at which the announcer's next batch is due.
     next_batch: Instant,
     senders: BTreeMap<u32, FrameSender>,
-    /// When stations are announced once more, by lease.
+    /// Times at which stations are announced once more, by lease.
     again: BTreeMap<u32, Instant>,
     refused: bool,
 }
 
 impl<'a> Cluster<'a> {
-    /// Nobody is active here as far as it is known yet.
+    /// Makes the state of a node that is not known to be active for any virtual router.
     pub(super) fn new(ha: &'a Handle, state_sync: Option<StateSync>) -> Self {
         Self {
             ha,
@@ -134,7 +135,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// Takes in how the virtual routers stand now, and does what follows from it.
+    /// Takes over the state of the virtual routers and applies the consequences.
     pub(super) fn roles(
         &mut self,
         statuses: Arc<Vec<InstanceStatus>>,
@@ -178,11 +179,11 @@ impl<'a> Cluster<'a> {
         }
         self.weigh();
         self.answer_handovers();
-        // Counters come each second; what others have told has to be looked at again only in another role.
+        // Counters change each second. The state received from other nodes matters again only after a change of role.
         if moved { self.follow(forwarding) } else { Ok(()) }
     }
 
-    /// Takes in what is bound where, and how many bindings of each lease are programmed.
+    /// Takes over the bindings and their places, and the numbers of programmed bindings by lease.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: BTreeMap<u32, u32>, underlay: &Snapshot) {
         if let Some(state_sync) = &mut self.state_sync {
             state_sync.update(config, rows, &able, underlay);
@@ -191,9 +192,9 @@ impl<'a> Cluster<'a> {
         self.weigh();
     }
 
-    /// Holds the virtual routers that others could serve better, and lets go of those that this node can.
+    /// Holds the virtual routers that other nodes could serve better, and releases those that this node can serve.
     fn weigh(&mut self) {
-        // Where nothing is heard of others, nothing can be compared.
+        // Without state of other nodes there is nothing to compare.
         let (Some(state_sync), false) = (&self.state_sync, self.statuses.is_empty()) else { return };
         let now = clock::monotonic();
         let mut held = BTreeSet::new();
@@ -202,7 +203,7 @@ impl<'a> Cluster<'a> {
             let others = state_sync.received().able.get(&one.vrid);
             match self.eligible.poll(one.vrid, &one.status, ours, others, now) {
                 Verdict::Eligible => {}
-                // What is amiss is told when it has lasted for a while.
+                // This is reported only once it has lasted for a while.
                 Verdict::Unknown | Verdict::Less { .. } => drop(held.insert(one.vrid)),
             }
             let most = others.into_iter().flat_map(BTreeMap::values).filter_map(|able| able.bindings).max();
@@ -221,13 +222,13 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// True unless a connected node could forward more, of any virtual router, for a while.
+    /// Returns true unless a connected node could forward more, of any virtual router, for a while.
     pub(super) fn is_able(&self, now: Time) -> bool {
         self.behind.values().all(|since| now < *since + SETTLE)
     }
 
-    /// The connected node that could forward the most bindings of a virtual router, if that are more than this node could
-    /// for a while.
+    /// Returns the connected node that could forward the most bindings of a virtual router, if this node could forward
+    /// fewer for a while.
     fn ablest(&self, vrid: Vrid, now: Time) -> Option<view::Ablest> {
         self.behind.get(&vrid).filter(|since| now >= **since + SETTLE)?;
         let others = self.state_sync.as_ref()?.received().able.get(&vrid)?;
@@ -236,14 +237,14 @@ impl<'a> Cluster<'a> {
         told.max_by_key(|able| able.bindings)
     }
 
-    /// These stations were learned here or have moved, or are gone.
+    /// Marks stations that were learned here, have moved, or are gone.
     pub(super) fn stations_changed(&mut self, changed: &BTreeSet<FdbKey>) {
         if let Some(state_sync) = &mut self.state_sync {
             state_sync.changed(changed);
         }
     }
 
-    /// Takes in what other nodes have told.
+    /// Takes over state received from other nodes.
     pub(super) fn heard(&mut self, received: Arc<Followed>, forwarding: &mut Forwarding) -> Result<(), AgentError> {
         if let Some(state_sync) = &mut self.state_sync {
             for vrid in self.requests.take(&received.misled, clock::monotonic()) {
@@ -261,7 +262,7 @@ impl<'a> Cluster<'a> {
         self.follow(forwarding)
     }
 
-    /// Programs what the active nodes have learned, as far as this one is not active itself.
+    /// Programs the stations that the active nodes have learned, for each virtual router that is not active here.
     fn follow(&self, forwarding: &mut Forwarding) -> Result<(), AgentError> {
         let Some(state_sync) = &self.state_sync else { return Ok(()) };
         for one in self.statuses.iter().filter(|one| one.status.role == Role::Backup) {
@@ -272,14 +273,14 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// Tells other nodes what was learned here.
+    /// Publishes the stations learned here to other nodes.
     fn tell(&mut self, forwarding: &Forwarding) {
         let Some(state_sync) = &mut self.state_sync else { return };
         let vrids = self.statuses.iter().map(|one| one.vrid);
         state_sync.publish(forwarding.stations.all(), forwarding.leases_of_switches(), &self.active, vrids);
     }
 
-    /// The data plane is attached, or is not, and on which interfaces it is.
+    /// Publishes whether the data plane is attached, and on which interfaces.
     pub(super) fn attached(&mut self, forwarding: &Forwarding) -> Result<(), AgentError> {
         let attached = forwarding.is_attached();
         let changed = self.attached.replace(attached) != Some(attached);
@@ -300,19 +301,19 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
-    /// The database is reached, or is not.
+    /// Publishes whether the database is reached.
     pub(super) fn database(&mut self, reached: bool) {
         if self.database.replace(reached) != Some(reached) {
             self.ha.database(reached);
         }
     }
 
-    /// Takes over another configuration.
+    /// Applies another configuration.
     pub(super) fn reconfigure(&self, config: &Config) {
         self.ha.reconfigure(config.instances.clone(), config.uplinks.clone(), config.ports.clone());
     }
 
-    /// Gives the role of one virtual router away, named by name or number, or of all; answers when it is done.
+    /// Hands over one virtual router, given by name or number, or all of them. Answers the request when that is done.
     pub(super) fn handover(&mut self, which: Option<&str>, force: bool, config: &Config, request: Request) {
         let named = |instance: &&InstanceConfig| {
             which.is_none_or(|which| which == instance.name || which == instance.lease().to_string())
@@ -343,7 +344,7 @@ impl<'a> Cluster<'a> {
         self.handovers.push(Handover { leases: active, request, force, since: Instant::now(), names });
     }
 
-    /// Answers those whose virtual routers are active at another node, or at none for too long.
+    /// Answers the clients whose virtual routers are active at another node, or at none for too long.
     fn answer_handovers(&mut self) {
         for handover in std::mem::take(&mut self.handovers) {
             let concerned: Vec<_> =
@@ -351,7 +352,7 @@ impl<'a> Cluster<'a> {
             let given = handover.leases.is_disjoint(&self.active);
             let taken = given && concerned.iter().all(|one| one.status.active.is_some());
             let late = handover.since.elapsed() >= SUCCESSOR;
-            // Whoever forces it knows that there may be no other node.
+            // With `force`, a missing other node is accepted.
             if !(taken || late || given && handover.force) {
                 self.handovers.push(handover);
                 continue;
@@ -376,7 +377,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// When [`Cluster::on_time`] has something to do.
+    /// Returns the time at which [`Cluster::on_time`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         let next = self.again.values().min().copied();
         let now = (!self.announcer.is_done()).then_some(self.next_batch);
@@ -386,8 +387,8 @@ impl<'a> Cluster<'a> {
         now.into_iter().chain(next).chain(tell).chain(handover).chain(weigh).min()
     }
 
-    /// Announces a few more stations to the switches outside, or all of them once more, and tells other nodes what is
-    /// due.
+    /// Announces some more stations to the switches outside, or starts all of them once more. Publishes state to other
+    /// nodes when it is due.
     pub(super) fn on_time(&mut self, config: &Config, forwarding: &Forwarding) {
         let now = Instant::now();
         self.answer_handovers();
@@ -422,7 +423,7 @@ impl<'a> Cluster<'a> {
                 refused = Some(error);
             }
         }
-        // Once for a row of failures: a port that is down refuses a hundred thousand.
+        // Logged once for a series of failures: a port that is down refuses a hundred thousand frames.
         if let (Some(error), false) = (&refused, self.refused) {
             tracing::warn!("announcing the cloud's stations on an access port: {error}");
         }
@@ -443,15 +444,16 @@ impl<'a> Cluster<'a> {
         sent
     }
 
-    /// The virtual routers by name, and their roles.
+    /// Returns the virtual routers by name, with their roles.
     pub(super) fn roles_by_name(&self) -> Vec<(String, &'static str)> {
         self.statuses.iter().map(|one| (one.name.clone(), view::Role::from(one.status.role).name())).collect()
     }
 
-    /// Looks whether tunnel packets come here that are for another node; if so, that one is asked to announce the addresses.
+    /// Checks whether tunnel packets arrive here that are for another node. If so, requests that node to announce the
+    /// addresses again.
     pub(super) fn look_for_strays(&mut self, maps: &Maps, now: Time) {
         for one in self.statuses.iter() {
-            // What can't be read now can be at the next look.
+            // A failed read is tried again at the next check.
             let Ok(count) = maps.strays(one.vrid.get().into()) else { continue };
             let elsewhere = one.status.role == Role::Backup && one.status.active.is_some();
             if self.strays.poll(one.vrid, elsewhere, count, now)
@@ -464,7 +466,7 @@ impl<'a> Cluster<'a> {
         self.strays.retain(|vrid| statuses.iter().any(|one| one.vrid == vrid));
     }
 
-    /// What is said of tunnel packets that come here and are for another node.
+    /// Describes the tunnel packets that arrive here and are for another node.
     fn misled(&self, one: &InstanceStatus, instance: &InstanceConfig) -> Option<String> {
         let active = one.status.active.filter(|_| self.strays.stand(one.vrid))?;
         let name = self.state_sync.as_ref().and_then(|state_sync| state_sync.received().active.get(&one.vrid));
@@ -477,8 +479,8 @@ impl<'a> Cluster<'a> {
         ))
     }
 
-    /// Logs which virtual routers others could serve better, and whose packets come to the wrong node, once when that begins
-    /// and once when it ends.
+    /// Logs the virtual routers that other nodes could serve better, and those whose packets arrive at the wrong node.
+    /// Each is logged once when it begins and once when it ends.
     pub(super) fn tell_shortfalls(&mut self, config: &Config, now: Duration) {
         let routers = self.routers(config, now);
         let told = routers.iter().filter_map(|one| Some(format!("{}: {}", one.name, one.shortfall()?)));
@@ -490,22 +492,22 @@ impl<'a> Cluster<'a> {
         self.shortfalls.problems(told.into_iter());
     }
 
-    /// The same, as it was logged.
+    /// Returns the shortfalls that were logged and still stand.
     pub(super) fn shortfalls(&self) -> impl Iterator<Item = String> {
         self.shortfalls.all().map(str::to_owned)
     }
 
-    /// What stands in the way of the virtual routers.
+    /// Returns the problems of the virtual routers.
     pub(super) fn problems_of_routers(&self) -> impl Iterator<Item = String> {
         self.statuses.iter().flat_map(|one| one.problems.iter().map(move |problem| format!("{}: {problem}", one.name)))
     }
 
-    /// How the virtual routers stand.
+    /// Returns the states of the virtual routers.
     pub(super) fn statuses(&self) -> &[InstanceStatus] {
         &self.statuses
     }
 
-    /// What is told of the virtual routers.
+    /// Returns the views of the virtual routers.
     pub(super) fn routers(&self, config: &Config, now: Duration) -> Vec<view::Router> {
         self.statuses.iter().filter_map(|one| self.router(one, config, now)).collect()
     }
@@ -550,7 +552,7 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// What is told of the other nodes.
+    /// Returns the view of the other nodes.
     pub(super) fn nodes(&self) -> Option<view::Nodes> {
         let received = self.state_sync.as_ref()?.received();
         let standbys = received.standbys.iter().map(|(vrid, nodes)| {
@@ -564,7 +566,7 @@ impl<'a> Cluster<'a> {
         })
     }
 
-    /// What two nodes have differently, and which ones can't be reached.
+    /// Returns the differences between nodes, and the nodes that can't be reached.
     pub(super) fn problems(&self) -> impl Iterator<Item = String> {
         self.state_sync.iter().flat_map(|state_sync| state_sync.received().problems.iter().cloned())
     }
@@ -575,7 +577,7 @@ fn instance_of(config: &Config, vrid: Vrid) -> Option<(usize, &InstanceConfig)> 
     config.instances.iter().enumerate().find(|(_, instance)| of_vrid(instance))
 }
 
-/// True if other nodes write to the same database.
+/// Returns true if other nodes write to the same database.
 pub(super) fn shares_database(config: &Config) -> bool {
     config.is_redundant() && config.database.as_ref().is_some_and(|database| database.shared)
 }

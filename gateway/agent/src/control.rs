@@ -1,4 +1,4 @@
-//! What the control socket offers, and what a request on it means.
+//! Commands of the control socket, and the parser of their requests.
 
 use gateway_api::{
     ctl::{Access, Command},
@@ -6,7 +6,7 @@ use gateway_api::{
     view::MacFilter,
 };
 
-/// The commands of an agent.
+/// Commands of the agent.
 pub const COMMANDS: &[Command] = &[
     Command { name: "capture", usage: "start|renew|stop NUMBER", params: 2..=2, access: Access::Change },
     Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
@@ -39,56 +39,56 @@ pub const COMMANDS: &[Command] = &[
     Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
 ];
 
-/// What is to be done about a capture.
+/// Operation on a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CaptureControl {
-    /// Its programs, which are pinned, are to forward.
+    /// Puts the pinned programs of the capture in force.
     Start,
-    /// Whoever captures is still there.
+    /// Renews the capture: its client still runs.
     Renew,
-    /// It is over.
+    /// Ends the capture.
     Stop,
 }
 
-/// What the agent is asked for.
+/// Request to the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Give the role of active node away.
+    /// Hands over the role of active node.
     Handover {
-        /// Of which instance, by its name or VRID; of all if none is named.
+        /// Virtual router, by name or VRID; `None` means all of them.
         instance: Option<String>,
-        /// Also if no other node is known to take it.
+        /// Also if no other node is known to take the role.
         force: bool,
     },
-    /// End.
+    /// Ends the agent.
     Exit {
-        /// Without giving roles away: the agent is started again before the leases end.
+        /// Keeps the roles: the agent is started again before the leases end.
         keep: bool,
     },
-    /// Tell how things stand.
+    /// Shows a part of the state.
     Show(Show),
-    /// Read the configuration again.
+    /// Reads the configuration again.
     Reload,
-    /// Something about the log.
+    /// Queries or changes the log.
     Log(LogControl),
-    /// Tell what takes how much memory.
+    /// Shows the memory use.
     Memory,
-    /// Tell how often what has happened.
+    /// Shows the event counters.
     Coverage,
-    /// Tell what happens, from there on; wait for something if there is nothing yet.
+    /// Returns events from the cursor on. Waits for an event if there is none yet.
     Monitor(Cursor),
-    /// Something about capture number so-and-so.
+    /// Controls the capture with this number.
     Capture(CaptureControl, u32),
-    /// Nothing that is known; the text says why, and is the answer.
+    /// Unknown request. The text is the reason and the answer.
     Unknown(String),
 }
 
-/// What there is to be told.
+/// Part of the state that can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Show {
-    /// How everything stands.
+    /// Overall status.
     Status {
-        /// As a JSON object, not for people.
+        /// As a JSON object, instead of text for people.
         json: bool,
     },
     /// [`gateway_api::view::Everything`].
@@ -99,9 +99,9 @@ pub enum Show {
     Bindings,
     /// A page of the forwarding database.
     Macs {
-        /// Where the page begins; None: the first one.
+        /// Start of the page; `None` means the first one.
         from: Option<u32>,
-        /// Which of them.
+        /// Filter of the MACs.
         filter: MacFilter,
     },
     /// Tunnels.
@@ -114,27 +114,27 @@ pub enum Show {
     Counters,
     /// Drop counters.
     Drops,
-    /// The forwarding database, or one switch's part of it, as a text.
+    /// The forwarding database as a text, of all logical switches or of one.
     FdbShow(Option<String>),
-    /// Statistics of it, as a text.
+    /// Statistics of the forwarding database, as a text.
     FdbStats,
 }
 
-/// What is to be done with the log.
+/// Operation on the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogControl {
-    /// Tell the levels.
+    /// Lists the levels.
     List,
-    /// Set levels.
+    /// Sets levels.
     Set(Vec<String>),
-    /// Leave lines out where there are too many alike, or do not.
+    /// Turns duplicate suppression on or off.
     Limit(bool),
-    /// Open its file again, which there is none of.
+    /// Reopens the log file. There is none.
     Reopen,
 }
 
 impl Control {
-    /// What a request is for.
+    /// Parses a request.
     pub fn new(command: &str, params: &[String]) -> Self {
         let words: Vec<&str> = params.iter().map(String::as_str).collect();
         match (command, words.as_slice()) {
@@ -201,7 +201,7 @@ fn capture(what: &str, number: &str) -> Control {
         "stop" => Some(CaptureControl::Stop),
         _ => None,
     };
-    // It becomes a part of a path.
+    // The number becomes a part of a path.
     match (what, number.parse()) {
         (Some(what), Ok(number)) => Control::Capture(what, number),
         _ => Control::Unknown("capture takes start, renew or stop, and the number of a capture".to_owned()),
@@ -248,7 +248,7 @@ mod tests {
         assert!(matches!(control("show/macs", "vni=5 4711"), Control::Unknown(_)));
     }
 
-    /// Each with parameters that it takes.
+    /// Each command, with parameters that it accepts.
     #[test]
     fn all_that_is_listed_is_understood_and_described() {
         let reference = include_str!("../../../docs/CONTROL.md");

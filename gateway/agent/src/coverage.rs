@@ -1,34 +1,34 @@
-//! How often what has happened in the agent: `coverage/show`, in the form of Open vSwitch.
+//! Event counters of the agent: `coverage/show`, in the format of Open vSwitch.
 
 use std::{collections::VecDeque, time::Duration};
 
 use gateway_vrrp::Time;
 
-/// Time between two looks at the counters.
+/// Time between two reads of the counters.
 const STEP: Duration = Duration::from_secs(5);
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Names and what was counted since the start.
+/// Names of counters, with their totals since the start.
 pub(super) type Totals = Vec<(&'static str, u64)>;
 
-/// What makes the loop turn.
+/// Event that turns the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Rows of the database have changed.
     Rows,
-    /// All is planned anew: rows that need it, the underlay, the configuration.
+    /// Full plan: after changes of rows that need it, of the underlay, or of the configuration.
     Update,
-    /// Aged stations are looked for.
+    /// Ageing of stations.
     Sweep,
     /// Roles of virtual routers have changed.
     Roles,
-    /// Other nodes have told something.
+    /// State was received from other nodes.
     Nodes,
     /// A request on the control socket.
     Request,
-    /// The configuration is read again.
+    /// Reload of the configuration.
     Reload,
     /// Stations are announced to the switches outside.
     Announce,
@@ -45,33 +45,33 @@ const TURNS: [(&str, Turn); 8] = [
     ("turn_announce", Turn::Announce),
 ];
 
-/// Counts turns, and remembers what all counters stood at.
+/// Counts turns, and keeps a history of all counters.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     turns: [u64; TURNS.len()],
-    /// Each [`STEP`] of the last minute, oldest first.
+    /// Totals at each [`STEP`] of the last minute, oldest first.
     fine: VecDeque<(Time, Totals)>,
-    /// Each minute of the last hour.
+    /// Totals at each minute of the last hour.
     coarse: VecDeque<(Time, Totals)>,
 }
 
 impl Coverage {
-    /// The loop turns.
+    /// Counts a turn of the loop.
     pub(super) fn turn(&mut self, turn: Turn) {
         self.turns[turn as usize] += 1;
     }
 
-    /// The turns that were counted.
+    /// Returns the number of turns by event.
     pub(super) fn turns(&self) -> impl Iterator<Item = (&'static str, u64)> {
         TURNS.into_iter().map(|(name, turn)| (name, self.turns[turn as usize]))
     }
 
-    /// True if it is time for [`Coverage::look`].
+    /// Returns true if [`Coverage::poll`] is due.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.fine.back().is_none_or(|(last, _)| now.saturating_sub(*last) >= STEP)
     }
 
-    /// Takes note of what the counters stand at.
+    /// Adds the totals to the history.
     pub(super) fn poll(&mut self, totals: Totals, now: Time) {
         if self.coarse.back().is_none_or(|(last, _)| now.saturating_sub(*last) >= MINUTE) {
             keep(&mut self.coarse, totals.clone(), HOUR, now);
@@ -79,7 +79,7 @@ impl Coverage {
         keep(&mut self.fine, totals, MINUTE, now);
     }
 
-    /// Rates and totals.
+    /// Formats rates and totals.
     pub(super) fn show(&self, mut totals: Totals, now: Time) -> String {
         totals.sort_unstable();
         let never = totals.iter().filter(|(_, total)| *total == 0).count();
@@ -90,7 +90,7 @@ impl Coverage {
                 let before = then.and_then(|(_, totals)| totals.iter().find(|(of, _)| *of == name));
                 let (since, before) = match (then, before) {
                     (Some((then, _)), Some((_, before))) => (now.saturating_sub(*then), *before),
-                    // It was not there yet.
+                    // The counter did not exist yet.
                     _ => (over, 0),
                 };
                 total.saturating_sub(before) as f64 / since.as_secs_f64()
@@ -104,7 +104,7 @@ impl Coverage {
     }
 }
 
-/// Adds to a history that reaches back so far, and a step more.
+/// Adds to a history that reaches back as far as `far`, and one step more.
 fn keep(history: &mut VecDeque<(Time, Totals)>, totals: Totals, far: Duration, now: Time) {
     history.push_back((now, totals));
     while history.get(1).is_some_and(|(second, _)| now.saturating_sub(*second) >= far) {
@@ -120,7 +120,7 @@ mod tests {
         Duration::from_secs(1_000_000 + seconds)
     }
 
-    /// The numbers of a line.
+    /// Returns the numbers of a line.
     fn shown(text: &str, name: &str) -> Option<Vec<f64>> {
         let line = text.lines().find(|line| line.split_whitespace().next() == Some(name))?;
         let words = line.split_whitespace().skip(1).filter_map(|word| word.trim_end_matches("/sec").parse().ok());

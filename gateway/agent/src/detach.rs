@@ -1,4 +1,4 @@
-//! Taking the data plane down.
+//! Removes the data plane.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use gateway_netdev::nic::{NicError, NicSettings, PutBack};
 use super::status::StatusFile;
 use crate::process_lock::{Instance, InstanceError};
 
-/// Why not everything could be taken down.
+/// Error that keeps parts of the data plane from being removed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum DetachError {
@@ -32,13 +32,14 @@ pub enum DetachError {
     Nic(#[from] NicError),
 }
 
-/// Removes programs and pins, and puts NIC settings back. Takes virtual addresses off that an agent has left. Says what it did through `say`. Fine where there is nothing.
+/// Removes programs and pins, and restores NIC settings. Removes virtual addresses that an agent has left. Reports each
+/// step through `say`. Succeeds if there is nothing to remove.
 ///
 /// # Errors
 /// An agent runs, or the kernel refuses something.
 pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), DetachError> {
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
-    // First: once the programs are gone, the host would answer ARP for an address that is still there.
+    // This comes first: without the programs, the host would answer ARP for an address that is still there.
     ha::withdraw(&config.instances, &mut say)?;
     let pins = PinDir::new(&config.gateway.pin_dir);
     let mut attacher = Attacher::new(pins.clone());
@@ -46,7 +47,7 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
         say(format!("detached {link}"));
     }
     for (ifindex, name) in with_filters(config, &attacher) {
-        // Another gateway's filter looks like ours.
+        // A filter of another gateway looks like one of ours.
         let _claim = match Claim::take(ifindex, &name) {
             Ok(claim) => claim,
             Err(taken) => {
@@ -60,7 +61,7 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
             Err(error) => say(error.to_string()),
         }
     }
-    // An agent that was killed has left its status behind; the file goes with its owner.
+    // An agent that was killed has left its status file. Dropping its owner removes the file.
     drop(StatusFile::new(&config.gateway.run_dir, None));
     if pins.root().exists() {
         remove_tree(pins.root())?;
@@ -78,8 +79,8 @@ pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), Detach
     Ok(())
 }
 
-/// Interfaces that TC may have filters of ours on: those of the configuration, and those of earlier ones. One that is gone
-/// has no filter either.
+/// Returns the interfaces that may have TC filters of the gateway: those of the configuration, and those of earlier
+/// ones. An interface that is gone has no filter either.
 fn with_filters(config: &Config, attacher: &Attacher) -> BTreeMap<u32, String> {
     let named = config.uplinks.iter().chain(&config.ports);
     let named = named.filter_map(|interface| {

@@ -1,8 +1,8 @@
-//! The interfaces in use: NIC settings, programs, and which way frames can leave by each.
+//! Interfaces in use: their NIC settings, their programs, and the ways by which frames can leave each.
 //!
-//! An interface is known by name and index: one that goes and comes back under its name is a new one, to be set up anew.
-//! That programs were attached is no proof that they are: each second, and when the kernel tells of filters that go, it is
-//! looked at ([`Devices::look`]), and what is gone is put back.
+//! An interface is identified by name and index. One that goes and comes back under its name is a new one, and is set
+//! up again. An attached program may be detached by others later. So the programs are checked each second, and when the
+//! kernel notifies that filters have gone ([`Devices::poll`]). Programs that have gone are put back.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,29 +25,29 @@ use gateway_netdev::{
 
 mod poll;
 
-/// How an interface is used.
+/// State of an interface in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct InUse {
     device: Device,
     mode: Mode,
-    /// The same, or TC where XDP can't be right.
+    /// Mode that keeps VLANs apart: `mode`, or TC where XDP can't be right.
     possible: Mode,
-    /// XDP receives on it.
+    /// True if XDP receives on the interface.
     xdp: bool,
-    /// What XDP may redirect to it.
+    /// Frames that XDP may redirect to the interface.
     transmit: Transmit,
-    /// Its driver has refused what was redirected to it, where the kernel does not tell that beforehand.
+    /// True if the driver has refused redirected frames and the kernel does not report that in advance.
     refuses: bool,
-    /// Why a program is not where it should be.
+    /// Reasons why programs are not attached.
     trouble: BTreeMap<Hook, String>,
 }
 
-/// What an interface takes of what XDP redirects to it.
+/// Frames that an interface accepts from XDP redirects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Transmit {
     /// Frames.
     pub frames: bool,
-    /// Frames in several buffers too.
+    /// Frames in several buffers, too.
     pub(crate) in_several_buffers: bool,
 }
 
@@ -57,20 +57,20 @@ pub(crate) struct Devices {
     nic: NicSettings,
     pin_dir: PathBuf,
     in_use: BTreeMap<String, InUse>,
-    /// Why interfaces that should be in use are not.
+    /// Reasons why configured interfaces are not in use.
     failed: BTreeMap<String, String>,
-    /// Interfaces that are ours to use, and their index.
+    /// Interfaces claimed by this agent, with their indices.
     claims: BTreeMap<String, (u32, Claim)>,
-    /// Programs that had gone, and until when that is told, by the monotonic clock.
+    /// Programs that had gone, and the time until which that is reported, by the monotonic clock.
     gone: BTreeMap<(String, Hook), Duration>,
-    /// XDP programs that see packets before TC does, where TC is what was asked for.
+    /// XDP programs that see packets before TC does, where TC is configured.
     before_tc: BTreeMap<String, u32>,
-    /// Why links are not pinned.
+    /// Reason why links are not pinned.
     unpinned: Option<String>,
 }
 
 impl Devices {
-    /// None in use yet.
+    /// Makes the state without interfaces in use.
     pub(crate) const fn new(attacher: Attacher, nic: NicSettings, pin_dir: PathBuf) -> Self {
         Self {
             attacher,
@@ -85,23 +85,24 @@ impl Devices {
         }
     }
 
-    /// Interfaces, by index, that XDP may redirect to.
+    /// Returns the indices of the interfaces that XDP may redirect to.
     pub(crate) fn xdp_ports(&self) -> BTreeSet<u32> {
         self.in_use.values().filter(|used| used.transmit.frames).map(|used| used.device.ifindex).collect()
     }
 
-    /// Those of them that take frames in several buffers.
+    /// Returns the indices of the interfaces that accept redirected frames in several buffers.
     pub(crate) fn xdp_sg_ports(&self) -> BTreeSet<u32> {
         self.in_use.values().filter(|used| used.transmit.in_several_buffers).map(|used| used.device.ifindex).collect()
     }
 
-    /// Whether XDP receives on the interface of this name, and what may be redirected to it; nothing if it is not in use.
+    /// Returns whether XDP receives on an interface, and which frames may be redirected to it; `None` if it is not in
+    /// use.
     pub(crate) fn attached(&self, name: &str) -> Option<(bool, Transmit)> {
         self.in_use.get(name).filter(|used| !used.trouble.contains_key(&Hook::Tc)).map(|used| (used.xdp, used.transmit))
     }
 
-    /// The driver of an interface refuses frames that are redirected to it. Where the kernel can't tell what a driver takes,
-    /// that is told by this: TC sends from now on.
+    /// Handles a driver that refuses redirected frames. If the kernel does not report what a driver accepts, this is
+    /// the only sign. TC sends on the interface from then on.
     pub(crate) fn refuses(&mut self, ifindex: u32) {
         let Some(used) = self.in_use.values_mut().find(|used| used.device.ifindex == ifindex) else { return };
         if used.transmit.frames && matches!(nic::xdp_features(ifindex), Ok(None)) {
@@ -111,29 +112,29 @@ impl Devices {
         }
     }
 
-    /// Name of the interface in use with this number.
+    /// Returns the name of the interface in use with this index.
     pub(crate) fn name(&self, ifindex: u32) -> Option<&str> {
         let mut in_use = self.in_use.iter();
         in_use.find(|(_, used)| used.device.ifindex == ifindex).map(|(name, _)| name.as_str())
     }
 
-    /// Interfaces in use by name, and the index under which they are.
+    /// Returns the interfaces in use by name, with their indices.
     pub(crate) fn indices(&self) -> BTreeMap<String, u32> {
         self.in_use.iter().map(|(name, used)| (name.clone(), used.device.ifindex)).collect()
     }
 
-    /// Why the interface of this name is not in use as it should be, where that was tried.
+    /// Returns the reason why an interface is not in use as it should be, if it was tried.
     pub(crate) fn problem(&self, name: &str) -> Option<&str> {
         let trouble = || self.in_use.get(name)?.trouble.values().next();
         self.failed.get(name).or_else(trouble).map(String::as_str)
     }
 
-    /// What keeps interfaces from being used as they should be.
+    /// Returns the problems of the interfaces.
     pub(crate) fn problems(&self) -> impl Iterator<Item = String> {
         self.failed.values().chain(self.in_use.values().flat_map(|used| used.trouble.values())).cloned()
     }
 
-    /// What an operator should know of, and does not keep the gateway from forwarding.
+    /// Returns the warnings: an operator should know of them, but the gateway forwards.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         let gone = self.gone.keys().map(|(name, hook)| {
             format!(
@@ -148,8 +149,8 @@ impl Devices {
         gone.chain(before_tc).chain(self.unpinned.clone())
     }
 
-    /// Asks again where XDP may redirect to. A driver may change its mind, with its settings or, as veth does, with its
-    /// peer's.
+    /// Queries again which interfaces XDP may redirect to. A driver may change that with its settings, or, like veth,
+    /// with those of its peer.
     pub(crate) fn refresh(&mut self) {
         for (name, used) in self.in_use.iter_mut().filter(|(_, used)| used.xdp && !used.refuses) {
             let transmit = transmit(&used.device);
@@ -161,7 +162,7 @@ impl Devices {
         }
     }
 
-    /// True if the interfaces in use are no longer those of `config` that exist.
+    /// Returns true if the interfaces in use are no longer those of `config` that exist.
     pub(crate) fn differ(&self, config: &Config, underlay: &Snapshot) -> bool {
         let wanted = wanted(config, underlay);
         let given_up = |name: &String| !wanted.iter().any(|(device, _)| device.name == *name);
@@ -172,10 +173,10 @@ impl Devices {
             })
     }
 
-    /// Attaches to all interfaces of `config` that exist, and takes the programs off all others.
+    /// Attaches to all interfaces of `config` that exist, and detaches from all others.
     ///
     /// # Errors
-    /// The first interface on which TC, or XDP where the configuration insists on it, can't be attached. The others are
+    /// The first interface on which TC can't be attached, or XDP where the configuration requires it. The others are
     /// attached all the same.
     pub(crate) fn attach(&mut self, ebpf: &mut Ebpf, config: &Config, underlay: &Snapshot) -> Result<(), AttachError> {
         let wanted = wanted(config, underlay);
@@ -202,7 +203,7 @@ impl Devices {
     /// Installs the programs of a capture on all interfaces in use, in place of the ones that forward.
     ///
     /// # Errors
-    /// The first interface that does not take them; [`Devices::remove_capture`] then puts all in order.
+    /// The first interface that does not accept them. [`Devices::remove_capture`] then restores all.
     pub(crate) fn install_capture(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
         let Self { in_use, attacher, .. } = self;
         in_use.values().try_for_each(|used| attacher.put_on(capture, &used.device, used.xdp))
@@ -211,7 +212,7 @@ impl Devices {
     /// Removes the programs of a capture and installs the ones that forward again.
     ///
     /// # Errors
-    /// The first interface that does not take them; the others have them all the same.
+    /// The first interface that does not accept them. The others have them all the same.
     pub(crate) fn remove_capture(&mut self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
         let Self { in_use, attacher, .. } = self;
         let mut first = Ok(());
@@ -226,7 +227,7 @@ impl Devices {
         first
     }
 
-    /// Takes programs and settings off everything: a first start failed.
+    /// Detaches programs and restores settings everywhere after a failed first start.
     pub(crate) fn undo(&mut self) {
         let tried = std::mem::take(&mut self.failed).into_keys().collect();
         if let Err(error) = self.release_others(&[], tried) {
@@ -239,7 +240,7 @@ impl Devices {
         let hidden = hidden_tags(&self.prepare(device));
         let possible = possible_mode(mode, hidden, &device.name)?;
         if possible == Mode::Xdp {
-            // Where XDP is insisted on, TC does not carry its traffic instead.
+            // If the configuration requires XDP, TC does not carry its traffic instead.
             self.attach_xdp(ebpf, device)?;
         }
         self.attacher.attach_tc(ebpf, device)?;
@@ -268,7 +269,7 @@ impl Devices {
         Ok(InUse { device: device.clone(), mode, possible, xdp, transmit, refuses: false, trouble })
     }
 
-    /// Makes sure that no other agent has it.
+    /// Claims an interface, so that no other agent uses it.
     fn claim(&mut self, device: &Device) -> Result<(), AttachError> {
         if self.claims.get(&device.name).is_none_or(|(ifindex, _)| *ifindex != device.ifindex) {
             let claim = Claim::take(device.ifindex, &device.name)?;
@@ -277,7 +278,7 @@ impl Devices {
         Ok(())
     }
 
-    /// Attaches XDP; where the driver refuses because it merges packets, once more with that turned off.
+    /// Attaches XDP. If the driver refuses because it merges packets, turns that off and tries once more.
     fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
         let Err(first) = self.attacher.attach_xdp(ebpf, device) else { return Ok(()) };
         match self.nic.unblock_xdp(&device.name) {
@@ -315,8 +316,8 @@ impl Devices {
         }
     }
 
-    /// Takes programs and settings off everything but `keep`: what is in use, and what was `tried` and may have got half of
-    /// them. What another agent has is left alone.
+    /// Detaches programs and restores settings on all interfaces but `keep`: on those in use, and on those `tried`,
+    /// which may be half set up. Interfaces of another agent are left alone.
     fn release_others(&mut self, keep: &[Device], tried: BTreeSet<String>) -> Result<(), AttachError> {
         let detached = self.attacher.detach_others(keep);
         for link in detached.iter().flatten() {
@@ -348,13 +349,13 @@ impl Devices {
     }
 }
 
-/// The setting that keeps a NIC taking VLAN tags off frames, where there is one: XDP would see every VLAN untagged.
+/// Returns the setting that makes a NIC strip VLAN tags, if it can't be turned off: XDP would see every VLAN untagged.
 fn hidden_tags(changes: &[Change]) -> Option<Setting> {
     let hides = |setting| matches!(setting, Setting::RxVlanOffload | Setting::RxVlanStagOffload);
     changes.iter().find(|change| hides(change.setting) && change.outcome != Outcome::Made).map(|change| change.setting)
 }
 
-/// The mode that keeps VLANs apart: TC is told of the tag that the NIC has taken off, and XDP is not.
+/// Returns the mode that keeps VLANs apart. TC receives the tag that the NIC has stripped; XDP does not.
 fn possible_mode(mode: Mode, hidden: Option<Setting>, interface: &str) -> Result<Mode, AttachError> {
     match (mode, hidden) {
         (Mode::Auto, Some(setting)) => {
@@ -369,9 +370,9 @@ fn possible_mode(mode: Mode, hidden: Option<Setting>, interface: &str) -> Result
     }
 }
 
-/// What the driver takes of what XDP redirects to it. A kernel too old to say (before 6.3) is believed to take frames, as
-/// most drivers with XDP do, and none in several buffers, as few did then; what is lost all the same is counted, see
-/// [`Devices::refuses`].
+/// Returns the frames that the driver accepts from XDP redirects. A kernel before 6.3 does not report that. Then the
+/// driver is assumed to accept frames, as most drivers with XDP do, and none in several buffers, as few did then.
+/// Losses are counted all the same, see [`Devices::refuses`].
 fn transmit(device: &Device) -> Transmit {
     match nic::xdp_features(device.ifindex) {
         Ok(Some(features)) => {

@@ -1,39 +1,41 @@
-//! Eligible means able: a node does not take the role from one that forwards more than it could. Pure.
+//! Eligibility: a node does not take the role from a node that forwards more than it could. Pure.
 //!
-//! What each node could forward are its bindings that are programmed; nodes tell each other how many that are
-//! ([`gateway_ha::peers`]). While the active node has more of them, or has not said yet, this one is held: it takes part with the
-//! lowest priority, so it takes over only where nobody else does. It stays held after that, until it has as many, or nobody
-//! who is connected has more. A node that was not held when it became active is never held for what happens later: two
-//! databases are not changed in the same instant, and that is no reason to move the role. It is told as a fault then.
+//! The measure is the number of programmed bindings, which is what each node could forward. Nodes publish these numbers
+//! to each other ([`gateway_ha::peers`]). A node is held while the active node has more bindings, or has not reported
+//! its number yet. A held node takes part with the lowest priority, so it takes over only if no other node does. It
+//! stays held after a takeover, until it has as many bindings, or no connected node has more. A node that was not held
+//! when it became active is never held for later changes: two databases do not change at the same instant, and that is
+//! no reason to move the role. It is reported as a fault then.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use gateway_ha::peers::Able;
 use gateway_vrrp::{Role, Status, Time, Vrid};
 
-/// How long the active node has to say what it forwards. Of one that never says, as keepalived does not, nothing is known.
+/// Time that the active node has to report its number of bindings. A node that never reports one, such as keepalived,
+/// stays unknown.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What keeps a node from its priority.
+/// Verdict on the eligibility of this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing.
+    /// The node has its own priority.
     Eligible,
-    /// It is not known yet what the active node forwards, or whether there is one.
+    /// It is not known yet how many bindings the active node forwards, or whether there is an active node.
     Unknown,
-    /// This node has more bindings than could be forwarded here.
+    /// The other node has more bindings than this node could forward.
     Less { theirs: u32 },
 }
 
-/// What is known of one virtual router.
+/// State of one virtual router.
 #[derive(Clone, Debug)]
 struct One {
     verdict: Verdict,
-    /// What the active node has said last.
+    /// Last reported number of the active node.
     told: Option<(IpAddr, u32)>,
-    /// Since when it has been asked.
+    /// Time since which a report of the active node is awaited.
     asked: Option<(IpAddr, Time)>,
-    /// When to look again though nothing has changed.
+    /// Time of the next poll if nothing changes.
     again: Option<Time>,
 }
 
@@ -48,7 +50,7 @@ impl Default for One {
 pub(super) struct Eligible(BTreeMap<Vrid, One>);
 
 impl Eligible {
-    /// Looks at a virtual router: how it stands, how many bindings this node could forward, and how many others.
+    /// Evaluates a virtual router by its state, the bindings that this node could forward, and those of other nodes.
     pub(super) fn poll(
         &mut self,
         vrid: Vrid,
@@ -61,7 +63,7 @@ impl Eligible {
         one.again = None;
         match (status.role, status.active) {
             (Role::Backup, Some(active)) => one.compare(active, ours, others, now),
-            // An active node would be heard by then.
+            // An active node would have been received by then.
             (Role::Backup, None) if one.verdict == Verdict::Unknown => {
                 let heard = status.since + 2 * status.interval.duration();
                 if now >= heard {
@@ -77,12 +79,12 @@ impl Eligible {
         one.verdict
     }
 
-    /// Forgets what is no virtual router of this node any more.
+    /// Forgets virtual routers that this node no longer has.
     pub(super) fn retain(&mut self, is: impl Fn(Vrid) -> bool) {
         self.0.retain(|vrid, _| is(*vrid));
     }
 
-    /// When to look again though nothing has changed.
+    /// Returns the time of the next poll if nothing changes.
     pub(super) fn due(&self) -> Option<Time> {
         self.0.values().filter_map(|one| one.again).min()
     }
@@ -94,7 +96,7 @@ impl One {
         if let Some(bindings) = theirs.and_then(|able| able.bindings) {
             self.told = Some((active, bindings));
         }
-        // What it has said counts on, when the connection breaks and it is still active.
+        // The last report counts even if the connection breaks, as long as that node is active.
         match &self.told {
             Some((of, theirs)) if *of == active => {
                 self.verdict = if ours < *theirs { Verdict::Less { theirs: *theirs } } else { Verdict::Eligible };
@@ -115,7 +117,7 @@ impl One {
         }
     }
 
-    /// Of a node that is active: what holds it ends when nobody has more.
+    /// Evaluates an active node: the hold ends when no other node has more bindings.
     fn settle(&mut self, ours: u32, others: Option<&BTreeMap<IpAddr, Able>>) {
         (self.told, self.asked) = (None, None);
         let Verdict::Less { theirs } = self.verdict else {
@@ -126,7 +128,7 @@ impl One {
             _ if ours >= theirs => self.verdict = Verdict::Eligible,
             Some(most) if ours >= most => self.verdict = Verdict::Eligible,
             Some(most) => self.verdict = Verdict::Less { theirs: most },
-            // Whoever had more is gone, and may come back.
+            // The node that had more is gone, and may come back.
             None => {}
         }
     }
@@ -156,7 +158,7 @@ mod tests {
         Verdict::Less { theirs }
     }
 
-    /// A standby of [`OTHER`].
+    /// Polls a standby of [`OTHER`].
     fn standby(eligible: &mut Eligible, ours: u32, others: Option<&BTreeMap<IpAddr, Able>>, now: Time) -> Verdict {
         eligible.poll(VRID, &status(Role::Backup, Some(OTHER)), ours, others, now)
     }

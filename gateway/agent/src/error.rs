@@ -1,4 +1,4 @@
-//! What can end the agent.
+//! Errors that end the agent.
 
 use std::io;
 
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 
 use crate::{ctl::server::CtlError, process_lock::InstanceError};
 
-/// Why the agent stopped, or did not start.
+/// Error that ended the agent, or kept it from starting.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum AgentError {
@@ -64,7 +64,7 @@ pub enum AgentError {
 }
 
 impl AgentError {
-    /// What the process exits with: 2 where it is the configuration that keeps it from running, and no second try helps.
+    /// Returns the exit code of the process: 2 if the configuration is wrong, so that a second try does not help.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotStarted(error) => error.exit_code(),

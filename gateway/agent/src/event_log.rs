@@ -1,7 +1,7 @@
-//! What happens, noted for whoever watches: the agent's side of [`gateway_api::events`].
+//! Event log for clients that monitor the gateway: the agent's side of [`gateway_api::events`].
 //!
-//! It looks at what the rest of the agent has done at a turn, and changes nothing of it. What it costs is bounded at each turn:
-//! of the stations it keeps only a place, and an event is put together only if the journal has room for it.
+//! It reads what the rest of the agent has done in a turn, and changes nothing of it. Its cost is bounded in each turn:
+//! of a station it keeps only the place, and it formats an event only if the journal has room for it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,31 +36,31 @@ use crate::{
     },
 };
 
-/// How long a reader waits for an event before it is told that there was none. Less than a client of the control socket has.
+/// Time that a reader waits for an event before it receives an empty page. Less than the timeout of the control socket.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long an event waits for others, so that a reader gets those of a burst at once and asks seldom.
+/// Time that an event waits for others, so that a reader receives a burst in one page and polls seldom.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// Both clocks.
+/// Returns the current time of both clocks.
 pub(super) fn now() -> Moment {
     Moment { wall: clock::realtime(), steady: clock::monotonic() }
 }
 
-/// Who waits for an event.
+/// Client that waits for an event.
 struct Reader {
     cursor: Cursor,
     request: Request,
-    /// When it is answered at the latest.
+    /// Time at which it is answered at the latest.
     until: Instant,
 }
 
-/// The journal, and what was seen last of all that it is about.
+/// Journal, and the last state of everything that it records.
 pub(super) struct EventLog {
     journal: Journal,
     places: Places,
     readers: Vec<Reader>,
-    /// When those that wait are told what there is by then.
+    /// Time at which waiting readers are answered.
     tell: Option<Instant>,
     /// Names of interfaces by index.
     interfaces: BTreeMap<u32, String>,
@@ -76,7 +76,7 @@ pub(super) struct EventLog {
 }
 
 impl EventLog {
-    /// Begins with what an agent that has just started has found and made.
+    /// Starts the log with the state that a newly started agent has found and made.
     pub(super) fn start(adopted: bool, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) -> Self {
         let now = now();
         let mut this = Self {
@@ -111,15 +111,15 @@ impl EventLog {
         this
     }
 
-    /// Notes an event.
+    /// Records an event.
     pub(super) fn note(&mut self, event: Event) {
         self.journal.note(event, now());
     }
 
-    /// The kernel tells of a station.
+    /// Records a learning event of the kernel.
     pub(super) fn station(&mut self, event: &LearnEvent, forwarding: &Forwarding, now: Moment) {
         let key = FdbKey::new(event.vni, event.mac);
-        // What is given has been put back.
+        // A MAC given by the database has been restored.
         if forwarding.given().contains_key(&key) {
             return;
         }
@@ -143,10 +143,10 @@ impl EventLog {
         });
     }
 
-    /// Interfaces, switches, bindings, next hops or problems may be others than before, and stations may be gone.
+    /// Records changes of interfaces, logical switches, bindings, next hops and problems, and stations that are gone.
     pub(super) fn forwarding(&mut self, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) {
         let now = now();
-        // By the names that there were.
+        // Events have the names from before the change.
         for fdb_scan in forwarding.fdb_scans() {
             self.fdb_scan(&fdb_scan, forwarding, now);
         }
@@ -170,7 +170,7 @@ impl EventLog {
         self.problems(Source::Forwarding, forwarding.problems());
     }
 
-    /// Problems may be others than before, and nothing else.
+    /// Records changes of problems only.
     pub(super) fn forwarding_problems(&mut self, forwarding: &Forwarding) {
         self.problems(Source::Forwarding, forwarding.problems());
     }
@@ -193,7 +193,7 @@ impl EventLog {
             });
         }
         for key in difference.found {
-            // What another node has learned and this one only has been told of is no news.
+            // A station that another node has learned and published to this one is no event here.
             if forwarding.standby_fdb.values().any(|followed| followed.contains(&key)) {
                 continue;
             }
@@ -207,7 +207,7 @@ impl EventLog {
         }
     }
 
-    /// The virtual routers may stand otherwise than before.
+    /// Records changes of the virtual routers.
     pub(super) fn routers(&mut self, statuses: &[InstanceStatus]) {
         let router = |one: &InstanceStatus| Router {
             name: one.name.clone(),
@@ -226,12 +226,12 @@ impl EventLog {
         self.problems(Source::Vrrp, &problems.collect());
     }
 
-    /// Other nodes may be in the way otherwise than before.
+    /// Records changes of the problems with other nodes.
     pub(super) fn nodes(&mut self, problems: &BTreeSet<String>) {
         self.problems(Source::Nodes, problems);
     }
 
-    /// The database may be in another state than before.
+    /// Records changes of the state of the database.
     pub(super) fn database(&mut self, database: &view::Database) {
         let followed = database.followed();
         let one = |(instance, is): &(Option<&str>, &view::Following)| {
@@ -259,7 +259,7 @@ impl EventLog {
         events.into_iter().for_each(|event| self.journal.note(event, now));
     }
 
-    /// Answers who wants to read: at once if there is something, else when there is.
+    /// Answers a reader: at once if there are events, else when there are.
     pub(super) fn ask(&mut self, cursor: Cursor, request: Request) {
         let page = self.journal.page(&cursor);
         if cursor == Cursor::End || !page.records.is_empty() || page.missed > 0 {
@@ -268,12 +268,12 @@ impl EventLog {
         self.readers.push(Reader { cursor, request, until: Instant::now() + PATIENCE });
     }
 
-    /// When [`EventLog::answer`] has something to do.
+    /// Returns the time at which [`EventLog::answer`] is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.tell.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
     }
 
-    /// Answers those who wait, if what they wait for has happened a moment ago, or they have waited for long.
+    /// Answers waiting readers if their event happened a moment ago, or if they have waited for too long.
     pub(super) fn answer(&mut self) {
         self.journal.settle(now());
         if self.readers.is_empty() {
@@ -309,7 +309,7 @@ impl EventLog {
 
 fn answer(request: Request, page: &gateway_api::events::Page) {
     let answer = serde_json::to_string(page).map_err(|error| error.to_string());
-    // Whoever asked may take it when it likes.
+    // The log does not wait until the client has read the answer.
     drop(request.answer(answer));
 }
 
@@ -324,7 +324,7 @@ fn tunnels(forwarding: &Forwarding) -> BTreeMap<u32, IpAddr> {
 fn switches(forwarding: &Forwarding, rows: &Rows) -> Switches {
     let mut switches: Switches = forwarding.programmed.switches.keys().map(|vni| (*vni, None)).collect();
     for (name, switch) in &rows.switches {
-        // Of two with one VNI the first one forwards.
+        // Of two logical switches with one VNI, the first one forwards.
         if let Some(unnamed @ None) = switch.vni.and_then(|vni| switches.get_mut(&vni.get())) {
             *unnamed = Some(name.clone());
         }

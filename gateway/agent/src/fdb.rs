@@ -1,4 +1,4 @@
-//! The forwarding database, as it is shown.
+//! Views of the forwarding database.
 
 use std::fmt::Write as _;
 
@@ -10,14 +10,14 @@ use gateway_netdev::underlay::Snapshot;
 
 use super::{error::AgentError, handlers::Agent, names::Names};
 
-/// MACs that `fdb/show` tells at most: it is one text, and the loop stands still while it is written.
+/// MACs that `fdb/show` returns at most: it is one text, and the loop stands still while it is written.
 const SHOWN: usize = 65_536;
-/// Pages that it looks through at most, of a thousand MACs each.
+/// Pages of a thousand MACs each that it reads at most.
 const PAGES: usize = 256;
 
 impl Agent<'_> {
-    /// Those MACs on a page of the forwarding database that `filter` lets through. What one page costs does not depend on
-    /// how many MACs there are.
+    /// Returns the MACs on a page of the forwarding database that pass `filter`. The cost of a page does not depend on
+    /// the number of MACs.
     pub(super) fn macs(
         &self,
         from: Option<u32>,
@@ -31,14 +31,14 @@ impl Agent<'_> {
             None => forwarding.maps.fdb_page(from)?,
         };
         let now = clock::coarse_ns()?;
-        // No switch has VNI 0: one that is not there has no MACs.
+        // No logical switch has VNI 0, so an unknown one has no MACs.
         let vni = filter.switch.as_ref().map(|switch| names.vni(switch).unwrap_or(0));
         let wanted = |key: &FdbKey| vni.is_none_or(|vni| vni == key.vni) && filter.vni.is_none_or(|vni| vni == key.vni);
         let macs = rows.into_iter().filter(|(key, _)| wanted(key)).map(|row| self.mac(row, &names, now));
         Ok(view::Macs { macs: macs.filter(|mac| filter.accepts(mac)).collect(), next })
     }
 
-    /// One MAC in all logical switches.
+    /// Finds one MAC in all logical switches.
     fn everywhere(&self, mac: [u8; 6]) -> Result<Vec<(FdbKey, FdbEntry)>, MapsError> {
         let mut found = Vec::new();
         for vni in self.forwarding.programmed.switches.keys() {
@@ -66,8 +66,8 @@ impl Agent<'_> {
         }
     }
 
-    /// The whole forwarding database as `ovs-appctl fdb/show` tells it, with the logical switch besides: of one switch, by
-    /// name or VNI, or of all.
+    /// Formats the forwarding database like `ovs-appctl fdb/show`, with the logical switch added: of one logical
+    /// switch, by name or VNI, or of all.
     pub(super) fn fdb_show(&self, switch: Option<&str>, underlay: &Snapshot) -> Result<String, AgentError> {
         let filter = match switch {
             Some(word) => match word.parse() {
@@ -104,7 +104,7 @@ impl Agent<'_> {
         Ok(text)
     }
 
-    /// A name or VNI that no logical switch has must not look like one without MACs.
+    /// Checks that a logical switch exists. An unknown name or VNI must not look like a logical switch without MACs.
     fn has_switch(&self, word: &str) -> Result<(), AgentError> {
         let names = || self.planned.switches.keys().map(String::as_str);
         let vni = word.parse().is_ok_and(|vni: u32| self.forwarding.programmed.switches.contains_key(&vni));
@@ -114,7 +114,7 @@ impl Agent<'_> {
         Err(AgentError::NoSwitch { word: word.to_owned(), meant: nearest::question(word, names()) })
     }
 
-    /// How full the forwarding database is, and how learning has gone, after `ovs-appctl fdb/stats-show`.
+    /// Formats the use of the forwarding database and the learning statistics, like `ovs-appctl fdb/stats-show`.
     pub(super) fn fdb_stats(&self) -> Result<String, AgentError> {
         let paths = self.forwarding.maps.paths()?;
         let (given, stations) = (self.forwarding.programmed.given.len(), self.forwarding.stations.len());

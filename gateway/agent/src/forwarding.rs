@@ -1,4 +1,4 @@
-//! The data plane in the agent's hands: rows and underlay in, operations on maps out.
+//! Reconciles the data plane: takes rows and underlay, and writes operations to the maps.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -39,81 +39,81 @@ use super::{
 };
 use crate::{devices::Devices, metrics::measured::Program};
 
-/// After so many MACs planned or operations on maps there is memory to be given back.
+/// Number of MACs planned or of operations on maps after which memory is returned to the system.
 const MANY: usize = 10_000;
 
-/// Number of the lease of a gateway that stands alone.
+/// Lease number of a standalone gateway.
 const ALONE: u32 = 0;
 
-/// Learned MACs of a logical switch at the last census.
+/// Learned MACs of a logical switch at the last FDB scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Learned {
-    /// How many there were.
+    /// Number of MACs present.
     pub(super) present: u64,
-    /// How many the kernel had learned until then, ever.
+    /// Number of MACs that the kernel had learned in all until then.
     pub(super) counted: u64,
 }
 
-/// Programs, maps and interfaces, and what they have been told so far.
+/// Programs, maps and interfaces, with the state that is programmed in them.
 pub(super) struct Forwarding {
     ebpf: Ebpf,
     pub(super) maps: Maps,
     pub(super) devices: Devices,
     kept: Kept,
-    /// Without the MACs: `programmed` has them.
+    /// Desired state without the MACs: `programmed` has them.
     pub(super) desired: Desired,
     pub(super) programmed: Programmed,
     ceilings: BTreeMap<u32, u64>,
     pub(super) epochs: Epochs,
-    /// By lease, the stations that another node has learned and this one has programmed.
+    /// Standby FDB by lease: stations that another node has learned and this node has programmed.
     pub(super) standby_fdb: BTreeMap<u32, Followed>,
     pub(super) report: Report,
-    /// All bindings of the rows that were planned last, each with its state.
+    /// All bindings of the last planned rows, each with its state.
     pub(super) bindings: Vec<BoundVlan>,
-    /// Of the problems that stand, those that leave the gateway healthy.
+    /// Standing problems that leave the gateway healthy.
     pub(super) warnings: BTreeSet<String>,
     budgets: Budgets,
-    /// What the last census found of learned MACs, by VNI.
+    /// Learned MACs at the last FDB scan, by VNI.
     pub(super) fdb_scan: BTreeMap<u32, Learned>,
     pub(super) stations: Stations,
     faults: BTreeSet<Fault>,
-    /// What stands in the way of what was planned last, and which of it leaves the gateway healthy.
+    /// Problems of the last plan, and those of them that leave the gateway healthy.
     planned: (Vec<String>, BTreeSet<String>),
     losses: Losses,
-    /// What counts them, whatever becomes of its pins.
+    /// Tracepoints that count losses. They are held here, so that they stay if their pins go.
     tracepoints: Vec<PinnedLink>,
-    /// Why losses are not counted.
+    /// Reason why losses are not counted.
     uncounted: Option<String>,
     pub(super) path_mtus: PathMtus,
-    /// Those that nobody has asked for yet.
+    /// FDB scans that were not taken yet.
     fdb_scans: Vec<FdbScan>,
     swept: bool,
-    /// All that was desired is programmed: nothing is to be tried again.
+    /// True if everything desired is programmed and nothing has to be retried.
     settled: bool,
-    /// MACs planned and operations carried out since memory was given back last.
+    /// MACs planned and operations carried out since memory was last returned to the system.
     passed: usize,
-    /// What was done since the start.
+    /// Work done since the start.
     pub(super) work: Work,
 }
 
-/// Counts.
+/// Counters of the work done.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Work {
-    /// Plans of the whole.
+    /// Full plans.
     pub(super) plans: u64,
-    /// Operations on maps that were carried out.
+    /// Operations on maps that succeeded.
     pub(super) operations: u64,
-    /// And that were not.
+    /// Operations on maps that failed.
     pub(super) failed: u64,
-    /// Looks at all that was learned.
+    /// FDB scans.
     pub(super) fdb_scans: u64,
-    /// Events of learning.
+    /// Learning events.
     pub(super) learned: u64,
 }
 
 impl Forwarding {
-    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force. Without rows, what
-    /// is in adopted maps stays as it is.
+    /// Fills the maps of a loaded data plane, then attaches its programs, then puts its maps in force. Without rows,
+    /// the contents of adopted maps stay as they are.
     pub(super) fn start(
         mut loaded: Loaded,
         devices: Devices,
@@ -123,7 +123,7 @@ impl Forwarding {
     ) -> Result<Self, AgentError> {
         Attacher::load(&mut loaded.ebpf)?;
         let programmed = loaded.maps.programmed()?;
-        // Where tunnel addresses move between nodes, leases are given by who moves them.
+        // Where tunnel addresses move between nodes, VRRP grants the leases.
         loaded.maps.set_lease(ALONE, if config.is_redundant() { 0 } else { LEASE_FOREVER })?;
         let (adopted, first) = (loaded.adopted, loaded.first);
         let (commit, pins) = (loaded.committer(), loaded.pins().clone());
@@ -135,7 +135,7 @@ impl Forwarding {
             desired: Desired::default(),
             programmed,
             ceilings: BTreeMap::new(),
-            // Until a virtual router is active here, nothing of it ages.
+            // No station ages until a virtual router is active here.
             epochs: config
                 .instances
                 .iter()
@@ -163,7 +163,7 @@ impl Forwarding {
             work: Work::default(),
         };
         if let Some(rows) = rows {
-            // An adopted database has learned MACs in it: they count before the first ceiling is set.
+            // An adopted database has learned MACs in it. They count before the first ceiling is set.
             this.take_census(config, rows)?;
             if !adopted {
                 this.bring_up_to_date(config, rows, underlay)?;
@@ -171,7 +171,7 @@ impl Forwarding {
         }
         if let Err(error) = this.put_in_force(&commit, first, config, rows, underlay) {
             this.devices.problems().for_each(|problem| tracing::error!("{problem}"));
-            // What forwarded before goes on; what did not is left as it was.
+            // A data plane that forwarded before goes on. One that did not is left as it was.
             if first {
                 this.devices.undo();
                 commit.abandon()?;
@@ -210,7 +210,7 @@ impl Forwarding {
             if first {
                 return Err(error.into());
             }
-            // A data plane that forwards is not left without an agent for one interface's sake: a standing problem.
+            // A forwarding data plane keeps its agent even if one interface fails. The failure is a standing problem.
             tracing::debug!("{error}");
         }
         if let Some(rows) = rows {
@@ -219,12 +219,13 @@ impl Forwarding {
         Ok(commit.commit()?)
     }
 
-    /// Attaches to interfaces that have come or changed, and programs what differs.
+    /// Attaches to interfaces that have come or changed, and programs the differences.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         if self.devices.differ(config, underlay)
             && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
         {
-            // A standing problem. The other interfaces forward; this one is tried again at the next change or sweep.
+            // The failure is a standing problem. The other interfaces forward; this one is retried at the next change
+            // or ageing run.
             tracing::debug!("{error}");
         }
         self.bring_up_to_date(config, rows, underlay)?;
@@ -232,8 +233,9 @@ impl Forwarding {
         Ok(())
     }
 
-    /// The rows have changed from `old` to `new`, and nothing else has. Where only remote MACs differ, as they mostly do,
-    /// this costs as much as there are differences. False if it needs [`Forwarding::update`], which also tells what failed.
+    /// Applies a change of the rows from `old` to `new`, with nothing else changed. Mostly only remote MACs differ;
+    /// then the cost depends on the number of differences. Returns false if [`Forwarding::update`] is needed, which
+    /// also reports failures.
     pub(super) fn update_rows(&mut self, config: &Config, old: &Rows, new: &Rows) -> bool {
         let changes = plan::mac_changes(config, old, new, &self.desired);
         let ops = changes.as_ref().and_then(|changes| diff_macs(changes, &self.programmed));
@@ -246,7 +248,7 @@ impl Forwarding {
         problems.is_empty()
     }
 
-    /// What many changes took in passing is not kept.
+    /// Returns the temporary memory of many changes to the system.
     fn give_memory_back(&mut self) {
         if self.passed >= MANY {
             self.passed = 0;
@@ -254,7 +256,7 @@ impl Forwarding {
         }
     }
 
-    /// Rows aren't there yet: attaches to interfaces that have come or changed, and leaves the maps as they are.
+    /// Waits for rows: attaches to interfaces that have come or changed, and leaves the maps as they are.
     pub(super) fn wait(&mut self, config: &Config, underlay: &Snapshot) {
         if self.devices.differ(config, underlay)
             && let Err(error) = self.devices.attach(&mut self.ebpf, config, underlay)
@@ -280,21 +282,20 @@ impl Forwarding {
         self.devices.remove_capture(&mut self.ebpf)
     }
 
-    /// Takes hold of the maps that are in force now, so that they stay, whatever becomes of their pins.
+    /// Holds the maps that are in force now, so that they stay if their pins go.
     pub(super) fn keep(&mut self, pins: &PinDir) -> Result<(), AgentError> {
         self.kept = Kept::open(pins).map_err(|error| AgentError::io("opening the pinned maps", error))?;
         Ok(())
     }
 
-    /// The map of leases.
+    /// Returns the map of leases.
     pub(super) fn leases(&self) -> Result<Option<Leases>, AgentError> {
         let map = self.kept.map("leases").transpose();
         let map = map.map_err(|error| AgentError::io("opening the map of leases", error))?;
         Ok(map.map(Leases::from_fd).transpose()?)
     }
 
-    /// Looks whether programs and pins are where they should be; what has gone is put back. True if something is otherwise
-    /// than it was told.
+    /// Checks programs and pins, and puts back those that have gone. Returns true if the reported state has changed.
     pub(super) fn poll(&mut self) -> bool {
         let changed = self.devices.poll(&mut self.ebpf, clock::monotonic());
         match self.kept.pin_again() {
@@ -303,18 +304,18 @@ impl Forwarding {
                     tracing::warn!("maps had lost their pins, and are pinned again");
                 }
             }
-            // Links are pinned beside them: that is told as a problem.
+            // Links are pinned in the same directory. Their pins report this as a problem.
             Err((path, error)) => tracing::debug!("{}: {error}", path.display()),
         }
         changed
     }
 
-    /// True if the programs are attached wherever they should be.
+    /// Returns true if the programs are attached wherever they should be.
     pub(super) fn is_attached(&self) -> bool {
         self.devices.problems().next().is_none()
     }
 
-    /// What the programs have taken so far, as the kernel counts it.
+    /// Returns the run time and the number of runs of each program, as the kernel counts them.
     pub(super) fn programs(&self) -> Vec<Program> {
         let info = |name| {
             let info = self.ebpf.program(name)?.info().ok()?;
@@ -323,7 +324,7 @@ impl Forwarding {
         ["xdp_uplink", "xdp_access", "tc_uplink", "tc_access"].into_iter().filter_map(info).collect()
     }
 
-    /// What each binding has carried, by name of its port and VLAN.
+    /// Returns the traffic of each binding, by name of its port and VLAN.
     pub(super) fn traffic(&self, underlay: &Snapshot) -> Result<TrafficByBinding, AgentError> {
         let names: BTreeMap<u32, &String> = underlay.links.iter().map(|(name, link)| (link.ifindex, name)).collect();
         let mut all = TrafficByBinding::new();
@@ -356,7 +357,7 @@ impl Forwarding {
         let mut done = self.carry_out(&changes.ops, &mut problems);
         let mut all = changes.ops.len();
         if !changes.limits.is_empty() {
-            // What was removed just now has made room.
+            // The removals have made room.
             changes = diff(&desired, &self.programmed, &self.ceilings);
             done += self.carry_out(&changes.ops, &mut problems);
             all += changes.ops.len();
@@ -378,13 +379,13 @@ impl Forwarding {
         self.planned = (problems, warnings);
         self.tell();
         if changes.ops.iter().any(|op| matches!(op, Op::Forget(_))) {
-            // Which stations went with their binding, the database is to be told at once.
+            // The stations of removed bindings are published to the database at once.
             self.take_census(config, rows)?;
         }
         Ok(())
     }
 
-    /// A binding that is planned forwards where it is programmed, and programs are attached.
+    /// Sets the state of a planned binding: it forwards if it is programmed and programs are attached.
     fn look_at(&self, binding: &mut BoundVlan, underlay: &Snapshot) {
         if !binding.state.forwards() {
             return;
@@ -401,12 +402,12 @@ impl Forwarding {
         }
     }
 
-    /// How many bindings of the database do not forward.
+    /// Returns the number of bindings of the database that do not forward.
     pub(super) fn unforwarded(&self) -> usize {
         self.bindings.iter().filter(|binding| !binding.state.forwards()).count()
     }
 
-    /// Tells of all that stands in the way.
+    /// Reports all problems.
     fn tell(&mut self) {
         let (mut problems, mut warnings) = self.planned.clone();
         for problem in self.losses.problems(|ifindex| self.devices.name(ifindex)) {
@@ -423,8 +424,8 @@ impl Forwarding {
         self.report.problems(problems.into_iter());
     }
 
-    /// Takes in what the kernel tells beside what it does: what is lost after a redirect, and how narrow paths are. True if
-    /// all is to be planned anew because of it.
+    /// Reads the kernel's counters of frames lost after a redirect, and its path MTUs. Returns true if a full plan is
+    /// needed because of them.
     pub(super) fn hear(&mut self, now: Duration) -> Result<bool, AgentError> {
         let refused = self.losses.poll(self.maps.losses()?, now);
         let transmit = |devices: &Devices| (devices.xdp_ports(), devices.xdp_sg_ports());
@@ -438,7 +439,7 @@ impl Forwarding {
         Ok(ports != transmit(&self.devices) || !self.path_mtus.says_as(&paths))
     }
 
-    /// What was lost on the way out of an interface.
+    /// Returns the losses on the way out of an interface.
     pub(super) fn loss(&self, ifindex: u32) -> Loss {
         self.losses.of(ifindex)
     }
@@ -452,7 +453,7 @@ impl Forwarding {
         Ok(())
     }
 
-    /// What fails stays a difference, and is tried again at the next change or sweep.
+    /// Carries out operations. One that fails stays a difference, and is retried at the next change or ageing run.
     fn carry_out(&mut self, ops: &[Op], problems: &mut Vec<String>) -> usize {
         let mut done = 0;
         let mut full = BTreeMap::<String, usize>::new();
@@ -461,7 +462,7 @@ impl Forwarding {
             match failed.next_if(|(of, _)| *of == place) {
                 None => {
                     if let Op::DelSwitch(vni) = op {
-                        // Should it come back, the kernel counts from zero.
+                        // The kernel counts from zero if the logical switch comes back.
                         self.ceilings.remove(vni);
                     }
                     self.programmed.note(op);
@@ -484,8 +485,8 @@ impl Forwarding {
         done
     }
 
-    /// Puts right what the kernel may have learned over something given: it looks and writes in two steps, and the agent
-    /// may have written in between.
+    /// Handles a learning event. Restores a MAC given by the database if the kernel has learned over it: the kernel
+    /// looks up and writes in two steps, and the agent may have written in between.
     pub(super) fn learned(&mut self, event: &LearnEvent) {
         self.work.learned += 1;
         let key = FdbKey::new(event.vni, event.mac);
@@ -493,7 +494,7 @@ impl Forwarding {
             && let Some(entry) = self.programmed.given.get(&key)
             && let Err(error) = self.maps.change().write(&Op::PutMac(key, entry))
         {
-            // A difference now, so the next sweep tries again.
+            // The MAC counts as a difference now, so the next ageing run retries it.
             self.programmed.given.remove(&key);
             self.settled = false;
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
@@ -509,22 +510,22 @@ impl Forwarding {
         }
     }
 
-    /// What has been found in the forwarding database since the last call, each time somebody looked.
+    /// Takes the results of the FDB scans since the last call.
     pub(super) fn fdb_scans(&mut self) -> Vec<FdbScan> {
         std::mem::take(&mut self.fdb_scans)
     }
 
-    /// What stands in the way of forwarding.
+    /// Returns the problems of forwarding.
     pub(super) fn problems(&self) -> &BTreeSet<String> {
         self.report.texts()
     }
 
-    /// What of the database could not be programmed for want of room.
+    /// Returns the faults: parts of the database that could not be programmed for lack of room.
     pub(super) fn faults(&self) -> &BTreeSet<Fault> {
         &self.faults
     }
 
-    /// Forgets what has aged, sets the learning ceilings anew, retries what failed.
+    /// Ages learned MACs, sets the learning ceilings again, and retries what failed.
     pub(super) fn age_fdb(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.take_census(config, rows)?;
         let paths = self.maps.paths()?;
@@ -541,7 +542,7 @@ impl Forwarding {
         self.update(config, rows, underlay)
     }
 
-    /// Brings the learning ceilings up to date, which is all that time changes. False if that failed.
+    /// Updates the learning ceilings, the only state that changes with time. Returns false if that failed.
     fn set_ceilings(&mut self, config: &Config, rows: &Rows) -> bool {
         for (vni, plan) in plan::learn_limits(config, rows) {
             if let Some(switch) = self.desired.switches.get_mut(&vni) {
@@ -584,7 +585,7 @@ impl Forwarding {
     }
 }
 
-/// How often to sweep.
+/// Returns the interval of ageing.
 pub(super) fn ageing_interval(config: &Config) -> Duration {
     learned::ageing_interval(config.gateway.ageing)
 }

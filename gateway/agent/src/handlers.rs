@@ -1,4 +1,4 @@
-//! What happens at a turn of the loop.
+//! Event handlers of the loop.
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
@@ -32,30 +32,31 @@ use crate::{
     metrics::measured::Reloads,
 };
 
-/// What the loop's turns work on.
+/// State of the agent, which the handlers work on.
 pub(super) struct Agent<'a> {
     pub(super) config: Config,
     pub(super) database: Box<dyn Database>,
     pub(super) wanted: watch::Sender<Arc<Wanted>>,
     pub(super) forwarding: Forwarding,
-    /// The rows that forwarding was planned from last.
+    /// Rows of the last plan.
     pub(super) planned: Arc<Rows>,
-    /// Forwarding follows the database. False until that was seen: what an earlier run has programmed stays.
+    /// True if forwarding follows the database. Until the first rows arrive, the state that an earlier run programmed
+    /// stays.
     pub(super) complete: bool,
     pub(super) cluster: Option<Cluster<'a>>,
-    /// What was told of the other nodes.
+    /// Reported differences from other nodes.
     pub(super) differences: Report,
-    /// When it started, on the monotonic clock.
+    /// Start of the agent, on the monotonic clock.
     pub(super) started: Duration,
     pub(super) database_since: DatabaseSince,
     pub(super) log: &'a log::Control,
-    /// What has happened at the control socket.
+    /// Counters of the control socket.
     pub(super) clients: Arc<Counters>,
     pub(super) systemd: Systemd,
     pub(super) coverage: Coverage,
-    /// What was wrong with the configuration when it was read last.
+    /// Error of the last read of the configuration.
     pub(super) refused: Option<String>,
-    /// How often the database was reached and lost.
+    /// Numbers of times that the database was reached and lost.
     pub(super) reached: (u64, u64),
     pub(super) event_log: EventLog,
     pub(super) reloads: Reloads,
@@ -64,13 +65,13 @@ pub(super) struct Agent<'a> {
 
 impl Drop for Agent<'_> {
     fn drop(&mut self) {
-        // However the loop ends, nobody is there to end a capture after it.
+        // After the loop no handler would end a capture, however the loop ends.
         self.captures.end(&mut self.forwarding);
     }
 }
 
 impl Agent<'_> {
-    /// Who is active may have changed.
+    /// Handles a possible change of the active node.
     pub(super) fn roles(&mut self, statuses: Option<Arc<Vec<InstanceStatus>>>) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Roles);
         let (Some(cluster), Some(statuses)) = (&mut self.cluster, statuses) else { return Ok(()) };
@@ -79,7 +80,7 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Other nodes have told something.
+    /// Handles state received from other nodes.
     pub(super) fn heard(&mut self, followed: Arc<Followed>) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Nodes);
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
@@ -97,13 +98,13 @@ impl Agent<'_> {
         }
     }
 
-    /// Nobody has asked for a capture any more for a while.
+    /// Ends a capture that its client has not renewed in time.
     pub(super) fn capture_is_over(&mut self) {
         tracing::warn!("a capture was not renewed, and is over");
         self.captures.end(&mut self.forwarding);
     }
 
-    /// Somebody asks for something on the control socket. The end, if it is that.
+    /// Handles a request on the control socket. Returns the end of the loop if the client requests that.
     pub(super) fn request(
         &mut self,
         request: Request,
@@ -135,12 +136,12 @@ impl Agent<'_> {
             Control::Capture(what, id) => self.captures.request(what, id, &mut self.forwarding),
             Control::Unknown(why) => Err(why),
         };
-        // Whoever asked may take the answer when it likes.
+        // The loop does not wait until the client has read the answer.
         drop(request.answer(answer));
         Ok(None)
     }
 
-    /// The rows have changed, and nothing else.
+    /// Handles a change of the rows only.
     pub(super) fn rows_changed(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Rows);
         let old = std::mem::replace(&mut self.planned, Arc::clone(rows));
@@ -148,11 +149,11 @@ impl Agent<'_> {
             return Ok(());
         }
         self.update(rows, underlay)?;
-        // A limit counts from now on, and not from the next sweep: what was learned has to be counted for that.
+        // A limit applies at once and not from the next ageing run. The learned MACs have to be counted for that.
         if limits_differ(&old, rows) { self.age_fdb(rows, underlay) } else { Ok(()) }
     }
 
-    /// Rows, underlay or configuration have changed.
+    /// Handles a change of rows, underlay or configuration.
     pub(super) fn update(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         self.coverage.turn(Turn::Update);
         if !self.database.is_known() {
@@ -179,13 +180,13 @@ impl Agent<'_> {
         self.attached()
     }
 
-    /// The kernel has learned something, or found it elsewhere.
+    /// Handles a learning event of the kernel: a new station, or one that has moved.
     pub(super) fn mac_learned(&mut self, event: &LearnEvent, now: Moment) {
         self.forwarding.learned(event);
         self.event_log.station(event, &self.forwarding, now);
     }
 
-    /// Takes note of what the kernel tells of lost frames and narrow paths, each second.
+    /// Reads the kernel's counters of lost frames and its path MTUs, each second.
     pub(super) fn hear_kernel(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         if self.forwarding.hear(clock::monotonic())? {
             return self.update(rows, underlay);
@@ -194,22 +195,22 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Takes note of what the database does of itself.
+    /// Takes over what the database has done by itself.
     pub(super) fn poll(&mut self) {
         self.event_log.database(&self.database.describe());
     }
 
-    /// Tells whether the data plane is as it should be.
+    /// Publishes whether the data plane is attached as it should be.
     pub(super) fn attached(&mut self) -> Result<(), AgentError> {
         self.cluster.as_mut().map_or(Ok(()), |cluster| cluster.attached(&self.forwarding))
     }
 
-    /// Looks whether the programs are where they should be; what has gone is put back.
+    /// Checks whether the programs are attached, and puts back those that have gone.
     pub(super) fn look_at_devices(&mut self, rows: &Arc<Rows>, underlay: &Snapshot) -> Result<(), AgentError> {
         if !self.forwarding.poll() {
             return Ok(());
         }
-        // Another node takes over before all the rest is looked at.
+        // Another node takes over before the rest is checked.
         self.attached()?;
         self.update(rows, underlay)
     }
@@ -222,7 +223,7 @@ impl Agent<'_> {
         self.forwarding.age_fdb(&self.config, rows, underlay)?;
         self.forwarding.follow_again()?;
         if let Some(cluster) = &mut self.cluster {
-            // What could not be programmed before may be now.
+            // Bindings that could not be programmed before may be programmed now.
             cluster.update(&self.config, rows, self.forwarding.able(), underlay);
         }
         self.attached()?;
@@ -231,8 +232,8 @@ impl Agent<'_> {
         Ok(())
     }
 
-    /// Tells the database and other nodes which stations on the VLANs have changed, and the virtual routers whether there is
-    /// a database.
+    /// Publishes changes of the stations on the VLANs to the database and to other nodes. Reports to the virtual
+    /// routers whether the database is reached.
     pub(super) fn publish(&mut self) {
         if let Some(cluster) = &mut self.cluster {
             cluster.database(*self.database.reached().borrow());
@@ -248,14 +249,13 @@ impl Agent<'_> {
         self.database.learned(stations.changes(&changed));
     }
 
-    /// The database has become reachable, or has ceased to be.
+    /// Handles a change of the connection to the database.
     pub(super) fn database_reached(&mut self, reached: bool) {
         let count = if reached { &mut self.reached.0 } else { &mut self.reached.1 };
         *count += 1;
     }
 
-    /// Reads the configuration again and does what is new in it. Says what is wrong where it is refused: then all stays as
-    /// it was.
+    /// Reads the configuration again and applies the changes. If it is refused, returns the error and changes nothing.
     pub(super) fn reload(&mut self, path: &Path, underlay: &Snapshot) -> Result<Result<(), String>, AgentError> {
         self.coverage.turn(Turn::Reload);
         self.systemd.reloading();
@@ -264,7 +264,7 @@ impl Agent<'_> {
             Ok(()) => {
                 let rows = self.database.rows().borrow().clone();
                 self.update(&rows, underlay)?;
-                // A learning limit or ageing time that has changed counts from now on.
+                // A changed learning limit or ageing time applies from now on.
                 self.age_fdb(&rows, underlay)?;
                 tracing::info!("reloaded {}", path.display());
                 self.event_log.note(Event::Reloaded { file: path.display().to_string() });
@@ -299,26 +299,26 @@ impl Agent<'_> {
     }
 }
 
-/// How the loop ends.
+/// End of the loop.
 pub(super) struct End {
     pub(super) leave: Leave,
-    /// Who asked for it, and waits for word that it is done.
+    /// Request of the client that waits for the end.
     pub(super) request: Option<Request>,
 }
 
-/// True if a switch may learn more or fewer MACs than before.
+/// Returns true if a logical switch may learn more or fewer MACs than before.
 fn limits_differ(old: &Rows, new: &Rows) -> bool {
     let limit = |rows: &Rows, name: &String| rows.switches.get(name).map(|switch| switch.learn_limit);
     old.switches.iter().any(|(name, switch)| limit(new, name).is_some_and(|limit| limit != switch.learn_limit))
 }
 
-/// Remote VTEPs that packets can't be sent to.
+/// Returns the remote VTEPs without a resolved next hop.
 fn unreachable(underlay: &Snapshot) -> BTreeSet<IpAddr> {
     let hops = underlay.hops.iter();
     hops.filter(|(_, hop)| matches!(hop, Resolution::Unresolved(_))).map(|(remote, _)| *remote).collect()
 }
 
-/// What the underlay is to be followed for.
+/// Returns the parts of the underlay that the agent tracks.
 pub(super) fn wanted(config: &Config, rows: &Rows) -> Wanted {
     let names = |interfaces: &[Interface]| -> BTreeSet<String> {
         interfaces.iter().map(|interface| interface.name.clone()).collect()

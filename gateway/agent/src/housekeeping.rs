@@ -1,5 +1,5 @@
-//! What the agent tells of itself: its line for the service manager, `memory/show`, `coverage/show`, `vlog/*`; and what it
-//! does for that each second.
+//! Housekeeping of the agent: its status line for the service manager, `memory/show`, `coverage/show`, `vlog/*`, and
+//! the work for these each second.
 
 use std::sync::atomic::Ordering;
 
@@ -8,7 +8,7 @@ use gateway_base::{clock, memory};
 use super::{cluster::Cluster, control::LogControl, coverage::Totals, handlers::Agent, status_line::StatusLine};
 
 impl Agent<'_> {
-    /// Each second.
+    /// Does the work of each second.
     pub(super) fn look_after(&mut self) {
         if let Some(cluster) = &mut self.cluster {
             cluster.look_for_strays(&self.forwarding.maps, clock::monotonic());
@@ -24,7 +24,7 @@ impl Agent<'_> {
         }
     }
 
-    /// How things stand, in a line.
+    /// Returns the status line.
     pub(super) fn status_line(&self) -> String {
         let cluster = self.cluster.as_ref();
         let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
@@ -46,7 +46,7 @@ impl Agent<'_> {
         status_line.to_string()
     }
 
-    /// What was counted since the start.
+    /// Returns the counters since the start.
     fn totals(&self) -> Totals {
         let mut totals: Totals = self.coverage.turns().collect();
         let work = self.forwarding.work;
@@ -71,12 +71,12 @@ impl Agent<'_> {
         totals
     }
 
-    /// `coverage/show`.
+    /// Formats `coverage/show`.
     pub(super) fn show_coverage(&self) -> String {
         self.coverage.show(self.totals(), clock::monotonic())
     }
 
-    /// `memory/show`: counts, and kilobytes where the name says so, in one line by name.
+    /// Formats `memory/show`: counts, and kilobytes where the name has that unit, in one line sorted by name.
     pub(super) fn show_memory(&self) -> String {
         let programmed = &self.forwarding.programmed;
         let mut shown: Vec<(&str, u64)> = vec![
@@ -99,7 +99,7 @@ impl Agent<'_> {
         shown.join(" ") + "\n"
     }
 
-    /// `vlog/*`.
+    /// Handles `vlog/*`.
     pub(super) fn control_log(&self, control: LogControl) -> Result<String, String> {
         match control {
             LogControl::List => Ok(self.log.list()),

@@ -1,12 +1,14 @@
-//! The agent: one task that turns whatever changes (rows, underlay, configuration, time, what the kernel learned) into
-//! operations on the data plane.
+//! The agent: one task that turns changes into operations on the data plane. Changes come from rows, the underlay, the
+//! configuration, timers, and from learning in the kernel.
 //!
-//! [`run`] is the loop, [`handlers`] what it does at each turn. [`forwarding`] holds the data plane and brings it up to date, [`report`] says what changed for
-//! the worse or the better, once. [`control`] has what the control socket offers, [`housekeeping`] answers what is about the agent
-//! itself, with [`coverage`] and [`status_line`], and [`systemd`] tells the service manager. [`event_log`] notes what happens,
-//! for whoever watches. [`captures`] has the programs that show packets in force while somebody wants that.
-//! [`cluster`] has this node's part among several, with [`standby_fdb`], [`state_sync`], [`eligible`], [`strays`] and [`announcer`]. [`views`] and [`fdb`] make of all this what is
-//! shown, [`show`] answers with it; [`measure`] has what monitoring reads. [`detach`] is the way out.
+//! [`run`] is the loop; [`handlers`] has the handler of each event. [`forwarding`] holds the data plane and reconciles
+//! it. [`report`] logs each problem once when it comes and once when it goes. [`control`] parses the requests of the
+//! control socket. [`housekeeping`] answers requests about the agent itself, with [`coverage`] and [`status_line`].
+//! [`systemd`] notifies the service manager. [`event_log`] records events for clients that monitor the gateway.
+//! [`captures`] installs the capture programs while a client wants them. [`cluster`] has the role of this node among
+//! several, with [`standby_fdb`], [`state_sync`], [`eligible`], [`strays`] and [`announcer`]. [`views`] and [`fdb`]
+//! build the views of the state, and [`show`] answers requests with them. [`measure`] collects the metrics. [`detach`]
+//! removes the data plane.
 
 mod admitted;
 mod announcer;

@@ -1,25 +1,25 @@
-//! What ports lose of the frames that are redirected to them, as it is told.
+//! Reports ports that lose frames redirected to them.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use gateway_common::loss::Loss;
 
-/// A port that has lost nothing for this long loses nothing any more.
+/// Time without losses after which a port counts as good again.
 const OVER: Duration = Duration::from_secs(60);
 
-/// What is wrong with a port that loses frames.
+/// Problem of a port that loses frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
-    /// One sentence and what helps.
+    /// One sentence with the remedy.
     pub(super) text: String,
-    /// It leaves the gateway healthy.
+    /// True if it leaves the gateway healthy.
     pub(super) is_warning: bool,
 }
 
-/// Losses that go on.
+/// Losses that continue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Going {
-    /// When it was seen last, and at how many looks.
+    /// Time of the last loss, and the number of polls that have seen a loss.
     last: Duration,
     looks: u32,
 }
@@ -30,7 +30,7 @@ impl Going {
         self.looks += 1;
     }
 
-    /// What happens once may be a link that comes or goes.
+    /// Returns true after the second loss. A single one may be a link that comes or goes.
     fn stands(&self) -> bool {
         self.looks > 1
     }
@@ -49,7 +49,7 @@ struct Port {
     full: Going,
 }
 
-/// What was counted at the last look, and what grows.
+/// Counters at the last poll, and the losses that continue.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     ports: BTreeMap<u32, Port>,
@@ -57,8 +57,8 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// Takes in what was counted, `now`. Gives the ports whose driver has refused frames since the last look. The first look
-    /// only takes note: what grew before is past.
+    /// Compares the counters at `now` with the last ones. Returns the ports whose driver has refused frames since the
+    /// last poll. The first poll only reads the counters: earlier losses are past.
     pub(super) fn poll(&mut self, counted: BTreeMap<u32, Loss>, now: Duration) -> Vec<u32> {
         let first = !std::mem::replace(&mut self.looked, true);
         self.ports.retain(|ifindex, _| counted.contains_key(ifindex));
@@ -85,12 +85,12 @@ impl Losses {
         refused
     }
 
-    /// What was lost on the way out of an interface, since counting began.
+    /// Returns the losses on the way out of an interface, since counting began.
     pub(super) fn of(&self, ifindex: u32) -> Loss {
         self.ports.get(&ifindex).map(|port| port.counted).unwrap_or_default()
     }
 
-    /// What is to be told of that; `name` gives the name of an interface.
+    /// Returns the problems; `name` gives the name of an interface.
     pub(super) fn problems<'n>(&self, name: impl Fn(u32) -> Option<&'n str>) -> Vec<Problem> {
         let mut all = Vec::new();
         for (ifindex, port) in &self.ports {

@@ -1,4 +1,4 @@
-//! What the agent knows of itself and of the data plane, for whoever monitors it.
+//! Collects the measurements of the agent and the data plane for monitoring.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +14,11 @@ use crate::metrics::{
     measured::{self, MAX_SERIES},
 };
 
-/// Name of the database where it is the configuration file.
+/// Name of the database if the configuration file is the database.
 const STATIC: &str = "static";
 
 impl Agent<'_> {
-    /// How ready it is.
+    /// Returns the readiness of the gateway.
     pub(super) fn readiness(&self) -> Readiness {
         let (shown, now) = (self.programmed(), clock::monotonic());
         Readiness {
@@ -30,7 +30,7 @@ impl Agent<'_> {
         }
     }
 
-    /// Measures everything. What can't be read is left out.
+    /// Measures everything. A value that can't be read is left out.
     pub(super) fn measure(&mut self, underlay: &Snapshot) -> Measured {
         let status = self.status(underlay);
         let programmed = &self.forwarding.programmed;

@@ -1,4 +1,4 @@
-//! What numbers in the maps are called.
+//! Names for the numbers in the maps.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -15,12 +15,12 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// As they are now.
+    /// Collects the current names.
     pub(super) fn new(rows: &'a Rows, underlay: &'a Snapshot, programmed: &Programmed) -> Self {
         let mut switches = BTreeMap::new();
         for (name, switch) in &rows.switches {
             if let Some(vni) = switch.vni {
-                // Of two with one VNI, the first forwards.
+                // Of two logical switches with one VNI, the first forwards.
                 switches.entry(vni.get()).or_insert(name.as_str());
             }
         }
@@ -29,22 +29,22 @@ impl<'a> Names<'a> {
         Self { switches, interfaces, tunnels }
     }
 
-    /// The logical switch with this VNI.
+    /// Returns the name of the logical switch with this VNI.
     pub(super) fn switch(&self, vni: u32) -> Option<&'a str> {
         self.switches.get(&vni).copied()
     }
 
-    /// The VNI of the logical switch with this name.
+    /// Returns the VNI of the logical switch with this name.
     pub(super) fn vni(&self, switch: &str) -> Option<u32> {
         self.switches.iter().find(|(_, name)| **name == switch).map(|(vni, _)| *vni)
     }
 
-    /// The interface with this index.
+    /// Returns the name of the interface with this index.
     pub(super) fn interface(&self, ifindex: u32) -> String {
         self.interfaces.get(&ifindex).map_or_else(|| format!("if{ifindex}"), |name| (*name).to_owned())
     }
 
-    /// The far end of the tunnel with this number.
+    /// Returns the remote VTEP of the tunnel with this number.
     pub(super) fn remote(&self, tunnel: u32) -> Option<IpAddr> {
         self.tunnels.get(&tunnel).map(|ends| ends.remote.into())
     }

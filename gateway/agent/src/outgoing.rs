@@ -1,4 +1,4 @@
-//! The stations that this node publishes to other nodes, kept up to date by what changes.
+//! Stations that this node publishes to other nodes, updated by changes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,9 +13,9 @@ use gateway_ha::peers::{Station, Stations};
 
 use super::stations::{Heard, Known};
 
-/// The stations of each lease that this node is active for, and what is to be looked at again. A station that has changed
-/// costs no more where there are many; all of them are looked at only when this node becomes active, or when interfaces or the
-/// leases of logical switches have changed.
+/// Stations of each lease that this node is active for, and the changes that are not applied yet. The cost of a change
+/// does not depend on the number of stations. All of them are read only when this node becomes active, or when
+/// interfaces or the leases of logical switches have changed.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     published: BTreeMap<u32, Stations>,
@@ -27,7 +27,7 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// These stations have come, gone or changed.
+    /// Notes stations that have come, gone or changed.
     pub(super) fn note(&mut self, changed: &BTreeSet<FdbKey>) {
         self.changed.extend(changed);
     }
@@ -40,8 +40,8 @@ impl Outgoing {
         }
     }
 
-    /// Brings up to date what is published of the stations `known`, with these leases of logical switches by VNI, of which the
-    /// leases `active` are this node's.
+    /// Updates the published stations from `known`, with the leases of logical switches by VNI. This node is active for
+    /// the leases `active`.
     pub(super) fn update(&mut self, known: &Heard, leases: BTreeMap<u32, u32>, active: &BTreeSet<u32>) {
         if self.leases != leases {
             self.leases = leases;
@@ -67,7 +67,7 @@ impl Outgoing {
         }
     }
 
-    /// What is published of a lease; nothing if this node is not active for it.
+    /// Returns the published stations of a lease; `None` if this node is not active for it.
     pub(super) fn of(&self, lease: u32) -> Option<&Stations> {
         self.published.get(&lease)
     }
@@ -102,7 +102,7 @@ mod tests {
         names.iter().map(|(ifindex, name)| (*ifindex, (*name).into())).collect()
     }
 
-    /// The logical switches have leases 1 and 2 in turn, `shift` switches on.
+    /// Assigns leases 1 and 2 to the logical switches in turn, moved on by `shift` logical switches.
     fn leases(shift: u32) -> BTreeMap<u32, u32> {
         (1..=SWITCHES).map(|vni| (vni, 1 + (vni + shift) % 2)).collect()
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is kept up to date by changes is what is made anew of all stations.
+        /// Updating by changes gives the same result as publishing all stations again.
         #[test]
         fn changes_add_up_to_all(steps in prop::collection::vec(step(), 0..150)) {
             let mut all = Heard::new();

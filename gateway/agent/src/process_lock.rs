@@ -1,4 +1,4 @@
-//! One agent at a time: two that write the same maps would undo each other's work.
+//! Process lock: keeps a second agent out, because two that write the same maps would undo each other's work.
 
 use std::{
     fs::{DirBuilder, File, OpenOptions},
@@ -13,39 +13,39 @@ use nix::{
 };
 use thiserror::Error;
 
-/// Name of the lock in the run directory.
+/// Name of the lock file in the run directory.
 const LOCK: &str = "vtep-gateway.lock";
 
-/// The right to run with a run directory, for as long as this lives. The kernel takes it back when the process ends, in
+/// Exclusive right to a run directory, while this value lives. The kernel releases the lock when the process ends, in
 /// whatever way, so a crash leaves nothing to clean up.
 #[derive(Debug)]
 pub(crate) struct Instance {
     _lock: Flock<File>,
 }
 
-/// Why this process may not run.
+/// Error that keeps this process from running.
 #[derive(Debug, Error)]
 pub enum InstanceError {
-    /// Another one runs.
+    /// Another agent runs.
     #[error(
         "another vtep-gateway (pid {pid}) runs with run_dir {}; stop it first or set another gateway.run_dir and \
          gateway.pin_dir",
         run_dir.display()
     )]
     Running {
-        /// Its process id; `unknown` if it has not written it yet.
+        /// Process id of the other agent; `unknown` if it has not written it yet.
         pid: String,
-        /// The directory that both use.
+        /// Run directory of both.
         run_dir: PathBuf,
     },
     /// The run directory or the lock in it cannot be used.
     #[error("cannot {action} {}: {source}; {}", path.display(), hint(source))]
     Unusable {
-        /// What was being done.
+        /// Action that failed.
         action: &'static str,
-        /// To what.
+        /// Path of the action.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the system.
         source: io::Error,
     },
 }
@@ -61,10 +61,11 @@ fn hint(source: &io::Error) -> &'static str {
 }
 
 impl Instance {
-    /// Takes the lock in `run_dir`, which is made (mode 0755) if it is not there, and leaves this process's id in it.
+    /// Takes the lock in `run_dir` and writes this process's id into it. Makes the directory (mode 0755) if it does not
+    /// exist.
     ///
     /// # Errors
-    /// Another process holds it, or the directory cannot be used.
+    /// Another process holds the lock, or the directory cannot be used.
     pub(crate) fn acquire(run_dir: &Path) -> Result<Self, InstanceError> {
         let path = run_dir.join(LOCK);
         let unusable = |action, path: &Path| {
@@ -81,7 +82,7 @@ impl Instance {
             }
             Err((_, errno)) => return Err(unusable("lock", &path)(errno.into())),
         };
-        // The file stays when the lock goes: removing it would let two processes lock two files of one name.
+        // The file stays when the lock is released: removing it would let two processes lock two files of one name.
         write_pid(&mut lock).map_err(unusable("write", &path))?;
         Ok(Self { _lock: lock })
     }
@@ -105,7 +106,7 @@ mod tests {
 
     use super::*;
 
-    /// A path of the test's own, gone with it.
+    /// Path of one test, removed with it.
     struct Scratch(PathBuf);
 
     impl Scratch {

@@ -1,10 +1,10 @@
-//! Telling the operator, once, what stands in the way of forwarding, and when it no longer does.
+//! Logs each problem of forwarding once when it comes, and once when it goes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use gateway_common::counters::Paths;
 
-/// Remembers what has been said.
+/// Remembers the problems that were logged.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     standing: BTreeSet<String>,
@@ -12,7 +12,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// Logs what is new among `problems`, and what is no longer among them.
+    /// Logs the `problems` that are new, and those that have gone.
     pub(super) fn problems(&mut self, problems: impl Iterator<Item = String>) {
         let now: BTreeSet<String> = problems.collect();
         let subjects = |texts: &BTreeSet<String>| -> BTreeMap<String, String> {
@@ -28,22 +28,22 @@ impl Report {
         self.standing = now;
     }
 
-    /// The problems that stand.
+    /// Returns the standing problems.
     pub(super) fn all(&self) -> impl Iterator<Item = &str> {
         self.standing.iter().map(String::as_str)
     }
 
-    /// The same as a set.
+    /// Returns the standing problems as a set.
     pub(super) fn texts(&self) -> &BTreeSet<String> {
         &self.standing
     }
 
-    /// How many problems stand.
+    /// Returns the number of standing problems.
     pub(super) fn standing(&self) -> usize {
         self.standing.len()
     }
 
-    /// Logs what the kernel could not learn since the last call. The first call, after a start, only takes note.
+    /// Logs what the kernel could not learn since the last call. The first call after a start only reads the counters.
     pub(super) fn learning(&mut self, paths: Paths, first: bool) {
         let before = std::mem::replace(&mut self.paths, paths);
         if first {
@@ -66,10 +66,10 @@ impl Report {
     }
 }
 
-/// What is counted, where a number before it says how much of it there is now.
+/// Units after which a number counts as a current count.
 const COUNTED: [&str; 6] = ["entries", "MACs", "tunnels", "bindings", "rows", "members"];
 
-/// A problem without the counts in it: with another count it is the same problem.
+/// Removes the counts from a problem: with another count it is the same problem.
 fn without_counts(text: &str) -> String {
     let mut words: Vec<&str> = text.split(' ').collect();
     for at in 1..words.len() {

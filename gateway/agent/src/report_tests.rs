@@ -1,4 +1,4 @@
-//! What is said, and how often.
+//! Tests of the lines that are logged, and how often.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use super::*;
 
-/// The lines that `what` logs, without their times.
+/// Returns the lines that `what` logs, without their times.
 fn said(what: impl FnOnce()) -> Vec<String> {
     #[derive(Clone, Default)]
     struct Buffer(Arc<Mutex<Vec<u8>>>);

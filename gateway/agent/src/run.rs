@@ -1,4 +1,4 @@
-//! The loop.
+//! Event loop of the agent.
 
 use std::{
     cell::Cell,
@@ -59,31 +59,31 @@ use crate::{
     process_lock::Instance,
 };
 
-/// How long a start waits for next hops to be resolved. Most are within milliseconds; one that is not is told as a
-/// problem and resolved when it can be.
+/// Time that a start waits for next hops to be resolved. Most resolve within milliseconds. One that does not is
+/// reported as a problem and resolved later.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// How long a start waits for the first rows of a database that is elsewhere.
+/// Time that a start waits for the first rows of a remote database.
 const FIRST_ROWS: Duration = Duration::from_secs(1);
 
-/// How often the status file is looked after.
+/// Interval at which the status file is updated.
 const STATUS: Duration = Duration::from_secs(1);
 
-/// How often the database is told what the bindings have carried.
+/// Interval at which the counters of the bindings are reported to the database.
 const REPORT: Duration = Duration::from_secs(10);
 
-/// Learning events taken in at a turn of the loop: whoever floods a VLAN with forged sources must not keep the agent from
-/// everything else. What the ring buffer has no room for meanwhile, the census finds.
+/// Learning events handled in one turn of the loop. A host that floods a VLAN with forged sources must not keep the
+/// agent from its other work. The FDB scan finds the stations for which the ring buffer had no room.
 const BATCH: usize = 512;
 
-/// Target of what the programs in the kernel log.
+/// Log target of the programs in the kernel.
 const KERNEL_LOG: &str = "vtep_gateway_ebpf";
 
-/// Runs until SIGTERM or SIGINT, or until it is asked to end. The data plane stays; it goes on forwarding where nobody else
-/// can, or where the role is kept. `path` is read again on SIGHUP.
+/// Runs until SIGTERM or SIGINT, or until a client requests the end. The data plane stays. It goes on forwarding if no
+/// other node can take over, or if the role is kept. `path` is read again on SIGHUP.
 ///
 /// # Errors
-/// What keeps the agent from running. Nothing is attached then that was not before.
+/// The agent can't run. Nothing is attached then that was not attached before.
 pub async fn run(path: &Path, config: Config, objects: Objects, log: &log::Control) -> Result<(), AgentError> {
     let ready = Cell::new(false);
     let outcome = run_until_told(path, config, objects, log, &ready).await;
@@ -103,7 +103,7 @@ async fn run_until_told(
     let group = config.gateway.control_group.as_deref();
     let (requests, clients, control) = crate::ctl::open(&ctl::path(&config.gateway.run_dir), group, COMMANDS)?;
     let mut control = pin!(control);
-    // Before all else: a lease that an earlier run has left is renewed while the rest starts.
+    // First of all: a lease of an earlier run is renewed while the rest starts.
     let ha = start_ha(&config)?;
     let outcome: Result<End, AgentError> = tokio::select! {
         outcome = drive(path, config, ha.as_ref(), Surroundings { objects, log, requests, clients, ready }) => outcome,
@@ -134,13 +134,13 @@ fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
     if !config.is_redundant() {
         return Ok(None);
     }
-    // What an earlier run has left counts only while it forwards: without a lease this node is not fit to be active before
-    // all that has changed since is programmed.
+    // The leases of an earlier run count only while it forwards. Without a lease, this node must not become active
+    // before all changes since then are programmed.
     let leases = Leases::open(&PinDir::new(&config.gateway.pin_dir))?.filter(|leases| is_running(config, leases));
     let (uplinks, ports) = (config.uplinks.clone(), config.ports.clone());
     let ha = ha::start(Setup { instances: config.instances.clone(), uplinks, ports, leases })?;
     if config.sync.port != 0 {
-        // Until it is known whether another node forwards more.
+        // This holds until the number of bindings that other nodes forward is known.
         let statuses = ha.statuses();
         let others = statuses
             .borrow()
@@ -153,7 +153,7 @@ fn start_ha(config: &Config) -> Result<Option<Handle>, AgentError> {
     Ok(Some(ha))
 }
 
-/// Reads the keys that nodes authenticate each other with, and says what anybody could do where there are none.
+/// Loads the keys that nodes authenticate each other with. Warns of the risks if there are none.
 pub(super) fn load_keys(config: &mut Config) -> Result<(), KeyError> {
     for path in config.load_keys(std::env::var_os(CREDENTIALS).as_deref())? {
         tracing::warn!("{} has a key in it, and anybody can read it: chmod 0600 {0}", path.display());
@@ -169,7 +169,7 @@ pub(super) fn load_keys(config: &mut Config) -> Result<(), KeyError> {
 
 type Received = Option<watch::Receiver<Arc<Followed>>>;
 
-/// The conversation with other nodes, where there are any and it is not turned off.
+/// Opens the state-sync client, if there are other nodes and it is not turned off.
 fn open_state_sync(config: &Config, redundant: bool) -> (Option<StateSync>, Received, Work) {
     if !redundant || config.sync.port == 0 {
         return (None, None, Box::pin(std::future::pending()));
@@ -185,13 +185,13 @@ fn is_running(config: &Config, leases: &Leases) -> bool {
     vrids.into_iter().any(|vrid| leases.read(vrid).is_ok_and(|end| end > now))
 }
 
-/// What the loop has to do with beside its work.
+/// Inputs of the loop besides its state.
 struct Surroundings<'a> {
     objects: Objects,
     log: &'a log::Control,
     requests: Requests,
     clients: Arc<Counters>,
-    /// Set when all is programmed and attached.
+    /// True once everything is programmed and attached.
     ready: &'a Cell<bool>,
 }
 
@@ -215,13 +215,13 @@ async fn drive(
     let mut rows = database.rows();
     let mut reached = database.reached();
     if !database.is_known() {
-        // With rows to start from, forwarding is complete at once. Without, it starts all the same.
+        // With rows to start from, forwarding is complete at once. Without rows the agent starts all the same.
         tokio::select! {
             _ = timeout(FIRST_ROWS, rows.changed()) => {}
             () = &mut database_work => return Err(AgentError::DatabaseEnded),
         }
     }
-    // What follows starts from the same rows. Later ones are told again.
+    // The rest of the start uses the same rows. Later rows arrive as a change.
     let (known, now) = (database.is_known(), Arc::clone(&rows.borrow_and_update()));
     let wanted = watch::Sender::new(Arc::new(wanted(&config, &now)));
     let (follower, mut snapshots) = underlay::open(wanted.subscribe()).await?;
@@ -235,7 +235,8 @@ async fn drive(
     let pins = PinDir::new(&config.gateway.pin_dir);
     let mut loaded = load::load(&pins, settings(&config), objects)?;
     if let (Some(ha), false) = (ha, loaded.adopted || loaded.first) {
-        // An earlier run's programs give way to ones that look in a new map: leases have to be there before.
+        // The programs of an earlier run give way to new ones with a new map of leases. The leases have to be in it
+        // before.
         ha.data_plane(Leases::open_pinned(&pins.new_maps().join("leases"))?);
         ha.settled().await;
     }
@@ -269,7 +270,7 @@ async fn drive(
     statuses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut roles = ha.map(Handle::statuses);
     let (state_sync, mut heard, mut talking) = open_state_sync(&config, ha.is_some());
-    // Programs that an earlier agent has left in the place of ours have just been replaced.
+    // Capture programs of an earlier agent have just been replaced.
     let captures = Captures::new(pins)?;
     let mut cluster = ha.map(|ha| Cluster::new(ha, state_sync));
     if let Some(cluster) = &mut cluster {
@@ -316,7 +317,7 @@ async fn drive(
         tokio::select! {
             _ = terminate.recv() => return Ok(End { leave: Leave::Handover, request: None }),
             _ = interrupt.recv() => return Ok(End { leave: Leave::Handover, request: None }),
-            // What is wrong with the file was logged.
+            // The errors of the file have been logged.
             _ = hangup.recv() => drop(agent.reload(path, &snapshots.borrow().clone())?),
             now = changed(roles.as_mut()) => agent.roles(Some(now.ok_or(AgentError::HaEnded)?))?,
             now = changed(heard.as_mut()) => if let Some(now) = now {
@@ -324,7 +325,7 @@ async fn drive(
             },
             () = &mut talking => return Err(AgentError::SiblingsEnded),
             () = until(due) => agent.announce(),
-            // Readers are answered at the end of the turn.
+            // Clients are answered at the end of the turn.
             () = until(answer) => {}
             () = until(captured) => agent.capture_is_over(),
             Some(request) = requests.recv() => {
@@ -336,7 +337,7 @@ async fn drive(
             Ok(()) = rows.changed() => {
                 agent.rows_changed(&rows.borrow_and_update().clone(), &snapshots.borrow().clone())?;
             }
-            // What follows from that is told at the end of the turn.
+            // The consequences are published at the end of the turn.
             Ok(()) = reached.changed() => {
                 agent.database_reached(*reached.borrow_and_update());
                 agent.poll();
@@ -352,7 +353,7 @@ async fn drive(
             () = filters_gone(filters.as_mut()) => agent.look_at_devices(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = statuses.tick() => {
                 agent.look_at_devices(&rows.borrow().clone(), &snapshots.borrow().clone())?;
-                // A reload, whoever asked for it, may have changed that.
+                // A reload, from a signal or from a client, may have changed the addresses.
                 listen(&mut exporter, &agent.config);
                 exporter.turned(agent.readiness());
                 agent.hear_kernel(&rows.borrow().clone(), &snapshots.borrow().clone())?;
@@ -360,7 +361,7 @@ async fn drive(
                 agent.look_after();
                 agent.poll();
             }
-            // A loop that hangs gives no sign of life, and one whose virtual routers hang gives no second one.
+            // A loop that hangs sends no keep-alive. If its virtual routers hang, it sends no second one.
             () = tick(watchdog.as_mut()), if pulse.is_none() => {
                 systemd::alive();
                 pulse = ha.map(|ha| Box::pin(ha.settled()));
@@ -395,7 +396,7 @@ async fn drive(
     }
 }
 
-/// The work that a database has to do beside the loop; it does not end.
+/// Background work of a database beside the loop; it does not end.
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 fn open_database(config: &Config) -> Result<(Box<dyn Database>, Work), AgentError> {
@@ -418,7 +419,7 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// Passes on what the programs in the kernel have logged; without such a log it never ends.
+/// Forwards the log of the programs in the kernel. Never ends without such a log.
 async fn read_log<T: ::log::Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io::Result<()> {
     let Some(log) = log else { return std::future::pending().await };
     let mut ready = log.readable_mut().await?;
@@ -427,14 +428,14 @@ async fn read_log<T: ::log::Log>(log: Option<&mut AsyncFd<EbpfLogger<T>>>) -> io
     Ok(())
 }
 
-/// What was sent last, when something is; `None` if nothing more can come. Without a channel it never ends.
+/// Waits for a change and returns the latest value; `None` if the channel is closed. Never ends without a channel.
 async fn changed<T>(channel: Option<&mut watch::Receiver<Arc<T>>>) -> Option<Arc<T>> {
     let Some(channel) = channel else { return std::future::pending().await };
     channel.changed().await.ok()?;
     Some(Arc::clone(&channel.borrow_and_update()))
 }
 
-/// The moment in which a filter of ours may have gone; without such news it never ends.
+/// Waits until a filter of the gateway may have gone. Never ends without such notifications.
 async fn filters_gone(news: Option<&mut FilterNews>) {
     match news {
         Some(news) => news.gone().await,
@@ -442,7 +443,7 @@ async fn filters_gone(news: Option<&mut FilterNews>) {
     }
 }
 
-/// The next tick of a clock; without one it never ends.
+/// Waits for the next tick of a clock. Never ends without a clock.
 async fn tick(clock: Option<&mut Interval>) {
     match clock {
         Some(clock) => drop(clock.tick().await),
@@ -450,7 +451,7 @@ async fn tick(clock: Option<&mut Interval>) {
     }
 }
 
-/// The end of some work; without any it never ends.
+/// Waits for the end of some work. Never ends without work.
 async fn end_of(work: Option<&mut Pin<Box<impl Future<Output = ()>>>>) {
     match work {
         Some(work) => work.await,
@@ -465,7 +466,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Metrics are no reason not to forward.
+/// Listens for scrapes. An error is only logged, because forwarding matters more than metrics.
 fn listen(exporter: &mut Exporter, config: &Config) {
     if let Err(error) = exporter.listen(&config.metrics.listen) {
         tracing::error!("there are no metrics: starting the thread that serves them: {error}");

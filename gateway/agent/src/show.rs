@@ -1,4 +1,4 @@
-//! Answers of the control socket to whoever wants to know something.
+//! Serves read-only requests of the control socket.
 
 use gateway_api::{
     ctl::Answer,
@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{control::Show, error::AgentError, handlers::Agent};
 
 impl Agent<'_> {
-    /// What is told to who asks for `what`.
+    /// Answers a request for `what`.
     pub(super) fn shown(&mut self, what: &Show, underlay: &Snapshot) -> Answer {
         self.text(what, underlay).map_err(|error| error.to_string())
     }
@@ -35,7 +35,7 @@ impl Agent<'_> {
     }
 }
 
-/// The types of [`view`] have nothing that JSON has no way to write.
+/// Serializes a view. The types of [`view`] hold nothing that JSON can't represent.
 fn json<T: Serialize>(shown: &T) -> String {
     serde_json::to_string(shown).unwrap_or_default()
 }

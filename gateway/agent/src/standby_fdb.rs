@@ -1,5 +1,5 @@
-//! What one node of a virtual router has learned, in the maps of another: a standby has the stations of the active node, so
-//! that after a takeover they need not be looked for by flooding.
+//! Standby FDB: programs the stations of the active node at a standby, so that after a takeover they are not looked for
+//! by flooding.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use gateway_ha::peers::{Changes, Station, Stations};
 use super::{admitted::Admitted, error::AgentError, forwarding::Forwarding, state_sync::Ports, stations::Known};
 
 impl Forwarding {
-    /// This node is active for the virtual router with this lease, from now on; or another one is.
+    /// Sets whether this node is active for the virtual router with this lease.
     pub(super) fn role(&mut self, lease: u32, active: bool) -> Result<(), AgentError> {
         let epoch = if active { clock::coarse_ns()? } else { NEVER };
         self.epochs.insert(lease, epoch);
@@ -24,20 +24,20 @@ impl Forwarding {
         Ok(())
     }
 
-    /// What forwarding should be, but for the MACs.
+    /// Returns the desired state, without the MACs.
     pub(super) fn desired(&self) -> &Desired {
         &self.desired
     }
 
-    /// The MACs that are given.
+    /// Returns the MACs given by the database.
     pub(super) fn given(&self) -> &Given {
         &self.programmed.given
     }
 
-    /// Stations behind tunnels that were learned, not given.
+    /// Returns the stations behind tunnels that were learned, not given.
     pub(super) fn learned_remotes(&self) -> Vec<FdbKey> {
         if !self.desired.switches.values().any(|switch| switch.learn_remote) {
-            // A walk through a hundred thousand given ones would find none.
+            // A walk through a hundred thousand given MACs would find none.
             return Vec::new();
         }
         let learned = self.maps.fdb().filter_map(Result::ok);
@@ -45,12 +45,12 @@ impl Forwarding {
         remote.map(|(key, _)| key).collect()
     }
 
-    /// The lease of each logical switch, by VNI.
+    /// Returns the lease of each logical switch, by VNI.
     pub(super) fn leases_of_switches(&self) -> BTreeMap<u32, u32> {
         self.programmed.switches.iter().map(|(vni, switch)| (*vni, switch.lease)).collect()
     }
 
-    /// How many bindings of each lease are programmed: what this node forwards, or could.
+    /// Returns the number of programmed bindings by lease, which this node forwards or could forward.
     pub(super) fn able(&self) -> BTreeMap<u32, u32> {
         let mut able = BTreeMap::new();
         for binding in self.programmed.bindings.values() {
@@ -61,9 +61,9 @@ impl Forwarding {
         able
     }
 
-    /// Programs the stations that the active node of a virtual router has learned, as many of each logical switch as this
-    /// node would learn itself. Of what it was told before only the changes are looked at. The first time, what is learned here
-    /// and is not among them goes; that is also so when interfaces have changed.
+    /// Programs the stations that the active node of a virtual router has learned, as many of each logical switch as
+    /// this node would learn itself. Later calls look only at the changes. The first call also removes stations that
+    /// are learned here and not among them; so does a call after interfaces have changed.
     pub(super) fn follow(&mut self, lease: u32, heard: &Stations, ports: &Arc<Ports>) -> Result<(), AgentError> {
         let limit = |vni: u32| self.desired.switches.get(&vni).map_or(0, |switch| switch.learn_limit);
         let Some(mut followed) = self.standby_fdb.remove(&lease).filter(|known| Arc::ptr_eq(&known.ports, ports))
@@ -75,7 +75,7 @@ impl Forwarding {
         let Changes { there, gone } = heard.changes_since(&followed.heard);
         let gone = gone.iter().map(|one| (key(one), None));
         let there = there.iter().filter_map(|one| here(one, ports));
-        // One that is elsewhere now is among both.
+        // A station that has moved is in both.
         let changes: BTreeMap<FdbKey, Option<Known>> = gone.chain(there).collect();
         let changes = followed.admitted.change(changes, limit);
         followed.heard = heard.clone();
@@ -86,7 +86,7 @@ impl Forwarding {
         Ok(())
     }
 
-    /// Does the same once more with what was heard last: bindings and limits may have come or changed since.
+    /// Applies the last received stations again: bindings and limits may have changed since.
     pub(super) fn follow_again(&mut self) -> Result<(), AgentError> {
         for (lease, mut followed) in std::mem::take(&mut self.standby_fdb) {
             let limit = |vni: u32| self.desired.switches.get(&vni).map_or(0, |switch| switch.learn_limit);
@@ -96,7 +96,7 @@ impl Forwarding {
         Ok(())
     }
 
-    /// Programs all of them, and removes what else is learned here.
+    /// Programs all followed stations, and removes the other stations learned here.
     fn follow_all(&mut self, lease: u32, followed: Followed) -> Result<(), AgentError> {
         let taken = followed.admitted.taken();
         let of_lease = self.stations.all().keys().filter(|key| self.is_of(lease, key.vni));
@@ -147,23 +147,23 @@ impl Forwarding {
     }
 }
 
-/// What another node has told of the stations of a lease, and what this one has made of it.
+/// Stations of a lease as another node has published them, and those that this node has programmed.
 #[derive(Debug, Default)]
 pub(super) struct Followed {
-    /// As it was told last.
+    /// Stations as last received.
     heard: Stations,
-    /// The interfaces that it was understood with.
+    /// Interfaces that they were resolved with.
     ports: Arc<Ports>,
     admitted: Admitted,
 }
 
 impl Followed {
-    /// True if a station is among those that this node has taken.
+    /// Returns true if this node has programmed the station.
     pub(super) fn contains(&self, key: &FdbKey) -> bool {
         self.admitted.taken().contains_key(key)
     }
 
-    /// How many it has taken.
+    /// Returns the number of stations that this node has programmed.
     pub(super) fn len(&self) -> usize {
         self.admitted.taken().len()
     }
@@ -173,7 +173,7 @@ fn key(station: &Station) -> FdbKey {
     FdbKey::new(station.vni.get(), station.mac.0)
 }
 
-/// A station of another node as it would be here, if the interface is there.
+/// Resolves a station of another node on this node, if the interface exists here.
 fn here(station: &Station, ports: &Ports) -> Option<(FdbKey, Option<Known>)> {
     let at = BindingKey { ifindex: *ports.get(&*station.port)?, vlan: station.vlan.get(), reserved: 0 };
     Some((key(station), Some(Known { at, ip: station.ip })))
@@ -196,7 +196,7 @@ mod tests {
     }
 
     impl Admitted {
-        /// Takes in all stations, as what has changed since `before`.
+        /// Takes over all stations, as changes since `before`.
         fn hears(&mut self, before: &Heard, now: &Heard, limit: impl Fn(u32) -> u64) -> Heard {
             let gone = before.keys().filter(|key| !now.contains_key(key)).map(|key| (*key, None));
             let there = now.iter().filter(|(key, known)| before.get(key) != Some(known));
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// As many stations of each logical switch as it may learn: those that were there before, then others.
+    /// Selects as many stations of each logical switch as the limit allows: first those that were there before.
     fn within_limits(mut heard: Heard, before: Option<&Heard>, limit: impl Fn(u32) -> u64) -> Heard {
         let mut counts = BTreeMap::<u32, u64>::new();
         heard.keys().for_each(|key| *counts.entry(key.vni).or_default() += 1);
@@ -261,7 +261,7 @@ mod tests {
         }
         let mut kept: BTreeMap<u32, u64> = counts.keys().map(|vni| (*vni, limit(*vni))).collect();
         heard.retain(|key, _| {
-            // Those from before have their places; the rest is for new ones.
+            // Stations from before keep their places; the rest is for new ones.
             let left = if was(key) { &mut kept } else { &mut room };
             match left.get_mut(&key.vni) {
                 None => true,
@@ -276,7 +276,7 @@ mod tests {
     }
 
     proptest! {
-        /// What changes leave is what the whole set leaves, and what is done on the way leads there.
+        /// Applying changes gives the same result as applying the whole set, and the steps lead to it.
         #[test]
         fn changes_add_up_to_all(
             history in prop::collection::vec((prop::collection::btree_map((1..3u32, 0..12u8), 1..3u32, 0..24), 0..8u64), 1..20),

@@ -1,4 +1,4 @@
-//! What this node tells the others of its cluster and hears from them: learned stations and bindings, in the form that
+//! State-sync client: publishes learned stations and bindings to the other nodes and receives theirs, in the form that
 //! [`gateway_ha::peers`] carries.
 
 use std::{
@@ -20,34 +20,35 @@ use tokio::time::Instant;
 
 use super::{outgoing::Outgoing, stations::Heard};
 
-/// Stations are told at most so often: to sum up what is learned in a burst.
+/// Minimum interval between two publications of stations, so that a burst of learning is sent at once.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// Interfaces by name, with their indices.
 pub(super) type Ports = BTreeMap<String, u32>;
 
-/// This node's conversation with the others.
+/// Connection of this node to the others.
 pub(super) struct StateSync {
     peers: Peers,
     host: String,
-    /// What is told of this node.
+    /// Published description of this node.
     description: Description,
     received: Arc<Followed>,
     ports: Arc<Ports>,
-    /// The stations here.
+    /// Published stations of this node.
     outgoing: Outgoing,
     tell: Option<Instant>,
 }
 
 impl StateSync {
-    /// Nobody has said anything yet.
+    /// Makes a client that has received nothing yet.
     pub(super) fn new(peers: Peers, host: String) -> Self {
         let description = Description::default();
         let (received, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
         Self { peers, host, description, received, ports, outgoing, tell: None }
     }
 
-    /// Takes in what is bound where, how many bindings of each lease are programmed, and who may call.
+    /// Takes over the bindings and their places, the numbers of programmed bindings by lease, and the nodes that may
+    /// connect.
     pub(super) fn update(&mut self, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>, underlay: &Snapshot) {
         let ports: Ports = underlay.links.iter().map(|(name, link)| (name.clone(), link.ifindex)).collect();
         if *self.ports != ports {
@@ -66,7 +67,7 @@ impl StateSync {
         self.peers.allow(callers(config));
     }
 
-    /// Asks the active node to announce the addresses again: packets for it come here.
+    /// Asks the active node to announce the addresses again, because packets for it arrive here.
     pub(super) fn ask(&mut self, vrid: Vrid) {
         if let Some(instance) = self.description.instances.get_mut(&vrid) {
             instance.misled = instance.misled.wrapping_add(1);
@@ -74,7 +75,7 @@ impl StateSync {
         }
     }
 
-    /// Takes in who is active.
+    /// Takes over the states of the virtual routers.
     pub(super) fn roles(&mut self, statuses: &[InstanceStatus], config: &Config) {
         for one in statuses {
             let active = one.status.active;
@@ -86,7 +87,7 @@ impl StateSync {
         self.peers.listen(listen.collect());
     }
 
-    /// The interface of a virtual router, where an address does not say by itself which one it is on.
+    /// Returns the interface of a virtual router, where an address alone does not identify its interface.
     fn scope(&self, config: &Config, vrid: Vrid, address: IpAddr) -> u32 {
         let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
         let mut routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref());
@@ -94,24 +95,25 @@ impl StateSync {
         interface.and_then(|name| self.ports.get(name)).copied().unwrap_or(0)
     }
 
-    /// These stations have changed here.
+    /// Notes stations that have changed here.
     pub(super) fn changed(&mut self, changed: &BTreeSet<FdbKey>) {
         self.outgoing.note(changed);
         self.publish_soon();
     }
 
-    /// There is something to [publish](Self::publish).
+    /// Schedules a call of [publish](Self::publish).
     pub(super) fn publish_soon(&mut self) {
         self.tell.get_or_insert(Instant::now() + TELL_EVERY);
     }
 
-    /// When to [publish](Self::publish).
+    /// Returns the time at which to [publish](Self::publish).
     pub(super) fn due(&self) -> Option<Instant> {
         self.tell
     }
 
-    /// Tells other nodes the stations `known` that were learned here in the logical switches of the leases `active`, with the
-    /// leases of logical switches by VNI. Of the virtual routers `vrids` that are not active here it tells none.
+    /// Publishes the stations of `known` that were learned here to other nodes, in the logical switches of the leases
+    /// `active`. `leases` has the leases of logical switches by VNI. For those of the virtual routers `vrids` that are
+    /// not active here, it publishes none.
     pub(super) fn publish(
         &mut self,
         known: &Heard,
@@ -126,23 +128,23 @@ impl StateSync {
         }
     }
 
-    /// Takes in what others have said.
+    /// Takes over the state received from other nodes.
     pub(super) fn receive(&mut self, received: Arc<Followed>) {
         self.received = received;
     }
 
-    /// The interfaces of this node; the same value as long as they are the same.
+    /// Returns the interfaces of this node. The value stays the same while they do.
     pub(super) const fn ports(&self) -> &Arc<Ports> {
         &self.ports
     }
 
-    /// What the others have said, as it was told.
+    /// Returns the state of other nodes, as received.
     pub(super) fn received(&self) -> &Followed {
         &self.received
     }
 }
 
-/// Who may call: those that are named, or where VRRP is multicast whoever hears it.
+/// Returns the nodes that may connect: those that are named, or, with multicast VRRP, all neighbours.
 fn callers(config: &Config) -> Callers {
     let routers: Vec<_> = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref()).collect();
     if routers.iter().any(|vrrp| vrrp.peers.is_empty()) {

@@ -1,7 +1,7 @@
-//! The stations that the kernel has learned behind access ports, for the database and for other nodes.
+//! Stations that the kernel has learned behind access ports, for the database and for other nodes.
 //!
-//! Events say at once what is new. The census says now and then what is really there: it finds what an event that was lost
-//! told of, and what has aged.
+//! Events report new stations at once. The FDB scan reads the map now and then. It finds the stations of lost events,
+//! and those that have aged.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -19,40 +19,40 @@ use gateway_sources::{Local, vtep::LocalMac};
 /// Learned stations by logical switch and MAC.
 pub(super) type Heard = BTreeMap<FdbKey, Known>;
 
-/// What is known of a station behind an access port.
+/// State of a station behind an access port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
-    /// The port and VLAN it is behind.
+    /// Port and VLAN of the station.
     pub(super) at: BindingKey,
-    /// The IP address it announced last.
+    /// IP address that the station announced last.
     pub(super) ip: Option<IpAddr>,
 }
 
-/// The stations behind access ports, and which of them have changed since that was asked last. A change costs no more where
-/// there are many stations; only a census compares all of them.
+/// Stations behind access ports, and those that have changed since the last query. The cost of a change does not depend
+/// on the number of stations; only an FDB scan compares all of them.
 #[derive(Debug, Default)]
 pub(super) struct Stations {
     known: Heard,
     changed: BTreeSet<FdbKey>,
-    /// The database has got all of them once, and gets changes from then on.
+    /// True if the database has received all stations once. From then on it receives changes.
     published: bool,
 }
 
 impl Stations {
-    /// Takes in an event of the kernel.
+    /// Takes over a learning event of the kernel.
     pub(super) fn event(&mut self, event: &LearnEvent) {
         let key = FdbKey::new(event.vni, event.mac);
         if event.to.kind != fdb::LOCAL {
             return self.gone(&key);
         }
         if event.kind == event::SNOOPED {
-            // An address alone is not a station: it may be given, or not learned because of a limit.
+            // An address alone is not a station. The MAC may be given, or not learned because of a limit.
             return self.announced(key, event.ip.into());
         }
         self.there(key, BindingKey { ifindex: event.to.out, vlan: event.to.vlan, reserved: 0 });
     }
 
-    /// A station that is there has announced this address, here or to another node.
+    /// Sets the address that a known station has announced, here or to another node.
     pub(super) fn announced(&mut self, key: FdbKey, ip: IpAddr) {
         if let Some(known) = self.known.get_mut(&key)
             && known.ip != Some(ip)
@@ -62,7 +62,7 @@ impl Stations {
         }
     }
 
-    /// A station is there; it keeps the address it announced.
+    /// Adds a station or moves it. It keeps the address that it announced.
     pub(super) fn there(&mut self, key: FdbKey, at: BindingKey) {
         match self.known.entry(key) {
             Entry::Occupied(known) if known.get().at == at => return,
@@ -74,42 +74,43 @@ impl Stations {
         self.changed.insert(key);
     }
 
-    /// A station is gone.
+    /// Removes a station.
     pub(super) fn gone(&mut self, key: &FdbKey) {
         if self.known.remove(key).is_some() {
             self.changed.insert(*key);
         }
     }
 
-    /// How many there are.
+    /// Returns the number of stations.
     pub(super) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// All of them.
+    /// Returns all stations.
     pub(super) fn all(&self) -> &Heard {
         &self.known
     }
 
-    /// What is known of a station.
+    /// Returns the state of a station.
     pub(super) fn get(&self, key: &FdbKey) -> Option<&Known> {
         self.known.get(key)
     }
 
-    /// Takes in a scan of the forwarding database: adds what no event told of, and takes out what is gone.
+    /// Takes over an FDB scan: adds stations of lost events, and removes those that are gone.
     pub(super) fn fdb_scan(&mut self, present: &BTreeMap<FdbKey, BindingKey>) {
         let gone: Vec<FdbKey> = self.known.keys().filter(|key| !present.contains_key(key)).copied().collect();
         gone.iter().for_each(|key| self.gone(key));
         present.iter().for_each(|(key, at)| self.there(*key, *at));
     }
 
-    /// Those that were learned, moved, aged or withdrawn since the last call, or announced an address.
+    /// Takes the stations that were learned, moved, aged or withdrawn since the last call, or have announced an
+    /// address.
     pub(super) fn changed(&mut self) -> BTreeSet<FdbKey> {
         std::mem::take(&mut self.changed)
     }
 
-    /// These changes for the database: all stations the first time, because what an earlier run has published is withdrawn
-    /// unless it is among them.
+    /// Returns these changes for the database. The first time it returns all stations, because a station that an
+    /// earlier run has published is withdrawn unless it is among them.
     pub(super) fn changes(&mut self, changed: &BTreeSet<FdbKey>) -> Vec<Local> {
         if !std::mem::replace(&mut self.published, true) {
             return vec![Local::All(self.known.iter().filter_map(|(key, known)| local(key, known)).collect())];
@@ -122,7 +123,7 @@ impl Stations {
     }
 }
 
-/// A station as the database has it.
+/// Converts a station to the form of the database.
 fn local(key: &FdbKey, known: &Known) -> Option<LocalMac> {
     Some(LocalMac { vni: Vni::new(key.vni)?, mac: MacAddr(key.mac), ip: known.ip })
 }
@@ -240,18 +241,18 @@ mod tests {
         }
     }
 
-    /// What happens to the stations.
+    /// Test input: an event of the stations.
     #[derive(Clone, Debug)]
     enum Step {
-        /// The kernel has learned it, or found it elsewhere.
+        /// The kernel has learned a station, or found it elsewhere.
         Learn(u32, u32),
-        /// It is behind a tunnel.
+        /// The station is behind a tunnel.
         Withdraw(u32),
-        /// It announces an address.
+        /// The station announces an address.
         Announce(u32, u8),
-        /// A scan has found these.
+        /// An FDB scan has found these stations.
         Scan(BTreeMap<u32, u32>),
-        /// The end of a turn of the loop.
+        /// End of a turn of the loop.
         Publish,
     }
 
@@ -266,7 +267,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever applies the changes has the same stations as whoever gets all of them each time.
+        /// Applying the changes gives the same stations as receiving all of them each time.
         #[test]
         fn changes_add_up_to_all(steps in prop::collection::vec(step(), 0..200)) {
             let (mut stations, mut database) = (Stations::default(), BTreeMap::new());

@@ -1,4 +1,4 @@
-//! What the agent knows of itself, in a file for whoever wants to look: `<run_dir>/status.json`.
+//! Status file of the agent: `<run_dir>/status.json`.
 
 use std::{
     fs::{self, OpenOptions},
@@ -11,23 +11,23 @@ use serde::Serialize;
 
 const NAME: &str = "status.json";
 
-/// The file; it goes with the agent. Whoever may look on the control socket may read it.
+/// Status file, removed with the agent. Users of the control socket may read it.
 #[derive(Debug)]
 pub(super) struct StatusFile {
     path: PathBuf,
-    /// The number of the group that may, if there is one.
+    /// Number of the group that may read it, if there is one.
     group: Option<u32>,
     written: String,
     failed: bool,
 }
 
 impl StatusFile {
-    /// In `run_dir`, not written yet.
+    /// Makes a status file in `run_dir`, which is not written yet.
     pub(super) fn new(run_dir: &Path, group: Option<u32>) -> Self {
         Self { path: run_dir.join(NAME), group, written: String::new(), failed: false }
     }
 
-    /// Writes `status`, if it is another one than before. Readers see the old one or the new one, never half.
+    /// Writes `status`, if it has changed. Readers see the old or the new status, never a part.
     pub(super) fn write(&mut self, status: &impl Serialize) {
         let Ok(mut text) = serde_json::to_string_pretty(status) else { return };
         text.push('\n');
@@ -48,7 +48,7 @@ impl StatusFile {
 
 impl Drop for StatusFile {
     fn drop(&mut self) {
-        // One that stays behind would tell of an agent that isn't there.
+        // A file that remains would describe an agent that does not run.
         let _ = fs::remove_file(&self.path);
     }
 }

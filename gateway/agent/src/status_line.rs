@@ -1,14 +1,14 @@
-//! How things stand, in a line.
+//! Status line: the state of the gateway in one line.
 
 use std::fmt;
 
 /// Characters of a problem that are shown.
 const SHOWN: usize = 120;
 
-/// What the line says.
+/// Contents of the status line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct StatusLine {
-    /// Virtual routers and their roles; none where the gateway stands alone.
+    /// Virtual routers and their roles; none for a standalone gateway.
     pub(super) roles: Vec<(String, &'static str)>,
     /// Logical switches.
     pub(super) switches: usize,
@@ -16,13 +16,13 @@ pub(super) struct StatusLine {
     pub(super) bindings: usize,
     /// Remote VTEPs.
     pub(super) tunnels: usize,
-    /// MACs that are given.
+    /// MACs given by the database.
     pub(super) given: usize,
     /// MACs that were learned behind access ports.
     pub(super) learned: usize,
-    /// Whether the database is reached; none where there is no database.
+    /// True if the database is reached; `None` if there is no database.
     pub(super) database: Option<bool>,
-    /// What stands in the way.
+    /// Standing problems.
     pub(super) problems: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for StatusLine {
             None => {}
         }
         let Some(first) = self.problems.first() else { return Ok(()) };
-        // One line, whatever is in it.
+        // Control characters are replaced, so that the text stays one line.
         let first: String = first.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
         write!(f, "; {}: {first}", counted(self.problems.len(), "problem", "problems"))
     }

@@ -1,21 +1,21 @@
-//! Tunnel packets that come to the wrong node, since somebody has the address of another one: the standby that gets them
-//! says so and asks the active node to announce the addresses again. Pure.
+//! Strays: tunnel packets that arrive at the wrong node, because a neighbour has a stale MAC for the addresses. The
+//! standby that receives them reports it and asks the active node to announce the addresses again. Pure.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use gateway_vrrp::{Time, Vrid};
 
-/// A count tells after so many looks in a row: that it grows, or that it no longer does. A few packets come after each change
-/// of roles.
+/// Polls in a row after which a count is trusted to grow, or to have stopped. A few packets arrive after each change of
+/// roles.
 const LOOKS: u8 = 3;
-/// Two looks are apart by this much.
+/// Time between two polls.
 const APART: Duration = Duration::from_secs(1);
 /// Time between two requests. More than [`ANSWER`], so that none comes too early.
 const ASK: Duration = Duration::from_secs(6);
-/// The active node follows a request no more often than this.
+/// Minimum time between two requests that the active node follows.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What comes to a standby.
+/// Strays that arrive at a standby, by virtual router.
 #[derive(Debug, Default)]
 pub(super) struct Strays(BTreeMap<Vrid, Stray>);
 
@@ -23,16 +23,16 @@ pub(super) struct Strays(BTreeMap<Vrid, Stray>);
 struct Stray {
     looked: Time,
     count: u64,
-    /// Looks in a row that say otherwise than `stands`.
+    /// Polls in a row that contradict `stands`.
     contrary: u8,
-    /// Packets keep coming.
+    /// True if packets keep coming.
     stands: bool,
     asked: Option<Time>,
 }
 
 impl Strays {
-    /// Takes in how many have come for a virtual router that is active `elsewhere`, or not. True: now is the time to ask the
-    /// active node.
+    /// Takes over the count of packets for a virtual router that is active `elsewhere`, or not. Returns true if the
+    /// active node is to be asked to announce its addresses now.
     pub(super) fn poll(&mut self, vrid: Vrid, elsewhere: bool, count: u64, now: Time) -> bool {
         if !elsewhere {
             self.0.remove(&vrid);
@@ -56,26 +56,26 @@ impl Strays {
         ask
     }
 
-    /// Forgets other virtual routers than these.
+    /// Forgets virtual routers that this node no longer has.
     pub(super) fn retain(&mut self, is: impl Fn(Vrid) -> bool) {
         self.0.retain(|vrid, _| is(*vrid));
     }
 
-    /// True while packets keep coming that are for another node.
+    /// Returns true while packets for another node keep coming.
     pub(super) fn stand(&self, vrid: Vrid) -> bool {
         self.0.get(&vrid).is_some_and(|stray| stray.stands)
     }
 }
 
-/// What standbys ask of the active node.
+/// Requests of standbys to the active node.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    /// How many there were, and when one was followed.
+    /// Number of requests, and the time at which one was last followed.
     known: BTreeMap<Vrid, (u64, Option<Time>)>,
 }
 
 impl Requests {
-    /// Takes in how many there were by now; gives the virtual routers whose addresses are to be announced again.
+    /// Takes over the numbers of requests. Returns the virtual routers whose addresses are to be announced again.
     pub(super) fn take(&mut self, counts: &BTreeMap<Vrid, u64>, now: Time) -> Vec<Vrid> {
         self.known.retain(|vrid, _| counts.contains_key(vrid));
         let mut due = Vec::new();
@@ -102,7 +102,8 @@ mod tests {
         START + Duration::from_secs(number)
     }
 
-    /// Looks each second at these counts of a standby: whether packets keep coming, and whether it asks.
+    /// Polls these counts of a standby each second. Returns for each whether packets keep coming, and whether it
+    /// requests.
     fn looks(counts: &[u64]) -> Vec<(bool, bool)> {
         let mut strays = Strays::default();
         let mut look = |(at, count): (u64, &u64)| {

@@ -1,4 +1,4 @@
-//! Word to the service manager: sd_notify(3). Without one, nothing is said.
+//! Notifies the service manager: sd_notify(3). Does nothing without one.
 
 use std::{env, time::Duration};
 
@@ -10,20 +10,20 @@ use tokio::{
 
 use super::error::AgentError;
 
-/// What the service manager shows, and the signs of life it asks for.
+/// State that the service manager shows, and its watchdog.
 #[derive(Debug, Default)]
 pub(super) struct Systemd {
     shown: String,
 }
 
 impl Systemd {
-    /// All that is known is programmed and attached: what waits for the gateway may go on.
+    /// Notifies that everything known is programmed and attached: units that wait for the gateway may start.
     pub(super) fn ready(&mut self, status: String) {
         tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
         self.shown = status;
     }
 
-    /// The configuration is being read again; [`Systemd::ready`] follows.
+    /// Notifies that the configuration is being read again; [`Systemd::ready`] follows.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -31,7 +31,7 @@ impl Systemd {
         }
     }
 
-    /// How things stand, if that is something else than before.
+    /// Sends the status line, if it has changed.
     pub(super) fn status(&mut self, status: String) {
         if status != self.shown {
             tell(&[NotifyState::Status(&status)]);
@@ -40,17 +40,17 @@ impl Systemd {
     }
 }
 
-/// The end has begun.
+/// Notifies that the agent ends.
 pub(super) fn stopping(status: &str) {
     tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// A sign of life.
+/// Sends a keep-alive to the watchdog.
 pub(super) fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// When signs of life are due: at half the time after which the service manager misses them. None if it does not ask.
+/// Returns the interval of keep-alives: half the watchdog's timeout. `None` if there is no watchdog.
 pub(super) fn watchdog() -> Option<Interval> {
     let limit = sd_notify::watchdog_enabled()?;
     let mut due = interval((limit / 2).max(Duration::from_millis(1)));
@@ -58,11 +58,12 @@ pub(super) fn watchdog() -> Option<Interval> {
     Some(due)
 }
 
-/// How long a start that failed is held back.
+/// Time for which a failed start is held back.
 const HOLD: Duration = Duration::from_secs(10);
 
-/// Waits before a start that failed ends, so that the service manager, which starts the agent again at once lest a lease ends,
-/// does not do so several times in a second for ever. Nothing where there is no service manager; ends at SIGTERM and SIGINT.
+/// Holds back the end of a failed start. The service manager restarts the agent at once, lest a lease ends; without a
+/// delay it would do so several times a second for ever. Does nothing without a service manager. Ends at SIGTERM and
+/// SIGINT.
 pub async fn hold_back(error: &AgentError) {
     if env::var_os("NOTIFY_SOCKET").is_none() {
         return;

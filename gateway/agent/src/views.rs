@@ -1,4 +1,4 @@
-//! What the agent knows, as it is shown ([`gateway_api::view`]).
+//! Views of the agent's state ([`gateway_api::view`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,15 +21,15 @@ use gateway_netdev::underlay::{Resolution, Snapshot, Why};
 
 use super::{handlers::Agent, names::Names};
 
-/// In a second.
+/// Nanoseconds in a second.
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// Since when databases have been as they are.
+/// Times since which the databases have been in their states.
 #[derive(Debug, Default)]
 pub(super) struct DatabaseSince(BTreeMap<Option<String>, (bool, view::DatabaseState, Duration)>);
 
 impl DatabaseSince {
-    /// Takes note of how they are `now`, and says in each for how long that has been so.
+    /// Tracks the states at `now`, and sets in each view the time for which it has had its state.
     fn note(&mut self, database: &mut view::Database, now: Duration) {
         for (instance, following) in database.followed_mut() {
             let is = (following.reached, following.state);
@@ -43,7 +43,7 @@ impl DatabaseSince {
 }
 
 impl Agent<'_> {
-    /// How everything stands.
+    /// Returns the overall status.
     pub(super) fn status(&mut self, underlay: &Snapshot) -> view::Status {
         let now = clock::monotonic();
         let mut database = self.database.describe();
@@ -72,7 +72,7 @@ impl Agent<'_> {
         status
     }
 
-    /// Everything but the MACs.
+    /// Returns everything but the MACs.
     pub(super) fn everything(&mut self, underlay: &Snapshot) -> Result<view::Everything, MapsError> {
         Ok(view::Everything {
             status: self.status(underlay),
@@ -87,7 +87,7 @@ impl Agent<'_> {
 
     pub(super) fn programmed(&self) -> view::Forwarding {
         let programmed = &self.forwarding.programmed;
-        // Before the database is known there is what an earlier run has left.
+        // Before the database is known, the bindings are those of an earlier run.
         let known = &self.forwarding.bindings;
         let bound = if known.is_empty() { programmed.bindings.len() } else { known.len() };
         let unresolved = programmed.tunnels.values().filter(|tunnel| in_force(tunnel).ifindex == 0);
@@ -130,12 +130,12 @@ impl Agent<'_> {
         uplinks.chain(self.config.ports.iter().map(|port| one(port, view::InterfaceRole::Port))).collect()
     }
 
-    /// The virtual routers.
+    /// Returns the virtual routers.
     pub(super) fn routers(&self) -> Vec<view::Router> {
         self.cluster.as_ref().map(|cluster| cluster.routers(&self.config, clock::monotonic())).unwrap_or_default()
     }
 
-    /// The logical switches: those of the database, then what is programmed besides.
+    /// Returns the logical switches: those of the database, then others that are programmed.
     pub(super) fn switches(&self) -> Result<Vec<view::Switch>, MapsError> {
         let programmed = &self.forwarding.programmed;
         let mut bindings = BTreeMap::<u32, u32>::new();
@@ -146,7 +146,7 @@ impl Agent<'_> {
         let mut untold: BTreeSet<u32> = programmed.switches.keys().copied().collect();
         let mut all = Vec::new();
         for (name, switch) in &self.planned.switches {
-            // The second of two with one VNI is not programmed.
+            // The second of two logical switches with one VNI is not programmed.
             let vni = switch.vni.map(Vni::get);
             let own = vni.filter(|vni| untold.remove(vni));
             all.push(self.switch(Some((name, switch)), vni, own.is_some(), &bindings, &remotes)?);
@@ -191,7 +191,7 @@ impl Agent<'_> {
         })
     }
 
-    /// Why a logical switch is not programmed.
+    /// Returns the reason why a logical switch is not programmed.
     fn why_not(&self, switch: &LogicalSwitch) -> String {
         let first = || self.planned.switches.iter().find(|(_, other)| other.vni == switch.vni);
         let holder = switch.vni.zip(first()).filter(|(_, (_, first))| !std::ptr::eq(&raw const ***first, switch));
@@ -199,18 +199,19 @@ impl Agent<'_> {
         plan::state_of_switch(switch).or(taken).unwrap_or(BindingState::NotProgrammed).to_string()
     }
 
-    /// How many bindings the database has for a logical switch.
+    /// Returns the number of bindings that the database has for a logical switch.
     fn bound_to(&self, switch: &str) -> u32 {
         self.forwarding.bindings.iter().filter(|binding| binding.switch == switch).count() as u32
     }
 
-    /// Learned MACs of a logical switch: what the last census found, and what the kernel has learned since.
+    /// Returns the number of learned MACs of a logical switch: those of the last FDB scan, and those learned since
+    /// then.
     pub(super) fn learned(&self, vni: u32) -> Result<u64, MapsError> {
         let Some(fdb_scan) = self.forwarding.fdb_scan.get(&vni) else { return self.forwarding.maps.learned(vni) };
         Ok(fdb_scan.present + self.forwarding.maps.learned(vni)?.saturating_sub(fdb_scan.counted))
     }
 
-    /// The bindings: those of the database, then what is programmed besides.
+    /// Returns the bindings: those of the database, then others that are programmed.
     pub(super) fn bindings(&self, underlay: &Snapshot) -> Result<Vec<view::Binding>, MapsError> {
         let programmed = &self.forwarding.programmed;
         let names = Names::new(&self.planned, underlay, programmed);
@@ -253,7 +254,7 @@ impl Agent<'_> {
         Ok(self.forwarding.maps.binding_traffic(binding.id)?.into())
     }
 
-    /// The tunnels.
+    /// Returns the tunnels.
     pub(super) fn tunnels(&self, underlay: &Snapshot) -> Result<Vec<view::Tunnel>, MapsError> {
         let programmed = &self.forwarding.programmed;
         let names = Names::new(&self.planned, underlay, programmed);
@@ -300,7 +301,7 @@ impl Agent<'_> {
         Ok(all)
     }
 
-    /// The next hops.
+    /// Returns the next hops.
     pub(super) fn neighbours(&self, underlay: &Snapshot) -> Vec<view::Neighbour> {
         let names = Names::new(&self.planned, underlay, &self.forwarding.programmed);
         let mut all = BTreeMap::<(String, IpAddr), view::Neighbour>::new();
@@ -317,7 +318,7 @@ impl Agent<'_> {
                 Resolution::Unresolved(Why::NeighbourFailed { address, link }) => {
                     (*address, link.clone(), view::NeighbourState::Failed, None)
                 }
-                // There is no way to any neighbour.
+                // There is no route to any neighbour.
                 Resolution::Unresolved(_) => continue,
             };
             let neighbour = all.entry((interface.clone(), address)).or_insert(view::Neighbour {
@@ -332,12 +333,12 @@ impl Agent<'_> {
         all.into_values().collect()
     }
 
-    /// The path counters.
+    /// Returns the path counters.
     pub(super) fn counters(&self) -> Result<Vec<view::Counter>, MapsError> {
         Ok(view::Counter::paths(&self.forwarding.maps.paths()?))
     }
 
-    /// The drop counters.
+    /// Returns the drop counters.
     pub(super) fn drops(&self) -> Result<Vec<view::Counter>, MapsError> {
         Ok(view::Counter::drops(&self.forwarding.maps.drops()?))
     }
@@ -347,7 +348,7 @@ pub(super) fn in_force(tunnel: &gateway_common::tunnel::Tunnel) -> &gateway_comm
     &tunnel.next_hop[tunnel.bank as usize & 1]
 }
 
-/// A mode of the configuration as it is shown.
+/// Converts a mode of the configuration to its view.
 const fn mode(mode: Mode) -> view::Mode {
     match mode {
         Mode::Auto => view::Mode::Auto,

@@ -1,8 +1,8 @@
-//! The operator's model of a running agent.
+//! Data model of a running agent, for operators.
 //!
-//! [`view`] has one type for each thing that is shown, [`events`] what happens, [`ctl`] the protocol of the control socket
-//! and its client, and [`screen`] the same as text for people. The agent fills it; the command line, metrics and monitoring
-//! read it.
+//! [`view`] has one type for each thing that is shown, [`events`] the events, [`ctl`] the protocol of the control
+//! socket and its client, and [`screen`] the same data as text for people. The agent fills the model; the command line,
+//! metrics and monitoring read it.
 
 pub mod ctl;
 pub mod events;

@@ -1,8 +1,8 @@
-//! Errors with all that is behind them: a library's own word is seldom the kernel's reason.
+//! Formats errors with all their causes: the message of a library alone seldom has the kernel's reason.
 
 use std::{error::Error, io};
 
-/// An error and its causes, in a line, as far as each says something new.
+/// Formats an error and its causes in one line. A cause that adds nothing new is left out.
 pub fn told(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -16,7 +16,7 @@ pub fn told(error: &dyn Error) -> String {
     text
 }
 
-/// The kernel's number for what went wrong, if it is among the causes.
+/// Returns the `errno` of the kernel, if it is among the causes.
 pub fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
     let mut cause = Some(error);
     while let Some(inner) = cause {
@@ -28,7 +28,7 @@ pub fn errno(error: &(dyn Error + 'static)) -> Option<i32> {
     None
 }
 
-/// What can be done about the kernel's having run out of something, to be put behind the reason.
+/// Returns a remedy if the kernel ran out of something, to be appended to the reason.
 pub const fn remedy(errno: Option<i32>) -> &'static str {
     match errno {
         Some(libc::EMFILE) => {

@@ -1,4 +1,4 @@
-//! The one clock the agent shares with the data plane, and its finer sibling.
+//! Clocks: the one that the agent shares with the data plane, and finer ones.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use nix::{
     time::{ClockId, clock_getres, clock_gettime},
 };
 
-/// A moment: time since the zero of CLOCK_MONOTONIC.
+/// Moment: time since the zero of CLOCK_MONOTONIC.
 pub type Time = Duration;
 
-/// CLOCK_MONOTONIC_COARSE in nanoseconds: what `bpf_ktime_get_coarse_ns` gives.
+/// Returns CLOCK_MONOTONIC_COARSE in nanoseconds, as `bpf_ktime_get_coarse_ns` does.
 pub fn coarse_ns() -> Result<u64, Errno> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC_COARSE)?;
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }
 
-/// CLOCK_MONOTONIC, since its zero. The coarse clock shows the same time, but lags by up to [`coarse_tick`].
+/// Returns CLOCK_MONOTONIC, since its zero. The coarse clock shows the same time, but lags by up to [`coarse_tick`].
 ///
 /// # Panics
 ///
@@ -25,12 +25,12 @@ pub fn monotonic() -> Time {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
-/// CLOCK_REALTIME, since its zero: what the kernel writes on packets.
+/// Returns CLOCK_REALTIME, since its zero. The kernel timestamps packets with it.
 pub fn realtime() -> Duration {
     read(ClockId::CLOCK_REALTIME)
 }
 
-/// How long CLOCK_MONOTONIC_COARSE stands still: one tick of the kernel's, 1 to 10 ms.
+/// Returns the resolution of CLOCK_MONOTONIC_COARSE: one tick of the kernel, 1 to 10 ms.
 pub fn coarse_tick() -> Result<Duration, Errno> {
     clock_getres(ClockId::CLOCK_MONOTONIC_COARSE).map(Duration::from)
 }

@@ -1,14 +1,14 @@
-//! Values of which there are few, and each is held many times: a number stands for each of them.
+//! Interner with reference counts, for few values that are held many times: a number stands for each value.
 
 use std::hash::Hash;
 
 use hashbrown::HashMap;
 
-/// Gives numbers to values, and keeps each value as long as it is held.
+/// Assigns numbers to values. Keeps each value while its reference count is not zero.
 #[derive(Clone, Debug)]
 pub struct Interner<T> {
     numbers: HashMap<T, u32>,
-    /// By number: the value, and how often it is held. Not at all: the number is free.
+    /// Values by number, each with its reference count. A number with count zero is free.
     values: Vec<(T, u32)>,
     free: Vec<u32>,
 }
@@ -20,7 +20,7 @@ impl<T> Default for Interner<T> {
 }
 
 impl<T: Copy + Eq + Hash> Interner<T> {
-    /// Holds `value` once more: its number.
+    /// Adds a reference to `value` and returns its number.
     pub fn hold(&mut self, value: T) -> u32 {
         if let Some(&number) = self.numbers.get(&value) {
             self.values[number as usize].1 += 1;
@@ -40,7 +40,7 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         number
     }
 
-    /// Holds the value of `number` once less. The number means nothing any more if that was the last time.
+    /// Drops a reference to the value of `number`. The number becomes invalid with the last reference.
     pub fn release(&mut self, number: u32) {
         let (value, held) = &mut self.values[number as usize];
         *held -= 1;
@@ -50,17 +50,17 @@ impl<T: Copy + Eq + Hash> Interner<T> {
         }
     }
 
-    /// The value of a number that is held.
+    /// Returns the value of a number that is held.
     pub fn value(&self, number: u32) -> T {
         self.values[number as usize].0
     }
 
-    /// The values that are held, each with how often.
+    /// Returns the values that are held, each with its reference count.
     pub fn held(&self) -> impl Iterator<Item = (T, u32)> + '_ {
         self.values.iter().filter(|(_, held)| *held > 0).copied()
     }
 
-    /// The number of a value, if it is held.
+    /// Returns the number of a value, if it is held.
     pub fn number(&self, value: &T) -> Option<u32> {
         self.numbers.get(value).copied()
     }

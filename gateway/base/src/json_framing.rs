@@ -1,21 +1,21 @@
-//! Cuts what a server sends into JSON texts.
+//! Splits a stream of bytes from a server into JSON texts.
 //!
-//! JSON-RPC has nothing between two messages (RFC 7047, section 4): each ends where its brackets close. Scanning goes on
-//! where the last read ended, so that a text of many reads costs as much as one of a single read.
+//! JSON-RPC has no separator between two messages (RFC 7047, section 4): each message ends where its brackets close.
+//! The scan continues where the last read ended, so that a text of many reads costs as much as a text of a single read.
 
-/// Arrays and objects within one another at most. Data needs about 10.
+/// Nesting depth of arrays and objects at most. Data needs about 10.
 const DEPTH: usize = 64;
 
-/// Memory that is kept for the next text; more is given back.
+/// Bytes of memory that are kept for the next text; more is freed.
 const KEPT: usize = 1 << 20;
 
-/// Bytes received and not yet taken as texts.
+/// Bytes that were received and not yet taken as texts.
 #[derive(Debug)]
 pub struct Framer {
     buffer: Vec<u8>,
-    /// Where the text that is not complete starts.
+    /// Start of the incomplete text in the buffer.
     start: usize,
-    /// How far the buffer was looked at.
+    /// End of the scanned part of the buffer.
     scanned: usize,
     depth: usize,
     in_string: bool,
@@ -23,42 +23,42 @@ pub struct Framer {
     limit: usize,
 }
 
-/// What was received is not JSON-RPC, or too much of it.
+/// Error of framing: the received bytes are not JSON-RPC, or too long.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {
     /// A TLS record.
     #[error("it speaks TLS: is ssl: meant in place of tcp:?")]
     Tls,
-    /// Something else than an object; its beginning.
+    /// Something other than an object; holds its beginning.
     #[error("it does not speak JSON-RPC, but sent {0:?}: is this the address of a database server?")]
     NotAnObject(String),
-    /// More than so many bytes without an end.
+    /// More bytes than this limit without an end.
     #[error("it sent a message of more than {0} bytes")]
     TooLong(usize),
-    /// Nested too deep.
+    /// Nested too deeply.
     #[error("it sent a message with more than {DEPTH} arrays and objects within one another")]
     TooDeep,
 }
 
 impl Framer {
-    /// Takes texts of at most `limit` bytes.
+    /// Makes a framer for texts of at most `limit` bytes.
     pub fn new(limit: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, scanned: 0, depth: 0, in_string: false, after_backslash: false, limit }
     }
 
-    /// Takes texts of at most `limit` bytes from now on.
+    /// Limits texts to `limit` bytes from now on.
     pub fn set_limit(&mut self, limit: usize) {
         self.limit = limit;
     }
 
-    /// True while a text has begun and has not ended.
+    /// Returns true while a text has begun and not ended.
     pub fn is_within(&self) -> bool {
         self.depth > 0
     }
 
-    /// Takes what was received.
+    /// Appends bytes that were received.
     pub fn push(&mut self, bytes: &[u8]) {
-        // What is left moves to the front once, when the texts before it are gone.
+        // The rest moves to the front once, when the texts before it have been taken.
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
@@ -66,11 +66,11 @@ impl Framer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next text that is complete.
+    /// Returns the next complete text.
     pub fn next_text(&mut self) -> Result<Option<&[u8]>, FramingError> {
         while let Some(&byte) = self.buffer.get(self.scanned) {
             if self.in_string && !self.after_backslash {
-                // Most of what comes is within strings, where only these two mean something.
+                // Most bytes are within strings, where only these two mean something.
                 let rest = &self.buffer[self.scanned..];
                 let skipped = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
                 if skipped > 0 {
@@ -108,7 +108,7 @@ impl Framer {
         }
     }
 
-    /// Takes one byte of a text, and says whether it is the last one.
+    /// Scans one byte of a text. Returns true if it is the last one.
     fn ends_with(&mut self, byte: u8) -> Result<bool, FramingError> {
         if self.after_backslash {
             self.after_backslash = false;

@@ -1,6 +1,6 @@
-//! Parts without a subject of their own, which the other crates of the gateway build on.
+//! Common parts that the other crates of the gateway build on.
 //!
-//! Nothing here knows of packets, databases or configuration.
+//! This crate has no knowledge of packets, databases or configuration.
 
 pub mod causes;
 pub mod clock;

@@ -1,32 +1,30 @@
-//! What the C library's allocator keeps for later, and when it does not.
+//! Settings of the C library's allocator, and the memory use of this process by kind.
 //!
-//! A picture of a hundred thousand rows takes several times their memory in passing. glibc would keep most of that: blocks
-//! of up to 32 MiB once one of that size was freed (mallopt(3), `M_MMAP_THRESHOLD`), and small ones wherever something is
-//! left above them.
-//!
-//! And how much memory there is in use, of what kind.
+//! A snapshot of a hundred thousand rows needs several times their memory for a short time. glibc would keep most of
+//! that. It keeps blocks of up to 32 MiB once one of that size was freed (mallopt(3), `M_MMAP_THRESHOLD`), and small
+//! blocks wherever a block above them is in use.
 
 use std::{fs, io};
 
-/// Blocks of this size, in bytes, and larger ones are the system's again as soon as they are freed.
+/// Size in bytes from which freed blocks return to the system at once.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 256 << 10;
 
-/// Has large blocks given back when they are freed. To be called once, at the start.
+/// Makes large blocks return to the system when they are freed. Call it once, at the start.
 pub fn keep_no_large_blocks() {
     #[cfg(target_env = "gnu")]
     // SAFETY: mallopt(3) may be called at any time; it sets a number.
     let _ = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
 }
 
-/// Gives whole pages of freed blocks back to the system. Takes some milliseconds where there is much.
+/// Returns whole pages of freed blocks to the system. Takes some milliseconds where there is much.
 pub fn give_back() {
     #[cfg(target_env = "gnu")]
     // SAFETY: malloc_trim(3) may be called at any time; it touches nothing that is in use.
     let _ = unsafe { libc::malloc_trim(0) };
 }
 
-/// Bytes that the allocator has handed out; none where there is another allocator than glibc's.
+/// Returns the bytes that the allocator has handed out; `None` with another allocator than glibc's.
 pub fn allocated() -> Option<u64> {
     #[cfg(target_env = "gnu")]
     {
@@ -38,7 +36,7 @@ pub fn allocated() -> Option<u64> {
     None
 }
 
-/// Bytes of this process that are in memory (proc_pid_statm(5)).
+/// Returns the bytes of this process that are in memory (proc_pid_statm(5)).
 ///
 /// # Errors
 /// There is no /proc.
@@ -50,22 +48,22 @@ pub fn resident() -> io::Result<u64> {
     Ok(pages * u64::try_from(page).unwrap_or_default())
 }
 
-/// Bytes of the BPF maps that this process has open, as the kernel accounts for them (`bpf_map_show_fdinfo()` in
-/// `kernel/bpf/syscall.c`). They are not memory of the process.
+/// Returns the bytes of the BPF maps that this process has open, as the kernel accounts for them
+/// (`bpf_map_show_fdinfo()` in `kernel/bpf/syscall.c`). They are not memory of the process.
 ///
 /// # Errors
 /// There is no /proc.
 pub fn of_maps() -> io::Result<u64> {
     let mut bytes = std::collections::BTreeMap::new();
     for descriptor in fs::read_dir("/proc/self/fdinfo")?.flatten() {
-        // The one that reads the directory is gone by now.
+        // The descriptor that reads the directory is closed by now.
         let Ok(text) = fs::read_to_string(descriptor.path()) else { continue };
         bytes.extend(of_map(&text));
     }
     Ok(bytes.values().sum())
 }
 
-/// The number of a map and its bytes, if this is what the kernel says of one.
+/// Parses the kernel's description of a map: its number and its bytes. `None` for other descriptors.
 fn of_map(text: &str) -> Option<(u64, u64)> {
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
     Some((value("map_id:")?, value("memlock:")?))

@@ -1,8 +1,8 @@
-//! Which of the right names somebody meant who wrote a wrong one.
+//! Suggests the closest valid name for a wrong one.
 
 use std::cmp::Reverse;
 
-/// `names` in the order of their likeness to `wrong`, the likest first.
+/// Sorts `names` by their likeness to `wrong`, the closest first.
 pub fn by_likeness<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<_> = names.into_iter().collect();
     names.sort_by_cached_key(|name| {
@@ -11,14 +11,14 @@ pub fn by_likeness<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) ->
     names
 }
 
-/// The name of `names` that `wrong` is probably a slip of: at most a third of it, or two characters, is different.
+/// Returns the name that `wrong` is probably a slip of: at most a third of it, or two characters, differ.
 pub fn meant<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likest = by_likeness(wrong, names).into_iter().next()?;
     let slips = strsim::damerau_levenshtein(wrong, likest);
     (slips <= (wrong.chars().count() / 3).max(2)).then_some(likest)
 }
 
-/// A question after the name that was probably meant, to be put behind what is wrong; empty if none is like it.
+/// Returns a question with the name that was probably meant, to be appended to an error; empty if no name is close.
 pub fn question<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> String {
     meant(wrong, names).map(|name| format!(" (is {name} meant?)")).unwrap_or_default()
 }

@@ -1,13 +1,13 @@
-//! Token bucket (GCRA, ITU-T I.371): a burst at once, and then so many in a time.
+//! Token bucket (GCRA, ITU-T I.371): allows a burst, then a steady rate.
 
 use std::time::Duration;
 
-/// How much is let through.
+/// Rate that a token bucket allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// So many at once, after a rest.
+    /// Tokens of a full bucket.
     pub burst: u32,
-    /// Time in which one more may come.
+    /// Time in which one more token comes.
     pub each: Duration,
 }
 
@@ -19,10 +19,10 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Takes one out, if there is one.
+    /// Takes one token.
     ///
     /// # Errors
-    /// How long it takes until there is one.
+    /// Returns the time until there is one.
     pub fn take(&mut self, rate: Rate, now: Duration) -> Result<(), Duration> {
         let full_at = self.full_at.max(now) + rate.each;
         let room = now + rate.each * rate.burst;
@@ -33,7 +33,7 @@ impl TokenBucket {
         Ok(())
     }
 
-    /// True if it is as good as new.
+    /// Returns true if the bucket is full.
     pub fn is_full(&self, now: Duration) -> bool {
         self.full_at <= now
     }

@@ -1,6 +1,7 @@
-//! The command line.
+//! Command line of `vtep-gateway`.
 //!
-//! Verbs and what they take; [`crate::verbs`] carries them out. [`gateway_base::log`] has the options of the log.
+//! This module defines the verbs and their arguments; [`crate::verbs`] executes them. [`gateway_base::log`] has the
+//! options of the log.
 
 pub mod doctor;
 pub mod manual;
@@ -17,7 +18,7 @@ use crate::verbs::{
     monitor::MonitorOptions, show::ShowOptions, top::TopOptions,
 };
 
-/// Where the configuration is unless `--config` says otherwise.
+/// Default path of the configuration file.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
 const STATUS_CODES: &str = "\
@@ -100,7 +101,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Which configuration it needs, whole and valid; `None` if it needs none.
+    /// Returns the configuration file that the command needs complete and valid; `None` if it needs none.
     pub fn config(&self) -> Option<&Path> {
         match self {
             Self::Run(option) | Self::Detach(option) | Self::CheckConfig(option) => Some(&option.config),
@@ -108,7 +109,7 @@ impl Command {
         }
     }
 
-    /// Which agent it is about; `None` if it is about none.
+    /// Returns the agent that the command is for; `None` if it is for none.
     pub fn agent(&self) -> Option<&AgentOption> {
         match self {
             Self::Reload(agent) => Some(agent),

@@ -1,4 +1,4 @@
-//! Keys that nodes authenticate each other with: `auth_*` of `[[vrrp]]`.
+//! Keys for authentication between nodes: `auth_*` of `[[vrrp]]`.
 
 use std::{
     collections::BTreeMap,
@@ -21,47 +21,48 @@ use super::{
     values,
 };
 
-/// What comes before a key that is written out in hexadecimal digits.
+/// Prefix of a key written in hexadecimal digits.
 const HEX: &str = "hex:";
 
-/// Seconds by which clocks may differ, unless others are given. A recording of what a node has not heard itself can be
-/// played to it for so long; and two nodes whose clocks differ by more do not hear each other, and may both be active. The
-/// second is worse and happens by itself.
+/// Default for the allowed difference between clocks, in seconds. A recorded advertisement can be replayed for this
+/// time to a node that has not received it. On the other hand, two nodes whose clocks differ by more discard each
+/// other's advertisements, and may both be active. The second is worse, and happens without an attacker.
 const WINDOW: u16 = 60;
 
-/// Bytes of a file with a key at most: 64 in hexadecimal digits, what comes before them, and an end of a line.
+/// Largest key file, in bytes: 64 bytes in hexadecimal digits, the prefix, and a line end.
 const MAX_FILE: u64 = 4 + 2 * 64 + 2;
 
-/// How advertisements of a virtual router are authenticated, and the conversation of `[sync]`.
+/// Authentication of the advertisements of a virtual router, and of the sessions of `[sync]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthConfig {
-    /// Where the keys are, by number.
+    /// Sources of the keys, by number.
     pub sources: BTreeMap<u8, KeySource>,
-    /// How they are used. Keys are in it once they are [loaded](Config::load_keys); before, nothing is authentic.
+    /// Settings for the use of the keys. The key ring is empty until the keys are [loaded](Config::load_keys); until
+    /// then nothing is authentic.
     pub settings: AuthSettings,
 }
 
-/// Where a key is.
+/// Source of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {
-    /// In a file of its own.
+    /// A file of its own.
     File(KeyFile),
-    /// In the configuration.
+    /// The configuration file.
     Here(Secret),
 }
 
-/// Why a key can't be used.
+/// Reasons for which a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
-    /// There are no credentials.
+    /// The process has no credentials.
     #[error("vrrp {vrid}: auth_keys: {source}")]
     NoCredentials {
         /// The virtual router.
         vrid: u8,
-        /// Why.
+        /// The reason.
         source: NoCredentials,
     },
-    /// It can't be read.
+    /// The file cannot be read.
     #[error("vrrp {vrid}: cannot read key {id} of auth_keys from {path}: {source}")]
     Read {
         /// The virtual router.
@@ -73,7 +74,7 @@ pub enum KeyError {
         /// The kernel's reason.
         source: io::Error,
     },
-    /// It is no key.
+    /// The file does not contain a key.
     #[error("vrrp {vrid}: key {id} of auth_keys in {path}: {what}")]
     NoKey {
         /// The virtual router.
@@ -82,17 +83,17 @@ pub enum KeyError {
         id: u8,
         /// The file.
         path: PathBuf,
-        /// What was expected. Nothing of what was found.
+        /// The expected contents. Never contains the actual ones.
         what: String,
     },
 }
 
 impl Config {
-    /// Reads the keys that are in files, credentials being in this directory, if there are any. Gives the files that
-    /// others than their owner's group can read.
+    /// Reads the keys that are in files; `credentials` is the directory of credentials, if there is one. Returns the
+    /// files that users outside their group can read.
     ///
     /// # Errors
-    /// A file can't be read, or there is no key in it.
+    /// A file cannot be read, or does not contain a key.
     pub fn load_keys(&mut self, credentials: Option<&OsStr>) -> Result<Vec<PathBuf>, KeyError> {
         let mut open = Vec::new();
         for vrrp in self.instances.iter_mut().filter_map(|instance| instance.vrrp.as_mut()) {
@@ -104,7 +105,7 @@ impl Config {
         Ok(open)
     }
 
-    /// Virtual routers whose advertisements anybody on the link could send, by name, and why.
+    /// Returns the virtual routers whose advertisements any host on the link could forge, by name, with the reason.
     pub fn unauthenticated(&self) -> impl Iterator<Item = (&str, &'static str)> {
         let routers = self.instances.iter().filter_map(|one| Some((one.name.as_str(), one.vrrp.as_ref()?)));
         routers.filter_map(|(name, vrrp)| match vrrp.auth.as_ref().map(|auth| auth.settings.mode) {
@@ -117,7 +118,7 @@ impl Config {
 }
 
 impl VrrpConfig {
-    /// The keys of this virtual router, by number. Files that everybody can read are put into `open`.
+    /// Reads the keys of this virtual router, by number. Adds files that all users can read to `open`.
     pub fn read_keys(
         &self,
         credentials: Option<&OsStr>,
@@ -143,7 +144,7 @@ impl VrrpConfig {
     }
 }
 
-/// What is in a file, and whether anybody may read it.
+/// Reads a file. The second value is true if users outside its group have any access to it.
 fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
     let file = File::open(path)?;
     let others = file.metadata()?.mode() & 0o007 != 0;
@@ -152,7 +153,8 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
     Ok((text, others))
 }
 
-/// `hex:` with digits, or the bytes themselves, as in a file of keepalived's. An end of a line is none of it.
+/// Decodes a key: `hex:` with digits, or the raw bytes, as in a key file of keepalived. Line ends at its end are not
+/// part of it.
 fn decode(text: &[u8]) -> Result<Secret, String> {
     let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     let text = &text[..end];
@@ -175,7 +177,7 @@ fn from_hex(digits: &[u8]) -> Option<Vec<u8>> {
     pairs.iter().map(byte).collect()
 }
 
-/// The keys of one section; nothing where there are none.
+/// Checks the keys of one section; returns None if it has none.
 pub(super) fn check(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut Report<'_>) -> Option<AuthConfig> {
     let window = window(raw, field, report);
     let mode = mode(raw, field, report);
@@ -226,7 +228,8 @@ pub(super) fn check(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut 
     Some(AuthConfig { sources, settings: AuthSettings { keyring, mode, replay } })
 }
 
-/// `/path/to/file`, `credential:NAME` or `hex:` with the key itself. An error tells nothing of the text: it may be a key.
+/// Parses `/path/to/file`, `credential:NAME` or `hex:` with the key itself. An error does not contain the text, which
+/// may be a key.
 fn parse(text: &str) -> Result<KeySource, String> {
     if text.starts_with(HEX) {
         return decode(text.as_bytes()).map(KeySource::Here);

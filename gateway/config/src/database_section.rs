@@ -17,16 +17,17 @@ use super::{
 
 /// Longest time that forwarding may be held, in seconds: a year.
 const MAX_HOLD: i64 = 366 * 24 * 3600;
-/// Longest silence on a connection that is waited for, in seconds.
+/// Longest inactivity probe interval, in seconds.
 const MAX_PROBE: i64 = 3600;
-/// The longest message that can be allowed, in MiB.
+/// Largest message limit, in MiB.
 const MAX_MESSAGE: i64 = 1024;
-/// The longest message where nothing else is said, in MiB: some 400,000 rows.
+/// Default message limit, in MiB: some 400,000 rows.
 const DEFAULT_MESSAGE: u64 = 128;
 /// Longest description, in characters.
 const MAX_DESCRIPTION: usize = 1024;
 
-/// The section's values, if it is there and its servers can be read; a default stands in for each other one that is wrong.
+/// Checks the section. Returns its values, if it is present and its servers can be read; other invalid values are
+/// replaced by defaults.
 pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<DatabaseConfig> {
     let database = raw.database.as_ref()?;
     if let Some(switch) = raw.switch.first() {
@@ -89,7 +90,7 @@ fn remotes(raw: &RawDatabase, tls: bool, report: &mut Report<'_>) -> Option<Remo
     Some(remotes)
 }
 
-/// All three files, or none.
+/// Checks the TLS files: all three or none.
 fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<KeyFiles> {
     let files = [("private_key", &raw.private_key), ("certificate", &raw.certificate), ("ca_cert", &raw.ca_cert)];
     let (_, given) = files.iter().find_map(|(key, file)| Some((key, file.as_ref()?)))?;
@@ -106,7 +107,7 @@ fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<KeyFiles> {
     Some(KeyFiles { private_key: private_key?, certificate: certificate?, ca_cert: ca_cert? })
 }
 
-/// What the certificate of a server has to be.
+/// Checks the requirements for the certificate of a server.
 fn server(raw: &RawDatabase, report: &mut Report<'_>) -> ServerIdentity {
     let mut server = ServerIdentity::default();
     for (i, text) in raw.server_name.iter().enumerate() {

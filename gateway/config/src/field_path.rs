@@ -1,4 +1,4 @@
-//! From a place in the text to the name of the field there.
+//! Conversion of a position in the text to the name of the field there.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use toml::{
 
 use super::report::Quoted;
 
-/// The keys that lead to a value, written `gateway.ttl` or `switch "db-net": bindings[1].vlan`.
+/// Path of keys to a value, written as `gateway.ttl` or `switch "db-net": bindings[1].vlan`.
 #[derive(Clone, Default)]
 pub(super) struct FieldPath {
     text: String,
-    /// How many keys and elements it is made of.
+    /// Number of keys and elements in the path.
     depth: usize,
-    /// What comes between this and the next key.
+    /// Separator before the next key.
     separator: &'static str,
 }
 
 impl FieldPath {
-    /// The field at `offset` of `text`; empty where the text is not TOML, or has no field there.
+    /// Returns the path of the field at `offset` of `text`; empty if the text is not TOML, or has no field there.
     pub(super) fn at(text: &str, offset: usize) -> Self {
         let Ok(document) = DeTable::parse(text) else { return Self::default() };
         Self::default().descend(document.get_ref(), offset)
     }
 
-    /// The path to `key` in the table that this is the path of.
+    /// Returns the path of `key` in the table at this path.
     pub(super) fn key(&self, key: &str) -> Self {
         let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         let text = match bare {
@@ -36,7 +36,8 @@ impl FieldPath {
         Self { text, depth: self.depth + 1, separator: "." }
     }
 
-    /// The path of element `i` of the array that this is the path of. A top-level one is called by its name.
+    /// Returns the path of element `i` of the array at this path. An element of a top-level array is called by its
+    /// name.
     fn element(&self, i: usize, element: &DeValue<'_>) -> Self {
         let depth = self.depth + 1;
         let top = self.depth == 1;
@@ -48,7 +49,7 @@ impl FieldPath {
         Self { text, depth, separator: if top { ": " } else { "." } }
     }
 
-    /// On to the innermost value or key of `table` that holds `offset`.
+    /// Extends the path to the innermost value or key of `table` that contains `offset`.
     fn descend(self, table: &DeTable<'_>, offset: usize) -> Self {
         for (key, value) in table.iter() {
             let path = self.key(key.get_ref());
@@ -80,7 +81,7 @@ impl fmt::Display for FieldPath {
     }
 }
 
-/// True if `offset` is in the value or in what it contains: the span of a `[table]` is that of its header alone.
+/// Returns true if `offset` is in the value or in its contents; the span of a `[table]` covers only its header.
 fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
     value.span().contains(&offset)
         || match value.get_ref() {
@@ -96,7 +97,7 @@ fn holds(value: &Spanned<DeValue<'_>>, offset: usize) -> bool {
 mod tests {
     use super::*;
 
-    /// The path of the place marked with `^`.
+    /// Returns the path of the position marked with `^`.
     fn path(text: &str) -> String {
         let offset = text.find('^').unwrap();
         FieldPath::at(&text.replace('^', ""), offset).to_string()

@@ -1,11 +1,11 @@
-//! A way in for the fuzz target of `gateway/fuzz`.
+//! Entry point for the fuzz target of `gateway/fuzz`.
 
 use std::path::Path;
 
 use super::{Config, lenient};
 
-/// A configuration file with this text: it is refused with words, or taken, and the agent of one that is taken is found where
-/// it says.
+/// Loads a configuration file with this text. A refused file must give an error text. For an accepted file, the lenient
+/// loader must find the same run directory.
 pub fn file(text: &str) {
     let path = Path::new("fuzz.toml");
     let found = lenient::run_dir_in(text);

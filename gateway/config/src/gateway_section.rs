@@ -13,14 +13,14 @@ use super::{
     values,
 };
 
-/// Seconds that a learned MAC may live at most: eleven days.
+/// Longest ageing time of a learned MAC, in seconds: eleven days.
 const MAX_AGEING: i64 = 1_000_000;
-/// Fewest MACs that the forwarding database can be made for.
+/// Smallest size of the forwarding database, in MACs.
 const MIN_FDB: i64 = 16;
-/// Most MACs that the forwarding database can be made for; beyond, its memory is counted in gigabytes.
+/// Largest size of the forwarding database, in MACs; above it, the memory is counted in gigabytes.
 pub const MAX_FDB: i64 = 1 << 24;
 
-/// The section's values; a default stands in for each that is wrong.
+/// Checks the section; invalid values are replaced by defaults.
 pub(super) fn check(raw: &RawGateway, report: &mut Report<'_>) -> GatewayConfig {
     GatewayConfig {
         udp_port: number(raw.udp_port.as_ref(), "udp_port", 1, 65_535, VXLAN_PORT, report),
@@ -61,7 +61,7 @@ fn path(
         .unwrap_or_else(|| PathBuf::from(default))
 }
 
-/// Tunnel addresses, at most one of each family; `of` is the section that has them.
+/// Checks tunnel addresses, at most one of each family; `of` is the section that contains them.
 pub(super) fn vteps(raw: &Spanned<Vec<Spanned<String>>>, of: &str, report: &mut Report<'_>) -> Vteps {
     let mut vteps = Vteps::default();
     if raw.get_ref().is_empty() {

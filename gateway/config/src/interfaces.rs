@@ -11,7 +11,7 @@ use super::{
     values,
 };
 
-/// Uplinks and access ports that are fine; what is not is in the report.
+/// Checks uplinks and access ports. Returns the valid ones and reports the others.
 pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> (Vec<Interface>, Vec<Interface>) {
     let mut taken = HashMap::new();
     let uplinks = section(&raw.uplink, "uplink", &mut taken, report);
@@ -19,7 +19,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> (Vec<Interface>
     (uplinks, ports)
 }
 
-/// Name of an interface -> the section that has it.
+/// Name of an interface -> the section that uses it.
 type Taken<'r> = HashMap<&'r str, &'static str>;
 
 fn section<'r>(

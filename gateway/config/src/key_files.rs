@@ -1,4 +1,4 @@
-//! Where the key and the certificates of TLS are: a path, or a credential that the service manager hands over.
+//! Key and certificate files of TLS: each is a path, or a credential from the service manager.
 
 use std::{
     ffi::OsStr,
@@ -10,25 +10,25 @@ use gateway_ovsdb::TlsFiles;
 
 use super::{report::Quoted, values};
 
-/// What comes before the name of a credential.
+/// Prefix of the name of a credential.
 const SCHEME: &str = "credential:";
 
-/// The variable that says where credentials are (systemd.exec(5)).
+/// Environment variable with the directory of credentials (systemd.exec(5)).
 pub const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// Longest name of a credential, in bytes: it is the name of a file.
+/// Longest name of a credential, in bytes: the limit of a file name.
 const MAX_NAME: usize = 255;
 
 /// A file with a key or certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyFile {
-    /// At this place.
+    /// Path of the file.
     Path(PathBuf),
-    /// One that systemd puts where this service alone can read it, by the name in its `LoadCredential=`.
+    /// Name of a credential, as in `LoadCredential=`. systemd stores it where only this service can read it.
     Credential(String),
 }
 
-/// The three that TLS needs.
+/// Files that TLS needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFiles {
     /// Key of the client's certificate.
@@ -39,7 +39,7 @@ pub struct KeyFiles {
     pub ca_cert: KeyFile,
 }
 
-/// A credential is asked for where there are none.
+/// Error: a credential is requested, but the process has none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "credential:{0}: this process was given no credentials ($CREDENTIALS_DIRECTORY is not set); start it \
@@ -57,7 +57,7 @@ impl fmt::Display for KeyFile {
 }
 
 impl KeyFile {
-    /// Reads `/path/to/file` or `credential:NAME`.
+    /// Parses `/path/to/file` or `credential:NAME`.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let Some(name) = text.strip_prefix(SCHEME) else { return values::directory(text).map(Self::Path) };
         // credential_name_valid() in src/shared/creds-util.c: a file name that can stand in a unit's setting.
@@ -69,7 +69,7 @@ impl KeyFile {
         }
     }
 
-    /// Where it is, with credentials being in this directory, if there are any.
+    /// Returns the path of the file; `credentials` is the directory of credentials, if there is one.
     pub(super) fn find(&self, credentials: Option<&OsStr>) -> Result<PathBuf, NoCredentials> {
         match (self, credentials) {
             (Self::Path(path), _) => Ok(path.clone()),
@@ -80,10 +80,10 @@ impl KeyFile {
 }
 
 impl KeyFiles {
-    /// The files, with credentials being in this directory, if there are any.
+    /// Returns the paths of the files; `credentials` is the directory of credentials, if there is one.
     ///
     /// # Errors
-    /// There are none, and one is asked for.
+    /// A credential is requested and there are none.
     pub fn find(&self, credentials: Option<&OsStr>) -> Result<TlsFiles, NoCredentials> {
         Ok(TlsFiles {
             private_key: self.private_key.find(credentials)?,

@@ -1,5 +1,5 @@
-//! What a configuration file says although something in it is wrong: enough to find the agent that runs, and to look
-//! around for it.
+//! Lenient loading of a configuration file that has errors. The valid part is enough to find the running agent and to
+//! inspect its environment.
 
 use std::path::{Path, PathBuf};
 
@@ -11,17 +11,17 @@ use super::{
     types::Config,
 };
 
-/// Where agents keep their sockets unless they are told otherwise.
+/// Default directory of the agent's sockets.
 pub const DEFAULT_RUN_DIR: &str = "/run/vtep-gateway";
 
-/// `gateway.run_dir` of the file at `path`, as far as it says so; the default where it does not.
+/// Returns `gateway.run_dir` of the file at `path`; the default if it cannot be determined.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn run_dir(path: &Path) -> Result<PathBuf, ConfigError> {
     let text = match load::read(path) {
         Ok(text) => text,
-        // It is no text.
+        // The file is not UTF-8 text.
         Err(ConfigError::Invalid(_)) => String::new(),
         Err(error) => return Err(error),
     };
@@ -32,13 +32,13 @@ pub(super) fn run_dir_in(text: &str) -> Option<PathBuf> {
     let of = |table: &toml::Table| Some(table.get("run_dir")?.as_str()?.into());
     let found: Option<PathBuf> = match toml::from_str::<toml::Table>(text) {
         Ok(table) => table.get("gateway").and_then(toml::Value::as_table).and_then(of),
-        // No TOML: of the lines of that section, each by itself.
+        // Not TOML: parse each line of that section by itself.
         Err(_) => section(text, "gateway").filter_map(|line| of(&toml::from_str(line).ok()?)).next(),
     };
     found.filter(|path| path.is_absolute())
 }
 
-/// The lines of a section, of a text that may not be TOML.
+/// Returns the lines of a section; the text need not be valid TOML.
 fn section<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     let is_header = |line: &str| line.trim_start().starts_with('[');
     let name = format!("[{name}]");
@@ -46,7 +46,7 @@ fn section<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t str> {
     lines.take_while(move |line| !is_header(line))
 }
 
-/// What is sound in a text that is not a valid configuration.
+/// Returns the valid part of a text that is not a valid configuration.
 pub(super) fn sound_part(text: &str) -> Config {
     let mut report = Report::new(text);
     match shape::read(text, &mut report) {
@@ -56,8 +56,8 @@ pub(super) fn sound_part(text: &str) -> Config {
 }
 
 impl Config {
-    /// What the file at `path` says, without what is wrong with it, and what that is. The file may be wrong as a whole:
-    /// then only `gateway.run_dir` is taken from it.
+    /// Loads the valid part of the file at `path`, and returns its errors as well. If the file as a whole is invalid,
+    /// only `gateway.run_dir` is taken from it.
     pub fn load_leniently(path: &Path) -> (Self, Option<ConfigError>) {
         let text = match load::read(path) {
             Ok(text) => text,
@@ -70,7 +70,7 @@ impl Config {
         (sound_part(&text), Some(error))
     }
 
-    /// Nothing but where its agent is.
+    /// Returns a default configuration with only the run directory set.
     fn bare(run_dir: &Path) -> Self {
         let mut config = check(&RawConfig::default(), &mut Report::new(""));
         config.gateway.run_dir = run_dir.to_owned();

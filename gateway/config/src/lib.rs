@@ -1,10 +1,10 @@
 //! The configuration file.
 //!
-//! The way from text to [`Config`] has three steps. `load` reads the file; the TOML parser and serde give it a shape
-//! (`raw`, and `shape` for what goes wrong there); then each value is checked and turned into a type that cannot
-//! hold a wrong one (`gateway_section`, `interfaces`, `database_section`, and `database::static_rows` for the
-//! logical switches, with the checks of single values in `values`). What is wrong is collected in a `report` with its
-//! place in the file, so the operator sees all of it at once.
+//! Loading takes three steps from text to [`Config`]. First, `load` reads the file. Then the TOML parser and serde give
+//! it a shape (`raw`; `shape` reports the errors of this step). Last, each value is checked and converted to a type
+//! that cannot hold an invalid one (`gateway_section`, `interfaces`, `database_section`, and `switch_section` for the
+//! logical switches; `values` checks single values). A `report` collects all errors with their place in the file, so
+//! that the operator sees all of them at once.
 
 #![forbid(unsafe_code)]
 

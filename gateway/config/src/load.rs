@@ -1,4 +1,4 @@
-//! From a file to a [`Config`].
+//! Loading of a file as a [`Config`].
 
 use std::{fs::File, io::Read, path::Path, sync::Arc};
 
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::switch_section as static_rows;
 
-/// Largest file that is read, in bytes: some half a million MACs.
+/// Largest file accepted, in bytes: some half a million MACs.
 const MAX_FILE: u64 = 64 << 20;
 
 impl Config {
     /// Reads and checks the file at `path`.
     ///
     /// # Errors
-    /// The file cannot be read, or something in it is wrong; then all of it is told, see [`ConfigError`].
+    /// The file cannot be read, or has errors; all of them are returned, see [`ConfigError`].
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::parse(&read(path)?, path)
     }
@@ -43,7 +43,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Config {
     Config { gateway, instances, sync, uplinks, ports, rows: Arc::new(rows), database, switch_options, metrics }
 }
 
-/// The text of the file.
+/// Reads the text of the file.
 pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
     read_at_most(path, MAX_FILE)
 }
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    /// A file of the test's own, gone with it.
+    /// Temporary file of a test, deleted on drop.
     struct Scratch(PathBuf);
 
     impl Scratch {

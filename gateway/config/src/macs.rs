@@ -1,7 +1,8 @@
-//! Stations of a logical switch by MAC, as a value that is cheap to copy and to compare.
+//! Map of the stations of a logical switch by MAC, cheap to copy and to compare.
 //!
-//! A snapshot of a switch with 100,000 MACs is taken for each change of one. So the sorted entries lie in small blocks that
-//! copies share: a change writes one block anew, and two versions differ only where their blocks are not the same.
+//! Each change of one MAC takes a snapshot of its switch, which may have 100,000 MACs. Therefore the sorted entries are
+//! kept in small blocks that copies share. A change rewrites one block, and two versions differ only where their blocks
+//! are not the same.
 
 use std::{cmp::Ordering, collections::HashSet, fmt, ops::Index, sync::Arc};
 
@@ -9,45 +10,45 @@ use gateway_common::net::MacAddr;
 
 use crate::rows::Location;
 
-/// Entries of a block at most.
+/// Most entries of a block.
 const BLOCK: usize = 256;
 
-/// Entries that a full block gets room for: it may stay as it is for long.
+/// Spare entries allocated for a full block; few, since it may stay unchanged for long.
 const SLACK: usize = 8;
 
-/// Places are shared: there are few of them.
+/// Block of entries. Locations are shared, since there are few of them.
 type Block = Vec<(MacAddr, Arc<Location>)>;
 
-/// A sorted map from MAC to [`Location`].
+/// Sorted map from MAC to [`Location`].
 #[derive(Clone, Default)]
 pub struct Macs {
-    /// None is empty; all of one are less than all of the next.
+    /// Blocks; none is empty, and all MACs of a block are less than those of the next.
     blocks: Vec<Arc<Block>>,
     len: usize,
 }
 
 impl Macs {
-    /// How many there are.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// True where there are none.
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where `mac` is.
+    /// Returns the location of `mac`.
     pub fn get(&self, mac: &MacAddr) -> Option<&Location> {
         let block = self.blocks.get(self.block_of(mac))?;
         let at = block.binary_search_by_key(mac, |(mac, _)| *mac).ok()?;
         Some(&block[at].1)
     }
 
-    /// Places `mac`, and gives its former place.
+    /// Sets the location of `mac`, and returns the previous one.
     pub fn insert(&mut self, mac: MacAddr, location: impl Into<Arc<Location>>) -> Option<Arc<Location>> {
         let location = location.into();
-        // What is greater than all there is goes to the last block.
+        // A MAC greater than all entries goes to the last block.
         let i = self.block_of(&mac).min(self.blocks.len().saturating_sub(1));
         let Some(shared) = self.blocks.get_mut(i) else {
             self.blocks.push(Arc::new(vec![(mac, location)]));
@@ -73,7 +74,7 @@ impl Macs {
         }
     }
 
-    /// Forgets `mac`, and gives the place that it had.
+    /// Removes `mac`, and returns its location.
     pub fn remove(&mut self, mac: &MacAddr) -> Option<Arc<Location>> {
         let i = self.block_of(mac);
         let at = self.blocks.get(i)?.binary_search_by_key(mac, |(mac, _)| *mac).ok()?;
@@ -83,25 +84,25 @@ impl Macs {
         if block.is_empty() {
             self.blocks.remove(i);
         } else {
-            // Both neighbours: whichever order MACs are removed in, few blocks are left.
+            // Join with both neighbours, so that few blocks are left in any order of removals.
             self.join(i);
             i.checked_sub(1).into_iter().for_each(|before| self.join(before));
         }
         Some(location)
     }
 
-    /// All in the order of their MACs.
+    /// Returns all entries in the order of their MACs.
     pub fn iter(&self) -> impl Iterator<Item = (&MacAddr, &Location)> {
         self.blocks.iter().flat_map(|block| block.iter()).map(|(mac, location)| (mac, &**location))
     }
 
-    /// All places, in the order of the MACs.
+    /// Returns all locations, in the order of the MACs.
     pub fn values(&self) -> impl Iterator<Item = &Location> {
         self.iter().map(|(_, location)| location)
     }
 
-    /// The MACs, sorted, that are not where they are in `other`, or only in one of the two. Costs as much as was changed
-    /// since one was copied from the other, plus a little for each 100 MACs.
+    /// Returns the MACs, sorted, whose location differs from `other`, or that are in only one of the two. The cost is
+    /// proportional to the changes since one was copied from the other, plus a little for each 100 MACs.
     pub fn differing(&self, other: &Self) -> Vec<MacAddr> {
         let (theirs, mine) = (other.blocks(), self.blocks());
         let (mut mine, mut theirs) = (self.unshared(&theirs).peekable(), other.unshared(&mine).peekable());
@@ -125,12 +126,12 @@ impl Macs {
         self.blocks.iter().map(Arc::as_ptr).collect()
     }
 
-    /// The entries in blocks other than `shared`, in the order of their MACs.
+    /// Returns the entries in blocks other than `shared`, in the order of their MACs.
     fn unshared(&self, shared: &HashSet<*const Block>) -> impl Iterator<Item = &(MacAddr, Arc<Location>)> {
         self.blocks.iter().filter(|block| !shared.contains(&Arc::as_ptr(block))).flat_map(|block| block.iter())
     }
 
-    /// Puts block `i` and the next together if they fill half a block at most.
+    /// Merges block `i` with the next one if they fill at most half a block together.
     fn join(&mut self, i: usize) {
         let (Some(block), Some(next)) = (self.blocks.get(i), self.blocks.get(i + 1)) else { return };
         if block.len() + next.len() <= BLOCK / 2 {
@@ -139,7 +140,7 @@ impl Macs {
         }
     }
 
-    /// Index of the only block that can hold `mac`; behind the last where it is greater than all.
+    /// Returns the index of the only block that can contain `mac`; past the last if `mac` is greater than all entries.
     fn block_of(&self, mac: &MacAddr) -> usize {
         self.blocks.partition_point(|block| block.last().is_some_and(|(last, _)| last < mac))
     }
@@ -227,7 +228,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against the map of the standard library, with few MACs, so that they meet.
+        /// Compares with the map of the standard library. Few MACs are used, so that collisions occur.
         #[test]
         fn a_map_as_any_other(steps in prop::collection::vec((0..600u32, prop::option::of(0..3u8)), 0..1500)) {
             let (mut macs, mut model) = (Macs::default(), BTreeMap::new());

@@ -8,10 +8,10 @@ use super::{
     types::MetricsConfig,
 };
 
-/// Addresses to listen on at most.
+/// Most addresses to listen on.
 const MAX_LISTEN: usize = 8;
 
-/// Where metrics are served: nowhere without the section.
+/// Checks the section; without it, metrics are not served.
 pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> MetricsConfig {
     let given = raw.metrics.iter().flat_map(|metrics| &metrics.listen);
     let mut listen = BTreeSet::new();
@@ -29,7 +29,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> MetricsConfig {
     MetricsConfig { listen }
 }
 
-/// An address and a port that a server can have.
+/// Parses an address and port that a server can listen on.
 fn address(text: &str) -> Result<SocketAddr, String> {
     let refused = || {
         let example = r#"like "127.0.0.1:9959" or "[::1]:9959""#;

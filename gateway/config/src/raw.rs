@@ -1,6 +1,7 @@
-//! The file's shape: tables, keys and the kinds of their values. Each value knows its place, for later complaints.
+//! Shape of the file: tables, keys and the types of their values. Each value keeps its position for later error
+//! messages.
 //!
-//! `docs/CONFIGURATION.md` describes every key; a test holds the two together.
+//! `docs/CONFIGURATION.md` describes every key; a test compares the two.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -155,7 +156,7 @@ pub(crate) struct RawVrrp {
     pub auth_window: Option<Spanned<i64>>,
 }
 
-/// Keys by number. What is no table is not shown: it may be a key.
+/// Keys by number. An error does not show a value that is not a table, since it may be a key.
 pub(crate) struct RawKeys(pub BTreeMap<String, Spanned<String>>);
 
 impl<'de> Deserialize<'de> for RawKeys {
@@ -221,7 +222,7 @@ impl<'de> Deserialize<'de> for Seconds {
     }
 }
 
-/// `"fault"`, `"ignore"`, or what is added to the priority.
+/// `"fault"`, `"ignore"`, or a weight that is added to the priority.
 #[derive(Clone, Debug)]
 pub enum RawTrack {
     Word(String),

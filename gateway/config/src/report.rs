@@ -1,4 +1,4 @@
-//! What is wrong with a configuration file, and where.
+//! Errors of a configuration file, with their positions.
 
 use std::{
     fmt, io,
@@ -8,15 +8,15 @@ use std::{
 
 use thiserror::Error;
 
-/// Problems that are kept; the rest is only counted.
+/// Most problems kept; the rest is only counted.
 pub(crate) const MAX_PROBLEMS: usize = 20;
-/// Characters of a source line, or of a value, that are shown.
+/// Most characters shown of a source line or of a value.
 pub(crate) const MAX_SHOWN: usize = 100;
 
-/// Why there is no configuration.
+/// Reasons for which the configuration could not be loaded.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file does not open or does not read.
+    /// The file cannot be opened or read.
     #[error("cannot read configuration file {}: {source}; name the file with --config", path.display())]
     Read {
         /// The file.
@@ -30,32 +30,32 @@ pub enum ConfigError {
         /// The path.
         path: PathBuf,
     },
-    /// The file is too large to be meant.
+    /// The file is too large.
     #[error("cannot read configuration file {}: expected at most {} MiB, found more", path.display(), limit >> 20)]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// The most that is read, in bytes.
+        /// Largest size accepted, in bytes.
         limit: u64,
     },
-    /// The file's contents are refused.
+    /// The contents of the file are invalid.
     #[error(transparent)]
     Invalid(Problems),
 }
 
-/// All that is wrong with one file, in the order of the file, at most 20 of it. Prints a line for each; with the
-/// alternate flag (`{:#}`) also the source line, with a caret under the place.
+/// Errors of one file, in the order of the file, 20 at most. Prints a line for each; with the alternate flag (`{:#}`)
+/// also the source line, with a caret below the position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problems {
     /// The file.
     pub file: PathBuf,
-    /// What is wrong.
+    /// The errors.
     pub list: Vec<Problem>,
-    /// How many more there are.
+    /// Number of further errors that are not in the list.
     pub left_out: usize,
 }
 
-/// One thing that is wrong with the file.
+/// Error in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Line, from 1.
@@ -64,7 +64,7 @@ pub struct Problem {
     pub column: usize,
     /// The field as a path of keys, such as `switch "db-net": bindings[1].vlan`; empty where the text is not TOML.
     pub field: String,
-    /// What was expected and what was found.
+    /// The expected and the actual value.
     pub what: String,
     /// The line's text.
     source: String,
@@ -101,7 +101,7 @@ impl Problem {
         Self { line, column, field, what, source: String::from_utf8_lossy(source).into_owned() }
     }
 
-    /// The source line, cut at a readable length, and a caret below the place.
+    /// Returns the source line, cut to a readable length, with a caret below the position.
     fn excerpt(&self) -> String {
         let skipped = self.column.saturating_sub(MAX_SHOWN / 2 + 1);
         let shown: String =
@@ -111,8 +111,8 @@ impl Problem {
     }
 }
 
-/// Line and column, from 1, of the byte at `offset`, and the line's text. Columns count characters (in text that is not
-/// UTF-8 as far as it can be told).
+/// Returns the line and column, from 1, of the byte at `offset`, and the text of the line. Columns count characters; in
+/// text that is not UTF-8, as far as it can be decoded.
 fn position(text: &[u8], offset: usize) -> (usize, usize, &[u8]) {
     let offset = offset.min(text.len());
     let (before, after) = text.split_at(offset);
@@ -123,7 +123,7 @@ fn position(text: &[u8], offset: usize) -> (usize, usize, &[u8]) {
     (line, column, &text[start..end])
 }
 
-/// The refusal of a file that is not text.
+/// Returns the error for a file that is not UTF-8 text.
 pub(crate) fn not_utf8(file: &Path, bytes: &[u8], valid_up_to: usize) -> ConfigError {
     let (line, column, source) = position(bytes, valid_up_to);
     let byte = bytes.get(valid_up_to).copied().unwrap_or_default();
@@ -137,10 +137,10 @@ pub(crate) fn not_utf8(file: &Path, bytes: &[u8], valid_up_to: usize) -> ConfigE
     ConfigError::Invalid(Problems { file: file.to_owned(), list: vec![problem], left_out: 0 })
 }
 
-/// Collects problems while a text is checked.
+/// Collects the errors of a text while it is checked.
 pub(crate) struct Report<'t> {
     text: &'t str,
-    /// Offset in the text, field, what.
+    /// Offset in the text, field, error.
     found: Vec<(usize, String, String)>,
     left_out: usize,
 }
@@ -150,7 +150,7 @@ impl<'t> Report<'t> {
         Self { text, found: Vec::new(), left_out: 0 }
     }
 
-    /// Notes that the value at `at`, called `field`, is wrong.
+    /// Adds an error: the value at `at`, called `field`, is invalid.
     pub(crate) fn add(&mut self, at: Range<usize>, field: impl fmt::Display, what: impl fmt::Display) {
         if self.found.len() < MAX_PROBLEMS {
             self.found.push((at.start, field.to_string(), what.to_string()));
@@ -159,7 +159,7 @@ impl<'t> Report<'t> {
         }
     }
 
-    /// The value, or a note of why there is none.
+    /// Returns the value of a result, or adds its error and returns None.
     pub(crate) fn check<T>(
         &mut self,
         at: Range<usize>,
@@ -169,7 +169,7 @@ impl<'t> Report<'t> {
         result.map_err(|what| self.add(at, field, what)).ok()
     }
 
-    /// What was read, if nothing was wrong with it.
+    /// Returns the value if there were no errors.
     pub(crate) fn finish<T>(mut self, file: &Path, value: Option<T>) -> Result<T, ConfigError> {
         if let (true, Some(value)) = (self.found.is_empty(), value) {
             return Ok(value);
@@ -180,7 +180,7 @@ impl<'t> Report<'t> {
     }
 }
 
-/// A text from the file, quoted, on one line, and cut at a readable length.
+/// Text from the file for display: quoted, on one line, and cut to a readable length.
 pub(crate) struct Quoted<'a>(pub &'a str);
 
 impl fmt::Display for Quoted<'_> {

@@ -1,7 +1,7 @@
-//! Texts that are not TOML, or not of the shape that [`super::raw`] gives.
+//! Errors of texts that are not TOML, or not of the shape of [`super::raw`].
 //!
-//! The parser says what is wrong in its own words and where, but not in which field. Here its words are put in the
-//! operator's, and the field is found again from the place.
+//! The parser reports an error in its own terms and with its position, but without the field. This module rewrites the
+//! message for the operator, and finds the field from the position.
 
 use std::ops::Range;
 
@@ -18,8 +18,9 @@ use super::{
     report::{MAX_PROBLEMS, MAX_SHOWN, Quoted, Report},
 };
 
-/// The file in its shape. Keys that are not known are told, and taken for those that were meant, or left out, so that what else is
-/// wrong is told as well. Nothing where the text is no TOML, or something in it is missing or of the wrong kind.
+/// Parses the text into its shape. Unknown keys are reported; then they are treated as the keys that were probably
+/// meant, or left out, so that further errors are found as well. Returns None if the text is not TOML, or something in
+/// it is missing or of the wrong type.
 pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
     let mut table = match DeTable::parse(text) {
         Ok(table) => table,
@@ -42,8 +43,8 @@ pub(super) fn read(text: &str, report: &mut Report<'_>) -> Option<RawConfig> {
     None
 }
 
-/// Gives the key at this place the name that was meant, or removes it where none was or that one is there too. False if there
-/// is no key at this place.
+/// Renames the key at this position to `meant`. Removes it if `meant` is None or already present. Returns false if
+/// there is no key at this position.
 fn put_right(table: &mut DeTable<'_>, at: &Range<usize>, meant: Option<&str>) -> bool {
     let Some(wrong) = table.keys().find(|key| key.span() == *at).cloned() else {
         return table.iter_mut().any(|(_, value)| put_right_within(value.get_mut(), at, meant));
@@ -64,7 +65,7 @@ fn put_right_within(value: &mut DeValue<'_>, at: &Range<usize>, meant: Option<&s
     }
 }
 
-/// Adds what the parser refused to the report.
+/// Adds a parser error to the report.
 fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'_>) {
     let at = error.span().unwrap_or(0..0);
     let message = error.message();
@@ -73,7 +74,7 @@ fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'_>) {
         return report.add(at, field.key(key), "required, but missing");
     }
     if let Some((key, valid)) = unknown_key(message) {
-        // The place is that of the key, so the field ends with it.
+        // The position is that of the key, so the field path ends with the key.
         return report.add(
             at,
             field,
@@ -87,19 +88,19 @@ fn explain(error: &toml::de::Error, text: &str, report: &mut Report<'_>) {
     if let Some(key) = key {
         return report.add(at, field, format_args!("expected each key once, found {} a second time", Quoted(key)));
     }
-    // One line for each problem, whatever the parser's messages hold.
+    // One line for each problem, whatever the parser's message contains.
     let words: Vec<_> = message.split_whitespace().collect();
     report.add(at, field, words.join(" "));
 }
 
-/// The keys in an "unknown field" message of serde: the wrong one, and the right ones.
+/// Extracts from an "unknown field" message of serde the unknown key and the valid ones.
 fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
     let rest = message.strip_prefix("unknown field `")?;
     let (key, expected) = rest.split_once("`, expected ")?;
     Some((key, expected.split('`').skip(1).step_by(2).collect()))
 }
 
-/// What was found and what was expected, from an "invalid type" message of serde.
+/// Extracts from an "invalid type" message of serde the found and the expected type.
 fn wrong_kind(message: &str) -> Option<(&str, &str)> {
     let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "))?;
     let (found, expected) = rest.rsplit_once(", expected ")?;
@@ -112,13 +113,13 @@ fn wrong_kind(message: &str) -> Option<(&str, &str)> {
     let found = match found {
         "map" => "a table",
         "sequence" => "an array",
-        // A text that is found is quoted in full, which can be megabytes.
+        // The message quotes a found text in full, which can be megabytes.
         other => other.char_indices().nth(MAX_SHOWN).map_or(other, |(cut, _)| &other[..cut]),
     };
     Some((found, expected))
 }
 
-/// The key that was probably meant, as a question.
+/// Suggests the key that was probably meant, as a question.
 fn meant(wrong: &str, valid: &[&str]) -> String {
     nearest::meant(wrong, valid.iter().copied()).map(|key| format!(", is `{key}` meant?")).unwrap_or_default()
 }

@@ -1,4 +1,5 @@
-//! Sections `[[switch_options]]`, and the same keys of `[[switch]]`: what no database says of a logical switch.
+//! Options of logical switches that are not in a database: sections `[[switch_options]]`, and the same keys of
+//! `[[switch]]`.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,11 @@ use super::{
     values,
 };
 
-/// By name. A switch without options of its own has the defaults.
+/// Checks the options; returns them by switch name. A switch without options of its own has the defaults.
 pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> BTreeMap<String, SwitchOptions> {
     let mut all = BTreeMap::new();
     for switch in &raw.switch {
-        // A name that is refused is told already.
+        // An invalid name is already reported.
         let options = options(switch.control_protocols, switch.strict_sources);
         all.insert(switch.name.get_ref().clone(), options);
     }

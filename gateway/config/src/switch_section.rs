@@ -1,4 +1,4 @@
-//! The static database: the `[[switch]]` sections of the configuration file, checked, as rows.
+//! Static database: checks the `[[switch]]` sections of the configuration file and converts them to rows.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet, btree_map, hash_map},
@@ -23,14 +23,14 @@ use crate::{
     values,
 };
 
-/// The rows that the file gives. What is wrong with it goes to the report, and not into the rows.
+/// Returns the rows of the file. Errors go to the report, and invalid entries are left out.
 pub(crate) fn read(
     raw: &RawConfig,
     gateway: &GatewayConfig,
     instances: &[InstanceConfig],
     report: &mut Report<'_>,
 ) -> Rows {
-    // An address of the gateway that is refused, or missing, is not another error for each remote of its family.
+    // An invalid or missing address of the gateway does not cause another error for each remote VTEP of its family.
     let lists = raw.gateway.vtep.iter().chain(raw.vrrp.iter().filter_map(|vrrp| vrrp.vtep.as_ref()));
     let own: usize = lists.map(|list| list.get_ref().len()).sum();
     let sound = instances.iter().all(|instance| instance.vteps.iter().next().is_some());
@@ -54,7 +54,7 @@ pub(crate) fn read(
     rows
 }
 
-/// What is known from the rest of the file and from the switches before.
+/// State of the check: values from the rest of the file and from the previous switches.
 struct Reader<'r, 'p, 't> {
     gateway: &'r GatewayConfig,
     instances: &'r [InstanceConfig],
@@ -63,7 +63,7 @@ struct Reader<'r, 'p, 't> {
     report: &'p mut Report<'t>,
     vnis: HashMap<Vni, &'r RawSwitch>,
     bound: HashMap<(&'r str, VlanId), &'r RawSwitch>,
-    /// Remote VTEPs of all switches: each costs a tunnel.
+    /// Remote VTEPs of all switches; each needs a tunnel.
     remotes: HashSet<IpAddr>,
     /// MACs of all switches.
     macs: usize,
@@ -102,7 +102,7 @@ impl<'r> Reader<'r, '_, '_> {
         }
     }
 
-    /// Index of the instance it belongs to: the one named, or the only one.
+    /// Returns the index of its instance: the one named, or the only one.
     fn instance(&mut self, raw: &RawSwitch) -> usize {
         let field = Field(raw, format_args!("instance"));
         match &raw.instance {
@@ -164,7 +164,7 @@ impl<'r> Reader<'r, '_, '_> {
         bindings
     }
 
-    /// A port that is configured and a VLAN that exists.
+    /// Checks that a port is configured and that the VLAN is valid.
     fn place(
         &mut self,
         raw: &RawSwitch,
@@ -205,7 +205,7 @@ impl<'r> Reader<'r, '_, '_> {
         flood
     }
 
-    /// The address of a VTEP that a tunnel can lead to.
+    /// Checks the address of a remote VTEP.
     fn remote(
         &mut self,
         raw: &RawSwitch,
@@ -238,7 +238,7 @@ impl<'r> Reader<'r, '_, '_> {
     }
 
     fn macs(&mut self, raw: &'r RawSwitch, instance: usize) -> Macs {
-        // As they are written: a binding that is refused is not another error for each MAC on it.
+        // As written in the file, so that an invalid binding does not cause another error for each MAC on it.
         let bound = raw.bindings.iter().map(|RawBinding { port, vlan }| (port.get_ref().as_str(), *vlan.get_ref()));
         let bound: HashSet<_> = bound.collect();
         let mut macs = Macs::default();
@@ -253,7 +253,7 @@ impl<'r> Reader<'r, '_, '_> {
                 continue;
             }
             self.macs += 1;
-            // Something has to be left for learning.
+            // Leave room for at least one learned MAC.
             let room = self.gateway.fdb_size.saturating_sub(1);
             self.limit(self.macs, 1, room, at, Field(raw, key), "MACs in all switches (gateway.fdb_size less one)");
         }
@@ -296,7 +296,7 @@ impl<'r> Reader<'r, '_, '_> {
         }
     }
 
-    /// Complains, the moment that `added` more have brought `count` past what the maps hold.
+    /// Reports an error once `added` more entries have brought `count` above the limit of the maps.
     fn limit(&mut self, count: usize, added: usize, limit: u32, at: Range<usize>, field: Field<'_>, of: &str) {
         let limit = limit as usize;
         if count > limit && count - added <= limit {
@@ -305,7 +305,7 @@ impl<'r> Reader<'r, '_, '_> {
     }
 }
 
-/// The name of a field of a switch, put together only when it is printed.
+/// Name of a field of a switch, formatted only when it is printed.
 #[derive(Clone, Copy)]
 struct Field<'a>(&'a RawSwitch, Arguments<'a>);
 

@@ -1,4 +1,4 @@
-//! The configuration once it is checked.
+//! Configuration after all checks.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,14 +15,14 @@ use gateway_vrrp::{Checksum, Interval, Priority, Version, Vrid};
 use super::{auth::AuthConfig, key_files::KeyFiles};
 use crate::rows::Rows;
 
-/// All that the configuration file says.
+/// Contents of the configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What concerns the gateway as a whole.
+    /// Settings of the gateway as a whole.
     pub gateway: GatewayConfig,
-    /// Its tunnel addresses, with what is theirs; at least one.
+    /// Instances: tunnel addresses with their settings; at least one.
     pub instances: Vec<InstanceConfig>,
-    /// How nodes that stand in for each other tell what they have learned.
+    /// Settings for the exchange of learned stations between nodes.
     pub sync: SyncConfig,
     /// NICs towards the VXLAN underlay; at least one.
     pub uplinks: Vec<Interface>,
@@ -30,83 +30,85 @@ pub struct Config {
     pub ports: Vec<Interface>,
     /// The static database.
     pub rows: Arc<Rows>,
-    /// The database to follow in its place.
+    /// The database to follow in place of the static one.
     pub database: Option<DatabaseConfig>,
-    /// What the file says of logical switches that no database does, by the name of the switch.
+    /// Options of logical switches that are not in a database, by the name of the switch.
     pub switch_options: BTreeMap<String, SwitchOptions>,
-    /// Where metrics are served.
+    /// Listen addresses of the metrics.
     pub metrics: MetricsConfig,
 }
 
-/// Tunnel addresses that move together, and the physical switch that has them. Without `[[vrrp]]` there is one, which stays.
+/// Tunnel addresses that move together, and their physical switch. Without `[[vrrp]]` there is one instance, which does
+/// not move.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceConfig {
     /// Its name, for people and for `switch.instance`.
     pub name: String,
     /// Its tunnel addresses.
     pub vteps: Vteps,
-    /// Name of its row in `Physical_Switch`; where there is none, the machine's.
+    /// Name of its row in `Physical_Switch`; None: the host name.
     pub switch: Option<String>,
-    /// How it moves between nodes.
+    /// Virtual router that moves it between nodes.
     pub vrrp: Option<VrrpConfig>,
 }
 
 /// Section `[[vrrp]]`: a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VrrpConfig {
-    /// Its number on the segment, also that of its lease.
+    /// Its number on the link, also the number of its lease.
     pub vrid: Vrid,
-    /// The interface it speaks on and has the addresses on: an uplink, or a subinterface.
+    /// Interface for its advertisements and addresses: an uplink, or a subinterface.
     pub interface: String,
-    /// What is sent.
+    /// Protocol version of sent advertisements.
     pub version: Version,
-    /// Higher wins.
+    /// Priority; the higher one wins.
     pub priority: Priority,
-    /// Time between advertisements.
+    /// Advertisement interval.
     pub interval: Interval,
-    /// Whether a node of higher priority takes the role from an active one of lower.
+    /// True if a node of higher priority takes the role from an active node of lower priority.
     pub preempt: bool,
-    /// After a start, or after first hearing a lower priority, time until it does.
+    /// Time from the start, or from the first advertisement of lower priority, until it takes the role.
     pub preempt_delay: Duration,
-    /// After a start, time until it takes part.
+    /// Time from the start until it takes part.
     pub startup_delay: Duration,
     /// The other nodes, where multicast does not reach them. None: multicast.
     pub peers: Vec<IpAddr>,
-    /// The address it sends from; where there is none, the interface's first that is not virtual.
+    /// Source address of its packets; None: the first address of the interface that is not virtual.
     pub source: Option<IpAddr>,
-    /// Addresses are on a macvlan with the virtual router's MAC address (RFC 9568 section 7.3), not the interface's own.
+    /// True if the addresses are on a macvlan with the virtual router's MAC address (RFC 9568 section 7.3), not the
+    /// interface's own.
     pub virtual_mac: bool,
-    /// Of what is sent in version 3 over IPv4.
+    /// Checksum of sent advertisements of version 3 over IPv4.
     pub checksum: Checksum,
     /// Gratuitous ARP and unsolicited neighbour advertisements.
     pub announce: AnnounceConfig,
-    /// What the data plane not being attached does.
+    /// Effect of a data plane that is not attached.
     pub track_data_plane: Track,
-    /// What the database not being reached does.
+    /// Effect of a database that is not reached.
     pub track_database: Track,
-    /// How advertisements are authenticated.
+    /// Authentication of advertisements.
     pub auth: Option<AuthConfig>,
 }
 
-/// How often a virtual address is announced.
+/// Announcements of virtual addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnnounceConfig {
     /// Announcements of each address at a takeover.
     pub count: u8,
-    /// Time until the same is done once more; zero: it is not.
+    /// Time until the announcements are repeated once; zero: they are not.
     pub delay: Duration,
     /// Time between announcements while active; zero: none.
     pub refresh: Duration,
 }
 
-/// What something that is down does to a virtual router.
+/// Effect on a virtual router of a tracked object that is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Track {
-    /// Nothing.
+    /// No effect.
     Ignore,
     /// This node can't be active.
     Fault,
-    /// Its priority changes by so much, -253 to 253.
+    /// Weight added to its priority, -253 to 253.
     Weight(i16),
 }
 
@@ -129,36 +131,37 @@ pub struct MetricsConfig {
 pub struct DatabaseConfig {
     /// Its servers.
     pub remotes: Remotes,
-    /// Name of this gateway's row in `Physical_Switch`; where there is none, the machine's.
+    /// Name of this gateway's row in `Physical_Switch`; None: the host name.
     pub switch: Option<String>,
-    /// What the row says this gateway can be managed by.
+    /// Management addresses of this gateway, published in the row.
     pub management_ips: BTreeSet<IpAddr>,
-    /// What the row says of this gateway.
+    /// Description of this gateway, published in the row.
     pub description: String,
     /// The files for servers with `ssl:`.
     pub tls: Option<KeyFiles>,
-    /// Which certificates a server with `ssl:` may have.
+    /// Requirements for the certificate of a server with `ssl:`.
     pub server: ServerIdentity,
-    /// The longest message that is taken, in bytes.
+    /// Largest message accepted, in bytes.
     pub message_limit: usize,
-    /// How long forwarding goes on as it was when the database is gone. `None`: for ever.
+    /// Hold time: forwarding continues unchanged for this time after the database is lost. `None`: without limit.
     pub hold_time: Option<Duration>,
-    /// How long it does when the database was emptied.
+    /// Hold time after the database was emptied.
     pub empty_hold_time: Duration,
     /// Learned MACs of a logical switch at most.
     pub learn_limit: u64,
-    /// Silence after which the server is asked whether it is there. Zero: never.
+    /// Silence after which an echo request is sent to the server. Zero: never.
     pub inactivity_probe: Duration,
-    /// All nodes use this one database, so only the active one writes to it.
+    /// True if all nodes use this one database, so that only the active node writes to it.
     pub shared: bool,
 }
 
 /// Section `[[switch_options]]`, and the same keys of `[[switch]]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SwitchOptions {
-    /// Control protocols of switches may leave a tunnel onto a VLAN.
+    /// True if control protocols of switches may pass from a tunnel to a VLAN.
     pub control_protocols: bool,
-    /// A frame from a tunnel whose source is known to be elsewhere is dropped, unless the switch learns from tunnels.
+    /// True if a frame from a tunnel is dropped when its source is known elsewhere, unless the switch learns from
+    /// tunnels.
     pub strict_sources: bool,
 }
 
@@ -171,23 +174,23 @@ impl Default for SwitchOptions {
 /// Section `[gateway]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayConfig {
-    /// UDP port of VXLAN, for what is sent and what is received.
+    /// UDP port of VXLAN, for sent and received packets.
     pub udp_port: u16,
     /// TTL or hop limit of the outer header.
     pub ttl: u8,
-    /// How long a learned MAC lives without traffic.
+    /// Ageing time: a learned MAC is removed after this time without traffic.
     pub ageing: Duration,
-    /// MACs in all, given and learned.
+    /// Capacity for MACs, given and learned.
     pub fdb_size: u32,
     /// Directory of pinned maps and links, on a bpffs.
     pub pin_dir: PathBuf,
     /// Directory of the lock, and of sockets.
     pub run_dir: PathBuf,
-    /// Name of the group whose members may ask on the control socket; without it, root alone.
+    /// Name of the group whose members may read through the control socket; None: root only.
     pub control_group: Option<String>,
 }
 
-/// This gateway's tunnel addresses: one, or one of each family.
+/// Tunnel addresses of this gateway: one, or one of each family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vteps {
     /// For remote VTEPs with an IPv4 address.
@@ -196,24 +199,24 @@ pub struct Vteps {
     pub v6: Option<Ipv6Addr>,
 }
 
-/// An interface that packets enter and leave by.
+/// Uplink or access port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its name, one that the kernel would accept.
     pub name: String,
-    /// Where the programs attach.
+    /// Attach mode of the programs.
     pub mode: Mode,
-    /// What its being down does to the virtual routers.
+    /// Effect on the virtual routers if it is down.
     pub track: Track,
 }
 
-/// Where the programs of an interface attach.
+/// Attach mode of the programs of an interface.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// XDP where the driver can, else TC.
     #[default]
     Auto,
-    /// XDP, with TC for what is replicated; an error where the driver cannot.
+    /// XDP, with TC for replicated frames; an error if the driver does not support it.
     Xdp,
     /// TC for all traffic.
     Tc,
@@ -230,14 +233,14 @@ impl fmt::Display for Mode {
 }
 
 impl InstanceConfig {
-    /// Number of the lease it forwards under: the virtual router's, or 0.
+    /// Returns the number of its lease: that of the virtual router, or 0.
     pub fn lease(&self) -> u32 {
         self.vrrp.as_ref().map_or(0, |vrrp| vrrp.vrid.get().into())
     }
 }
 
 impl Vteps {
-    /// The address that a tunnel to `remote` starts from: the one of its family, if there is one.
+    /// Returns the local address of a tunnel to `remote`: the one of its family, if there is one.
     pub fn towards(&self, remote: IpAddr) -> Option<IpAddr> {
         match remote {
             IpAddr::V4(_) => self.v4.map(IpAddr::V4),
@@ -245,30 +248,30 @@ impl Vteps {
         }
     }
 
-    /// The addresses there are.
+    /// Returns the addresses that are set.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + use<> {
         self.v4.map(IpAddr::V4).into_iter().chain(self.v6.map(IpAddr::V6))
     }
 }
 
 impl Config {
-    /// True if `address` is one of this gateway's tunnel addresses.
+    /// Returns true if `address` is one of this gateway's tunnel addresses.
     pub fn is_own(&self, address: IpAddr) -> bool {
         self.instances.iter().any(|instance| instance.vteps.towards(address) == Some(address))
     }
 
-    /// All of this gateway's tunnel addresses.
+    /// Returns all tunnel addresses of this gateway.
     pub fn vteps(&self) -> impl Iterator<Item = IpAddr> {
         self.instances.iter().flat_map(|instance| instance.vteps.iter())
     }
 
-    /// True if the tunnel addresses move between nodes.
+    /// Returns true if the tunnel addresses move between nodes.
     pub fn is_redundant(&self) -> bool {
         self.instances.iter().any(|instance| instance.vrrp.is_some())
     }
 
-    /// What differs in `new` that a running agent cannot take over, one text for each key. A reload is refused unless
-    /// this is empty: these values are built into maps and programs, or name where they are.
+    /// Returns the differences in `new` that a running agent cannot apply, one text for each key. A reload is refused
+    /// unless the list is empty: these values are built into maps and programs, or are the paths of these.
     pub fn changes_needing_restart(&self, new: &Self) -> Vec<String> {
         let (old_config, new_config) = (self, new);
         let (old, new) = (&self.gateway, &new.gateway);
@@ -291,7 +294,7 @@ impl Config {
     }
 }
 
-/// The same for `[[vrrp]]` and `[sync]`: sockets, addresses and leases are made once.
+/// Returns the same for `[[vrrp]]` and `[sync]`: sockets, addresses and leases are created only once.
 fn instance_changes(old: &Config, new: &Config) -> Vec<String> {
     let mut changes = Vec::new();
     let routers = |config: &Config| -> Vec<String> {
@@ -323,12 +326,12 @@ fn instance_changes(old: &Config, new: &Config) -> Vec<String> {
     changes
 }
 
-/// True where there are as many, and other ones; a different number is told already.
+/// Returns true if the two have the same length and different contents; a different length is already reported.
 fn before_and_after_differ<T: PartialEq>(before: &[T], after: &[T]) -> bool {
     before.len() == after.len() && before != after
 }
 
-/// The same for `[database]`: a connection is opened once.
+/// Returns the same for `[database]`: a connection is opened only once.
 fn database_changes(old: Option<&DatabaseConfig>, new: Option<&DatabaseConfig>) -> Vec<String> {
     let (old, new) = match (old, new) {
         (Some(old), Some(new)) => (old, new),

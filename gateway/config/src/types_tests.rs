@@ -1,4 +1,4 @@
-//! What a running agent takes over.
+//! Tests of the changes that a running agent can apply.
 
 use super::*;
 use crate::KeyFile;

@@ -1,4 +1,4 @@
-//! Checks of single values. Each gives the typed value, or says what was expected and what was found.
+//! Checks of single values. Each returns the typed value, or an error with the expected and the actual value.
 
 use std::{
     net::IpAddr,
@@ -17,12 +17,12 @@ use super::{
 
 /// Longest name of a logical switch, in characters.
 const MAX_SWITCH_NAME: usize = 128;
-/// Longest name of an interface, in bytes: `IFNAMSIZ` less the final zero.
+/// Longest name of an interface, in bytes: `IFNAMSIZ` without the final zero.
 const MAX_INTERFACE_NAME: usize = 15;
-/// Where the BPF file system is mounted by convention.
+/// Usual mount point of the BPF file system.
 const BPF_FS: &str = "/sys/fs/bpf";
 
-/// A number of `range`.
+/// Checks that a number is in `range`.
 pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, String> {
     let refused = || format!("expected {} to {}, found {value}", range.start(), range.end());
     if !range.contains(&value) {
@@ -31,7 +31,7 @@ pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result
     T::try_from(value).map_err(|_| refused())
 }
 
-/// A time of `range`, in seconds, to the millisecond.
+/// Checks that a time in seconds is in `range`; rounds it to milliseconds.
 pub fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, String> {
     if range.contains(&value.0) {
         Ok(Duration::from_millis((value.0 * 1000.0).round() as u64))
@@ -40,7 +40,7 @@ pub fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, S
     }
 }
 
-/// What something that is down does to a virtual router.
+/// Checks the effect of a tracked object on a virtual router.
 pub fn track(value: &RawTrack) -> Result<Track, String> {
     match value {
         RawTrack::Weight(weight) => Ok(Track::Weight(number(*weight, -253..=253)?)),
@@ -52,13 +52,13 @@ pub fn track(value: &RawTrack) -> Result<Track, String> {
     }
 }
 
-/// A VXLAN network identifier.
+/// Checks a VXLAN network identifier.
 pub fn vni(value: i64) -> Result<Vni, String> {
     let refused = || format!("expected 1 to {}, found {value}", Vni::MAX);
     u32::try_from(value).ok().and_then(Vni::new).ok_or_else(refused)
 }
 
-/// A VLAN, or 0 for untagged.
+/// Checks a VLAN, or 0 for untagged.
 pub fn vlan(value: i64) -> Result<VlanId, String> {
     let refused = || format!("expected 0 (untagged) to {}, found {value}", VlanId::MAX);
     u16::try_from(value).ok().and_then(VlanId::new).ok_or_else(refused)
@@ -77,7 +77,7 @@ pub fn station(text: &str) -> Result<MacAddr, String> {
     }
 }
 
-/// An address that a tunnel can start or end at.
+/// Parses an address at which a tunnel can start or end.
 pub fn tunnel_end(text: &str) -> Result<IpAddr, String> {
     let ip: IpAddr = text.parse().map_err(|_| format!("expected an IPv4 or IPv6 address, found {}", Quoted(text)))?;
     let kind = match ip {
@@ -93,7 +93,7 @@ pub fn tunnel_end(text: &str) -> Result<IpAddr, String> {
     Err(format!("expected a unicast address of the underlay, found {kind} address {ip}"))
 }
 
-/// A name that the kernel accepts for an interface (`dev_valid_name()` in `net/core/dev.c`).
+/// Checks a name that the kernel accepts for an interface (`dev_valid_name()` in `net/core/dev.c`).
 pub fn interface_name(name: &str) -> Result<String, String> {
     let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
     if name.is_empty() || name.len() > MAX_INTERFACE_NAME {
@@ -105,7 +105,7 @@ pub fn interface_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// The name of a logical switch.
+/// Checks the name of a logical switch.
 pub fn switch_name(name: &str) -> Result<String, String> {
     let length = name.chars().count();
     if length == 0 || length > MAX_SWITCH_NAME {
@@ -117,7 +117,7 @@ pub fn switch_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// A name or an address that a certificate can be for.
+/// Checks a name or an address that a certificate can be for.
 pub(crate) fn certificate_name(name: &str) -> Result<String, String> {
     match rustls::pki_types::ServerName::try_from(name) {
         Ok(_) => Ok(name.to_owned()),
@@ -125,7 +125,7 @@ pub(crate) fn certificate_name(name: &str) -> Result<String, String> {
     }
 }
 
-/// Where programs attach.
+/// Parses the attach mode of programs.
 pub fn mode(text: &str) -> Result<Mode, String> {
     match text {
         "auto" => Ok(Mode::Auto),
@@ -135,7 +135,7 @@ pub fn mode(text: &str) -> Result<Mode, String> {
     }
 }
 
-/// The name of a group of users, as useradd(8) would have it but for length and case, which differ between systems.
+/// Checks the name of a group, by the rules of useradd(8) except length and case, which differ between systems.
 pub(crate) fn group_name(text: &str) -> Result<String, String> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -146,20 +146,20 @@ pub(crate) fn group_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// An absolute path without detours.
+/// Checks an absolute path without `..`.
 pub fn directory(text: &str) -> Result<PathBuf, String> {
     let path = Path::new(text);
     let straight = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if path.is_absolute() && straight && path != "/" && !text.contains(char::is_control) {
-        // Taken apart and put together, so that two spellings of one path are equal.
+        // Rebuilt from its components, so that two spellings of one path are equal.
         Ok(path.components().collect())
     } else {
         Err(format!("expected an absolute path without \"..\", found {}", Quoted(text)))
     }
 }
 
-/// A directory for pins: below the mount point of the BPF file system, which refuses names with a dot (`bpf_lookup()` in
-/// `kernel/bpf/inode.c`).
+/// Checks a directory for pins: below the mount point of the BPF file system, which refuses names with a dot
+/// (`bpf_lookup()` in `kernel/bpf/inode.c`).
 pub(crate) fn pin_directory(text: &str) -> Result<PathBuf, String> {
     let path = directory(text)?;
     match path.strip_prefix(BPF_FS) {

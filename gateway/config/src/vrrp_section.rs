@@ -1,4 +1,4 @@
-//! Sections `[[vrrp]]` and `[sync]`, and the instances that come of them.
+//! Sections `[[vrrp]]` and `[sync]`, and the instances that result from them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,14 +22,14 @@ use super::{
 const MAX_DELAY: f64 = 3600.0;
 /// Intervals of version 3 (RFC 9568 section 5.2.7).
 const INTERVALS: RangeInclusive<f64> = 0.01..=40.95;
-/// Other nodes that can be named.
+/// Most other nodes that can be named.
 const MAX_PEERS: usize = 16;
-/// TCP port of `[sync]` unless another is given.
+/// Default TCP port of `[sync]`.
 const SYNC_PORT: u16 = 8477;
-/// Name of the instance where nothing is virtual.
+/// Name of the instance if there is no virtual router.
 const ALONE: &str = "gateway";
 
-/// Tunnel addresses and who has them: at least one.
+/// Checks the sections; returns the instances, at least one.
 pub(super) fn check(
     raw: &RawConfig,
     database: Option<&DatabaseConfig>,
@@ -60,7 +60,7 @@ fn sync_port(raw: &RawConfig, report: &mut Report<'_>) -> u16 {
         .unwrap_or(SYNC_PORT)
 }
 
-/// What no two sections may share.
+/// Values that must differ between sections.
 #[derive(Default)]
 struct Taken {
     vrids: BTreeSet<i64>,
@@ -183,7 +183,7 @@ impl Sections<'_, '_, '_> {
         Some(name)
     }
 
-    /// The one given, or the only uplink.
+    /// Returns the interface that is given, or the only uplink.
     fn interface(&mut self, raw: &RawVrrp, field: &dyn Fn(&str) -> String) -> Option<String> {
         match (&raw.interface, &self.raw.uplink[..]) {
             (Some(name), _) => {
@@ -285,7 +285,7 @@ impl Sections<'_, '_, '_> {
         peers
     }
 
-    /// An address of a node, of the family that the virtual router speaks.
+    /// Parses the address of a node, of the family of the virtual router.
     fn address(&mut self, text: &Spanned<String>, family_v4: bool, field: String) -> Option<IpAddr> {
         let parsed = text.get_ref().parse::<IpAddr>();
         let parsed = parsed.map_err(|_| format!("expected an address, found {}", Quoted(text.get_ref())));

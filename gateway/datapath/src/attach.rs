@@ -1,9 +1,9 @@
-//! Programs on interfaces: attaching, replacing in place, looking whether they are there, taking off.
+//! Programs on interfaces: attach, replace in place, check, detach.
 //!
-//! Each link is held by its descriptor, and pinned under `links/` as `<interface>-<index>-<hook>`: the descriptor keeps it
-//! where the pin goes, the pin keeps it where the agent goes. An agent that starts replaces the program behind a pinned
-//! link in one step. TC uses tcx links (kernel 6.6); older kernels have no links for TC, there a [`filter`] of a fixed
-//! priority and handle in the interface's clsact qdisc is replaced instead.
+//! The agent holds each link by its descriptor and pins it under `links/` as `<interface>-<index>-<hook>`. The
+//! descriptor keeps the link if the pin is removed; the pin keeps it if the agent ends. An agent that starts replaces
+//! the program behind a pinned link in one step. TC uses tcx links (kernel 6.6). Older kernels have no links for TC:
+//! there the agent replaces a [`filter`] of a fixed priority and handle in the clsact qdisc of the interface.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,9 +32,9 @@ mod error;
 pub use error::AttachError;
 use error::one_line;
 
-/// The loopback has this index in every network namespace.
+/// Index of the loopback in every network namespace.
 const LOOPBACK: u32 = 1;
-/// Set to `off`, this environment variable has an agent do without tcx, as on kernels before 6.6: for tests.
+/// Environment variable that disables tcx when it is `off`, as on kernels before 6.6. For tests.
 const TCX_VARIABLE: &str = "VTEP_GATEWAY_TCX";
 
 const fn xdp_program(role: Role) -> &'static str {
@@ -58,18 +58,18 @@ pub struct Device {
     pub name: String,
     /// Its index.
     pub ifindex: u32,
-    /// Which way it faces.
+    /// The direction it faces.
     pub role: Role,
 }
 
-/// What is where a program of ours should be.
+/// Result of a look at the place of one of our programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
     /// Ours.
     Ours,
     /// No program.
     Nothing,
-    /// Another one, by its id.
+    /// Another program, by its id.
     Other(u32),
 }
 
@@ -80,7 +80,7 @@ pub struct Attacher {
     tcx: bool,
     /// Links, by index of the interface.
     held: BTreeMap<(u32, Hook), OwnedFd>,
-    /// Where TC has no links: the program that should be in the filter, by index of the interface.
+    /// The program that should be in the filter, by index of the interface, for kernels without links for TC.
     filters: BTreeMap<u32, u32>,
 }
 
@@ -91,13 +91,13 @@ impl Attacher {
         Self { pins, tcx, held: BTreeMap::new(), filters: BTreeMap::new() }
     }
 
-    /// As if the kernel had no tcx, to test what older ones get.
+    /// Disables tcx, to test the behaviour on older kernels.
     #[must_use]
     pub fn without_tcx(self) -> Self {
         Self { tcx: false, ..self }
     }
 
-    /// Whether TC has links here.
+    /// Returns true if the kernel has links for TC.
     pub const fn has_links_for_tc(&self) -> bool {
         self.tcx
     }
@@ -119,20 +119,20 @@ impl Attacher {
         Ok(())
     }
 
-    /// Puts XDP on `device`, in the driver ("native"); the program there before, if ours, is replaced in one step.
+    /// Attaches XDP to `device`, in the driver ("native"). Replaces our earlier program, if any, in one step.
     pub fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
         let program = xdp(ebpf, device.role)?;
         let program = program.fd().map_err(|error| program_error("XDP", device, &error))?;
         self.put(device, Hook::Xdp, program.as_fd())
     }
 
-    /// Takes XDP off `device`.
+    /// Detaches XDP from `device`.
     pub fn detach_xdp(&mut self, device: &Device) -> Result<(), AttachError> {
         self.held.remove(&(device.ifindex, Hook::Xdp));
         unpin(&self.pin(device, Hook::Xdp))
     }
 
-    /// Puts TC on `device`'s ingress; the program there before, if ours, is replaced in one step.
+    /// Attaches TC to the ingress of `device`. Replaces our earlier program, if any, in one step.
     pub fn attach_tc(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
         self.put_tc(classifier(ebpf, device.role)?, tc_program(device.role), device)
     }
@@ -142,7 +142,7 @@ impl Attacher {
         let fd = program.fd().map_err(|error| program_error("TC", device, &error))?;
         if self.tcx {
             self.put(device, Hook::Tc, fd.as_fd())?;
-            // An agent that did without links may have left one.
+            // An agent without tcx may have left one.
             return self.detach_filter(device.ifindex, &device.name).map(drop);
         }
         self.put_filter(device, fd.as_fd(), name)?;
@@ -151,7 +151,7 @@ impl Attacher {
         unpin(&self.pin(device, Hook::Tc))
     }
 
-    /// Puts the programs of a capture in the place of ours, which are on `device`: TC, and XDP if `xdp`.
+    /// Replaces our programs on `device` by those of a capture: TC, and XDP if `xdp`.
     pub fn put_on(&mut self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
         let (on_xdp, on_tc) = capture.of(device.role);
         let name = if device.role == Role::Uplink { "capt_tc_uplink" } else { "capt_tc_access" };
@@ -163,7 +163,7 @@ impl Attacher {
         Ok(())
     }
 
-    /// Has the link of `hook` lead to `program`.
+    /// Points the link of `hook` to `program`.
     fn put(&mut self, device: &Device, hook: Hook, program: BorrowedFd<'_>) -> Result<(), AttachError> {
         let (key, pin) = ((device.ifindex, hook), self.pin(device, hook));
         let there = match self.held.remove(&key) {
@@ -174,7 +174,7 @@ impl Attacher {
             if sys::link_update(&link, program).is_ok() {
                 return self.hold(key, link, &pin);
             }
-            // Somebody has detached it, or its interface has gone: it leads nowhere, for good.
+            // The link was detached, or its interface is gone: it stays without an interface for good.
             unpin(&pin)?;
         }
         let link = sys::link_create(program, device.ifindex, hook)
@@ -198,8 +198,8 @@ impl Attacher {
         filter::put(device.ifindex, program, name).map_err(failed)
     }
 
-    /// Remembers that the qdisc is ours to take away, as a directory beside the pins: like those and the qdisc, it goes
-    /// with the next boot.
+    /// Records that the qdisc is ours to remove, as a directory beside the pins. Like the pins and the qdisc, it does
+    /// not survive a reboot.
     fn mark_qdisc(&self, device: &Device) {
         let mark = self.pins.qdiscs().join(file_name(device));
         if let Err(error) = fs::create_dir_all(&mark) {
@@ -207,7 +207,7 @@ impl Attacher {
         }
     }
 
-    /// Pins again what has lost its pin. True if there was something; what can't be pinned is an error.
+    /// Restores lost pins. Returns true if there was one, and an error for a pin that can't be made.
     pub fn pin_again(&self, devices: &BTreeSet<String>) -> Result<bool, AttachError> {
         let mut again = false;
         for ((ifindex, hook), link) in &self.held {
@@ -224,7 +224,7 @@ impl Attacher {
         Ok(again)
     }
 
-    /// Looks which program is on `device` where ours should be, in the driver.
+    /// Looks up the program on `device` in the driver, in the place of ours.
     pub fn look_xdp(&self, device: &Device, on_it: Option<u32>) -> Seen {
         let ours = self.held.get(&(device.ifindex, Hook::Xdp)).and_then(|link| sys::link_info(link).ok());
         match (on_it, ours) {
@@ -234,7 +234,7 @@ impl Attacher {
         }
     }
 
-    /// Looks whether our program is on `device` at the ingress of TC.
+    /// Looks up our program on `device` at the ingress of TC.
     pub fn look_tc(&self, device: &Device) -> io::Result<Seen> {
         let found = if self.tcx {
             let ours = self.held.get(&(device.ifindex, Hook::Tc)).and_then(|link| sys::link_info(link).ok());
@@ -246,8 +246,9 @@ impl Attacher {
         Ok(if found { Seen::Ours } else { Seen::Nothing })
     }
 
-    /// Takes everything off interfaces that are not among `keep`: links of an earlier configuration, or of interfaces
-    /// that are gone. With nothing to keep, this undoes it all. Gives the names of the links removed.
+    /// Detaches everything from interfaces that are not among `keep`: links of an earlier configuration, or of
+    /// interfaces that are gone. With an empty `keep`, this detaches everything. Returns the names of the links
+    /// removed.
     pub fn detach_others(&mut self, keep: &[Device]) -> Result<Vec<String>, AttachError> {
         self.held.retain(|(ifindex, _), _| keep.iter().any(|device| device.ifindex == *ifindex));
         let dir = self.pins.links();
@@ -270,7 +271,7 @@ impl Attacher {
         Ok(removed)
     }
 
-    /// Takes our TC filter off an interface, and the qdisc if it is ours and empty. True if there was something.
+    /// Removes our TC filter from an interface, and the qdisc if it is ours and empty. Returns true if there was one.
     pub fn detach_filter(&mut self, ifindex: u32, name: &str) -> Result<bool, AttachError> {
         let device = Device { name: name.to_owned(), ifindex, role: Role::Access };
         let failed = |error: io::Error| AttachError::kernel(Hook::Tc, &device, &error);
@@ -284,7 +285,7 @@ impl Attacher {
         Ok(removed)
     }
 
-    /// Interfaces whose clsact qdisc is ours, as far as they are there still.
+    /// Returns the interfaces whose clsact qdisc is ours, if they still exist.
     pub fn with_qdisc(&self) -> Vec<(u32, String)> {
         let entries = fs::read_dir(self.pins.qdiscs()).into_iter().flatten().flatten();
         let named = entries.filter_map(|entry| {
@@ -295,45 +296,46 @@ impl Attacher {
         named.collect()
     }
 
-    /// True if XDP is on `device`, by a link of ours.
+    /// Returns true if XDP is on `device`, by a link of ours.
     pub fn has_xdp(&self, device: &Device) -> bool {
         self.pin(device, Hook::Xdp).exists()
     }
 
-    /// True if TC is on `device`, by a link or filter of ours.
+    /// Returns true if TC is on `device`, by a link or filter of ours.
     pub fn has_tc(&self, device: &Device) -> bool {
         self.pin(device, Hook::Tc).exists() || self.filter_on(device).is_some()
     }
 
-    /// Id of our program at the ingress of TC of `device`, if it is there.
+    /// Returns the id of our program at the ingress of TC of `device`, if it is there.
     pub fn tc_on(&self, device: &Device) -> Option<u32> {
         let link = sys::open(&self.pin(device, Hook::Tc)).ok().flatten();
         let by_link = link.and_then(|link| sys::link_info(&link).ok()).filter(|info| info.ifindex == device.ifindex);
         by_link.map(|info| info.program).or_else(|| self.filter_on(device))
     }
 
-    /// Id of the program in our filter at the ingress of TC, where it is not a link.
+    /// Returns the id of the program in our filter at the ingress of TC, for kernels without links.
     pub fn filter_on(&self, device: &Device) -> Option<u32> {
         filter::program(device.ifindex).ok().flatten()
     }
 
-    /// Id of our XDP program, if the pinned link leads to `device`.
+    /// Returns the id of our XDP program, if the pinned link leads to `device`.
     pub fn xdp_on(&self, device: &Device) -> Option<u32> {
         let link = sys::open(&self.pin(device, Hook::Xdp)).ok()??;
         sys::link_info(&link).ok().filter(|info| info.ifindex == device.ifindex).map(|info| info.program)
     }
 
-    /// Where the link of `hook` is pinned.
+    /// Returns the path of the pin of the link of `hook`.
     fn pin(&self, device: &Device, hook: Hook) -> PathBuf {
         self.pins.links().join(format!("{}-{}", file_name(device), hook.name()))
     }
 }
 
-/// Whether TC has links: asked of the loopback, since kernels of distributions have what their version does not say.
+/// Returns true if the kernel has links for TC. Asks for them on the loopback: kernels of distributions have features
+/// that their version does not show.
 pub fn has_tcx() -> bool {
     match sys::tcx_programs(LOOPBACK) {
         Ok(_) => true,
-        // Who may not ask goes by the version.
+        // Without the permission to ask, the version decides.
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
             KernelVersion::current().is_ok_and(|kernel| kernel >= KernelVersion::new(6, 6, 0))
         }
@@ -341,7 +343,7 @@ pub fn has_tcx() -> bool {
     }
 }
 
-/// The file system has no dots, interface names no colons.
+/// Removes dots, which the file system does not allow. Interface names have no colons.
 fn without_dots(name: &str) -> String {
     name.replace('.', ":")
 }

@@ -1,9 +1,9 @@
-//! Many operations together.
+//! Batches of map operations.
 //!
-//! A hundred thousand MACs one by one are a hundred thousand system calls, and as many copies through the library between.
-//! Only `fdb` has so many map_batch, so only its operations are put together. Where a batch ends early, the operation it
-//! ended at is tried alone, which gives the reason, and the rest goes on as a batch. A kernel that has no batches refuses
-//! all of them, and is asked one by one.
+//! Writing a hundred thousand MACs one by one takes a hundred thousand system calls, and as many copies in the library.
+//! No other map than `fdb` has that many elements, so only its operations form batches. If a batch ends early, the
+//! operation at which it ended is tried alone, which gives the reason. The rest goes on as a batch. A kernel without
+//! batches refuses all of them; then each operation is a call of its own.
 
 use super::{
     map_batch,
@@ -11,14 +11,14 @@ use super::{
     op::Op,
 };
 
-/// Operations of a batch at most: the arrays of one stay small.
+/// Limit of the operations in a batch, which keeps the arrays small.
 const BATCH: usize = 4096;
-/// Below this, one by one is as quick.
+/// Smallest number of operations that is worth a batch.
 const WORTH_IT: usize = 8;
 
 impl Maps {
-    /// Carries out operations in their order, those on many MACs together. Gives the places of those that could not be
-    /// carried out; all others are.
+    /// Carries out operations in their order, those on many MACs as batches. Returns the positions of the operations
+    /// that failed; all others are carried out.
     pub(super) fn write_all(&mut self, ops: &[Op]) -> Vec<(usize, MapsError)> {
         let mut failed = Vec::new();
         let mut at = 0;
@@ -30,7 +30,7 @@ impl Maps {
         failed
     }
 
-    /// Carries out operations that are alike, from the front on: how many.
+    /// Carries out like operations from the front on. Returns their number.
     fn write_together(&self, ops: &[Op]) -> usize {
         match ops.first() {
             Some(Op::PutMac(..)) => {
@@ -47,13 +47,14 @@ impl Maps {
     }
 }
 
-/// True for operations that can be one batch.
+/// Returns true for operations that can form one batch.
 fn are_alike(a: &Op, b: &Op) -> bool {
     matches!((a, b), (Op::PutMac(..), Op::PutMac(..)) | (Op::DelMac(_), Op::DelMac(_)))
 }
 
-/// Carries out `items` on `map`, as many together as there can be: `batch` does those of a slice from the front and gives
-/// how many, all of them if it met no obstacle; `one` does one. Gives the places of those that could not be done.
+/// Carries out `items` on `map` in batches as large as possible. `batch` carries out those of a slice from the front
+/// and returns their number, which is all of them if none failed. `one` carries out one. Returns the positions of the
+/// items that failed.
 pub(super) fn carry_out<M: ?Sized, T, E>(
     map: &mut M,
     items: &[T],
@@ -71,7 +72,7 @@ pub(super) fn carry_out<M: ?Sized, T, E>(
             continue;
         }
         match one(map, &items[at]) {
-            // It was not this element that kept the batch from being begun.
+            // This element was not the reason that the batch did not begin.
             Ok(()) => together &= done > 0,
             Err(error) => failed.push((at, error)),
         }

@@ -2,7 +2,7 @@ use std::cell::{Cell, RefCell};
 
 use super::*;
 
-/// A map with room for some elements, that refuses others, on a kernel with or without batches.
+/// A map with room for some elements, which refuses others, on a kernel with or without batches.
 struct Kernel {
     has_batches: bool,
     room: usize,

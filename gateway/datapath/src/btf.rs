@@ -1,6 +1,6 @@
-//! The kernel's type information (Documentation/bpf/btf.rst), as far as one member of one structure.
+//! Parser of the kernel's type information (BTF, Documentation/bpf/btf.rst), limited to one member of one structure.
 
-/// Kinds of types, and what follows each: so many bytes, and so many for each of the type's parts.
+/// Returns the size of the data behind a type of `kind`: a fixed number of bytes, and a number for each of its parts.
 const fn behind(kind: u32) -> Option<(usize, usize)> {
     Some(match kind {
         // Integer, variable, declaration tag.
@@ -23,7 +23,8 @@ const MAGIC: u16 = 0xeb9f;
 /// Name, kind and count of parts, size or type.
 const TYPE: usize = 12;
 
-/// Offset in bytes of a member that is directly in a structure; `None` if there is none, or the information can't be read.
+/// Returns the offset in bytes of a direct member of a structure. Returns `None` if there is none, or if the
+/// information can't be read.
 pub(super) fn offset(btf: &[u8], structure: &str, member: &str) -> Option<u32> {
     let word = |bytes: &[u8], at: usize| Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     if u16::from_ne_bytes(btf.get(..2)?.try_into().ok()?) != MAGIC {
@@ -47,7 +48,7 @@ pub(super) fn offset(btf: &[u8], structure: &str, member: &str) -> Option<u32> {
         if kind == STRUCT && is(name, structure) {
             let members = types.get(at..at + parts * MEMBER)?;
             let found = members.chunks_exact(MEMBER).find(|one| word(one, 0).is_some_and(|name| is(name, member)))?;
-            // Of a structure with bit fields the upper byte is the width of one.
+            // In a structure with bit fields the upper byte is the width of one.
             let bits = if info >> 31 == 0 { word(found, 8)? } else { word(found, 8)? & 0xff_ffff };
             return Some(bits / 8);
         }

@@ -1,5 +1,5 @@
-//! Programs of `vtep-gateway trace` and `capture` (the object `vtep-gateway-capture`), loaded beside the data plane,
-//! onto its maps.
+//! Loader of the programs of `vtep-gateway trace` and `capture` (the object `vtep-gateway-capture`), beside the data
+//! plane and onto its maps.
 
 use std::{
     collections::BTreeMap,
@@ -20,8 +20,8 @@ use super::{
     pins::{PINNED_MAPS, PinDir},
 };
 
-/// The compiled programs.
-/// Maps that decide where packets go. A trace reads them and has all others, those that are written to, to itself.
+/// Maps that decide where packets go. A trace reads them, and has maps of its own in place of all others, which the
+/// programs write to.
 const READ: [&str; 14] = [
     "settings",
     "vteps",
@@ -39,25 +39,25 @@ const READ: [&str; 14] = [
     "down",
 ];
 
-/// Why the programs could not be loaded.
+/// Error of loading the programs.
 #[derive(Debug, thiserror::Error)]
 pub enum CaptureProgramsError {
-    /// Nothing is pinned.
+    /// No data plane is pinned.
     #[error(
         "no data plane is loaded: nothing is pinned in {}; start it with `vtep-gateway run`, or name the configuration of \
          the one that is meant with --config", .0.display()
     )]
     NothingPinned(PathBuf),
-    /// The maps are not those of this program.
+    /// The maps do not match this program.
     #[error(
         "the maps in {} are of another version of vtep-gateway, or made for another gateway.fdb_size: use the program that \
          the agent was started from, or restart the agent", .0.display()
     )]
     OtherLayout(PathBuf),
-    /// The object, or pins.
+    /// Error of the object, or of pins.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Not in the object.
+    /// The object lacks it.
     #[error("the BPF object has no {0}: this vtep-gateway was built wrongly")]
     Missing(&'static str),
     /// A program or map was refused.
@@ -65,10 +65,10 @@ pub enum CaptureProgramsError {
     Program(String, String),
 }
 
-/// Loads the programs of `vtep-gateway trace`: they read the maps pinned under `pins` and write to none of them.
+/// Loads the programs of `vtep-gateway trace`. They read the maps pinned under `pins` and write to none of them.
 pub(crate) fn for_trace(pins: &PinDir, settings: Settings, objects: Objects) -> Result<Ebpf, CaptureProgramsError> {
     check(pins, settings)?;
-    // Counters and the like are tried on the way, and need not be kept apart for each tunnel.
+    // Counters and the like are written during a trace, and need no element for each tunnel.
     let own = BTreeMap::from([
         ("flows", 1),
         ("binding_stats", 1),
@@ -110,7 +110,7 @@ fn load(
     Ok(loader.load(objects.capture).map_err(LoadError::from)?)
 }
 
-/// Programs of a capture, by what they are pinned as and what the object calls them.
+/// Programs of a capture, by the name of the pin and the name in the object.
 const CAPTURE: [(&str, &str); 5] = [
     ("xdp_uplink", "capt_xdp_uplink"),
     ("xdp_access", "capt_xdp_access"),
@@ -119,19 +119,19 @@ const CAPTURE: [(&str, &str); 5] = [
     (TC_FLOOD, "capt_tc_flood"),
 ];
 const TC_FLOOD: &str = "tc_flood";
-/// Map of the program that replicates after the stage, in the object and as a pin: the kernel empties it once nothing
+/// Map of the program that replicates after the stage, in the object and as a pin. The kernel empties it once nothing
 /// refers to it.
 const NEXT: &str = "next";
 
-/// A capture that is being set up: programs in the kernel and pinned, where the agent takes them from.
+/// A capture that is being set up. Its programs are in the kernel and pinned; the agent opens the pins.
 pub struct Capture {
     ebpf: Ebpf,
-    /// They stay: while the programs are on interfaces, only the agent may take them away.
+    /// The pins stay: while the programs are on interfaces, only the agent may remove them.
     dir: PathBuf,
 }
 
-/// Loads the programs of capture number `id`. They read and write all the maps pinned under `pins`, as those that they
-/// take the place of do.
+/// Loads the programs of capture number `id`. Like the programs that they replace, they read and write all the maps
+/// pinned under `pins`.
 pub fn for_capture(
     pins: &PinDir,
     settings: Settings,
@@ -179,7 +179,7 @@ impl Capture {
         map.try_into().map_err(|error: MapError| CaptureProgramsError::Program(name.to_owned(), error.to_string()))
     }
 
-    /// Takes the pins away of one that the agent has refused.
+    /// Removes the pins of a capture that the agent has refused.
     pub fn abandon(self) -> Result<(), LoadError> {
         remove_tree(&self.dir)
     }
@@ -192,7 +192,7 @@ pub struct Pinned {
 }
 
 impl Pinned {
-    /// Opens those of capture number `id`.
+    /// Opens the programs of capture number `id`.
     pub fn open(pins: &PinDir, id: u32) -> Result<Self, CaptureProgramsError> {
         let dir = pins.capture(id);
         let failed = |name: &str, error: &dyn std::error::Error| {
@@ -206,7 +206,7 @@ impl Pinned {
         Ok(Self { uplink: both("xdp_uplink", "tc_uplink")?, access: both("xdp_access", "tc_access")? })
     }
 
-    /// The programs for interfaces of a role.
+    /// Returns the programs for interfaces of a role.
     pub fn of(&mut self, role: Role) -> (&mut Xdp, &mut SchedClassifier) {
         let (xdp, tc) = match role {
             Role::Uplink => &mut self.uplink,

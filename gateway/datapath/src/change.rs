@@ -1,5 +1,5 @@
-//! Writing the maps: whoever does holds a [`Change`], and when it is let go the programs decide anew about the flows that
-//! they remember. So it can't be forgotten, and costs next to nothing.
+//! Writing the maps. The writer holds a [`Change`]. Dropping it invalidates the flow cache, so the programs decide
+//! again about each flow. Thus the invalidation can't be forgotten, and costs next to nothing.
 
 use std::ops::Deref;
 
@@ -10,7 +10,7 @@ use super::{
     op::Op,
 };
 
-/// The right to write the maps. Until it is dropped, frames of flows that the programs remember go as before.
+/// Permission to write the maps. Until it is dropped, frames of cached flows are handled as before.
 pub struct Change<'m> {
     maps: &'m mut Maps,
     /// Something was written.
@@ -28,14 +28,14 @@ impl Change<'_> {
     /// Carries out one operation.
     ///
     /// # Errors
-    /// What the kernel says; [`MapsError::is_full`] where there is no room.
+    /// The error of the kernel; [`MapsError::is_full`] if there is no room.
     pub fn write(&mut self, op: &Op) -> Result<(), MapsError> {
         self.touched = true;
         self.maps.write(op)
     }
 
-    /// Carries out operations in their order, those on many MACs together. Gives the places of those that could not be
-    /// carried out; all others are.
+    /// Carries out operations in their order, those on many MACs as batches. Returns the positions of the operations
+    /// that failed; all others are carried out.
     pub fn write_all(&mut self, ops: &[Op]) -> Vec<(usize, MapsError)> {
         self.touched |= !ops.is_empty();
         self.maps.write_all(ops)
@@ -44,7 +44,7 @@ impl Change<'_> {
     /// Removes a learned MAC.
     ///
     /// # Errors
-    /// What the kernel says; one that is gone already is none.
+    /// The error of the kernel. A MAC that is already gone is no error.
     pub fn remove_mac(&mut self, key: &FdbKey) -> Result<(), MapsError> {
         self.touched = true;
         self.maps.remove_mac(key)

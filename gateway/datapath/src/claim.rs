@@ -1,7 +1,8 @@
-//! One agent to an interface: a second one, with a `run_dir` and `pin_dir` of its own, would get what the first leaves over.
+//! Claim of an interface by one agent. Without it, a second agent with a `run_dir` and `pin_dir` of its own would get
+//! only the packets that the first one leaves.
 //!
-//! The claim is a socket with an abstract name, which belongs to the network namespace as the interface does, and goes with
-//! its process, however that ends.
+//! The claim is a socket with an abstract name. Like the interface, the name belongs to the network namespace. It
+//! disappears with its process, however that ends.
 
 use std::{
     io,
@@ -13,14 +14,14 @@ use std::{
 
 use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
 
-/// An interface that this process has, for as long as this lives.
+/// Claim of this process on an interface, held until it is dropped.
 #[derive(Debug)]
 pub struct Claim {
-    /// Nothing, where a process that is no agent is in the way: it can't keep an agent from its work.
+    /// `None` if a process that is no agent holds the name: it can't keep an agent from its work.
     _listener: Option<UnixListener>,
 }
 
-/// Another agent has it.
+/// Another agent has the interface.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "another vtep-gateway (pid {pid}) has interface {interface}: an interface is one gateway's; take it out of the \
@@ -29,12 +30,12 @@ pub struct Claim {
 pub struct Taken {
     /// The interface.
     pub interface: String,
-    /// Process id of who has it, as this process sees it; 0 from within a container that does not see it.
+    /// Process id of the owner in the view of this process; 0 in a container that does not see the owner.
     pub pid: i32,
 }
 
 impl Claim {
-    /// Takes the interface with this index.
+    /// Claims the interface with this index.
     ///
     /// # Errors
     /// Another agent has it.
@@ -43,7 +44,7 @@ impl Claim {
         match SocketAddr::from_abstract_name(&name).and_then(|name| UnixListener::bind_addr(&name)) {
             Ok(listener) => Ok(Self { _listener: Some(listener) }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => match owner(&name) {
-                // Any user may take a name. Only who may attach programs is believed to have done so.
+                // Any user may take a name. Only a user who may attach programs counts as an owner.
                 Ok((pid, uid)) if uid == 0 || uid == nix::unistd::geteuid().as_raw() => {
                     Err(Taken { interface: interface.to_owned(), pid })
                 }
@@ -54,7 +55,7 @@ impl Claim {
                     );
                     Ok(Self { _listener: None })
                 }
-                // It has gone meanwhile, or does not listen.
+                // The owner has ended meanwhile, or does not listen.
                 Err(error) => Self::unguarded(interface, &error),
             },
             Err(error) => Self::unguarded(interface, &error),
@@ -68,7 +69,7 @@ impl Claim {
     }
 }
 
-/// Process and user that listen under a name.
+/// Returns the process and user that listen under a name.
 fn owner(name: &str) -> io::Result<(i32, u32)> {
     let stream = UnixStream::connect_addr(&SocketAddr::from_abstract_name(name)?)?;
     let peer = getsockopt(&stream, PeerCredentials)?;
@@ -79,7 +80,7 @@ fn owner(name: &str) -> io::Result<(i32, u32)> {
 mod tests {
     use super::*;
 
-    /// No interface has such an index.
+    /// An index that no interface has.
     const NOWHERE: u32 = u32::MAX;
 
     #[test]

@@ -1,9 +1,10 @@
-//! How many CPUs run the programs.
+//! The number of CPUs that run the programs.
 
 use aya::util::online_cpus;
 
-/// CPUs, by the highest number of those that are online. (The kernel also counts those that a virtual machine might be
-/// given some day, often hundreds; one that comes to life after the start works, without what is kept by CPU.)
+/// Returns the number of CPUs, from the highest number of those that are online. (The kernel also counts CPUs that a
+/// virtual machine might get later, often hundreds. A CPU that comes online after the start works, without the state
+/// that is kept per CPU.)
 pub(super) fn count() -> u32 {
     let highest = online_cpus().ok().and_then(|online| online.into_iter().max());
     highest.map_or(1, |highest| highest + 1)

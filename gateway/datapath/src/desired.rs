@@ -1,4 +1,4 @@
-//! What forwarding should be: the plan's product, free of map slots and numbers.
+//! Desired forwarding: the product of the plan, free of map slots and numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +8,12 @@ use gateway_common::{
     tunnel::{Addr, Arrival, NextHop, RemoteVtepKey},
 };
 
-/// Where frames go.
+/// Destination of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
     /// Out of an access port, into a VLAN.
     Local(BindingKey),
-    /// Through the tunnel between these ends, which calls the logical switch `vni`.
+    /// Through the tunnel between these ends, with VNI `vni`.
     Remote {
         /// The tunnel.
         ends: RemoteVtepKey,
@@ -22,49 +22,49 @@ pub enum Place {
     },
 }
 
-/// A logical switch.
+/// Plan of a logical switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SwitchPlan {
-    /// Learn remote MACs from what arrives through tunnels.
+    /// Learn remote MACs from packets that arrive through tunnels.
     pub learn_remote: bool,
-    /// Learned MACs at most.
+    /// Limit of learned MACs.
     pub learn_limit: u64,
     /// Number of the lease it forwards under.
     pub lease: u32,
-    /// Refuse frames from tunnels whose source is known to be elsewhere.
+    /// Refuse frames from tunnels if their source is known to be at another place.
     pub strict_sources: bool,
-    /// Let control protocols of switches out of tunnels.
+    /// Forward control protocols of switches from tunnels.
     pub control_protocols: bool,
 }
 
-/// A binding.
+/// Plan of a binding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BindingPlan {
     /// VNI of its logical switch.
     pub vni: u32,
     /// Number of the lease it forwards under.
     pub lease: u32,
-    /// Whoever sends here through a tunnel is looked up, because the logical switch learns remote MACs.
+    /// Look up senders behind tunnels, because the logical switch learns remote MACs.
     pub check_sender: bool,
-    /// Whoever sends here through a tunnel must not be known to be elsewhere.
+    /// Refuse senders behind tunnels that are known to be at another place.
     pub strict_sender: bool,
 }
 
-/// A tunnel.
+/// Plan of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelPlan {
-    /// How packets leave, or [`NextHop::UNRESOLVED`].
+    /// Next hop of packets, or [`NextHop::UNRESOLVED`].
     pub hop: NextHop,
     /// Number of the lease it forwards under.
     pub lease: u32,
 }
 
-/// All of it.
+/// Desired forwarding as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Desired {
-    /// Addresses of this gateway, with the number of each one's lease.
+    /// Addresses of this gateway, each with the number of its lease.
     pub vteps: BTreeMap<Addr, u32>,
-    /// What is outermost in packets for them.
+    /// Outermost headers of packets for them.
     pub arrivals: BTreeSet<Arrival>,
     /// Tunnels by their ends.
     pub tunnels: BTreeMap<RemoteVtepKey, TunnelPlan>,
@@ -74,7 +74,7 @@ pub struct Desired {
     pub bindings: BTreeMap<BindingKey, BindingPlan>,
     /// MACs given by configuration or controller.
     pub macs: BTreeMap<FdbKey, Place>,
-    /// Who gets broadcast, unknown unicast and multicast, by VNI.
+    /// Receivers of broadcast, unknown unicast and multicast, by VNI.
     pub flood: BTreeMap<u32, BTreeSet<Place>>,
     /// Interfaces (by index) that XDP may redirect to.
     pub xdp_ports: BTreeSet<u32>,
@@ -82,6 +82,6 @@ pub struct Desired {
     pub xdp_sg_ports: BTreeSet<u32>,
     /// Access ports (by index) that are down.
     pub down: BTreeSet<u32>,
-    /// What concerns all access ports.
+    /// Settings of all access ports.
     pub settings: Settings,
 }

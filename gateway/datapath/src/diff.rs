@@ -1,8 +1,8 @@
-//! From what is programmed to what is desired, in operations on map elements.
+//! Computes the map operations that turn the programmed state into the desired state.
 //!
-//! Additions and changes come first, each thing before whatever refers to it; removals follow, each thing after
-//! whatever refers to it. So at every moment in between the data plane is whole: make before break. Equal things cost
-//! nothing, so a change of k rows is O(k) operations.
+//! Additions and changes come first, each before the elements that refer to it. Removals follow, each after the
+//! elements that refer to it. So the data plane is consistent at every moment in between: make before break. Equal
+//! things cost nothing, so a change of k rows is O(k) operations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ use super::{
     programmed::Programmed,
 };
 
-/// More of something than the maps have room for.
+/// A limit of the maps that the desired state exceeds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Limit {
     /// No number is left for a tunnel.
@@ -34,17 +34,17 @@ pub enum Limit {
     Flood(u32),
 }
 
-/// Operations, and what had to be left out.
+/// Operations, and the parts that had to be left out.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// In the order to be carried out.
+    /// The operations, in their order.
     pub ops: Vec<Op>,
-    /// What the limits did not allow.
+    /// The limits that were exceeded.
     pub limits: Vec<Limit>,
 }
 
-/// Computes the changes. `ceilings` has the learning ceiling of each VNI (see
-/// [`SwitchEntry::learn_ceiling`]); a VNI without one gets its limit.
+/// Computes the changes. `ceilings` has the learning ceiling of each VNI (see [`SwitchEntry::learn_ceiling`]); a VNI
+/// without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
     let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new() };
     let tunnels = work.tunnels();
@@ -56,7 +56,8 @@ pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32,
     work.finish(&tunnels)
 }
 
-/// The operations that bring the learning ceilings of the logical switches to `ceilings`, where nothing else has changed.
+/// Returns the operations that set the learning ceilings of the logical switches to `ceilings`, if nothing else has
+/// changed.
 pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Vec<Op> {
     let mut ops = Vec::new();
     for (vni, switch) in &programmed.switches {
@@ -69,8 +70,8 @@ pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTre
     ops
 }
 
-/// The operations for `changes` of places of given MACs alone. `None` where a place needs more than is programmed, and a
-/// whole [`diff`] is due.
+/// Returns the operations for `changes` of the places of given MACs only. Returns `None` if a place needs more than is
+/// programmed, and a whole [`diff`] is needed.
 pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -> Option<Vec<Op>> {
     let mut ops = Vec::with_capacity(changes.len());
     for (key, place) in changes {
@@ -131,13 +132,13 @@ impl Work<'_> {
     }
 
     /// Numbers the tunnels, and writes those that are new or changed. Old ones keep their numbers, so that learned MACs
-    /// stay right.
+    /// stay valid.
     fn tunnels(&mut self) -> Numbers<RemoteVtepKey> {
         let (desired, programmed) = (self.desired, self.programmed);
         let mut numbers: Numbers<RemoteVtepKey> = programmed.remote_vteps.clone();
         numbers.retain(|ends, _| desired.tunnels.contains_key(ends));
-        // A number that goes out of use in this very change is not given out again in it: its entry is still referred to.
-        // Nor is one that learned MACs may still refer to: they would lead to the wrong remote.
+        // A number that this change frees is not reused in the same change: its entry is still referred to. Nor is a
+        // number that learned MACs may still refer to: they would lead to the wrong remote VTEP.
         let outdated = programmed.outdated.iter().filter_map(|whose| match whose {
             Forget::Tunnel(id) => Some(*id),
             _ => None,
@@ -218,13 +219,14 @@ impl Work<'_> {
                 self.put(Op::PutSwitch(*vni, switch));
             }
         }
-        // By the flood list, not by the switch: an agent that died in between may have left the one without the other.
+        // By the flood list, not by the switch: an agent that died in between may have left one without the other.
         for key in programmed.flood.keys().filter(|key| !desired.switches.contains_key(&key.vni)) {
             self.removals.push(Op::DelFlood(*key));
         }
     }
 
-    /// Fills the flood slots of `vni`: members that stay keep theirs, new ones take free slots. Gives the slots in use.
+    /// Fills the flood slots of `vni`. Members that stay keep their slots, new ones take free slots. Returns the number
+    /// of slots up to the highest one in use.
     fn flood(&mut self, vni: u32, mut wanted: BTreeSet<Target>) -> u32 {
         let mut kept = BTreeSet::new();
         let mut dropped = BTreeSet::new();
@@ -235,7 +237,7 @@ impl Work<'_> {
                 dropped.insert(key.slot)
             };
         }
-        // A slot that is written over needs no removal, so those go first.
+        // A slot that is overwritten needs no removal, so those are used first.
         let fresh = (0..MAX_FLOOD_SLOTS).filter(|slot| !kept.contains(slot) && !dropped.contains(slot));
         let slots: Vec<u32> = dropped.iter().copied().chain(fresh).take(wanted.len()).collect();
         if slots.len() < wanted.len() {
@@ -315,7 +317,7 @@ fn binding(plan: &BindingPlan, id: u32) -> Binding {
     Binding { vni: plan.vni, id, lease: plan.lease, flags: binding_flags(plan) }
 }
 
-/// What is looked at when somebody sends to a station behind a binding.
+/// Returns the checks of a sender that sends to a station behind a binding.
 fn binding_flags(plan: &BindingPlan) -> u32 {
     let flags = [(plan.check_sender, CHECK_SENDER), (plan.strict_sender, STRICT_SENDER)];
     with_lease(bits(&flags), plan.lease)
@@ -344,7 +346,7 @@ fn new_tunnel(plan: &TunnelPlan) -> Tunnel {
     Tunnel { bank: 0, lease: plan.lease, next_hop: [plan.hop, NextHop::UNRESOLVED] }
 }
 
-/// The tunnel with its idle bank filled and turned to, or `None` if it is as planned already.
+/// Returns the tunnel with its idle bank filled and active, or `None` if it is already as planned.
 fn changed_tunnel(old: Option<&Tunnel>, plan: &TunnelPlan) -> Option<Tunnel> {
     let Some(old) = old else { return Some(new_tunnel(plan)) };
     let bank = (old.bank & 1) as usize;

@@ -1,4 +1,4 @@
-//! What holds of every change, whatever was and whatever is to be.
+//! Properties of every change, for any old and any new state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ fn bindings() -> impl Strategy<Value = BTreeMap<BindingKey, (u32, u32)>> {
     btree_map((11..14u32, 0..2u16).prop_map(|(port, vlan)| key(port, vlan)), (VNIS, 0..2u32), 0..6)
 }
 
-/// Somewhere, perhaps where nothing is.
+/// Any place, perhaps an empty one.
 fn somewhere(vni: u32) -> impl Strategy<Value = Place> {
     prop_oneof![
         (11..14u32, 0..2u16).prop_map(|(port, vlan)| local(port, vlan)),
@@ -83,7 +83,7 @@ fn desired() -> impl Strategy<Value = Desired> {
     )
 }
 
-/// What is programmed after some changes: with holes among numbers and slots, unlike after the first.
+/// A programmed state after some changes. Unlike after the first change, it has gaps among numbers and slots.
 fn lived_in() -> impl Strategy<Value = (Programmed, Desired)> {
     vec(desired(), 1..4).prop_map(|history| {
         let mut programmed = Programmed::default();
@@ -92,7 +92,7 @@ fn lived_in() -> impl Strategy<Value = (Programmed, Desired)> {
     })
 }
 
-/// All states on the way, from before the first operation to after the last.
+/// Returns all intermediate states, from before the first operation to after the last.
 fn states(start: &Programmed, ops: &[Op]) -> Vec<Programmed> {
     let mut states = vec![start.clone()];
     for op in ops {
@@ -103,7 +103,7 @@ fn states(start: &Programmed, ops: &[Op]) -> Vec<Programmed> {
     states
 }
 
-/// The members of `vni` that get a copy.
+/// Returns the members of `vni` that get a copy.
 fn members(programmed: &Programmed, vni: u32) -> BTreeSet<Target> {
     let slots = programmed.switches.get(&vni).map_or(0, |switch| switch.flood_slots);
     flood_of(programmed, vni).filter(|(key, _)| key.slot < slots).map(|(_, target)| *target).collect()
@@ -140,7 +140,7 @@ proptest! {
             let reset: BTreeSet<u32> =
                 ops[..at].iter().filter_map(|op| if let Op::ResetBindingStats(id) = op { Some(*id) } else { None }).collect();
             for to in state.flood.values().copied().chain(state.given.iter().map(|(_, entry)| entry.to)) {
-                // A binding's number is that of its counters, which have to be zeroed first.
+                // The number of a binding is that of its counters, which have to be zeroed first.
                 let sound = place(state, &to).is_some() || (to.kind == LOCAL && reset.contains(&to.binding));
                 prop_assert!(sound, "after {:?}: {to:?} leads nowhere", at.checked_sub(1).map(|at| &ops[at]));
             }

@@ -7,7 +7,7 @@ use gateway_common::tunnel::Addr;
 use super::*;
 use crate::fixtures::{Build, bring, changes, ends, hop, key, local, mac, one_switch, programmed, remote, view};
 
-/// Where the first operation that `which` picks stands.
+/// Returns the position of the first operation that `which` picks.
 fn position(ops: &[Op], which: impl Fn(&Op) -> bool) -> usize {
     ops.iter().position(which).unwrap_or_else(|| panic!("no such operation among {ops:?}"))
 }
@@ -251,7 +251,7 @@ fn the_ceiling_of_another_switch_does_not_count() {
 
 // === limits ===
 
-/// Remote VTEPs by the thousand.
+/// Thousands of remote VTEPs.
 fn far(number: u32) -> RemoteVtepKey {
     let [_, _, a, b] = number.to_be_bytes();
     RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 9, a, b]) }
@@ -343,6 +343,6 @@ fn what_was_learned_behind_a_port_is_forgotten_once_when_it_goes_down() {
     assert_eq!(ops, [Op::PutDown(11), Op::Forget([Forget::Port(11)].into())]);
     let programmed = programmed(&down);
     assert_eq!(changes(&down, &programmed).ops, []);
-    // Nothing is wrong with what is learned once it is up again.
+    // Learned MACs are valid once the port is up again.
     assert_eq!(changes(&Desired::default(), &programmed).ops, [Op::DelDown(11)]);
 }

@@ -1,6 +1,7 @@
-//! TC programs as filters of a clsact qdisc: what kernels without links for TC (before 6.6) have.
+//! TC programs as filters of a clsact qdisc, for kernels without links for TC (before 6.6).
 //!
-//! The filter is found by its priority, handle and name, and replaced in one step. The qdisc may be somebody else's.
+//! The filter is found by its priority, handle and name, and replaced in one step. The qdisc may belong to another
+//! program.
 
 use std::{
     io,
@@ -13,7 +14,7 @@ use nix::sys::socket::SockProtocol;
 /// Priority of the filter, 22100 to `tc`; high numbers come last.
 pub(super) const PRIORITY: u32 = 0x5654;
 const HANDLE: u32 = 1;
-/// What the programs are called, ours and those of a capture.
+/// Names of the programs, ours and those of a capture.
 const NAMES: [&[u8]; 4] = [b"tc_uplink", b"tc_access", b"capt_tc_uplink", b"capt_tc_access"];
 
 /// Bytes of `struct tcmsg`: family and padding, interface, handle, parent, info.
@@ -31,14 +32,14 @@ const TCA_BPF_FD: u16 = 6;
 const TCA_BPF_NAME: u16 = 7;
 const TCA_BPF_FLAGS: u16 = 8;
 const TCA_BPF_ID: u16 = 11;
-/// The program itself says what becomes of the packet.
+/// The program itself decides about the packet.
 const TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
 
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 const EXCLUSIVE: u16 = libc::NLM_F_EXCL as u16;
 const DUMP: u16 = libc::NLM_F_DUMP as u16;
 
-/// Adds a clsact qdisc. False if there is one, or one that takes its place (`ingress`): that will do.
+/// Adds a clsact qdisc. Returns false if there is one, or one in its place (`ingress`), which is sufficient.
 pub(super) fn add_qdisc(ifindex: u32) -> io::Result<bool> {
     let mut body = message(ifindex, CLSACT_HANDLE, CLSACT, 0);
     push_attribute(&mut body, TCA_KIND, b"clsact\0");
@@ -49,7 +50,7 @@ pub(super) fn add_qdisc(ifindex: u32) -> io::Result<bool> {
     }
 }
 
-/// Removes the clsact qdisc if there is one and nobody has a filter in it. True if it went.
+/// Removes the clsact qdisc if there is one without filters. Returns true if it was removed.
 pub(super) fn remove_empty_qdisc(ifindex: u32) -> io::Result<bool> {
     if !has_qdisc(ifindex)? || !filters(ifindex, INGRESS)?.is_empty() || !filters(ifindex, EGRESS)?.is_empty() {
         return Ok(false);
@@ -66,7 +67,7 @@ fn has_qdisc(ifindex: u32) -> io::Result<bool> {
     Ok(all.iter().filter(here).any(|qdisc| text(qdisc.get(TCMSG..), TCA_KIND) == Some(b"clsact")))
 }
 
-/// Puts a program on the ingress; ours, if there is one, is replaced in one step.
+/// Puts a program on the ingress. Replaces ours, if there is one, in one step.
 pub(super) fn put(ifindex: u32, program: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     let mut options = Vec::new();
     push_attribute(&mut options, TCA_BPF_FD, &program.as_raw_fd().to_ne_bytes());
@@ -79,12 +80,12 @@ pub(super) fn put(ifindex: u32, program: BorrowedFd<'_>, name: &str) -> io::Resu
     request_with(SockProtocol::NetlinkRoute, libc::RTM_NEWTFILTER, CREATE, &body).map(drop)
 }
 
-/// Id of our program on the ingress.
+/// Returns the id of our program on the ingress.
 pub(super) fn program(ifindex: u32) -> io::Result<Option<u32>> {
     Ok(filters(ifindex, INGRESS)?.iter().find_map(|filter| id(filter)))
 }
 
-/// Takes our filter off. True if there was one.
+/// Removes our filter. Returns true if there was one.
 pub(super) fn remove(ifindex: u32) -> io::Result<bool> {
     if program(ifindex)?.is_none() {
         return Ok(false);
@@ -92,7 +93,7 @@ pub(super) fn remove(ifindex: u32) -> io::Result<bool> {
     request_with(SockProtocol::NetlinkRoute, libc::RTM_DELTFILTER, 0, &ours(ifindex)).map(|_| true)
 }
 
-/// The program's id, if the filter is ours.
+/// Returns the program's id, if the filter is ours.
 fn id(filter: &[u8]) -> Option<u32> {
     let number = |at: usize| Some(u32::from_ne_bytes(filter.get(at..at + 4)?.try_into().ok()?));
     if number(8)? != HANDLE || number(16)? >> 16 != PRIORITY {
@@ -104,7 +105,7 @@ fn id(filter: &[u8]) -> Option<u32> {
     NAMES.contains(&name).then_some(u32::from_ne_bytes(id.try_into().ok()?))
 }
 
-/// All filters of a list that hold something; the kernel tells of an empty head for each priority, too.
+/// Returns all filters of a list that hold a program. The kernel also reports an empty head for each priority.
 fn filters(ifindex: u32, parent: u32) -> io::Result<Vec<Vec<u8>>> {
     let body = message(ifindex, 0, parent, 0);
     let all = request_with(SockProtocol::NetlinkRoute, libc::RTM_GETTFILTER, DUMP, &body)?;
@@ -126,7 +127,7 @@ fn message(ifindex: u32, handle: u32, parent: u32, info: u32) -> Vec<u8> {
     body
 }
 
-/// An attribute's text without the zero at its end.
+/// Returns the text of an attribute without the zero at its end.
 fn text(attributes: Option<&[u8]>, kind: u16) -> Option<&[u8]> {
     attribute(attributes?, kind)?.strip_suffix(&[0])
 }

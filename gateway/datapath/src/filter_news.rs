@@ -1,4 +1,4 @@
-//! Word of filters that go, where TC has no links: whoever deletes a qdisc takes all that is in it along.
+//! Notifications about removed filters, for kernels without links for TC: deleting a qdisc deletes all its filters.
 
 use std::{
     io,
@@ -14,22 +14,23 @@ use super::filter::PRIORITY;
 const TC: u32 = 1 << 3;
 /// Bytes of `struct nlmsghdr`.
 const HEADER: usize = 16;
-/// Messages taken in at a time: who offloads flows changes filters all the time, and those are not ours.
+/// Limit of the messages read at a time. Programs that offload flows change filters all the time, and those are not
+/// ours.
 const BATCH: usize = 64;
 
-/// Filters can't be followed.
+/// Error of following filters.
 #[derive(Debug, thiserror::Error)]
 #[error("following TC filters by netlink: {0}")]
 pub struct FilterNewsError(#[from] io::Error);
 
-/// A socket on which the kernel tells.
+/// Socket for notifications of the kernel.
 #[derive(Debug)]
 pub struct FilterNews {
     socket: AsyncFd<OwnedFd>,
 }
 
 impl FilterNews {
-    /// Opens it in the network namespace of the calling thread.
+    /// Opens the socket in the network namespace of the calling thread.
     ///
     /// # Errors
     /// There is no netlink.
@@ -38,12 +39,12 @@ impl FilterNews {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
         let socket = socket.map_err(io::Error::from)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, TC)).map_err(io::Error::from)?;
-        // SAFETY: the socket is owned, gives always the same descriptor, and is not taken out of the AsyncFd.
+        // SAFETY: the socket is owned, always returns the same descriptor, and is not taken out of the AsyncFd.
         let socket = unsafe { AsyncFd::register(socket) }.map_err(io::Error::other)?;
         Ok(Self { socket })
     }
 
-    /// Resolves when a qdisc has gone, or a filter that may be ours. Where news was lost, it may be that, too.
+    /// Resolves when a qdisc was removed, or a filter that may be ours. A lost notification counts as one.
     pub async fn gone(&mut self) {
         loop {
             let Ok(mut ready) = self.socket.readable_mut().await else { return std::future::pending().await };
@@ -66,7 +67,8 @@ impl FilterNews {
     }
 }
 
-/// The kernel sends each message by itself. A list that is emptied has no priority.
+/// Returns true if a message may concern our filter. The kernel sends each message by itself. A list that is emptied
+/// has no priority.
 fn concerns_us(message: &[u8]) -> bool {
     let kind = message.get(4..6).and_then(|bytes| bytes.try_into().ok()).map(u16::from_ne_bytes);
     let info = message.get(HEADER + 16..HEADER + 20).and_then(|bytes| bytes.try_into().ok()).map(u32::from_ne_bytes);

@@ -1,5 +1,5 @@
-//! What the tests of this folder build with: small forwarding by name, and a view of what is programmed that is free of
-//! numbers and slots.
+//! Fixtures for the tests of this folder: small forwarding states by name, and a view of the programmed state that is
+//! free of numbers and slots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,7 +23,7 @@ pub(super) fn ends(remote: u8) -> RemoteVtepKey {
     RemoteVtepKey { local: Addr::v4([10, 0, 0, 1]), remote: Addr::v4([10, 0, 1, remote]) }
 }
 
-/// A next hop by uplink `ifindex`; 0 is one that is not resolved.
+/// A next hop by uplink `ifindex`; 0 is an unresolved one.
 pub(super) fn hop(ifindex: u32) -> NextHop {
     if ifindex == 0 { NextHop::UNRESOLVED } else { NextHop { ifindex, header_len: 50, ..NextHop::UNRESOLVED } }
 }
@@ -46,9 +46,9 @@ pub(super) fn mac(vni: u32, number: u32) -> FdbKey {
     FdbKey::new(vni, [2, 0, a, b, c, d])
 }
 
-/// Builds desired forwarding.
+/// Builder of desired forwarding.
 pub(super) trait Build: Sized {
-    /// Adds a logical switch with nobody in it.
+    /// Adds an empty logical switch.
     fn switch(self, vni: u32) -> Self;
     /// Adds a binding to a switch and to its flood list.
     fn bind(self, vni: u32, ifindex: u32, vlan: u16) -> Self;
@@ -99,21 +99,21 @@ pub(super) fn changes(desired: &Desired, programmed: &Programmed) -> Changes {
     diff(desired, programmed, &BTreeMap::new())
 }
 
-/// Carries out on the mirror what `desired` takes, and gives the operations.
+/// Applies to the mirror the operations for `desired`, and returns them.
 pub(super) fn bring(programmed: &mut Programmed, desired: &Desired) -> Vec<Op> {
     let ops = changes(desired, programmed).ops;
     ops.iter().for_each(|op| programmed.note(op));
     ops
 }
 
-/// What is programmed once `desired` was, from nothing.
+/// Returns the programmed state for `desired`, from nothing.
 pub(super) fn programmed(desired: &Desired) -> Programmed {
     let mut programmed = Programmed::default();
     bring(&mut programmed, desired);
     programmed
 }
 
-/// What the data plane would do, in terms of places and ends.
+/// Behaviour of the data plane, in terms of places and ends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct View {
     vteps: BTreeMap<Addr, u32>,
@@ -121,14 +121,14 @@ pub(super) struct View {
     switches: BTreeMap<u32, (u32, u32, u64)>,
     bindings: BTreeMap<BindingKey, (u32, u32, u32)>,
     macs: BTreeMap<FdbKey, (Option<Place>, u32, u32)>,
-    /// Sorted, so that a member with two slots, who would get two copies, shows.
+    /// Sorted, so that a member with two slots, which would get two copies, shows.
     pub(super) flood: BTreeMap<u32, Vec<Option<Place>>>,
     xdp_ports: BTreeSet<u32>,
     xdp_sg_ports: BTreeSet<u32>,
     down: BTreeSet<u32>,
 }
 
-/// The place a target leads to, or `None` if its numbers are nobody's.
+/// Returns the place of a target, or `None` if its numbers are not in use.
 pub(super) fn place(programmed: &Programmed, to: &Target) -> Option<Place> {
     if to.kind == LOCAL {
         let (key, _) = programmed.bindings.iter().find(|(_, binding)| binding.id == to.binding)?;

@@ -1,5 +1,5 @@
-//! The generation of all decisions that the programs remember, in memory shared with the kernel: the two sides count in
-//! one value, which an update of the map would write as a whole.
+//! The generation of the flow cache, in memory shared with the kernel. Both sides count in one value; an update of the
+//! map would write that value as a whole.
 
 use std::{
     io,
@@ -19,11 +19,11 @@ const LENGTH: NonZeroUsize = NonZeroUsize::new(size_of::<Generation>()).unwrap()
 #[derive(Debug)]
 pub(super) struct SharedGeneration {
     at: NonNull<Generation>,
-    /// The programs find it by its descriptor when they are loaded.
+    /// Open because the programs find the map by its descriptor when they are loaded.
     _map: MapData,
 }
 
-// SAFETY: the memory is only touched by atomic operations, from whichever thread.
+// SAFETY: the memory is only accessed by atomic operations, from any thread.
 unsafe impl Send for SharedGeneration {}
 // SAFETY: as above.
 unsafe impl Sync for SharedGeneration {}
@@ -32,7 +32,7 @@ impl SharedGeneration {
     /// Shares the memory of `map`.
     ///
     /// # Errors
-    /// If it is no array, and what the kernel says.
+    /// If it is no array; and the error of the kernel.
     pub(super) fn of(map: Map) -> io::Result<Self> {
         let Map::Array(map) = map else { return Err(io::Error::other("no array")) };
         Self::share(map)
@@ -40,14 +40,14 @@ impl SharedGeneration {
 
     fn share(map: MapData) -> io::Result<Self> {
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: a new mapping, wherever the kernel likes; it holds the map as long as it is there.
+        // SAFETY: a new mapping at an address of the kernel's choice; it keeps the map for as long as it exists.
         let at = unsafe { mmap(None, LENGTH, access, MapFlags::MAP_SHARED, map.fd().as_fd(), 0) }?;
         Ok(Self { at: at.cast(), _map: map })
     }
 
-    /// Counts up the agent's side. What was written to other maps before is seen by whoever sees this.
+    /// Increments the agent's side. A program that sees the new value also sees earlier writes to other maps.
     pub(super) fn count(&self) {
-        // SAFETY: the mapping lives as long as this; the field is aligned, and whoever else touches it does so atomically.
+        // SAFETY: the mapping lives as long as this; the field is aligned, and all other accesses to it are atomic.
         let agent = unsafe { AtomicU32::from_ptr(&raw mut (*self.at.as_ptr()).agent) };
         agent.fetch_add(1, Ordering::Release);
     }
@@ -55,7 +55,7 @@ impl SharedGeneration {
 
 impl Drop for SharedGeneration {
     fn drop(&mut self) {
-        // SAFETY: mapped by `of`, with this length, and used by nobody else.
+        // SAFETY: mapped by `of`, with this length, and used by nothing else.
         let _ = unsafe { munmap(self.at.cast(), LENGTH.get()) };
     }
 }

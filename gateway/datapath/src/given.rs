@@ -1,10 +1,10 @@
-//! The MACs that are given, of which there may be a hundred thousand, in few bytes each.
+//! Compact store of the given MACs, of which there may be a hundred thousand.
 
 use gateway_base::interner::Interner;
 use gateway_common::fdb::{FdbEntry, FdbKey, Target};
 use hashbrown::HashMap;
 
-/// What map `fdb` holds of given MACs. There are far fewer places than MACs, so each is kept once.
+/// Given MACs of map `fdb`. There are far fewer places than MACs, so each place is stored once.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     numbers: HashMap<FdbKey, u32>,
@@ -12,27 +12,27 @@ pub struct Given {
 }
 
 impl Given {
-    /// How many there are.
+    /// Returns the number of MACs.
     pub fn len(&self) -> usize {
         self.numbers.len()
     }
 
-    /// True if there is none.
+    /// Returns true if there is none.
     pub fn is_empty(&self) -> bool {
         self.numbers.is_empty()
     }
 
-    /// What is written for `key`.
+    /// Returns the entry of `key`.
     pub fn get(&self, key: &FdbKey) -> Option<FdbEntry> {
         self.numbers.get(key).map(|number| self.entries.value(*number))
     }
 
-    /// True if `key` is given.
+    /// Returns true if `key` is given.
     pub fn contains_key(&self, key: &FdbKey) -> bool {
         self.numbers.contains_key(key)
     }
 
-    /// Notes what is written for `key`.
+    /// Records the entry of `key`.
     pub fn insert(&mut self, key: FdbKey, entry: FdbEntry) {
         let number = self.entries.hold(entry);
         if let Some(before) = self.numbers.insert(key, number) {
@@ -40,24 +40,24 @@ impl Given {
         }
     }
 
-    /// Notes that nothing is written for `key`.
+    /// Removes the entry of `key`.
     pub fn remove(&mut self, key: &FdbKey) {
         if let Some(before) = self.numbers.remove(key) {
             self.entries.release(before);
         }
     }
 
-    /// All of them, in no order.
+    /// Iterates over all entries, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (FdbKey, FdbEntry)> + '_ {
         self.numbers.iter().map(|(key, number)| (*key, self.entries.value(*number)))
     }
 
-    /// The places that MACs are at, each with how many. Costs as much as there are places.
+    /// Iterates over the places of MACs, each with the number of its MACs. Costs O(places).
     pub fn places(&self) -> impl Iterator<Item = (Target, u32)> + '_ {
         self.entries.held().map(|(entry, count)| (entry.to, count))
     }
 
-    /// The keys, in no order.
+    /// Iterates over the keys, in no order.
     pub fn keys(&self) -> impl Iterator<Item = &FdbKey> + '_ {
         self.numbers.keys()
     }
@@ -71,7 +71,7 @@ impl FromIterator<(FdbKey, FdbEntry)> for Given {
     }
 }
 
-/// Equal if the same is written, whatever the numbers.
+/// Equal if the entries are equal, whatever the numbers.
 impl PartialEq for Given {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().all(|(key, entry)| other.get(&key) == Some(entry))
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// Against the map of the standard library, with few MACs and places, so that they meet.
+        /// Compares with the map of the standard library, with few MACs and places, so that they collide.
         #[test]
         fn a_map_as_any_other(steps in prop::collection::vec((0..20u8, prop::option::of(0..4u32)), 0..200)) {
             let (mut given, mut model) = (Given::default(), BTreeMap::new());

@@ -1,5 +1,5 @@
-//! The pinned maps by their descriptors: pins that somebody removes, or that go with an unmounted file system, are made
-//! again, so that the next agent finds what this one has learned.
+//! The pinned maps by their descriptors. Pins that were removed, or lost with an unmounted file system, are made again,
+//! so that the next agent finds the MACs that this one has learned.
 
 use std::{fs, io, os::fd::OwnedFd, path::PathBuf};
 
@@ -8,17 +8,17 @@ use super::{
     sys,
 };
 
-/// Maps that are pinned, and where.
+/// Pinned maps, with their paths.
 #[derive(Debug, Default)]
 pub struct Kept {
     maps: Vec<(PathBuf, OwnedFd)>,
 }
 
 impl Kept {
-    /// Opens all that is pinned under `pins` and in force.
+    /// Opens all maps that are pinned under `pins` and in force.
     ///
     /// # Errors
-    /// The kernel does not open one.
+    /// The kernel can't open one.
     pub fn open(pins: &PinDir) -> io::Result<Self> {
         let mut maps = Vec::new();
         for name in PINNED_MAPS.into_iter().chain(["layout"]) {
@@ -28,10 +28,10 @@ impl Kept {
         Ok(Self { maps })
     }
 
-    /// Pins again what is no longer pinned. True if there was something.
+    /// Restores lost pins. Returns true if there was one.
     ///
     /// # Errors
-    /// The first one that can't be, with its path.
+    /// The first pin that can't be made, with its path.
     pub fn pin_again(&self) -> Result<bool, (PathBuf, io::Error)> {
         let mut again = false;
         for (path, map) in &self.maps {
@@ -45,7 +45,7 @@ impl Kept {
         Ok(again)
     }
 
-    /// The map of this name.
+    /// Returns the map of this name.
     pub fn map(&self, name: &str) -> Option<io::Result<OwnedFd>> {
         let (_, map) = self.maps.iter().find(|(path, _)| path.ends_with(name))?;
         Some(map.try_clone())

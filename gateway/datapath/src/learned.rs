@@ -1,4 +1,4 @@
-//! Keeping what the kernel learns in bounds: ageing, the limit per logical switch, and the precedence of what was given.
+//! Limits for the MACs that the kernel learns: ageing, the limit per logical switch, and the precedence of given MACs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,14 +16,15 @@ use super::{
     programmed::Programmed,
 };
 
-/// For each lease, the moment since when this node would have heard a station (CLOCK_MONOTONIC nanoseconds): nothing that
-/// was learned by the node before ages for what this one could not hear. [`NEVER`]: it hears nothing now.
+/// For each lease, the time since which this node would have received packets of a station (CLOCK_MONOTONIC
+/// nanoseconds). A MAC that the previous active node learned does not age for the time before. [`NEVER`]: this node
+/// receives nothing now.
 pub type Epochs = BTreeMap<u32, u64>;
 
-/// Of an instance that another node is active for: nothing ages here.
+/// Epoch of an instance for which another node is active: nothing ages here.
 pub const NEVER: u64 = u64::MAX;
 
-/// What one walk through the forwarding database found.
+/// Result of one FDB scan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FdbScan {
     /// Learned MACs that stay, by VNI.
@@ -32,19 +33,19 @@ pub struct FdbScan {
     pub local: BTreeMap<FdbKey, BindingKey>,
     /// Those of them that are behind tunnels.
     pub remote: BTreeSet<FdbKey>,
-    /// Learned MACs that have not been heard of for the ageing time.
+    /// Learned MACs that were silent for the ageing time.
     pub aged: Vec<FdbKey>,
-    /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel was
-    /// taken away. Its number may mean another place soon.
+    /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel
+    /// was removed. Its number may soon mean another place.
     pub stray: Vec<FdbKey>,
-    /// Given MACs that the kernel has learned over, and whose event was lost.
+    /// Given MACs that the kernel has overwritten by learning, and whose event was lost.
     pub overwritten: Vec<FdbKey>,
 }
 
 impl FdbScan {
-    /// Sorts `rows` by whether they still hold, with what is programmed and at `now` (CLOCK_MONOTONIC nanoseconds).
+    /// Sorts `rows` by their validity, against the programmed state and at `now` (CLOCK_MONOTONIC nanoseconds).
     ///
-    /// The kernel writes a MAC's time now and then only, so [`SEEN_LAG_NS`] are allowed on top.
+    /// The kernel updates the time of a MAC only now and then, so [`SEEN_LAG_NS`] is added to the ageing time.
     pub fn take(
         rows: impl Iterator<Item = (FdbKey, FdbEntry)>,
         programmed: &Programmed,
@@ -75,7 +76,7 @@ impl FdbScan {
     }
 }
 
-/// True if the kernel, with what is programmed now, could learn this.
+/// Returns true if the kernel, with the programmed state, could learn this MAC.
 fn holds(key: &FdbKey, entry: &FdbEntry, programmed: &Programmed) -> bool {
     let to = &entry.to;
     if to.kind == fdb::REMOTE {
@@ -88,12 +89,12 @@ fn holds(key: &FdbKey, entry: &FdbEntry, programmed: &Programmed) -> bool {
         .is_some_and(|binding| (binding.vni, binding.id, binding.flags) == (key.vni, to.binding, entry.flags))
 }
 
-/// The port and VLAN that a station is behind which is not behind a tunnel.
+/// Returns the port and VLAN of a station that is not behind a tunnel.
 const fn place(entry: &FdbEntry) -> BindingKey {
     BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }
 }
 
-/// Forgets the MACs that have aged or strayed, puts given ones back, and gives the learning ceiling of each logical
+/// Forgets MACs that have aged or strayed, restores given ones, and returns the learning ceiling of each logical
 /// switch.
 pub fn age_fdb(
     maps: &mut Maps,
@@ -103,7 +104,7 @@ pub fn age_fdb(
     now: u64,
     ageing: u64,
 ) -> Result<(FdbScan, BTreeMap<u32, u64>), MapsError> {
-    // Counted before the walk: what is learned meanwhile counts against the limit, not for it.
+    // Counted before the walk: a MAC that is learned meanwhile counts against the limit, not for it.
     let mut counted = BTreeMap::new();
     for vni in switches.keys() {
         counted.insert(*vni, maps.learned(*vni)?);
@@ -123,7 +124,7 @@ pub fn age_fdb(
         if let Some(present) = present
             && *present > plan.learn_limit
         {
-            // The limit has come down, or given MACs have taken room: the ones silent for longest make way.
+            // The limit is lower now, or given MACs have taken room: the MACs that were silent for longest are removed.
             let rows = change.fdb().filter_map(Result::ok);
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
                 change.remove_mac(&key)?;
@@ -142,7 +143,7 @@ pub fn age_fdb(
     Ok((fdb_scan, ceilings))
 }
 
-/// The `count` learned MACs of `vni` that have not been heard of for longest.
+/// Returns the `count` learned MACs of `vni` that were silent for longest.
 fn silent_longest(rows: impl Iterator<Item = (FdbKey, FdbEntry)>, vni: u32, count: u64) -> Vec<FdbKey> {
     let mut learned: Vec<(u64, FdbKey)> = rows
         .filter(|(key, entry)| key.vni == vni && entry.origin == fdb::LEARNED)
@@ -152,12 +153,12 @@ fn silent_longest(rows: impl Iterator<Item = (FdbKey, FdbEntry)>, vni: u32, coun
     learned.into_iter().take(usize::try_from(count).unwrap_or(usize::MAX)).map(|(_, key)| key).collect()
 }
 
-/// What the kernel has counted so far, and as many more as the limit leaves.
+/// Returns the ceiling: the MACs that the kernel has counted so far, plus those that the limit leaves.
 const fn ceiling(counted: u64, limit: u64, present: u64) -> u64 {
     counted.saturating_add(limit.saturating_sub(present))
 }
 
-/// How often to sweep: an eighth of the ageing time, between one and thirty seconds.
+/// Returns the interval of FDB scans: an eighth of the ageing time, between one and thirty seconds.
 pub fn ageing_interval(ageing: std::time::Duration) -> std::time::Duration {
     (ageing / 8).clamp(std::time::Duration::from_secs(1), std::time::Duration::from_secs(30))
 }

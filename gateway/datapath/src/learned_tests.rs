@@ -1,4 +1,4 @@
-//! What a census finds, and the arithmetic of ceilings.
+//! Results of an FDB scan, and the arithmetic of ceilings.
 
 use std::time::Duration;
 
@@ -14,9 +14,9 @@ const SECOND: u64 = 1_000_000_000;
 const NOW: u64 = 5000 * SECOND;
 const AGEING: u64 = 300 * SECOND;
 
-/// Behind the binding of [`one_switch`].
+/// The place behind the binding of [`one_switch`].
 const PORT: Target = Target::local(11, 100, 0);
-/// Behind its tunnel.
+/// The place behind its tunnel.
 const TUNNEL: Target = Target::remote(0, 5001);
 
 fn learned(to: Target, seen: u64) -> FdbEntry {
@@ -29,7 +29,7 @@ fn learning_from_tunnels() -> Desired {
     desired
 }
 
-/// A census of MACs 10, 11, and so on of VNI 5001.
+/// A scan of MACs 10, 11, and so on of VNI 5001.
 fn fdb_scan(desired: &Desired, entries: &[FdbEntry]) -> FdbScan {
     let rows = entries.iter().zip(10..).map(|(entry, number)| (mac(5001, number), *entry));
     FdbScan::take(rows, &programmed(desired), &Epochs::new(), NOW, AGEING)

@@ -1,11 +1,11 @@
-//! The data plane as the agent sees it, and the only place that writes its maps.
+//! The data plane of the agent, and the only writer of its maps.
 //!
-//! [`desired`] says what forwarding should be, in terms of places and ends. [`programmed`] mirrors what the maps hold,
-//! read back from them at start, the many MACs as [`given`]. [`diff`] turns the two into operations ([`op`]), new things
-//! before the removal of old ones, and a [`change`] of the [`maps`] carries them out, many of one kind in a batch.
-//! [`load`] brings programs and maps into the kernel or adopts those that are there,
-//! [`attach`] ties programs to interfaces and looks whether they still are, [`learned`] keeps what the kernel learns in bounds.
-//! [`capture_programs`] loads the programs of trace and capture, [`losses`] has those counted that the kernel loses after a redirect.
+//! [`desired`] describes desired forwarding in terms of places and ends. [`programmed`] mirrors the content of the
+//! maps, which is read back at start; [`given`] holds its many MACs. [`diff`] turns both into operations ([`op`]),
+//! additions before removals. A [`change`] of the [`maps`] carries them out, those of one kind in batches. [`load`]
+//! loads programs and maps into the kernel, or adopts existing maps. [`attach`] attaches programs to interfaces and
+//! checks that they stay attached. [`learned`] limits the MACs that the kernel learns. [`capture_programs`] loads the
+//! programs of trace and capture. [`losses`] counts the packets that the kernel loses after a redirect.
 
 pub mod attach;
 mod batch;

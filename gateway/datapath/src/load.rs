@@ -1,8 +1,8 @@
-//! Bringing programs and maps into the kernel, or adopting the maps that are there.
+//! Loads programs and maps into the kernel, or adopts existing maps.
 //!
-//! A restart finds the maps of the agent before it and goes on with them: nothing learned is lost, and no packet. Where
-//! those maps are of another layout (an upgrade, another `fdb_size`), new ones are made beside them, filled, and put in
-//! force when the programs are replaced; [`Committer::commit`] then takes the old ones away.
+//! An agent that restarts adopts the maps of the agent before it, so no learned MAC and no packet is lost. If those
+//! maps have another layout (an upgrade, another `fdb_size`), it makes new ones beside them, fills them, and puts them
+//! in force when the programs are replaced. Then [`Committer::commit`] removes the old ones.
 
 use std::{fmt, fs, io, mem::size_of, path::PathBuf};
 
@@ -36,7 +36,7 @@ use super::{
 pub struct Objects {
     /// The programs that forward.
     pub forwarding: &'static [u8],
-    /// The same with an observer at each step, for trace and capture.
+    /// The same programs with an observer at each step, for trace and capture.
     pub capture: &'static [u8],
 }
 
@@ -47,53 +47,53 @@ impl fmt::Debug for Objects {
     }
 }
 
-/// Changes when the meaning of the maps changes and the sizes of their elements do not.
+/// Version of the map layout. Changes if the meaning of the maps changes and the sizes of their elements do not.
 const LAYOUT: u64 = 3;
 
-/// Why the data plane could not be loaded.
+/// Error of loading the data plane.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The BPF file system.
+    /// Error of the BPF file system.
     #[error("{path}: {reason}; is the BPF file system mounted there (mount -t bpf bpf /sys/fs/bpf)?", path = .path.display())]
     Pins {
-        /// What was being made or removed.
+        /// The path that was being made or removed.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error text of the kernel.
         reason: io::Error,
     },
-    /// The object, or the verifier.
+    /// Error of the object, or of the verifier.
     #[error("loading the BPF object: {}{}", causes::told(.0), causes::remedy(causes::errno(.0)))]
     Object(#[from] EbpfError),
-    /// A map.
+    /// Error of a map.
     #[error(transparent)]
     Map(#[from] MapsError),
 }
 
-/// What can only be set when loading.
+/// Settings that can only be set when loading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// UDP port of VXLAN.
     pub udp_port: u16,
-    /// MACs in all.
+    /// Limit of MACs in all logical switches.
     pub fdb_size: u32,
-    /// Tell of every dropped packet in the log.
+    /// Log every dropped packet.
     pub trace: bool,
 }
 
-/// A loaded data plane, not attached yet.
+/// A loaded data plane that is not attached yet.
 pub struct Loaded {
     /// Its programs.
     pub ebpf: Ebpf,
     /// Its maps.
     pub maps: Maps,
-    /// True if the maps were there already.
+    /// True if the maps existed already.
     pub adopted: bool,
     /// True if no data plane was in force before.
     pub first: bool,
     pins: PinDir,
 }
 
-/// Loads the programs; adopts the maps pinned under `pins` if they are of this layout, else makes new ones.
+/// Loads the programs. Adopts the maps pinned under `pins` if they have this layout, else makes new ones.
 pub fn load(pins: &PinDir, settings: Settings, objects: Objects) -> Result<Loaded, LoadError> {
     for dir in [pins.root().to_path_buf(), pins.links()] {
         fs::create_dir_all(&dir).map_err(|reason| LoadError::Pins { path: dir, reason })?;
@@ -114,10 +114,10 @@ pub fn load(pins: &PinDir, settings: Settings, objects: Objects) -> Result<Loade
     loader.map_max_entries("flows", limits::FLOWS * cpus::count());
     loader.map_max_entries("clocks", cpus::count());
     loader.override_global("UDP_PORT", &settings.udp_port, true);
-    // Where the kernel does not tell, what would read it is not attached either.
+    // If the kernel does not report it, the program that would read it is not attached either.
     let offset = losses::ifindex_offset().unwrap_or_default();
     loader.override_global("IFINDEX_OFFSET", &offset, true);
-    // What the programs log under, aya-log's own name for it; 0 is less than any level.
+    // Log level of the programs, under aya-log's own name for it; 0 is less than any level.
     let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };
     loader.override_global(aya_log::LEVEL, &level, true);
     let mut ebpf = loader.load(objects.forwarding)?;
@@ -136,19 +136,19 @@ pub struct Committer {
 }
 
 impl Loaded {
-    /// Where it is pinned.
+    /// Returns the directory of its pins.
     pub const fn pins(&self) -> &PinDir {
         &self.pins
     }
 
-    /// What [`Committer::commit`] will be called on once the programs that use the maps are attached.
+    /// Returns the committer, to be called once the programs that use the maps are attached.
     pub fn committer(&self) -> Committer {
         Committer { adopted: self.adopted, pins: self.pins.clone() }
     }
 }
 
 impl Committer {
-    /// Puts new maps in the place of old ones, if there are new ones.
+    /// Replaces the old maps by new ones, if there are new ones.
     pub fn commit(&self) -> Result<(), LoadError> {
         if self.adopted {
             return Ok(());
@@ -158,7 +158,7 @@ impl Committer {
         fs::rename(&new, self.pins.maps()).map_err(|reason| LoadError::Pins { path: new, reason })
     }
 
-    /// Lets go of new maps that will not be put in force, and of their memory.
+    /// Releases new maps that will not be put in force, and their memory.
     pub fn abandon(&self) -> Result<(), LoadError> {
         remove_tree(&self.pins.new_maps())
     }
@@ -174,8 +174,8 @@ pub fn remove_tree(dir: &std::path::Path) -> Result<(), LoadError> {
     }
 }
 
-/// A number that differs when maps of one layout can't be used as another: the sizes of keys, values and maps. (A map
-/// that is new shows by its missing pin.)
+/// Returns a number that differs if maps of one layout can't be used as another: the sizes of keys, values and maps. (A
+/// map that is new shows by its missing pin.)
 pub(super) fn fingerprint(settings: Settings) -> u64 {
     let facts = [
         LAYOUT,
@@ -214,12 +214,12 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
     mix(&facts)
 }
 
-/// FNV-1a, 64 bits, a fact at a time: another value of any one of them gives another number.
+/// FNV-1a, 64 bits, one fact at a time: a change of any one of them changes the number.
 fn mix(facts: &[u64]) -> u64 {
     facts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, fact| (hash ^ fact).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// What is pinned, seen from this version.
+/// State of the pins, as this version sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pinned {
     /// No maps.
@@ -235,7 +235,7 @@ pub enum Pinned {
     },
 }
 
-/// Looks what is pinned under `pins`.
+/// Examines the pins under `pins`.
 pub fn pinned(pins: &PinDir, settings: Settings) -> Pinned {
     let dir = pins.maps();
     let missing: Vec<&'static str> =

@@ -1,4 +1,4 @@
-//! Programs at two of the kernel's tracepoints, which count what is lost after a redirect.
+//! Programs at two tracepoints of the kernel, which count the packets that are lost after a redirect.
 //!
 //! Their links are pinned, so that they count while no agent runs.
 
@@ -17,39 +17,40 @@ use super::{btf, load::remove_tree, pins::PinDir};
 /// The programs and the tracepoints that they are for.
 const PROGRAMS: [(&str, &str); 2] = [("redirect_refused", "xdp_redirect_err"), ("redirect_sent", "xdp_devmap_xmit")];
 
-/// Where the kernel tells of its types.
+/// Path of the type information of the kernel.
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// Why losses are not counted.
+/// Error that keeps losses from being counted.
 #[derive(Debug, thiserror::Error)]
 pub enum LossesError {
-    /// The kernel does not say where a device has its index.
+    /// The kernel does not report the offset of a device's index.
     #[error(
         "{BTF} does not tell where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
     )]
     NoBtf,
-    /// Not in the object.
+    /// The object lacks the program.
     #[error("the BPF object has no program {0}: this vtep-gateway was built wrongly")]
     Missing(&'static str),
     /// The kernel refuses.
     #[error("tracepoint {tracepoint}: {reason}")]
     Program {
-        /// Which.
+        /// The tracepoint.
         tracepoint: &'static str,
-        /// What the kernel said.
+        /// The error text of the kernel.
         reason: String,
     },
 }
 
-/// Where `struct net_device` of the running kernel has the device's index.
+/// Returns the offset of the index in `struct net_device` of the running kernel.
 pub(super) fn ifindex_offset() -> Option<u32> {
     btf::offset(&fs::read(BTF).ok()?, "net_device", "ifindex")
 }
 
-/// Has losses counted from now on, and while what is put into `held` is there or its pins are; programs of an earlier agent, which may count in other maps, give way.
+/// Attaches the programs that count losses. They count for as long as the links in `held` or their pins exist. Programs
+/// of an earlier agent, which may count in other maps, are replaced.
 ///
 /// # Errors
-/// What keeps the programs from being attached. Those that could be are.
+/// The first error of attaching. Programs that were attached before it stay attached.
 pub fn attach(ebpf: &mut Ebpf, pins: &PinDir, held: &mut Vec<PinnedLink>) -> Result<(), LossesError> {
     let dir = pins.tracepoints();
     let failed =

@@ -1,7 +1,9 @@
-//! Elements of a hash map by the thousand, with one system call (bpf(2), `BPF_MAP_*_BATCH`; kernel 5.6, kernel/bpf/syscall.c
-//! `generic_map_update_batch` and `generic_map_delete_batch`, kernel/bpf/hashtab.c `htab_map_lookup_batch`).
+//! Batch operations on a hash map: thousands of elements with one system call (bpf(2), `BPF_MAP_*_BATCH`; kernel 5.6,
+//! kernel/bpf/syscall.c `generic_map_update_batch` and `generic_map_delete_batch`, kernel/bpf/hashtab.c
+//! `htab_map_lookup_batch`).
 //!
-//! The kernel goes from the front on, stops at the first element that it refuses, and tells how many it has done.
+//! The kernel works from the front on, stops at the first element that it refuses, and reports the number of elements
+//! done.
 
 use std::{
     io,
@@ -10,7 +12,7 @@ use std::{
 
 use bytemuck::Pod;
 
-/// Elements that a walk fetches at once.
+/// Number of elements that a walk fetches at once.
 const FETCHED: usize = 4096;
 
 // Numbers of the kernel's ABI, from <linux/bpf.h>.
@@ -32,7 +34,7 @@ struct Attributes {
     flags: u64,
 }
 
-/// Writes elements from the front on: how many the kernel has written.
+/// Writes elements from the front on. Returns the number that the kernel has written.
 pub(super) fn update<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[V]) -> usize {
     let count = keys.len().min(values.len());
     let attributes = Attributes {
@@ -47,7 +49,7 @@ pub(super) fn update<K: Pod, V: Pod>(map: BorrowedFd<'_>, keys: &[K], values: &[
     done(count, result, attributes.count)
 }
 
-/// Removes elements from the front on: how many are gone. One that was not there is gone.
+/// Removes elements from the front on. Returns the number that is gone. An element that did not exist counts as gone.
 pub(super) fn delete<K: Pod>(map: BorrowedFd<'_>, keys: &[K]) -> usize {
     let mut gone = 0;
     while gone < keys.len() {
@@ -73,18 +75,19 @@ pub(super) fn delete<K: Pod>(map: BorrowedFd<'_>, keys: &[K]) -> usize {
 /// A walk through a hash map, a batch at a time.
 pub(super) struct Walk<'m, K, V> {
     map: BorrowedFd<'m>,
-    /// The kernel's word for how far it came; `None` at the start.
+    /// The kernel's token for its position; `None` at the start.
     position: Option<u32>,
     keys: Vec<K>,
     values: Vec<V>,
-    /// Elements of the last batch, and how many of them are given out.
+    /// Number of elements in the last batch, and of those already returned.
     count: usize,
     given: usize,
     over: bool,
 }
 
-/// Fetches elements from a position on, which is none at the start, as many as there is room for in `keys` and `values`: how
-/// many, and the position of the next ones, if there are any. A position is the kernel's: the number of a bucket.
+/// Fetches elements from a position on, which is `None` at the start, as many as `keys` and `values` have room for.
+/// Returns their number, and the position of the next ones, if there are any. A position is the kernel's: the number of
+/// a bucket.
 pub(super) fn fetch<K: Pod, V: Pod>(
     map: BorrowedFd<'_>,
     position: Option<u32>,
@@ -108,17 +111,17 @@ pub(super) fn fetch<K: Pod, V: Pod>(
     let count = (attributes.count as usize).min(room);
     match result {
         Ok(()) => Ok((count, Some(next))),
-        // The last batch: there may be elements in it.
+        // The last batch, which may have elements.
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((count, None)),
         Err(error) => Err(error),
     }
 }
 
 impl<'m, K: Pod, V: Pod> Walk<'m, K, V> {
-    /// Begins one.
+    /// Begins a walk.
     ///
     /// # Errors
-    /// What the kernel says, such as that it has no batches.
+    /// The error of the kernel, for example that it has no batches.
     pub(super) fn begin(map: BorrowedFd<'m>) -> io::Result<Self> {
         let (keys, values) = (vec![K::zeroed(); FETCHED], vec![V::zeroed(); FETCHED]);
         let mut walk = Self { map, position: None, keys, values, count: 0, given: 0, over: false };
@@ -159,7 +162,8 @@ impl<K: Pod, V: Pod> Iterator for Walk<'_, K, V> {
     }
 }
 
-/// Of `count` elements. A kernel that refuses the whole call may not have touched its own count, which is then all of them.
+/// Returns the number of elements done out of `count`. A kernel that refuses the whole call may not have written its
+/// own count, which then still is `count`.
 fn done(count: usize, result: io::Result<()>, counted: u32) -> usize {
     match result {
         Ok(()) => count,
@@ -167,14 +171,14 @@ fn done(count: usize, result: io::Result<()>, counted: u32) -> usize {
     }
 }
 
-/// bpf(2); gives the attributes back as the kernel has left them.
+/// Calls bpf(2). Returns the attributes as the kernel has left them.
 ///
 /// # Safety
-/// What `attributes` point to must be what `command` reads and writes.
+/// The pointers in `attributes` must be valid for what `command` reads and writes.
 unsafe fn bpf(command: libc::c_long, mut attributes: Attributes) -> (io::Result<()>, Attributes) {
     let size = size_of::<Attributes>();
     // SAFETY: the attributes are the part of the union for batches, `size` bytes long; the kernel writes its count into
-    // them. What they point to is the caller's to answer for.
+    // them. The caller answers for the pointers in them.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(&mut attributes), size) };
     let result = if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
     (result, attributes)

@@ -1,4 +1,4 @@
-//! The maps themselves: typed, opened from a loaded object or from their pins, read back and written.
+//! The BPF maps as types: opened from a loaded object or from their pins, read back and written.
 
 use std::{
     collections::BTreeSet,
@@ -31,34 +31,34 @@ use super::{
     programmed::Programmed,
 };
 
-/// A map could not be opened, read or written.
+/// Error of opening, reading or writing a map.
 #[derive(Debug, thiserror::Error)]
 pub enum MapsError {
-    /// It is not there.
+    /// The map is missing.
     #[error("no map {0}: the data plane is not loaded, or by another version")]
     Missing(&'static str),
     /// The kernel refused.
     #[error("map {name}: {reason}")]
     Map {
-        /// Which map.
+        /// The map.
         name: &'static str,
-        /// What the kernel said.
+        /// The error of the kernel.
         reason: MapError,
     },
     /// The kernel refused a device.
     #[error("map {name}: interface {ifindex}: {reason}")]
     Device {
-        /// Which map.
+        /// The map.
         name: &'static str,
-        /// Which interface.
+        /// The interface.
         ifindex: u32,
-        /// What the kernel said.
+        /// The error of the kernel.
         reason: XdpMapError,
     },
 }
 
 impl MapsError {
-    /// True if the map has no room for another element.
+    /// Returns true if the map has no room for another element.
     pub fn is_full(&self) -> bool {
         matches!(self, Self::Map { reason: MapError::SyscallError(error), .. }
             if error.io_error.raw_os_error() == Some(libc::E2BIG))
@@ -75,10 +75,11 @@ impl<T> Named<T> for Result<T, MapError> {
     }
 }
 
-/// MACs on a page of the forwarding database: what the loop of the agent writes down without anybody having to wait.
+/// MACs on a page of the forwarding database: as many as the event loop of the agent can write without a delay for
+/// others.
 const PAGE: usize = 1024;
 
-/// MACs, and the position of the next ones.
+/// MACs, and the position of the next page.
 pub(crate) type FdbPage = (Vec<(FdbKey, FdbEntry)>, Option<u32>);
 
 /// All maps of the data plane.
@@ -109,7 +110,7 @@ pub struct Maps {
 }
 
 impl Maps {
-    /// Takes the maps from wherever `find` finds them by name.
+    /// Takes the maps from `find`, which finds them by name.
     pub(crate) fn from_source(mut find: impl FnMut(&'static str) -> Option<Map>) -> Result<Self, MapsError> {
         macro_rules! take {
             ($name:literal) => {
@@ -156,7 +157,7 @@ impl Maps {
         Map::from_map_data(map).and_then(TryInto::try_into).of("events")
     }
 
-    /// Reads back what the agent, perhaps an earlier one, has written.
+    /// Reads back the elements that the agent, or an earlier one, has written.
     pub fn programmed(&self) -> Result<Programmed, MapsError> {
         let remote_vteps =
             self.remote_vteps.iter().collect::<Result<std::collections::BTreeMap<_, _>, _>>().of("remote_vteps")?;
@@ -180,7 +181,7 @@ impl Maps {
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
             xdp_sg_ports: self.devmap_sg.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap_sg")?,
             down: self.down.keys().collect::<Result<BTreeSet<_>, _>>().of("down")?,
-            // What an earlier agent did not get to, the first census finds.
+            // Anything that an earlier agent did not finish, the first FDB scan finds.
             outdated: BTreeSet::new(),
         })
     }
@@ -197,7 +198,7 @@ impl Maps {
                     reason,
                 })
             }
-            // The kernel takes a device out by itself when it goes.
+            // The kernel removes a device by itself when the device disappears.
             Op::DelXdpPort(ifindex) => gone_is_fine(self.devmap.remove(*ifindex)).of("devmap"),
             Op::PutXdpSgPort(ifindex) => self
                 .devmap_sg
@@ -236,7 +237,7 @@ impl Maps {
         }
     }
 
-    /// Fills the idle bank first and then turns to it (see [`Tunnel`]).
+    /// Fills the idle bank first and then switches to it (see [`Tunnel`]).
     fn put_tunnel(&mut self, id: u32, tunnel: &Tunnel) -> Result<(), MapsError> {
         let old = self.tunnels.get(&id, 0).of("tunnels")?;
         if old.bank != tunnel.bank {
@@ -246,7 +247,7 @@ impl Maps {
         self.tunnels.set(id, tunnel, 0).of("tunnels")
     }
 
-    /// The kernel counts learned MACs only where there is a counter.
+    /// Writes a logical switch. The kernel counts learned MACs only if there is a counter.
     fn put_segment(&mut self, vni: u32, switch: &SwitchEntry) -> Result<(), MapsError> {
         const ONLY_NEW: u64 = 1;
         match self.learned.insert(vni, 0, ONLY_NEW) {
@@ -283,22 +284,23 @@ impl Maps {
         self.generation.count();
     }
 
-    /// Sets until when lease number `lease` runs: CLOCK_MONOTONIC nanoseconds.
+    /// Sets the end of lease number `lease`: CLOCK_MONOTONIC nanoseconds.
     pub fn set_lease(&mut self, lease: u32, until: u64) -> Result<(), MapsError> {
         self.leases.set(lease, until, 0).of("leases")
     }
 
-    /// All MACs, given and learned.
+    /// Iterates over all MACs, given and learned.
     pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
         match map_batch::Walk::begin(self.fdb_fd()) {
             Ok(walk) => Box::new(walk.map(|row| row.map_err(MapError::IoError).of("fdb"))),
-            // No batches here.
+            // The kernel has no batches.
             Err(_) => Box::new(self.fdb.iter().map(|row| row.of("fdb"))),
         }
     }
 
-    /// A thousand MACs, from a position that an earlier call has given, or from the start; and the position of the next,
-    /// if there are any. What is there all the while comes once, whatever comes and goes meanwhile.
+    /// Returns a page of MACs, from a position that an earlier call has returned, or from the start, and the position
+    /// of the next page, if any. A MAC that exists throughout a walk appears exactly once, whatever is added or removed
+    /// meanwhile.
     pub fn fdb_page(&self, from: Option<u32>) -> Result<FdbPage, MapsError> {
         let mut keys = vec![FdbKey::new(0, [0; 6]); PAGE];
         let mut entries = vec![FdbEntry::zeroed(); PAGE];
@@ -308,12 +310,12 @@ impl Maps {
         Ok((keys.into_iter().zip(entries).collect(), next))
     }
 
-    /// The map of MACs, to be read and written in other ways.
+    /// Returns the map of MACs, for other ways of access.
     pub(super) fn fdb_fd(&self) -> BorrowedFd<'_> {
         self.fdb.map().fd().as_fd()
     }
 
-    /// One MAC.
+    /// Returns the entry of one MAC.
     pub fn mac(&self, key: &FdbKey) -> Result<Option<FdbEntry>, MapsError> {
         match self.fdb.get(key, 0) {
             Ok(entry) => Ok(Some(entry)),
@@ -327,7 +329,7 @@ impl Maps {
         gone_is_fine(self.fdb.remove(key)).of("fdb")
     }
 
-    /// MACs the kernel has learned in `vni`, ever.
+    /// Returns the number of MACs that the kernel has ever learned in `vni`.
     pub fn learned(&self, vni: u32) -> Result<u64, MapsError> {
         match self.learned.get(&vni, 0) {
             Err(MapError::KeyNotFound) => Ok(0),
@@ -335,31 +337,31 @@ impl Maps {
         }
     }
 
-    /// What the binding or tunnel at `place` has used of its budgets (see [`gateway_common::budget::place`]).
+    /// Returns the used budgets of the binding or tunnel at `place` (see [`gateway_common::budget::place`]).
     pub fn budget(&self, place: u32) -> Result<Budget, MapsError> {
         self.budgets.get(&place, 0).of("budgets")
     }
 
-    /// Writes what the binding or tunnel at `place` has used of its budgets.
+    /// Writes the used budgets of the binding or tunnel at `place`.
     pub fn set_budget(&mut self, place: u32, budget: &Budget) -> Result<(), MapsError> {
         self.budgets.set(place, budget, 0).of("budgets")
     }
 
-    /// Drop counters, all CPUs together.
+    /// Returns the drop counters, summed over all CPUs.
     pub fn drops(&self) -> Result<Drops, MapsError> {
         let mut sum = Drops::default();
         self.drops.get(&0, 0).of("drops")?.iter().for_each(|cpu| sum.add(cpu));
         Ok(sum)
     }
 
-    /// Path counters, all CPUs together.
+    /// Returns the path counters, summed over all CPUs.
     pub fn paths(&self) -> Result<Paths, MapsError> {
         let mut sum = Paths::default();
         self.paths.get(&0, 0).of("paths")?.iter().for_each(|cpu| sum.add(cpu));
         Ok(sum)
     }
 
-    /// Has what is lost on the way out of an interface counted from now on, if it is not yet.
+    /// Adds a loss counter for an interface, if there is none yet.
     fn count_losses(&mut self, ifindex: u32) -> Result<(), MapsError> {
         match self.losses.get(&ifindex, 0) {
             Err(MapError::KeyNotFound) => {}
@@ -372,7 +374,7 @@ impl Maps {
         if counts(&mut self.losses).is_ok() {
             return Ok(());
         }
-        // Full of interfaces that are gone: their numbers never come again.
+        // The map is full of interfaces that are gone: their numbers are never used again.
         let ports: BTreeSet<u32> = self.devmap.keys().filter_map(Result::ok).collect();
         let gone: Vec<u32> = self.losses.keys().filter_map(Result::ok).filter(|key| !ports.contains(key)).collect();
         for key in gone {
@@ -381,7 +383,7 @@ impl Maps {
         counts(&mut self.losses).of("losses")
     }
 
-    /// What was lost after a redirect, by interface, all CPUs together.
+    /// Returns the packets lost after a redirect, by interface, summed over all CPUs.
     pub fn losses(&self) -> Result<std::collections::BTreeMap<u32, Loss>, MapsError> {
         let mut all = std::collections::BTreeMap::new();
         for row in self.losses.iter() {
@@ -393,27 +395,28 @@ impl Maps {
         Ok(all)
     }
 
-    /// What routers have said of the paths to remote VTEPs.
+    /// Returns the path MTUs to remote VTEPs that routers have reported.
     pub fn path_mtus(&self) -> Result<Vec<(RemoteVtepKey, PathMtu)>, MapsError> {
         self.path_mtu.iter().collect::<Result<_, _>>().of("path_mtu")
     }
 
-    /// Forgets what a router has said.
+    /// Forgets a reported path MTU.
     pub fn forget_path_mtu(&mut self, ends: &RemoteVtepKey) -> Result<(), MapsError> {
         gone_is_fine(self.path_mtu.remove(ends)).of("path_mtu")
     }
 
-    /// Tunnel packets that came while lease number `lease` did not run here, all CPUs together.
+    /// Returns the number of tunnel packets that arrived while lease number `lease` did not run here, summed over all
+    /// CPUs.
     pub fn strays(&self, lease: u32) -> Result<u64, MapsError> {
         Ok(self.strays.get(&lease, 0).of("strays")?.iter().sum())
     }
 
-    /// Traffic of binding number `id`, all CPUs together.
+    /// Returns the traffic of binding number `id`, summed over all CPUs.
     pub fn binding_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
         Ok(sum(&self.binding_stats.get(&id, 0).of("binding_stats")?))
     }
 
-    /// Traffic of tunnel number `id`, all CPUs together.
+    /// Returns the traffic of tunnel number `id`, summed over all CPUs.
     pub fn tunnel_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
         Ok(sum(&self.tunnel_stats.get(&id, 0).of("tunnel_stats")?))
     }

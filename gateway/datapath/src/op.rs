@@ -9,16 +9,16 @@ use gateway_common::{
     tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
-/// Whose learned MACs are to be forgotten.
+/// Scope of learned MACs to forget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Forget {
     /// A whole logical switch.
     Switch(u32),
-    /// A binding, whatever the logical switch.
+    /// A binding, in any logical switch.
     Binding(BindingKey),
     /// A tunnel.
     Tunnel(u32),
-    /// An access port, by index, whatever the logical switch.
+    /// An access port, by index, in any logical switch.
     Port(u32),
 }
 
@@ -37,7 +37,7 @@ pub enum Op {
     DelVtep(Addr),
     PutArrival(Arrival),
     DelArrival(Arrival),
-    /// In a box: it is large, and of other operations there are many.
+    /// Boxed, because it is large and other operations are many.
     PutTunnel(u32, Box<Tunnel>),
     PutRemoteVtep(RemoteVtepKey, u32),
     DelRemoteVtep(RemoteVtepKey, u32),
@@ -49,10 +49,10 @@ pub enum Op {
     DelBinding(BindingKey),
     PutMac(FdbKey, FdbEntry),
     DelMac(FdbKey),
-    /// Zeroes counters and budgets of a binding number that is about to be given out again.
+    /// Zeroes counters and budgets of a binding number that is about to be reused.
     ResetBindingStats(u32),
-    /// Zeroes counters and budgets of a tunnel number that is about to be given out again.
+    /// Zeroes counters and budgets of a tunnel number that is about to be reused.
     ResetTunnelStats(u32),
-    /// Removes learned MACs, found in one walk through the database for all of these.
+    /// Removes learned MACs of all these scopes, in one walk through the database.
     Forget(BTreeSet<Forget>),
 }

@@ -1,13 +1,13 @@
-//! Where things are pinned in the BPF file system, which does not allow dots in names (kernel/bpf/inode.c, bpf_lookup).
+//! Paths of pins in the BPF file system, which does not allow dots in names (kernel/bpf/inode.c, bpf_lookup).
 
 use std::path::{Path, PathBuf};
 
 use super::catalogue;
 
-/// Maps that are pinned, by the names the programs give them.
+/// Names of the pinned maps, which are those in the programs.
 pub const PINNED_MAPS: [&str; catalogue::PINNED] = catalogue::pinned();
 
-/// The directory an instance pins everything under, `/sys/fs/bpf/vtep-gateway` unless configured otherwise.
+/// Directory of all pins of a gateway, `/sys/fs/bpf/vtep-gateway` unless configured otherwise.
 #[derive(Clone, Debug)]
 pub struct PinDir(PathBuf);
 
@@ -17,42 +17,42 @@ impl PinDir {
         Self(path.into())
     }
 
-    /// The directory itself.
+    /// Returns the directory itself.
     pub fn root(&self) -> &Path {
         &self.0
     }
 
-    /// Holds the maps in use.
+    /// Returns the directory of the maps in use.
     pub fn maps(&self) -> PathBuf {
         self.0.join("maps")
     }
 
-    /// Holds maps that are being filled and not in use yet.
+    /// Returns the directory of maps that are being filled and not in use yet.
     pub fn new_maps(&self) -> PathBuf {
         self.0.join("maps_new")
     }
 
-    /// Holds the captures there are.
+    /// Returns the directory of the captures.
     pub fn captures(&self) -> PathBuf {
         self.0.join("captures")
     }
 
-    /// Holds programs of capture number `id`.
+    /// Returns the directory of the programs of capture number `id`.
     pub fn capture(&self, id: u32) -> PathBuf {
         self.captures().join(id.to_string())
     }
 
-    /// Holds the links of the programs that count what is lost after a redirect.
+    /// Returns the directory of the links of the programs that count losses after a redirect.
     pub fn tracepoints(&self) -> PathBuf {
         self.0.join("tracepoints")
     }
 
-    /// Holds the links between programs and interfaces.
+    /// Returns the directory of the links between programs and interfaces.
     pub fn links(&self) -> PathBuf {
         self.0.join("links")
     }
 
-    /// Names the interfaces whose clsact qdisc is the gateway's.
+    /// Returns the directory with the names of the interfaces whose clsact qdisc is the gateway's.
     pub fn qdiscs(&self) -> PathBuf {
         self.0.join("qdiscs")
     }

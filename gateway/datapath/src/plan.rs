@@ -1,4 +1,4 @@
-//! The plan: database rows, configuration and the state of the underlay become desired forwarding. A pure function.
+//! The plan: a pure function from database rows, configuration and the state of the underlay to desired forwarding.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,15 +32,15 @@ pub use bindings::{BoundVlan, state_of_switch, unforwarded};
 pub use changes::mac_changes;
 pub use problem::Problem;
 
-/// A lease that nobody gives, for what belongs to no instance.
+/// A lease that is never granted, for rows that belong to no instance.
 const NO_LEASE: u32 = u32::MAX;
 
-/// Desired forwarding, and what stands in the way of more.
+/// Desired forwarding, and the problems that limit it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What forwarding should be.
+    /// Desired forwarding.
     pub desired: Desired,
-    /// In the order of the configuration.
+    /// Problems, in the order of the configuration.
     pub problems: Vec<Problem>,
     /// All bindings that the database has, by port and VLAN, each with its state.
     pub bindings: Vec<BoundVlan>,
@@ -83,7 +83,7 @@ struct Bound<'r> {
     switch: &'r LogicalSwitch,
 }
 
-/// The logical switches that forward. Two with one VNI would be one network: the second, by name, is left out.
+/// Returns the logical switches that forward. Two with one VNI would be one network: the second, by name, is left out.
 fn bound(rows: &Rows) -> (Vec<Bound<'_>>, Vec<Problem>) {
     let mut first = BTreeMap::new();
     let (mut all, mut doubles) = (Vec::new(), Vec::new());
@@ -99,12 +99,12 @@ fn bound(rows: &Rows) -> (Vec<Bound<'_>>, Vec<Problem>) {
     (all, doubles)
 }
 
-/// All remote VTEPs in the rows: those to send to, and the only ones to hear.
+/// Returns all remote VTEPs in the rows. The gateway sends to these, and accepts packets only from these.
 pub fn remotes(rows: &Rows) -> BTreeSet<IpAddr> {
     tunnels(rows).into_iter().map(|(_, remote)| remote).collect()
 }
 
-/// The same, each with the instance, by index, whose tunnel leads there.
+/// Returns the same, each with the index of the instance whose tunnel leads there.
 fn tunnels(rows: &Rows) -> BTreeSet<(usize, IpAddr)> {
     let (bound, _) = bound(rows);
     bound
@@ -120,13 +120,14 @@ fn tunnels(rows: &Rows) -> BTreeSet<(usize, IpAddr)> {
         .collect()
 }
 
-/// What a switch's instance has: its tunnel addresses and its lease.
+/// Returns the instance of a switch, with its tunnel addresses and its lease.
 fn instance<'c>(config: &'c Config, switch: &LogicalSwitch) -> Option<&'c InstanceConfig> {
     config.instances.get(switch.instance)
 }
 
-/// What each logical switch may learn: its limit, or its share of the room that the given MACs leave in the database,
-/// whichever is less. So no flood of forged sources on one VLAN can keep a given MAC, or another VLAN's, out.
+/// Returns the learning limit of each logical switch: its own limit, or its share of the room that the given MACs leave
+/// in the database, whichever is less. So a flood of forged sources on one VLAN can't keep out a given MAC, or a MAC of
+/// another VLAN.
 pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SwitchPlan> {
     let (bound, _) = bound(rows);
     let given: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
@@ -145,7 +146,8 @@ fn options(config: &Config, bound: &Bound<'_>) -> SwitchOptions {
     config.switch_options.get(bound.name).copied().unwrap_or_default()
 }
 
-/// A switch that learns from tunnels takes a source's new place as it comes.
+/// Returns true if known sources are held to their place. A switch that learns from tunnels accepts a new place of a
+/// source.
 fn is_strict(config: &Config, bound: &Bound<'_>) -> bool {
     options(config, bound).strict_sources && !bound.switch.learn_remote
 }
@@ -166,7 +168,7 @@ impl<'a> Planner<'a> {
             return;
         };
         if self.config.is_own(remote) {
-            // Programmed, it would let packets in that claim to come from this gateway itself.
+            // If it were programmed, it would let in packets that claim to come from this gateway itself.
             self.plan.problems.push(Problem::OwnAddress(remote));
             return;
         }
@@ -195,7 +197,7 @@ impl<'a> Planner<'a> {
                 Location::Port { name: port, vlan } => {
                     let binding = self.binding_key(port, *vlan);
                     let own = binding.filter(|key| self.owners.get(key) == Some(&name));
-                    // A port that isn't there, and a binding that is another switch's, are told already.
+                    // A missing port, and a binding of another switch, are already reported.
                     if own.is_none() && binding.is_some() && !switch.bindings.contains(&(port.clone(), *vlan)) {
                         elsewhere.insert((port, *vlan));
                     }
@@ -214,7 +216,7 @@ impl<'a> Planner<'a> {
         self.plan.problems.extend(told);
     }
 
-    /// Gives a switch its bindings: those whose port is there and that no switch before it has.
+    /// Assigns bindings to a switch: those whose port exists and that no earlier switch has.
     fn bindings(&mut self, bound: &Bound<'a>) -> Vec<BindingKey> {
         let mut own = Vec::new();
         for (port, vlan) in &bound.switch.bindings {
@@ -238,7 +240,7 @@ impl<'a> Planner<'a> {
         own
     }
 
-    /// Nothing where the port isn't there, or is no access port: that is told once for each port.
+    /// Returns `None` if the port does not exist, or is no access port: that is reported once for each port.
     fn binding_key(&self, port: &str, vlan: VlanId) -> Option<BindingKey> {
         let access = self.config.ports.iter().any(|configured| configured.name == port);
         let link = self.underlay.links.get(port).filter(|_| access)?;
@@ -246,7 +248,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Nowhere, if this gateway has no address to tunnel from, or is the remote itself.
+/// Returns `None` if this gateway has no address to tunnel from, or is the remote VTEP itself.
 fn remote_place(config: &Config, switch: &LogicalSwitch, vni: Vni, remote: &Remote) -> Option<Place> {
     let local = instance(config, switch)?.vteps.towards(remote.address).filter(|_| !config.is_own(remote.address))?;
     let ends = RemoteVtepKey { local: local.into(), remote: remote.address.into() };
@@ -274,7 +276,8 @@ fn next_hop(config: &Config, local: IpAddr, remote: IpAddr, hop: &Hop) -> NextHo
     }
 }
 
-/// Bytes by which the MTU towards `remote` must exceed that of the hosts: outer IP, UDP, VXLAN, inner Ethernet.
+/// Returns the bytes by which the MTU towards `remote` must exceed that of the hosts: outer IP, UDP, VXLAN, inner
+/// Ethernet.
 pub fn overhead(remote: IpAddr) -> u32 {
     let ip = if remote.is_ipv4() { 20 } else { 40 };
     ip + (UDP_LEN + VXLAN_LEN + ETH_LEN) as u32
@@ -286,13 +289,14 @@ fn settings(config: &Config, underlay: &Snapshot) -> Settings {
     Settings { fits_every_port, ports_down: down(config, underlay).len() as u32 }
 }
 
-/// Access ports, by index, that can carry nothing now.
+/// Returns the access ports, by index, that are down.
 fn down(config: &Config, underlay: &Snapshot) -> BTreeSet<u32> {
     let links = config.ports.iter().filter_map(|port| underlay.links.get(&port.name));
     links.filter(|link| !link.up).map(|link| link.ifindex).collect()
 }
 
-/// What the kernel takes packets by, and each virtual router's own address in the same VLANs: it is there before its macvlan.
+/// Returns the addresses at which the kernel takes packets, and each virtual router's own address in the same VLANs:
+/// that one exists before its macvlan.
 fn arrivals(config: &Config, underlay: &Snapshot) -> BTreeSet<Arrival> {
     let vlans: BTreeSet<u16> = underlay.arrivals.iter().map(|(_, vlan)| *vlan).collect();
     let routers = config.instances.iter().filter_map(|instance| instance.vrrp.as_ref()).filter(|vrrp| vrrp.virtual_mac);
@@ -339,7 +343,7 @@ fn mtus(config: &Config, underlay: &Snapshot, tunnels: &BTreeSet<(usize, IpAddr)
     problems
 }
 
-/// Of the remotes to which the path is narrower than the underlay here, what to tell.
+/// Returns the problems of those remote VTEPs whose path is narrower than the underlay here.
 pub fn path_mtus(underlay: &Snapshot, narrow: &BTreeSet<IpAddr>) -> Vec<Problem> {
     let one = |remote: &IpAddr| match underlay.hops.get(remote) {
         Some(Resolution::Resolved(hop)) => Some(Problem::PathMtu {

@@ -1,4 +1,4 @@
-//! A mirror of what the agent has written into the maps.
+//! Mirror of the map elements that the agent has written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use super::{
     op::{Forget, Op},
 };
 
-/// The agent's part of the maps' contents; what the kernel learns is not in it.
+/// The agent's part of the maps; it does not contain learned MACs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Programmed {
     /// Map `vteps`.
@@ -41,12 +41,12 @@ pub struct Programmed {
     pub down: BTreeSet<u32>,
     /// Map `settings`.
     pub settings: Settings,
-    /// Whose learned MACs are wrong, and not forgotten yet.
+    /// Scopes of learned MACs that are wrong and not forgotten yet.
     pub outdated: BTreeSet<Forget>,
 }
 
 impl Programmed {
-    /// Notes that `op` has been carried out.
+    /// Records that `op` has been carried out.
     pub fn note(&mut self, op: &Op) {
         self.outdated.extend(self.outdated_by(op));
         match *op {
@@ -80,20 +80,20 @@ impl Programmed {
         }
     }
 
-    /// Whose learned MACs are wrong once `op` is done.
+    /// Returns the scope of learned MACs that are wrong once `op` is done.
     pub(super) fn outdated_by(&self, op: &Op) -> Option<Forget> {
         match *op {
             Op::DelRemoteVtep(_, id) => Some(Forget::Tunnel(id)),
             Op::DelBinding(key) => Some(Forget::Binding(key)),
-            // It moved to another logical switch, or what its learned MACs carry has changed.
+            // It moved to another logical switch, or the data in its learned MACs has changed.
             Op::PutBinding(key, new) => {
                 let old = self.bindings.get(&key)?;
                 (old.vni != new.vni || old.flags != new.flags).then_some(Forget::Binding(key))
             }
             Op::DelSwitch(vni) => Some(Forget::Switch(vni)),
-            // Whoever was behind it may be heard elsewhere next, and till then is nowhere.
+            // A station behind it may appear at another place next; until then it has no place.
             Op::PutDown(ifindex) => Some(Forget::Port(ifindex)),
-            // It no longer believes what came through tunnels.
+            // It no longer accepts MACs that were learned from tunnels.
             Op::PutSwitch(vni, new) => {
                 let old = self.switches.get(&vni)?;
                 (old.flags & !new.flags & LEARN_REMOTE != 0).then_some(Forget::Switch(vni))

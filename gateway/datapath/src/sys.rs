@@ -1,5 +1,5 @@
-//! bpf(2) for what the library that loads the programs has no way to ask: a link that is held and pinned again, what a
-//! link is attached to, what is on an interface, and what the kernel is able to.
+//! Calls of bpf(2) that the library for loading programs lacks: holding a link and pinning it again, the programs of a
+//! link and of an interface, and the features of the kernel.
 
 use std::{
     ffi::{CString, c_long},
@@ -20,10 +20,10 @@ const ATTACH_XDP: u32 = 37;
 const ATTACH_TCX_INGRESS: u32 = 46;
 /// `XDP_FLAGS_DRV_MODE`: in the driver, or not at all.
 const DRIVER_MODE: u32 = 1 << 2;
-/// Programs that a place for several may hold (`BPF_MPROG_MAX`).
+/// Limit of the programs on one hook (`BPF_MPROG_MAX`).
 const MOST_PROGRAMS: usize = 64;
 
-/// Where a program is attached to an interface.
+/// Hook of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hook {
     /// In the driver.
@@ -33,7 +33,7 @@ pub enum Hook {
 }
 
 impl Hook {
-    /// The word for it, as part of a pin's name.
+    /// Returns its name, as part of a pin's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xdp => "xdp",
@@ -41,7 +41,7 @@ impl Hook {
         }
     }
 
-    /// The word for it, to people.
+    /// Returns its name, for people.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Xdp => "XDP",
@@ -50,12 +50,12 @@ impl Hook {
     }
 }
 
-/// What a link joins.
+/// The two ends of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkInfo {
     /// Id of the program.
     pub program: u32,
-    /// The interface; 0 once somebody has detached the link, or the interface has gone.
+    /// The interface; 0 once the link was detached, or the interface is gone.
     pub ifindex: u32,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> 
     descriptor(LINK_CREATE, &mut Create { program: program.as_raw_fd(), ifindex, kind, flags })
 }
 
-/// Puts another program in the place of a link's, in one step.
+/// Replaces the program of a link in one step.
 pub(crate) fn link_update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result<()> {
     #[repr(C)]
     struct Update {
@@ -86,7 +86,7 @@ pub(crate) fn link_update(link: &OwnedFd, program: BorrowedFd<'_>) -> io::Result
     command(LINK_UPDATE, &mut Update { link: link.as_raw_fd(), program: program.as_raw_fd(), flags: 0 }).map(drop)
 }
 
-/// What a link of XDP or TC joins.
+/// Returns the ends of a link of XDP or TC.
 pub(crate) fn link_info(link: &OwnedFd) -> io::Result<LinkInfo> {
     /// The beginning of `struct bpf_link_info`.
     #[repr(C)]
@@ -124,7 +124,7 @@ pub fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
     command(OBJ_PIN, &mut Path64 { path: path.as_ptr() as u64, fd: object.as_raw_fd(), flags: 0 }).map(drop)
 }
 
-/// Opens what is pinned; nothing where nothing is.
+/// Opens a pinned object; returns `None` if there is none.
 pub fn open(path: &Path) -> io::Result<Option<OwnedFd>> {
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     match descriptor(OBJ_GET, &mut Path64 { path: path.as_ptr() as u64, fd: 0, flags: 0 }) {
@@ -134,7 +134,7 @@ pub fn open(path: &Path) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Ids of the programs at the TC ingress of an interface, where TC has links (tcx).
+/// Returns the ids of the programs at the TC ingress of an interface, for kernels with links for TC (tcx).
 pub fn tcx_programs(ifindex: u32) -> io::Result<Vec<u32>> {
     /// `bpf_attr.query`, whole: the kernel writes to its end.
     #[repr(C)]
@@ -178,7 +178,7 @@ pub struct Insn {
     pub immediate: i32,
 }
 
-/// Has the kernel verify a program of this kind, made with these flags, and lets it go.
+/// Lets the kernel verify a program of this kind, made with these flags, and drops it.
 pub(crate) fn try_program(kind: u32, flags: u32, program: &[Insn]) -> io::Result<()> {
     #[repr(C)]
     struct Load {
@@ -206,17 +206,18 @@ pub(crate) fn try_program(kind: u32, flags: u32, program: &[Insn]) -> io::Result
     descriptor(PROG_LOAD, &mut load).map(drop)
 }
 
-/// bpf(2) of a command that gives a descriptor.
+/// Calls bpf(2) with a command that returns a descriptor.
 fn descriptor<T>(number: u32, attributes: &mut T) -> io::Result<OwnedFd> {
     let fd = i32::try_from(command(number, attributes)?).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor for us; nobody else owns it.
+    // SAFETY: the kernel has just made this descriptor for us; nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn command<T>(number: u32, attributes: &mut T) -> io::Result<c_long> {
     let size = size_of::<T>();
-    // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long, and what it points
-    // to lives in the caller. The kernel takes the rest of the union as zero, and writes to no field that is not there.
+    // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long, and the data that
+    // it points to lives in the caller. The kernel takes the rest of the union as zero, and writes to no field that is
+    // not there.
     let result = unsafe { libc::syscall(libc::SYS_bpf, number, std::ptr::from_mut(attributes), size) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }

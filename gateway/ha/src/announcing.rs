@@ -1,18 +1,18 @@
-//! When the virtual addresses are announced. Pure.
+//! Schedule of the announcements of the virtual addresses. Pure.
 
 use std::time::Duration;
 
 use gateway_config::AnnounceConfig;
 use gateway_vrrp::Time;
 
-/// Between two announcements of one round: a network that loses one, because a port has just come up, may have the
-/// next.
+/// Time between two announcements of one round. A network may lose one because a port has just come up, and then
+/// receive the next.
 const SPACING: Duration = Duration::from_millis(100);
 
 /// The announcements that are due.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Announcing {
-    /// While this node has the addresses.
+    /// Present while this node has the addresses.
     running: Option<Running>,
 }
 
@@ -21,24 +21,24 @@ struct Running {
     next: Time,
     /// Announcements left in this round.
     left: u8,
-    /// The round after the delay is still to come.
+    /// The round after the delay has not begun.
     again: bool,
-    /// When this round began.
+    /// Time at which this round began.
     began: Time,
 }
 
 impl Announcing {
-    /// The addresses are there, and this node is active.
+    /// Starts the announcements: the addresses are there, and this node is active.
     pub(crate) fn begin(&mut self, config: &AnnounceConfig, now: Time) {
         self.running = Some(Running { next: now, left: config.count, again: !config.delay.is_zero(), began: now });
     }
 
-    /// They no longer are.
+    /// Stops the announcements.
     pub(crate) fn stop(&mut self) {
         self.running = None;
     }
 
-    /// True if every address is to be announced once now.
+    /// Returns true if every address is to be announced once now.
     pub(crate) fn due(&mut self, config: &AnnounceConfig, now: Time) -> bool {
         let Some(running) = &mut self.running else { return false };
         if now < running.next {
@@ -62,7 +62,7 @@ impl Announcing {
         announce
     }
 
-    /// When to ask [`Announcing::due`] again.
+    /// Returns the time of the next call of [`Announcing::due`].
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.running.map(|running| running.next)
     }
@@ -74,7 +74,7 @@ mod tests {
 
     const START: Time = Time::from_secs(1000);
 
-    /// The times in milliseconds from the start, of the first ten at most.
+    /// Returns the times in milliseconds from the start, at most the first ten.
     fn times(count: u8, delay: u64, refresh: u64) -> Vec<u128> {
         let config = AnnounceConfig { count, delay: Duration::from_secs(delay), refresh: Duration::from_secs(refresh) };
         let mut announcing = Announcing::default();

@@ -1,4 +1,4 @@
-//! One virtual router in the loop: its machine, and the hands that do what the machine wants.
+//! One virtual router in the loop: its state machine, and the worker that performs its actions.
 
 mod settings;
 mod tracking;
@@ -36,37 +36,37 @@ use super::{
 
 pub(crate) use settings::{placement_of, virtual_addresses};
 
-/// Packets read in one turn.
+/// The most packets that are read in one turn.
 const READ_AT_ONCE: usize = 256;
-/// After a socket could not be opened, time until it is tried again.
+/// Time after which a socket that could not be opened is tried again.
 const REOPEN: Duration = Duration::from_millis(500);
 
-/// What the virtual routers share.
+/// State that all virtual routers share.
 pub(crate) struct Shared {
     pub leases: LeaseMaps,
     pub links: Arc<Links>,
     pub uplinks: Vec<Interface>,
     pub ports: Vec<Interface>,
-    /// None: nothing is known of it yet.
+    /// True if the data plane is attached. `None`: not known yet.
     pub data_plane: Option<bool>,
-    /// Interfaces that the programs are attached to, and the index under which they are.
+    /// Interfaces to which the programs are attached, and their index at that time.
     pub attached: BTreeMap<String, u32>,
     pub database: bool,
-    /// Virtual routers that others could serve better.
+    /// Virtual routers that another node could serve better.
     pub held: BTreeSet<Vrid>,
-    /// The virtual addresses of all of them: no one's source.
+    /// The virtual addresses of all virtual routers. None of them may be a source address.
     pub virtual_addresses: BTreeSet<IpAddr>,
-    /// How far the data plane's clock lags at most.
+    /// Longest time by which the clock of the data plane lags.
     pub lag: Duration,
     pub(crate) log_queue: LogQueue,
-    /// Where requests to the kernel wait.
+    /// Queue of requests to the kernel.
     pub net: Net,
     pub netlink: Handle,
     pub sysctls: Sysctls,
     pub reports: mpsc::UnboundedSender<Report>,
 }
 
-/// What stands in the way, by what it was met in; each is gone when that has worked.
+/// Work that can fail, as the key of its problem. A problem is gone when the work has succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Work {
     Listening,
@@ -77,36 +77,36 @@ enum Work {
     Announcing,
 }
 
-/// A virtual router that runs: what decides, and what does it.
+/// A running virtual router: its state machine and its body.
 pub(crate) struct Instance {
     machine: Machine,
     body: Body,
 }
 
-/// All of a virtual router but its machine.
+/// All parts of a virtual router except its state machine.
 struct Body {
     vrid: Vrid,
     name: String,
     config: VrrpConfig,
-    /// All its addresses.
+    /// All its virtual addresses.
     addresses: Vec<IpAddr>,
-    /// Those that advertisements carry.
+    /// The addresses that advertisements carry.
     spoken: Vec<IpAddr>,
     auth: Authenticator,
     port: Option<Port>,
     reopen: Time,
     mover: Mover,
-    /// The addresses are wanted there.
+    /// The addresses should be on the interface.
     wanted: bool,
-    /// That is on its way.
+    /// A change of the addresses is pending.
     moving: bool,
-    /// The interface that has them.
+    /// Index of the interface that has the addresses.
     there: Option<u32>,
-    /// They are to be announced as soon as they are there.
+    /// The addresses are to be announced as soon as they are on the interface.
     announce: bool,
     announced: u64,
     announcing: Announcing,
-    /// What announcements are sent by, and on which interface.
+    /// Socket for announcements, and the index of its interface.
     sender: Option<(u32, FrameSender)>,
     observer: Observer,
     counters: Counters,
@@ -116,7 +116,7 @@ struct Body {
 }
 
 impl Instance {
-    /// Starts one; nothing for an instance without VRRP, or without an address.
+    /// Starts a virtual router. Returns `None` for an instance without VRRP, or without an address.
     pub(crate) fn start(config: &InstanceConfig, shared: &mut Shared) -> Option<Self> {
         let vrrp = config.vrrp.clone()?;
         let (addresses, spoken) = addresses(config)?;
@@ -160,14 +160,14 @@ impl Instance {
         let mut instance = Self { machine: Machine::new(settings, now, resume), body };
         match resume {
             Some(_) => shared.log_queue.info(format!("{} keeps its role: its lease still runs", instance.title())),
-            // Whatever an earlier run has left there is over.
+            // A lease that an earlier run has left is void.
             None => instance.body.lease(Time::ZERO, shared),
         }
         instance.look(shared);
         Some(instance)
     }
 
-    /// Takes over another configuration of the same VRID; false if there is nothing left of it.
+    /// Changes the configuration, for the same VRID. Returns false if the virtual router no longer exists.
     pub(crate) fn reconfigure(&mut self, config: &InstanceConfig, shared: &mut Shared) -> bool {
         let (Some(vrrp), Some((addresses, spoken))) = (config.vrrp.clone(), addresses(config)) else { return false };
         let now = clock::monotonic();
@@ -178,7 +178,7 @@ impl Instance {
             || (old.priority == Priority::OWNER) != (vrrp.priority == Priority::OWNER);
         let reopen = anew || old.peers != vrrp.peers || old.source != vrrp.source;
         if anew {
-            // Another virtual router, as far as the others are concerned.
+            // It is another virtual router as far as other nodes are concerned.
             self.leave(Leave::Handover, shared);
         }
         let body = &mut self.body;
@@ -202,14 +202,14 @@ impl Instance {
         true
     }
 
-    /// One turn ([`turn`]), and what is to be done besides. True if there is more to hear.
+    /// Takes a turn ([`turn`]), and does related work. Returns true if more packets may wait.
     pub(crate) fn turn(&mut self, shared: &mut Shared) -> bool {
         let now = clock::monotonic();
         if self.body.port.is_none() && self.body.reopen <= now {
             self.look(shared);
         }
         let mut worker = Acting { body: &mut self.body, shared };
-        // These hands never wait, so it is done.
+        // The worker never waits, so the future is ready.
         let more = turn(&mut self.machine, &mut worker, READ_AT_ONCE).now_or_never().unwrap_or_default();
         self.body.announce(now, shared);
         self.body.observer.expire(now);
@@ -217,7 +217,7 @@ impl Instance {
         more
     }
 
-    /// When the next turn is due even if nothing happens.
+    /// Returns the time at which the next turn is due even if nothing happens.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let body = &self.body;
         let reopen = body.port.is_none().then_some(body.reopen);
@@ -225,7 +225,7 @@ impl Instance {
         due.into_iter().flatten().min()
     }
 
-    /// Returns when there may be something to hear.
+    /// Resolves when there may be a packet to read.
     pub(crate) async fn ready(&self) {
         match &self.body.port {
             Some(port) => port.ready().await,
@@ -233,13 +233,13 @@ impl Instance {
         }
     }
 
-    /// Gives up the role.
+    /// Gives the role away.
     pub(crate) fn handover(&mut self, shared: &mut Shared) {
         self.machine.handover(clock::monotonic());
         self.perform(shared);
     }
 
-    /// The process ends, or this virtual router does.
+    /// Leaves, because the process or this virtual router ends.
     pub(crate) fn leave(&mut self, how: Leave, shared: &mut Shared) {
         self.machine.leave(how, clock::monotonic());
         self.perform(shared);
@@ -247,12 +247,12 @@ impl Instance {
 
     fn perform(&mut self, shared: &mut Shared) {
         let mut worker = Acting { body: &mut self.body, shared };
-        // As in a turn, it is done.
+        // The worker never waits, as in a turn.
         let _done = perform(&mut self.machine, &mut worker).now_or_never();
         self.tell(shared);
     }
 
-    /// True while what was done on leaving is still on its way.
+    /// Returns true while an action of the departure is pending.
     pub(crate) fn is_leaving(&self, how: Leave) -> bool {
         match how {
             Leave::Handover => self.body.moving,
@@ -260,19 +260,19 @@ impl Instance {
         }
     }
 
-    /// The addresses have moved, or could not be moved.
+    /// Handles the result of a change of addresses.
     pub(crate) fn moved(&mut self, outcome: Outcome, shared: &mut Shared) {
         self.body.moved(outcome);
         self.body.announce(clock::monotonic(), shared);
     }
 
-    /// Another map of leases is in use, and has to hold the lease that runs.
+    /// Writes the current lease to a new map of leases.
     pub(crate) fn renew(&mut self, shared: &mut Shared) {
         let lease = self.machine.status().lease.unwrap_or(Time::ZERO);
         self.body.lease(lease, shared);
     }
 
-    /// Somebody does not know where the addresses are: they are announced once more, if they are here.
+    /// Announces the addresses once more if this node is active: a neighbour does not know where they are.
     pub(crate) fn announce_again(&mut self, shared: &Shared) {
         if self.machine.status().role == Role::Active {
             self.body.announce = true;
@@ -280,7 +280,7 @@ impl Instance {
         }
     }
 
-    /// How it stands.
+    /// Returns the status.
     pub(crate) fn status(&self) -> InstanceStatus {
         let body = &self.body;
         let status = self.machine.status();
@@ -301,12 +301,12 @@ impl Instance {
         }
     }
 
-    /// For log lines.
+    /// Returns the name for log lines.
     pub(crate) fn title(&self) -> String {
         self.body.title()
     }
 
-    /// Counts and tells a change of role.
+    /// Counts and logs a change of role.
     fn tell(&mut self, shared: &mut Shared) {
         let status = self.machine.status();
         let body = &mut self.body;

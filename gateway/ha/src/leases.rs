@@ -1,4 +1,4 @@
-//! The BPF map `leases`: until when the data plane may forward for each virtual router.
+//! The BPF map `leases`: for each virtual router the time until which the data plane may forward.
 
 use std::{
     fmt, io,
@@ -16,7 +16,7 @@ pub enum LeasesError {
     /// It is pinned, but can't be opened.
     #[error("opening the map of leases, {path}: {source}; `vtep-gateway detach` takes a damaged data plane away")]
     Open {
-        /// Where it is pinned.
+        /// Path of the pin.
         path: PathBuf,
         /// The kernel's reason.
         source: MapError,
@@ -27,7 +27,7 @@ pub enum LeasesError {
     /// One lease can't be read.
     #[error("reading lease {vrid}: {source}")]
     Read {
-        /// Which.
+        /// The virtual router.
         vrid: Vrid,
         /// The kernel's reason.
         source: MapError,
@@ -35,15 +35,16 @@ pub enum LeasesError {
     /// One lease can't be written.
     #[error("writing lease {vrid}: {source}")]
     Write {
-        /// Which.
+        /// The virtual router.
         vrid: Vrid,
         /// The kernel's reason.
         source: MapError,
     },
 }
 
-/// The leases: entry number VRID has the time until which to forward, in nanoseconds of CLOCK_MONOTONIC. The programs
-/// compare with the coarse clock, which lags by up to one of its ticks, or with what it showed a tick before.
+/// Map of leases. The entry with the number VRID holds the time until which to forward, in nanoseconds of
+/// CLOCK_MONOTONIC. The programs compare it with the coarse clock, which lags by up to one of its ticks, or with the
+/// value of that clock one tick before.
 pub struct Leases(Array<MapData, u64>);
 
 impl fmt::Debug for Leases {
@@ -53,15 +54,15 @@ impl fmt::Debug for Leases {
 }
 
 impl Leases {
-    /// Opens the map of a data plane that is there; nothing where there is none.
+    /// Opens the map of an existing data plane. Returns `None` if there is none.
     ///
     /// # Errors
-    /// [`LeasesError::Open`] where it is there and can't be opened.
+    /// [`LeasesError::Open`] if the map is there and can't be opened.
     pub fn open(pins: &PinDir) -> Result<Option<Self>, LeasesError> {
         Self::open_pinned(&pins.maps().join("leases"))
     }
 
-    /// The same for a map that is pinned at `path`.
+    /// Opens a map that is pinned at `path`. Returns `None` if there is none.
     ///
     /// # Errors
     /// As [`Leases::open`].
@@ -74,43 +75,43 @@ impl Leases {
         }
     }
 
-    /// Takes a map that was opened already.
+    /// Wraps a map that is already open.
     ///
     /// # Errors
-    /// [`LeasesError::Kind`] where it is no array of times.
+    /// [`LeasesError::Kind`] if it is not an array of times.
     pub fn from_fd(map: OwnedFd) -> Result<Self, LeasesError> {
         let map = MapData::from_fd(map).and_then(Map::from_map_data).map_err(LeasesError::Kind)?;
         Self::from_map(map)
     }
 
-    /// Takes the map of programs that are being loaded.
+    /// Wraps the map of programs that are being loaded.
     ///
     /// # Errors
-    /// [`LeasesError::Kind`] where it is no array of times.
+    /// [`LeasesError::Kind`] if it is not an array of times.
     pub fn from_map(map: Map) -> Result<Self, LeasesError> {
         map.try_into().map(Self).map_err(LeasesError::Kind)
     }
 
-    /// Until when the programs forward; [`Time::ZERO`]: not at all.
+    /// Returns the time until which the programs forward; [`Time::ZERO`]: not at all.
     ///
     /// # Errors
-    /// [`LeasesError::Read`] where the map has no such entry.
+    /// [`LeasesError::Read`] if the map has no such entry.
     pub fn read(&self, vrid: Vrid) -> Result<Time, LeasesError> {
         let until = self.0.get(&u32::from(vrid.get()), 0).map_err(|source| LeasesError::Read { vrid, source })?;
         Ok(Time::from_nanos(until))
     }
 
-    /// Sets until when the programs forward.
+    /// Sets the time until which the programs forward.
     ///
     /// # Errors
-    /// [`LeasesError::Write`] where the map has no such entry.
+    /// [`LeasesError::Write`] if the map has no such entry.
     pub fn write(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError> {
         let until = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
         self.0.set(u32::from(vrid.get()), until, 0).map_err(|source| LeasesError::Write { vrid, source })
     }
 }
 
-/// A map of leases, or what stands for one in tests.
+/// A map of leases, or its replacement in tests.
 pub(crate) trait LeaseMap {
     fn lease(&self, vrid: Vrid) -> Result<Time, LeasesError>;
     fn set_lease(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError>;
@@ -126,8 +127,8 @@ impl LeaseMap for Leases {
     }
 }
 
-/// The maps in use: while programs are being replaced, some forward under the old one's leases and some under the new
-/// one's.
+/// The maps in use. While programs are replaced, some forward under the leases of the old map and some under those of
+/// the new one.
 #[derive(Debug)]
 pub(crate) struct LeaseMaps<M = Leases> {
     current: Option<M>,
@@ -135,24 +136,24 @@ pub(crate) struct LeaseMaps<M = Leases> {
 }
 
 impl<M: LeaseMap> LeaseMaps<M> {
-    /// The map of an earlier run, if there is one.
+    /// Starts with the map of an earlier run, if there is one.
     pub(crate) const fn new(current: Option<M>) -> Self {
         Self { current, former: None }
     }
 
-    /// Another map takes over; what was the current one is still written until the next one comes.
+    /// Makes another map the current one. The previous map is still written until the next replacement.
     pub(crate) fn replace(&mut self, new: M) {
         self.former = self.current.replace(new);
     }
 
-    /// What a lease found may be worth; nothing where there is no map.
+    /// Returns the lease that was found, or `None` if there is no map.
     pub(crate) fn read(&self, vrid: Vrid) -> Result<Option<Time>, LeasesError> {
         self.current.as_ref().map(|leases| leases.lease(vrid)).transpose()
     }
 
-    /// Writes a lease to all maps there are.
+    /// Writes a lease to all maps.
     pub(crate) fn write(&mut self, vrid: Vrid, until: Time) -> Result<(), LeasesError> {
-        // One that fails is no reason to leave the other as it is.
+        // A failure of one map is no reason to leave the other as it is.
         let mut written = Ok(());
         for leases in [&mut self.former, &mut self.current].into_iter().flatten() {
             written = leases.set_lease(vrid, until).and(written);
@@ -167,7 +168,7 @@ mod tests {
 
     use super::*;
 
-    /// A map that may refuse what is written.
+    /// A map that can refuse to be written.
     #[derive(Clone, Default)]
     struct Paper(Rc<RefCell<Vec<Time>>>, bool);
 

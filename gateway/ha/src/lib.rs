@@ -1,14 +1,18 @@
-//! High availability: the driver of the virtual routers, on a thread of its own. What is decided, [`gateway_vrrp`] decides.
+//! High availability: the driver of the virtual routers, on a thread of its own. [`gateway_vrrp`] makes the decisions.
 //!
-//! `thread` starts it and is the way to talk to it; `run` is its loop, `instance` one virtual router in it. What a
-//! [`Machine`](gateway_vrrp::Machine) wants done is done here: `port` sends and receives advertisements by the sockets of
-//! `socket`, `addresses` puts the virtual addresses on and takes them off (with `macvlan` and `sysctl` for those with a
-//! virtual MAC address), `announcing` says when they are announced and `frames` sends that, `leases` holds what the data
-//! plane forwards under. What a machine has to know comes from `links` (interfaces and addresses, followed by netlink) by
-//! way of `tracking`. `observe` finds misconfiguration in what others send, `status` is what is told of it all. `withdraw` cleans up after a thread that is gone.
+//! - `thread` starts the thread and is its interface; `run` is its loop, `instance` one virtual router in the loop.
+//! - `port` sends and receives advertisements by the sockets of `socket`.
+//! - `addresses` adds and removes the virtual addresses (with `macvlan` and `sysctl` for those with a virtual MAC
+//!   address).
+//! - `announcing` schedules their announcements, and `frames` sends them.
+//! - `leases` holds the leases under which the data plane forwards.
+//! - `links` follows interfaces and addresses by netlink, and `tracking` derives the input of a
+//!   [`Machine`](gateway_vrrp::Machine) from them.
+//! - `observe` finds misconfiguration in the advertisements of other routers, and `status` is the published status.
+//! - `withdraw` cleans up after a thread that is gone.
 //!
-//! Nothing in the loop waits for anything but the loop itself: interfaces are followed and addresses changed on a second
-//! thread (`net`), and log lines are written by a third (`log_queue`).
+//! The loop waits for nothing but its own events: a second thread (`net`) follows interfaces and changes addresses, and
+//! a third (`log_queue`) writes log lines.
 
 mod announcing;
 mod instance;

@@ -1,4 +1,5 @@
-//! Log lines of the loop, written by another thread: whoever reads the log may stop reading, and a write then waits.
+//! Log queue of the loop. Another thread writes the lines, because a write waits if the reader of the log stops
+//! reading.
 
 use std::{
     sync::mpsc::{SyncSender, sync_channel},
@@ -7,7 +8,7 @@ use std::{
 
 use tracing::{info, warn};
 
-/// LineFramer that may wait to be written; those beyond are lost, and counted.
+/// The most lines that wait to be written. Further lines are dropped and counted.
 const ROOM: usize = 256;
 
 #[derive(Debug)]
@@ -16,7 +17,7 @@ enum Line {
     Warning(String),
 }
 
-/// Says things without waiting.
+/// Logs without waiting.
 #[derive(Debug)]
 pub(crate) struct LogQueue {
     lines: SyncSender<Line>,
@@ -24,7 +25,7 @@ pub(crate) struct LogQueue {
 }
 
 impl LogQueue {
-    /// Starts the thread that writes. It ends when the voice is dropped.
+    /// Starts the thread that writes. It ends when the queue is dropped.
     pub(crate) fn start() -> std::io::Result<Self> {
         let (lines, receiver) = sync_channel(ROOM);
         thread::Builder::new().name("vrrp-log".to_owned()).spawn(move || {
@@ -38,12 +39,12 @@ impl LogQueue {
         Ok(Self { lines, lost: 0 })
     }
 
-    /// Something that goes as it should.
+    /// Logs normal progress.
     pub(crate) fn info(&mut self, text: String) {
         self.say(Line::Info(text));
     }
 
-    /// Something the operator should know.
+    /// Logs a warning for the operator.
     pub(crate) fn warn(&mut self, text: String) {
         self.say(Line::Warning(text));
     }

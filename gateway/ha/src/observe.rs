@@ -1,7 +1,7 @@
-//! Misconfiguration, seen in what others send. Pure.
+//! Detection of misconfiguration in the advertisements of other routers. Pure.
 //!
-//! Anyone on the segment can send anything under any address, so what is remembered is bounded, and so is how often
-//! something new is told: a problem has a place per sender and kind, and a place is free again only after a while.
+//! Any station on the segment can send any packet under any address, so both the memory and the rate of new reports are
+//! bounded: a problem occupies a place per sender and kind, and a place becomes free only after a while.
 
 use std::{
     collections::BTreeMap,
@@ -12,18 +12,18 @@ use std::{
 
 use gateway_vrrp::{Advertisement, Envelope, Interval, PacketError, Priority, Time, Version, longest};
 
-/// Problems remembered at once.
+/// The most problems that are remembered.
 const ROOM: usize = 32;
-/// Of those, from senders of one kind of problem.
+/// The most problems of one kind that are remembered, counted by sender.
 const ROOM_PER_KIND: usize = 4;
-/// Other routers remembered at once.
+/// The most other routers that are remembered.
 const OTHERS: usize = 64;
-/// A problem not seen for so long is gone, where its sender gives no interval.
+/// Time after which a problem that was not seen again is gone, if its sender gives no interval.
 const MEMORY: Duration = Duration::from_secs(60);
-/// The text of a problem changes no more often than this.
+/// Least time between two changes of a problem's text.
 const REWORD: Duration = Duration::from_secs(10);
 
-/// What can be wrong.
+/// Kind of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Foreign,
@@ -42,29 +42,29 @@ enum Kind {
     Multicast,
 }
 
-/// What becomes of a sound advertisement.
+/// Result of the check of a valid advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The virtual router hears it.
+    /// The virtual router handles it.
     Heard,
-    /// It is of somebody who should not send it.
+    /// It is from a router that should not send it.
     Stranger,
     /// It is of another virtual router with the same VRID.
     Foreign,
 }
 
-/// What this node holds to be right.
+/// Values that this node expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    /// Our own source address.
+    /// Source address of this node.
     pub own: IpAddr,
-    /// As configured.
+    /// The configured version.
     pub version: Version,
-    /// As configured.
+    /// The configured priority.
     pub priority: Priority,
-    /// Time between advertisements, as configured.
+    /// The configured time between advertisements.
     pub interval: Interval,
-    /// The virtual addresses of the family that is spoken.
+    /// The virtual addresses of the address family in use.
     pub addresses: &'a [IpAddr],
     /// The configured peers; empty with multicast.
     pub peers: &'a [IpAddr],
@@ -73,15 +73,13 @@ pub struct Expected<'a> {
 /// Another router of the same virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Other {
-    /// The priority it gave last; 0: it left.
+    /// Its last advertised priority; 0: it has left.
     pub priority: u8,
-    /// The protocol's version it speaks.
-    /// As configured.
+    /// Its protocol version.
     pub version: Version,
-    /// The interval it gives.
-    /// Time between advertisements, as configured.
+    /// Its advertised interval.
     pub interval: Interval,
-    /// When it was last heard.
+    /// Time at which it was last heard.
     pub heard: Time,
 }
 
@@ -92,7 +90,7 @@ struct Sighting {
     until: Time,
 }
 
-/// What was seen of others on one virtual router.
+/// Observations of the other routers of one virtual router.
 #[derive(Clone, Debug, Default)]
 pub struct Observer {
     sightings: BTreeMap<(Kind, IpAddr), Sighting>,
@@ -100,7 +98,7 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Looks at a sound advertisement under the right VRID.
+    /// Checks a valid advertisement with the right VRID.
     pub fn hear(&mut self, heard: &Advertisement, envelope: &Envelope, expected: Expected<'_>, now: Time) -> Verdict {
         let from = envelope.from;
         let life = heard.interval.three().max(Duration::from_secs(3));
@@ -191,7 +189,7 @@ impl Observer {
         Verdict::Heard
     }
 
-    /// Looks at something that is no sound advertisement.
+    /// Records a packet that is not a valid advertisement.
     pub fn refuse(&mut self, error: &PacketError, from: IpAddr, now: Time) {
         let kind = match error {
             PacketError::Authentication(_) => Kind::Authentication,
@@ -205,7 +203,7 @@ impl Observer {
         self.note(kind, from, format_args!("an advertisement from {from} is ignored: {error}"), now, now + MEMORY);
     }
 
-    /// Takes note that a sender's clock is behind this node's, or ahead of it.
+    /// Records that a sender's clock is behind this node's, or ahead of it.
     pub(crate) fn skewed(&mut self, behind: i64, from: IpAddr, now: Time) {
         let way = if behind > 0 { "behind" } else { "ahead of" };
         let text = format_args!(
@@ -228,7 +226,7 @@ impl Observer {
         }
         let of_kind = self.sightings.keys().filter(|(other, _)| *other == kind).count();
         if of_kind < ROOM_PER_KIND && self.sightings.len() < ROOM {
-            // A place is taken for a while even by one seen once: that bounds how often something new is told.
+            // A place is occupied for a while even by a problem seen once. That bounds the rate of new reports.
             let until = until.max(now + REWORD);
             self.sightings.insert((kind, from), Sighting { text: text.to_string(), worded: now, until });
         }
@@ -241,30 +239,30 @@ impl Observer {
         }
     }
 
-    /// Forgets what was not seen for long enough.
+    /// Forgets problems and routers that were not seen for long enough.
     pub(crate) fn expire(&mut self, now: Time) {
         self.sightings.retain(|_, sighting| sighting.until > now);
         self.others.retain(|_, other| now < other.heard + MEMORY);
     }
 
-    /// When there is something to forget.
+    /// Returns the time at which there is something to forget.
     pub fn deadline(&self) -> Option<Time> {
         let others = self.others.values().map(|other| other.heard + MEMORY);
         self.sightings.values().map(|sighting| sighting.until).chain(others).min()
     }
 
-    /// What is wrong.
+    /// Returns the texts of the problems.
     pub fn problems(&self) -> impl Iterator<Item = &str> {
         self.sightings.values().map(|sighting| sighting.text.as_str())
     }
 
-    /// The other routers.
+    /// Returns the other routers.
     pub const fn others(&self) -> &BTreeMap<IpAddr, Other> {
         &self.others
     }
 }
 
-/// A few addresses, whatever their number.
+/// List of addresses that shows only a few, however many there are.
 struct List<'a>(&'a [IpAddr]);
 
 impl fmt::Display for List<'_> {

@@ -21,7 +21,7 @@ fn advertisement() -> Advertisement {
     }
 }
 
-/// What is told of `heard` from `from`, and whether it is accepted.
+/// Returns the problems that are reported of `heard` from `from`, and the verdict on it.
 fn verdict(heard: &Advertisement, from: &str, peers: &[IpAddr]) -> (Verdict, Vec<String>) {
     let mut observer = Observer::default();
     let accepted = hear(&mut observer, heard, ip(from), peers, NOW);
@@ -40,7 +40,7 @@ fn hear(observer: &mut Observer, heard: &Advertisement, from: IpAddr, peers: &[I
     observer.hear(heard, &Envelope { from, to: to(peers), ttl: 255 }, expected, now)
 }
 
-/// Where a sound node sends to.
+/// Destination of the advertisements of a valid node.
 fn to(peers: &[IpAddr]) -> IpAddr {
     if peers.is_empty() { gateway_vrrp::GROUP_V4.into() } else { ip(OWN) }
 }

@@ -1,5 +1,5 @@
-//! How one virtual router sends and hears: a socket on its interface and, while its macvlan is there, one on that to
-//! send by, so that advertisements come from the virtual MAC address (RFC 9568 section 7.3).
+//! Port of one virtual router: a socket on its interface and, while its macvlan exists, a second socket on that for
+//! sending, so that advertisements come from the virtual MAC address (RFC 9568 section 7.3).
 
 use std::{
     collections::BTreeMap,
@@ -13,10 +13,10 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions, socket::Received};
 
-/// Advertisements on their way at once.
+/// The most pending advertisements.
 const ON_THE_WAY: usize = 64;
 
-/// What a virtual router's sockets are to be.
+/// Options of a virtual router's sockets.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PortOptions<'a> {
     pub interface: &'a str,
@@ -30,9 +30,9 @@ pub(crate) struct PortOptions<'a> {
 #[derive(Debug)]
 pub(crate) struct Port {
     listener: AsyncFd<AdvertSocket>,
-    /// By the macvlan.
+    /// Socket on the macvlan.
     speaker: Option<AsyncFd<AdvertSocket>>,
-    /// Packets that found no room so far.
+    /// Number of packets that the socket has dropped for lack of room.
     dropped: u32,
     on_the_way: BTreeMap<(Way, SendId), (Token, Time)>,
 }
@@ -43,7 +43,7 @@ enum Way {
     Speaker,
 }
 
-/// Why a port can't be opened.
+/// Reason why a port can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PortError {
     #[error(transparent)]
@@ -59,30 +59,30 @@ impl Port {
         Ok(Self { listener, speaker: None, dropped, on_the_way: BTreeMap::new() })
     }
 
-    /// Sends by `macvlan` from now on.
+    /// Sends through `macvlan` from now on.
     pub(crate) fn speak_by(&mut self, macvlan: &str, options: PortOptions<'_>) -> Result<(), PortError> {
         let source = Some(self.source());
         self.speaker = Some(open(macvlan, PortOptions { source, ..options }, false)?);
         Ok(())
     }
 
-    /// Sends by the interface itself again: the macvlan goes.
+    /// Sends through the interface itself again, because the macvlan is removed.
     pub(crate) fn drop_authentication(&mut self) {
         self.speaker = None;
         self.on_the_way.retain(|(way, _), _| *way == Way::Listener);
     }
 
-    /// The interface's index.
+    /// Returns the index of the interface.
     pub(crate) fn ifindex(&self) -> u32 {
         self.listener.get_ref().ifindex()
     }
 
-    /// The address it sends from.
+    /// Returns the source address.
     pub(crate) fn source(&self) -> IpAddr {
         self.listener.get_ref().source()
     }
 
-    /// Returns when there may be something to receive, or something has left.
+    /// Resolves when there may be a packet to receive or a TX timestamp to read.
     pub(crate) async fn ready(&self) {
         match &self.speaker {
             Some(speaker) => {
@@ -95,18 +95,18 @@ impl Port {
         }
     }
 
-    /// What has arrived next, if anything has.
+    /// Returns the next received message, if there is one.
     pub(crate) fn receive(&mut self) -> io::Result<Option<Received>> {
         self.listener.get_mut().receive()
     }
 
-    /// True if packets that arrived since the last time found no room in the socket.
+    /// Returns true if the socket has dropped packets for lack of room since the last call.
     pub(crate) fn overran(&mut self) -> bool {
         let dropped = dropped(self.listener.get_ref().as_fd());
         std::mem::replace(&mut self.dropped, dropped) != dropped
     }
 
-    /// Sends an advertisement; `started` was read before.
+    /// Sends an advertisement. `started` was read from the clock before.
     pub(crate) fn send(
         &mut self,
         advertisement: &Advertisement,
@@ -126,7 +126,7 @@ impl Port {
         Ok(())
     }
 
-    /// The next advertisement that has left, and when its sending was started.
+    /// Returns the next transmitted advertisement, and the time at which its sending was started.
     pub(crate) fn tx_completed(&mut self) -> Option<(Token, Time)> {
         loop {
             let (way, id) = if let Some(id) = self.listener.get_mut().tx_completed() {
@@ -149,16 +149,17 @@ fn open(interface: &str, options: PortOptions<'_>, listen: bool) -> Result<Async
         .map_err(io::Error::from)?)
 }
 
-/// What comes after this has returned makes it return again; so the socket is to be read until it has nothing.
+/// Waits for an event. Only an event after the return makes it return again, so the socket is to be read until it is
+/// empty.
 async fn ready(socket: &AsyncFd<AdvertSocket>) {
     match socket.ready(Interest::READABLE | Interest::ERROR).await {
         Ok(mut guard) => guard.clear_ready(),
-        // The runtime is going down.
+        // The runtime is shutting down.
         Err(_) => std::future::pending().await,
     }
 }
 
-/// `SK_MEMINFO_DROPS` of `SO_MEMINFO` (linux/sock_diag.h).
+/// Returns `SK_MEMINFO_DROPS` of `SO_MEMINFO` (linux/sock_diag.h).
 fn dropped(socket: BorrowedFd<'_>) -> u32 {
     const DROPS: usize = 8;
     let mut numbers = [0_u32; DROPS + 1];

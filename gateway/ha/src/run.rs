@@ -1,4 +1,4 @@
-//! The loop: every virtual router has its turn whenever anything happened, and then the loop waits for the next thing.
+//! The loop: after each event every virtual router takes its turn, and then the loop waits for the next event.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,32 +32,32 @@ use super::{
     thread::{self, Setup},
 };
 
-/// Counters alone are told no more often than this.
+/// Least time between two reports if only counters have changed.
 const COUNTERS: Duration = Duration::from_secs(1);
-/// Longest wait on leaving for addresses to be gone, or an advertisement to have left.
+/// Longest wait on leaving until addresses are removed or an advertisement is transmitted.
 const LEAVING: Duration = Duration::from_secs(2);
 
-/// What the loop is told to do.
+/// Command to the loop.
 pub(crate) enum Command {
     DataPlane(Option<Leases>),
     Attached(BTreeMap<String, u32>),
     Database(bool),
-    /// Virtual routers with the lowest priority until the agent says otherwise.
+    /// Gives these virtual routers the lowest priority until the next such command.
     Held(BTreeSet<Vrid>),
     Handover(Option<Vrid>),
-    /// Announce the addresses once more, where this node is active.
+    /// Announces the addresses once more, if this node is active.
     Announce(Vrid),
     Reconfigure {
         instances: Vec<InstanceConfig>,
         uplinks: Vec<Interface>,
         ports: Vec<Interface>,
     },
-    /// Says when all that was told before is done.
+    /// Reports when all earlier commands are done.
     Settle(oneshot::Sender<()>),
     Stop(Leave, oneshot::Sender<()>),
 }
 
-/// The loop and all it has.
+/// The loop and its state.
 pub(crate) struct Loop {
     instances: BTreeMap<Vrid, Instance>,
     shared: Shared,
@@ -73,7 +73,7 @@ enum Event {
     Links,
     Report(Report),
     Command(Option<Command>),
-    /// A packet, or time.
+    /// A packet has arrived, or a deadline has passed.
     Turn,
 }
 
@@ -101,7 +101,7 @@ impl Loop {
             links: Arc::clone(&links.borrow()),
             uplinks: setup.uplinks,
             ports: setup.ports,
-            // What an earlier run has left is as it was, until the agent says otherwise.
+            // The state that an earlier run has left is valid until the agent reports otherwise.
             data_plane: attached.then_some(true),
             attached: BTreeMap::new(),
             database: attached,
@@ -130,7 +130,7 @@ impl Loop {
         Ok(this)
     }
 
-    /// Runs until it is told to stop. When there is nobody any more who could tell it, it leaves as for a restart.
+    /// Runs until it is stopped. If all senders of commands are dropped, it leaves as for a restart.
     pub(crate) async fn run(mut self) {
         loop {
             let more = self.turn();
@@ -219,7 +219,7 @@ impl Loop {
         self.begin(configs);
     }
 
-    /// Starts what is not running yet.
+    /// Starts the virtual routers that are not running yet.
     fn begin(&mut self, configs: &[InstanceConfig]) {
         for config in configs {
             let Some(vrid) = config.vrrp.as_ref().map(|vrrp| vrrp.vrid) else { continue };
@@ -250,7 +250,7 @@ impl Loop {
     async fn wait(&mut self) -> Event {
         let deadline = self.instances.values().filter_map(Instance::deadline).min();
         let deadline = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(clock::monotonic()));
-        // Longer than anything here, and short enough for every timer.
+        // Longer than any deadline here, and short enough for every timer.
         let time = sleep(deadline.min(Duration::from_secs(3600)));
         let packets = any(self.instances.values().map(Instance::ready));
         tokio::select! {
@@ -262,7 +262,8 @@ impl Loop {
         }
     }
 
-    /// Says what is new, at once; counters, and what else changes with every advertisement, once in a while.
+    /// Publishes changes at once. Counters, and other values that change with every advertisement, are published only
+    /// now and then.
     fn publish(&mut self) {
         let now = clock::monotonic();
         let new: Vec<InstanceStatus> = self.instances.values().map(Instance::status).collect();
@@ -276,7 +277,7 @@ impl Loop {
         self.statuses.send_replace(Arc::new(new));
     }
 
-    /// Once when they appear, and once when they are gone.
+    /// Logs problems once when they appear, and once when they are gone.
     fn tell_problems(&mut self, statuses: &[InstanceStatus]) {
         for status in statuses {
             let told = self.problems.entry(status.vrid).or_default();
@@ -294,7 +295,7 @@ impl Loop {
         }
     }
 
-    /// Leaves, and sees it through for a while.
+    /// Leaves, and waits for the departure for a limited time.
     async fn leave(&mut self, how: Leave) {
         self.turn();
         self.each(|instance, shared| instance.leave(how, shared));
@@ -321,7 +322,7 @@ impl Loop {
     }
 }
 
-/// True where nothing differs that somebody may wait for.
+/// Returns true if nothing differs that a client may wait for.
 fn is_same(old: &InstanceStatus, new: &InstanceStatus) -> bool {
     let key = |one: &InstanceStatus| {
         let status = one.status;
@@ -335,7 +336,7 @@ fn is_same(old: &InstanceStatus, new: &InstanceStatus) -> bool {
         && (new.status.role == Role::Active) == (old.status.role == Role::Active)
 }
 
-/// Returns when the first of these does.
+/// Resolves when the first of these futures does.
 async fn any<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
     let mut futures: Vec<_> = futures.map(Box::pin).collect();
     let mut futures = pin!(poll_fn(move |context| {

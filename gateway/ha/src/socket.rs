@@ -1,4 +1,4 @@
-//! The socket that advertisements come and go by.
+//! Socket for sending and receiving advertisements.
 
 use gateway_netdev::Family;
 use std::{
@@ -23,52 +23,55 @@ use socket2::Socket;
 
 use super::{socket_setup, tx_timestamps::TxTimestamps};
 
-/// More than the longest advertisement: 255 IPv6 addresses, or a whole IPv4 header and 255 IPv4 addresses.
+/// Size of the receive buffer: larger than the longest advertisement, with 255 IPv6 addresses, or with a full IPv4
+/// header and 255 IPv4 addresses.
 const BUFFER: usize = 8192;
-/// So many errors in a row are news of earlier packets; more are trouble.
+/// The most consecutive errors that are taken for reports of earlier packets.
 const MAX_PENDING_ERRORS: usize = 16;
 
-/// What a socket is to be.
+/// Options of a socket.
 #[derive(Clone, Copy, Debug)]
 pub struct SocketOptions<'a> {
-    /// The interface; also a macvlan with the virtual MAC and without an address.
+    /// The interface. It may be a macvlan with the virtual MAC and without an address.
     pub interface: &'a str,
-    /// The family it speaks.
+    /// The address family.
     pub family: Family,
-    /// The other routers, where multicast is not used: on the link, since 255 hops are demanded. None: multicast. Not on
-    /// a macvlan: it would ask for their MAC addresses, and so teach them the virtual MAC for this node's own address.
+    /// The other routers, if multicast is not used. They must be on the link, because 255 hops are required. Empty:
+    /// multicast. Not permitted on a macvlan: it would request their MAC addresses, and so teach them the virtual MAC
+    /// for this node's own address.
     pub peers: &'a [IpAddr],
-    /// The address to send from. Where there is none: the interface's first that is not virtual, over IPv6 a link-local
-    /// one; or else that of the interface below.
+    /// The source address. If there is none: the interface's first address that is not virtual, over IPv6 a link-local
+    /// one, or else that of the interface below.
     pub source: Option<IpAddr>,
-    /// The virtual addresses, which are no source.
+    /// The virtual addresses, which are never a source.
     pub virtual_addresses: &'a [IpAddr],
-    /// Whether it receives.
+    /// True if the socket receives.
     pub listen: bool,
 }
 
-/// Names what was sent, until it has left.
+/// Identifies an advertisement until it is transmitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SendId(pub u64);
 
-/// A message that has arrived. Nothing of it is checked yet: [`Advertisement::parse`] does.
+/// A received message. Nothing of it is checked yet; [`Advertisement::parse`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     /// The VRRP message.
     pub message: Vec<u8>,
-    /// Between whom, and with which TTL.
+    /// Addresses and TTL of the packet.
     pub envelope: Envelope,
-    /// When the kernel received it: never in the future, and rather too late than too early when clocks are set.
+    /// Time at which the kernel received it. It is never in the future. If clocks are set, it is rather too late than
+    /// too early.
     pub at: Time,
 }
 
-/// Why there is no socket.
+/// Reason why a socket can't be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
-    /// There is none of this name, or it went meanwhile.
+    /// The interface does not exist, or was removed meanwhile.
     #[error("there is no interface {0}")]
     NoInterface(String),
-    /// It has no address of its own, and none was given.
+    /// The interface has no address of its own, and no source was given.
     #[error("interface {0} has no address to send advertisements from")]
     NoSource(String),
     /// The kernel refuses.
@@ -76,35 +79,35 @@ pub enum SocketError {
     Refused {
         /// The interface.
         interface: String,
-        /// What was being done.
+        /// The step that failed.
         what: &'static str,
-        /// Why.
+        /// The kernel's reason.
         source: io::Error,
     },
 }
 
-/// Why an advertisement was not sent.
+/// Reason why an advertisement was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The interface is down, or gone.
+    /// The interface is down or was removed.
     #[error("the interface is down")]
     Down(#[source] io::Error),
-    /// Its queue is full: the advertisement was thrown away.
+    /// The interface's queue is full, and the advertisement was dropped.
     #[error("the interface's queue is full")]
     Full(#[source] io::Error),
-    /// The machine doesn't have the source address, not yet or not any more.
+    /// The source address is not on this machine, not yet or not any more.
     #[error("{0} is no address of this machine")]
     Source(IpAddr, #[source] io::Error),
-    /// Anything else.
+    /// Any other error.
     #[error("cannot send to {0}")]
     Refused(IpAddr, #[source] io::Error),
 }
 
-/// A raw socket for protocol 112, on one interface.
+/// Raw socket for protocol 112 on one interface.
 ///
-/// It never blocks. Wait for it to be readable or in error (`POLLIN`, `POLLERR`), then call [`Self::receive`] and
-/// [`Self::left`] until each gives nothing; call the latter after each [`Self::send`] as well, which may be all there is
-/// to wait for.
+/// It never blocks. Wait until it is readable or in error (`POLLIN`, `POLLERR`), then call [`Self::receive`] and
+/// [`Self::tx_completed`] until each returns nothing. Call the latter after each [`Self::send`] as well, because there
+/// may be no other event to wait for.
 #[derive(Debug)]
 pub struct AdvertSocket {
     socket: Socket,
@@ -115,15 +118,15 @@ pub struct AdvertSocket {
     tells_departure: bool,
     tx_timestamps: TxTimestamps,
     buffer: Vec<u8>,
-    /// CLOCK_REALTIME less CLOCK_MONOTONIC, when last looked at.
+    /// CLOCK_REALTIME minus CLOCK_MONOTONIC, when last read.
     offset: Duration,
 }
 
 impl AdvertSocket {
-    /// Opens one in the calling thread's network namespace. Needs CAP_NET_RAW.
+    /// Opens a socket in the calling thread's network namespace. Needs CAP_NET_RAW.
     ///
     /// # Errors
-    /// When there is no such interface, no address to send from, or the kernel refuses.
+    /// There is no such interface or no source address, or the kernel refuses.
     pub fn open(options: &SocketOptions<'_>) -> Result<Self, SocketError> {
         let socket_setup::Opened { socket, ifindex, source, tells_departure } = socket_setup::open(options)?;
         Ok(Self {
@@ -139,17 +142,18 @@ impl AdvertSocket {
         })
     }
 
-    /// The interface's index.
+    /// Returns the index of the interface.
     pub const fn ifindex(&self) -> u32 {
         self.ifindex
     }
 
-    /// The address it sends from.
+    /// Returns the source address.
     pub const fn source(&self) -> IpAddr {
         self.source
     }
 
-    /// Whether the interface says when a packet has left. Where it doesn't, one has left when it was sent.
+    /// Returns true if the interface reports transmitted packets. Otherwise a packet counts as transmitted when it was
+    /// sent.
     pub const fn tells_departure(&self) -> bool {
         self.tells_departure
     }
@@ -157,35 +161,36 @@ impl AdvertSocket {
     /// Sends an advertisement without authentication; see [`Self::send_signed`].
     ///
     /// # Errors
-    /// When one copy could not be sent; then it never counts as having left.
+    /// One copy could not be sent. The advertisement then never counts as transmitted.
     pub fn send(&mut self, advertisement: &Advertisement) -> Result<SendId, SendError> {
         self.send_signed(advertisement, None)
     }
 
-    /// Sends an advertisement to all routers, with what authenticates it behind it. It has left when [`Self::left`] says so: when each copy has gone out of the
-    /// interface, except those to peers whose MAC address is not known, who can't be reached.
+    /// Sends an advertisement to all routers, with an authentication trailer. [`Self::tx_completed`] reports it when
+    /// each copy has been transmitted by the interface. Copies to peers whose MAC address is not known don't count:
+    /// these peers can't be reached.
     ///
     /// # Errors
-    /// When one copy could not be sent; then it never counts as having left.
+    /// One copy could not be sent. The advertisement then never counts as transmitted.
     pub(crate) fn send_signed(
         &mut self,
         advertisement: &Advertisement,
         trailer: Option<&Trailer>,
     ) -> Result<SendId, SendError> {
-        // News of earlier packets would otherwise be taken for the outcome of this one.
+        // Reports of earlier packets would otherwise be taken for the result of this one.
         self.read_errors();
         let id = self.tx_timestamps.begin();
         let mut outcome = Ok(id);
         for at in 0..self.peers.len().max(1) {
             let to = self.peers.get(at).copied().unwrap_or(self.group);
             match self.send_to(advertisement, trailer, to) {
-                // Where nothing is told, nothing is waited for.
+                // Without reports there is nothing to wait for.
                 Ok(()) if self.tells_departure => self.tx_timestamps.copy(to),
                 Ok(()) => {}
                 Err(error) => {
                     self.read_errors();
                     self.tx_timestamps.failed();
-                    // Were it not to work, numbers would not fit any more, and nothing would count as having left.
+                    // If this failed, numbers would no longer match, and nothing would count as transmitted.
                     let _unlikely = socket_setup::restart_count(&self.socket, self.tells_departure);
                     outcome = Err(error);
                 }
@@ -199,25 +204,25 @@ impl AdvertSocket {
         outcome
     }
 
-    /// The next advertisement that has left, in the order in which they did.
+    /// Returns the next transmitted advertisement, in the order of transmission.
     pub fn tx_completed(&mut self) -> Option<SendId> {
         self.read_errors();
         self.tx_timestamps.next()
     }
 
-    /// The next message that waits.
+    /// Returns the next waiting message.
     ///
     /// # Errors
-    /// When the socket is of no use any more.
+    /// The socket can't be used any more.
     pub fn receive(&mut self) -> io::Result<Option<Received>> {
         let mut errors = 0;
         loop {
             match self.receive_one() {
                 Ok(Some(received)) => return Ok(Some(received)),
-                // Not a whole packet.
+                // It is not a whole packet.
                 Ok(None) => {}
                 Err(Errno::EAGAIN) => return Ok(None),
-                // The error of a packet that was sent; reading it has taken it away.
+                // It is the error of a packet that was sent. Reading it has cleared it.
                 Err(_) if errors < MAX_PENDING_ERRORS => errors += 1,
                 Err(errno) => return Err(errno.into()),
             }
@@ -250,9 +255,9 @@ impl AdvertSocket {
         Ok(opened.map(|(envelope, message)| Received { message: message.to_vec(), envelope, at }))
     }
 
-    /// Puts the kernel's stamp, which is CLOCK_REALTIME, on the other clock. That clock may have been set since then, or
-    /// since it was last looked at: of the two readings the later one counts, as it is safer to believe in a router for
-    /// too long.
+    /// Converts the kernel's timestamp, which is of CLOCK_REALTIME, to CLOCK_MONOTONIC. CLOCK_REALTIME may have been
+    /// set since then, or since it was last read. Of the two results the later one counts, because it is safer to trust
+    /// a router for too long.
     fn arrival(&mut self, stamp: Option<Duration>) -> Time {
         let (before, offset) = (self.offset, clock_offset());
         self.offset = offset;
@@ -263,7 +268,7 @@ impl AdvertSocket {
     fn send_to(&self, advertisement: &Advertisement, trailer: Option<&Trailer>, to: IpAddr) -> Result<(), SendError> {
         let message = advertisement.emit_signed(self.source, to, trailer);
         let mut sent = self.send_bytes(&message, to);
-        // The error of an earlier packet, come in this moment. It is gone now.
+        // The error of an earlier packet has arrived at this moment. It is cleared now.
         if matches!(sent, Err(Errno::EHOSTUNREACH | Errno::ECONNREFUSED | Errno::EPROTO)) {
             sent = self.send_bytes(&message, to);
         }
@@ -283,7 +288,7 @@ impl AdvertSocket {
             IpAddr::V6(to) => SocketAddrV6::new(to, 0, 0, self.ifindex).into(),
         };
         let destination = SockaddrStorage::from(destination);
-        // The source is given with each packet: a socket bound to it would not receive multicast.
+        // The source is set for each packet, because a socket bound to it would not receive multicast.
         match self.source {
             IpAddr::V4(source) => {
                 let info = libc::in_pktinfo {
@@ -304,8 +309,8 @@ impl AdvertSocket {
         .map(drop)
     }
 
-    /// A peer whose MAC address nobody answers for will not get its copy, perhaps never; whoever is left must not be kept
-    /// from going on by that.
+    /// Drops the copies of peers whose MAC address can't be resolved. They may never be transmitted, and must not
+    /// prevent the progress of the other copies.
     fn forget_unreachable(&mut self, id: SendId) {
         for (key, to) in self.tx_timestamps.missing(id) {
             if to != self.group && interface::is_unresolved(self.ifindex, to) {
@@ -314,18 +319,18 @@ impl AdvertSocket {
         }
     }
 
-    /// Reads what the kernel says of packets sent.
+    /// Reads the kernel's reports of sent packets.
     fn read_errors(&mut self) {
         while let Ok(departed) = self.read_error() {
             if let Some(key) = departed {
                 self.tx_timestamps.departed(key);
             }
         }
-        // With the queue empty, this is of no packet in it.
+        // With the queue empty, this error belongs to no packet in it.
         let _error = self.socket.take_error();
     }
 
-    /// The number of a packet that has left; nothing for other news.
+    /// Returns the number of a transmitted packet, or `None` for another report.
     fn read_error(&self) -> Result<Option<u32>, Errno> {
         let mut control = cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, TimeSpec, [TimeSpec; 3], [u8; 64]);
         let mut nothing = [0; 64];
@@ -354,7 +359,7 @@ impl AsRawFd for AdvertSocket {
     }
 }
 
-/// CLOCK_REALTIME less CLOCK_MONOTONIC; zero where the year is before 1970 and a bit.
+/// Returns CLOCK_REALTIME minus CLOCK_MONOTONIC, or zero if that is negative (shortly after 1970, or before).
 fn clock_offset() -> Duration {
     clock::realtime().saturating_sub(clock::monotonic())
 }

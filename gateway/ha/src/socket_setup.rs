@@ -1,4 +1,4 @@
-//! Opening a socket for advertisements.
+//! Opens the socket for advertisements.
 
 use std::{io, net::IpAddr};
 
@@ -12,15 +12,15 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockFilter, Socket, Typ
 
 use super::{Family, SocketError, SocketOptions};
 
-/// Network control (RFC 2474 section 4.2.2.2, class selector 6), as other routing protocols have it.
+/// Network control (RFC 2474 section 4.2.2.2, class selector 6), as used by other routing protocols.
 const TRAFFIC_CLASS: u32 = 0xc0;
-/// `TC_PRIO_CONTROL`: queues that know priorities let it overtake.
+/// `TC_PRIO_CONTROL`: a queue with priorities sends the packet before others.
 const PRIORITY: u32 = 7;
 
 /// The BPF instruction "accept 0 bytes".
 const NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
-/// An open socket, and what was found out for it.
+/// An open socket, and its properties.
 pub(super) struct Opened {
     pub(super) socket: Socket,
     pub(super) ifindex: u32,
@@ -50,7 +50,7 @@ pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
         Family::V6 => prepare_v6(&socket),
     }
     .map_err(refused("setting options"))?;
-    // With peers nobody has any business sending to the group, and then nobody can.
+    // With configured peers no router has reason to send to the group, so the group is not joined.
     if options.listen && options.peers.is_empty() {
         join(&socket, options, link.ifindex).map_err(refused("joining the group"))?;
     }
@@ -62,19 +62,19 @@ pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
     Ok(Opened { socket, ifindex: link.ifindex, source, tells_departure })
 }
 
-/// The kernel counts packets from zero again.
+/// Makes the kernel count packets from zero again.
 pub(super) fn restart_count(socket: &Socket, tells_departure: bool) -> io::Result<()> {
     if !tells_departure {
         return Ok(());
     }
-    // The count starts when it is switched on.
+    // The count starts when it is enabled.
     let stamps = TimestampingFlag::SOF_TIMESTAMPING_SOFTWARE | TimestampingFlag::SOF_TIMESTAMPING_TX_SOFTWARE;
     setsockopt(socket, Timestamping, &stamps)?;
     let counted = TimestampingFlag::SOF_TIMESTAMPING_OPT_ID | TimestampingFlag::SOF_TIMESTAMPING_OPT_TSONLY;
     Ok(setsockopt(socket, Timestamping, &(stamps | counted))?)
 }
 
-/// A socket that gets nothing from elsewhere, not even between being made and being bound.
+/// Creates a bound socket. It receives no packet of other interfaces, not even between creation and binding.
 fn bound(options: &SocketOptions<'_>) -> io::Result<Socket> {
     let domain = match options.family {
         Family::V4 => Domain::IPV4,
@@ -94,11 +94,11 @@ fn prepare_v4(socket: &Socket) -> io::Result<()> {
     socket.set_ttl_v4(TTL.into())?;
     socket.set_multicast_ttl_v4(TTL.into())?;
     socket.set_multicast_loop_v4(false)?;
-    // Only what this socket has joined, and not what any other one has.
+    // Only the groups that this socket has joined, and not those of other sockets.
     socket.set_multicast_all_v4(false)?;
     socket.set_tos_v4(TRAFFIC_CLASS)?;
     socket.set_priority(PRIORITY)?;
-    // A packet that the interface's queue has no room for is an error then.
+    // Makes a full queue of the interface an error.
     Ok(setsockopt(socket, Ipv4RecvErr, &true)?)
 }
 
@@ -116,7 +116,7 @@ fn prepare_v6(socket: &Socket) -> io::Result<()> {
     Ok(setsockopt(socket, Ipv6RecvErr, &true)?)
 }
 
-/// By index: an interface without an address can't be named by one.
+/// Joins the group by interface index, because an interface without an address can't be named by one.
 fn join(socket: &Socket, options: &SocketOptions<'_>, ifindex: u32) -> io::Result<()> {
     match options.family {
         Family::V4 => socket.join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(ifindex)),

@@ -1,4 +1,4 @@
-//! What is told of the virtual routers.
+//! Published status of the virtual routers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,32 +10,33 @@ use gateway_vrrp::{AuthError, PacketError, Status, Vrid};
 
 use super::observe::Other;
 
-/// How one virtual router stands.
+/// Status of one virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstanceStatus {
     /// Its number.
     pub vrid: Vrid,
     /// The instance's name.
     pub name: String,
-    /// Its role, and all that goes with it.
+    /// Its role and the related state.
     pub status: Status,
-    /// The address that it advertises from, while it can.
+    /// The source address of its advertisements, while it can send.
     pub source: Option<IpAddr>,
-    /// The virtual addresses are on the interface.
+    /// True if the virtual addresses are on the interface.
     pub addresses_there: bool,
-    /// How often it was to be said where the addresses are: at each takeover, and when another node had them as well.
+    /// Number of times that the addresses had to be announced: at each takeover, and when another node had them as
+    /// well.
     pub announced: u64,
-    /// What is wrong, one sentence each.
+    /// Problems, one sentence each.
     pub problems: BTreeSet<String>,
-    /// Those of them that make the node unhealthy whatever its role is.
+    /// The problems that make the node unhealthy whatever its role is.
     pub faults: Vec<String>,
-    /// What was counted since the start.
+    /// Counters since the start.
     pub counters: Counters,
-    /// Other routers heard in the last minute.
+    /// Other routers that were heard in the last minute.
     pub others: BTreeMap<IpAddr, Other>,
 }
 
-/// Counts what is no sound advertisement.
+/// Counts a packet that is not a valid advertisement.
 pub(crate) fn count_refused(counters: &mut Counters, error: &PacketError) {
     let counter = match error {
         PacketError::Ttl(_) => &mut counters.ip_ttl_err,

@@ -1,4 +1,4 @@
-//! The thread that virtual routers run on, and the way to talk to it.
+//! The thread of the virtual routers, and its interface.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,25 +18,25 @@ use super::{
     status::InstanceStatus,
 };
 
-/// Above all that is not real-time, below the kernel's own threads (50).
+/// Real-time priority: above all threads that are not real-time, below the kernel's own threads (50).
 const PRIORITY: libc::c_int = 10;
 
-/// Why the virtual routers can't run.
+/// Reason why the virtual routers can't run.
 #[derive(Debug, thiserror::Error)]
 pub enum HaError {
-    /// No thread, or no runtime on it.
+    /// The thread or its runtime could not be started.
     #[error("starting the thread of the virtual routers: {source}")]
     Thread {
         /// The kernel's reason.
         source: io::Error,
     },
-    /// Interfaces can't be looked at.
+    /// Interfaces can't be followed.
     #[error("following interfaces by netlink: {source}; the agent needs CAP_NET_ADMIN")]
     Netlink {
         /// The kernel's reason.
         source: io::Error,
     },
-    /// What an agent has left can't be taken away.
+    /// Addresses that an agent has left can't be removed.
     #[error("taking virtual addresses off: {source}; detach needs CAP_NET_ADMIN")]
     Addresses {
         /// The kernel's reason.
@@ -50,31 +50,32 @@ pub enum HaError {
     },
 }
 
-/// What the virtual routers start with.
+/// Initial state of the virtual routers.
 #[derive(Debug)]
 pub struct Setup {
     /// The instances; those without `[[vrrp]]` are left out.
     pub instances: Vec<InstanceConfig>,
-    /// Interfaces that may be tracked.
+    /// Uplinks, which may be tracked.
     pub uplinks: Vec<Interface>,
-    /// Others of them.
+    /// Access ports, which may be tracked.
     pub ports: Vec<Interface>,
-    /// The map of a data plane that an earlier run has left: it counts as attached and the database as reached until
-    /// the agent says otherwise, and a lease in it that still runs is kept.
+    /// The map of a data plane that an earlier run has left. The data plane counts as attached and the database as
+    /// reached until the agent reports otherwise. A lease in the map that still runs is kept.
     pub leases: Option<Leases>,
 }
 
-/// Virtual routers that run. When it is dropped, they leave as for a restart ([`Leave::Keep`]), on their own time.
+/// Handle of the running virtual routers. When it is dropped, they leave as for a restart ([`Leave::Keep`]), in the
+/// background.
 #[derive(Debug)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
     statuses: watch::Receiver<Arc<Vec<InstanceStatus>>>,
 }
 
-/// Starts the thread `vrrp`, in the network namespace of the calling thread, and waits until it has looked around.
+/// Starts the thread `vrrp` in the network namespace of the calling thread, and waits until it has read the interfaces.
 ///
 /// # Errors
-/// Where there is no netlink, no clock or no thread.
+/// Netlink, the clock or a thread is not available.
 pub fn start(setup: Setup) -> Result<Handle, HaError> {
     let thread = |source| HaError::Thread { source };
     let (commands, receiver) = mpsc::unbounded_channel();
@@ -108,60 +109,60 @@ pub fn start(setup: Setup) -> Result<Handle, HaError> {
 }
 
 impl Handle {
-    /// How the virtual routers stand, and what is new. Problems in it were logged already.
+    /// Returns the status of the virtual routers, as a channel that signals changes. Problems in it have been logged.
     pub fn statuses(&self) -> watch::Receiver<Arc<Vec<InstanceStatus>>> {
         self.statuses.clone()
     }
 
-    /// The data plane is attached, with its leases in this map, or it is not. Leases that run are written to a new map;
-    /// the one before is written as well until the next comes, so that programs may be replaced one by one. To attach
-    /// programs under the new map only when it holds the leases, wait for [`Handle::settled`].
+    /// Reports that the data plane is attached, with its leases in this map, or that it is not. Current leases are
+    /// written to a new map. The previous map is still written until the next one is set, so that programs can be
+    /// replaced one by one. To attach programs only when the new map holds the leases, wait for [`Handle::settled`].
     pub fn data_plane(&self, leases: Option<Leases>) {
         self.tell(Command::DataPlane(leases));
     }
 
-    /// The programs are attached to these interfaces, and under which index each of them is: one that is made anew has none
-    /// yet.
+    /// Reports the interfaces to which the programs are attached, and the index of each. An interface that was created
+    /// again has no programs yet.
     pub fn attached(&self, interfaces: BTreeMap<String, u32>) {
         self.tell(Command::Attached(interfaces));
     }
 
-    /// The database is reached, or not.
+    /// Reports whether the database is reached.
     pub fn database(&self, reached: bool) {
         self.tell(Command::Database(reached));
     }
 
-    /// These virtual routers have the lowest priority, so that this node takes over only where nobody else does.
+    /// Gives these virtual routers the lowest priority, so that this node takes over only if no other node does.
     pub fn held(&self, held: BTreeSet<Vrid>) {
         self.tell(Command::Held(held));
     }
 
-    /// Gives the role of one virtual router to another node, or of all of them.
+    /// Gives the role of one virtual router to another node, or of all virtual routers.
     pub fn handover(&self, vrid: Option<Vrid>) {
         self.tell(Command::Handover(vrid));
     }
 
-    /// Announces the addresses of one virtual router once more, if this node is active: somebody still sends to another
-    /// one.
+    /// Announces the addresses of one virtual router once more, if this node is active: a neighbour still sends to
+    /// another node.
     pub fn announce(&self, vrid: Vrid) {
         self.tell(Command::Announce(vrid));
     }
 
-    /// Takes over another configuration. A virtual router that is no longer in it leaves; one with other addresses or on
-    /// another interface starts anew.
+    /// Changes the configuration. A virtual router that is no longer in it leaves. A virtual router with other
+    /// addresses or on another interface is started again.
     pub fn reconfigure(&self, instances: Vec<InstanceConfig>, uplinks: Vec<Interface>, ports: Vec<Interface>) {
         self.tell(Command::Reconfigure { instances, uplinks, ports });
     }
 
-    /// Resolves when all that was told before is done.
+    /// Resolves when all earlier commands are done.
     pub async fn settled(&self) {
         let (done, wait) = oneshot::channel();
         self.tell(Command::Settle(done));
         let _ = wait.await;
     }
 
-    /// Ends the virtual routers. Resolves when they have left: addresses are gone after [`Leave::Handover`], and stay
-    /// after [`Leave::Keep`].
+    /// Stops the virtual routers. Resolves when they have left: addresses are removed after [`Leave::Handover`], and
+    /// stay after [`Leave::Keep`].
     pub async fn stop(self, how: Leave) {
         let (done, wait) = oneshot::channel();
         self.tell(Command::Stop(how, done));
@@ -169,12 +170,12 @@ impl Handle {
     }
 
     fn tell(&self, command: Command) {
-        // It is there as long as nobody has told it to stop.
+        // The thread exists until it is stopped.
         let _ = self.commands.send(command);
     }
 }
 
-/// Lets the calling thread run before all that is not real-time. Threads it starts are not real-time.
+/// Gives the calling thread real-time priority. Threads that it starts do not inherit it.
 fn be_real_time(priority: libc::c_int) -> io::Result<()> {
     let param = libc::sched_param { sched_priority: priority };
     // SAFETY: 0 is the calling thread, and the parameter is read only during the call.
@@ -183,7 +184,8 @@ fn be_real_time(priority: libc::c_int) -> io::Result<()> {
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The same for the thread that does what a virtual router waits for. That it is not permitted was told already.
+/// Gives real-time priority to the thread whose work a virtual router waits for. A missing permission has been reported
+/// already.
 pub(super) fn be_nearly_real_time() {
     let _ = be_real_time(PRIORITY - 1);
 }

@@ -1,4 +1,4 @@
-//! From what is tracked to what it does to a virtual router. Pure.
+//! Derives the effect on a virtual router from the tracked objects. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,21 +6,22 @@ use gateway_config::{Interface, Track, VrrpConfig};
 use gateway_netdev::links::Links;
 use gateway_vrrp::Tracked;
 
-/// Everything that virtual routers may track.
+/// State of everything that virtual routers may track.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions<'a> {
     pub links: &'a Links,
     pub uplinks: &'a [Interface],
     pub ports: &'a [Interface],
-    /// The data plane is attached. None: it is about to be, this is the start.
+    /// True if the data plane is attached. `None`: at the start, when it is about to be attached.
     pub data_plane: Option<bool>,
-    /// Interfaces that the programs are attached to, and the index under which they are. Of others nothing is known here.
+    /// Interfaces to which the programs are attached, and their index at that time. Nothing is known here of other
+    /// interfaces.
     pub attached: &'a BTreeMap<String, u32>,
-    /// The database is reached.
+    /// True if the database is reached.
     pub database: bool,
 }
 
-/// What the conditions do to one virtual router, and a text for each one that does something.
+/// Returns the effect of the conditions on one virtual router, and a text for each condition that has an effect.
 pub(crate) fn evaluate(config: &VrrpConfig, conditions: Conditions<'_>) -> (Tracked, BTreeSet<String>) {
     let mut sum = Sum::default();
     match conditions.links.get(&config.interface) {
@@ -34,7 +35,7 @@ pub(crate) fn evaluate(config: &VrrpConfig, conditions: Conditions<'_>) -> (Trac
         match conditions.links.get(name) {
             None => sum.add(interface.track, format!("{kind} {name} is not there")),
             Some(link) if !link.up => sum.add(interface.track, format!("{kind} {name} is down")),
-            // One that was made anew is up before the agent has attached the programs to it.
+            // An interface that was created again is up before the agent has attached the programs to it.
             Some(link) if conditions.attached.get(name).is_some_and(|ifindex| *ifindex != link.ifindex) => {
                 sum.add(config.track_data_plane, format!("the data plane is not attached to {kind} {name}"));
             }
@@ -72,7 +73,7 @@ impl Sum {
         }
     }
 
-    /// The same without a word.
+    /// Applies the effect without a text.
     fn act(&mut self, track: Track) {
         match track {
             Track::Ignore => {}
@@ -138,7 +139,7 @@ mod tests {
         )
     }
 
-    /// It is up under another index some milliseconds before it has its programs.
+    /// The interface is up under another index some milliseconds before its programs are attached.
     #[test]
     fn an_interface_made_anew_is_a_fault_until_the_programs_are_attached_to_it() {
         let (links, ports) = (links(&[("up0", true), ("port0", true)]), [interface("port0", Track::Ignore)]);

@@ -1,8 +1,8 @@
-//! Which advertisements have left the machine.
+//! TX timestamps: determines which advertisements have been transmitted.
 //!
-//! The kernel counts the packets of a socket, and says of each that left which it was (`SOF_TIMESTAMPING_OPT_ID`). After
-//! a send that failed nobody knows whether it was counted, so the count is begun anew; what is still on its way then has
-//! a number of the old count.
+//! The kernel counts the packets of a socket, and reports the number of each transmitted packet
+//! (`SOF_TIMESTAMPING_OPT_ID`). After a failed send it is unknown whether the packet was counted, so the count is
+//! restarted. Packets that are pending at that time have a number of the old count.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -11,32 +11,32 @@ use std::{
 
 use super::SendId;
 
-/// Advertisements on their way at once; more than a queue that still moves can hold for an interval.
+/// The most pending advertisements. A queue that still moves can't hold more for an interval.
 const MAX_ON_THE_WAY: usize = 64;
 
-/// One advertisement.
+/// One pending advertisement.
 #[derive(Debug)]
 struct OnTheWay {
     id: SendId,
-    /// All its copies were given to the kernel.
+    /// The kernel has taken all its copies.
     whole: bool,
-    /// Those that have not left: number, and to whom.
+    /// Copies that were not transmitted yet: number and destination.
     copies: BTreeMap<u32, IpAddr>,
 }
 
-/// Follows advertisements from being sent to having left.
+/// Tracks advertisements from sending to transmission.
 #[derive(Debug, Default)]
 pub(super) struct TxTimestamps {
     next_id: u64,
     next_key: u32,
     on_the_way: VecDeque<OnTheWay>,
-    /// Numbers of the old count, and how often they may yet be told.
+    /// Numbers of the old count, and how often each may still be reported.
     old: BTreeMap<u32, u32>,
     left: VecDeque<SendId>,
 }
 
 impl TxTimestamps {
-    /// A new advertisement.
+    /// Starts a new advertisement.
     pub(super) fn begin(&mut self) -> SendId {
         let id = SendId(self.next_id);
         self.next_id += 1;
@@ -47,7 +47,7 @@ impl TxTimestamps {
         id
     }
 
-    /// The kernel took a copy of the newest advertisement.
+    /// Records that the kernel took a copy of the newest advertisement.
     pub(super) fn copy(&mut self, to: IpAddr) {
         if let Some(newest) = self.on_the_way.back_mut() {
             newest.copies.insert(self.next_key, to);
@@ -55,7 +55,7 @@ impl TxTimestamps {
         }
     }
 
-    /// It has taken all copies of the newest advertisement.
+    /// Records that the kernel took all copies of the newest advertisement.
     pub(super) fn whole(&mut self) {
         if let Some(newest) = self.on_the_way.back_mut() {
             newest.whole = true;
@@ -64,7 +64,7 @@ impl TxTimestamps {
         }
     }
 
-    /// It has refused a copy, and begins to count anew. The newest advertisement will not be whole.
+    /// Records that the kernel refused a copy and the count restarts. The newest advertisement never becomes complete.
     pub(super) fn failed(&mut self) {
         for key in self.on_the_way.drain(..).flat_map(|sent| sent.copies.into_keys()) {
             *self.old.entry(key).or_default() += 1;
@@ -76,16 +76,16 @@ impl TxTimestamps {
         self.begin();
     }
 
-    /// Copies of an advertisement that have not left: number, and to whom.
+    /// Returns the copies of an advertisement that were not transmitted: number and destination.
     pub(super) fn missing(&self, id: SendId) -> Vec<(u32, IpAddr)> {
         let copies = self.on_the_way.iter().filter(|sent| sent.id == id).flat_map(|sent| &sent.copies);
         copies.map(|(key, to)| (*key, *to)).collect()
     }
 
-    /// A packet has left, or there is nobody it could reach.
+    /// Records that a packet was transmitted, or that its destination can't be reached.
     pub(super) fn departed(&mut self, key: u32) {
         if let Some(count) = self.old.get_mut(&key) {
-            // Nobody can tell which of the two it was. To take it for the older one is safe.
+            // It is unknown which of the two packets this was. Taking it for the older one is safe.
             *count -= 1;
             if *count == 0 {
                 self.old.remove(&key);
@@ -95,7 +95,7 @@ impl TxTimestamps {
         }
     }
 
-    /// The next advertisement of which all copies have left.
+    /// Returns the next advertisement of which all copies were transmitted.
     pub(super) fn next(&mut self) -> Option<SendId> {
         self.left.pop_front()
     }

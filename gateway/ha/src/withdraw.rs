@@ -1,5 +1,5 @@
-//! Virtual addresses that an agent has left: one that was killed, or that kept its role for a restart that never came.
-//! Whoever calls this blocks meanwhile.
+//! Removes virtual addresses that an agent has left: it was killed, or kept its role for a restart that never came. The
+//! functions block.
 
 use std::io;
 
@@ -13,11 +13,11 @@ use gateway_netdev::{
 
 use super::{HaError, instance::placement_of};
 
-/// Takes the virtual addresses of these instances off, and the macvlans that are for them alone, and puts the settings
-/// back that go with those. Says through `say` what was there. An owner's addresses (priority 255) are left alone.
+/// Removes the virtual addresses of these instances and the macvlans that exist for them alone, and restores the
+/// related settings. Reports through `say` what was removed. The addresses of an owner (priority 255) are kept.
 ///
 /// # Errors
-/// There is no netlink, or the kernel refuses.
+/// Netlink is not available, or the kernel refuses.
 pub fn withdraw(instances: &[InstanceConfig], mut say: impl FnMut(String)) -> Result<(), HaError> {
     let sites: Vec<Placement> =
         instances.iter().filter_map(placement_of).filter(|placement| !placement.owner).collect();
@@ -43,7 +43,7 @@ async fn take_off(sites: &[Placement], say: &mut impl FnMut(String)) -> io::Resu
     Ok(())
 }
 
-/// What was there of a virtual router.
+/// Describes what was there of a virtual router.
 fn told<'a>(placement: &'a Placement, before: &'a Links) -> impl Iterator<Item = String> + 'a {
     let macvlan = macvlan::name(placement.vrid, macvlan::is_ipv6(&placement.addresses));
     [placement.interface.clone(), macvlan].into_iter().filter_map(move |name| {

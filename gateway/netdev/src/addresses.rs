@@ -1,8 +1,8 @@
-//! The virtual addresses, put on and taken off by rtnetlink.
+//! Adds and removes the virtual addresses by rtnetlink.
 //!
-//! Each virtual router has a task that brings its interface to what is wanted and says when that is so. It looks at
-//! what is wanted *now* before each attempt, one attempt after the other, so whatever came in between, the last wish
-//! is what holds. What fails is tried again until it is no longer wanted.
+//! Each virtual router has a task that brings its interface to the wanted state and reports the result. Before each
+//! attempt, one at a time, the task reads the state that is wanted *now*, so the last request is the one that holds,
+//! whatever came in between. A failed attempt is repeated until the state is no longer wanted.
 
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
@@ -22,12 +22,12 @@ use tokio::{
 use crate::{links::io_error, macvlan, net_thread::Net, sysctl::Sysctls};
 
 const RETRY: Duration = Duration::from_millis(500);
-/// Attempts at the last wish of a virtual router that is gone.
+/// The most attempts at the last request of a virtual router that is gone.
 const LAST_TRIES: u32 = 10;
-/// Longest wait for the kernel; it only ends where an answer was lost.
+/// Longest wait for the kernel. It ends only if an answer was lost.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Where virtual addresses belong.
+/// Placement of virtual addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     /// The virtual router.
@@ -36,29 +36,29 @@ pub struct Placement {
     pub interface: String,
     /// The virtual addresses.
     pub addresses: Vec<IpAddr>,
-    /// On a macvlan with the virtual router's MAC address.
+    /// True if they are on a macvlan with the virtual router's MAC address.
     pub virtual_mac: bool,
-    /// They are the interface's own (priority 255), and are left alone.
+    /// True if they belong to the interface itself (priority 255). They are not changed then.
     pub owner: bool,
 }
 
-/// How an attempt went.
+/// Result of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The virtual router.
     pub vrid: Vrid,
-    /// What came of it.
+    /// Outcome of the attempt.
     pub outcome: Outcome,
 }
 
-/// Whether the virtual addresses are there.
+/// State of the virtual addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The addresses are there, on the interface of this index.
+    /// The addresses are on the interface with this index.
     There(u32),
-    /// They are not.
+    /// The addresses are not on the interface.
     Gone,
-    /// It did not work (yet).
+    /// The attempt has failed (so far).
     Failed(String),
 }
 
@@ -68,14 +68,14 @@ struct Wanted {
     there: bool,
 }
 
-/// Moves the addresses of one virtual router. When it is dropped, its last wish is still carried out.
+/// Moves the addresses of one virtual router. When it is dropped, its last request is still carried out.
 #[derive(Debug)]
 pub struct Mover {
     wanted: watch::Sender<Wanted>,
 }
 
 impl Mover {
-    /// Starts with the addresses there or, which cleans up after a crash, not there.
+    /// Starts with the addresses present, or absent, which cleans up after a crash.
     pub fn start(
         net: &Net,
         handle: Handle,
@@ -89,12 +89,12 @@ impl Mover {
         Self { wanted }
     }
 
-    /// Wants the addresses there, or not. Asking again for what was asked looks again whether it is so.
+    /// Requests that the addresses are present, or absent. A repeated request checks the state again.
     pub fn want(&self, there: bool) {
         self.wanted.send_modify(|wanted| wanted.there = there);
     }
 
-    /// They belong elsewhere from now on.
+    /// Changes the placement of the addresses.
     pub fn moved(&self, placement: Placement) {
         self.wanted.send_if_modified(|wanted| {
             let changed = *wanted.placement != placement;
@@ -119,7 +119,7 @@ impl Worker {
         loop {
             let Wanted { placement, there } = self.wanted.borrow_and_update().clone();
             if let Some(last) = last.take_if(|last| **last != *placement) {
-                // Its failing is no reason not to go where they belong now.
+                // A failure here is no reason not to move to the current placement.
                 let _ = self.addresses.bring(&last, false).await;
             }
             last = Some(Arc::clone(&placement));
@@ -139,7 +139,7 @@ impl Worker {
                 return;
             }
             if !waited {
-                // Nobody can wish for anything else any more.
+                // No further request is possible.
                 last_tries -= 1;
                 sleep(RETRY).await;
             }
@@ -147,21 +147,21 @@ impl Worker {
     }
 }
 
-/// Puts the addresses of one virtual router on and takes them off.
+/// Adds and removes the addresses of one virtual router.
 pub struct Configurator {
     handle: Handle,
     sysctls: Sysctls,
-    /// The interface whose settings this one has changed, and the note of what they were.
+    /// The interface whose settings this one has changed, and the note of their previous values.
     holds: Option<(String, String)>,
 }
 
 impl Configurator {
-    /// Works with this netlink connection.
+    /// Creates one that uses this netlink connection.
     pub fn new(handle: Handle, sysctls: Sysctls) -> Self {
         Self { handle, sysctls, holds: None }
     }
 
-    /// Gives the index of the interface they are on, if they are wanted.
+    /// Brings the addresses to the wanted state. Returns the index of the interface that has them, if they are wanted.
     pub async fn bring(&mut self, placement: &Placement, there: bool) -> io::Result<Option<u32>> {
         let ipv6 = macvlan::is_ipv6(&placement.addresses);
         let lower = macvlan::index(&self.handle, &placement.interface).await?;
@@ -170,7 +170,7 @@ impl Configurator {
             return if there { lower.ok_or_else(missing).map(Some) } else { Ok(None) };
         }
         if !there || placement.virtual_mac {
-            // With a virtual MAC address, they may still be where an earlier configuration had them.
+            // With a virtual MAC address, they may still be on the interface of an earlier configuration.
             if let Some(lower) = lower {
                 for address in &placement.addresses {
                     delete(&self.handle, lower, *address).await?;
@@ -178,7 +178,7 @@ impl Configurator {
             }
         }
         if !there || !placement.virtual_mac {
-            // One that an earlier run has left says how things were before.
+            // A macvlan that an earlier run has left holds the note of the previous settings.
             if lower.is_some() && macvlan::note(&self.handle, placement.vrid, ipv6).await?.is_some() {
                 self.hold(placement).await?;
             }
@@ -199,7 +199,8 @@ impl Configurator {
         Ok(Some(ifindex))
     }
 
-    /// Makes the settings of the interface below, if they are not made yet, and gives the note of what was before.
+    /// Changes the settings of the interface below, if they are not changed yet. Returns the note of their previous
+    /// values.
     async fn hold(&mut self, placement: &Placement) -> io::Result<String> {
         if let Some((interface, note)) = &self.holds
             && *interface == placement.interface
@@ -209,7 +210,7 @@ impl Configurator {
         self.release().await;
         let noted = macvlan::note(&self.handle, placement.vrid, macvlan::is_ipv6(&placement.addresses)).await?;
         let (sysctls, interface) = (self.sysctls.clone(), placement.interface.clone());
-        // Even where it fails half way, there may be something to put back.
+        // Even after a partial failure there may be something to restore.
         self.holds = Some((placement.interface.clone(), String::new()));
         let held = tokio::task::spawn_blocking(move || sysctls.hold(&interface, noted.as_deref())).await;
         match held.map_err(io::Error::other).flatten() {
@@ -246,10 +247,10 @@ async fn add(handle: &Handle, ifindex: u32, address: IpAddr) -> io::Result<()> {
     let mut request = handle.address().add(ifindex, address, if address.is_ipv4() { 32 } else { 128 });
     if address.is_ipv6() {
         let message = request.message_mut();
-        // Another node had it until now: duplicate address detection would find it, or cost a second.
+        // Another node had the address until now. Duplicate address detection would find it, or cost a second.
         message.header.flags |= AddressHeaderFlags::Nodad;
         message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        // Deprecated: nothing that does not ask for it is sent from it.
+        // Deprecated, so that the address is the source only of packets that request it.
         let mut lifetime = CacheInfo::default();
         lifetime.ifa_valid = u32::MAX;
         message.attributes.push(AddressAttribute::CacheInfo(lifetime));

@@ -1,20 +1,20 @@
-//! The two families of addresses that VRRP runs over.
+//! The two address families over which VRRP runs.
 
 use std::net::IpAddr;
 
 use gateway_vrrp::{GROUP_V4, GROUP_V6};
 
-/// The family that advertisements are sent over.
+/// Address family of advertisements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
-    /// To 224.0.0.18.
+    /// IPv4: advertisements go to 224.0.0.18.
     V4,
-    /// To ff02::12.
+    /// IPv6: advertisements go to ff02::12.
     V6,
 }
 
 impl Family {
-    /// The family of an address.
+    /// Returns the family of an address.
     pub const fn of(address: IpAddr) -> Self {
         match address {
             IpAddr::V4(_) => Self::V4,
@@ -22,7 +22,7 @@ impl Family {
         }
     }
 
-    /// Where routers listen.
+    /// Returns the multicast group of VRRP routers.
     pub const fn group(self) -> IpAddr {
         match self {
             Self::V4 => IpAddr::V4(GROUP_V4),
@@ -30,7 +30,8 @@ impl Family {
         }
     }
 
-    /// Whether an advertisement may come from there: over IPv6, from link-local addresses only (RFC 9568 section 5.1.2.1).
+    /// Returns true if an advertisement may have this source: over IPv6 link-local addresses only (RFC 9568 section
+    /// 5.1.2.1).
     pub(crate) const fn can_send_from(self, address: IpAddr) -> bool {
         match (self, address) {
             (Self::V4, IpAddr::V4(_)) => true,

@@ -1,4 +1,4 @@
-//! Sending frames as they are.
+//! Sends raw Ethernet frames.
 
 use std::{
     io,
@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, SockAddr, SockAddrStorage, Socket, Type};
 
-/// Sends whole Ethernet frames by one interface, and receives none.
+/// Sender of complete Ethernet frames through one interface. It receives none.
 #[derive(Debug)]
 pub struct FrameSender {
     socket: Socket,
@@ -15,36 +15,36 @@ pub struct FrameSender {
     ifindex: u32,
 }
 
-/// Why a frame was not sent.
+/// Reason why a frame was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// It is set down. Nothing is sent before it is up.
+    /// The interface is down. Nothing is sent before it is up.
     #[error("interface {0} is down")]
     Down(u32),
-    /// It doesn't exist any more.
+    /// The interface doesn't exist any more.
     #[error("interface {0} is gone")]
     Gone(u32),
-    /// Its queue is full, or the socket's is: some time later there is room again.
+    /// The queue of the interface or of the socket is full. There is room again some time later.
     #[error("the queue of interface {0} is full")]
     Full(u32),
-    /// Anything else.
+    /// Any other error.
     #[error("cannot send frames by interface {0}")]
     Refused(u32, #[source] io::Error),
 }
 
 impl FrameSender {
-    /// For an interface of the calling thread's network namespace. Needs CAP_NET_RAW.
+    /// Opens a sender for an interface of the calling thread's network namespace. Needs CAP_NET_RAW.
     ///
     /// # Errors
-    /// When there can be no such socket. That there is such an interface is seen when something is sent.
+    /// The socket can't be opened. A missing interface is detected only when a frame is sent.
     pub fn open(ifindex: u32) -> Result<Self, FrameError> {
-        // With protocol 0 the socket is on no list of those that receive.
+        // With protocol 0 the socket is not in any list of receivers.
         let socket = Socket::new(Domain::PACKET, Type::RAW.nonblocking(), None);
         let socket = socket.map_err(|source| FrameError::Refused(ifindex, source))?;
         Ok(Self { socket, to: link_address(ifindex, 0), ifindex })
     }
 
-    /// The interface.
+    /// Returns the index of the interface.
     pub const fn ifindex(&self) -> u32 {
         self.ifindex
     }
@@ -52,7 +52,7 @@ impl FrameSender {
     /// Sends one frame, which begins with its Ethernet header. Doesn't block.
     ///
     /// # Errors
-    /// Each tells what to do; all but [`FrameError::Refused`] come and go with the interface.
+    /// The variants require different reactions. All but [`FrameError::Refused`] come and go with the interface.
     pub fn send(&self, frame: &[u8]) -> Result<(), FrameError> {
         match self.socket.send_to(frame, &self.to) {
             Ok(_) => Ok(()),
@@ -72,7 +72,7 @@ impl AsFd for FrameSender {
     }
 }
 
-/// The address of AF_PACKET for an interface, and frames of this Ethertype, or 0.
+/// Returns the AF_PACKET address of an interface, for frames of this Ethertype, or 0.
 pub fn link_address(ifindex: u32, ethertype: u16) -> SockAddr {
     let mut storage = SockAddrStorage::zeroed();
     // SAFETY: packet(7) has this layout for addresses of AF_PACKET; it is shorter than the storage, and all zero is

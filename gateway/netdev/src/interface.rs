@@ -1,4 +1,4 @@
-//! What a socket has to know of its interface, asked from the kernel when it is needed.
+//! Properties of an interface that a socket needs, requested from the kernel when they are needed.
 
 use std::{io, net::IpAddr};
 
@@ -13,7 +13,7 @@ use nix::{
 
 use crate::nic::netlink::{attribute, push_attribute, request};
 
-/// An interface as it is now.
+/// Current state of an interface.
 #[derive(Debug)]
 pub struct Link {
     /// Its index.
@@ -24,7 +24,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Finds an interface in the calling thread's network namespace.
+    /// Returns the interface of that name in the calling thread's network namespace.
     pub fn named(name: &str) -> io::Result<Self> {
         let ifindex = if_nametoindex(name)?;
         // struct ifinfomsg: family and padding, type, index, flags, mask.
@@ -39,8 +39,9 @@ impl Link {
         Ok(Self { ifindex, mac, lower: lower.filter(|lower| !elsewhere && *lower != 0 && *lower != ifindex) })
     }
 
-    /// The first address it can send from. That of an interface with a virtual router's MAC is found on the one below:
-    /// an address made of the virtual MAC would be the same on every router.
+    /// Returns the first address from which it can send. For an interface with a virtual router's MAC this is an
+    /// address of the interface below, because an address derived from the virtual MAC would be the same on every
+    /// router.
     pub fn source(&self, name: &str, family: Family, virtual_addresses: &[IpAddr]) -> io::Result<Option<IpAddr>> {
         let own = if self.mac.is_some_and(is_virtual) { None } else { first(name, family, virtual_addresses)? };
         match (own, self.lower) {
@@ -53,7 +54,7 @@ impl Link {
     }
 }
 
-/// 00-00-5E-00-01-VRID over IPv4, 00-00-5E-00-02-VRID over IPv6 (RFC 9568 section 7.3).
+/// Returns true for 00-00-5E-00-01-VRID (IPv4) and 00-00-5E-00-02-VRID (IPv6), RFC 9568 section 7.3.
 fn is_virtual(mac: MacAddr) -> bool {
     matches!(mac.0, [0, 0, 0x5e, 0, 1 | 2, _])
 }
@@ -67,7 +68,7 @@ fn first(name: &str, family: Family, virtual_addresses: &[IpAddr]) -> io::Result
     Ok(addresses.filter(|address| family.can_send_from(*address)).find(|address| !virtual_addresses.contains(address)))
 }
 
-/// Whether a packet to a neighbour waits for its MAC address, so that there is nobody it can reach now.
+/// Returns true if a packet to a neighbour waits for its MAC address, so that the neighbour can't be reached now.
 pub fn is_unresolved(ifindex: u32, neighbour: IpAddr) -> bool {
     let family = match neighbour {
         IpAddr::V4(_) => libc::AF_INET,

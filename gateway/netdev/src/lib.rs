@@ -1,9 +1,10 @@
-//! Network devices: the one place that speaks netlink, ethtool and raw frames.
+//! Network devices: the only crate that uses netlink, ethtool and raw frames.
 //!
-//! [`underlay`] follows links, routes and neighbours for the next hops of remote VTEPs. [`links`] follows interfaces and
-//! their addresses for the virtual routers, [`addresses`], [`macvlan`] and [`sysctl`] change them on a thread of their own
-//! ([`net_thread`]). [`nic`] has the settings of NICs, [`frames`] sends frames as they are and [`announce`] makes those that
-//! say where an address is.
+//! - [`underlay`] follows links, routes and neighbours for the next hops of remote VTEPs.
+//! - [`links`] follows interfaces and their addresses for the virtual routers.
+//! - [`addresses`], [`macvlan`] and [`sysctl`] change them on a thread of their own ([`net_thread`]).
+//! - [`nic`] has the settings of NICs.
+//! - [`frames`] sends raw frames, and [`announce`] builds those that announce an address.
 
 pub mod addresses;
 pub mod announce;

@@ -1,4 +1,4 @@
-//! Interfaces and their addresses, followed by netlink on a connection of their own.
+//! Follows interfaces and their addresses by netlink, on a connection of its own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,11 +27,11 @@ use tokio::{
 };
 
 const GROUPS: [MulticastGroup; 3] = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
-/// Bytes of news the kernel holds before it throws some away.
+/// Size in bytes of the kernel's buffer for notifications. If it overflows, notifications are dropped.
 const NEWS_BUFFER: usize = 1 << 20;
 /// Longest wait for an answer that the kernel gives at once.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
-/// After netlink has failed, time until it is tried again.
+/// Time after which netlink is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// An interface.
@@ -39,11 +39,11 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Link {
     /// Its index.
     pub ifindex: u32,
-    /// Up by will of the operator, and with a carrier.
+    /// True if the operator has set it up and it has a carrier.
     pub up: bool,
     /// Its Ethernet address, if it has one.
     pub mac: Option<MacAddr>,
-    /// Its addresses that can be used, in the kernel's order of adding.
+    /// Its usable addresses, in the order in which the kernel added them.
     pub addresses: Vec<IpAddr>,
 }
 
@@ -53,23 +53,23 @@ pub struct Links {
     by_index: BTreeMap<u32, (String, Link)>,
 }
 
-/// Something that changed.
+/// A change of an interface or address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An interface is there, or is no longer as it was.
+    /// An interface was added or has changed.
     Link {
         /// Its index.
         ifindex: u32,
         /// Its name.
         name: String,
-        /// Up, with a carrier.
+        /// True if it is up and has a carrier.
         up: bool,
         /// Its Ethernet address.
         mac: Option<MacAddr>,
     },
-    /// It went.
+    /// The interface was removed.
     LinkGone(u32),
-    /// It has an address, which can be used or not (yet).
+    /// The interface has an address, which is usable or not (yet).
     Address {
         /// The interface.
         ifindex: u32,
@@ -78,25 +78,25 @@ pub enum Change {
         /// False while duplicate address detection runs or has failed.
         usable: bool,
     },
-    /// It has lost an address.
+    /// The interface has lost an address.
     AddressGone {
         /// The interface.
         ifindex: u32,
         /// The address.
         address: IpAddr,
     },
-    /// News were lost.
+    /// Notifications were lost.
     Overrun,
 }
 
 impl Links {
-    /// The interface of that name.
+    /// Returns the interface of that name.
     pub fn get(&self, name: &str) -> Option<&Link> {
         self.by_index.values().find(|(other, _)| other == name).map(|(_, link)| link)
     }
 
-    /// The address that a virtual router on `name` sends from, unless it is told one: the first of the family that is
-    /// not virtual. For IPv6 it is link-local (RFC 9568 section 5.1.2.1).
+    /// Returns the address from which a virtual router on `name` sends, unless one is configured: the first of the
+    /// family that is not virtual. For IPv6 it is link-local (RFC 9568 section 5.1.2.1).
     pub fn source(&self, name: &str, ipv6: bool, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
         let fits = |address: &&IpAddr| match address {
             IpAddr::V4(_) => !ipv6,
@@ -106,7 +106,7 @@ impl Links {
         own.find(fits).copied()
     }
 
-    /// Takes in one change.
+    /// Applies one change.
     pub fn apply(&mut self, change: Change) {
         match change {
             Change::Link { ifindex, name, up, mac } => {
@@ -142,7 +142,7 @@ impl Links {
 /// Follows all interfaces from now on. The first value is complete.
 ///
 /// # Errors
-/// Where there is no netlink.
+/// Netlink is not available.
 pub async fn follow() -> io::Result<watch::Receiver<Arc<Links>>> {
     let mut follower = Follower::open().await?;
     let (sender, receiver) = watch::channel(Arc::new(follower.links.clone()));
@@ -172,7 +172,7 @@ struct Follower {
 
 impl Follower {
     async fn open() -> io::Result<Self> {
-        // News first: what changes during the dump is told again rather than missed.
+        // Notifications are subscribed first, so that a change during the dump is reported again rather than missed.
         let (mut connection, _, messages) = rtnetlink::new_multicast_connection(&GROUPS)?;
         let socket = connection.socket_mut().socket_mut();
         // Beyond net.core.rmem_max only with CAP_NET_ADMIN.
@@ -187,7 +187,7 @@ impl Follower {
         Ok(follower)
     }
 
-    /// Publishes what changes, until netlink fails or nobody listens.
+    /// Publishes changes until netlink fails or there is no receiver.
     async fn run(&mut self, sender: &watch::Sender<Arc<Links>>) -> io::Error {
         loop {
             let message = tokio::select! {
@@ -196,7 +196,7 @@ impl Follower {
             };
             let Some(message) = message else { return io::Error::from(io::ErrorKind::UnexpectedEof) };
             let mut overrun = self.take(&message);
-            // A host with thousands of interfaces tells of many at once.
+            // A host with thousands of interfaces reports many changes at once.
             while let Some(Some(message)) = self.messages.next().now_or_never() {
                 overrun |= self.take(&message);
             }
@@ -207,7 +207,7 @@ impl Follower {
         }
     }
 
-    /// True if news were lost.
+    /// Applies a message. Returns true if notifications were lost.
     fn take(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
         match change(message) {
             Some(Change::Overrun) => return true,
@@ -234,7 +234,7 @@ fn publish(sender: &watch::Sender<Arc<Links>>, links: &Links) {
     });
 }
 
-/// All interfaces, at this moment.
+/// Returns the current state of all interfaces.
 pub async fn list(handle: &Handle) -> io::Result<Links> {
     let mut all = Links::default();
     let mut links = std::pin::pin!(handle.link().get().execute());
@@ -248,7 +248,7 @@ pub async fn list(handle: &Handle) -> io::Result<Links> {
     Ok(all)
 }
 
-/// The kernel's reason in an error of rtnetlink.
+/// Returns the kernel's reason in an error of rtnetlink.
 pub fn io_error(error: &Error) -> io::Error {
     match error {
         Error::NetlinkError(message) => message.to_io(),
@@ -293,7 +293,7 @@ fn link(message: &LinkMessage) -> Option<Change> {
     Some(Change::Link { ifindex: message.header.index, name, up, mac })
 }
 
-/// On a point-to-point link IFA_ADDRESS is the other end's, so IFA_LOCAL comes first where it is there.
+/// Returns the local address. On a point-to-point link IFA_ADDRESS is that of the other end, so IFA_LOCAL is preferred.
 fn local(message: &AddressMessage) -> Option<IpAddr> {
     let find = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
     find(|attribute| match attribute {
@@ -315,7 +315,7 @@ fn address(message: &AddressMessage) -> Option<Change> {
     });
     let bits = flags.map_or(u32::from(message.header.flags.bits()), |flags| flags.bits());
     let address = local(message)?;
-    // An address that duplicate address detection has not let through can't be sent from.
+    // An address that duplicate address detection has not accepted can't be a source.
     let unusable = AddressFlags::Tentative.bits() | AddressFlags::Dadfailed.bits();
     let foreign = message.header.scope == AddressScope::Host || address == IpAddr::V6(Ipv6Addr::LOCALHOST);
     Some(Change::Address { ifindex: message.header.index, address, usable: bits & unusable == 0 && !foreign })

@@ -1,7 +1,7 @@
-//! The interface that carries a virtual router's MAC address (RFC 9568 section 7.3).
+//! Macvlan that carries a virtual router's MAC address (RFC 9568 section 7.3).
 //!
-//! It is there only while this node has the addresses: anything at all sent from the virtual MAC address by another
-//! node would make switches turn the active node's packets to it.
+//! It exists only while this node has the addresses. Any packet that another node sends from the virtual MAC address
+//! would make switches redirect the active node's packets to that node.
 
 use std::{io, net::IpAddr};
 
@@ -15,18 +15,18 @@ use rtnetlink::{
 
 use crate::{links::io_error, sysctl};
 
-/// The virtual router MAC address (RFC 9568 section 7.3).
+/// Returns the virtual router MAC address (RFC 9568 section 7.3).
 pub const fn virtual_mac(vrid: Vrid, ipv6: bool) -> MacAddr {
     MacAddr([0, 0, 0x5e, 0, if ipv6 { 2 } else { 1 }, vrid.get()])
 }
 
-/// The interface's name: `vrrp4.51`, `vrrp6.51`.
+/// Returns the name of the interface: `vrrp4.51`, `vrrp6.51`.
 pub fn name(vrid: Vrid, ipv6: bool) -> String {
     format!("vrrp{}.{vrid}", if ipv6 { 6 } else { 4 })
 }
 
-/// Makes it, up, and gives its index. One that a crash has left is taken over if it is on the right interface, and else
-/// made anew. `note` is kept with it.
+/// Creates the interface, sets it up, and returns its index. An interface that a crash has left is reused if it is on
+/// the right parent, and created again otherwise. `note` is stored with it.
 pub async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &str) -> io::Result<u32> {
     let name = name(vrid, ipv6);
     let mac = virtual_mac(vrid, ipv6);
@@ -38,7 +38,7 @@ pub async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &
         }
         None => add(handle, lower, &name, mac).await?,
     };
-    // It gets its settings before it is up, so that it never speaks by itself.
+    // It gets its settings before it is up, so that it never sends by itself.
     let of = name.clone();
     tokio::task::spawn_blocking(move || sysctl::prepare(&of)).await.map_err(io::Error::other)??;
     let up = LinkUnspec::new_with_index(ifindex).alias(note.trim()).up().build();
@@ -46,7 +46,7 @@ pub async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &
     Ok(ifindex)
 }
 
-/// The note kept with one that is there.
+/// Returns the note that is stored with an existing interface.
 pub async fn note(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<Option<String>> {
     let found = find(handle, &name(vrid, ipv6)).await?;
     Ok(found.into_iter().flat_map(|found| found.attributes).find_map(|attribute| match attribute {
@@ -55,7 +55,7 @@ pub async fn note(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<Option<
     }))
 }
 
-/// Takes it away; gone is fine.
+/// Removes the interface. It is no error if there is none.
 pub async fn remove(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<()> {
     match find(handle, &name(vrid, ipv6)).await? {
         Some(found) => delete(handle, found.header.index).await,
@@ -63,7 +63,7 @@ pub async fn remove(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<()> {
     }
 }
 
-/// The index of the interface of that name.
+/// Returns the index of the interface of that name.
 pub async fn index(handle: &Handle, name: &str) -> io::Result<Option<u32>> {
     Ok(find(handle, name).await?.map(|found| found.header.index))
 }
@@ -94,7 +94,7 @@ fn is_on(found: &LinkMessage, lower: u32, mac: MacAddr) -> bool {
     has(LinkAttribute::Link(lower)) && has(LinkAttribute::Address(mac.0.to_vec()))
 }
 
-/// True for the family that a virtual router speaks.
+/// Returns true if the address family of a virtual router is IPv6.
 pub fn is_ipv6(addresses: &[IpAddr]) -> bool {
     addresses.iter().all(IpAddr::is_ipv6)
 }

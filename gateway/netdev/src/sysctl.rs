@@ -1,7 +1,7 @@
-//! Settings under /proc/sys/net of the interface below a virtual router's own, made while they are needed.
+//! Settings under /proc/sys/net of the interface below a virtual router's own. They are changed while they are needed.
 //!
-//! Two addresses on one segment answer for each other unless told not to: the interface below would answer ARP for the
-//! virtual address with its own MAC address, and would name the virtual address as sender of its own requests.
+//! Two addresses on one segment answer for each other by default: the interface below would answer ARP for the virtual
+//! address with its own MAC address, and would use the virtual address as the sender of its own requests.
 
 use std::{
     collections::BTreeMap,
@@ -9,19 +9,20 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Of the interface below: it answers ARP for its own addresses only, and asks from its own only
-/// (Documentation/networking/ip-sysctl.rst).
+/// Settings of the interface below: it answers ARP for its own addresses only, and sends requests from its own
+/// addresses only (Documentation/networking/ip-sysctl.rst).
 const LOWER: [(&str, &str); 2] = [("arp_ignore", "1"), ("arp_announce", "2")];
 
-/// Of the macvlan: it answers for the virtual addresses only, and takes packets whose way back is by the interface
-/// below. The loosest of rp_filter's values wins over that of `all`.
+/// Settings of the macvlan: it answers for the virtual addresses only, and accepts packets whose return path is the
+/// interface below. The loosest of rp_filter's values wins over that of `all`.
 const UPPER: [(&str, &str); 3] = [("arp_ignore", "1"), ("arp_announce", "2"), ("rp_filter", "2")];
 
-/// Of the macvlan: no addresses but the virtual ones. Neighbour discovery under the virtual MAC address, from a node
-/// that is not active, would make switches send it the active node's packets.
+/// IPv6 settings of the macvlan: no addresses except the virtual ones. Neighbour discovery from the virtual MAC address
+/// by a node that is not active would make switches send it the active node's packets.
 const UPPER_V6: [(&str, &str); 3] = [("addr_gen_mode", "1"), ("accept_ra", "0"), ("autoconf", "0")];
 
-/// What was found before, by interface, and how many need it changed. Several virtual routers may share an interface.
+/// Previous values by interface, and the number of users that need them changed. Several virtual routers may share an
+/// interface.
 #[derive(Clone, Debug, Default)]
 pub struct Sysctls {
     lower: Arc<Mutex<BTreeMap<String, Held>>>,
@@ -34,8 +35,8 @@ struct Held {
 }
 
 impl Sysctls {
-    /// Makes the settings of the interface below, for one more user. Where an earlier run has made them, `noted` is what
-    /// [`Sysctls::hold`] gave it: a note of what was there before.
+    /// Changes the settings of the interface below, for one more user. If an earlier run has changed them, `noted` is
+    /// the result of [`Sysctls::hold`] in that run: a note of the previous values.
     pub fn hold(&self, interface: &str, noted: Option<&str>) -> io::Result<String> {
         let mut lower = self.lower.lock().unwrap_or_else(PoisonError::into_inner);
         let held = lower.entry(interface.to_owned()).or_default();
@@ -54,7 +55,7 @@ impl Sysctls {
         Ok(held.before.iter().map(|(key, before)| format!("{key}={before} ")).collect())
     }
 
-    /// Puts them back after the last user. An interface that went took its settings along.
+    /// Restores the settings after the last user. The settings of an interface that was removed are gone with it.
     pub fn release(&self, interface: &str) {
         let mut lower = self.lower.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(held) = lower.get_mut(interface) else { return };
@@ -68,14 +69,14 @@ impl Sysctls {
     }
 }
 
-/// Makes the settings of a macvlan that was just created.
+/// Sets up a macvlan that was just created.
 pub fn prepare(macvlan: &str) -> io::Result<()> {
     for (key, value) in UPPER {
         write("ipv4", macvlan, key, value)?;
     }
     for (key, value) in UPPER_V6 {
         match write("ipv6", macvlan, key, value) {
-            // A kernel without IPv6 has nothing to set.
+            // A kernel without IPv6 has no such settings.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             other => other?,
         }

@@ -1,10 +1,10 @@
-//! A row as the database tells it.
+//! Row of a table as the database sends it.
 
 use std::sync::Arc;
 
 use super::Datum;
 
-/// All columns of one row that were asked for: those that the server left out hold their default.
+/// All requested columns of one row. Columns that the server left out hold their default.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns {
     names: Arc<[Box<str>]>,
@@ -12,26 +12,27 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// Pairs the names of columns with what they hold.
+    /// Pairs the names of columns with their values.
     pub fn new(names: Arc<[Box<str>]>, data: Vec<Option<Datum>>) -> Self {
         debug_assert_eq!(names.len(), data.len());
         Self { names, data }
     }
 
-    /// What the column `name` holds. `None`: it was not asked for, or the schema of the database has no such column.
+    /// Returns the value of the column `name`. `None`: the column was not requested, or the schema of the database does
+    /// not have it.
     pub fn get(&self, name: &str) -> Option<&Datum> {
         // A handful of names: going through them is quicker than a hash.
         let at = self.names.iter().position(|known| **known == *name)?;
         self.data[at].as_ref()
     }
 
-    /// Name and content of each column the database has.
+    /// Returns the name and the value of each column that the database has.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Datum)> {
         self.names.iter().zip(&self.data).filter_map(|(name, datum)| Some((&**name, datum.as_ref()?)))
     }
 }
 
-/// A row made by hand: for tests of a [`Decoder`](super::Decoder).
+/// Builds a row by hand, for tests of a [`Decoder`](super::Decoder).
 impl<'a> FromIterator<(&'a str, Datum)> for Columns {
     fn from_iter<T: IntoIterator<Item = (&'a str, Datum)>>(columns: T) -> Self {
         let (names, data): (Vec<Box<str>>, Vec<_>) =

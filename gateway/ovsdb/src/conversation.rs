@@ -1,4 +1,4 @@
-//! What is said on one connection, and in which order.
+//! Protocol state machine of one connection: the messages and their order.
 //!
 //! ```text
 //! list_dbs ──▶ set_db_change_aware, monitor of _Server ──▶ get_schema ──▶ monitor_cond_since ──▶ live
@@ -26,24 +26,24 @@ use super::{
     update,
 };
 
-/// Bytes that wait for a server at most: one that does not read what it asked for is left.
+/// Limit of unsent bytes. A server that does not read its replies is disconnected.
 pub(crate) const UNSENT: usize = 8 << 20;
-/// Bytes of what a server says of itself at most.
+/// Limit in bytes of the server's data about itself (database `_Server`).
 const OF_ITSELF: usize = 1 << 20;
 
 /// Id of the monitor of `_Server`. Those of the tables have numbers.
 const SERVER_MONITOR: &str = "server";
 
-/// What comes of what a server says.
+/// Result of a message from a server.
 #[derive(Debug, PartialEq)]
 pub enum Output<R> {
-    /// To be told.
+    /// An event to report.
     Event(Event<R>),
     /// A transaction was answered.
     Answer { call: u64, outcome: Outcome },
 }
 
-/// One conversation.
+/// State of the protocol on one connection.
 #[derive(Debug)]
 pub(crate) struct Conversation {
     remote: String,
@@ -54,22 +54,22 @@ pub(crate) struct Conversation {
     calls: HashMap<u64, Call>,
     databases: Databases,
     locking: Locking,
-    /// Counts how often the tables were asked for. What is said in earlier rounds no longer matters.
+    /// Number of times that the tables were requested. Messages of earlier rounds are ignored.
     round: u64,
     phase: Phase,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Phase {
-    /// The server has not shown to be the right one, or the schema is awaited.
+    /// The server is not yet known to be the right one, or the schema is awaited.
     Opening,
-    /// The complete picture is awaited; the schema has this version.
+    /// The complete contents are awaited; the schema has this version.
     Picture { schema_version: String },
-    /// Changes come, and transactions may go.
+    /// Changes arrive, and transactions may be sent.
     Live,
 }
 
-/// A request without an answer so far.
+/// Request that has no reply yet.
 #[derive(Debug)]
 enum Call {
     Databases,
@@ -84,7 +84,7 @@ enum Call {
 }
 
 impl Conversation {
-    /// Starts one with the server `remote`.
+    /// Starts the protocol with the server `remote`.
     pub(crate) fn new(remote: String, options: &Options) -> Self {
         let mut conversation = Self {
             remote,
@@ -114,27 +114,27 @@ impl Conversation {
         self.phase == Phase::Live
     }
 
-    /// The complete picture is awaited, which can take a while.
+    /// Returns true while the complete contents are awaited, which can take a while.
     pub(crate) fn awaits_picture(&self) -> bool {
         matches!(self.phase, Phase::Picture { .. })
     }
 
-    /// The schema has come: from now on messages may be as long as the tables are.
+    /// Returns true once the schema was received. From then on messages may be as long as the tables are.
     pub(crate) fn knows_schema(&self) -> bool {
         self.phase != Phase::Opening || self.round > 1
     }
 
-    /// Number of the last request.
+    /// Returns the number of the last request.
     pub(crate) fn last_call(&self) -> u64 {
         self.last_call
     }
 
-    /// True if the request of this number has no answer yet.
+    /// Returns true if the request with this number has no reply yet.
     pub(crate) fn awaits(&self, call: u64) -> bool {
         self.calls.contains_key(&call)
     }
 
-    /// Asks for a lock, or gives it back. How it stands with it, if that is known at once.
+    /// Requests or releases a lock. Returns the state of the lock if it is known at once.
     pub(crate) fn lock(&mut self, name: &str, request: LockRequest) -> Option<Lock> {
         if !self.is_live() {
             return None;
@@ -153,12 +153,12 @@ impl Conversation {
         None
     }
 
-    /// Asks whether the server is there.
+    /// Sends an echo request, to probe the server.
     pub(crate) fn echo(&mut self) {
         self.call("echo", &json!([]), Call::Echo);
     }
 
-    /// Sends a transaction; the result names it in its [`Output::Answer`].
+    /// Sends a transaction. Returns the number that identifies its [`Output::Answer`].
     pub(crate) fn transact(&mut self, operations: &[Operation]) -> Result<u64, TransactError> {
         if !self.is_live() {
             let reason = format!("{} has not sent a complete picture yet", self.remote);
@@ -170,7 +170,7 @@ impl Conversation {
         Ok(id)
     }
 
-    /// Takes a message.
+    /// Processes a message.
     pub(crate) fn take<D: Decoder>(
         &mut self,
         message: Message<'_>,
@@ -179,7 +179,7 @@ impl Conversation {
     ) -> Result<(), Failure> {
         match message {
             Message::Request { id, method, params } => {
-                // Before it is written: an echo is as long as the server likes.
+                // Checked before the reply is written: the server chooses the length of an echo.
                 let unsent = self.out.unsent().len();
                 if unsent + id.get().len() + params.get().len() > UNSENT {
                     return Err(Failure::Deaf(UNSENT));
@@ -236,7 +236,7 @@ impl Conversation {
                 outputs.push(Output::Answer { call: id, outcome: transaction::outcome(result, &expected) });
                 Ok(())
             }
-            // A server that doesn't know the word ends the connection on a change of schema, which does as well.
+            // A server that does not know the method ends the connection on a change of schema, which also works.
             Call::ChangeAware | Call::Echo | Call::Unlock => Ok(()),
             Call::Lock { round } => {
                 let state = lock_state(result);
@@ -264,7 +264,7 @@ impl Conversation {
         }
         if let "locked" | "stolen" = method {
             let state = if method == "locked" { Lock::Held } else { Lock::Stolen };
-            // What has another form is not about a lock of ours.
+            // A notification of another form is not about a lock of this client.
             if let Ok((name,)) = serde_json::from_str::<(&str,)>(params.get()) {
                 outputs.extend(self.locking.notified(name, state).map(|lock| Output::Event(Event::Lock(lock))));
             }
@@ -288,7 +288,7 @@ impl Conversation {
         Ok(())
     }
 
-    /// The server has the databases `names`.
+    /// Continues after the reply to `list_dbs`: the server has the databases `names`.
     fn open(&mut self, names: &[String]) -> Result<(), Failure> {
         if names.iter().any(|name| name == server::DATABASE) {
             self.call("set_db_change_aware", &json!([true]), Call::ChangeAware);
@@ -357,7 +357,7 @@ fn lock_state(result: Result<&RawValue, RpcError>) -> Lock {
     match result.ok().and_then(|result| serde_json::from_str(result.get()).ok()) {
         Some(Answer { locked: true }) => Lock::Held,
         Some(Answer { locked: false }) => Lock::Waiting,
-        // A server that does not know the word has no other client that would heed it.
+        // A server that does not know the method has no other client that uses the lock.
         None => Lock::Unsupported,
     }
 }

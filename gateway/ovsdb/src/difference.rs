@@ -1,11 +1,11 @@
-//! What a column holds after a `modify` (`ovsdb-server(7)`, 4.1.14, `<row-update2>`).
+//! Applies a `modify` to a column (`ovsdb-server(7)`, 4.1.14, `<row-update2>`).
 
 use super::{Atom, Datum, schema::ColumnType};
 
-/// What a column of type `kind` that held `old` holds after `change`.
+/// Returns the value of a column of type `kind` that held `old`, after `change`.
 ///
-/// A column with at most one element gets the new value. Of others the difference is told: elements of a set that came or
-/// went; pairs of a map that came or went, or have this value now.
+/// For a column with at most one element, `change` is the new value. For other columns it is the difference: elements
+/// of a set that were added or removed; pairs of a map that were added or removed, or have this value now.
 pub(crate) fn apply(kind: ColumnType, old: Datum, change: Datum) -> Datum {
     match (old, change) {
         (Datum::Set(old), Datum::Set(change)) if kind.many => Datum::Set(toggled(old, change)),
@@ -14,7 +14,7 @@ pub(crate) fn apply(kind: ColumnType, old: Datum, change: Datum) -> Datum {
     }
 }
 
-/// The elements that are in one of the two.
+/// Returns the elements that are in exactly one of the two.
 fn toggled(mut atoms: Vec<Atom>, change: Vec<Atom>) -> Vec<Atom> {
     for atom in change {
         match atoms.binary_search(&atom) {

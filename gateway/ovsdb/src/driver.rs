@@ -1,4 +1,4 @@
-//! Ties sessions to connections, one after the other.
+//! Driver: runs one session after another, each on a connection of its own.
 
 use std::{
     collections::HashMap,
@@ -29,17 +29,18 @@ use super::{
     transport::{self, Stream},
 };
 
-/// How long connecting may take, TLS included.
+/// Timeout for connecting, TLS handshake included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Bytes read at once.
+/// Size in bytes of one read.
 const READ: usize = 64 << 10;
-/// While more bytes than this wait to be sent, no further transaction is taken.
+/// Limit of unsent bytes above which no further transaction is accepted.
 const UNSENT: usize = 1 << 20;
 
-/// Opens a database: keeps a copy of the tables of `options`, with rows made by `decoder`.
+/// Opens a database: keeps a copy of the tables of `options`, with rows decoded by `decoder`.
 ///
-/// Nothing happens before the future that is the third part of the result is run. It ends when the [`Events`] are dropped.
-/// Changes and the answers to transactions are given in the order in which the server sent them.
+/// The third part of the result is a future that does the work. Nothing happens before it is run. It ends when the
+/// [`Events`] are dropped. Changes and replies to transactions are delivered in the order in which the server sent
+/// them.
 ///
 /// # Errors
 /// `options` don't make sense. A server that can't be reached is no error, but an [`Event::Down`].
@@ -70,20 +71,20 @@ struct Driver<D: Decoder> {
     events: EventSender<D::Row>,
 }
 
-/// Nobody follows the events any more.
+/// The receiver of the events was dropped.
 struct Left;
 
-/// How a connection ended.
+/// End of a connection.
 struct Ended {
     reason: String,
     cause: Cause,
-    /// How long it was good to work with.
+    /// Time for which the connection was usable.
     lasted: Option<Duration>,
 }
 
 impl<D: Decoder> Driver<D> {
     async fn run(mut self) {
-        // There is nothing to do after the end but to go away.
+        // After the end there is nothing left to do.
         let Err(Left) = self.go_round().await;
     }
 
@@ -107,7 +108,7 @@ impl<D: Decoder> Driver<D> {
         }
     }
 
-    /// Waits for something while there is no connection.
+    /// Waits for a future while there is no connection.
     async fn meanwhile<T>(&mut self, reason: &str, what: impl Future<Output = T>) -> Result<T, Left> {
         let mut what = pin!(what);
         loop {
@@ -117,7 +118,7 @@ impl<D: Decoder> Driver<D> {
                     Command::Transact { reply, .. } => {
                         answer(reply, Err(TransactError::Down { reason: reason.to_owned() }));
                     }
-                    // Locks are those of a connection.
+                    // A lock belongs to a connection.
                     Command::Lock { .. } => {}
                 },
                 () = self.events.left() => return Err(Left),
@@ -125,7 +126,7 @@ impl<D: Decoder> Driver<D> {
         }
     }
 
-    /// Follows one connection to its end.
+    /// Runs one connection until it ends.
     async fn talk(&mut self, stream: Box<dyn Stream>, remote: String) -> Result<Ended, Left> {
         let mut session = Session::new(now(), remote, &self.options);
         let mut waiting = HashMap::new();
@@ -137,7 +138,7 @@ impl<D: Decoder> Driver<D> {
         Ok(Ended { reason, cause, lasted })
     }
 
-    /// Does what the session wants until it can't go on: why.
+    /// Runs the session until it fails. Returns the reason.
     async fn converse(
         &mut self,
         stream: Box<dyn Stream>,
@@ -147,7 +148,7 @@ impl<D: Decoder> Driver<D> {
         let (mut reader, mut writer) = tokio::io::split(stream);
         let mut buffer = vec![0; READ];
         let mut flushed = true;
-        // What a server says before it goes is more telling than that it doesn't listen any more: it is read to the end.
+        // The last messages of a server explain more than a failed write. So the connection is read to its end.
         let mut unheard: Option<io::Error> = None;
         loop {
             let outgoing = session.unsent();
@@ -166,7 +167,7 @@ impl<D: Decoder> Driver<D> {
                         if let Err(failure) = result {
                             return Ok((failure.to_string(), failure.cause()));
                         }
-                        // A server that never stops must not keep this thread from everything else.
+                        // A server that never stops sending must not block this thread for all else.
                         yield_now().await;
                     }
                 },
@@ -210,8 +211,8 @@ impl<D: Decoder> Driver<D> {
     }
 }
 
-/// Writes some of `bytes`, or if there are none, sees to it that none written before are held back. Dropped before its
-/// end, it has done nothing.
+/// Writes some of `bytes`. If there are none, flushes the bytes that were written before. A call that is dropped before
+/// its end has done nothing.
 async fn put(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Result<usize> {
     if bytes.is_empty() {
         writer.flush().await.map(|()| 0)
@@ -223,7 +224,7 @@ async fn put(writer: &mut WriteHalf<Box<dyn Stream>>, bytes: &[u8]) -> io::Resul
     }
 }
 
-/// Who asked may have gone, and then doesn't need the answer.
+/// Sends the outcome to the client. A client that has gone does not need it.
 fn answer(reply: oneshot::Sender<Outcome>, outcome: Outcome) {
     let _: Result<(), Outcome> = reply.send(outcome);
 }

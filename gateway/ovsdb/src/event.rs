@@ -1,119 +1,121 @@
-//! What the client tells, and who reads the rows.
+//! Events that the client reports, and the decoder of rows.
 
 use std::sync::Arc;
 
 use super::{Columns, Uuid};
 
-/// Makes a typed row of what the database holds.
+/// Decodes a row of the database into a typed row.
 pub trait Decoder: 'static {
-    /// The typed row, of whatever table.
+    /// Typed row of any table.
     type Row: Clone + PartialEq;
 
-    /// Reads the row `uuid` of `table`.
+    /// Decodes the row `uuid` of `table`.
     ///
     /// # Errors
-    /// What the row holds has no meaning. It is then told as [`Event::BadRow`] and passed over until it changes.
+    /// The contents of the row have no meaning. The row is then reported as [`Event::BadRow`] and skipped until it
+    /// changes.
     fn decode(&mut self, table: &str, uuid: Uuid, columns: &Columns) -> Result<Self::Row, RowError>;
 }
 
-/// A row does not hold what it should.
+/// Error: a row does not hold what it should.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("column {column} should hold {expected}, and holds {found}")]
 pub struct RowError {
     /// Name of the column.
     pub column: String,
-    /// What should be there.
+    /// Expected contents.
     pub expected: String,
-    /// What is there.
+    /// Actual contents.
     pub found: String,
 }
 
-/// A row came, changed, or went.
+/// Insertion, modification or deletion of a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change<R> {
     /// Name of the table.
     pub table: Arc<str>,
     /// Name of the row.
     pub uuid: Uuid,
-    /// What it holds now. `None`: it was deleted, or [`Decoder::decode`] no longer reads it.
+    /// Its contents now. `None`: the row was deleted, or [`Decoder::decode`] no longer accepts it.
     pub row: Option<R>,
 }
 
-/// What the client tells.
+/// Event that the client reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event<R> {
-    /// Connected. A complete picture follows as one [`Changes`](Event::Changes), be it an empty one.
+    /// Connected. The complete contents follow as one [`Changes`](Event::Changes), even if it is empty.
     Up {
         /// The server, as in [`Remotes`](super::Remotes).
         remote: String,
         /// Version of the schema, as `1.7.0`.
         schema_version: String,
-        /// What was asked for and the schema does not have: `Table` or `Table.column`.
+        /// Requested tables and columns that the schema lacks: `Table` or `Table.column`.
         missing: Vec<String>,
     },
-    /// One transaction or several, never a part of one. After a reconnect: the difference between what was told before and
-    /// what is there now.
+    /// Changes of one transaction or several, never a part of one. After a reconnect: the difference between the
+    /// contents reported before and those of the database now.
     Changes(Vec<Change<R>>),
-    /// A row does not hold what it should. If it was told before, a [`Change`] takes it away.
+    /// A row does not hold what it should. If it was reported before, a [`Change`] removes it.
     BadRow {
         /// Name of the table.
         table: Arc<str>,
         /// Name of the row.
         uuid: Uuid,
-        /// What is wrong with it.
+        /// Error in its contents.
         error: RowError,
     },
-    /// The connection was lost, or an attempt to connect failed. What was told stays as it is; the client keeps trying.
+    /// The connection was lost, or an attempt to connect failed. The rows reported so far stay valid; the client keeps
+    /// trying.
     Down {
         /// The server, as in [`Remotes`](super::Remotes).
         remote: String,
-        /// Why, for a person to read.
+        /// Reason as text for an operator.
         reason: String,
-        /// Why, for a program to tell apart.
+        /// Reason as a value for a program.
         cause: Cause,
     },
-    /// How it stands with the lock that was asked for by [`Client::lock`](super::Client::lock).
+    /// State of the lock that was requested with [`Client::lock`](super::Client::lock).
     Lock(Lock),
 }
 
-/// Why there is no connection.
+/// Cause of a missing connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// A connection can't be made: it is refused, times out, or there is no such name, address or socket.
+    /// No connection can be made: it is refused, times out, or the name, address or socket does not exist.
     Unreachable,
     /// TLS: a certificate is not accepted, files can't be used, or only one side speaks it.
     Tls,
-    /// The server does not have the database, or does not lead its cluster, or is apart from it.
+    /// The server does not have the database, is not the leader of its cluster, or is disconnected from it.
     WrongServer,
-    /// Its schema can't be read.
+    /// The schema of the server can't be read.
     Schema,
-    /// What it says is not understood.
+    /// A message of the server is not understood.
     Protocol,
-    /// It does not answer, or does not read.
+    /// The server does not answer, or does not read.
     Silent,
-    /// It ended the connection.
+    /// The server closed the connection.
     Closed,
 }
 
-/// How it stands with a lock (RFC 7047, section 4.1.8).
+/// State of a lock (RFC 7047, section 4.1.8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lock {
-    /// This client has it.
+    /// This client holds the lock.
     Held,
-    /// Another client has it, and this one waits for it.
+    /// Another client holds the lock, and this one waits for it.
     Waiting,
-    /// Another client took it from this one, which waits for it again.
+    /// Another client stole the lock from this one, which waits for it again.
     Stolen,
-    /// The server has no locks that would mean anything.
+    /// The server has no usable locks.
     Unsupported,
 }
 
 impl Cause {
-    /// All there are.
+    /// All causes.
     pub const ALL: [Self; 7] =
         [Self::Unreachable, Self::Tls, Self::WrongServer, Self::Schema, Self::Protocol, Self::Silent, Self::Closed];
 
-    /// The word for it.
+    /// Returns the name of the cause.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",

@@ -1,4 +1,4 @@
-//! Events on their way to who follows them.
+//! Queue of events between the driver and their receiver.
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
@@ -9,17 +9,17 @@ use tokio::sync::Notify;
 
 use super::{Change, Event, Uuid};
 
-/// Events that wait one by one. After that many, changes are put together and repeated news of a down connection is left
-/// out, so that a slow follower costs no more memory than the tables do.
+/// Limit of events that are queued one by one. A slow receiver must not cost more memory than the tables do: beyond the
+/// limit, changes are merged and repeated reports of a lost connection are dropped.
 const ONE_BY_ONE: usize = 64;
 
-/// What the client tells, in order.
+/// Events of the client, in order.
 #[derive(Debug)]
 pub struct Events<R> {
     shared: Arc<Shared<R>>,
 }
 
-/// The other end: where events are put in.
+/// Sender of the queue: the driver adds events here.
 #[derive(Debug)]
 pub(crate) struct EventSender<R> {
     shared: Arc<Shared<R>>,
@@ -28,21 +28,21 @@ pub(crate) struct EventSender<R> {
 #[derive(Debug)]
 struct Shared<R> {
     queue: Mutex<Queue<R>>,
-    /// There is an event, or none will come any more.
+    /// Notified when there is an event, or when no more will come.
     news: Notify,
-    /// Nobody follows any more.
+    /// Notified when the receiver was dropped.
     left: Notify,
 }
 
 #[derive(Debug)]
 struct Queue<R> {
     waiting: VecDeque<Event<R>>,
-    /// Where in the last event, if it is a `Changes` that others were put into, the change of a row is.
+    /// Index of the change of each row in the last event, if that is a `Changes` into which others were merged.
     merged: HashMap<(Arc<str>, Uuid), usize>,
     ended: bool,
 }
 
-/// Both ends of a new queue.
+/// Creates a queue. Returns both ends.
 pub(crate) fn queue<R>() -> (EventSender<R>, Events<R>) {
     let queue = Mutex::new(Queue { waiting: VecDeque::new(), merged: HashMap::new(), ended: false });
     let shared = Arc::new(Shared { queue, news: Notify::new(), left: Notify::new() });
@@ -56,7 +56,7 @@ impl<R> Shared<R> {
 }
 
 impl<R> Events<R> {
-    /// The next event. `None`: the driver has ended. A call that is dropped loses none.
+    /// Receives the next event. `None`: the driver has ended. A call that is dropped loses no event.
     pub async fn recv(&mut self) -> Option<Event<R>> {
         loop {
             {
@@ -72,7 +72,7 @@ impl<R> Events<R> {
         }
     }
 
-    /// The next event, if one is there.
+    /// Returns the next event, if one is queued.
     pub fn try_recv(&mut self) -> Option<Event<R>> {
         self.shared.queue().pop()
     }
@@ -93,7 +93,7 @@ impl<R> EventSender<R> {
     /// Returns when the [`Events`] were dropped.
     pub(crate) async fn left(&self) {
         self.shared.left.notified().await;
-        // So that it is seen again by the next one to ask.
+        // Keeps the notification for the next caller.
         self.shared.left.notify_one();
     }
 }
@@ -128,7 +128,8 @@ impl<R> Queue<R> {
     }
 }
 
-/// Adds `more` to `known`, of which `places` tells where the change of a row is (or nothing, if it was not added to).
+/// Merges `more` into `known`. `places` holds the index of the change of each row in `known`; it is empty if nothing
+/// was merged yet.
 fn merge<R>(known: &mut Vec<Change<R>>, more: Vec<Change<R>>, places: &mut HashMap<(Arc<str>, Uuid), usize>) {
     let key = |change: &Change<R>| (change.table.clone(), change.uuid);
     if places.is_empty() {

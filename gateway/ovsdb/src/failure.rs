@@ -1,4 +1,4 @@
-//! Why a connection can't go on.
+//! Reasons for which a connection fails.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     server::WrongServer,
 };
 
-/// Why a connection can't go on. It is said of the server, which is told beside it.
+/// Reason for which a connection fails. The text describes the server, which is named next to it.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     #[error(transparent)]
@@ -41,7 +41,7 @@ pub enum Failure {
 }
 
 impl Failure {
-    /// What kind of failure it is.
+    /// Returns the cause of the failure.
     pub fn cause(&self) -> Cause {
         match self {
             Self::Framing(FramingError::Tls) => Cause::Tls,

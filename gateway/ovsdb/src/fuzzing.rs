@@ -1,4 +1,4 @@
-//! Ways in for the fuzz targets of `gateway/fuzz`.
+//! Entry points of the fuzz targets in `gateway/fuzz`.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ const SCHEMA: &str = r#"{"name":"d","version":"1.0.0","tables":{"T":{"columns":{
     "peers":{"type":{"key":"string","min":0,"max":"unlimited"}},
     "bindings":{"type":{"key":"integer","value":"uuid","min":0,"max":"unlimited"}}}}}}"#;
 
-/// Holds each row as it came.
+/// Decoder that keeps each row as it was received.
 struct AsTheyAre;
 
 impl Decoder for AsTheyAre {
@@ -32,7 +32,8 @@ fn tables() -> Vec<TableSelect> {
     vec![TableSelect::new("T", &["name", "tag", "load", "up", "peers", "bindings", "gone"])]
 }
 
-/// A server that has answered the first questions well, and then says this; the first byte is the size of reads.
+/// Feeds `bytes` as messages of a server that has answered the first requests correctly. The first byte is the size of
+/// reads.
 #[expect(clippy::disallowed_methods, reason = "any instant will do to start from")]
 pub fn session(bytes: &[u8]) {
     let Some((&size, bytes)) = bytes.split_first() else { return };
@@ -55,7 +56,8 @@ pub fn session(bytes: &[u8]) {
     }
 }
 
-/// Updates of a table, one in a line, applied one after the other. Told whole at the end, nothing must be different.
+/// Applies updates of a table, one a line, one after the other. Complete contents sent at the end must make no
+/// difference.
 pub fn rows(updates: &str) {
     let mut replica = Replica::new(AsTheyAre, &tables());
     replica.set_layout(replica.layout().with(&serde_json::from_str(SCHEMA).expect("a schema")));

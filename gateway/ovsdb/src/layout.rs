@@ -1,4 +1,4 @@
-//! What is held of a database: the columns that were asked for, as its schema has them.
+//! Layout of the copy: the requested columns, with their types from the schema.
 
 use std::sync::Arc;
 
@@ -9,25 +9,25 @@ use super::{
     schema::{ColumnType, Schema},
 };
 
-/// The tables that were asked for. Tables and columns have the order of the [`TableSelect`]s.
+/// Requested tables. Tables and columns have the order of the [`TableSelect`]s.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     tables: Vec<TableLayout>,
 }
 
-/// A table that was asked for.
+/// Requested table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableLayout {
     pub name: Arc<str>,
     pub columns: Arc<[Box<str>]>,
     /// Type of each column; `None` for those the schema lacks.
     types: Vec<Option<ColumnType>>,
-    /// The schema has the table.
+    /// True if the schema has the table.
     known: bool,
 }
 
 impl Layout {
-    /// Nothing is known of the database yet.
+    /// Returns the layout of a database of which nothing is known yet.
     pub(crate) fn unknown(selects: &[TableSelect]) -> Self {
         let table = |select: &TableSelect| TableLayout {
             name: select.name.as_str().into(),
@@ -38,7 +38,7 @@ impl Layout {
         Self { tables: selects.iter().map(table).collect() }
     }
 
-    /// The same tables, by `schema`.
+    /// Returns the same tables with the types of `schema`.
     pub(crate) fn with(&self, schema: &Schema) -> Self {
         let table = |table: &TableLayout| {
             let columns = schema.table(&table.name);
@@ -49,7 +49,7 @@ impl Layout {
         Self { tables: self.tables.iter().map(table).collect() }
     }
 
-    /// What the schema lacks: `Table` or `Table.column`.
+    /// Returns the tables and columns that the schema lacks: `Table` or `Table.column`.
     pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
         for table in &self.tables {
@@ -63,7 +63,7 @@ impl Layout {
         missing
     }
 
-    /// What to ask the server for (RFC 7047, section 4.1.5, `<monitor-requests>`).
+    /// Returns the parameters of a monitor (RFC 7047, section 4.1.5, `<monitor-requests>`).
     pub(crate) fn requests(&self) -> Value {
         let mut requests = Map::new();
         for table in self.tables.iter().filter(|table| table.known) {
@@ -74,35 +74,35 @@ impl Layout {
         Value::Object(requests)
     }
 
-    /// How many tables were asked for.
+    /// Returns the number of requested tables.
     pub(crate) fn len(&self) -> usize {
         self.tables.len()
     }
 
-    /// The table with this index.
+    /// Returns the table with this index.
     pub(crate) fn table(&self, at: usize) -> &TableLayout {
         &self.tables[at]
     }
 
-    /// The index of a table.
+    /// Returns the index of a table.
     pub(crate) fn find(&self, name: &str) -> Option<usize> {
         self.tables.iter().position(|table| table.known && *table.name == *name)
     }
 }
 
 impl TableLayout {
-    /// Index and type of a column.
+    /// Returns the index and the type of a column.
     pub(crate) fn find(&self, name: &str) -> Option<(usize, ColumnType)> {
         let at = self.columns.iter().position(|column| **column == *name)?;
         Some((at, self.types[at]?))
     }
 
-    /// The type of the column with this index; `None` if the schema lacks it.
+    /// Returns the type of the column with this index; `None` if the schema lacks it.
     pub(crate) fn kind(&self, at: usize) -> Option<ColumnType> {
         self.types[at]
     }
 
-    /// Types of the columns.
+    /// Returns the types of the columns.
     pub(crate) fn types(&self) -> &[Option<ColumnType>] {
         &self.types
     }

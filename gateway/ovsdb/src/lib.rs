@@ -1,15 +1,15 @@
 //! A client of OVSDB (RFC 7047 and the extensions of `ovsdb-server(7)`): a live copy of some tables, and transactions.
 //!
-//! It knows nothing of what the tables mean. [`open`] gives three things: a [`Client`] that sends transactions, [`Events`]
-//! that tell how the tables change, and the future that does the work and has to be run.
+//! The client does not know the meaning of the tables. [`open`] returns three things: a [`Client`] that sends
+//! transactions, [`Events`] that report the changes of the tables, and a future that does the work and has to be run.
 //!
-//! From the wire up: `framing` cuts the stream into JSON texts, `message` tells requests from replies, and `conversation`
-//! says what is asked in which order: `server` judges whether it is the right one, `monitor` follows the tables,
-//! `transaction` changes them. `session` is all that for one connection, with `liveness` to notice its end. What the server
-//! tells of its tables is read by `update` after the `schema` and kept by the `replica`, which gives the difference. None of
-//! them does IO or reads a clock: bytes and the time are passed in. `driver` and `transport` do. When a connection is lost,
-//! `rotation` says which server is tried next and when, and the `replica` lives on, so that only what changed meanwhile is
-//! told.
+//! From the wire up: `framing` cuts the stream into JSON texts, `message` distinguishes requests from replies, and
+//! `conversation` is the protocol state machine. In it, `server` checks that the server is the right one, `monitor`
+//! follows the tables, and `transaction` changes them. `session` combines these for one connection, with `liveness` to
+//! detect its end. `update` parses the updates of tables by the `schema`, and the `replica` keeps the rows and returns
+//! the difference. None of these modules does IO or reads a clock: bytes and the time are passed in. `driver` and
+//! `transport` do. When a connection is lost, `rotation` selects the next server and the time to try it. The `replica`
+//! outlives the connection, so that only the changes since then are reported.
 
 #![forbid(unsafe_code)]
 

@@ -1,57 +1,58 @@
-//! Is the server still there?
+//! Inactivity probe: detects that a server is gone.
 
 use std::time::{Duration, Instant};
 
-/// How long a server may need to put a complete picture together, during which it answers nothing else.
+/// Time a server may need to prepare the complete contents, during which it answers nothing else.
 const PICTURE: Duration = Duration::from_secs(60);
 
-/// Watches the silence of a server. Whoever is silent for the probe interval is asked, and then given as much time again.
+/// Inactivity timer of a server. A server that is silent for the probe interval is sent an echo, and then has the same
+/// time again to answer.
 #[derive(Debug)]
 pub(crate) struct Liveness {
-    /// `None`: never ask.
+    /// Probe interval. `None`: never probe.
     probe: Option<Duration>,
     heard: Instant,
     asked: Option<Instant>,
-    /// A complete picture is awaited.
+    /// True while the complete contents are awaited.
     patient: bool,
 }
 
-/// What silence leads to.
+/// Action after a time of silence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Silence {
-    /// It is not long enough for anything.
+    /// Too short: do nothing.
     Short,
-    /// Ask whether the server is there.
+    /// Send an echo to the server.
     Ask,
-    /// It is gone.
+    /// The server is gone.
     Gone(Duration),
 }
 
 impl Liveness {
-    /// With a probe interval; zero means never.
+    /// Creates the timer with a probe interval; zero means never.
     pub(crate) fn new(now: Instant, probe: Duration) -> Self {
         Self { probe: Some(probe).filter(|probe| !probe.is_zero()), heard: now, asked: None, patient: false }
     }
 
-    /// Bytes came, whatever they say.
+    /// Records that bytes came, whatever their contents.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.heard = now;
         self.asked = None;
     }
 
-    /// A complete picture is awaited, or no longer.
+    /// Sets whether the complete contents are awaited.
     pub(crate) fn set_patient(&mut self, patient: bool) {
         self.patient = patient;
     }
 
-    /// When to look again.
+    /// Returns the time at which to check again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let probe = self.probe?;
         let patience = if self.patient { PICTURE.max(probe) } else { probe };
         Some(self.asked.map_or(self.heard + probe, |asked| asked + patience))
     }
 
-    /// Looks how long the silence is. If it says to ask, that is taken as done.
+    /// Checks the duration of the silence. A returned [`Silence::Ask`] counts as carried out.
     pub(crate) fn look(&mut self, now: Instant) -> Silence {
         match (self.deadline(), self.asked) {
             (Some(deadline), None) if now >= deadline => {

@@ -1,21 +1,22 @@
-//! How it stands with the lock of a client (RFC 7047, sections 4.1.8 to 4.1.10).
+//! State of the lock of a client (RFC 7047, sections 4.1.8 to 4.1.10).
 
 use super::{Lock, LockRequest};
 
-/// The lock that was asked for on a connection, if one was.
+/// Lock that was requested on a connection, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Locking {
-    /// Its name, and how it stands once the server has said so.
+    /// Its name, and its state once the server has reported it.
     lock: Option<(String, Option<Lock>)>,
-    /// Counts what was asked for. Answers to what was asked before no longer matter.
+    /// Number of requests. Replies to earlier requests are ignored.
     round: u64,
 }
 
 impl Locking {
-    /// The methods to call, each with this lock. For a lock that was asked for before there are none.
+    /// Returns the methods to call, each with the name of a lock. A [`LockRequest::Wait`] needs none if a lock was
+    /// already requested.
     pub(crate) fn request(&mut self, name: &str, request: LockRequest) -> Vec<(&'static str, String)> {
         let before = self.lock.take();
-        // A client takes turns with asking for a lock and giving it back.
+        // A client has to alternate between requesting a lock and releasing it.
         let unlock = |(name, _)| ("unlock", name);
         let mut calls = match (request, before) {
             (LockRequest::Wait, Some(before)) => {
@@ -31,24 +32,25 @@ impl Locking {
         calls
     }
 
-    /// Counts what was asked for.
+    /// Returns the number of requests.
     pub(crate) fn round(&self) -> u64 {
         self.round
     }
 
-    /// How it stands; nothing while that is not known, or no lock was asked for.
+    /// Returns the state of the lock; `None` while it is unknown, or if no lock was requested.
     pub(crate) fn state(&self) -> Option<Lock> {
         self.lock.as_ref().and_then(|(_, state)| *state)
     }
 
-    /// The server has answered what was asked in `round`. Gives what is news.
+    /// Processes the reply to the request of `round`. Returns the state if it is new.
     pub(crate) fn answered(&mut self, round: u64, state: Lock) -> Option<Lock> {
         let (_, known) = self.lock.as_mut().filter(|_| round == self.round)?;
-        // That another one has given it back may be told before the answer.
+        // The notification that another client released the lock may come before the reply.
         (known.replace(state) != Some(state)).then_some(state)
     }
 
-    /// The server says of itself that the lock `name` was given to this client, or taken from it. Gives what is news.
+    /// Processes a notification that the lock `name` was given to this client, or stolen from it. Returns the state if
+    /// it is new.
     pub(crate) fn notified(&mut self, name: &str, state: Lock) -> Option<Lock> {
         let (_, known) = self.lock.as_mut().filter(|(own, _)| own == name)?;
         let is_news = match state {

@@ -1,39 +1,39 @@
-//! Messages of JSON-RPC 1.0, as far as OVSDB uses it (RFC 7047, section 4).
+//! Messages of JSON-RPC 1.0, in the subset that OVSDB uses (RFC 7047, section 4).
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// What a server sends.
+/// Message from a server.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
-    /// Wants an answer.
+    /// Expects a reply.
     Request { id: &'a RawValue, method: Cow<'a, str>, params: &'a RawValue },
-    /// Wants none.
+    /// Expects no reply.
     Notification { method: Cow<'a, str>, params: &'a RawValue },
-    /// Answers the request with this id. An id that is no number is none of ours.
+    /// Reply to the request with this id. An id that is not a number does not belong to this client.
     Reply { id: Option<u64>, result: Result<&'a RawValue, RpcError> },
 }
 
-/// A request was refused.
+/// Error reply to a request.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{error}{}{details}", if details.is_empty() { "" } else { ": " })]
 pub struct RpcError {
-    /// What the server calls it.
+    /// Name of the error, as the server sends it.
     pub error: String,
-    /// What it says about it; may be empty.
+    /// Details of the error; may be empty.
     pub details: String,
 }
 
 impl RpcError {
-    /// The server doesn't have the method. Servers say it with more or less around it.
+    /// Returns true if the server does not know the method. Servers use slightly different texts for it.
     pub(crate) fn is_unknown_method(&self) -> bool {
         self.error.contains("unknown method") || self.details.contains("unknown method")
     }
 }
 
-/// A message can't be read.
+/// Error: a message can't be parsed.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     #[error("it sent a message that is not JSON-RPC: {0}")]
@@ -57,7 +57,7 @@ struct Envelope<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads one JSON text.
+    /// Parses one JSON text.
     pub(crate) fn parse(text: &'a [u8]) -> Result<Self, MessageError> {
         match serde_json::from_slice(text)? {
             Envelope { id: Some(id), method: Some(method), params, .. } => {
@@ -75,10 +75,10 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Characters of what a server says about an error that are kept: they go into the log.
+/// Limit in characters of a server's error text that goes into the log.
 const SAID: usize = 500;
 
-/// The beginning of `text`.
+/// Truncates `text`.
 pub(crate) fn short(mut text: String) -> String {
     if let Some((cut, _)) = text.char_indices().nth(SAID) {
         text.truncate(cut);
@@ -88,7 +88,8 @@ pub(crate) fn short(mut text: String) -> String {
     text
 }
 
-/// Errors are objects in the RFC (section 3.1, `<error>`); `ovsdb-server` also sends a bare string for some.
+/// Parses an error. Errors are objects in the RFC (section 3.1, `<error>`); `ovsdb-server` also sends a bare string for
+/// some.
 fn refusal(json: &RawValue) -> RpcError {
     #[derive(Deserialize)]
     struct Object {
@@ -114,12 +115,12 @@ pub(crate) fn request(out: &mut Vec<u8>, id: u64, method: &str, params: &impl Se
     write(out, &Request { id, method, params });
 }
 
-/// Writes the answer to a request.
+/// Writes the reply to a request.
 pub(crate) fn reply(out: &mut Vec<u8>, id: &RawValue, result: &RawValue) {
     write(out, &Reply { id, result, error: RawValue::NULL });
 }
 
-/// Refuses a request with a method that isn't known.
+/// Writes an error reply to a request with an unknown method.
 pub(crate) fn refuse(out: &mut Vec<u8>, id: &RawValue) {
     #[derive(Serialize)]
     struct Refusal<'a> {
@@ -138,7 +139,7 @@ struct Reply<'a> {
 }
 
 fn write(out: &mut Vec<u8>, message: &impl Serialize) {
-    // A Vec takes all that is written, and what is sent here has no maps with keys that are not strings.
+    // Writing to a Vec can't fail, and no message has a map with keys that are not strings.
     serde_json::to_writer(out, message).expect("messages are JSON");
 }
 

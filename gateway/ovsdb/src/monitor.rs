@@ -1,34 +1,34 @@
-//! The three ways to follow tables, from the newest to the oldest.
+//! The three monitor methods that follow tables, from the newest to the oldest.
 
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{Uuid, update::Format};
 
-/// How tables are followed.
+/// Method that monitors tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
     /// `monitor_cond_since`: from a transaction on, if the server still knows it (`ovsdb-server(7)`, 4.1.15; OVS 2.12).
     Since,
     /// `monitor_cond`: with differences (`ovsdb-server(7)`, 4.1.12; OVS 2.6).
     Cond,
-    /// `monitor`: what is in the RFC (section 4.1.5).
+    /// `monitor`: the method of the RFC (section 4.1.5).
     Plain,
 }
 
-/// What a server tells, at first or of a change.
+/// Contents of a monitor reply or of an update notification.
 #[derive(Debug)]
 pub(crate) struct Told<'a> {
-    /// Everything there is, not what has changed since.
+    /// True for the complete contents, false for the changes since then.
     pub complete: bool,
-    /// What the copy is of once this is taken.
+    /// Transaction that the copy corresponds to once this is applied.
     pub transaction: Option<Uuid>,
     pub updates: &'a RawValue,
     pub format: Format,
 }
 
 impl Method {
-    /// What to try when the server doesn't know this one.
+    /// Returns the method to try when the server does not know this one.
     pub(crate) fn older(self) -> Option<Self> {
         match self {
             Self::Since => Some(Self::Cond),
@@ -37,7 +37,7 @@ impl Method {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the method.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Since => "monitor_cond_since",
@@ -46,7 +46,7 @@ impl Method {
         }
     }
 
-    /// Its parameters.
+    /// Returns the parameters of the method.
     pub(crate) fn params(self, database: &str, id: &Value, requests: Value, since: Option<Uuid>) -> Value {
         match self {
             Self::Since => json!([database, id, requests, since.unwrap_or(Uuid::ZERO)]),
@@ -54,7 +54,7 @@ impl Method {
         }
     }
 
-    /// Reads the reply.
+    /// Parses the reply.
     pub(crate) fn reply(self, result: &RawValue) -> Result<Told<'_>, serde_json::Error> {
         match self {
             Self::Since => {
@@ -68,24 +68,24 @@ impl Method {
     }
 }
 
-/// The id of a monitor, as a server gives it back: any JSON, which is not looked into.
+/// Id of a monitor, as a server returns it: any JSON, which is not parsed.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct MonitorId<'a>(#[serde(borrow)] &'a RawValue);
 
 impl MonitorId<'_> {
-    /// It is the number `id`.
+    /// Returns true if this is the number `id`.
     pub(crate) fn is_number(self, id: u64) -> bool {
         self.0.get().parse() == Ok(id)
     }
 
-    /// It is the name `id`, which has nothing in it that would be escaped.
+    /// Returns true if this is the name `id`, which must not contain characters that JSON escapes.
     pub(crate) fn is_name(self, id: &str) -> bool {
         self.0.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) == Some(id)
     }
 }
 
-/// Reads a notification; `None`: it is not about a monitor. The first part of the result is the monitor's id.
+/// Parses a notification; `None`: it is not about a monitor. The first part of the result is the monitor's id.
 pub(crate) fn notification<'a>(
     method: &str,
     params: &'a RawValue,

@@ -1,44 +1,45 @@
-//! What to open.
+//! Options of the client.
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{Remote, Remotes};
 
-/// What to open, and how.
+/// Database to open, and its settings.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The servers; of several, the members of one cluster. Tried in turn.
+    /// Servers, tried in turn. Several servers have to be members of one cluster.
     pub remotes: Remotes,
     /// Name of the database, as `hardware_vtep`.
     pub database: String,
-    /// What to hold a copy of.
+    /// Tables to copy.
     pub tables: Vec<TableSelect>,
-    /// Of a cluster, only stay with the member that leads it.
+    /// True: of a cluster, use only the leader.
     pub leader_only: bool,
-    /// After this much silence the server is asked whether it is there, and after as much again given up. Zero: never.
+    /// Probe interval. After this time of silence the server is sent an echo; after the same time again the connection
+    /// is closed. Zero: never.
     pub probe: Duration,
-    /// The files for remotes with `ssl:`.
+    /// Files for remotes with `ssl:`.
     pub tls: Option<TlsFiles>,
-    /// What the certificate of a server has to be, besides being signed by an authority of `tls`.
+    /// Requirements on the certificate of a server, besides a signature by an authority of `tls`.
     pub server: ServerIdentity,
-    /// The longest message that is taken, in bytes: a complete picture of the tables has to fit.
+    /// Length limit of a received message, in bytes. The complete contents of the tables have to fit.
     pub longest_message: usize,
 }
 
-/// Which certificates a server may have. Empty: any that an authority has signed, as with Open vSwitch.
+/// Accepted certificates of a server. Empty: any that an authority has signed, as with Open vSwitch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerIdentity {
-    /// It has one of these names or addresses among its subject alternative names.
+    /// Names or addresses, one of which has to be among the subject alternative names.
     pub names: Vec<String>,
-    /// It is one of these.
+    /// Fingerprints, one of which has to be that of the certificate.
     pub fingerprints: Vec<Fingerprint>,
 }
 
-/// The SHA-256 of a certificate in its binary form (DER), as `openssl x509 -fingerprint -sha256` tells it.
+/// SHA-256 of a certificate in its binary form (DER), as `openssl x509 -fingerprint -sha256` prints it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint(pub [u8; 32]);
 
-/// A text is no fingerprint.
+/// Error: a text is not a fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected the SHA-256 of a certificate, 32 hexadecimal bytes with or without colons between them")]
 pub struct FingerprintError;
@@ -75,38 +76,38 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
-/// A table to hold a copy of.
+/// Table to copy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSelect {
     /// Name of the table.
     pub name: String,
-    /// Names of the columns. Empty: only which rows there are.
+    /// Names of the columns. Empty: only the UUIDs of the rows.
     pub columns: Vec<String>,
 }
 
 impl TableSelect {
-    /// These columns of the table `name`.
+    /// Selects these columns of the table `name`.
     pub fn new(name: &str, columns: &[&str]) -> Self {
         Self { name: name.to_owned(), columns: columns.iter().map(|&column| column.to_owned()).collect() }
     }
 }
 
-/// Files in PEM form, with the names Open vSwitch gives them on its command lines. They are read at each attempt to
-/// connect, so that renewed ones are taken.
+/// Files in PEM form, with the names Open vSwitch uses on its command lines. They are read at each attempt to connect,
+/// so that renewed files are used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// Key of the client's certificate.
     pub private_key: PathBuf,
-    /// The client's certificate, followed by those between it and its authority, if any.
+    /// The client's certificate, followed by the intermediate certificates, if any.
     pub certificate: PathBuf,
     /// Certificates of the authorities that may have signed the server's.
     pub ca_cert: PathBuf,
 }
 
-/// What was asked for can't be opened, whatever the servers do.
+/// Error in the options: the database can't be opened, whatever the servers do.
 #[derive(Debug, thiserror::Error)]
 pub enum OptionsError {
-    /// A remote with TLS, and nothing to do TLS with.
+    /// A remote uses TLS, and there are no TLS files.
     #[error(
         "{0} needs a private key, a certificate and the certificate of an authority (private_key, certificate, ca_cert)"
     )]
@@ -117,7 +118,7 @@ pub enum OptionsError {
 }
 
 impl Options {
-    /// Says what is wrong with it.
+    /// Checks the options.
     pub fn check(&self) -> Result<(), OptionsError> {
         let tls = self.remotes.iter().find(|remote| matches!(remote, Remote::Ssl { .. }));
         if let (Some(remote), None) = (tls, &self.tls) {

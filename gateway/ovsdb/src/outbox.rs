@@ -1,9 +1,10 @@
-//! Bytes on their way to the server.
+//! Send buffer of a connection.
 
-/// Bytes that were sent and are kept at most, as long as fewer are not.
+/// Limit of sent bytes that stay in the buffer. Beyond it they are dropped, once they are no fewer than the unsent
+/// bytes.
 const SENT: usize = 64 << 10;
 
-/// Bytes that were written and not yet sent.
+/// Bytes that were written and are not yet sent.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
@@ -11,23 +12,23 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// What is to be sent.
+    /// Returns the bytes to send.
     pub(crate) fn unsent(&self) -> &[u8] {
         &self.bytes[self.sent..]
     }
 
-    /// Where to write to.
+    /// Returns the buffer to write to.
     pub(crate) fn writer(&mut self) -> &mut Vec<u8> {
         &mut self.bytes
     }
 
-    /// The first `count` bytes were sent.
+    /// Records that the first `count` bytes were sent.
     pub(crate) fn sent(&mut self, count: usize) {
         self.sent += count;
         if self.sent == self.bytes.len() {
             *self = Self::default();
         } else if self.sent >= SENT && self.sent * 2 >= self.bytes.len() {
-            // A server that reads slowly is never sent all there is.
+            // For a server that reads slowly the buffer never becomes empty.
             self.bytes.drain(..self.sent);
             self.bytes.shrink_to(self.bytes.len() * 2);
             self.sent = 0;

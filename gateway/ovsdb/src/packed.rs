@@ -1,24 +1,25 @@
-//! Rows in few bytes.
+//! Compact encoding of rows.
 //!
-//! The replica needs what each row holds, to apply differences to it and to tell whether it changed. As [`Datum`]s, 100,000
-//! rows would be hundreds of thousands of allocations; packed, most are none at all. Equal rows are equal bytes.
+//! The replica needs the contents of each row, to apply differences and to detect changes. As [`Datum`]s, 100,000 rows
+//! would need hundreds of thousands of allocations; packed, most rows need none. Equal rows have equal bytes.
 
 use std::net::Ipv4Addr;
 
 use super::{Atom, Datum, Uuid};
 
-/// Bytes that need no allocation: as many as a row with a MAC address, an IPv4 address and two other rows takes.
+/// Inline capacity in bytes, which needs no allocation: the size of a row with a MAC address, an IPv4 address and two
+/// references to rows.
 const INLINE: usize = 46;
 
-/// The columns of a row, in the order of the layout; `None` where the schema lacks one.
+/// Columns of a row, in the order of the layout; `None` where the schema lacks one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packed(Bytes);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Bytes {
-    /// So many of them; the others are zero.
+    /// Length and bytes; the bytes beyond the length are zero.
     Inline(u8, [u8; INLINE]),
-    /// More than fit.
+    /// Bytes that do not fit inline.
     Boxed(Box<[u8]>),
 }
 
@@ -44,11 +45,11 @@ impl Bytes {
 
 /// First byte of a column.
 mod head {
-    /// The schema lacks it.
+    /// The schema lacks the column.
     pub(super) const MISSING: u8 = 0;
-    /// A set: how many atoms, then these.
+    /// A set: the number of atoms, then the atoms.
     pub(super) const SET: u8 = 1;
-    /// A map: how many pairs, then these.
+    /// A map: the number of pairs, then the pairs.
     pub(super) const MAP: u8 = 2;
     // Anything else is the tag of an atom: a set of one.
 }
@@ -95,7 +96,7 @@ impl Packed {
         Self(Bytes::new(&out))
     }
 
-    /// The columns again.
+    /// Unpacks the columns.
     pub(crate) fn columns(&self) -> Vec<Option<Datum>> {
         let mut reader = Reader(self.0.get());
         let mut columns = Vec::new();
@@ -116,7 +117,7 @@ fn pack(out: &mut Vec<u8>, atom: &Atom) {
     match atom {
         Atom::Integer(value) => {
             out.push(tag::INTEGER);
-            // Small ones of either sign become small: 0, -1, 1, -2 ...
+            // Zigzag encoding: small numbers of either sign become small: 0, -1, 1, -2 ...
             number(out, ((value << 1) ^ (value >> 63)) as u64);
         }
         Atom::Real(value) => {
@@ -134,13 +135,13 @@ fn pack(out: &mut Vec<u8>, atom: &Atom) {
     }
 }
 
-/// Texts that come a hundred thousand times take few bytes, if they are written as they will be read.
+/// Writes a text. Addresses occur a hundred thousand times, so they take few bytes, if reading returns the same text.
 fn string(out: &mut Vec<u8>, value: &str) {
     if let Some(mac) = mac(value) {
         out.push(tag::MAC);
         out.extend(mac);
     } else if let Ok(address) = value.parse::<Ipv4Addr>() {
-        // There is one way to write an address that can be read.
+        // An IPv4 address that parses has only one spelling.
         out.push(tag::IPV4);
         out.extend(address.octets());
     } else {
@@ -148,7 +149,7 @@ fn string(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// The bytes of an Ethernet address, if it is written in small letters.
+/// Returns the bytes of an Ethernet address, if it is written in lower case.
 fn mac(text: &str) -> Option<[u8; 6]> {
     let text: &[u8; 17] = text.as_bytes().try_into().ok()?;
     let digit = |digit: u8| match digit {
@@ -184,7 +185,7 @@ fn text(out: &mut Vec<u8>, tag: u8, text: &str) {
     out.extend(text.as_bytes());
 }
 
-/// Seven bits a byte, the highest bit says that more follow.
+/// Writes a number with seven bits a byte; the highest bit means that more bytes follow.
 fn number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -193,7 +194,7 @@ fn number(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Reads what [`Packed::new`] wrote, and nothing else.
+/// Decodes the bytes that [`Packed::new`] wrote, and no others.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {

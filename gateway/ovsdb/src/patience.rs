@@ -1,4 +1,4 @@
-//! How long a server may take: a connection on which bytes come may be dead all the same.
+//! Time limits of a server: a connection on which bytes come may still be unusable.
 
 use std::{
     collections::VecDeque,
@@ -7,23 +7,24 @@ use std::{
 
 use super::failure::Failure;
 
-/// How long a server may take to answer a request.
+/// Timeout for the reply to a request.
 const ANSWER: Duration = Duration::from_secs(60);
-/// How long it may take to put a complete picture together, and to send any one message.
+/// Timeout for the complete contents, and for receiving any single message.
 const PICTURE: Duration = Duration::from_secs(180);
 
-/// Requests that wait for an answer, and the message that is coming in.
+/// Times of the requests without a reply, and of the message that is being received.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
     asked: VecDeque<(u64, Instant)>,
     within_since: Option<Instant>,
-    /// A complete picture is awaited.
+    /// True while the complete contents are awaited.
     patient: bool,
 }
 
 impl Patience {
-    /// Takes note of how things stand: requests up to the number `last` were sent, of those before `is_open` says which are
-    /// not answered; a message has begun and not ended; a complete picture is awaited.
+    /// Records the current state. Requests up to the number `last` were sent; `is_open` returns true for those without
+    /// a reply. `within` is true if a message has begun and not ended. `patient` is true if the complete contents are
+    /// awaited.
     pub(crate) fn note(&mut self, now: Instant, last: u64, is_open: impl Fn(u64) -> bool, within: bool, patient: bool) {
         while self.asked.front().is_some_and(|(id, _)| !is_open(*id)) {
             self.asked.pop_front();
@@ -32,24 +33,24 @@ impl Patience {
         self.asked.extend((next..=last).filter(|id| is_open(*id)).map(|id| (id, now)));
         self.within_since = within.then(|| self.within_since.unwrap_or(now));
         if self.patient && !patient {
-            // What was asked for meanwhile is answered behind the picture.
+            // Requests sent in the meantime are answered after the contents.
             self.asked.iter_mut().for_each(|(_, at)| *at = now);
         }
         self.patient = patient;
     }
 
-    /// A message was complete: the next one has its own time.
+    /// Records that a message was complete. The next one has its own timeout.
     pub(crate) fn message_ended(&mut self) {
         self.within_since = None;
     }
 
-    /// When to look again.
+    /// Returns the time at which to check again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let asked = self.asked.front().map(|(_, at)| *at + self.answer());
         asked.into_iter().chain(self.within_since.map(|at| at + PICTURE)).min()
     }
 
-    /// Looks whether something takes too long.
+    /// Checks the timeouts.
     pub(crate) fn look(&self, now: Instant) -> Result<(), Failure> {
         if let Some((_, at)) = self.asked.front().filter(|(_, at)| now >= *at + self.answer()) {
             return Err(Failure::Unanswered(now - *at));

@@ -1,11 +1,11 @@
-//! Where servers listen.
+//! Addresses of servers.
 
 use std::{fmt, net::IpAddr, path::PathBuf, str::FromStr};
 
-/// The port of OVSDB, where none is told (IANA).
+/// Default port of OVSDB (IANA).
 const PORT: u16 = 6640;
 
-/// Where a server listens, as Open vSwitch writes it (`ovsdb(7)`, "Active" connection methods).
+/// Address of a server in the syntax of Open vSwitch (`ovsdb(7)`, "Active" connection methods).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remote {
     /// `unix:/path`
@@ -16,7 +16,7 @@ pub enum Remote {
     Ssl(HostPort),
 }
 
-/// An address or a name, and a port.
+/// Address or name, and port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
     /// Address, without brackets, or name.
@@ -25,11 +25,11 @@ pub struct HostPort {
     pub port: u16,
 }
 
-/// Servers, at least one, with commas between them.
+/// List of servers, at least one, separated by commas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remotes(Vec<Remote>);
 
-/// A text does not say where a server listens.
+/// Error: a text is not the address of a server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not where a database server listens: {problem}")]
 pub struct RemoteError {
@@ -38,7 +38,7 @@ pub struct RemoteError {
 }
 
 impl Remote {
-    /// True for a server on this machine.
+    /// Returns true for a server on this machine.
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
@@ -51,21 +51,21 @@ impl Remote {
 }
 
 impl Remotes {
-    /// The servers, in the order they were written.
+    /// Returns the servers, in the order in which they were written.
     pub fn iter(&self) -> impl Iterator<Item = &Remote> {
         self.0.iter()
     }
 
-    /// How many there are.
+    /// Returns the number of servers.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The server at this place.
+    /// Returns the server with this index.
     ///
     /// # Panics
-    /// Where there is none.
+    /// If there is no server with this index.
     pub fn get(&self, at: usize) -> &Remote {
         &self.0[at]
     }

@@ -1,7 +1,7 @@
-//! The copy of the tables.
+//! Copy of the tables.
 //!
-//! It outlives connections. What a server tells after a reconnect, be it everything or only what it remembers to have
-//! changed, goes in here, and what comes out is the difference to what was known.
+//! It outlives connections. After a reconnect, a server sends either the complete contents or only the changes that it
+//! remembers. The replica takes both, and returns the difference to its own contents.
 
 use std::{collections::HashSet, mem, sync::Arc};
 
@@ -15,7 +15,7 @@ use super::{
     update::{RowUpdate, What},
 };
 
-/// The copy of the tables, and the decoder of their rows.
+/// Copy of the tables, and the decoder of their rows.
 #[derive(Debug)]
 pub struct Replica<D> {
     decoder: D,
@@ -24,21 +24,23 @@ pub struct Replica<D> {
     last_transaction: Option<Uuid>,
 }
 
-/// The rows of a table.
+/// Rows of a table.
 #[derive(Debug, Default)]
 struct Table {
-    /// `None`: what the server told is not as its schema says, so nobody knows what it holds until it is told whole.
+    /// Rows by UUID. `None`: the server sent contents that do not match its schema, so the row is unknown until the
+    /// server sends it completely.
     ///
-    /// Rows lie one behind the other and only their places in a hash table: half of one that has just grown is empty.
+    /// An `IndexMap`, because half of a hash table that has just grown is empty: the rows are stored contiguously, and
+    /// only their indices are in a hash table.
     rows: IndexMap<Uuid, Option<Packed>, DefaultHashBuilder>,
-    /// The few that could not be decoded and were not told.
+    /// The few rows that could not be decoded and were not reported.
     untold: HashSet<Uuid>,
 }
 
-/// A row that has been taken out.
+/// Row that has been removed from its table.
 struct Entry {
     packed: Option<Packed>,
-    /// It was decoded and told.
+    /// True if the row was decoded and reported.
     told: bool,
 }
 
@@ -56,7 +58,7 @@ impl Table {
     }
 }
 
-/// A server tells of a change to a row that it has not told.
+/// Error: a server sent a change of a row that it had not sent before.
 #[derive(Debug, thiserror::Error)]
 #[error("it sent a change of row {uuid} of table {table}, which it had not sent before")]
 pub struct UnknownRow {
@@ -64,7 +66,7 @@ pub struct UnknownRow {
     uuid: Uuid,
 }
 
-/// What changed, and what is wrong, in the making.
+/// Changes and bad rows that are being collected.
 struct News<R> {
     bad: Vec<Event<R>>,
     changes: Vec<Change<R>>,
@@ -77,22 +79,22 @@ impl<D: Decoder> Replica<D> {
         Self { decoder, layout: layout.into(), tables, last_transaction: None }
     }
 
-    /// What is held of the database.
+    /// Returns the layout of the copy.
     pub(crate) fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 
-    /// The transaction that the copy is of, if the server told one.
+    /// Returns the transaction that the copy corresponds to, if the server sent one.
     pub(crate) fn last_transaction(&self) -> Option<Uuid> {
         self.last_transaction
     }
 
-    /// The copy is of this transaction now.
+    /// Records the transaction that the copy corresponds to now.
     pub(crate) fn set_last_transaction(&mut self, transaction: Option<Uuid>) {
         self.last_transaction = transaction;
     }
 
-    /// The database has another schema, or turned out to have one. Differences don't fit what was known under another one.
+    /// Sets the layout of another schema. Differences do not apply to rows of an earlier schema.
     pub(crate) fn set_layout(&mut self, layout: Layout) {
         if *self.layout != layout {
             self.layout = layout.into();
@@ -100,7 +102,7 @@ impl<D: Decoder> Replica<D> {
         }
     }
 
-    /// Takes a complete picture.
+    /// Replaces the copy with complete contents.
     pub(crate) fn replace(&mut self, updates: Vec<RowUpdate>) -> Vec<Event<D::Row>> {
         let mut news = News::new();
         let mut old: Vec<Table> = self.tables.iter_mut().map(mem::take).collect();
@@ -109,7 +111,7 @@ impl<D: Decoder> Replica<D> {
             let result = match what {
                 What::Whole(packed) => Ok(packed),
                 What::Broken(error) => Err(error),
-                // Not in a complete picture.
+                // Never part of complete contents.
                 What::Difference(_) | What::Deleted => continue,
             };
             self.put(table, uuid, known, result, &mut news);
@@ -121,18 +123,18 @@ impl<D: Decoder> Replica<D> {
         news.events(true)
     }
 
-    /// Takes what changed since the last transaction, which completes the picture.
+    /// Applies the changes since the last transaction, after which the copy is complete.
     ///
     /// # Errors
-    /// It does not fit to what is known. Nothing of it was taken.
+    /// The changes do not match the copy. None of them was applied.
     pub(crate) fn catch_up(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<Event<D::Row>>, UnknownRow> {
         Ok(self.change(updates)?.events(true))
     }
 
-    /// Takes what changed, as one transaction.
+    /// Applies changes, as one transaction.
     ///
     /// # Errors
-    /// It does not fit to what is known. Nothing of it was taken.
+    /// The changes do not match the copy. None of them was applied.
     pub(crate) fn apply(&mut self, updates: Vec<RowUpdate>) -> Result<Vec<Event<D::Row>>, UnknownRow> {
         Ok(self.change(updates)?.events(false))
     }
@@ -151,7 +153,7 @@ impl<D: Decoder> Replica<D> {
                 What::Broken(error) => Err(error),
                 What::Difference(cells) => match &known {
                     Some(Entry { packed: Some(packed), .. }) => Ok(changed(self.layout.table(table), packed, cells)),
-                    // Nobody knows what the difference is to.
+                    // There are no known contents to apply the difference to.
                     _ => {
                         known.into_iter().for_each(|entry| self.tables[table].insert(uuid, entry));
                         continue;
@@ -169,7 +171,7 @@ impl<D: Decoder> Replica<D> {
         Ok(news)
     }
 
-    /// All that is known, as a complete picture.
+    /// Returns all known rows as complete contents.
     #[cfg(fuzzing)]
     pub fn whole(&self) -> Vec<RowUpdate> {
         let rows = self.tables.iter().enumerate().flat_map(|(at, table)| table.rows.iter().map(move |row| (at, row)));
@@ -180,7 +182,7 @@ impl<D: Decoder> Replica<D> {
         rows.filter_map(whole).collect()
     }
 
-    /// Puts a row in, of which `known` was there before.
+    /// Inserts a row that replaces `known`.
     fn put(
         &mut self,
         table: usize,
@@ -236,7 +238,7 @@ impl<R> News<R> {
         self.changes.push(Change { table: layout.name.clone(), uuid, row });
     }
 
-    /// As events; the changes also if there are none, where they complete a picture.
+    /// Converts into events. If `complete`, they include the changes even if there are none.
     fn events(mut self, complete: bool) -> Vec<Event<R>> {
         if complete || !self.changes.is_empty() {
             self.bad.push(Event::Changes(self.changes));

@@ -1,17 +1,17 @@
-//! Which server is tried next, and when.
+//! Rotation over the servers, with backoff.
 
 use std::time::{Duration, Instant};
 
-/// Wait after all servers have failed once.
+/// Backoff after all servers have failed once.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Wait after they have failed many times.
+/// Maximum backoff, after they have failed many times.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
-/// A connection that lasted this long was a good one.
+/// Minimum duration of a good connection.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// Goes round the servers: to the next one at once, and after each round with all of them a wait, twice as long as the one
-/// before. Waits are shortened by up to a half at random, so that many clients of a server that comes back don't come at
-/// the same time.
+/// Exponential backoff over the servers. The next server is tried at once; after each round over all of them there is a
+/// wait, twice as long as the one before. Jitter shortens each wait by up to a half, so that the many clients of a
+/// server that comes back do not connect at the same time.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     remotes: usize,
@@ -21,17 +21,18 @@ pub(crate) struct Rotation {
 }
 
 impl Rotation {
-    /// Goes round `remotes` servers; `seed` is different for each client.
+    /// Creates the rotation over `remotes` servers; `seed` is different for each client.
     pub(crate) fn new(remotes: usize, seed: u64) -> Self {
         Self { remotes, next: 0, failures: 0, random: seed }
     }
 
-    /// Index of the server to try now.
+    /// Returns the index of the server to try now.
     pub(crate) fn remote(&self) -> usize {
         self.next
     }
 
-    /// It failed: when to try the next one. `lasted` is how long it had been good to work with.
+    /// Records that the server failed. Returns the time at which to try the next one. `lasted` is the time for which
+    /// the connection was usable.
     pub(crate) fn failed(&mut self, now: Instant, lasted: Option<Duration>) -> Instant {
         if lasted.is_some_and(|lasted| lasted >= GOOD) {
             self.failures = 0;
@@ -49,7 +50,8 @@ impl Rotation {
         wait.mul_f64(0.5 + share / 2.0)
     }
 
-    /// The next random number: Marsaglia's xorshift of 64 bits ("Xorshift RNGs", 2003), which never comes from or to zero.
+    /// Returns the next random number: Marsaglia's xorshift of 64 bits ("Xorshift RNGs", 2003), which never starts from
+    /// zero or reaches it.
     fn draw(&mut self) -> u64 {
         self.random |= u64::from(self.random == 0);
         self.random ^= self.random << 13;

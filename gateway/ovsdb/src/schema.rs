@@ -1,4 +1,4 @@
-//! What a database says its tables are (RFC 7047, section 3.2).
+//! Schema of a database (RFC 7047, section 3.2).
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Atom, Datum, Uuid};
 
-/// The schema of a database, as far as it matters to reading it.
+/// Schema of a database: the parts that are needed to read it.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Schema {
     pub version: String,
@@ -24,7 +24,7 @@ struct Column {
     kind: ColumnType,
 }
 
-/// The kind of an atom.
+/// Type of an atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum AtomType {
@@ -35,21 +35,21 @@ pub(crate) enum AtomType {
     Uuid,
 }
 
-/// What a column can hold.
+/// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(from = "TypeJson")]
 pub(crate) struct ColumnType {
-    /// Of the elements, or of the keys of a map.
+    /// Type of the elements, or of the keys of a map.
     key: AtomType,
-    /// Of the values of a map; `None` for a set.
+    /// Type of the values of a map; `None` for a set.
     value: Option<AtomType>,
-    /// May be empty.
+    /// True if the column may be empty.
     optional: bool,
-    /// May have more than one element.
+    /// True if the column may have more than one element.
     pub many: bool,
 }
 
-/// What is in a column is not of its type: what should be there.
+/// Error: the value of a column is not of its type. Holds the expected type.
 pub(crate) struct WrongType(pub String);
 
 #[derive(Deserialize)]
@@ -112,7 +112,7 @@ impl From<TypeJson> for ColumnType {
 }
 
 impl Schema {
-    /// The columns of the table `name`, if there is such a table.
+    /// Returns the columns of the table `name`, if the table exists.
     pub(crate) fn table(&self, name: &str) -> Option<impl Fn(&str) -> Option<ColumnType>> {
         let table = self.tables.get(name)?;
         Some(|column: &str| Some(table.columns.get(column)?.kind))
@@ -120,7 +120,7 @@ impl Schema {
 }
 
 impl ColumnType {
-    /// What the column holds in a row that says nothing of it (`ovsdb-server(7)`, 4.1.14: such are left out).
+    /// Returns the default value. A server leaves out columns that hold it (`ovsdb-server(7)`, 4.1.14).
     pub(crate) fn default(self) -> Datum {
         match (self.optional, self.value) {
             (true, None) => Datum::EMPTY,
@@ -130,14 +130,14 @@ impl ColumnType {
         }
     }
 
-    /// `datum` as this column holds it.
+    /// Returns `datum` as a complete value of this column.
     pub(crate) fn whole(self, datum: Datum) -> Result<Datum, WrongType> {
         let datum = self.part(datum)?;
         let fits = if self.many { true } else { datum.len() <= 1 } && (self.optional || !datum.is_empty());
         if fits { Ok(datum) } else { Err(self.wrong()) }
     }
 
-    /// `datum` as a difference of what this column holds, where any number of elements will do.
+    /// Returns `datum` as a difference for this column, which may have any number of elements.
     pub(crate) fn part(self, datum: Datum) -> Result<Datum, WrongType> {
         match (self.value, datum) {
             (None, Datum::Set(mut atoms)) => {
@@ -182,7 +182,8 @@ impl AtomType {
         }
     }
 
-    /// Whether `atom` is of this kind; a whole number becomes a floating-point one where one is held.
+    /// Returns true if `atom` is of this type. Converts an integer into a floating-point number where the column holds
+    /// those.
     fn takes(self, atom: &mut Atom) -> bool {
         if let (Self::Real, Atom::Integer(number)) = (self, &*atom) {
             *atom = Atom::Real(*number as f64);

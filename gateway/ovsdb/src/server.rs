@@ -1,4 +1,4 @@
-//! What a server says of itself and its databases: table `Database` of its database `_Server` (`ovsdb-server(5)`).
+//! State of a server and its databases: table `Database` of its database `_Server` (`ovsdb-server(5)`).
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::message;
 /// Name of the database with the table.
 pub(crate) const DATABASE: &str = "_Server";
 
-/// Databases of a server that are named in an error.
+/// Limit of databases that are named in an error.
 const NAMED: usize = 10;
-/// Databases of a server at most.
+/// Limit of databases of a server.
 const MOST: usize = 1000;
 
-/// The databases of a server, by the UUID of their rows.
+/// Databases of a server, by the UUID of their rows.
 #[derive(Debug, Default)]
 pub(crate) struct Databases(BTreeMap<String, Database>);
 
@@ -30,24 +30,24 @@ struct Database {
     leader: bool,
 }
 
-/// A server is not the one to stay with.
+/// Error: a server is not the right one.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WrongServer {
-    /// It does not have the database.
+    /// The server does not have the database.
     #[error("it has no database {database}, but {}: is this the right server?", known(.others))]
     NoSuchDatabase {
-        /// The one that was asked for.
+        /// Requested database.
         database: String,
-        /// Those that it has.
+        /// Databases of the server.
         others: Vec<String>,
     },
-    /// It has too many databases to be true.
+    /// The server has an implausible number of databases.
     #[error("it has more than {MOST} databases: is this a database server?")]
     TooMany,
-    /// It is a member of a cluster and has lost it.
+    /// The server is a member of a cluster and disconnected from it.
     #[error("it is not connected to its cluster")]
     NotConnected,
-    /// It is a member of a cluster and not its leader.
+    /// The server is a member of a cluster and not its leader.
     #[error("it does not lead its cluster")]
     NotLeader,
 }
@@ -60,13 +60,13 @@ fn known(names: &[String]) -> String {
     }
 }
 
-/// What to ask for.
+/// Returns the parameters of the monitor of `_Server`.
 pub(crate) fn requests() -> Value {
     json!({ "Database": [{ "columns": ["name", "model", "connected", "leader"] }] })
 }
 
 impl Databases {
-    /// Takes updates, in the form with `old` and `new` (RFC 7047, section 4.1.6).
+    /// Applies updates, in the form with `old` and `new` (RFC 7047, section 4.1.6).
     pub(crate) fn take(&mut self, updates: &RawValue) -> Result<(), serde_json::Error> {
         #[derive(Deserialize)]
         struct Tables {
@@ -87,12 +87,13 @@ impl Databases {
         Ok(())
     }
 
-    /// True if the server of the database `name` passes transactions on to another one, which does not know its locks.
+    /// Returns true if the server is a relay for the database `name`. A relay forwards transactions to another server,
+    /// which does not know the locks of the relay.
     pub(crate) fn is_relay(&self, name: &str) -> bool {
         self.0.values().any(|database| database.name == name && database.model == "relay")
     }
 
-    /// Whether to stay with the server for the database `name`.
+    /// Checks that the server is the right one for the database `name`.
     pub(crate) fn judge(&self, name: &str, leader_only: bool) -> Result<(), WrongServer> {
         if self.0.len() > MOST {
             return Err(WrongServer::TooMany);
@@ -102,14 +103,14 @@ impl Databases {
         };
         match database.model.as_str() {
             "clustered" | "relay" if !database.connected => Err(WrongServer::NotConnected),
-            // A relay passes transactions on to the leader itself.
+            // A relay forwards transactions to the leader itself.
             "clustered" if leader_only && !database.leader => Err(WrongServer::NotLeader),
             _ => Ok(()),
         }
     }
 }
 
-/// The server has the databases `known`, and not `name`.
+/// Returns the error for a server that has the databases `known`, and not `name`.
 pub(crate) fn no_such_database<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> WrongServer {
     let others =
         known.filter(|&other| other != DATABASE).take(MOST).map(|name| message::short(name.to_owned())).collect();

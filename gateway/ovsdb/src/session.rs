@@ -1,4 +1,4 @@
-//! One connection, without the connection: bytes and the time come in, bytes and events go out.
+//! Session: the state of one connection without its IO. Input is bytes and the time; output is bytes and events.
 
 use std::time::Instant;
 
@@ -14,10 +14,10 @@ use super::{
     replica::Replica,
 };
 
-/// The longest message that is taken before the schema has come, in bytes. A schema takes some ten thousand.
+/// Length limit in bytes of a message before the schema was received. A schema takes some ten thousand.
 const LONGEST_OPENING: usize = 4 << 20;
 
-/// One connection. After an error it is of no more use.
+/// State of one connection. After an error it can't be used any more.
 #[derive(Debug)]
 pub struct Session {
     framer: Framer,
@@ -29,7 +29,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection to the server `remote` that was just made.
+    /// Creates the session of a new connection to the server `remote`.
     pub fn new(now: Instant, remote: String, options: &Options) -> Self {
         Self {
             framer: Framer::new(LONGEST_OPENING.min(options.longest_message)),
@@ -41,7 +41,7 @@ impl Session {
         }
     }
 
-    /// Takes bytes that were received.
+    /// Processes bytes that were received.
     pub fn receive<D: Decoder>(
         &mut self,
         now: Instant,
@@ -53,7 +53,8 @@ impl Session {
         self.framer.push(bytes);
         let result = self.take_messages(replica, outputs);
         if result.is_err() {
-            // Whatever it was that was not understood: next time everything is to be told, not only what came after.
+            // The message that was not understood may have been an update: the next session has to request the complete
+            // contents, not only the later changes.
             replica.set_last_transaction(None);
         }
         self.liveness.set_patient(self.conversation.awaits_picture());
@@ -79,19 +80,19 @@ impl Session {
         Ok(())
     }
 
-    /// Takes note of what the server has yet to do.
+    /// Updates the timeouts of the replies that are still awaited.
     fn note(&mut self, now: Instant) {
         let (conversation, within) = (&self.conversation, self.framer.is_within());
         let (last, patient) = (conversation.last_call(), conversation.awaits_picture());
         self.patience.note(now, last, |call| conversation.awaits(call), within, patient);
     }
 
-    /// When to call [`look`](Self::look).
+    /// Returns the time at which to call [`look`](Self::look).
     pub fn deadline(&self) -> Option<Instant> {
         self.liveness.deadline().into_iter().chain(self.patience.deadline()).min()
     }
 
-    /// Looks how late it is.
+    /// Checks the timeouts, and sends an echo if the server is silent.
     pub fn look(&mut self, now: Instant) -> Result<(), Failure> {
         self.patience.look(now)?;
         match self.liveness.look(now) {
@@ -105,31 +106,31 @@ impl Session {
         }
     }
 
-    /// Sends a transaction; the result names it in its [`Output::Answer`].
+    /// Sends a transaction. Returns the number that identifies its [`Output::Answer`].
     pub fn transact(&mut self, now: Instant, operations: &[Operation]) -> Result<u64, TransactError> {
         let call = self.conversation.transact(operations);
         self.note(now);
         call
     }
 
-    /// Asks for a lock, or gives it back. Gives what is to be told of it at once.
+    /// Requests or releases a lock. Returns an event if the state of the lock is known at once.
     pub fn lock<R>(&mut self, now: Instant, name: &str, request: LockRequest) -> Option<Event<R>> {
         let state = self.conversation.lock(name, request);
         self.note(now);
         state.map(Event::Lock)
     }
 
-    /// Bytes to send.
+    /// Returns the bytes to send.
     pub fn unsent(&self) -> &[u8] {
         self.conversation.out().unsent()
     }
 
-    /// The first `count` of them were sent.
+    /// Records that the first `count` bytes were sent.
     pub fn sent(&mut self, count: usize) {
         self.conversation.out_mut().sent(count);
     }
 
-    /// Since when it is good to work with.
+    /// Returns the time since which the connection is usable.
     pub(crate) fn live_since(&self) -> Option<Instant> {
         self.live_since
     }

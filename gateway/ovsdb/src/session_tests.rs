@@ -15,7 +15,7 @@ const LONGEST: usize = 32 << 20;
 const ROW: &str = "00000000-0000-0000-0000-000000000001";
 const TRANSACTION: &str = "00000000-0000-0000-0000-0000000000ff";
 
-/// Rows are the number of their columns.
+/// Decoder whose rows are the number of their columns.
 struct Counts;
 
 impl Decoder for Counts {
@@ -67,7 +67,7 @@ impl Bench {
         self.hear(json!({"id": id, "result": result, "error": null})).unwrap();
     }
 
-    /// What was sent since: methods, or `reply`.
+    /// Returns the messages sent since the last call: methods, or `reply`.
     fn said(&mut self) -> Vec<String> {
         let messages: Vec<Value> =
             serde_json::Deserializer::from_slice(self.session.unsent()).into_iter().map(Result::unwrap).collect();
@@ -84,7 +84,7 @@ impl Bench {
         self.outputs.drain(..).map(event).collect()
     }
 
-    /// To where the picture is awaited, from a server without `_Server`.
+    /// Runs the session until the complete contents are awaited, from a server without `_Server`.
     fn until_picture() -> Self {
         let mut bench = Self::new();
         bench.answer(1, json!(["d"]));
@@ -93,7 +93,7 @@ impl Bench {
         bench
     }
 
-    /// To where changes are told, with one row.
+    /// Runs the session until changes are reported, with one row.
     fn until_live() -> Self {
         let mut bench = Self::until_picture();
         bench.answer(3, json!([false, TRANSACTION, {"Port": {ROW: {"initial": {"name": "a"}}}}]));
@@ -271,7 +271,7 @@ fn a_server_that_never_tells_its_schema_is_left_though_bytes_come() {
     assert!(matches!(bench.session.look(bench.now), Err(Failure::Unanswered(_))));
 }
 
-/// All that a server says in a short life.
+/// Returns all messages that a server sends in a short session.
 fn stream() -> Vec<u8> {
     let reply = |id: u64, result: Value| json!({"id": id, "result": result, "error": null});
     let whole = json!({"name": "a", "tag": 5, "peers": ["set", ["x", "y"]], "ids": ["map", [["k", "v"]]]});

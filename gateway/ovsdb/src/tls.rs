@@ -1,7 +1,7 @@
-//! TLS the way Open vSwitch does it.
+//! TLS with the trust model of Open vSwitch.
 //!
-//! Certificates made by `ovs-pki` carry no host name: being signed by the right authority is all that is asked of the
-//! server's, and the server asks the same of the client's.
+//! Certificates made by `ovs-pki` carry no host name. So the server's certificate only has to be signed by the right
+//! authority, and the server requires the same of the client's.
 
 use std::{io, path::Path, path::PathBuf, sync::Arc};
 
@@ -22,7 +22,7 @@ use rustls::{
 
 use super::{Fingerprint, ServerIdentity, TlsFiles};
 
-/// The files for TLS can't be used.
+/// Error: the TLS files can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("{what} can't be read from {path}: {error}", path = path.display())]
@@ -37,12 +37,12 @@ pub(crate) enum TlsError {
     Other(Error),
 }
 
-/// A certificate is signed by the right authority, and is not one of those that are expected.
+/// Error: a certificate is signed by the right authority, and is not one of the expected ones.
 #[derive(Debug, thiserror::Error)]
 #[error("its certificate has the SHA-256 fingerprint {0}, which is not in server_fingerprint")]
 struct OtherCertificate(Fingerprint);
 
-/// Reads the files. `server` says which certificates are accepted.
+/// Reads the files. `server` selects the accepted certificates.
 pub(crate) fn config(files: &TlsFiles, server: &ServerIdentity) -> Result<ClientConfig, TlsError> {
     let provider = Arc::new(ring::default_provider());
     let mut roots = RootCertStore::empty();
@@ -75,7 +75,8 @@ fn certificates(what: &'static str, path: &Path) -> Result<Vec<CertificateDer<'s
     if certificates.is_empty() { Err(TlsError::Empty { what, path: path.to_owned() }) } else { Ok(certificates) }
 }
 
-/// The server's certificate is signed by an authority that is trusted, whatever name is on it unless one is asked for.
+/// Verifier that accepts a server's certificate if a trusted authority has signed it. The name on it matters only if
+/// one is required.
 #[derive(Debug)]
 struct SignedByAuthority {
     server: ServerIdentity,
@@ -140,9 +141,9 @@ impl ServerCertVerifier for SignedByAuthority {
     }
 }
 
-/// The SHA-256 of a certificate.
+/// Returns the SHA-256 of a certificate.
 fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
-    // The library has it for its own use: that of a cipher suite with this hash.
+    // The library has no public SHA-256; a cipher suite with this hash gives access to it.
     let SupportedCipherSuite::Tls13(suite) = ring::cipher_suite::TLS13_AES_128_GCM_SHA256 else {
         return Fingerprint([0; 32]);
     };
@@ -150,13 +151,13 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
     Fingerprint(hash.as_ref().try_into().unwrap_or([0; 32]))
 }
 
-/// True if an error is one of TLS, and not of what is below it.
+/// Returns true if an error is one of TLS, and not of the layer below.
 pub(crate) fn is_about_tls(error: &io::Error) -> bool {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).is_some()
 }
 
-/// What an error of a connection means, and what can be done about it. With TLS 1.3 a refused client certificate shows
-/// only when the server is first listened to.
+/// Explains an error of a connection, with its remedy. With TLS 1.3 a refused client certificate shows only at the
+/// first read from the server.
 pub(crate) fn explain(error: &io::Error) -> String {
     use AlertDescription as Alert;
     match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
@@ -183,7 +184,7 @@ pub(crate) fn explain(error: &io::Error) -> String {
             "it refused our certificate ({alert:?}): is it signed by the authority whose certificate the server was given?"
         ),
         Some(Error::InvalidMessage(_)) => "it does not speak TLS: is tcp: meant in place of ssl:?".to_owned(),
-        // A TLS server that was killed has no time to say good-bye.
+        // A TLS server that was killed sends no close_notify.
         None if error.kind() == io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
         _ => error.to_string(),
     }

@@ -1,4 +1,4 @@
-//! Transactions as JSON, and what the server answers (RFC 7047, sections 4.1.3 and 5.2).
+//! Transactions as JSON, and the replies of the server (RFC 7047, sections 4.1.3 and 5.2).
 
 use serde::{
     Deserialize, Serialize, Serializer,
@@ -11,9 +11,9 @@ use super::{
     message::{self, RpcError},
 };
 
-/// Bytes of an answer to a transaction at most, beside those of each result.
+/// Limit in bytes of the reply to a transaction, besides [`LONGEST_RESULT`] for each operation.
 const LONGEST: usize = 64 << 10;
-/// Bytes of the result of an operation at most.
+/// Limit in bytes of the result of an operation.
 const LONGEST_RESULT: usize = 256;
 
 /// Parameters of `transact`.
@@ -22,7 +22,7 @@ pub(crate) struct Params<'a> {
     pub operations: &'a [Operation],
 }
 
-/// What the result of an operation looks like.
+/// Form of the result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expected {
     Uuid,
@@ -30,7 +30,7 @@ pub(crate) enum Expected {
     Nothing,
 }
 
-/// What the results of `operations` look like.
+/// Returns the form of the results of `operations`.
 pub(crate) fn expected(operations: &[Operation]) -> Box<[Expected]> {
     let one = |operation: &Operation| match operation {
         Operation::Insert { .. } => Expected::Uuid,
@@ -40,10 +40,10 @@ pub(crate) fn expected(operations: &[Operation]) -> Box<[Expected]> {
     operations.iter().map(one).collect()
 }
 
-/// Reads the answer to a transaction.
+/// Parses the reply to a transaction.
 ///
-/// There is a result for each operation that was done, and an error for the one that failed; those after it have null. A
-/// transaction that fails as a whole has results for all operations, and an error after the last one.
+/// The reply has a result for each operation that was done, an error for the one that failed, and null for those after
+/// it. A transaction that fails as a whole has results for all operations, and an error after the last one.
 pub(crate) fn outcome(
     reply: Result<&RawValue, RpcError>,
     expected: &[Expected],
@@ -58,7 +58,7 @@ pub(crate) fn outcome(
     }
     let reply = reply.map_err(|RpcError { error, details }| refusal(error, details, None))?;
     let unreadable = |what: String| TransactError::Unreadable(what);
-    // Nothing that was asked for has an answer of that size, and reading it would take many times as much.
+    // No operation has a result of that size, and parsing it would take many times as much memory.
     if reply.get().len() > LONGEST + expected.len() * LONGEST_RESULT {
         return Err(unreadable(format!("{} bytes for {} operations", reply.get().len(), expected.len())));
     }

@@ -14,12 +14,12 @@ use super::{
     tls::{self, TlsError},
 };
 
-/// Bytes both ways.
+/// Byte stream in both directions.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection can't be made.
+/// Error: a connection can't be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("can't connect to the socket {path}: {error}", path = path.display())]
@@ -35,7 +35,7 @@ pub(crate) enum ConnectError {
 }
 
 impl ConnectError {
-    /// What kind of failure it is.
+    /// Returns the cause of the failure.
     pub(crate) fn cause(&self) -> Cause {
         match self {
             Self::Unix { .. } | Self::Tcp { .. } => Cause::Unreachable,
@@ -62,7 +62,7 @@ pub(crate) async fn connect(
             let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
             Ok(Box::new(stream.map_err(ConnectError::Tls)?))
         }
-        // That there are files for TLS was seen to when the options were checked.
+        // The check of the options has ensured that there are TLS files.
         (Remote::Tcp(to) | Remote::Ssl(to), _) => Ok(Box::new(tcp(to).await?)),
     }
 }
@@ -70,7 +70,7 @@ pub(crate) async fn connect(
 async fn tcp(to: &HostPort) -> Result<TcpStream, ConnectError> {
     let error = |error| ConnectError::Tcp { to: to.clone(), error };
     let stream = TcpStream::connect((to.host.as_str(), to.port)).await.map_err(error)?;
-    // Each request is one write; waiting for more to send would only delay it.
+    // Each request is one write; Nagle's algorithm would only delay it.
     stream.set_nodelay(true).map_err(error)?;
     Ok(stream)
 }

@@ -1,7 +1,7 @@
-//! Reads what a server tells of its tables.
+//! Parser of table updates.
 //!
-//! Rows go straight from the JSON text into their packed form, one after the other: what a message costs beside its text is
-//! little more than what the replica will hold.
+//! Rows are converted directly from the JSON text into their packed form, one after the other. So a message takes,
+//! besides its text, little more memory than the replica will hold.
 
 use std::{borrow::Cow, fmt};
 
@@ -18,10 +18,10 @@ use super::{
     schema::ColumnType,
 };
 
-/// The longest value of a column, in bytes of its text: a set of some 80,000 rows.
+/// Length limit of the value of a column, in bytes of its text: a set of some 80,000 rows.
 const LONGEST_VALUE: usize = 4 << 20;
 
-/// How a message tells of rows.
+/// Format of the updates in a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// `old` and `new` (RFC 7047, section 4.1.6, `<table-updates>`).
@@ -30,31 +30,31 @@ pub(crate) enum Format {
     Difference,
 }
 
-/// What is told of one row.
+/// Update of one row.
 #[derive(Debug, PartialEq)]
 pub(crate) struct RowUpdate {
     /// Index of the table.
     pub table: usize,
     /// Name of the row.
     pub uuid: Uuid,
-    /// What is told.
+    /// Kind of the update.
     pub what: What,
 }
 
-/// What is told of a row.
+/// Kind of an update of a row.
 #[derive(Debug, PartialEq)]
 pub(crate) enum What {
-    /// This is what it holds.
+    /// The complete contents of the row.
     Whole(Packed),
-    /// This is what changed, by index of the column.
+    /// The changed columns, by index of the column.
     Difference(Vec<(usize, Datum)>),
-    /// It is not as the schema says.
+    /// The row does not match the schema.
     Broken(RowError),
-    /// It is gone.
+    /// The row was deleted.
     Deleted,
 }
 
-/// Reads the updates of all tables of a message.
+/// Parses the updates of all tables of a message.
 pub(crate) fn read(json: &RawValue, layout: &Layout, format: Format) -> Result<Vec<RowUpdate>, serde_json::Error> {
     let mut updates = Vec::new();
     let tables = Tables { layout, format, updates: &mut updates };
@@ -62,7 +62,7 @@ pub(crate) fn read(json: &RawValue, layout: &Layout, format: Format) -> Result<V
     Ok(updates)
 }
 
-/// A name, not copied unless something in it is escaped.
+/// Name that is copied only if something in it is escaped.
 #[derive(Deserialize)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -164,7 +164,7 @@ impl Row<'_> {
                     map.next_value::<IgnoredAny>()?;
                     What::Deleted
                 }
-                // A row that has only been is gone; what it was does not matter.
+                // A row with `old` alone was deleted; its old contents are not needed.
                 (Format::OldNew, "old") => {
                     map.next_value::<IgnoredAny>()?;
                     what.unwrap_or(What::Deleted)
@@ -197,7 +197,7 @@ impl Cells<'_> {
         })
     }
 
-    /// The row with `cells`, where columns that were left out hold their default.
+    /// Returns the row with `cells`. Columns that were left out hold their default.
     fn complete(&self, cells: Vec<(usize, Datum)>) -> Packed {
         let mut columns = vec![None; self.layout.columns.len()];
         for (at, datum) in cells {
@@ -212,9 +212,9 @@ impl Cells<'_> {
     }
 }
 
-/// Reads what a column holds, or how it differs; the error is what should be there.
+/// Parses the value or the difference of a column. The error is the expected type.
 fn cell(json: &RawValue, kind: ColumnType, whole: bool) -> Result<Datum, String> {
-    // On the way to its packed form a value of small parts takes many times its text.
+    // Before it is packed, a value of many small parts takes many times the memory of its text.
     if json.get().len() > LONGEST_VALUE {
         return Err(format!("at most {LONGEST_VALUE} bytes"));
     }

@@ -1,26 +1,26 @@
-//! The name of a row.
+//! UUID of a row.
 
 use std::{fmt, str::FromStr};
 
-/// A UUID, as text `01234567-89ab-cdef-0123-456789abcdef` (RFC 7047, section 3.1). Ordered as its text is.
+/// UUID, as text `01234567-89ab-cdef-0123-456789abcdef` (RFC 7047, section 3.1). Has the order of its text.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uuid([u8; 16]);
 
-/// A text is not a UUID.
+/// Error: a text is not a UUID.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a UUID: it should look like 01234567-89ab-cdef-0123-456789abcdef")]
 pub struct UuidError(String);
 
 impl Uuid {
-    /// All zero: what a column of type UUID holds until it is set.
+    /// All zero: the default of a column of type UUID.
     pub const ZERO: Self = Self([0; 16]);
 
-    /// The UUID with these bytes, in the order of the text.
+    /// Returns the UUID with these bytes, in the order of the text.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes, in the order of the text.
+    /// Returns the bytes, in the order of the text.
     pub const fn bytes(self) -> [u8; 16] {
         self.0
     }

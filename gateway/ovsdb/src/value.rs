@@ -1,4 +1,4 @@
-//! What a column holds (RFC 7047, section 5.1).
+//! Values of columns (RFC 7047, section 5.1).
 
 use std::cmp::Ordering;
 
@@ -15,51 +15,51 @@ pub enum Atom {
     Boolean(bool),
     /// A text.
     String(Box<str>),
-    /// A row.
+    /// The UUID of a row.
     Uuid(Uuid),
-    /// A row that is inserted by the same transaction, by the `uuid_name` it is given there. Only sent, never received.
+    /// The `uuid_name` of a row that the same transaction inserts. Only sent, never received.
     NamedUuid(Box<str>),
 }
 
-/// What a column of a row holds.
+/// Value of a column of a row.
 ///
-/// Elements are in order and none is there twice, which the constructors see to; two that hold the same are then equal. A
-/// column with a single value is a set of one, an optional one without a value a set of none.
+/// The constructors sort the elements and remove duplicates, so two values with the same elements are equal. A column
+/// with a single value is a set of one element; an optional column without a value is an empty set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Datum {
     /// A set, or a single value.
     Set(Vec<Atom>),
-    /// A map. No key is there twice.
+    /// A map. Its keys are unique.
     Map(Vec<(Atom, Atom)>),
 }
 
 impl Atom {
-    /// The row that is inserted by the same transaction under the name `name`.
+    /// Refers to the row that the same transaction inserts under the name `name`.
     pub fn named(name: impl Into<Box<str>>) -> Self {
         Self::NamedUuid(name.into())
     }
 
-    /// The text, if it is one.
+    /// Returns the text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    /// The number, if it is a whole one.
+    /// Returns the number, if it is an integer.
     pub fn as_integer(&self) -> Option<i64> {
         if let Self::Integer(number) = self { Some(*number) } else { None }
     }
 
-    /// The number, if it is a floating-point one.
+    /// Returns the number, if it is a floating-point one.
     pub(crate) fn as_real(&self) -> Option<f64> {
         if let Self::Real(number) = self { Some(*number) } else { None }
     }
 
-    /// The truth, if it is one.
+    /// Returns the boolean, if it is one.
     pub(crate) fn as_boolean(&self) -> Option<bool> {
         if let Self::Boolean(truth) = self { Some(*truth) } else { None }
     }
 
-    /// The row, if it is one.
+    /// Returns the UUID of the row, if it is one.
     pub fn as_uuid(&self) -> Option<Uuid> {
         if let Self::Uuid(uuid) = self { Some(*uuid) } else { None }
     }
@@ -77,10 +77,10 @@ impl Atom {
 }
 
 impl Datum {
-    /// A set of nothing: an optional value that is not there.
+    /// Empty set: an optional value that is absent.
     pub const EMPTY: Self = Self::Set(Vec::new());
 
-    /// The set of `atoms`.
+    /// Returns the set of `atoms`.
     pub fn set<A: Into<Atom>>(atoms: impl IntoIterator<Item = A>) -> Self {
         let mut atoms: Vec<Atom> = atoms.into_iter().map(Into::into).collect();
         atoms.sort_unstable();
@@ -88,7 +88,7 @@ impl Datum {
         Self::Set(atoms)
     }
 
-    /// The map of `pairs`. Of two with the same key the later one counts.
+    /// Returns the map of `pairs`. Of two pairs with the same key the later one counts.
     pub fn map<K: Into<Atom>, V: Into<Atom>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         let mut pairs: Vec<(Atom, Atom)> = pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
         pairs.sort_by(|a, b| a.0.cmp(&b.0));
@@ -102,12 +102,12 @@ impl Datum {
         Self::Map(pairs)
     }
 
-    /// Nothing is in it.
+    /// Returns true if there are no elements or pairs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many elements or pairs are in it.
+    /// Returns the number of elements or pairs.
     pub fn len(&self) -> usize {
         match self {
             Self::Set(atoms) => atoms.len(),
@@ -115,57 +115,57 @@ impl Datum {
         }
     }
 
-    /// The one value, if it is a set of one.
+    /// Returns the single value, if it is a set of one.
     pub(crate) fn atom(&self) -> Option<&Atom> {
         if let [atom] = self.atoms() { Some(atom) } else { None }
     }
 
-    /// The one value, if it is a text.
+    /// Returns the single value, if it is a text.
     pub fn string(&self) -> Option<&str> {
         self.atom()?.as_str()
     }
 
-    /// The one value, if it is a whole number.
+    /// Returns the single value, if it is an integer.
     pub fn integer(&self) -> Option<i64> {
         self.atom()?.as_integer()
     }
 
-    /// The one value, if it is a floating-point number.
+    /// Returns the single value, if it is a floating-point number.
     pub fn real(&self) -> Option<f64> {
         self.atom()?.as_real()
     }
 
-    /// The one value, if it is a truth.
+    /// Returns the single value, if it is a boolean.
     pub fn boolean(&self) -> Option<bool> {
         self.atom()?.as_boolean()
     }
 
-    /// The one value, if it is a row.
+    /// Returns the single value, if it is the UUID of a row.
     pub fn uuid(&self) -> Option<Uuid> {
         self.atom()?.as_uuid()
     }
 
-    /// The elements of a set; none for a map.
+    /// Returns the elements of a set; none for a map.
     pub(crate) fn atoms(&self) -> &[Atom] {
         if let Self::Set(atoms) = self { atoms } else { &[] }
     }
 
-    /// The texts among the elements.
+    /// Returns the texts among the elements.
     pub fn strings(&self) -> impl Iterator<Item = &str> {
         self.atoms().iter().filter_map(Atom::as_str)
     }
 
-    /// The rows among the elements.
+    /// Returns the UUIDs among the elements.
     pub fn uuids(&self) -> impl Iterator<Item = Uuid> {
         self.atoms().iter().filter_map(Atom::as_uuid)
     }
 
-    /// The pairs of a map; none for a set.
+    /// Returns the pairs of a map; none for a set.
     pub fn pairs(&self) -> &[(Atom, Atom)] {
         if let Self::Map(pairs) = self { pairs } else { &[] }
     }
 
-    /// The value of a key of a map.
+    /// Returns the value of a key of a map.
     pub fn value_of(&self, key: &Atom) -> Option<&Atom> {
         let pairs = self.pairs();
         pairs.binary_search_by(|(known, _)| known.cmp(key)).ok().map(|at| &pairs[at].1)
@@ -173,7 +173,7 @@ impl Datum {
 }
 
 impl Ord for Atom {
-    /// By kind, and within a kind by value. Floating-point numbers are in their total order.
+    /// Compares by kind, and within a kind by value. Floating-point numbers have their total order.
     fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Integer(a), Self::Integer(b)) => a.cmp(b),

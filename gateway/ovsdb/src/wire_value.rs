@@ -10,7 +10,7 @@ use serde::{
 
 use super::{Atom, Datum, Uuid};
 
-/// How an array says what it is.
+/// Tag that marks the kind of an array.
 #[derive(Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Tag {

@@ -1,4 +1,4 @@
-//! A live `hardware_vtep` database: the [`Engine`] and its connection.
+//! Live `hardware_vtep` database: the [`Engine`] and its connection.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,34 +25,34 @@ use crate::vtep::{
     rows::Row,
 };
 
-/// How often the status is told while something in it runs out.
+/// Interval of status updates while a remaining time in the status counts down.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 
-/// Why a database cannot be opened.
+/// Error of opening a database.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// It is not configured.
+    /// The configuration has no database.
     #[error("the configuration has no [database]")]
     NotConfigured,
     /// The gateway has no name.
     #[error("reading the host name: {0}; name the gateway with database.switch")]
     HostName(#[from] Errno),
-    /// The gateway would have the name that many machines have before they are given one.
+    /// The gateway would get a default host name, which many machines share.
     #[error(
         "this machine is called {0:?}, as many are: two gateways of one name in a database write over each other; name this \
          one with database.switch"
     )]
     Anybody(String),
-    /// What was configured does not make sense.
+    /// The configured options are invalid.
     #[error(transparent)]
     Options(#[from] OptionsError),
-    /// A credential is asked for where there are none.
+    /// The configuration refers to a credential, and there are none.
     #[error(transparent)]
     Credentials(#[from] NoCredentials),
 }
 
-/// A `hardware_vtep` database that is followed, registered in and published to. The work is done by the future that comes
-/// with it.
+/// `hardware_vtep` database that the gateway follows, registers in and publishes to. A separate future does the work;
+/// [`HardwareVtep::open`] returns it.
 #[derive(Debug)]
 pub struct HardwareVtep {
     instance: usize,
@@ -64,26 +64,26 @@ pub struct HardwareVtep {
     host: String,
 }
 
-/// What changes of the stations behind access ports.
+/// Change of the stations behind access ports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Local {
-    /// These are there, and no others. The first of these has to come before anything is published or withdrawn, so that
-    /// an agent that starts does not withdraw what it is about to find.
+    /// The complete set of stations. Nothing is published or withdrawn before the first of these, so that an agent that
+    /// starts does not withdraw stations that it has not yet learned again.
     All(BTreeSet<LocalMac>),
-    /// This one is there, or is known better.
+    /// A station was learned, or its address became known.
     There(LocalMac),
-    /// This one is gone: aged, moved behind a tunnel, or its switch is unbound.
+    /// A station is gone: it aged out, moved behind a tunnel, or its logical switch was unbound.
     Gone(Vni, MacAddr),
 }
 
 impl HardwareVtep {
-    /// Opens the database of `config` for one of its instances, by index. Rows are empty until the database was seen; the
-    /// [status](Self::status) tells.
+    /// Opens the database of `config` for one of its instances, by index. Rows are empty until the database was seen;
+    /// the [status](Self::status) shows this.
     ///
-    /// The future has to be run. It ends when this is dropped.
+    /// The future has to be run. It ends when the `HardwareVtep` is dropped.
     ///
     /// # Errors
-    /// What is configured does not make sense. A server that cannot be reached is no error.
+    /// The configuration is invalid. A server that cannot be reached is not an error.
     pub fn open(config: &Config, instance: usize) -> Result<(Self, impl Future<Output = ()> + use<>), OpenError> {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
@@ -118,27 +118,27 @@ impl HardwareVtep {
         Ok((Self { instance, contact, rows, status, reached, inbox, host }, work))
     }
 
-    /// How things stand, and word of every change.
+    /// Returns the status, with a notification of every change.
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()
     }
 
-    /// Tells what was learned on access ports.
+    /// Publishes a change of the stations learned on access ports.
     pub fn publish(&self, local: Local) {
         self.inbox.put(|pending| pending.learned(local));
     }
 
-    /// Tells the counters of all bindings.
+    /// Reports the counters of all bindings.
     pub fn report_traffic(&self, traffic: TrafficByBinding) {
         self.inbox.put(|pending| pending.traffic = Some(traffic));
     }
 
-    /// Tells the faults that stand.
+    /// Reports the current faults.
     pub fn report_faults(&self, faults: Faults) {
         self.inbox.put(|pending| pending.faults = Some(faults));
     }
 
-    /// Tells which remote VTEPs cannot be reached: no service node is chosen among them if there is another.
+    /// Sets the remote VTEPs that cannot be reached. None of them is chosen as a service node if there is another.
     pub(crate) fn set_unreachable(&self, unreachable: BTreeSet<IpAddr>) {
         self.inbox.put(|pending| pending.unreachable = Some(unreachable));
     }
@@ -231,7 +231,7 @@ impl Drop for HardwareVtep {
     }
 }
 
-/// True for a host name that says nothing.
+/// Returns true for a default host name, which identifies no machine.
 fn is_anybody(host: &str) -> bool {
     let first = host.split('.').next().unwrap_or_default();
     first.is_empty() || ["localhost", "localhost6", "(none)"].iter().any(|name| first.eq_ignore_ascii_case(name))
@@ -260,7 +260,7 @@ fn options(database: &DatabaseConfig) -> Result<Options, NoCredentials> {
         remotes: database.remotes.clone(),
         database: vtep::DATABASE.to_owned(),
         tables: vtep::tables(),
-        // Others do not take transactions at once, and lag behind.
+        // Other members forward transactions to the leader, and their contents lag behind.
         leader_only: true,
         probe: database.inactivity_probe,
         tls,
@@ -269,7 +269,7 @@ fn options(database: &DatabaseConfig) -> Result<Options, NoCredentials> {
     })
 }
 
-/// What waits for the actor. Of two words about one thing the later one counts, so it does not grow without bounds.
+/// Pending input of the actor. A later value replaces an earlier one of the same kind, so the inbox is bounded.
 #[derive(Debug, Default)]
 struct Inbox {
     pending: Mutex<Pending>,
@@ -279,7 +279,7 @@ struct Inbox {
 #[derive(Debug, Default)]
 struct Pending {
     all: Option<BTreeSet<LocalMac>>,
-    /// After `all`: a station's address, if it has one, or nothing if it is gone.
+    /// Changes after `all`: the address of a station, if it has one, or `None` if the station is gone.
     local: BTreeMap<(Vni, MacAddr), Option<Option<IpAddr>>>,
     traffic: Option<TrafficByBinding>,
     faults: Option<Faults>,
@@ -290,7 +290,7 @@ struct Pending {
 }
 
 impl Pending {
-    /// Takes a change in; it replaces what waits of the same station.
+    /// Adds a change. It replaces a pending change of the same station.
     fn learned(&mut self, change: Local) {
         match change {
             Local::All(all) => (self.all, self.local) = (Some(all), BTreeMap::new()),
@@ -317,7 +317,7 @@ impl Inbox {
 
 type Transaction = Pin<Box<dyn Future<Output = Result<(), TransactError>>>>;
 
-/// Feeds the engine.
+/// Actor that feeds the engine with events, input and the time.
 struct Actor {
     engine: Engine,
     events: Events<Row>,
@@ -369,14 +369,15 @@ impl Actor {
         }
     }
 
-    /// Everything that was told already: one set of rows for all of it, and what a transaction did before its outcome.
+    /// Processes all queued events. They lead to one update of the rows, and the changes of a transaction are applied
+    /// before its outcome.
     fn drain(&mut self) {
         while let Some(event) = self.events.try_recv() {
             self.engine.event(event, self.now());
         }
     }
 
-    /// False if nobody wants anything any more.
+    /// Applies the pending input. Returns false once the handle was dropped.
     fn take_inbox(&mut self) -> bool {
         let Pending { all, local, traffic, faults, unreachable, writing, settings, closed } = self.inbox.take();
         if let Some(settings) = settings {
@@ -406,7 +407,7 @@ impl Actor {
         !closed
     }
 
-    /// Logs what is to be logged, and hands out rows and status where they have changed.
+    /// Logs the messages of the engine, and publishes the rows and the status if they have changed.
     fn tell(&mut self) {
         for said in self.engine.said() {
             match said {
@@ -415,7 +416,7 @@ impl Actor {
                 Said::Debug(text) => tracing::debug!("{text}"),
             }
         }
-        // The status first: who sees rows finds out from it whether the database is known.
+        // The status comes first: a reader of the rows learns from it that the database is known.
         let was_known = is_known(&self.status.borrow());
         let status = Arc::new(self.engine.status(self.now()));
         let known = is_known(&status);
@@ -423,7 +424,7 @@ impl Actor {
         self.status.send_if_modified(|told| replace(told, &status));
         self.reached.send_if_modified(|told| std::mem::replace(told, reached) != reached);
         let rows = self.engine.rows();
-        // That there are none is news the first time.
+        // Empty rows are published too, the first time that the database is known.
         self.rows.send_if_modified(|told| replace(told, rows) || known && !was_known);
     }
 
@@ -443,12 +444,12 @@ impl Actor {
     }
 }
 
-/// False until the database was seen, or given up.
+/// Returns false until the database was seen, or the wait for it has timed out.
 fn is_known(status: &Status) -> bool {
     !matches!(status.hold, vtep::HoldState::Waiting { .. })
 }
 
-/// True if `new` is something else than `told`, which it then replaces.
+/// Replaces `told` with `new` if they differ. Returns true if so.
 fn replace<T: PartialEq>(told: &mut Arc<T>, new: &Arc<T>) -> bool {
     let differs = !Arc::ptr_eq(told, new) && **told != **new;
     if differs {

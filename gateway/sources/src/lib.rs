@@ -1,9 +1,9 @@
-//! What the gateway is told to do.
+//! Databases that define the forwarding of the gateway.
 //!
-//! A database says which logical switches there are, what is bound to them and where their stations are. Each kind of
-//! database delivers the same typed [`rows`] through [`Database`]; what comes after does not know which kind it was. The
-//! embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`gateway_config`]); [`HardwareVtep`] follows
-//! one of the kind that controllers of clouds fill.
+//! A database defines the logical switches, their bindings and the locations of their stations. Each kind of database
+//! delivers the same typed [`rows`] through [`Database`], so that the rest of the gateway does not depend on the kind.
+//! The embedded one, [`StaticDatabase`], takes its rows from the configuration file ([`gateway_config`]).
+//! [`HardwareVtep`] follows an OVSDB database that cloud controllers fill.
 
 #![forbid(unsafe_code)]
 
@@ -25,49 +25,51 @@ use gateway_config::{Config, rows::Rows};
 
 use crate::vtep::{Fault, TrafficByBinding};
 
-/// Where rows come from.
+/// Source of rows.
 pub trait Database {
-    /// The rows, and word of every change. What is received is whole: never half of a change.
+    /// Returns the rows, with a notification of every change. The received rows are always complete, never a part of a
+    /// change.
     fn rows(&self) -> watch::Receiver<Arc<Rows>>;
 
-    /// False until there have been rows: the database was not reached yet. What an earlier run has programmed stays
-    /// meanwhile.
+    /// Returns false until there have been rows, that is, until the database was reached. Until then the forwarding
+    /// that an earlier run has programmed stays.
     fn is_known(&self) -> bool {
         true
     }
 
-    /// Whether there is a connection to it, and word of every change.
+    /// Returns the state of the connection, with a notification of every change.
     fn reached(&self) -> watch::Receiver<bool> {
         watch::channel(true).1
     }
 
-    /// Takes note of whether this node is the one of several that speaks for an instance. Where it is not, a database that
-    /// they share is not written to.
+    /// Sets whether this node is the active one for an instance. A node that is not active does not write to a database
+    /// that the nodes share.
     fn role(&mut self, _instance: usize, _active: bool) {}
 
-    /// How things stand with it, for people and programs.
+    /// Returns the state of the database, for operators and programs.
     fn describe(&self) -> view::Database {
         view::Database::Static
     }
 
-    /// When something last came from a server of it, of those for `instance` where there are several, as time since the zero
-    /// of the wall clock. Nothing where nothing ever did, or there is no server.
+    /// Returns the time at which data last came from a server of the database, as time since the zero of the wall
+    /// clock. If there is a database for each instance, it is that of `instance`. `None` if nothing ever came, or if
+    /// there is no server.
     fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
         None
     }
 
-    /// Takes over a configuration that was read again.
+    /// Applies a configuration that was read again.
     fn reconfigure(&mut self, config: &Config);
 
-    /// Takes note of what has changed of the stations learned behind access ports. The first change is [`Local::All`].
+    /// Publishes changes of the stations learned behind access ports. The first change is [`Local::All`].
     fn learned(&mut self, _changes: Vec<Local>) {}
 
-    /// Takes note of how much each binding has carried so far.
+    /// Reports the traffic counters of each binding.
     fn carried(&mut self, _traffic: TrafficByBinding) {}
 
-    /// Takes note of what could not be programmed for want of room.
+    /// Reports entries that could not be programmed because a table is full.
     fn faults(&mut self, _faults: &BTreeSet<Fault>) {}
 
-    /// Takes note of the remote VTEPs that can't be reached.
+    /// Sets the remote VTEPs that can't be reached.
     fn unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
 }

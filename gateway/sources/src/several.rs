@@ -1,5 +1,6 @@
-//! One `hardware_vtep` database for each instance: nodes that share the load are one physical switch in each of several
-//! virtual routers.
+//! One `hardware_vtep` database for each instance.
+//!
+//! Nodes that share the load belong to several virtual routers. In each of these they are one physical switch.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,19 +22,20 @@ use tokio::sync::watch;
 use super::{Database, HardwareVtep, Local, OpenError};
 use crate::vtep::{Fault, TrafficByBinding};
 
-/// The databases of all instances as one. The work is done by the future that comes with it.
+/// Databases of all instances, combined into one. A separate future does the work; [`Several::open`] returns it.
 #[derive(Debug)]
 pub struct Several {
     parts: Vec<(String, HardwareVtep)>,
     rows: watch::Receiver<Arc<Rows>>,
-    /// All of them are.
+    /// True if all of the databases are reached.
     reached: watch::Receiver<bool>,
 }
 
 type Work = Pin<Box<dyn Future<Output = ()>>>;
 
 impl Several {
-    /// Opens the database once for each instance of `config`. The future has to be run; it ends when one of them does.
+    /// Opens the database once for each instance of `config`. The future has to be run. It ends when the future of one
+    /// instance ends.
     ///
     /// # Errors
     /// As [`HardwareVtep::open`].
@@ -69,7 +71,7 @@ impl Several {
     }
 }
 
-/// Runs all of them until one ends.
+/// Runs all futures until one ends.
 async fn first_to_end(mut works: Vec<Work>) {
     poll_fn(|context| {
         for work in &mut works {
@@ -84,8 +86,8 @@ async fn first_to_end(mut works: Vec<Work>) {
 
 type Receivers = [(String, watch::Receiver<Arc<Rows>>)];
 
-/// The switches that are bound at an instance, as `instance/switch`. One that is bound at another instance only is among
-/// this one's rows too, but not this one's to forward.
+/// Merges the logical switches that are bound at an instance, as `instance/switch`. A logical switch that is bound only
+/// at another instance is among the rows of this one too, but this one does not forward it.
 fn merge_latest(all: &Receivers) -> Rows {
     let (mut switches, mut refused) = (BTreeMap::new(), BTreeSet::new());
     for (instance, receiver) in all {

@@ -1,4 +1,4 @@
-//! The database that is in the configuration file.
+//! Static database: the rows of the configuration file.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ pub struct StaticDatabase {
 }
 
 impl StaticDatabase {
-    /// With the rows of `config`.
+    /// Creates the database with the rows of `config`.
     pub fn new(config: &Config) -> Self {
         Self { rows: watch::Sender::new(Arc::clone(&config.rows)) }
     }

@@ -1,113 +1,113 @@
-//! What a virtual router is told, and what it wants done.
+//! Inputs, actions and status of the state machine of a virtual router.
 
 use std::net::IpAddr;
 
 use super::{Interval, Priority, Time};
 
-/// Names one advertisement between [`Action::Advertise`] and the word that it has left.
+/// Identifies one advertisement from [`Action::Advertise`] until its transmission is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
-/// Something to be done, in the order given.
+/// Action that the state machine requests. The driver performs actions in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send an advertisement.
     Advertise {
-        /// To say later that it has left.
+        /// Identifies the advertisement when its transmission is reported.
         token: Token,
-        /// 0: this node leaves.
+        /// Priority to advertise; 0: this node leaves.
         priority: u8,
         /// The interval to advertise.
         interval: Interval,
     },
-    /// Let the data plane forward until then; [`Time::ZERO`]: not at all, from now on.
+    /// Allow the data plane to forward until that time; [`Time::ZERO`]: stop forwarding now.
     Lease(Time),
     /// Put the virtual addresses on the interface.
     AddAddresses,
-    /// Take them off.
+    /// Remove the virtual addresses from the interface.
     RemoveAddresses,
-    /// Tell the underlay where the virtual addresses are now (gratuitous ARP, unsolicited neighbour advertisement).
+    /// Announce the virtual addresses on the underlay (gratuitous ARP, unsolicited neighbour advertisement).
     Announce,
 }
 
-/// An advertisement that has arrived and is sound.
+/// A valid advertisement that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// Who sent it.
+    /// Address of the sender.
     pub from: IpAddr,
-    /// Its priority; 0: it leaves.
+    /// Priority of the sender; 0: the sender leaves.
     pub priority: u8,
-    /// The interval it gives.
+    /// Advertised interval.
     pub interval: Interval,
 }
 
-/// What is tracked, summed up.
+/// Combined result of all tracked objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tracked {
-    /// This node can't be active.
+    /// True if this node can't be active.
     pub fault: bool,
-    /// Added to its priority.
+    /// Value that is added to the priority.
     pub delta: i32,
 }
 
-/// How a node leaves.
+/// The ways in which a node can leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leave {
-    /// Another one takes over at once.
+    /// Another node takes over at once.
     Handover,
-    /// It will be back before the lease ends, and keeps its role.
+    /// The process restarts before the lease ends, and the node keeps its role.
     Keep,
 }
 
 /// The states of a virtual router.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Role {
-    /// Started, and waiting for the end of the startup delay.
+    /// The startup delay has not ended.
     #[default]
     Starting,
-    /// Something tracked is at fault.
+    /// A tracked object has a fault.
     Fault,
-    /// Another node is active, or will be.
+    /// Another node is active, or will become active.
     Backup,
-    /// This node wants to forward, and waits until no other one can still do.
+    /// This node wants to forward. It waits until no other node can still forward.
     Claiming,
     /// This node forwards.
     Active,
 }
 
-/// How things stand.
+/// Status of a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
     /// The state.
     pub role: Role,
-    /// Since when.
+    /// Time of the last change of state.
     pub since: Time,
-    /// The priority in force.
+    /// The effective priority.
     pub priority: Priority,
-    /// The active node's address while another one is active.
+    /// Address of the active node while another node is active.
     pub active: Option<IpAddr>,
-    /// The interval in force: the active node's.
+    /// The effective interval: that of the active node.
     pub interval: Interval,
-    /// The end of the lease, while there is one.
+    /// End of the lease, if there is one.
     pub lease: Option<Time>,
     /// The node that the role was left to, since it does not hear this one.
     pub unheard: Option<IpAddr>,
-    /// What a claim waits for (Claiming).
+    /// The reason why a claim waits (Claiming).
     pub holdup: Option<Holdup>,
 }
 
-/// What keeps a node that claims the role from forwarding.
+/// Reason why a node that claims the role does not forward yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holdup {
-    /// That node may forward still: it has advertised, and has not said that it stops.
+    /// That node may still forward: it has advertised, and has not announced that it stops.
     Node {
-        /// Who.
+        /// Address of the node.
         from: IpAddr,
-        /// The priority it gave last.
+        /// Its last advertised priority.
         priority: u8,
     },
-    /// Somebody may whose advertisements were lost, or who is one of too many.
+    /// An unknown node may still forward: its advertisements were lost, or the table of nodes is full.
     Unknown,
-    /// No advertisement of this node has left.
+    /// No advertisement of this node has been transmitted.
     Unsent,
 }

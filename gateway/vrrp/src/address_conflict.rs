@@ -1,50 +1,52 @@
-//! Two nodes that both have the addresses, seen from the one that keeps them.
+//! Address conflict: two nodes have the virtual addresses, seen from the node that keeps them.
 //!
-//! After a split both were active, and neighbours believe whoever has announced the addresses last. So the node that stays
-//! active announces them when it hears of the other one, and once more when that has stopped.
+//! After a network split both nodes were active, and neighbours believe the node that announced the addresses last. The
+//! node that stays active therefore announces them when it hears of the other node, and once more when the other node
+//! has stopped.
 
 use std::time::Duration;
 
 use super::Time;
 
-/// Between two contests that are answered: whoever forges advertisements shall not have this node announce all the
-/// cloud's stations without end.
+/// Least time between two conflicts that are answered. Without this limit, forged advertisements could make this node
+/// announce the addresses of all stations behind the tunnels without end.
 const APART: Duration = Duration::from_secs(1);
 
-/// How far it has come.
+/// Progress of the conflict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Nobody else is heard.
+    /// No other node is heard.
     #[default]
     None,
-    /// Another node has shown up.
+    /// Another node was heard.
     Heard,
-    /// The addresses were announced since. The other one may have them still.
+    /// The addresses were announced since then. The other node may still have them.
     Announced,
 }
 
-/// A contest for the addresses.
+/// A conflict over the addresses.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AddressConflict {
     state: State,
-    /// When the next one is answered at the earliest.
+    /// Earliest time at which the next conflict is answered.
     from: Time,
 }
 
 impl AddressConflict {
-    /// Another node was heard; that it has stopped may be all that is ever heard of it.
+    /// Records that another node was heard. Its notice that it has stopped may be the only packet that is heard of it.
     pub(super) fn heard(&mut self) {
         if self.state == State::None {
             self.state = State::Heard;
         }
     }
 
-    /// This node has lost the addresses.
+    /// Records that this node has lost the addresses.
     pub(super) fn end(&mut self) {
         self.state = State::None;
     }
 
-    /// Time goes on; `over` says whether no other node may have the addresses any more. True if they are to be announced.
+    /// Advances the time. `over` is true if no other node can have the addresses any more. Returns true if they are to
+    /// be announced.
     pub(super) fn settle(&mut self, now: Time, over: bool) -> bool {
         match self.state {
             State::Heard if now >= self.from => self.from = now + APART,
@@ -55,7 +57,7 @@ impl AddressConflict {
         true
     }
 
-    /// When [`Self::settle`] has something to do, if the other node stops at `end`.
+    /// Returns the time at which [`Self::settle`] has something to do, if the other node stops at `end`.
     pub(super) fn due(&self, end: Time) -> Option<Time> {
         match self.state {
             State::None => None,

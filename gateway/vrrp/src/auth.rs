@@ -1,4 +1,4 @@
-//! Authentication of advertisements: the trailer of `draft-cassen-vrrp-auth-hmac`, which keepalived has as `auth_hmac`.
+//! Authentication of advertisements: the trailer of `draft-cassen-vrrp-auth-hmac`, `auth_hmac` in keepalived.
 //!
 //! ```text
 //!     0                   1                   2                   3
@@ -13,10 +13,10 @@
 //!    +---------------------------------------------------------------+
 //! ```
 //!
-//! It stands behind the message. The HMAC covers 20 bytes that name address family, version, VRID and sender, then the
-//! message with a checksum of zero and the trailer with an HMAC of zero. The time and the tie breaker are one number that
-//! only grows: what a receiver has heard once it does not hear again. Over IPv4 the message's checksum leaves the trailer
-//! out, over IPv6 it is that of the whole packet, as RFC 8200 section 8.1 has it.
+//! The trailer stands behind the message. The HMAC covers 20 bytes with address family, version, VRID and sender, then
+//! the message with a checksum of zero, then the trailer with an HMAC of zero. Time and tie breaker form one number
+//! that only grows, so that a receiver can refuse a number that it has accepted before. Over IPv4 the message's
+//! checksum excludes the trailer. Over IPv6 it is that of the whole packet, as RFC 8200 section 8.1 requires.
 
 use std::{collections::BTreeMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -29,36 +29,36 @@ use super::{
     packet::{TRAILER_LEN, Trailer},
 };
 
-/// Bytes of a key.
+/// Permitted length of a key in bytes.
 pub const KEY_BYTES: std::ops::RangeInclusive<usize> = 32..=64;
 
-/// HMAC-SHA-256 cut to 128 bits.
+/// Scheme of the trailer: HMAC-SHA-256, truncated to 128 bits.
 const SCHEME: u8 = 1;
 const HMAC_AT: usize = 12;
 const CHECKSUM: std::ops::Range<usize> = 6..8;
 
-/// Senders whose last number is remembered: only who has a key gets a place.
+/// The most senders whose last number is remembered. Only a sender that has a key is remembered.
 const SENDERS: usize = 32;
 
-/// A clock that differs by so much is told of, though it is within the window.
+/// Clock difference in seconds from which on it is reported, even within the window.
 const SKEW: i64 = 5;
 
-/// A moment: time since 1970, on a clock that nodes have in common.
+/// Time since 1970, on a clock that the nodes have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime(pub Duration);
 
-/// A secret of 32 to 64 bytes. It shows itself to nobody.
+/// Secret of 32 to 64 bytes. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 impl Secret {
-    /// Nothing where there are too few bytes, or too many.
+    /// Returns `None` if there are too few bytes, or too many.
     pub fn new(bytes: Vec<u8>) -> Option<Self> {
         let bytes = Zeroizing::new(bytes);
         KEY_BYTES.contains(&bytes.len()).then(|| Self(Arc::new(bytes)))
     }
 
-    /// The bytes, for those who derive something from them.
+    /// Returns the bytes, for key derivation.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -73,88 +73,88 @@ impl fmt::Debug for Secret {
 /// The keys of a virtual router, by number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keyring {
-    /// All that are accepted.
+    /// All keys that are accepted.
     pub keys: BTreeMap<u8, Secret>,
-    /// The number of the one that signs.
+    /// Number of the key that signs.
     pub active: u8,
 }
 
-/// What is asked of others, and done.
+/// Authentication that is required of received advertisements and applied to sent ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AuthMode {
-    /// Signs, and hears nobody who does not.
+    /// Signs. Accepts signed advertisements only.
     #[default]
     Enforce,
-    /// Signs, and hears those as well who send no trailer.
+    /// Signs. Accepts also advertisements without a trailer.
     Permissive,
     /// Does not sign yet.
     ReceiveOnly,
 }
 
-/// What keeps an advertisement from being sent a second time by somebody else.
+/// Protection against replayed advertisements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AntiReplay {
-    /// Its time must be that of this node's clock, give or take so many seconds, and later than the last.
+    /// The time must differ from this node's clock by at most that many seconds, and be later than the sender's last.
     Time(u16),
-    /// It must only be later than the sender's last: for nodes without a common clock.
+    /// The time must only be later than the sender's last. This is for nodes without a common clock.
     Monotonic,
 }
 
-/// How advertisements are authenticated.
+/// Settings of the authentication of advertisements.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthSettings {
     /// The keys.
     pub keyring: Keyring,
-    /// What is asked of others.
+    /// Authentication that is required of others.
     pub mode: AuthMode,
-    /// What is held against repetition.
+    /// Protection against replay.
     pub replay: AntiReplay,
 }
 
-/// Why an advertisement is not authentic.
+/// Reason why an advertisement is not authentic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// No trailer, where one is asked for.
+    /// The trailer is missing, but required.
     #[error("it is not authenticated: has the sender no auth_keys?")]
     Missing,
-    /// A trailer, where there is no key.
+    /// There is a trailer, but this node has no key.
     #[error("it is authenticated, and this node has no auth_keys to check it with")]
     NoKeys,
     /// Another scheme, or a field that is not zero.
     #[error("the authentication trailer is malformed")]
     Malformed,
-    /// A number that is not among the keys.
+    /// The number of the key is unknown.
     #[error("it is authenticated with key {0}, which is none of this node's auth_keys")]
     UnknownKey(u8),
-    /// Another key under the same number, or a forgery.
+    /// Another key with the same number, or a forgery.
     #[error("its HMAC is wrong: another key {0} than this node's, or a forgery")]
     Hmac(u8),
-    /// Of another time.
+    /// The time is outside the window.
     #[error("its time is {0} s off this node's: the clocks differ (is NTP running?), or an old one is played back")]
     Stale(i64),
-    /// Heard before.
+    /// The number is not later than the sender's last.
     #[error("it was sent before: somebody plays it back")]
     Replayed,
 }
 
-/// An advertisement that may be heard.
+/// An advertisement that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authentic {
-    /// It.
+    /// The advertisement.
     pub advertisement: Advertisement,
-    /// Seconds by which the sender's clock is behind this node's, where that is much.
+    /// Seconds by which the sender's clock is behind this node's, if the difference is worth a report.
     pub skew: Option<i64>,
 }
 
-/// One virtual router's authentication.
+/// Authentication state of one virtual router.
 #[derive(Debug)]
 pub struct Authenticator {
     settings: Option<AuthSettings>,
     keys: BTreeMap<u8, hmac::Key>,
-    /// The number sent last.
+    /// The number that was sent last.
     sent: u64,
     senders: BTreeMap<IpAddr, Sender>,
-    /// Rank of the sender heard last.
+    /// Rank of the sender that was heard last.
     rank: u64,
 }
 
@@ -165,13 +165,13 @@ struct Sender {
 }
 
 impl Authenticator {
-    /// Without settings nothing is signed, and nothing that is signed is heard.
+    /// Creates the state. Without settings nothing is signed, and signed advertisements are refused.
     pub fn new(settings: Option<AuthSettings>) -> Self {
         let keys = keys(settings.as_ref());
         Self { settings, keys, sent: 0, senders: BTreeMap::new(), rank: 0 }
     }
 
-    /// Takes over other settings, and remembers what was heard.
+    /// Changes the settings, and keeps the last numbers of the senders.
     pub fn reconfigure(&mut self, settings: Option<AuthSettings>) {
         if self.settings != settings {
             self.keys = keys(settings.as_ref());
@@ -179,7 +179,7 @@ impl Authenticator {
         }
     }
 
-    /// The trailer of an advertisement from this address; `None`: it has none.
+    /// Returns the trailer of an advertisement from this address, or `None` if it has no trailer.
     pub fn sign(&mut self, advertisement: &Advertisement, from: IpAddr, now: UnixTime) -> Option<Trailer> {
         let settings = self.settings.as_ref().filter(|settings| settings.mode != AuthMode::ReceiveOnly)?;
         let active = settings.keyring.active;
@@ -187,9 +187,9 @@ impl Authenticator {
         let mut trailer = [0; TRAILER_LEN];
         trailer[..2].copy_from_slice(&[SCHEME, active]);
         trailer[4..HMAC_AT].copy_from_slice(&self.sent.to_be_bytes());
-        // Without its key the HMAC stays zero, which nobody accepts.
+        // Without its key the HMAC stays zero, which no receiver accepts.
         if let Some(key) = self.keys.get(&active) {
-            // Whom it goes to only matters to the checksum, which is left out.
+            // The destination only affects the checksum, which is left out.
             let message = advertisement.emit(from, from);
             let sum = sum(key, advertisement.version, advertisement.vrid, from, &message, &trailer);
             trailer[HMAC_AT..].copy_from_slice(&sum);
@@ -197,10 +197,10 @@ impl Authenticator {
         Some(trailer)
     }
 
-    /// Reads an advertisement that arrived at `now`, if it may be heard.
+    /// Checks an advertisement that arrived at `now`, and returns it if it is accepted.
     ///
     /// # Errors
-    /// It is damaged, or not authentic.
+    /// The advertisement is damaged, or not authentic.
     pub fn read(&mut self, message: &[u8], envelope: &Envelope, now: UnixTime) -> Result<Authentic, PacketError> {
         let (advertisement, pdu, trailer) = Advertisement::parse_signed(message, envelope)?;
         let skew = match (&self.settings, trailer) {
@@ -232,7 +232,7 @@ impl Authenticator {
         }
         let number = u64::from_be_bytes(number);
         let behind = seconds_between(number, self::number(now));
-        // Before the HMAC, which costs more; it only refuses.
+        // This check is before the HMAC, which costs more. It can only refuse.
         if let AntiReplay::Time(window) = replay
             && behind.abs() > i64::from(window)
         {
@@ -247,10 +247,10 @@ impl Authenticator {
         Ok(Some(behind).filter(|behind| matches!(replay, AntiReplay::Time(_)) && behind.abs() >= SKEW))
     }
 
-    /// Takes the number as the sender's last, if it is later than that.
+    /// Stores the number as the sender's last, if it is later than the previous one.
     fn remember(&mut self, from: IpAddr, number: u64, now: UnixTime, replay: AntiReplay) -> Result<(), AuthError> {
         if let Some(sender) = self.senders.get(&from) {
-            // A last number outside the window would only keep out a sender whose clock was set right.
+            // A last number outside the window would only exclude a sender whose clock was corrected.
             let counts = match replay {
                 AntiReplay::Time(window) => {
                     seconds_between(sender.number, self::number(now)).abs() <= i64::from(window)
@@ -276,31 +276,31 @@ fn keys(settings: Option<&AuthSettings>) -> BTreeMap<u8, hmac::Key> {
     keys.map(|(id, secret)| (*id, hmac::Key::new(hmac::HMAC_SHA256, secret.bytes()))).collect()
 }
 
-/// Seconds, then a fraction of 16 bits, then 16 bits that break ties.
+/// Returns the number for a time: seconds, then a fraction of 16 bits, then 16 bits that break ties.
 fn number(now: UnixTime) -> u64 {
     // The seconds wrap in 2106, and so do comparisons.
     let fraction = (u64::from(now.0.subsec_nanos()) << 16) / 1_000_000_000;
     u64::from(now.0.as_secs() as u32) << 32 | fraction << 16
 }
 
-/// True if `a` comes after `b` (RFC 1982).
+/// Returns true if `a` comes after `b` (RFC 1982).
 const fn is_after(a: u64, b: u64) -> bool {
     a.wrapping_sub(b).cast_signed() > 0
 }
 
-/// Seconds from `then` to `now`, of two numbers.
+/// Returns the seconds from `then` to `now`, both in the form of [`number`].
 fn seconds_between(then: u64, now: u64) -> i64 {
     i64::from(((now >> 32) as u32).wrapping_sub((then >> 32) as u32).cast_signed())
 }
 
-/// The clock's, or one more than the last. Who went ahead of its clock by more than receivers stand, since that was set
-/// back, follows it again.
+/// Returns the number of the clock, or the last number plus one. If the clock was set back so far that receivers would
+/// refuse the last number, the sender follows the clock again.
 fn next_number(last: u64, clock: u64, replay: AntiReplay) -> u64 {
     let ahead = matches!(replay, AntiReplay::Time(window) if seconds_between(clock, last) > i64::from(window));
     if is_after(clock, last) || ahead { clock } else { last.wrapping_add(1) }
 }
 
-/// The first 16 bytes of the HMAC.
+/// Returns the first 16 bytes of the HMAC.
 fn sum(
     key: &hmac::Key,
     version: Version,
@@ -336,7 +336,8 @@ fn sum(
     first
 }
 
-/// The moment on the common clock at which something arrived that was stamped `at` on the other.
+/// Converts a time of arrival to the common clock: `at` and `now` are of the other clock, `wall` is `now` on the common
+/// one.
 pub fn arrived(at: Time, now: Time, wall: UnixTime) -> UnixTime {
     UnixTime(wall.0.saturating_sub(now.saturating_sub(at)))
 }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{Checksum, GROUP_V4, GROUP_V6, Interval, unwrap_ipv4};
 
-/// What a keepalived built from its git on 2026-08-13 (9cbce3e2) sends with `auth_hmac`: captured. Key 1 and 255 are the
+/// Captured packets of keepalived with `auth_hmac`, built from its git on 2026-08-13 (9cbce3e2). Key 1 and 255 are the
 /// bytes 0 to 31, key 7 is [`PASSPHRASE`]. Over IPv4 with the IP header.
 mod captured {
     pub(super) const V3_MULTICAST: &str = "45c0003c00010000ff70d0740a090001e0000012 3133960100644361 0a090064 \
@@ -49,7 +49,7 @@ fn at(millis: u64) -> UnixTime {
     UnixTime(Duration::from_millis(millis))
 }
 
-/// When the captures were made.
+/// Time of the captures.
 const THEN: u64 = 0x6b0c_9b20 * 1000;
 
 fn captures() -> [(u8, Envelope, Vec<u8>); 5] {
@@ -87,7 +87,7 @@ fn envelope() -> Envelope {
     Envelope { from: ip(FROM), to: GROUP_V4.into(), ttl: 255 }
 }
 
-/// An advertisement as `sender` would send it now.
+/// Returns an advertisement as `sender` would send it now.
 fn sent(sender: &mut Authenticator, now: UnixTime) -> Vec<u8> {
     let trailer = sender.sign(&advertisement(), ip(FROM), now);
     advertisement().emit_signed(ip(FROM), GROUP_V4.into(), trailer.as_ref())

@@ -2,12 +2,12 @@
 
 use std::net::IpAddr;
 
-/// A sum in the making. What is added ends on a whole 16-bit word, except the last.
+/// An incomplete checksum. Every part that is added, except the last, must end on a whole 16-bit word.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sum(u64);
 
 impl Sum {
-    /// Adds bytes; an odd last one counts as if a zero followed.
+    /// Adds bytes. An odd last byte is padded with a zero.
     #[must_use]
     pub fn update(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks();
@@ -16,12 +16,12 @@ impl Sum {
         Self(self.0 + sum + odd)
     }
 
-    /// What to write where zeros were added.
+    /// Returns the value of the checksum field, for a message that was added with zeros in that field.
     pub fn checksum(self) -> u16 {
         !self.folded()
     }
 
-    /// Whether a message that was added with its checksum is sound.
+    /// Returns true if a message that was added with its checksum is valid.
     pub(crate) fn verifies(self) -> bool {
         self.folded() == 0xffff
     }
@@ -35,8 +35,8 @@ impl Sum {
     }
 }
 
-/// What comes before the message in the sum: RFC 793 section 3.1 for IPv4, RFC 8200 section 8.1 for IPv6. Both sum up to
-/// the same, since where a number stands among the 16-bit words makes no difference.
+/// Returns the sum of the pseudo-header: RFC 793 section 3.1 for IPv4, RFC 8200 section 8.1 for IPv6. Both give the
+/// same sum, because the position of a number among the 16-bit words makes no difference.
 pub fn pseudo_header(from: IpAddr, to: IpAddr, protocol: u8, len: usize) -> Sum {
     let add = |sum: Sum, address| match address {
         IpAddr::V4(address) => sum.update(&address.octets()),

@@ -1,14 +1,14 @@
-//! Nodes that do not hear this one.
+//! Detection of nodes that do not receive this node's advertisements.
 //!
-//! A node that has the addresses stops as soon as it hears one of higher precedence. One of lower precedence that goes on
-//! advertising does not hear. Nobody can make it: where only one direction works, the node that hears is the one that
-//! can tell, and yields.
+//! A node that has the addresses stops as soon as it receives an advertisement of higher precedence. A node of lower
+//! precedence that goes on advertising therefore receives none. This node can't change that: if only one direction
+//! works, only the node that still receives can notice it, and so it yields.
 
 use std::{net::IpAddr, time::Duration};
 
 use super::Time;
 
-/// Nodes watched at once. Of more than that somebody is forging.
+/// The most nodes that are watched at once. More than that are probably forged.
 const ROOM: usize = 16;
 
 /// Nodes of lower precedence that are heard while this one advertises.
@@ -25,12 +25,12 @@ struct Suspect {
 }
 
 impl Deaf {
-    /// That node has advertised `at`; this one did so at `sent` the last time. True where it has gone on for longer than
-    /// `patience`, though this node was to be heard all the time.
+    /// Records that a node has advertised `at`, after this node did so last at `sent`. Returns true if the node has
+    /// gone on for longer than `patience`, although this node's advertisements were there to be received all the time.
     pub(super) fn heard(&mut self, from: IpAddr, at: Time, sent: Option<Time>, patience: Duration) -> bool {
         self.suspects.retain(|suspect| at.saturating_sub(suspect.latest) <= patience);
         if sent.is_none_or(|sent| at.saturating_sub(sent) > patience) {
-            // It may have taken over, and rightly so.
+            // It may have taken over, and rightly.
             self.answered(from);
             return false;
         }
@@ -44,12 +44,12 @@ impl Deaf {
         false
     }
 
-    /// That node has said that it stops.
+    /// Records that a node has announced that it stops.
     pub(super) fn answered(&mut self, from: IpAddr) {
         self.suspects.retain(|suspect| suspect.from != from);
     }
 
-    /// This node advertises no longer.
+    /// Records that this node no longer advertises.
     pub(super) fn forget(&mut self) {
         self.suspects.clear();
     }
@@ -71,7 +71,8 @@ mod tests {
         Duration::from_millis(milliseconds)
     }
 
-    /// When the node is found to be deaf that advertises at these milliseconds, while this one does at those.
+    /// Returns the time at which a node is found to be deaf that advertises at `theirs`, while this node advertises at
+    /// `ours`.
     fn found(theirs: impl IntoIterator<Item = u64>, ours: &[u64]) -> Option<u64> {
         let mut deaf = Deaf::default();
         theirs.into_iter().find(|at| {

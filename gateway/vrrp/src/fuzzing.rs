@@ -1,8 +1,9 @@
-//! A way in for the fuzz target of `gateway/fuzz`.
+//! Entry point for the fuzz target of `gateway/fuzz`.
 
 use super::{Advertisement, Envelope, GROUP_V6, TTL, unwrap_ipv4};
 
-/// A packet from a raw socket: whole over IPv4, the message alone over IPv6. What is sound is emitted as it was read.
+/// Parses a packet from a raw socket: with its header over IPv4, without over IPv6. A valid message must be emitted as
+/// it was read.
 pub fn packet(bytes: &[u8]) {
     if let Ok((envelope, message)) = unwrap_ipv4(bytes) {
         again(message, &Envelope { ttl: TTL, ..envelope });

@@ -1,45 +1,47 @@
-//! The right to forward: which advertisements have left, and what lease follows from them.
+//! Lease state: tracks the advertisements that were transmitted, and derives the lease from them.
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{Interval, Time, Token};
 
-/// An advertisement that is not lost is in the other nodes' sockets so soon after it has left.
+/// Longest time from the transmission of an advertisement until it is in the sockets of the other nodes, unless it is
+/// lost.
 pub const DELAY: Duration = Duration::from_millis(2);
 
-/// From the word that an advertisement has left to the lease that is claimed with it: at least twice [`DELAY`], so that
-/// of two nodes that claim at once at least one hears the other before it decides.
+/// Time from the report that an advertisement was transmitted until its lease can be claimed. It is at least twice
+/// [`DELAY`]: if two nodes claim at once, at least one of them receives the other's advertisement before it decides.
 pub const CLAIM: Duration = Duration::from_millis(5);
 
-/// A lease that is about to end is not renewed: the renewing advertisement has to arrive before another node, whose
-/// clock may be ahead, would decide.
+/// A lease that ends sooner than this is not renewed. The clock of another node may be ahead, and the renewing
+/// advertisement has to arrive before that node decides.
 pub const GUARD: Duration = Duration::from_millis(5);
 
-/// How much later than its interval an advertisement may leave and still renew a lease at once: no more than the least
-/// tick of a coarse clock, by which every lease is shortened.
+/// The most by which an advertisement may exceed its interval and still renew a lease at once. It is not longer than
+/// the shortest tick of a coarse clock, by which every lease is shortened.
 const LATENESS: Duration = Duration::from_millis(1);
 
-/// Three intervals are shortened by this part, so that they end before three intervals of another node whose clock runs
-/// 0.1 % faster than true while this one's is 0.1 % slow.
+/// Divisor of the part by which three intervals are shortened. They then end before three intervals of another node,
+/// even if that node's clock runs 0.1 % faster than true time and this node's clock 0.1 % slower.
 const DRIFT: u32 = 500;
 
-/// Advertisements that can be on their way at a time. More means that the word of leaving does not come at all.
+/// The most advertisements without a TX timestamp at a time. If there are more, TX timestamps do not arrive at all.
 const ROOM: usize = 16;
 
-/// One node's right to forward.
+/// Lease state of one node: its right to forward.
 ///
-/// Advertisements that leave one after the other, none later than its interval, are a *chain*. Everybody who hears at
-/// all knows of a node whose chain goes on. At the beginning of a chain (after a start, after a stall) it may be that
-/// nobody does, so the first lease needs a claim: it is given some time after the advertisement has left, if by then
-/// nobody else was heard who may forward. After that each advertisement renews it at once.
+/// Advertisements that are sent one after the other, none later than its interval, are a *chain*. Every node that
+/// receives anything knows of a node with an unbroken chain. At the beginning of a chain (after a start or a stall)
+/// possibly no node knows of it. The first lease therefore needs a claim: it starts some time after the advertisement
+/// was transmitted, unless by then another node was heard that may forward. After that, each advertisement renews the
+/// lease at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeaseState {
     on_the_way: VecDeque<Sent>,
-    /// When the sending of the latest one that left began, and its interval.
+    /// Time at which the sending of the latest transmitted advertisement was started, and its interval.
     previous: Option<(Time, Interval)>,
-    /// The chain has been claimed with.
+    /// True if a lease was claimed with this chain.
     sure: bool,
-    /// The end of the lease that can be claimed now.
+    /// End of the lease that can be claimed now.
     ripe: Option<Time>,
     ripening: Option<Ripening>,
     end: Option<Time>,
@@ -59,32 +61,32 @@ struct Ripening {
 }
 
 impl LeaseState {
-    /// With a lease that an earlier process has left behind.
+    /// Creates the state with a lease that an earlier process has left behind.
     pub(super) fn resumed(end: Time) -> Self {
         Self { end: Some(end), ..Self::default() }
     }
 
-    /// The end of the lease.
+    /// Returns the end of the lease.
     pub(super) fn end(&self) -> Option<Time> {
         self.end
     }
 
-    /// Whether the word of leaving is awaited.
+    /// Returns true while a TX timestamp is pending.
     pub(super) fn waits(&self) -> bool {
         !self.on_the_way.is_empty()
     }
 
-    /// Whether this node forwards by a claim, and had advertised without a gap until `at`.
+    /// Returns true if this node forwards by a claim, and had advertised without a gap until `at`.
     pub(super) fn is_whole(&self, at: Time) -> bool {
         self.sure && self.previous.is_some_and(|(previous, interval)| in_time(previous, interval, at))
     }
 
-    /// When the sending of the latest advertisement that left began.
+    /// Returns the time at which the sending of the latest transmitted advertisement was started.
     pub(super) fn sent_at(&self) -> Option<Time> {
         self.previous.map(|(previous, _)| previous)
     }
 
-    /// An advertisement is to be sent. All that had arrived at `drained` was known when this was decided.
+    /// Records an advertisement that is to be sent. Everything that had arrived by `drained` was known at the decision.
     pub(super) fn sent(&mut self, token: Token, interval: Interval, drained: Time) {
         if self.on_the_way.len() == ROOM {
             self.on_the_way.pop_front();
@@ -92,15 +94,15 @@ impl LeaseState {
         self.on_the_way.push_back(Sent { token, drained, interval });
     }
 
-    /// It could not be sent. False: it is of no interest.
+    /// Records that an advertisement could not be sent. Returns false if it is unknown.
     pub(super) fn failed(&mut self, token: Token) -> bool {
         self.take(token).is_some()
     }
 
-    /// It has left: the end of the lease if that renews it.
+    /// Records that an advertisement was transmitted. Returns the new end of the lease if this renews it.
     ///
-    /// The lease starts when everything was read before it, not when it was sent: a process that stalls in between would
-    /// otherwise go on for three intervals knowing nothing of what came meanwhile.
+    /// The lease starts at the time up to which everything was read, not at the time of sending. A process that stalls
+    /// in between would otherwise forward for three intervals without knowing what arrived meanwhile.
     pub(super) fn tx_completed(&mut self, token: Token, started: Time, now: Time, lag: Duration) -> Option<Time> {
         let sent = self.take(token)?;
         let three = sent.interval.three();
@@ -122,8 +124,8 @@ impl LeaseState {
         None
     }
 
-    /// Takes the lease that can be claimed, if there is one. Only to be called when all that arrived before `now` is
-    /// known, and no other node may forward.
+    /// Takes the lease that can be claimed, if there is one. Must be called only if everything that arrived before
+    /// `now` is known and no other node may forward.
     pub(super) fn claim(&mut self, now: Time) -> Option<Time> {
         self.ripen(now);
         if self.sure {
@@ -137,17 +139,18 @@ impl LeaseState {
         self.end
     }
 
-    /// Whether there was a lease that can't be renewed any more.
+    /// Returns true if there is no lease that can still be renewed.
     pub(super) fn lapsed(&self, now: Time) -> bool {
         self.end.is_none_or(|end| end <= now + GUARD)
     }
 
-    /// When [`Self::lapsed`] begins to be so.
+    /// Returns the time from which [`Self::lapsed`] is true.
     pub(super) fn lapse(&self) -> Option<Time> {
         self.end.map(|end| end.saturating_sub(GUARD))
     }
 
-    /// When to look again: a lease can be claimed then. In the past if it could be claimed already.
+    /// Returns the time of the next call of [`Self::claim`]: a lease can be claimed then. It is in the past if a lease
+    /// can be claimed already.
     pub(super) fn claimable(&self) -> Option<Time> {
         if self.ripe.is_some() { Some(Time::ZERO) } else { self.ripening.map(|ripening| ripening.at) }
     }
@@ -173,7 +176,7 @@ impl LeaseState {
     }
 }
 
-/// Whether `at` is no later than the next advertisement may leave.
+/// Returns true if `at` is no later than the time by which the next advertisement must be sent.
 fn in_time(previous: Time, interval: Interval, at: Time) -> bool {
     at.saturating_sub(previous) <= interval.duration() + LATENESS
 }

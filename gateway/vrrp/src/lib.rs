@@ -1,9 +1,12 @@
-//! The Virtual Router Redundancy Protocol, as far as it is pure: RFC 9568 (version 3) and RFC 3768 (version 2).
+//! The Virtual Router Redundancy Protocol without input and output: RFC 9568 (version 3) and RFC 3768 (version 2).
 //!
-//! `types` has the protocol's quantities, `packet` what is on the wire, `machine` one virtual router's states, and with
-//! them the lease under which the data plane forwards, and `turn` the order in which it is driven. `auth` signs what is
-//! sent and checks what is heard. Nothing here reads a clock or owns a socket; that is
-//! [`gateway_ha`]'s part.
+//! - `types`: the protocol's quantities.
+//! - `packet`: advertisements on the wire.
+//! - `machine`: the state machine of one virtual router, and the lease under which the data plane forwards.
+//! - `turn`: the order in which a driver calls the state machine.
+//! - `auth`: signs advertisements that are sent and checks those that are received.
+//!
+//! Nothing here reads a clock or owns a socket. `gateway_ha` does both.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The states of one virtual router (RFC 9568 section 6.4), and with them the lease under which the data plane forwards.
+//! State machine of one virtual router (RFC 9568 section 6.4), and the lease under which the data plane forwards.
 //!
 //! ```text
 //!   Starting ──▶ Backup ◀──────────────────┐ higher precedence heard, handover
@@ -9,19 +9,23 @@
 //!                  └──── lease lapsed ─────┘
 //! ```
 //!
-//! Claiming is the RFC's Active state as others see it: it advertises and answers. It does not forward, since the node
-//! that was active may still do so, or somebody else claims as well. What follows from it, in the order of importance:
+//! Claiming is the RFC's Active state as seen by other nodes: the node advertises and answers. It does not forward,
+//! because the node that was active before may still forward, or another node may claim as well. The consequences, in
+//! order of importance:
 //!
-//! - A lease ends before the hold that the advertisement behind it gave others ([`LeaseState`], [`PeerLeases`]).
-//! - All that had arrived is known before anything is decided: only [`Machine::tick`] advertises, claims and gives up a
+//! - A lease ends before the hold that its advertisement gave to the other nodes ([`LeaseState`], [`PeerLeases`]).
+//! - All that has arrived is known before anything is decided. Only [`Machine::tick`] advertises, claims and gives up a
 //!   lease that has lapsed, and it is called after everything was read.
-//! - What takes away is done at once, wherever it comes from, and the lease before all else. Only then others are told by
-//!   priority 0 that they need not wait. That is also said by a node that was only claiming: others hold it for active.
-//! - A process that starts knows of nobody. A node that advertises every second or faster may forward for up to three
-//!   seconds, so a new process does not before that, however short its own interval. Priority 255 is the exception: it
-//!   claims at once, as RFC 9568 section 6.4.1 has it, and so relies on the others being awake to yield.
-//! - After priority 0 nothing is advertised for a moment, lest the two arrive in the wrong order.
-//! - Who goes on advertising though this node has precedence does not hear it ([`Deaf`]): the role is left to that node.
+//! - Everything that takes something away is done at once, from any state, and the lease is ended first. Only then does
+//!   priority 0 tell the other nodes that they need not wait. A node that was only claiming sends it as well, because
+//!   other nodes take it for active.
+//! - A process that starts knows no other node. A node that advertises every second or faster may forward for up to
+//!   three seconds. A new process therefore does not forward before that, however short its own interval is. Priority
+//!   255 is the exception: it claims at once, as RFC 9568 section 6.4.1 requires, and so relies on the other nodes to
+//!   be responsive and yield.
+//! - After priority 0 nothing is advertised for a moment, because the two could arrive in the wrong order.
+//! - A node that goes on advertising although this node has precedence does not receive its advertisements ([`Deaf`]).
+//!   The role is left to that node.
 
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
@@ -33,35 +37,36 @@ use super::{
     peer_leases::{PeerLeases, longest},
 };
 
-/// Advertisements that are no periodic ones are this far from the last one.
+/// Least time between an advertisement and a following one that is not periodic.
 const ANSWERS: Duration = Duration::from_millis(10);
 
 /// Silence after priority 0, longer than [`super::DELAY`].
 const SILENCE: Duration = Duration::from_millis(5);
 
-/// The least interval that is advertised when a node leaves to come back: three of them are the time it has.
+/// Least interval that is advertised when a node leaves to come back. It has three of them to do so.
 const KEEP: Interval = Interval::DEFAULT;
 
-/// What is configured.
+/// Configuration of a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Higher wins, before tracking changes it.
+    /// Priority before tracking changes it. The higher one wins.
     pub priority: Priority,
     /// Time between own advertisements.
     pub interval: Interval,
-    /// What is sent.
+    /// Protocol version that is sent.
     pub version: Version,
-    /// The address advertisements are sent from: of two with the same priority the higher one wins.
+    /// Source address of advertisements. Between equal priorities the higher address wins.
     pub own: IpAddr,
-    /// Whether the role is taken from an active node of lower priority.
+    /// True if this node takes the role from an active node of lower priority.
     pub preempt: bool,
-    /// Since a lower priority was first heard, time until it is.
+    /// Time from the first advertisement of a lower priority until this node takes the role.
     pub preempt_delay: Duration,
-    /// After the start, time until this node takes part.
+    /// Time from the start until this node takes part.
     pub startup_delay: Duration,
-    /// How far the clock that the data plane compares a lease with lags at most.
+    /// Longest time by which the clock of the data plane lags. The data plane compares leases with that clock.
     pub lag: Duration,
-    /// After the role was left to a node that does not hear this one, time until it is preempted again.
+    /// Time until a node that does not receive this node's advertisements is preempted again, after the role was left
+    /// to it.
     pub retry: Duration,
 }
 
@@ -76,42 +81,42 @@ pub struct Machine {
     lease_state: LeaseState,
     actions: VecDeque<Action>,
     next_token: u64,
-    /// The latest tick: what arrived before it is known.
+    /// The latest tick: everything that arrived before it is known.
     drained: Time,
-    /// When Starting ends (Starting) or the active node is taken for gone (Backup).
+    /// End of Starting (Starting), or the time at which the active node is considered gone (Backup).
     timer: Time,
     /// The active node (Backup).
     active: Option<IpAddr>,
     /// The active node's interval (Backup).
     interval: Interval,
-    /// Since when a node of lower priority may be preempted; nothing while none is active.
+    /// Time from which a node of lower priority may be preempted; `None` while none is active.
     preempt_from: Option<Time>,
-    /// The role was given away by order, and is not taken back from who has it.
+    /// The role was given away on request, and is not taken back from the node that has it.
     yielded: bool,
-    /// When to advertise (Claiming, Active).
+    /// Time of the next advertisement (Claiming, Active).
     advertise_at: Time,
-    /// The latest advertisement.
+    /// Time of the latest advertisement.
     advertised: Option<Time>,
-    /// Others have been sent a priority above 0, which they were not told is over.
+    /// Other nodes were sent a priority above 0, and have not been sent priority 0 since.
     known: bool,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     silent_until: Time,
-    /// Priority 0 has gone out since the last tick, or may have before the process started; the silence starts now.
+    /// Priority 0 was sent since the last tick, or possibly before the process started. The silence starts now.
     silence: bool,
-    /// Whether another node has advertised the addresses while this one had them (Active).
+    /// Conflict with another node that has advertised the addresses while this node had them (Active).
     conflict: AddressConflict,
     /// Nodes that should have stopped (Claiming, Active).
     deaf: Deaf,
-    /// The role was left to that node, since it does not hear this one.
+    /// The node to which the role was left, because it does not receive this node's advertisements.
     unheard: Option<IpAddr>,
-    /// The addresses have been asked for.
+    /// The virtual addresses have been requested.
     addresses: bool,
     leaving: bool,
 }
 
 impl Machine {
-    /// At the start of the process. `resume` is the end of a lease that was found still running: the node is active then,
-    /// as if it had never been away. Otherwise whatever an earlier process has left is taken away.
+    /// Creates the state at the start of the process. `resume` is the end of a lease that still runs: the node is then
+    /// active, as if it had never been away. Otherwise everything that an earlier process has left is removed.
     pub fn new(settings: Settings, now: Time, resume: Option<Time>) -> Self {
         let mut machine = Self {
             settings,
@@ -161,7 +166,8 @@ impl Machine {
         machine
     }
 
-    /// Another configuration. It acts at the next tick, which is due at once; of a node that is active others hear then.
+    /// Changes the configuration. It takes effect at the next tick, which is due at once. An active node advertises it
+    /// then.
     pub fn reconfigure(&mut self, settings: Settings, now: Time) {
         let before = self.priority();
         let old = std::mem::replace(&mut self.settings, settings);
@@ -174,7 +180,7 @@ impl Machine {
         }
     }
 
-    /// A sound advertisement of another router has arrived `at`, which may be a while ago.
+    /// Handles a valid advertisement of another router that arrived `at`, possibly a while ago.
     pub fn heard(&mut self, heard: Heard, at: Time) {
         if heard.from == self.settings.own || self.leaving {
             return;
@@ -211,12 +217,12 @@ impl Machine {
         }
     }
 
-    /// The socket had no room for all that arrived: somebody unknown may have become active.
+    /// Handles a socket that had no room for all packets: an unknown node may have become active.
     pub fn overran(&mut self, now: Time) {
         self.peer_leases.unknown(now + longest(self.settings.interval));
     }
 
-    /// What is tracked has changed.
+    /// Handles a change of the tracked state.
     pub fn track(&mut self, tracked: Tracked, now: Time) {
         if self.tracked == tracked || self.leaving {
             return;
@@ -234,7 +240,7 @@ impl Machine {
         }
     }
 
-    /// Gives the role away. It is not taken back by preemption before this node has been active again.
+    /// Gives the role away. Preemption does not take it back until this node has been active again.
     pub fn handover(&mut self, now: Time) {
         if self.leaving {
             return;
@@ -245,8 +251,8 @@ impl Machine {
         }
     }
 
-    /// The process ends. Best called after a tick, in the same turn: a lease that is kept counts from the latest one.
-    /// What follows is to be performed until [`Self::finished`].
+    /// Prepares the end of the process. It is best called after a tick, in the same turn, because a lease that is kept
+    /// counts from the latest tick. The actions that follow are to be performed until [`Self::finished`].
     pub fn leave(&mut self, how: Leave, now: Time) {
         if self.leaving {
             return;
@@ -265,12 +271,12 @@ impl Machine {
         self.leaving = true;
     }
 
-    /// Whether, after [`Self::leave`], all is done, but for actions not yet taken by [`Self::next`].
+    /// Returns true if everything is done after [`Self::leave`], except actions not yet taken by [`Self::next`].
     pub fn finished(&self) -> bool {
         self.leaving && self.actions.is_empty() && !self.lease_state.waits()
     }
 
-    /// Time goes on. Everything that arrived before `now` has to be told by [`Self::heard`] before.
+    /// Advances the time. Everything that arrived before `now` must be passed to [`Self::heard`] first.
     pub fn tick(&mut self, now: Time) {
         self.drained = self.drained.max(now);
         if self.leaving {
@@ -311,14 +317,15 @@ impl Machine {
         }
     }
 
-    /// That advertisement has really left before `now`; `started` was read before it was handed to the kernel.
+    /// Handles the report that an advertisement was transmitted before `now`. `started` was read before the
+    /// advertisement was handed to the kernel.
     pub fn tx_completed(&mut self, token: Token, started: Time, now: Time) {
         if let Some(end) = self.lease_state.tx_completed(token, started, now, self.settings.lag) {
             self.actions.push_back(Action::Lease(end));
         }
     }
 
-    /// It could not be sent. Another one is tried soon, not only after an interval.
+    /// Handles an advertisement that could not be sent. Another one is tried soon, before the interval has passed.
     pub fn failed(&mut self, token: Token, now: Time) {
         if self.lease_state.failed(token) && !self.leaving {
             let soon = now + ANSWERS.max(self.settings.interval.duration() / 4);
@@ -326,16 +333,16 @@ impl Machine {
         }
     }
 
-    /// What to do, in order.
+    /// Returns the next action. Actions are to be performed in order.
     #[expect(clippy::should_implement_trait, reason = "more actions come after the last one")]
     pub fn next(&mut self) -> Option<Action> {
         let action = self.actions.pop_front();
-        // The next tick is after it was carried out.
+        // The next tick comes after this action was carried out.
         self.silence |= matches!(action, Some(Action::Advertise { priority: 0, .. }));
         action
     }
 
-    /// When to call [`Self::tick`] if nothing happens before. In the past: at once.
+    /// Returns the time of the next call of [`Self::tick`] if nothing happens before. A time in the past means at once.
     pub fn deadline(&self) -> Option<Time> {
         if self.leaving {
             return None;
@@ -363,7 +370,7 @@ impl Machine {
         }
     }
 
-    /// How things stand.
+    /// Returns the status.
     pub fn status(&self) -> Status {
         let follows = self.role == Role::Backup;
         Status {
@@ -378,7 +385,7 @@ impl Machine {
         }
     }
 
-    /// What the claim waits for.
+    /// Returns the reason why the claim waits.
     fn holdup(&self) -> Option<Holdup> {
         if self.peer_leases.end(self.drained).is_some() {
             let last = self.peer_leases.last(self.drained);
@@ -389,7 +396,7 @@ impl Machine {
 
     // === what changes ===
 
-    /// Takes part from now on.
+    /// Starts to take part.
     fn begin(&mut self, now: Time) {
         self.interval = self.settings.interval;
         if self.tracked.fault {
@@ -409,7 +416,7 @@ impl Machine {
         self.advertise_at = now;
     }
 
-    /// The lease of an active node has ended, or is so near its end that it can't be renewed.
+    /// Handles a lease of an active node that has ended, or ends too soon to be renewed.
     fn lapse(&mut self, now: Time) {
         let taken = self.peer_leases.end(now).is_some() && (self.yielded || !self.settings.preempt);
         if taken {
@@ -421,7 +428,7 @@ impl Machine {
         }
     }
 
-    /// Stops forwarding, then says so.
+    /// Stops forwarding, then announces it.
     fn step_down(&mut self, role: Role, now: Time) {
         self.settle_actions();
         self.lease_state = LeaseState::default();
@@ -456,7 +463,7 @@ impl Machine {
         }
     }
 
-    /// What was to be done and is not done yet, except what takes away, is void.
+    /// Drops all pending actions except those that take something away.
     fn settle_actions(&mut self) {
         self.actions.retain(|action| {
             matches!(
@@ -466,7 +473,7 @@ impl Machine {
         });
     }
 
-    /// An advertisement, at the knowledge of `drained`.
+    /// Requests an advertisement. Everything that arrived before `drained` is known.
     fn advertise(&mut self, drained: Time, interval: Interval) {
         let (token, priority) = (self.token(), self.priority().get());
         self.lease_state.sent(token, interval, drained);
@@ -490,7 +497,7 @@ impl Machine {
     fn heard_as_backup(&mut self, heard: Heard, at: Time) {
         let own = self.priority();
         if heard.priority == 0 {
-            // Somebody who has lost a claim says this too, while another node is heard.
+            // A node that has lost a claim also sends this, while another node is heard.
             if self.peer_leases.end(at).is_none() {
                 self.active = None;
                 self.timer = self.timer.min(at + self.interval.skew(own));
@@ -511,26 +518,26 @@ impl Machine {
         }
     }
 
-    /// That node is active, with that interval.
+    /// Follows an active node with its interval.
     fn follow(&mut self, heard: Heard, at: Time) {
         self.active = Some(heard.from);
         self.interval = heard.interval;
         self.timer = at + heard.interval.down(self.priority());
     }
 
-    /// When to claim. While a node that would not yield may forward it is no use.
+    /// Returns the time of the next claim. A claim is useless while a node may forward that would not yield.
     fn backup_due(&self) -> Time {
         self.timer.max(self.peer_leases.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
     }
 
     // === others, while this node advertises ===
 
-    /// Until when a claim has to wait for others.
+    /// Returns the time until which a claim has to wait for other nodes.
     fn awaited(&self, now: Time) -> Option<Time> {
         if self.role == Role::Active { self.peer_leases.end_of_doubt(now) } else { self.peer_leases.end(now) }
     }
 
-    /// Whether that node, which should stop, has not heard of this one for three intervals.
+    /// Returns true if a node that should stop has not received this node's advertisements for three intervals.
     fn is_unheard_by(&mut self, heard: Heard, at: Time) -> bool {
         let own = self.settings.interval;
         let patience = heard.interval.max(own).three().min(longest(own));
@@ -543,7 +550,7 @@ impl Machine {
         self.settings.priority.adjusted(self.tracked.delta)
     }
 
-    /// Of the node heard over this one (RFC 9568 section 6.4.3, (825)).
+    /// Compares the precedence of the node that was heard with this node's (RFC 9568 section 6.4.3, (825)).
     fn precedence(&self, heard: Heard) -> Ordering {
         if heard.priority == 0 {
             return Ordering::Less;
@@ -551,7 +558,7 @@ impl Machine {
         heard.priority.cmp(&self.priority().get()).then(heard.from.cmp(&self.settings.own))
     }
 
-    /// The timer of a backup has the skew of its priority in it.
+    /// Corrects the timer of a backup, which contains the skew of its priority.
     fn reprioritized(&mut self, before: Priority) {
         if self.role == Role::Backup {
             let (old, new) = (self.interval.skew(before), self.interval.skew(self.priority()));
@@ -560,7 +567,7 @@ impl Machine {
     }
 }
 
-/// No lease is longer than three of the longest intervals.
+/// Returns true if the end of a resumed lease is possible: no lease is longer than three of the longest intervals.
 fn plausible(end: Time, now: Time) -> bool {
     const LONGEST: Duration = Duration::from_millis(4095 * 30);
     end > now && end <= now + LONGEST

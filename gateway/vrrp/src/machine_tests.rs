@@ -1,4 +1,4 @@
-//! The transition table, the timers of the RFC, and each rule of the lease.
+//! Tests of the transition table, the timers of the RFC, and each rule of the lease.
 
 use std::net::Ipv4Addr;
 
@@ -40,7 +40,7 @@ fn actions(machine: &mut Machine) -> Vec<Action> {
     std::iter::from_fn(|| machine.next()).collect()
 }
 
-/// Carries out what there is to do; all advertisements leave at once.
+/// Performs the actions; all advertisements are transmitted at once.
 fn perform(machine: &mut Machine, now: Time) -> Vec<Action> {
     let mut done = Vec::new();
     while let Some(action) = machine.next() {
@@ -64,7 +64,7 @@ fn backup(settings: Settings) -> Machine {
     machine
 }
 
-/// A machine that has claimed, and when.
+/// Returns a machine that has claimed, and the time.
 fn claiming(settings: Settings) -> (Machine, Time) {
     let mut machine = backup(settings);
     let now = machine.deadline().unwrap();
@@ -73,7 +73,7 @@ fn claiming(settings: Settings) -> (Machine, Time) {
     (machine, now)
 }
 
-/// A machine that has just become active, and when.
+/// Returns a machine that has just become active, and the time.
 fn active(settings: Settings) -> (Machine, Time) {
     let (mut machine, now) = claiming(settings);
     turn(&mut machine, now + CLAIM);
@@ -416,12 +416,12 @@ fn an_own_advertisement_that_comes_back_is_nothing() {
 
 // === one packet, and nodes that do not hear ===
 
-/// That node turns up with a lower priority and the longest interval, once.
+/// Receives one advertisement of a node with a lower priority and the longest interval.
 fn forged(host: u8) -> Heard {
     Heard { interval: Interval::from_centiseconds(4095).unwrap(), ..from(host, 1) }
 }
 
-/// Turns at each deadline, `late` after it, until `end`; what roles there were.
+/// Takes a turn at each deadline, `late` after it, until `end`. Returns the roles in between.
 fn run(machine: &mut Machine, from: Time, end: Time, late: Duration) -> Vec<Role> {
     let mut roles = vec![machine.status().role];
     let mut now = from;
@@ -477,8 +477,8 @@ fn a_claim_says_that_it_waits_for_its_own_advertisement_to_leave() {
     assert_eq!(machine.status().holdup, Some(Holdup::Unsent));
 }
 
-/// A node that advertises each second half an interval after this one and hears nothing, while this one turns in time or
-/// `late`. The time from its first advertisement until this one has left the role to it.
+/// Returns the time from the first advertisement of a node until this node has left the role to it. That node
+/// advertises each second, half an interval after this one, and receives nothing. This node turns in time or `late`.
 fn until_yielded(settings: Settings, late: Duration) -> Option<Duration> {
     let (mut machine, now) = active(settings);
     let first = now + ms(500);
@@ -505,7 +505,7 @@ fn a_node_of_lower_priority_that_goes_on_advertising_is_left_the_role_after_thre
     }
 }
 
-/// This node has left the role to node 4, which does not hear it, at the time given.
+/// Returns a machine that has left the role to node 4, which does not receive its advertisements, and the time.
 fn unheard(settings: Settings) -> (Machine, Time) {
     let (mut machine, mut now) = active(settings);
     while machine.status().unheard.is_none() {

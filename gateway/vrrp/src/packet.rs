@@ -21,24 +21,25 @@ use super::{
     checksum::{Sum, pseudo_header},
 };
 
-/// The IP protocol.
+/// IP protocol number.
 pub const PROTOCOL: u8 = 112;
-/// TTL or hop limit: nothing that a router has forwarded is accepted (RFC 9568 sections 5.1.1.3 and 5.1.2.3).
+/// Required TTL or hop limit: a packet that a router has forwarded is not accepted (RFC 9568 sections 5.1.1.3 and
+/// 5.1.2.3).
 pub const TTL: u8 = 255;
-/// Where routers listen, over IPv4.
+/// IPv4 multicast group of VRRP routers.
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
-/// Where routers listen, over IPv6.
+/// IPv6 multicast group of VRRP routers.
 pub const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 
 const HEADER_LEN: usize = 8;
-/// Version 2 has so many bytes at the end for a password.
+/// Length of the password field at the end of version 2.
 const AUTHENTICATION_LEN: usize = 8;
 const TYPE_ADVERTISEMENT: u8 = 1;
 const CHECKSUM_AT: usize = 6;
-/// Bytes behind the message that authenticate it.
+/// Length of the authentication trailer behind the message.
 pub(super) const TRAILER_LEN: usize = 28;
 
-/// What authenticates an advertisement; [`super::Authenticator`] makes it.
+/// Authentication trailer of an advertisement. [`super::Authenticator`] creates it.
 pub type Trailer = [u8; TRAILER_LEN];
 
 /// One advertisement.
@@ -48,17 +49,18 @@ pub struct Advertisement {
     pub version: Version,
     /// The virtual router.
     pub vrid: Vrid,
-    /// The sender's priority; 0: it leaves.
+    /// The sender's priority; 0: the sender leaves.
     pub priority: u8,
-    /// Time between advertisements. Version 2 sends it rounded up to seconds.
+    /// Time between advertisements. Version 2 rounds it up to whole seconds.
     pub interval: Interval,
-    /// The virtual addresses, all of the family it is sent over; at most 255.
+    /// The virtual addresses, all of the address family that carries the advertisement; at most 255.
     pub addresses: Vec<IpAddr>,
-    /// What the checksum covers. Version 2 is always [`Checksum::MessageOnly`], IPv6 always [`Checksum::PseudoHeader`].
+    /// Data that the checksum covers. Version 2 is always [`Checksum::MessageOnly`], IPv6 always
+    /// [`Checksum::PseudoHeader`].
     pub checksum: Checksum,
 }
 
-/// What the IP header said of a packet.
+/// Fields of a packet's IP header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
     /// Source address.
@@ -69,53 +71,53 @@ pub struct Envelope {
     pub ttl: u8,
 }
 
-/// Why something is no sound advertisement.
+/// Reason why a packet is not a valid advertisement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
     /// The IPv4 header of a packet from a raw socket is damaged.
     #[error("the IPv4 header is malformed")]
     IpHeader,
-    /// A router has forwarded it, or someone pretends.
+    /// A router has forwarded the packet, or it is forged.
     #[error("TTL or hop limit is {0}, not 255")]
     Ttl(u8),
-    /// Not even a header.
+    /// Shorter than a header.
     #[error("{0} bytes are no whole message")]
     Short(usize),
-    /// A version that doesn't exist, or not over IPv6.
+    /// A version that doesn't exist, or that is not defined over IPv6.
     #[error("version {0} is unknown here")]
     Version(u8),
-    /// There is but one type.
+    /// Another type than 1. There is no other.
     #[error("type {0} is no advertisement")]
     Type(u8),
-    /// Neither with a pseudo-header nor without.
+    /// The checksum is wrong both with a pseudo-header and without.
     #[error("the checksum is wrong")]
     Checksum,
-    /// A reserved identifier.
+    /// The reserved VRID 0.
     #[error("VRID 0 is reserved")]
     Vrid,
-    /// Version 3 has at least one address (RFC 9568 section 5.2.5).
+    /// Version 3 without an address. It has at least one (RFC 9568 section 5.2.5).
     #[error("there is no address in it")]
     NoAddress,
-    /// The number of addresses says one thing, the length another.
+    /// The number of addresses does not match the length.
     #[error("{count} addresses do not fit {len} bytes")]
     Count {
-        /// Addresses according to the header.
+        /// Number of addresses according to the header.
         count: u8,
-        /// Bytes in all.
+        /// Length of the whole message in bytes.
         len: usize,
     },
     /// Version 2 with a password (1) or an authentication header (2), both withdrawn by RFC 3768.
     #[error("authentication of type {0} is not supported")]
     Authentication(u8),
-    /// No interval.
+    /// The interval is 0.
     #[error("the advertisement interval is 0")]
     Interval,
-    /// It is not of who it says, or nobody can tell.
+    /// The authentication trailer is wrong, or can't be checked.
     #[error(transparent)]
     Inauthentic(#[from] AuthError),
 }
 
-/// Takes off the IPv4 header that a raw socket delivers. Options are skipped; bytes behind the packet are dropped.
+/// Removes the IPv4 header that a raw socket delivers. Skips options, and drops bytes behind the packet.
 pub fn unwrap_ipv4(packet: &[u8]) -> Result<(Envelope, &[u8]), PacketError> {
     let header: &[u8; 20] = packet.first_chunk().ok_or(PacketError::IpHeader)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
@@ -129,19 +131,21 @@ pub fn unwrap_ipv4(packet: &[u8]) -> Result<(Envelope, &[u8]), PacketError> {
 }
 
 impl Advertisement {
-    /// Reads one, of either version. Checks are in the order of RFC 9568 section 7.1, except that a packet of another
-    /// kind is told as such before its checksum is. One with an authentication trailer is refused.
+    /// Parses an advertisement of either version. The checks are in the order of RFC 9568 section 7.1, except that
+    /// packets of another kind are reported before the checksum is checked. An advertisement with an authentication
+    /// trailer is refused.
     pub fn parse(message: &[u8], envelope: &Envelope) -> Result<Self, PacketError> {
         let (read, _, trailer) = Self::parse_signed(message, envelope)?;
         if trailer.is_some() { Err(AuthError::NoKeys.into()) } else { Ok(read) }
     }
 
-    /// The same, whether or not it has a trailer: for those who only look on.
+    /// Parses an advertisement with or without a trailer, for observers. Does not check the trailer.
     pub fn parse_unchecked(message: &[u8], envelope: &Envelope) -> Result<Self, PacketError> {
         Self::parse_signed(message, envelope).map(|(read, ..)| read)
     }
 
-    /// The same, with the message that a trailer authenticates, and the trailer. Nothing of it is authentic yet.
+    /// Parses an advertisement, and returns also the message that the trailer authenticates and the trailer. Nothing is
+    /// authenticated yet.
     pub(super) fn parse_signed<'m>(
         message: &'m [u8],
         envelope: &Envelope,
@@ -160,7 +164,7 @@ impl Advertisement {
             return Err(PacketError::Type(first & 0x0f));
         }
         let (pdu, trailer) = split(version, message, count, envelope.from.is_ipv4());
-        // Over IPv6 the checksum is the packet's, and covers what stands behind the message as well.
+        // Over IPv6 the checksum is that of the whole packet, and covers also the bytes behind the message.
         let checksum = verify(version, if envelope.from.is_ipv4() { pdu } else { message }, envelope)?;
         let vrid = Vrid::new(vrid).ok_or(PacketError::Vrid)?;
         let interval = match version {
@@ -173,13 +177,13 @@ impl Advertisement {
         Ok((Self { version, vrid, priority, interval, addresses, checksum }, pdu, trailer))
     }
 
-    /// The message as it goes into an IP packet between these addresses. They are part of the checksum, so an
-    /// advertisement differs for each receiver. Addresses of another family, and those beyond 255, are left out.
+    /// Returns the message for an IP packet between these addresses. They are part of the checksum, so an advertisement
+    /// differs for each receiver. Omits addresses of another family, and those beyond 255.
     pub fn emit(&self, from: IpAddr, to: IpAddr) -> Vec<u8> {
         self.emit_signed(from, to, None)
     }
 
-    /// The same, with a trailer behind it.
+    /// Returns the message for an IP packet between these addresses, with a trailer behind it.
     pub fn emit_signed(&self, from: IpAddr, to: IpAddr, trailer: Option<&Trailer>) -> Vec<u8> {
         let over_v4 = from.is_ipv4();
         let addresses = self.addresses.iter().filter(|address| address.is_ipv4() == over_v4).take(u8::MAX.into());
@@ -210,7 +214,7 @@ impl Advertisement {
     }
 }
 
-/// The message itself, and the trailer where there are so many bytes more than its addresses take.
+/// Splits off the trailer, if the message is longer than its addresses require by exactly the trailer's length.
 fn split(version: Version, message: &[u8], count: u8, over_v4: bool) -> (&[u8], Option<&Trailer>) {
     let address_len = if over_v4 { 4 } else { 16 };
     let end = if version == Version::V2 { AUTHENTICATION_LEN } else { 0 };
@@ -221,7 +225,7 @@ fn split(version: Version, message: &[u8], count: u8, over_v4: bool) -> (&[u8], 
     }
 }
 
-/// Which of the two conventions the checksum is right in.
+/// Checks the checksum, and returns the convention by which it is valid.
 fn verify(version: Version, message: &[u8], envelope: &Envelope) -> Result<Checksum, PacketError> {
     let with = pseudo_header(envelope.from, envelope.to, PROTOCOL, message.len()).update(message);
     if version == Version::V3 && with.verifies() {

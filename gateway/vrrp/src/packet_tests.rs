@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{Advertisement, Checksum, Envelope, GROUP_V4, GROUP_V6, Interval, PacketError, Version, Vrid, unwrap_ipv4};
 
-/// What keepalived 2.2.7 and FRR 8.4.4 send, with the IP header: captured.
+/// Captured packets of keepalived 2.2.7 and FRR 8.4.4, with the IP header.
 mod captured {
     pub(super) const KEEPALIVED_V2: &str = "45c0002c00010000ff70d0840a090001e0000012 \
         2133c802000101ee0a0900640a0900650000000000000000";

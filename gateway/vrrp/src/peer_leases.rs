@@ -1,36 +1,37 @@
-//! Who else may still forward.
+//! Peer leases: the times until which other nodes may still forward.
 
 use std::{net::IpAddr, time::Duration};
 
 use super::{Heard, Interval, Time};
 
-/// Nodes remembered one by one.
+/// The most nodes that are remembered individually.
 const ROOM: usize = 64;
 
-/// The longest interval that is believed of another node, whatever the own one is.
+/// Longest interval that is believed of another node, if this node's own interval is not longer.
 const SLOWEST: Interval = Interval::DEFAULT;
 
-/// How long a node is held to forward after an advertisement at most: three times `own` interval, or three seconds.
-/// Whoever may send on the segment could otherwise stop everybody for two minutes with one packet.
+/// Returns the longest time for which a node is assumed to forward after an advertisement: three times the `own`
+/// interval, or three seconds. Without this limit, a single packet from any station on the segment could stop all nodes
+/// for two minutes.
 pub fn longest(own: Interval) -> Duration {
     own.max(SLOWEST).three()
 }
 
-/// The other nodes' leases as far as one can know them from outside: each node heard may forward for three of its
-/// intervals, unless it says that it has stopped.
+/// Leases of the other nodes, as far as they can be known from outside. Each node that was heard may forward for three
+/// of its intervals, unless it announces that it has stopped.
 ///
-/// An advertisement with a shorter interval does not shorten a hold. Two that were sent close together can arrive in the
-/// other order, and the sender's lease is as long as the longer one.
+/// An advertisement with a shorter interval does not shorten a hold. Two advertisements that were sent close together
+/// can arrive in the other order, and the sender's lease is as long as the longer one.
 ///
-/// An active node need not wait for one that has come meanwhile. Who is heard while the own chain of advertisements is
-/// whole hears them as well, or hears nothing of this node: it stops, or a lease that it brings along from before ends
-/// by itself while both are known to each other.
+/// An active node need not wait for a node that has appeared meanwhile. A node that is heard while the own chain of
+/// advertisements is unbroken either receives that chain as well and stops, or receives nothing of this node. A lease
+/// that it still has from before ends by itself while both know of each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerLeases {
     table: Vec<Hold>,
-    /// The latest end of those that are not in the table: it was full, or nobody knows whose they are.
+    /// Latest end of the holds that are not in the table: the table was full, or their nodes are unknown.
     nameless: Time,
-    /// Until when somebody may forward whom this process could not have heard, since it did not run.
+    /// End of the time for which a node may forward that this process could not have heard, because it did not run.
     before: Time,
 }
 
@@ -39,12 +40,12 @@ struct Hold {
     from: IpAddr,
     priority: u8,
     end: Time,
-    /// The same by those advertisements alone that an active node has to wait for.
+    /// End by those advertisements alone that an active node has to wait for.
     doubt: Time,
 }
 
 impl PeerLeases {
-    /// Notes an advertisement that arrived `at`. `own` is this node's interval; `whole` says that this node has
+    /// Records an advertisement that arrived `at`. `own` is this node's interval. `whole` is true if this node has
     /// precedence over the sender, is active and has advertised without a gap until then.
     pub(super) fn heard(&mut self, heard: Heard, at: Time, own: Interval, whole: bool) {
         if heard.priority == 0 {
@@ -69,33 +70,33 @@ impl PeerLeases {
         }
     }
 
-    /// Somebody may forward until `end`.
+    /// Records that an unknown node may forward until `end`.
     pub(super) fn unknown(&mut self, end: Time) {
         self.nameless = self.nameless.max(end);
     }
 
-    /// The process has just started, and somebody may forward until `end` of whom it has heard nothing.
+    /// Records that the process has just started, and that a node which it has not heard may forward until `end`.
     pub(super) fn started(&mut self, end: Time) {
         self.before = end;
     }
 
-    /// Until when any other node may forward; nothing if none does at `now`.
+    /// Returns the time until which any other node may forward, or `None` if none does at `now`.
     pub(super) fn end(&self, now: Time) -> Option<Time> {
         self.table.iter().map(|hold| hold.end).chain([self.nameless, self.before]).max().filter(|end| *end > now)
     }
 
-    /// The same as far as a node that is active has to wait for it.
+    /// Returns the same time, limited to the holds that an active node has to wait for.
     pub(super) fn end_of_doubt(&self, now: Time) -> Option<Time> {
         self.table.iter().map(|hold| hold.doubt).chain([self.nameless, self.before]).max().filter(|end| *end > now)
     }
 
-    /// The same for nodes of a priority that is at least `priority`, of which a backup knows that they won't yield.
+    /// Returns the same time, limited to nodes of at least `priority`: a backup knows that they won't yield.
     pub(super) fn end_of_better(&self, priority: u8, now: Time) -> Option<Time> {
         let better = self.table.iter().filter(|hold| hold.priority >= priority).map(|hold| hold.end);
         better.chain([self.nameless, self.before]).max().filter(|end| *end > now)
     }
 
-    /// The node whose hold ends last, and its priority; nothing where that is nobody known.
+    /// Returns the node whose hold ends last, and its priority. Returns `None` if that node is unknown.
     pub(super) fn last(&self, now: Time) -> Option<(IpAddr, u8)> {
         let last = self.table.iter().filter(|hold| hold.end > now).max_by_key(|hold| hold.end)?;
         (last.end >= self.nameless).then_some((last.from, last.priority))

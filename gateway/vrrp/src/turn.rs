@@ -1,65 +1,65 @@
-//! One turn of a virtual router: what is read, decided and done, in the order that the lease's proof relies on.
+//! One turn of a virtual router: reads, decides and acts in the order that the proof of the lease relies on.
 //!
-//! Whoever drives a [`Machine`] lends it [`Worker`]. They are asynchronous for the simulation's sake, which lets anything
-//! happen between any two touches of the world; the real ones never wait.
+//! The driver of a [`Machine`] implements [`Worker`]. Its functions are asynchronous because the simulation must be
+//! able to insert events between any two accesses to the outside. The real functions never wait.
 
 use std::future::Future;
 
 use super::{Action, Heard, Interval, Machine, Time, Token, Tracked};
 
-/// What came of reading the socket once.
+/// Result of one read from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
-    /// An advertisement of another router, which arrived then.
+    /// An advertisement of another router, and its time of arrival.
     Heard(Heard, Time),
-    /// Something else that arrived then.
+    /// Another packet, and its time of arrival.
     Other(Time),
-    /// Nothing more waits.
+    /// The queue is empty.
     Empty,
-    /// The socket is of no use any more, which changes what is tracked.
+    /// The socket can't be used any more. This changes the tracked state.
     Closed(Tracked),
 }
 
-/// An advertisement to be sent.
+/// An advertisement to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sending {
-    /// To say later that it has left.
+    /// Identifies the advertisement when its transmission is reported.
     pub token: Token,
-    /// 0: this node leaves.
+    /// Priority to advertise; 0: this node leaves.
     pub priority: u8,
     /// The interval to advertise.
     pub interval: Interval,
-    /// Read from the clock before.
+    /// Time at which sending was started, read from the clock beforehand.
     pub started: Time,
 }
 
-/// All that a virtual router touches.
+/// Access of a virtual router to clock, socket, data plane and interface.
 pub trait Worker {
     /// Reads CLOCK_MONOTONIC.
     fn now(&mut self) -> impl Future<Output = Time>;
-    /// Reads what waits in the socket next.
+    /// Reads the next packet from the socket.
     fn read(&mut self) -> impl Future<Output = Read>;
-    /// True if something found no room in the socket since the last time.
+    /// Returns true if the socket has dropped a packet for lack of room since the last call.
     fn overran(&mut self) -> impl Future<Output = bool>;
-    /// The next advertisement that has left, and when its sending was started.
+    /// Returns the next advertisement that was transmitted, and the time at which its sending was started.
     fn tx_completed(&mut self) -> impl Future<Output = Option<(Token, Time)>>;
-    /// Hands an advertisement to the kernel. False: it was refused.
+    /// Hands an advertisement to the kernel. Returns false if the kernel refused it.
     fn send(&mut self, sending: Sending) -> impl Future<Output = bool>;
-    /// Lets the data plane forward until then; [`Time::ZERO`]: not at all.
+    /// Allows the data plane to forward until that time; [`Time::ZERO`]: not at all.
     fn lease(&mut self, until: Time) -> impl Future<Output = ()>;
-    /// Puts the virtual addresses on the interface, or takes them off.
+    /// Adds the virtual addresses to the interface, or removes them.
     fn addresses(&mut self, there: bool) -> impl Future<Output = ()>;
-    /// Tells the underlay where they are.
+    /// Announces the virtual addresses on the underlay.
     fn announce(&mut self) -> impl Future<Output = ()>;
 }
 
-/// Hears what waits, `most` of it at once, lets time pass, does what is to be done. True if there may be more to hear.
+/// Reads at most `most` packets, advances the time and performs the actions. Returns true if more packets may wait.
 pub async fn turn(machine: &mut Machine, worker: &mut impl Worker, most: usize) -> bool {
     let now = worker.now().await;
-    // Everything that came before this moment was heard, or it is an earlier moment.
+    // Everything that arrived before this moment has been read. Otherwise `heard` is an earlier moment.
     let heard = hear(machine, worker, now, most).await;
     if worker.overran().await {
-        // What was lost may have come at any time until now.
+        // A lost packet may have arrived at any time until now.
         machine.overran(worker.now().await);
     }
     transmissions(machine, worker).await;
@@ -69,7 +69,7 @@ pub async fn turn(machine: &mut Machine, worker: &mut impl Worker, most: usize) 
     heard.is_some()
 }
 
-/// Does what the machine wants done.
+/// Performs the actions that the machine requests.
 pub async fn perform(machine: &mut Machine, worker: &mut impl Worker) {
     while let Some(action) = machine.next() {
         match action {
@@ -88,7 +88,7 @@ pub async fn perform(machine: &mut Machine, worker: &mut impl Worker) {
     }
 }
 
-/// Gives the time of the last packet heard where more may wait.
+/// Reads waiting packets. Returns the time of the last packet read if more may wait.
 async fn hear(machine: &mut Machine, worker: &mut impl Worker, now: Time, most: usize) -> Option<Time> {
     let mut last = now;
     for _ in 0..most {
@@ -108,7 +108,7 @@ async fn hear(machine: &mut Machine, worker: &mut impl Worker, now: Time, most: 
     Some(last)
 }
 
-/// Tells the machine which advertisements have left.
+/// Reports transmitted advertisements to the machine.
 async fn transmissions(machine: &mut Machine, worker: &mut impl Worker) {
     while let Some((token, started)) = worker.tx_completed().await {
         machine.tx_completed(token, started, worker.now().await);

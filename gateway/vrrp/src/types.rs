@@ -7,12 +7,12 @@ use std::{fmt, time::Duration};
 pub struct Vrid(u8);
 
 impl Vrid {
-    /// Nothing for 0, which is no identifier.
+    /// Returns `None` for 0, which is reserved.
     pub const fn new(value: u8) -> Option<Self> {
         if value == 0 { None } else { Some(Self(value)) }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u8 {
         self.0
     }
@@ -24,28 +24,28 @@ impl fmt::Display for Vrid {
     }
 }
 
-/// A priority that a router may be given, 1 to 255 (RFC 9568 section 5.2.4). 255 is that of the addresses' owner. On the
-/// wire there is 0 besides, of one that leaves.
+/// Priority that a router can be configured with, 1 to 255 (RFC 9568 section 5.2.4). 255 is that of the owner of the
+/// addresses. On the wire there is also 0, sent by a router that leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Priority(u8);
 
 impl Priority {
-    /// That of the owner of the addresses.
+    /// Priority of the owner of the addresses.
     pub const OWNER: Self = Self(255);
-    /// What a router has unless it is told another.
+    /// Priority of a router without a configured one.
     pub const DEFAULT: Self = Self(100);
 
-    /// Nothing for 0.
+    /// Returns `None` for 0.
     pub const fn new(value: u8) -> Option<Self> {
         if value == 0 { None } else { Some(Self(value)) }
     }
 
-    /// The number.
+    /// Returns the number.
     pub const fn get(self) -> u8 {
         self.0
     }
 
-    /// After tracking has added `delta`: 1 to 254; the owner's never changes.
+    /// Returns the priority after tracking has added `delta`: 1 to 254. The owner's priority never changes.
     #[must_use]
     pub(crate) fn adjusted(self, delta: i32) -> Self {
         if self == Self::OWNER {
@@ -61,7 +61,7 @@ impl fmt::Display for Priority {
     }
 }
 
-/// Time between advertisements in centiseconds, 1 to 4095 (RFC 9568 section 5.2.7, twelve bits). Version 2 knows whole
+/// Time between advertisements in centiseconds, 1 to 4095 (RFC 9568 section 5.2.7, twelve bits). Version 2 has whole
 /// seconds only, 1 to 255 (RFC 3768 section 5.3.7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Interval(u16);
@@ -70,39 +70,39 @@ impl Interval {
     /// One second.
     pub const DEFAULT: Self = Self(100);
 
-    /// Nothing for 0, and beyond 4095.
+    /// Returns `None` for 0, and beyond 4095.
     pub const fn from_centiseconds(value: u16) -> Option<Self> {
         if value == 0 || value > 4095 { None } else { Some(Self(value)) }
     }
 
-    /// Nothing for 0; beyond 40 seconds, which version 2 could say, it is cut to 4095 centiseconds.
+    /// Returns `None` for 0. More than 40 seconds, which version 2 can express, are cut to 4095 centiseconds.
     pub const fn from_seconds(value: u8) -> Option<Self> {
         let centiseconds = value as u16 * 100;
         Self::from_centiseconds(if centiseconds > 4095 { 4095 } else { centiseconds })
     }
 
-    /// The number of centiseconds.
+    /// Returns the number of centiseconds.
     pub const fn centiseconds(self) -> u16 {
         self.0
     }
 
-    /// The same as a duration.
+    /// Returns the interval as a duration.
     pub const fn duration(self) -> Duration {
         Duration::from_millis(self.0 as u64 * 10)
     }
 
-    /// How long a lease given with one advertisement runs, and how long one hears nothing before, with the skew, one
-    /// takes over: three times the interval.
+    /// Returns three times the interval. A lease of one advertisement runs that long, and a backup takes over after
+    /// that much silence plus the skew.
     pub const fn three(self) -> Duration {
         Duration::from_millis(self.0 as u64 * 30)
     }
 
-    /// Skew_Time (RFC 9568 section 6.1): (256 - priority) / 256 of the interval.
+    /// Returns Skew_Time (RFC 9568 section 6.1): (256 - priority) / 256 of the interval.
     pub fn skew(self, priority: Priority) -> Duration {
         self.duration() * (256 - u32::from(priority.get())) / 256
     }
 
-    /// Active_Down_Interval (RFC 9568 section 6.1): three intervals and the skew.
+    /// Returns Active_Down_Interval (RFC 9568 section 6.1): three intervals and the skew.
     pub fn down(self, priority: Priority) -> Duration {
         self.three() + self.skew(priority)
     }
@@ -114,7 +114,7 @@ impl fmt::Display for Interval {
     }
 }
 
-/// Which protocol is sent. What arrives is understood in either.
+/// Protocol version that is sent. Both versions are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
     /// RFC 3768: IPv4 only, whole seconds.
@@ -133,7 +133,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// What the checksum of version 3 over IPv4 covers when sent; either is understood.
+/// Data that the checksum of version 3 over IPv4 covers when sent. Both forms are accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Checksum {
     /// The message and a pseudo-header (RFC 9568 section 5.2.8).

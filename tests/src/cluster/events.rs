@@ -1,4 +1,4 @@
-//! What can happen to a pair. Nodes are 0 and 1.
+//! Events of a pair. Nodes are 0 and 1.
 
 use std::time::Duration;
 
@@ -12,14 +12,15 @@ use crate::{
     wait::pause,
 };
 
-/// While it lives, the two nodes do not hear each other's advertisements; all else passes.
+/// Separates the two nodes until it is dropped: they do not receive each other's advertisements; all other traffic
+/// passes.
 #[derive(Debug)]
 pub struct Split {
     _cuts: Vec<VrrpCut>,
 }
 
 impl Pair {
-    /// An operator ends the agent with SIGTERM.
+    /// Stops the agent with SIGTERM, as an operator does.
     ///
     /// # Errors
     /// If it does not end.
@@ -27,7 +28,7 @@ impl Pair {
         self.members[node].gateway()?.stop()
     }
 
-    /// The agent is ended with SIGKILL.
+    /// Kills the agent with SIGKILL.
     ///
     /// # Errors
     /// If it is not running.
@@ -35,7 +36,7 @@ impl Pair {
         self.members[node].gateway()?.kill()
     }
 
-    /// The agent hangs: SIGSTOP.
+    /// Suspends the agent with SIGSTOP.
     ///
     /// # Errors
     /// If it is not running.
@@ -43,7 +44,7 @@ impl Pair {
         self.members[node].gateway()?.signal(Signal::SIGSTOP)
     }
 
-    /// The agent hangs no more: SIGCONT.
+    /// Resumes the agent with SIGCONT.
     ///
     /// # Errors
     /// If it is not running.
@@ -51,7 +52,7 @@ impl Pair {
         self.members[node].gateway()?.signal(Signal::SIGCONT)
     }
 
-    /// An operator has the agent give its role away.
+    /// Makes the agent give its role away, as an operator does.
     ///
     /// # Errors
     /// If it refuses.
@@ -59,7 +60,7 @@ impl Pair {
         self.members[node].gateway()?.ask("handover").map(drop)
     }
 
-    /// The agent is ended and started again as an upgrade does it.
+    /// Restarts the agent as an upgrade does.
     ///
     /// # Errors
     /// If it does not end or start.
@@ -69,7 +70,7 @@ impl Pair {
         gateway.resume()
     }
 
-    /// The link of an access port goes down, or comes up.
+    /// Takes the link of an access port down or up.
     ///
     /// # Errors
     /// If there is no such link.
@@ -77,7 +78,7 @@ impl Pair {
         set(&self.outside, &format!("t-{}-a0", self.members[node].host.name()), up)
     }
 
-    /// The link of an uplink goes down, or comes up.
+    /// Takes the link of an uplink down or up.
     ///
     /// # Errors
     /// If there is no such link.
@@ -85,7 +86,7 @@ impl Pair {
         set(&self.und, self.members[node].host.name(), up)
     }
 
-    /// All links of a node go down, as if it had lost power, or come up.
+    /// Takes all links of a node down, as if it had lost power, or up.
     ///
     /// # Errors
     /// If there is no such link.
@@ -98,7 +99,7 @@ impl Pair {
         }
     }
 
-    /// The link of an access port goes down and comes up again, and again.
+    /// Takes the link of an access port down and up, several times.
     ///
     /// # Errors
     /// If there is no such link.
@@ -112,18 +113,19 @@ impl Pair {
         Ok(())
     }
 
-    /// The nodes stop hearing each other, until what this gives is dropped.
+    /// Separates the nodes until the returned guard is dropped.
     ///
     /// # Errors
     /// If the kernel refuses.
     pub fn split(&self) -> Result<Split> {
-        // It heals in this order: that the second node stops may be heard of when it has heard the first.
+        // Healing in this order lets the first node receive the second node's stop, which follows once the second one
+        // hears the first.
         let cuts = self.members.iter().rev().map(|member| bpf::cut_vrrp(&self.und, member.host.name()));
         Ok(Split { _cuts: cuts.collect::<Result<_>>()? })
     }
 
-    /// The machine with the member that leads the shared database fails together with it, if it is this node: its server
-    /// is killed, and all links go down. Gives whether it was the leader.
+    /// Fails the node together with the member that leads the shared database, if that is on this node: its server is
+    /// killed, and all links go down. Returns true if it was the leader.
     ///
     /// # Errors
     /// If there is no shared database.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::{Host, process::Process};
 
-/// What it is told. It speaks on `u0`, with the virtual router's number 20.
+/// Settings of keepalived. It uses `u0`, and virtual router 20.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Version of the protocol.
@@ -15,18 +15,18 @@ pub struct Settings {
     pub priority: u8,
     /// Seconds between advertisements.
     pub interval: f64,
-    /// Whether it takes the role from a lower priority.
+    /// Takes the role from a lower priority.
     pub preempt: bool,
-    /// Its own address and that of the other node, where it does not use multicast.
+    /// Its own address and that of the other node, if it does not use multicast.
     pub unicast: Option<(IpAddr, IpAddr)>,
-    /// Whether the checksum of version 3 leaves the pseudo-header out.
+    /// Leaves the pseudo-header out of the checksum of version 3.
     pub checksum_as_v2: bool,
     /// The virtual address.
     pub address: IpAddr,
 }
 
 impl Settings {
-    /// Version 3 with multicast, preempting.
+    /// Makes settings for version 3 with multicast, preempting.
     pub fn new(address: IpAddr, priority: u8, interval: f64) -> Self {
         Self { version: 3, priority, interval, preempt: true, unicast: None, checksum_as_v2: false, address }
     }
@@ -38,7 +38,7 @@ impl Settings {
         }
         text.push_str("}\nvrrp_instance lab {\n    state BACKUP\n    interface u0\n    virtual_router_id 20\n");
         let prefix = if self.address.is_ipv4() { 32 } else { 128 };
-        // Writing to a text does not fail.
+        // Writing to a string does not fail.
         let _ = writeln!(text, "    version {}\n    priority {}", self.version, self.priority);
         let _ = writeln!(text, "    advert_int {}", self.interval);
         if !self.preempt {
@@ -62,7 +62,7 @@ pub struct Keepalived {
 }
 
 impl Keepalived {
-    /// Starts it.
+    /// Starts keepalived.
     ///
     /// # Errors
     /// If it is not installed.
@@ -79,7 +79,7 @@ impl Keepalived {
         Ok(Self { host: host.clone(), address: settings.address, process })
     }
 
-    /// True while it has the virtual address.
+    /// Returns true while it has the virtual address.
     ///
     /// # Errors
     /// If the interface is gone.
@@ -88,7 +88,7 @@ impl Keepalived {
     }
 }
 
-/// Whether `u0` of a host has an address.
+/// Returns true if `u0` of a host has an address.
 ///
 /// # Errors
 /// If there is no such interface.

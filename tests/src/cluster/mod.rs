@@ -1,4 +1,4 @@
-//! Two gateways that stand in for each other.
+//! Two redundant gateways.
 //!
 //! ```text
 //!                    ┌── u0 [gw1] a0 ──┐
@@ -6,12 +6,12 @@
 //!                    └── u0 [gw2] a0 ──┘
 //! ```
 //!
-//! The outside switch `sw` is Open vSwitch with a real MAC table: whoever takes over has to tell it where the VMs are now.
-//! Opposite are a plain Linux VTEP ([`Pair::linux`]) or a cloud of real OVN ([`Pair::ovn`]), whose databases can be one
-//! for each node or one for all.
+//! The outside switch `sw` is Open vSwitch with a real MAC table: a node that takes over has to announce the VMs to it.
+//! On the other side is a plain Linux VTEP ([`Pair::linux`]) or a cloud of real OVN ([`Pair::ovn`]), whose databases
+//! can be one for each node or one for all.
 //!
-//! [`pair`] lays it out, [`events`] has what can happen to it, and [`probes`] sends numbered packets meanwhile, from which
-//! [`outage`] works out what it cost. [`keepalived`] can be the other node.
+//! [`pair`] builds the lab, [`events`] has its faults, and [`probes`] sends numbered packets meanwhile, from which
+//! [`outage`] computes the outage. [`keepalived`] can be the other node.
 
 pub mod events;
 pub mod keepalived;

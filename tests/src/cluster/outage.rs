@@ -1,4 +1,4 @@
-//! What numbered packets tell of an outage: how long, how many were lost, which came twice.
+//! Outage, computed from numbered packets: its duration, the lost packets, and the duplicates.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -11,21 +11,21 @@ use std::{
 pub struct Arrival {
     /// Counted from 0 by the sender.
     pub number: u64,
-    /// When the kernel received it, since 1970.
+    /// Time of reception by the kernel, since 1970.
     pub at: Duration,
 }
 
-/// What came of the packets of one sender at one receiver.
+/// Result of the packets of one sender at one receiver.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Packets sent.
     pub sent: u64,
     /// Packets that did not arrive.
     pub lost: u64,
-    /// The longest time from one arrival to the next of a later packet, with at least one lost between; zero if none was.
-    /// A sender that was kept from sending makes no such gap, nor does a receiver that was kept from reading.
+    /// The longest time from one arrival to the next of a later packet, with at least one lost between; zero if none
+    /// was. A stalled sender causes no such gap, nor does a stalled receiver.
     pub gap: Duration,
-    /// When further copies of packets arrived, in order.
+    /// Arrivals of further copies of packets, in order.
     pub doubles: Vec<Duration>,
 }
 
@@ -51,7 +51,7 @@ impl Tally {
     }
 }
 
-/// What came of all probes between two hosts, of which `out` is towards the outside.
+/// Result of all probes between two hosts; `out` is towards the outside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Unicast from the VM to the outside host.
@@ -62,32 +62,32 @@ pub struct Report {
     pub broadcast_out: Tally,
     /// Broadcasts from the outside host.
     pub broadcast_back: Tally,
-    /// When a sender heard a packet of its own, in order.
+    /// Times at which a sender received a packet of its own, in order.
     pub reflections: Vec<Duration>,
 }
 
 impl Report {
-    /// The longer outage of the two directions, of unicast.
+    /// Returns the longer outage of the two directions, of unicast.
     pub fn outage(&self) -> Duration {
         self.out.gap.max(self.back.gap)
     }
 
-    /// Unicast packets lost, in both directions.
+    /// Returns the number of unicast packets lost, in both directions.
     pub fn lost(&self) -> u64 {
         self.out.lost + self.back.lost
     }
 
-    /// Copies beyond the first of all packets, unicast and broadcast.
+    /// Returns the number of copies beyond the first of all packets, unicast and broadcast.
     pub fn doubles(&self) -> usize {
         self.all_doubles().count()
     }
 
-    /// When the last packet arrived that should not have: one more copy, or a reflection.
+    /// Returns the arrival of the last packet that should not have arrived: one more copy, or a reflection.
     pub fn last_stray(&self) -> Option<Duration> {
         self.all_doubles().chain(&self.reflections).max().copied()
     }
 
-    /// Copies and reflections within a time.
+    /// Returns the number of copies and reflections within a time.
     pub fn strays(&self, within: RangeInclusive<Duration>) -> usize {
         self.all_doubles().chain(&self.reflections).filter(|at| within.contains(at)).count()
     }
@@ -105,7 +105,7 @@ mod tests {
         Duration::from_millis(ms)
     }
 
-    /// Packets sent one each millisecond, those of them that `arrive`.
+    /// Makes the tally of `sent` packets, one each millisecond, of which those in `arrive` arrive.
     fn tally(sent: u64, arrive: impl IntoIterator<Item = u64>) -> Tally {
         let arrivals: Vec<Arrival> =
             arrive.into_iter().map(|number| Arrival { number, at: ms(1000 + number) }).collect();

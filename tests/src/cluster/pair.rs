@@ -31,31 +31,31 @@ pub const NODES: [(u8, &str); 2] = [(21, "gw1"), (22, "gw2")];
 /// The network of a pair with OVN.
 pub const NETWORK: &str = "net1";
 
-/// A process without a lease takes over three seconds after its start at the earliest, unless the active one hands over: it
-/// can't know whom it could not hear before.
+/// Takeover time of a process without a lease: at least three seconds after its start, unless the active node hands
+/// over. It can't know about nodes that it could not hear before.
 const SETTLED: Duration = Duration::from_millis(3300);
 
 const UPLINK: &str = "u0";
 /// The access port of each node.
 pub const PORT: &str = "a0";
-/// Another VLAN that the trunks carry; nobody is there at first.
+/// Another VLAN that the trunks carry; it is empty at first.
 pub const VLAN2: u16 = 200;
 
-/// What a pair is to be like.
+/// Plan of a pair.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// How NICs are driven.
+    /// Mode of the NICs.
     pub mode: Mode,
     /// The virtual router of both; `None`: there is none, and both forward.
     pub vrrp: Option<Vrrp>,
     /// Priorities of the two nodes.
     pub priorities: [u8; 2],
-    /// Addresses on the underlay, opposite Linux.
+    /// Addresses on the underlay, with a Linux VTEP.
     pub underlay: Underlay,
 }
 
 impl Default for Plan {
-    /// Advertisements each 100 ms. The first node has the higher priority, but nobody takes the role back, so that each
+    /// Advertisements each 100 ms. The first node has the higher priority, but neither node preempts, so that each
     /// event is one takeover.
     fn default() -> Self {
         Self::interval(0.1)
@@ -63,18 +63,18 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// The same with so many seconds between advertisements.
+    /// Makes the default plan with another advertisement interval, in seconds.
     pub fn interval(seconds: f64) -> Self {
         let vrrp = Vrrp { preempt: Some(false), ..Vrrp::new(20, seconds) };
         Self { mode: Mode::Xdp, vrrp: Some(vrrp), priorities: [150, 100], underlay: Underlay::V4 }
     }
 
-    /// For what is not about time: a machine that stands still for a second or two moves no role.
+    /// Makes a plan for tests that do not measure time: a machine that stalls for a second or two moves no role.
     pub fn steady() -> Self {
         Self::interval(1.0)
     }
 
-    /// With gateways that know nothing of each other.
+    /// Makes a plan with gateways that do not know each other.
     pub fn without_vrrp() -> Self {
         Self { vrrp: None, ..Self::default() }
     }
@@ -85,7 +85,7 @@ impl Plan {
 pub struct Member {
     /// Its machine.
     pub host: Host,
-    /// What it is told.
+    /// Its configuration.
     pub config: Config,
     gateway: Option<Gateway>,
 }
@@ -103,13 +103,13 @@ pub struct Pair {
     pub und: Host,
     /// The switch outside; its port towards the node `gw1` is `t-gw1-a0`.
     pub outside: Host,
-    /// What is opposite.
+    /// The VTEPs on the other side, and the switch outside.
     pub world: World,
     /// The lab itself.
     pub lab: Lab,
 }
 
-/// What is opposite the gateways, and the switch outside.
+/// The VTEPs on the other side, and the switch outside.
 #[derive(Debug)]
 pub enum World {
     /// A plain Linux VTEP; the gateways have the network in their configuration.
@@ -129,7 +129,7 @@ pub enum World {
 }
 
 impl Pair {
-    /// Lays it out opposite a plain Linux VTEP. No gateway is started yet.
+    /// Builds the lab with a plain Linux VTEP. No gateway is started yet.
     ///
     /// # Errors
     /// If any of it fails.
@@ -156,7 +156,7 @@ impl Pair {
         Self::put_together(members, (vm, ext), sides, world, lab)
     }
 
-    /// Lays it out in a cloud of real OVN. No gateway is started yet.
+    /// Builds the lab in a cloud of real OVN. No gateway is started yet.
     ///
     /// # Errors
     /// If any of it fails.
@@ -173,7 +173,7 @@ impl Pair {
         for (index, (host, remote)) in cloud.gateways().into_iter().enumerate() {
             members.push(Member::new(host, index, plan, |config| {
                 let mut config = config.database(&remote, cloud.vtep.switch());
-                // Without VRRP nobody asks.
+                // Without VRRP the setting is not used.
                 if let Some(database) = config.database.as_mut().filter(|_| plan.vrrp.is_some()) {
                     database.shared = Some(deployment == Deployment::Shared);
                 }
@@ -197,7 +197,7 @@ impl Pair {
         Ok(Self { members, vm, ext, und, outside, world, lab })
     }
 
-    /// Starts both gateways, the first one first: it is active when this is through, and the other one ready.
+    /// Starts both gateways, the first one first. On return it is active, and the other one ready.
     ///
     /// # Errors
     /// If one does not start, or nothing crosses.
@@ -217,7 +217,7 @@ impl Pair {
         Probes::start((&self.vm, VM), (&self.ext, EXT))
     }
 
-    /// Waits until node `index` forwards what VM and outside host send to each other, of which there has to be something.
+    /// Waits until node `index` forwards the traffic of VM and outside host, which a test has to send.
     ///
     /// # Errors
     /// If it never does.
@@ -234,7 +234,7 @@ impl Member {
         let config = Config::new(&host, &[plan.underlay.ip(VIRTUAL)]).uplink(UPLINK, plan.mode).port(PORT, plan.mode);
         let mut config = finish(config);
         if let Some(vrrp) = &plan.vrrp {
-            // No node is active without a link on either side.
+            // Without a link on either side no node is active.
             for nic in config.uplinks.iter_mut().chain(&mut config.ports) {
                 nic.track = Some(Track::Fault);
             }
@@ -243,7 +243,7 @@ impl Member {
         Self { host, config, gateway: None }
     }
 
-    /// Starts its agent, and waits until it is ready.
+    /// Starts the agent, and waits until it is ready.
     ///
     /// # Errors
     /// If it does not become ready.
@@ -257,7 +257,7 @@ impl Member {
         }
     }
 
-    /// Its gateway.
+    /// Returns its gateway.
     ///
     /// # Errors
     /// If it has not been started.
@@ -265,7 +265,7 @@ impl Member {
         self.gateway.as_mut().with_context(|| format!("{} has no gateway yet", self.host.name()))
     }
 
-    /// How its virtual router stands, or the first of them, as `vtep-gateway status --json` tells.
+    /// Returns the state of its virtual router, or of the first of them, as `vtep-gateway status --json` reports it.
     ///
     /// # Errors
     /// If the agent does not answer.
@@ -273,14 +273,14 @@ impl Member {
         Ok(self.started()?.status()?["vrrp"][0].clone())
     }
 
-    /// Its role in virtual router `vrid`; `None` while it does not say.
+    /// Returns its role in virtual router `vrid`; `None` while it does not report one.
     pub fn role(&self, vrid: u8) -> Option<String> {
         let status = self.started().ok()?.status().ok()?;
         let router = status["vrrp"].as_array()?.iter().find(|router| router["vrid"] == vrid)?.clone();
         router["role"].as_str().map(str::to_owned)
     }
 
-    /// Waits until it says that this is its role in virtual router `vrid`.
+    /// Waits until it reports this role in virtual router `vrid`.
     ///
     /// # Errors
     /// If it never does.
@@ -289,7 +289,7 @@ impl Member {
         wait_for(&what, SOON, || self.role(vrid).as_deref() == Some(role))
     }
 
-    /// What its maps say.
+    /// Returns the content of its maps.
     ///
     /// # Errors
     /// If it was not started yet.
@@ -297,7 +297,7 @@ impl Member {
         Ok(self.started()?.read())
     }
 
-    /// Where it has a station behind an access port: name of the port, and VLAN. `None` where it has not.
+    /// Returns the place of a station behind an access port: name of the port, and VLAN. `None` if there is none.
     ///
     /// # Errors
     /// If the maps are not there.
@@ -314,7 +314,7 @@ impl Member {
         Ok(name.with_context(|| format!("{} has no interface {ifindex}", self.host.name()))?.to_owned())
     }
 
-    /// Packets that its programs have dropped, by reason.
+    /// Returns the packets that its programs have dropped, by reason.
     ///
     /// # Errors
     /// If it was not started yet.
@@ -322,7 +322,7 @@ impl Member {
         self.started()?.read().drops()
     }
 
-    /// Its gateway, to be looked at.
+    /// Returns its gateway, read-only.
     ///
     /// # Errors
     /// If it has not been started.
@@ -330,7 +330,7 @@ impl Member {
         self.gateway.as_ref().with_context(|| format!("{} has no gateway yet", self.host.name()))
     }
 
-    /// What its agent has logged.
+    /// Returns the log of its agent.
     ///
     /// # Errors
     /// If it is not running.
@@ -338,7 +338,7 @@ impl Member {
         self.started()?.log()
     }
 
-    /// Known unicast that its programs have forwarded, ever.
+    /// Returns the known unicast packets that its programs have ever forwarded.
     ///
     /// # Errors
     /// If it was not started yet.

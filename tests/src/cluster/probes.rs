@@ -1,4 +1,4 @@
-//! Numbered packets between a VM and a host outside, all the while something happens to the gateways.
+//! Numbered packets between a VM and a host outside, sent during events of the gateways.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -26,7 +26,7 @@ use crate::{
 /// Time between two unicast packets. With the time it takes to wake up they make 1000 packets a second.
 const GAP: Duration = Duration::from_micros(900);
 
-/// One broadcast for so many unicast packets.
+/// One broadcast is sent for this number of unicast packets.
 const BROADCAST_EACH: u64 = 10;
 
 /// UDP port of the probes, at either end.
@@ -40,12 +40,12 @@ const MAGIC: [u8; 6] = *b"probe!";
 /// Bytes of a probe: magic, sender, cast, number.
 const LENGTH: usize = 16;
 
-/// The time of kernel receive timestamps.
+/// Returns the time, by the clock of kernel receive timestamps.
 pub fn now() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 
-/// What a probe says of itself.
+/// Content of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Probe {
     /// 0: the VM, 1: the outside host.
@@ -71,15 +71,15 @@ impl Probe {
     }
 }
 
-/// Probes on their way.
+/// Probes that are being sent and received.
 #[derive(Debug)]
 pub struct Probes {
     stop: Arc<AtomicBool>,
-    /// Arrived so far at either host, unicast and broadcast.
+    /// Number of arrivals at either host so far, unicast and broadcast.
     arrived: [Arc<[AtomicU64; 2]>; 2],
-    /// Sent so far by either host.
+    /// Number of probes sent by either host so far.
     sent: [Arc<[AtomicU64; 2]>; 2],
-    /// Heard so far by either host, those of its own as well.
+    /// Probes received by either host so far, those of its own as well.
     heard: [Arc<Mutex<Heard>>; 2],
     senders: Vec<JoinHandle<()>>,
     receivers: Vec<JoinHandle<()>>,
@@ -88,16 +88,16 @@ pub struct Probes {
 /// Probes and when they were received, in that order.
 type Heard = Vec<(Probe, Duration)>;
 
-/// A moment in the flow of probes.
+/// Position in the flow of probes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mark {
-    /// How many were sent before, unicast and broadcast.
+    /// Number of probes sent before, unicast and broadcast.
     sent: [[u64; 2]; 2],
-    /// How many were heard before at either host.
+    /// Number of probes received before at either host.
     heard: [usize; 2],
 }
 
-/// Where a host listens and from where it sends.
+/// Source and destination of the probes of a host.
 struct Place {
     tap: Tap,
     socket: UdpSocket,
@@ -105,8 +105,8 @@ struct Place {
 }
 
 impl Probes {
-    /// Sends 1000 unicast packets and 100 broadcasts a second from each of the two to the other. That they find each other
-    /// by ARP is not what is measured: they know each other's Ethernet addresses from now on.
+    /// Sends 1000 unicast packets and 100 broadcasts a second from each of the two to the other. ARP is not measured:
+    /// from now on they know each other's Ethernet addresses.
     ///
     /// # Errors
     /// If the sockets cannot be opened.
@@ -129,7 +129,7 @@ impl Probes {
         Ok(Self { stop, arrived, sent, heard, senders, receivers })
     }
 
-    /// Waits until so many more unicast packets have arrived in each direction, and a broadcast.
+    /// Waits until `count` more unicast packets have arrived in each direction, and a broadcast.
     ///
     /// # Errors
     /// If they do not; the error says in which direction.
@@ -150,27 +150,27 @@ impl Probes {
         })
     }
 
-    /// Now.
+    /// Returns the current position.
     pub fn mark(&self) -> Mark {
-        // In this order: what is sent after the mark is heard after it, and looked for there.
+        // The order matters: a packet sent after the mark is received after it, and looked for there.
         let heard = self.heard.each_ref().map(|heard| lock(heard).len());
         Mark { sent: load(&self.sent), heard }
     }
 
-    /// Unicast packets that have arrived so far: at the outside host, and at the VM.
+    /// Returns the number of unicast packets that have arrived so far: at the outside host, and at the VM.
     pub fn arrived(&self) -> [u64; 2] {
         let [vm, ext] = load(&self.arrived);
         [ext[0], vm[0]]
     }
 
-    /// What came so far of the probes sent between two moments. Those still on their way count as lost.
+    /// Returns the result of the probes sent between two marks so far. Those still on their way count as lost.
     pub fn between(&self, from: Mark, to: Mark) -> Report {
         let [vm, ext] = self.heard.each_ref().map(|heard| lock(heard));
         let heard = [(&vm, from.heard[0]), (&ext, from.heard[1])].map(|(heard, from)| heard.get(from..).unwrap_or(&[]));
         report(from.sent, to.sent, heard)
     }
 
-    /// Ends the probes, lets the last ones arrive, and counts.
+    /// Stops the probes, lets the last ones arrive, and counts.
     ///
     /// # Errors
     /// If a thread panicked.
@@ -178,7 +178,7 @@ impl Probes {
         Ok(self.finish_since(Mark::default())?.0)
     }
 
-    /// The same; gives also what came of those that were sent after `mark`.
+    /// Stops the probes likewise; also returns the result of those sent after `mark`.
     ///
     /// # Errors
     /// If a thread panicked.
@@ -203,8 +203,8 @@ fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
     heard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Of the probes that the VM and the outside host have sent, unicast and broadcast, those from `first` to before `sent`;
-/// `heard` at the VM and the outside host.
+/// Computes the report of the probes from `first` to before `sent`, which the VM and the outside host have sent,
+/// unicast and broadcast; `heard` are those received at the VM and the outside host.
 fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: [&[(Probe, Duration)]; 2]) -> Report {
     let wanted = |probe: &Probe| {
         let [sender, cast] = [usize::from(probe.sender & 1), usize::from(probe.broadcast)];
@@ -236,7 +236,7 @@ impl Place {
     fn new(host: &Host, other: Station) -> Result<Self> {
         know(host, other.v4(), other.mac())?;
         let tap = Tap::open(host, "eth0")?;
-        // Also there so that nobody answers that the port is closed; it is never read.
+        // Keeps the host from answering that the port is closed; it is never read.
         let socket = host.enter(|| {
             let socket = UdpSocket::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, PORT)))?;
             socket.set_broadcast(true)?;
@@ -246,7 +246,7 @@ impl Place {
     }
 }
 
-/// Has `host` know the Ethernet address of another one for good.
+/// Adds a permanent neighbour entry for another host to `host`.
 fn know(host: &Host, address: Ipv4Addr, mac: MacAddr) -> Result<()> {
     host.ip(&format!("neigh replace {address} lladdr {mac} nud permanent dev eth0")).map(drop)
 }
@@ -254,8 +254,8 @@ fn know(host: &Host, address: Ipv4Addr, mac: MacAddr) -> Result<()> {
 fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool, sent: &[AtomicU64; 2]) {
     let mut number = 0;
     let send = |broadcast: bool, number, target| {
-        // Counted first: what is not counted at a mark is not heard before it. What the host's own queue has no room for
-        // is lost like any other.
+        // Counted first: a probe that is not counted at a mark is not received before it. A probe for which the host's
+        // own queue has no room is lost like any other.
         sent[usize::from(broadcast)].fetch_add(1, Ordering::SeqCst);
         let _ = socket.send_to(&Probe { sender: own, broadcast, number }.bytes(), (target, PORT));
     };
@@ -269,7 +269,7 @@ fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool, sent: 
     }
 }
 
-/// Takes all probes that arrive, until they are stopped and a while brings no more.
+/// Receives all probes, until they are stopped and no more arrive for a while.
 fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2], heard: &Mutex<Heard>) {
     let mut quiet = 0;
     while quiet < 10 {

@@ -1,5 +1,5 @@
-//! A tap for UDP over IPv4 that tells when the kernel received each packet. Unlike a UDP socket it also sees what a host
-//! would refuse to take, such as a packet of its own that comes back.
+//! A tap for UDP over IPv4 with the kernel's receive timestamps. Unlike a UDP socket it also sees packets that a host
+//! would not accept, such as a packet of its own that comes back.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::Host;
 
-/// Longest frame that is read.
+/// Length of the longest frame that is read.
 const LONGEST: usize = 2048;
 
 const UDP_LEN: usize = 8;
@@ -32,7 +32,7 @@ impl Tap {
         Ok(Self { socket: host.enter(open)? })
     }
 
-    /// Payload and time of the next packet to UDP port `port`, if one comes within `limit`.
+    /// Returns payload and time of the next packet to UDP port `port`, if one arrives within `limit`.
     pub(super) fn next(&self, limit: Duration, port: u16) -> Option<(Vec<u8>, Duration)> {
         let timeout = PollTimeout::try_from(limit).ok()?;
         if poll(&mut [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)], timeout).ok()? == 0 {
@@ -43,7 +43,7 @@ impl Tap {
     }
 }
 
-/// The payload of a UDP packet over IPv4 to this port.
+/// Returns the payload of a UDP packet over IPv4 to this port.
 fn payload(frame: &[u8], port: u16) -> Option<&[u8]> {
     let packet = frame.get(ETH_LEN..)?;
     let header = usize::from(packet.first()? & 0xf) * 4;
@@ -55,7 +55,7 @@ fn payload(frame: &[u8], port: u16) -> Option<&[u8]> {
 fn open(ifindex: u32) -> io::Result<OwnedFd> {
     // SAFETY: no memory is involved.
     let fd = checked(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
-    // SAFETY: the descriptor is new and nobody else owns it.
+    // SAFETY: the descriptor is new and nothing else owns it.
     let socket = unsafe { OwnedFd::from_raw_fd(fd) };
     for (option, value) in [(libc::SO_TIMESTAMPNS, 1), (libc::SO_RCVBUFFORCE, 16 << 20)] {
         let value: libc::c_int = value;
@@ -73,7 +73,7 @@ fn open(ifindex: u32) -> io::Result<OwnedFd> {
     // SAFETY: all-zero bytes are a valid address.
     let mut address: libc::sockaddr_ll = unsafe { zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
-    // A socket of one protocol sees what arrives and not what leaves.
+    // A socket of one protocol sees received packets and not sent ones.
     address.sll_protocol = (libc::ETH_P_IP as u16).to_be();
     address.sll_ifindex = ifindex.cast_signed();
     // SAFETY: the address lives through the call and has the length given.

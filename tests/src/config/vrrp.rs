@@ -7,71 +7,71 @@ use std::{
 
 use super::texts;
 
-/// A virtual router. What is `None`, or an empty list, the gateway's default stands for.
+/// A virtual router. For `None`, or an empty list, the gateway's default applies.
 #[derive(Clone, Debug, Default)]
 pub struct Vrrp {
     /// Its number.
     pub vrid: u8,
     /// Its name.
     pub name: Option<String>,
-    /// The interface it speaks on.
+    /// Its interface.
     pub interface: Option<String>,
     /// Its tunnel addresses, if they are not the gateway's.
     pub vtep: Vec<IpAddr>,
     /// Name of the physical switch.
     pub switch: Option<String>,
-    /// Version of the protocol that is sent.
+    /// Version of the protocol for sending.
     pub version: Option<u8>,
-    /// Higher wins.
+    /// Its priority; the higher one wins.
     pub priority: Option<u8>,
     /// Seconds between advertisements.
     pub interval: Option<f64>,
-    /// Whether a higher priority takes the role from a lower one.
+    /// A higher priority takes the role from a lower one.
     pub preempt: Option<bool>,
-    /// Seconds until it does.
+    /// Seconds until a preemption.
     pub preempt_delay: Option<f64>,
-    /// Seconds after a start until it takes part.
+    /// Seconds from a start until it takes part.
     pub startup_delay: Option<f64>,
-    /// The other nodes, where there is no multicast.
+    /// The other nodes, if there is no multicast.
     pub peers: Vec<IpAddr>,
-    /// The address it sends from.
+    /// Its source address.
     pub source: Option<IpAddr>,
-    /// Whether the addresses are on a macvlan.
+    /// Put the addresses on a macvlan.
     pub virtual_mac: Option<bool>,
-    /// What the checksum of version 3 over IPv4 covers: `pseudo-header` or `message`.
+    /// Coverage of the checksum of version 3 over IPv4: `pseudo-header` or `message`.
     pub v3_checksum: Option<String>,
     /// Announcements of each address at a takeover.
     pub announce_count: Option<u8>,
-    /// Seconds until they are made once more.
+    /// Seconds until they are repeated.
     pub announce_delay: Option<f64>,
     /// Seconds between further ones.
     pub announce_refresh: Option<f64>,
-    /// What the data plane not being attached does.
+    /// Effect of a data plane that is not attached.
     pub track_data_plane: Option<Track>,
-    /// What the database not being connected does.
+    /// Effect of a database that is not connected.
     pub track_database: Option<Track>,
-    /// Keys that nodes authenticate each other with: numbers, and where they are or what they are.
+    /// Keys for authentication between nodes: numbers, and the paths or values of the keys.
     pub auth_keys: Vec<(u8, String)>,
 }
 
-/// What something that is down does to a virtual router.
+/// Effect of a fault on a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Track {
     /// It can't be active.
     Fault,
     /// Nothing.
     Ignore,
-    /// Its priority changes by so much.
+    /// Its priority changes by this number.
     Weight(i16),
 }
 
 impl Vrrp {
-    /// Virtual router `vrid`, which sends an advertisement every `interval` seconds.
+    /// Makes virtual router `vrid`, which sends an advertisement every `interval` seconds.
     pub fn new(vrid: u8, interval: f64) -> Self {
         Self { vrid, interval: Some(interval), ..Self::default() }
     }
 
-    /// The same with this priority.
+    /// Sets the priority.
     pub fn priority(self, priority: u8) -> Self {
         Self { priority: Some(priority), ..self }
     }
@@ -92,7 +92,7 @@ impl Display for Vrrp {
         fn quoted(value: Option<impl Display>) -> Option<String> {
             value.map(|value| format!("\"{value}\""))
         }
-        // A whole number of seconds is written as one.
+        // A whole number of seconds is written as an integer.
         fn plain(value: Option<impl Display>) -> Option<String> {
             value.map(|value| value.to_string())
         }

@@ -11,7 +11,7 @@ use crate::{
     process::Process,
 };
 
-/// The port that hypervisors connect to.
+/// Port for connections of hypervisors.
 const SOUTHBOUND_PORT: u16 = 6642;
 
 /// The centre.
@@ -25,7 +25,7 @@ pub struct Central {
 }
 
 impl Central {
-    /// Starts it on a host, which has `address` on the management network.
+    /// Starts the centre on a host, which has `address` on the management network.
     ///
     /// # Errors
     /// If anything does not start.
@@ -42,50 +42,50 @@ impl Central {
         Ok(Self { address, northd, northbound, southbound })
     }
 
-    /// The southbound database, as other machines name it.
+    /// Returns the address of the southbound database for other machines.
     pub fn remote(&self) -> String {
         format!("tcp:{}:{SOUTHBOUND_PORT}", self.address)
     }
 
-    /// The northbound database, as clients on the same computer name it.
+    /// Returns the address of the northbound database for clients on the same computer.
     pub fn northbound(&self) -> String {
         self.northbound.remote()
     }
 
-    /// Runs `ovn-nbctl` and gives what it printed.
+    /// Runs `ovn-nbctl` and returns its output.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn nbctl(&self, arguments: &str) -> Result<String> {
         self.nbctl_words(&arguments.split_whitespace().collect::<Vec<_>>())
     }
 
-    /// The same with words that may have blanks in them.
+    /// Runs `ovn-nbctl` with words that may contain blanks.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn nbctl_words(&self, words: &[&str]) -> Result<String> {
         ctl(&self.northbound, "ovn-nbctl", words)
     }
 
-    /// Runs `ovn-sbctl` and gives what it printed.
+    /// Runs `ovn-sbctl` and returns its output.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn sbctl(&self, arguments: &str) -> Result<String> {
         ctl(&self.southbound, "ovn-sbctl", &arguments.split_whitespace().collect::<Vec<_>>())
     }
 
-    /// Name of the chassis that a logical port is bound to; `None` while there is none.
+    /// Returns the name of the chassis that a logical port is bound to; `None` while there is none.
     ///
     /// # Errors
-    /// If the database cannot be asked.
+    /// If the database can't be queried.
     pub fn chassis_of(&self, port: &str) -> Result<Option<String>> {
         let chassis = self.sbctl(&format!("--bare --columns=chassis find Port_Binding logical_port={port}"))?;
         if chassis.trim().is_empty() {
             return Ok(None);
         }
-        // A chassis that goes between the two questions is as good as none.
+        // A chassis that is removed between the two queries counts as none.
         let name = self.sbctl(&format!("--if-exists --bare get Chassis {} name", chassis.trim()))?;
         Ok(Some(name.trim().trim_matches('"').to_owned()).filter(|name| !name.is_empty()))
     }

@@ -1,4 +1,4 @@
-//! The whole cloud, and the verbs of those who run it.
+//! The whole cloud, and the operations of its operators.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -22,26 +22,26 @@ use crate::{
 pub const UPLINK: &str = "u0";
 /// The gateway's access port.
 pub const PORT: &str = "a0";
-/// VLANs that the switch outside has on the trunk to the gateway.
+/// VLANs of the outside switch on the trunk to the gateway.
 pub const VLANS: [u16; 2] = [100, 200];
 
-/// Number of the centre on the management network; all others have there the number that they have on the underlay.
+/// Number of the centre on the management network; all others have the same number there as on the underlay.
 const CENTRE: u8 = 1;
 
-/// How gateways and their databases are laid out.
+/// Layout of gateways and their databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deployment {
     /// One gateway.
     Single,
-    /// Two gateways, each with a database and an `ovn-controller-vtep` of its own, which know of the same physical switch.
+    /// Two gateways, each with a database and an `ovn-controller-vtep` of its own, for the same physical switch.
     PerNode,
-    /// Two gateways with one clustered database: a member beside each, and one in the centre, where the one
-    /// `ovn-controller-vtep` is.
+    /// Two gateways with one clustered database: a member beside each, and one in the centre, together with the only
+    /// `ovn-controller-vtep`.
     Shared,
 }
 
 impl Deployment {
-    /// Numbers of the gateways, and their names.
+    /// Returns the numbers of the gateways, and their names.
     fn nodes(self) -> Vec<(u8, &'static str)> {
         match self {
             Self::Single => vec![(GW, "gw")],
@@ -65,7 +65,7 @@ pub struct Cloud {
     pub outside: Ovs,
     /// The gateway's machine.
     pub gw: Host,
-    /// The second gateway's.
+    /// The second gateway's machine.
     pub gw2: Option<Host>,
     /// The management network.
     pub mgmt: Bridge,
@@ -80,13 +80,13 @@ pub struct Cloud {
 /// A virtual machine.
 #[derive(Debug)]
 pub struct Vm {
-    /// Inside of it.
+    /// Its machine.
     pub host: Host,
     hypervisor: usize,
 }
 
 impl Cloud {
-    /// A cloud of two hypervisors, which has neither networks nor VMs yet.
+    /// Builds a cloud of two hypervisors, without networks and VMs.
     ///
     /// # Errors
     /// If any of it does not start.
@@ -94,7 +94,7 @@ impl Cloud {
         Self::of(Deployment::Single, Underlay::V4.ip(GW))
     }
 
-    /// The same with this deployment, and `tunnel` as the tunnel address of the gateway, or of all together.
+    /// Builds a cloud with this deployment. `tunnel_address` is the tunnel address of the gateway, or of all together.
     ///
     /// # Errors
     /// If any of it does not start.
@@ -110,7 +110,7 @@ impl Cloud {
         let centre = lab.host("ctl")?;
         on_management(&centre, CENTRE)?;
 
-        // None of them needs another one to be there, and each waits for its daemons.
+        // They don't depend on each other, and each waits for its daemons.
         let (central, hypervisors, outside, (gateways, vteps)) = thread::scope(|scope| {
             let central = scope.spawn(|| Central::start(&centre, management(CENTRE)));
             let hypervisors = [1, 2].map(|index| {
@@ -174,7 +174,7 @@ impl Cloud {
         Ok(cloud)
     }
 
-    /// The gateways' machines, each with how it names its database.
+    /// Returns the gateways' machines, each with the address of its database.
     pub fn gateways(&self) -> Vec<(Host, String)> {
         let second = self.gw2.iter().map(|gw| (gw.clone(), self.vtep2.as_ref().unwrap_or(&self.vtep).remote()));
         [(self.gw.clone(), self.vtep.remote())].into_iter().chain(second).collect()
@@ -192,7 +192,7 @@ impl Cloud {
         self.network_of(name, self.vtep.switch())
     }
 
-    /// The same for another physical switch than the database's first one.
+    /// Adds a network for another physical switch than the database's first one.
     ///
     /// # Errors
     /// If the name is taken.
@@ -226,8 +226,8 @@ impl Cloud {
         Ok(vm)
     }
 
-    /// Moves a VM to another hypervisor, as the rest of the world sees a live migration, and waits until OVN has bound
-    /// it there.
+    /// Moves a VM to another hypervisor, as a live migration looks to the network, and waits until OVN has bound it
+    /// there.
     ///
     /// # Errors
     /// If it cannot be moved.
@@ -268,7 +268,7 @@ impl Cloud {
         self.outside.access(name, vlan, &station.mac().to_string(), &[&format!("{}/24", station.v4())])
     }
 
-    /// Has the operator register the gateway, as it is in [`Cloud::config`].
+    /// Registers the gateway, as it is in [`Cloud::config`], as the operator does.
     ///
     /// # Errors
     /// If it is registered.
@@ -276,7 +276,7 @@ impl Cloud {
         self.vteps().try_for_each(|vtep| vtep.register(self.tunnel(), PORT))
     }
 
-    /// Has the operator bind a VLAN to a network, for all gateways.
+    /// Binds a VLAN to a network, for all gateways, as the operator does.
     ///
     /// # Errors
     /// If it is bound.
@@ -284,7 +284,7 @@ impl Cloud {
         self.vteps().try_for_each(|vtep| vtep.bind(port, vlan, network))
     }
 
-    /// Kills the database server beside a gateway, counted from 0. Gives whether it led a cluster.
+    /// Kills the database server beside a gateway, counted from 0. Returns true if it led a cluster.
     ///
     /// # Errors
     /// If it is not running.
@@ -295,7 +295,7 @@ impl Cloud {
         }
     }
 
-    /// Waits until the controller has written for a network where this VM is, and its VNI.
+    /// Waits until the controller has written the place of this VM for a network. Returns the VNI.
     ///
     /// # Errors
     /// If it never does.
@@ -312,22 +312,22 @@ impl Cloud {
         self.vtep.vni(network)?.context("the network has stations but no VNI")
     }
 
-    /// The tunnel address of the hypervisor that has a VM.
+    /// Returns the tunnel address of the hypervisor that has a VM.
     pub fn vtep_of(&self, vm: &Vm) -> IpAddr {
         self.hypervisors[vm.hypervisor].vtep().into()
     }
 
-    /// The gateway's tunnel address.
+    /// Returns the gateway's tunnel address.
     pub fn tunnel(&self) -> IpAddr {
         self.tunnel
     }
 
-    /// The gateway's NICs, and no networks yet.
+    /// Returns a configuration with the gateway's NICs and without networks.
     pub fn config(&self, mode: Mode) -> Config {
         Config::new(&self.gw, &[self.tunnel()]).uplink(UPLINK, mode).port(PORT, mode)
     }
 
-    /// The same with all that the database says at this moment.
+    /// Returns a configuration with the current content of the database.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -336,7 +336,7 @@ impl Cloud {
         Ok(switches.into_iter().fold(self.config(mode), Config::switch))
     }
 
-    /// The same driven by the database.
+    /// Returns a configuration that is driven by the database.
     pub fn driven_config(&self, mode: Mode) -> Config {
         self.config(mode).database(&self.vtep.remote(), self.vtep.switch())
     }
@@ -352,7 +352,7 @@ impl Cloud {
 }
 
 impl Vm {
-    /// Index of the hypervisor that it is on.
+    /// Returns the index of its hypervisor.
     pub fn hypervisor(&self) -> usize {
         self.hypervisor
     }

@@ -18,10 +18,10 @@ use crate::{
 const PHYSICAL: &str = "br-phys";
 /// The bridge that OVN programs, with the VMs on it.
 const INTEGRATION: &str = "br-int";
-/// Cable of a hypervisor towards the underlay.
+/// A hypervisor's cable towards the underlay.
 pub const UPLINK: &str = "u0";
 
-/// A hypervisor. Its name is also that of its chassis.
+/// A hypervisor. Its name is also the name of its chassis.
 #[derive(Debug)]
 pub struct Hypervisor {
     vtep: Ipv4Addr,
@@ -36,8 +36,8 @@ impl Hypervisor {
     /// If it does not start.
     pub fn start(host: &Host, underlay: &Bridge, vtep: Ipv4Addr) -> Result<Self> {
         underlay.plug(host, UPLINK)?;
-        // The kernel sees what arrives as well, and would answer for the bridge's address with that of the cable, where
-        // tunnels do not end.
+        // The kernel sees the received packets as well. It would answer for the bridge's address with that of the
+        // cable, which does not terminate tunnels.
         host.enter(|| sysctl("ipv4/conf/all/arp_ignore", "1"))?;
         let ovs = Ovs::on(host, PHYSICAL)?;
         ovs.vsctl(&format!(
@@ -50,8 +50,8 @@ impl Hypervisor {
         Ok(Self { vtep, controller: None, ovs })
     }
 
-    /// Starts `ovn-controller` with the southbound database `remote`. A gateway speaks VXLAN only, so `encapsulations`
-    /// has to have that in it: `geneve,vxlan`.
+    /// Starts `ovn-controller` with the southbound database `remote`. A gateway supports only VXLAN, so
+    /// `encapsulations` has to contain it: `geneve,vxlan`.
     ///
     /// # Errors
     /// If it does not start.
@@ -68,27 +68,27 @@ impl Hypervisor {
         Ok(())
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         self.ovs.host().name()
     }
 
-    /// The machine it is.
+    /// Returns its machine.
     pub fn host(&self) -> &Host {
         self.ovs.host()
     }
 
-    /// Its tunnel address.
+    /// Returns its tunnel address.
     pub fn vtep(&self) -> Ipv4Addr {
         self.vtep
     }
 
-    /// Its switch.
+    /// Returns its switch.
     pub fn ovs(&self) -> &Ovs {
         &self.ovs
     }
 
-    /// Puts a cable from `eth0` of a VM to this hypervisor.
+    /// Connects `eth0` of a VM to this hypervisor.
     ///
     /// # Errors
     /// If there is one already.
@@ -97,7 +97,7 @@ impl Hypervisor {
         finish_frames(vm, "eth0")
     }
 
-    /// Takes the cable of a VM into the switch, as the logical port of the VM's name.
+    /// Adds the cable of a VM to the switch, as the logical port of the VM's name.
     ///
     /// # Errors
     /// If there is no such cable.
@@ -108,7 +108,7 @@ impl Hypervisor {
             .map(drop)
     }
 
-    /// Takes it out again.
+    /// Removes the cable of a VM from the switch.
     ///
     /// # Errors
     /// If it is not plugged in.

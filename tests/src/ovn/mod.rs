@@ -11,13 +11,13 @@
 //! ```
 //!
 //! [`central`] has OVN's two databases and `ovn-northd`. A [`hypervisor`] is Open vSwitch in userspace with
-//! `ovn-controller`; it talks Geneve with other hypervisors and VXLAN with gateways. [`vtep`] is what stands on a
-//! gateway's machine beside the gateway: the `hardware_vtep` database and an unchanged `ovn-controller-vtep` that fills
-//! it. [`cloud`] puts them together, and has the verbs of those who run a cloud: add a network, a VM, a binding, and
-//! take them away. [`translate`] writes what the database says as a gateway's own configuration. [`tls`] makes keys and
+//! `ovn-controller`; it uses Geneve to other hypervisors and VXLAN to gateways. [`vtep`] has the programs beside the
+//! gateway on its machine: the `hardware_vtep` database and an unchanged `ovn-controller-vtep` that fills it. [`cloud`]
+//! puts them together, and has the operations of a cloud: add a network, a VM, a binding, and remove them.
+//! [`translate`] converts the content of the database to a gateway's own configuration. [`tls`] makes keys and
 //! certificates with `ovs-pki`.
 //!
-//! Management and underlay are two networks, so that the one can fail without the other.
+//! Management and underlay are two networks, so that either can fail without the other.
 
 pub mod central;
 pub mod cloud;

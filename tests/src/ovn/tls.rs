@@ -6,13 +6,13 @@ use anyhow::Result;
 
 use crate::{Lab, process};
 
-/// Both authorities of `ovs-pki`: one that vouches for switches (and gateways), one for controllers.
+/// Both authorities of `ovs-pki`: one certifies switches (and gateways), one controllers.
 #[derive(Clone, Debug)]
 pub struct Pki {
     directory: PathBuf,
 }
 
-/// Who vouches.
+/// An authority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authority {
     /// For switches.
@@ -21,14 +21,14 @@ pub enum Authority {
     Controller,
 }
 
-/// A party: its key and certificate, and the certificate of the authority that vouches for its peers.
+/// A party: its key and certificate, and the certificate of the authority of its peers.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// Its private key.
     pub private_key: PathBuf,
     /// Its certificate.
     pub certificate: PathBuf,
-    /// Whom it believes.
+    /// Certificate of the trusted authority.
     pub ca_cert: PathBuf,
 }
 
@@ -60,7 +60,7 @@ impl Pki {
         Ok(pki)
     }
 
-    /// A party called `name` that `authority` vouches for, and that believes in the other one.
+    /// Makes a party called `name` that `authority` certifies, and that trusts the other one.
     ///
     /// # Errors
     /// If there is one of that name.
@@ -75,7 +75,7 @@ impl Pki {
         self.directory.join("pki")
     }
 
-    /// `ovs-pki` leaves what it makes where it is run.
+    /// Runs `ovs-pki`, which writes its output to the current directory.
     fn run(&self, arguments: &str) -> Result<()> {
         let script = format!(
             "cd {} && ovs-pki --batch --force --dir={} --log={} {arguments}",
@@ -88,7 +88,7 @@ impl Pki {
 }
 
 impl Identity {
-    /// As options for `ovsdb-server` and its clients.
+    /// Returns the options for `ovsdb-server` and its clients.
     pub fn options(&self) -> String {
         let option = |name: &str, file: &Path| format!("--{name}={}", file.display());
         [

@@ -1,4 +1,4 @@
-//! What the `hardware_vtep` database says, as the gateway's own configuration.
+//! Converts the content of the `hardware_vtep` database to the gateway's own configuration.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::Vtep;
 use crate::config::Switch;
 
-/// The logical switches that are bound on `port`, with what the controller has written about them.
+/// Returns the logical switches that are bound on `port`, with the data that the controller has written about them.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -23,7 +23,7 @@ pub fn switches(vtep: &Vtep, port: &str) -> Result<Vec<Switch>> {
         let flood: Vec<_> = macs.unknown.into_iter().collect();
         let mut switch = vlans.into_iter().fold(Switch::new(vni, &flood), |switch, vlan| switch.bound(port, vlan));
         for (mac, vteps) in macs.unicast {
-            // Where there are several, all of them take it.
+            // If there are several, each of them accepts it.
             if let Some(vtep) = vteps.first() {
                 switch = switch.remote(mac, *vtep);
             }

@@ -1,4 +1,5 @@
-//! What stands beside a gateway on its machine: the `hardware_vtep` database, and `ovn-controller-vtep` filling it.
+//! The programs beside a gateway on its machine: the `hardware_vtep` database, and `ovn-controller-vtep`, which fills
+//! it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,7 @@ use crate::{
 
 /// The database's port.
 const PORT: u16 = 6640;
-/// The port on which members of a cluster talk.
+/// The port for traffic between members of a cluster.
 const RAFT_PORT: u16 = 6641;
 /// Name of the schema.
 const SCHEMA: &str = "hardware_vtep";
@@ -26,11 +27,11 @@ const SCHEMA: &str = "hardware_vtep";
 /// The database of one gateway, and its controller.
 #[derive(Debug)]
 pub struct Vtep {
-    /// How clients name it over TCP.
+    /// Its address for clients over TCP.
     remote: String,
-    /// How those on the machine of `home` name it.
+    /// Its address for clients on the machine of `home`.
     local: String,
-    /// Where the controller runs.
+    /// The machine of the controller.
     home: Node,
     switch: String,
     controller: Option<Process>,
@@ -38,18 +39,18 @@ pub struct Vtep {
     databases: Vec<Database>,
 }
 
-/// The stations of one kind that the database knows of a logical switch, and behind which VTEPs they are.
+/// The stations of one kind of a logical switch in the database, with their VTEPs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Macs {
     /// Single stations. More than one VTEP if there are several rows.
     pub unicast: BTreeMap<MacAddr, BTreeSet<IpAddr>>,
-    /// Where frames go that are for no known station: `unknown-dst`.
+    /// Destinations of frames for unknown stations: `unknown-dst`.
     pub unknown: BTreeSet<IpAddr>,
 }
 
 impl Vtep {
     /// Starts the database, empty, on a host, which has `address` on the management network. `switch` is the name of
-    /// the physical switch that the gateway is to be.
+    /// the gateway's physical switch.
     ///
     /// # Errors
     /// If it does not start.
@@ -57,7 +58,7 @@ impl Vtep {
         Self::start_with(host, address, switch, "")
     }
 
-    /// The same with more options for `ovsdb-server`.
+    /// Starts the database with more options for `ovsdb-server`.
     ///
     /// # Errors
     /// If it does not start.
@@ -75,8 +76,8 @@ impl Vtep {
         })
     }
 
-    /// The same as a cluster with a member on each of these hosts, of which the first one leads at first. On the last one
-    /// the controller will run, and commands do.
+    /// Starts the database as a cluster with a member on each of these hosts, of which the first one leads at first.
+    /// The controller and commands run on the last one.
     ///
     /// # Errors
     /// If a member does not start, or does not become one.
@@ -98,17 +99,17 @@ impl Vtep {
         Ok(Self { local: remote.clone(), remote, home, switch: switch.into(), controller: None, databases })
     }
 
-    /// Name of the physical switch.
+    /// Returns the name of the physical switch.
     pub fn switch(&self) -> &str {
         &self.switch
     }
 
-    /// The database's server; of a cluster the first member.
+    /// Returns the database's server; of a cluster the first member.
     pub fn database(&mut self) -> &mut Database {
         &mut self.databases[0]
     }
 
-    /// Kills a server, counted from 0. Gives whether it led the others.
+    /// Kills a server, counted from 0. Returns true if it led the others.
     ///
     /// # Errors
     /// If there is none of that number, or it is not running.
@@ -120,12 +121,12 @@ impl Vtep {
         Ok(led)
     }
 
-    /// The database, as clients name it over TCP.
+    /// Returns the address of the database for clients over TCP.
     pub fn remote(&self) -> String {
         self.remote.clone()
     }
 
-    /// The database, as clients on the same computer name it.
+    /// Returns the address of the database for clients on the same computer.
     pub fn local_remote(&self) -> String {
         self.local.clone()
     }
@@ -140,7 +141,7 @@ impl Vtep {
         Ok(())
     }
 
-    /// Has `ovn-controller-vtep` exit as an operator does, upon which it takes all it has written out of the database.
+    /// Makes `ovn-controller-vtep` exit as an operator does; it removes everything it has written from the database.
     ///
     /// # Errors
     /// If it is not running, or does not end.
@@ -152,17 +153,17 @@ impl Vtep {
         controller.wait(SOON).map(drop)
     }
 
-    /// Runs `vtep-ctl` and gives what it printed.
+    /// Runs `vtep-ctl` and returns its output.
     ///
     /// # Errors
-    /// What it says.
+    /// The error output of the command.
     pub fn ctl(&self, arguments: &str) -> Result<String> {
         let command = format!("vtep-ctl --db={} --timeout=20 {arguments}", self.local);
         let output = self.home.run(&command)?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Starts a client that writes a line of comma-separated values for each row of `table` that is there (`initial`) or
+    /// Starts a client that writes a line of comma-separated values for each row of `table` that exists (`initial`) or
     /// changes (`insert`, `delete`, `old`, `new`), with these columns.
     ///
     /// # Errors
@@ -172,7 +173,7 @@ impl Vtep {
         self.home.start("monitor", &command)
     }
 
-    /// Puts the physical switch with its port into the database, as an operator may do before there is a gateway.
+    /// Adds the physical switch with its port to the database, as an operator may do before there is a gateway.
     ///
     /// # Errors
     /// If it is there already.
@@ -190,7 +191,7 @@ impl Vtep {
         self.ctl(&format!("bind-ls {} {port} {vlan} {network}", self.switch)).map(drop)
     }
 
-    /// Undoes it.
+    /// Removes the binding of a VLAN.
     ///
     /// # Errors
     /// If there is no such port.
@@ -198,7 +199,7 @@ impl Vtep {
         self.ctl(&format!("unbind-ls {} {port} {vlan}", self.switch)).map(drop)
     }
 
-    /// Bound VLANs of a port, and their logical switches.
+    /// Returns the bound VLANs of a port, and their logical switches.
     ///
     /// # Errors
     /// If there is no such port.
@@ -211,7 +212,8 @@ impl Vtep {
         text.lines().map(|line| binding(line).with_context(|| format!("reading the binding `{line}`"))).collect()
     }
 
-    /// The VNI of a logical switch; `None` while the controller has given it none, which it writes as 0 or not at all.
+    /// Returns the VNI of a logical switch; `None` while the controller has not assigned one, which it writes as 0 or
+    /// not at all.
     ///
     /// # Errors
     /// If there is no such switch.
@@ -220,7 +222,7 @@ impl Vtep {
         Ok(text.trim().parse().ok().filter(|vni| *vni != 0))
     }
 
-    /// The stations in the cloud.
+    /// Returns the stations in the cloud.
     ///
     /// # Errors
     /// If there is no such switch.
@@ -228,7 +230,7 @@ impl Vtep {
         Ok(parse(&self.ctl(&format!("list-remote-macs {network}"))?))
     }
 
-    /// The stations that the gateway says are outside.
+    /// Returns the stations outside that the gateway has published.
     ///
     /// # Errors
     /// If there is no such switch.
@@ -249,7 +251,7 @@ fn schema_file() -> String {
     format!("{OVS_SCHEMAS}/vtep.ovsschema")
 }
 
-/// Reads lines like `02:aa:00:00:00:01 -> vxlan_over_ipv4/172.31.0.11`.
+/// Parses lines like `02:aa:00:00:00:01 -> vxlan_over_ipv4/172.31.0.11`.
 fn parse(text: &str) -> Macs {
     let mut macs = Macs::default();
     for (mac, locator) in text.lines().filter_map(|line| line.split_once(" -> ")) {

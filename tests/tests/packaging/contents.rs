@@ -47,8 +47,8 @@ fn everything_an_operator_looks_for_is_in_it() -> Result<()> {
         "./usr/share/zsh/vendor-completions/_vtep-gateway",
         "./usr/share/fish/vendor_completions.d/vtep-gateway.fish",
         "./usr/share/doc/vtep-gateway/copyright",
-        "./usr/share/doc/vtep-gateway/cli/examples/gateway.toml",
-        "./usr/share/doc/vtep-gateway/cli/examples/hardware-vtep-db.service",
+        "./usr/share/doc/vtep-gateway/examples/gateway.toml",
+        "./usr/share/doc/vtep-gateway/examples/hardware-vtep-db.service",
     ] {
         ensure!(files.contains(&file), "{file} is not in\n{listing}");
     }

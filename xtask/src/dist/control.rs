@@ -1,4 +1,4 @@
-//! What the package says of itself, and the scripts that dpkg runs.
+//! Control files of the package, and the scripts that dpkg runs.
 
 use std::{env, fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -13,19 +13,19 @@ const SCRIPTS: [&str; 3] = ["postinst", "postrm", "prerm"];
 /// A package to be described.
 pub(super) struct Control<'a> {
     pub(super) root: &'a Path,
-    /// Where its files are laid out.
+    /// Directory of its files.
     pub(super) stage: &'a Path,
     pub(super) version: &'a str,
     pub(super) architecture: &'a str,
 }
 
-/// Debian's name of the architecture that packages are made for.
+/// Returns Debian's name of the architecture that packages are made for.
 pub(super) fn architecture() -> Result<String> {
     let output = child::output(Command::new("dpkg").arg("--print-architecture"))?;
     Ok(String::from_utf8_lossy(&output).trim().to_owned())
 }
 
-/// Who answers for the package: as Debian's own tools are told.
+/// Returns the maintainer of the package, from the variables that Debian's own tools use.
 pub(super) fn maintainer() -> String {
     let told = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let name = told("DEBFULLNAME").unwrap_or_else(|| "The vtep-gateway authors".to_owned());
@@ -70,9 +70,9 @@ pub(super) fn write(package: &Control<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The packages whose libraries the program is linked with, and their least versions.
+/// Returns the packages whose libraries the program is linked with, and their least versions.
 fn libraries(stage: &Path) -> Result<String> {
-    // dpkg-shlibdeps wants to be in a source package.
+    // dpkg-shlibdeps requires a source package.
     let scratch = stage.with_extension("shlibs");
     fs::create_dir_all(scratch.join("debian"))?;
     fs::write(scratch.join("debian/control"), "Source: vtep-gateway\n\nPackage: vtep-gateway\nArchitecture: any\n")?;
@@ -85,7 +85,7 @@ fn libraries(stage: &Path) -> Result<String> {
     Ok(depends.context("dpkg-shlibdeps names no libraries")?.to_owned())
 }
 
-/// `template` with values in place of `${name}`.
+/// Fills `template` with values in place of `${name}`.
 pub(super) fn fill(template: &str, values: &[(&str, &str)]) -> Result<String> {
     let mut text = template.to_owned();
     for (name, value) in values {

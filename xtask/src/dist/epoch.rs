@@ -1,4 +1,4 @@
-//! The time that files in a package bear: <https://reproducible-builds.org/specs/source-date-epoch/>.
+//! The timestamp of files in a package: <https://reproducible-builds.org/specs/source-date-epoch/>.
 
 use std::{env, fs, path::Path, process::Command, time::UNIX_EPOCH};
 
@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 
 use crate::child;
 
-/// In seconds since 1970: `SOURCE_DATE_EPOCH`, else when the last change was committed, else how old the change log is.
+/// Returns the timestamp in seconds since 1970: `SOURCE_DATE_EPOCH`, else the time of the last commit, else the time of
+/// the change log.
 pub(super) fn find(root: &Path) -> Result<u64> {
     if let Ok(text) = env::var("SOURCE_DATE_EPOCH") {
         return text.parse().with_context(|| format!("SOURCE_DATE_EPOCH: expected seconds since 1970, found {text:?}"));
@@ -24,7 +25,7 @@ pub(super) fn find(root: &Path) -> Result<u64> {
     Ok(changed.duration_since(UNIX_EPOCH)?.as_secs())
 }
 
-/// The time as a Debian changelog has it.
+/// Formats the time as in a Debian changelog.
 pub(super) fn rfc_2822(epoch: u64) -> Result<String> {
     let mut date = Command::new("date");
     date.env("LC_ALL", "C").args(["--utc", "--rfc-email", &format!("--date=@{epoch}")]);

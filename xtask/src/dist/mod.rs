@@ -1,8 +1,8 @@
 //! `cargo xtask dist`: the Debian package.
 //!
-//! [`verb`] builds the agent and calls the rest. [`tree`] lays out the files as they will be installed, manual pages and
-//! completions made by the agent itself. [`control`] fills in what the package says of itself, from
-//! `packaging/debian/control`. [`epoch`] is the time that everything in it bears, so that the same sources and compiler
+//! [`verb`] builds the agent and calls the rest. [`tree`] lays out the files as they will be installed; the agent
+//! itself makes its manual pages and completions. [`control`] fills in the control files of the package, from
+//! `packaging/debian/control`. [`epoch`] is the timestamp of everything in it, so that the same sources and compiler
 //! make the same package. `dpkg-deb` then packs it.
 
 mod control;

@@ -1,4 +1,4 @@
-//! The files of the package, where they will be installed.
+//! The files of the package, at the paths of their installation.
 
 use std::{
     fs,
@@ -17,17 +17,17 @@ use crate::child;
 
 const DOC: &str = "usr/share/doc/vtep-gateway";
 
-/// Folders of `packaging` that are installed as they are, where they are there: what Prometheus and Grafana read.
+/// Folders of `packaging` that are installed unchanged, if they exist: files for Prometheus and Grafana.
 const SHARED: [&str; 2] = ["prometheus", "grafana"];
 
-/// Completion scripts: the shell, and where it looks for one.
+/// Completion scripts: the shell, and the path at which it looks for one.
 const COMPLETIONS: [(&str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions/vtep-gateway"),
     ("zsh", "usr/share/zsh/vendor-completions/_vtep-gateway"),
     ("fish", "usr/share/fish/vendor_completions.d/vtep-gateway.fish"),
 ];
 
-/// Put before the example, of which nothing is in force.
+/// Header of the example configuration, in which everything is commented out.
 const UNCONFIGURED: &str = "\
 # Nothing is set yet: take away the # of the lines that begin with one and no space, as far as they are wanted. There have
 # to be [gateway] with an address, an [[uplink]] and a [[port]]. Then: vtep-gateway check-config, and
@@ -35,7 +35,7 @@ const UNCONFIGURED: &str = "\
 #
 ";
 
-/// Lays out everything but what dpkg itself reads.
+/// Lays out all files except those that dpkg itself reads.
 pub(super) fn lay_out(root: &Path, stage: &Path, binary: &Path, version: &str, epoch: u64) -> Result<()> {
     let program = stage.join("usr/sbin/vtep-gateway");
     put(&program, "", 0o755)?;
@@ -74,7 +74,7 @@ pub(super) fn lay_out(root: &Path, stage: &Path, binary: &Path, version: &str, e
     compress(&changelog)
 }
 
-/// Paths of all files below `dir`, relative to it, in order; without what is dpkg's.
+/// Returns the paths of all files below `dir`, relative to it, in order; without dpkg's own.
 pub(super) fn files(dir: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     let mut folders = vec![dir.to_owned()];
@@ -94,7 +94,7 @@ pub(super) fn files(dir: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// The example with nothing in force: what an operator would otherwise have to take out.
+/// Comments everything in the example out, which an operator would otherwise have to remove.
 fn commented(example: &str) -> String {
     let lines = example.lines().map(|line| match line {
         "" => "\n".to_owned(),
@@ -117,7 +117,7 @@ fn manual(stage: &Path, binary: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(&pages)?)
 }
 
-/// README, change log and all of `docs`.
+/// Copies README, change log and all of `docs`.
 fn documents(root: &Path, stage: &Path) -> Result<()> {
     put(&stage.join(DOC).join("README.md"), read(&root.join("README.md"))?, 0o644)?;
     let changelog = stage.join(DOC).join("changelog");
@@ -126,7 +126,7 @@ fn documents(root: &Path, stage: &Path) -> Result<()> {
     copy(&root.join("docs"), &stage.join(DOC).join("docs"))
 }
 
-/// All files of a folder, if there is one.
+/// Copies all files of a folder, if there is one.
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         for name in files(from)? {
@@ -136,10 +136,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// As Debian's policy has it (section 12.3), and without name and time, which would differ from build to build.
+/// Compresses as Debian's policy requires (section 12.3), and without name and time, which would differ from build to
+/// build.
 fn compress(path: &Path) -> Result<()> {
     child::run(Command::new("gzip").args(["-9", "-n", "--force"]).arg(path).stdin(Stdio::null()))?;
-    // gzip keeps the mode, but for a strict umask.
+    // gzip keeps the mode, except under a strict umask.
     let packed = path.with_file_name(format!("{}.gz", path.file_name().unwrap_or_default().to_string_lossy()));
     Ok(fs::set_permissions(packed, fs::Permissions::from_mode(0o644))?)
 }

@@ -18,7 +18,7 @@ use crate::{
     setup::{self, Purpose},
 };
 
-/// The revision of the package, which Debian tells apart from the program's version.
+/// The Debian revision of the package, which is not part of the program's version.
 const REVISION: &str = "1";
 
 /// What `cargo xtask dist` takes.
@@ -35,7 +35,7 @@ pub(crate) struct Options {
     deb_version: Option<String>,
 }
 
-/// Builds the agent and makes the package; prints where it is.
+/// Builds the agent and makes the package; prints its path.
 pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let binary = match &options.binary {
         Some(binary) => {
@@ -69,7 +69,7 @@ fn pack(root: &Path, binary: &Path, version: &str, output: &Path) -> Result<Path
     let epoch = epoch::find(root)?;
     let name = format!("vtep-gateway_{version}_{architecture}");
     let stage = output.join(format!("{name}.tree"));
-    // What an earlier run that was ended has left.
+    // Remains of an earlier run that was interrupted.
     remove(&stage)?;
     tree::lay_out(root, &stage, binary, version, epoch)?;
     control::write(&Control { root, stage: &stage, version, architecture: &architecture })?;

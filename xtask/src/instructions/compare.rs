@@ -1,16 +1,16 @@
-//! What was counted against what is on record.
+//! Compares the counts with the record.
 
 use std::{collections::BTreeSet, fmt::Write};
 
 use super::console::Counts;
 
-/// A count may differ from the record by a twentieth: compilers and kernels change a little from build to build.
+/// A count may differ from the record by a twentieth: compilers and kernels differ a little from build to build.
 const MARGIN: u64 = 20;
 
-/// And by this many instructions, where a twentieth is next to nothing.
+/// Minimum of the allowed difference, for counts of which a twentieth is next to nothing.
 const AT_LEAST: u64 = 4;
 
-/// One path, counted and on record.
+/// Count and record of one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
     path: String,
@@ -19,13 +19,13 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Its name.
+    /// Returns its name.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// Whether the record tells what the path costs. Too little is wrong as well: a record that nobody keeps up would let
-    /// a gain be lost again.
+    /// Returns true if the record matches the cost of the path. Too small a count is wrong as well: with an outdated
+    /// record, a gain could be lost again unnoticed.
     pub(super) fn holds(&self) -> bool {
         match (self.counted, self.recorded) {
             (Some(counted), Some(recorded)) => counted.abs_diff(recorded) <= (recorded / MARGIN).max(AT_LEAST),
@@ -34,7 +34,7 @@ impl Row {
     }
 }
 
-/// All paths of either, in the order of their names.
+/// Returns all paths of either, in the order of their names.
 pub(super) fn rows(counted: &Counts, recorded: &Counts) -> Vec<Row> {
     let paths: BTreeSet<_> = counted.keys().chain(recorded.keys()).collect();
     let row = |path: &String| Row {
@@ -45,7 +45,7 @@ pub(super) fn rows(counted: &Counts, recorded: &Counts) -> Vec<Row> {
     paths.into_iter().map(row).collect()
 }
 
-/// The rows as a table.
+/// Formats the rows as a table.
 pub(super) fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.path.len()).max().unwrap_or(0).max("path".len());
     let mut text = format!("{:width$}  counted  recorded  difference\n", "path");

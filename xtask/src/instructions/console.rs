@@ -1,16 +1,16 @@
-//! Counts, as the test target tells them.
+//! Parser of the counts that the test target prints.
 
 use std::collections::BTreeMap;
 
-/// What stands before each.
+/// Prefix of each count.
 const MARKER: &str = "instructions: ";
 
 /// Instructions per packet, by the name of the path.
 pub(super) type Counts = BTreeMap<String, u64>;
 
-/// Adds the count that a line of the console tells, if it does: `instructions: xdp_decap_first 512`.
+/// Adds the count in a line of the console, if there is one: `instructions: xdp_decap_first 512`.
 pub(super) fn read(line: &str, counts: &mut Counts) {
-    // The kernel may have put something of its own on the line before it.
+    // The kernel may have printed text of its own before it on the same line.
     if let Some((_, told)) = line.split_once(MARKER)
         && let Some((path, count)) = told.split_once(' ')
         && let Ok(count) = count.parse()

@@ -1,8 +1,8 @@
-//! `cargo xtask instructions`: what a packet costs on each path, counted in instructions and held against a record.
+//! `cargo xtask instructions`: the cost of a packet on each path, counted in instructions and compared with a record.
 //!
-//! The test target `instructions` is run in a VM whose clock follows instructions; [`console`] reads the counts off its
-//! console. [`record`] is the table that is checked in beside that target, and [`compare`] says what differs from it.
-//! [`verb`] is the verb, and the stage of `cargo xtask test`.
+//! The test target `instructions` runs in a VM whose clock follows instructions; [`console`] reads the counts from its
+//! console. [`record`] is the table that is checked in beside that target, and [`compare`] reports the differences from
+//! it. [`verb`] is the verb, and the stage of `cargo xtask test`.
 
 mod compare;
 mod console;

@@ -19,14 +19,14 @@ use crate::{
     vm::{self, Clock},
 };
 
-/// What is done with the counts.
+/// Use of the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// They are compared with those on record.
+    /// Compare them with the record.
     Compare,
-    /// They are put on record.
+    /// Record them.
     Record,
-    /// They are printed as JSON, and nothing else is.
+    /// Print them as JSON, and nothing else.
     Json,
 }
 
@@ -36,7 +36,7 @@ pub(crate) const STAGE: &str = "instructions per packet";
 /// The test target that counts.
 const TARGET: &str = "instructions";
 
-/// The kernel series it counts on: helpers cost what they cost there.
+/// Kernel series of the counts, because the cost of helpers depends on it.
 const SERIES: &str = "6.12";
 
 /// Counts, and compares with the record, or replaces it, or prints JSON.
@@ -50,7 +50,7 @@ pub(crate) fn run(root: &Path, what: What) -> Result<ExitCode> {
         }
         What::Record => {
             let counted = count(root, io::stdout())?;
-            // The one before may be missing, or of an older form.
+            // The previous record may be missing, or have an older form.
             let before = Record::read(root).map(|record| record.instructions).unwrap_or_default();
             println!("\n{}", compare::table(&compare::rows(&counted.instructions, &before)));
             println!("now on record: {}", counted.write(root)?.display());

@@ -12,26 +12,26 @@ use anyhow::{Context, Result};
 
 use crate::child;
 
-/// Asked by every package before it starts a daemon; exit code 101 forbids it.
+/// Script that every package calls before it starts a daemon; exit code 101 forbids it.
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Whether this is a Debian or one of its children.
+/// Returns true if this is Debian or a derivative.
 pub(super) fn is_here() -> bool {
     Path::new("/usr/bin/apt-get").is_file()
 }
 
-/// Reads the lists of packages anew.
+/// Updates the lists of packages.
 pub(super) fn update() -> Result<()> {
     child::run(apt_get().arg("update")).context("cannot update the lists of packages")
 }
 
-/// Whether a package of this name can be had.
+/// Returns true if a package of this name is available.
 pub(super) fn knows(package: &str) -> bool {
     let shown = child::output(Command::new("apt-cache").args(["--quiet=0", "show", package]));
     shown.is_ok_and(|output| !output.is_empty())
 }
 
-/// Installs packages, none of which may start a daemon.
+/// Installs packages, and keeps them from starting daemons.
 pub(super) fn install<S: AsRef<str>>(packages: &[S]) -> Result<()> {
     let _quiet = NoDaemons::enforce()?;
     let mut command = apt_get();
@@ -42,12 +42,12 @@ pub(super) fn install<S: AsRef<str>>(packages: &[S]) -> Result<()> {
 
 fn apt_get() -> Command {
     let mut command = Command::new("apt-get");
-    // Another apt may be at work: wait for it. A progress bar makes no sense in a log.
+    // Another apt may be running: wait for it. A progress bar makes no sense in a log.
     command.args(["--quiet", "-o", "DPkg::Lock::Timeout=600", "-o", "Dpkg::Use-Pty=0"]);
     command
 }
 
-/// While it lives, packages do not start daemons. A policy that the machine already has is left as it is.
+/// Keeps packages from starting daemons until it is dropped. An existing policy of the machine is left unchanged.
 struct NoDaemons {
     ours: bool,
 }

@@ -1,4 +1,4 @@
-//! Installs what a survey found missing.
+//! Installs the needs that a survey found missing.
 
 use anyhow::{Result, bail};
 use nix::unistd::Uid;
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ebpf;
 
-/// Installs all of `missing`: packages first, since cargo's tools are built with them.
+/// Installs all of `missing`: packages first, because cargo's tools are built with them.
 pub(super) fn install(missing: &[Missing]) -> Result<()> {
     let wants_compiler = missing.contains(&Missing::BpfCompiler);
     let wants_linker = missing.contains(&Missing::Tool(CargoTool::BPF_LINKER));

@@ -1,8 +1,8 @@
-//! The programs that come in Debian packages, and what each is needed for.
+//! The programs that come in Debian packages, and the purpose of each.
 
 use std::{env, path::Path};
 
-/// What something is needed for. A verb names its purposes.
+/// Purpose of a need. A verb names its purposes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Building the BPF programs, and with them the agent.
@@ -26,7 +26,7 @@ impl Purpose {
         [Self::Bpf, Self::Lab, Self::Vm, Self::Checks, Self::Package, Self::Install, Self::Fuzz];
 }
 
-/// A program, the package that brings it, and why it is wanted.
+/// A program, the package that contains it, and its use.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) name: &'static str,
@@ -41,7 +41,7 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
 
 use Purpose::{Fuzz, Install, Lab, Package, Vm};
 
-/// All programs from packages. The compilers for BPF and what cargo installs are in [`super::tools`].
+/// All programs from packages. The compilers for BPF and the tools that cargo installs are in [`super::tools`].
 pub(super) const PROGRAMS: [Program; 31] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
@@ -77,13 +77,15 @@ pub(super) const PROGRAMS: [Program; 31] = [
 ];
 
 impl Program {
-    /// Whether it is on this machine: on PATH, or where the system or FRR keeps what only root runs.
+    /// Returns true if it is on this machine: on PATH, or in a directory of the system or FRR for programs that only
+    /// root runs.
     pub(super) fn is_there(&self) -> bool {
         on_path(self.name)
     }
 }
 
-/// Whether a program of this name is on PATH, or where the system or FRR keeps what only root runs.
+/// Returns true if a program of this name is on PATH, or in a directory of the system or FRR for programs that only
+/// root runs.
 pub(super) fn on_path(name: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)

@@ -1,4 +1,4 @@
-//! Compares what is needed with what is there.
+//! Compares the needs with the machine.
 
 use std::fmt;
 
@@ -8,12 +8,12 @@ use super::{
 };
 use crate::ebpf;
 
-/// Something that is needed and not there.
+/// A need that is not met.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Missing {
     /// A Debian package.
     Package { name: &'static str, why: &'static str },
-    /// A compiler for the BPF programs: Debian's packages, or a rustup nightly where there are none.
+    /// A compiler for the BPF programs: Debian's packages, or a rustup nightly if there are none.
     BpfCompiler,
     /// A program that cargo builds and installs.
     Tool(CargoTool),
@@ -36,7 +36,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What these purposes need and this machine lacks, in the order of installing.
+/// Returns the unmet needs of these purposes, in the order of installing.
 pub(super) fn survey(purposes: &[Purpose]) -> Vec<Missing> {
     let wanted = |purpose| purposes.contains(&purpose);
     let mut missing: Vec<_> = PROGRAMS
@@ -63,7 +63,7 @@ pub(super) fn survey(purposes: &[Purpose]) -> Vec<Missing> {
             Ok(ebpf::Compiler::Nightly(name)) => {
                 missing.extend(RustupComponents::of_nightly(&name).map(Missing::Components));
             }
-            // A compiler yet to be installed brings its clippy along.
+            // A compiler that is yet to be installed includes its clippy.
             Ok(ebpf::Compiler::Debian) | Err(_) => {}
         }
         if !CargoTool::CARGO_DENY.is_there() {

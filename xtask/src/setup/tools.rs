@@ -1,4 +1,4 @@
-//! What cargo and rustup install.
+//! Tools that cargo and rustup install.
 
 use std::{fmt, path::Path, process::Command};
 
@@ -28,7 +28,7 @@ impl CargoTool {
         on_path(self.name) || ebpf::cargo_home().join("bin").join(self.name).is_file()
     }
 
-    /// Builds and installs it. What it links to has to be there: see [`llvm_packages`].
+    /// Builds and installs it. Its libraries have to be installed: see [`llvm_packages`].
     pub(super) fn install(&self) -> Result<()> {
         let mut command = Command::new(ebpf::cargo());
         ebpf::forget_outer_cargo(&mut command);
@@ -46,8 +46,8 @@ impl CargoTool {
     }
 }
 
-/// The packages that `bpf-linker` is built with. Its LLVM has to read what the compiler's LLVM writes, so the two are
-/// of one version.
+/// Returns the packages that `bpf-linker` is built with. Its LLVM has to read the output of the compiler's LLVM, so
+/// both have the same version.
 pub(super) fn llvm_packages() -> Result<Vec<String>> {
     let llvm = llvm_major(&ebpf::find_compiler()?)?;
     if !(21..=23).contains(&llvm) {
@@ -59,7 +59,7 @@ pub(super) fn llvm_packages() -> Result<Vec<String>> {
     Ok(packages)
 }
 
-/// The major version of the LLVM in a compiler.
+/// Returns the major version of the LLVM in a compiler.
 fn llvm_major(compiler: &Compiler) -> Result<u32> {
     let mut command = match compiler {
         Compiler::Nightly(name) => {
@@ -82,13 +82,13 @@ fn parse_llvm_major(version: &str) -> Option<u32> {
 /// Components to add to a rustup toolchain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RustupComponents {
-    /// `None`: the one in use.
+    /// The toolchain; `None`: the one in use.
     toolchain: Option<String>,
     components: &'static [&'static str],
 }
 
 impl RustupComponents {
-    /// What the cargo in use lacks for style and lints, if anything.
+    /// Returns the components for style and lints that the cargo in use lacks, if any.
     pub(super) fn of_cargo() -> Option<Self> {
         let cargo = ebpf::cargo();
         let beside = |name: &str| cargo.with_file_name(name).is_file() || on_path(name);
@@ -96,7 +96,7 @@ impl RustupComponents {
         (!complete).then_some(Self { toolchain: None, components: &["rustfmt", "clippy"] })
     }
 
-    /// What a nightly lacks for lints, if anything.
+    /// Returns the components for lints that a nightly lacks, if any.
     pub(super) fn of_nightly(name: &str) -> Option<Self> {
         let clippy = ebpf::rustup_home().join("toolchains").join(name).join("bin/cargo-clippy");
         (!clippy.is_file()).then(|| Self { toolchain: Some(name.to_owned()), components: &["clippy"] })
@@ -119,7 +119,7 @@ impl fmt::Display for RustupComponents {
     }
 }
 
-/// Installs a nightly that can build `core` for BPF: the way where the distribution has no compiler for BPF.
+/// Installs a nightly that can build `core` for BPF, for distributions without a compiler for BPF.
 pub(super) fn install_nightly() -> Result<()> {
     if !on_path("rustup") && !Path::new(&ebpf::cargo_home()).join("bin/rustup").is_file() {
         bail!(

@@ -1,4 +1,4 @@
-//! `cargo xtask setup`, and what the other verbs do of it.
+//! `cargo xtask setup`, and the part of it that the other verbs run.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use super::{install, needs::Purpose, survey::survey};
 use crate::interrupt;
 
-/// `cargo xtask setup [--check]`.
+/// Runs `cargo xtask setup [--check]`.
 pub(crate) fn run(check: bool) -> Result<ExitCode> {
     if !check {
         ensure(&Purpose::ALL)?;
@@ -26,7 +26,7 @@ pub(crate) fn run(check: bool) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Installs what these purposes need and the machine lacks; says nothing where it has everything.
+/// Installs the unmet needs of these purposes; prints nothing if there are none.
 pub(crate) fn ensure(purposes: &[Purpose]) -> Result<()> {
     let missing = survey(purposes);
     if missing.is_empty() {

@@ -1,4 +1,4 @@
-//! What a test run comes to: a table of its stages, and the counts.
+//! Result of a test run: a table of its stages, and the counts.
 
 use std::{fmt::Write, process::ExitCode, time::Duration};
 
@@ -47,7 +47,7 @@ impl Report {
         if self.stages.iter().any(|stage| stage.failure.is_some()) {
             text.push('\n');
         }
-        // The very last line, for whoever only reads that.
+        // The very last line, for readers of only that line.
         let _ = write!(text, "\n{} passed, {} failed", sum.passed, sum.failed);
         text
     }

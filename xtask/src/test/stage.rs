@@ -14,21 +14,21 @@ use crate::{
     interrupt,
 };
 
-/// A stage that is not through by then hangs.
+/// Time limit of a stage, after which it counts as hung.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// How a stage went.
+/// Result of a stage.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(super) name: String,
-    /// Why it failed, if it did.
+    /// Reason of its failure, if it failed.
     pub(super) failure: Option<String>,
     pub(super) tally: Tally,
     pub(super) took: Duration,
 }
 
 impl Stage {
-    /// Runs a stage: `work` does it and counts its tests.
+    /// Runs a stage: `work` runs the check and counts its tests.
     pub(crate) fn run(name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) -> Self {
         println!("\n=== {name}");
         let start: Instant = child::now();
@@ -41,14 +41,14 @@ impl Stage {
         };
         if let Some(failure) = &failure {
             println!("{name}: {failure}");
-            // What failed without a test to its name (a lint, a build, a VM) counts as one.
+            // A failure without a failed test (a lint, a build, a VM) counts as one.
             tally.failed = tally.failed.max(1);
         }
         Self { name: name.to_owned(), failure, tally, took: child::now() - start }
     }
 }
 
-/// Runs a command as a stage's work; what it prints is passed on and read for results of tests.
+/// Runs a command as a stage's work. Its output is passed on, and parsed for results of tests.
 pub(super) fn command(command: &mut Command, tally: &mut Tally) -> Result<()> {
     match child::stream(command, LIMIT, io::stdout(), |line| tally.read(line))? {
         Ended::Exited(status) if status.success() => Ok(()),

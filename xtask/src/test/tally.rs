@@ -1,6 +1,6 @@
-//! Counts tests by the lines in which Rust's test harness sums up.
+//! Counts tests by the summary lines of Rust's test harness.
 
-/// How many tests passed, failed and were ignored.
+/// Number of tests that passed, failed and were ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) passed: u64,
@@ -9,9 +9,10 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Adds what a line of output tells, if it is a harness's last: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    /// Adds the counts of a line of output, if it is a harness's last: `test result: ok. 3 passed; 0 failed; 1 ignored;
+    /// …`.
     pub(crate) fn read(&mut self, line: &str) {
-        // A VM's console may have left escape sequences before it.
+        // The console of a VM may have left escape sequences before it.
         let Some((_, counts)) = line.split_once("test result: ").and_then(|(_, result)| result.split_once(". ")) else {
             return;
         };

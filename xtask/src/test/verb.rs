@@ -23,10 +23,10 @@ pub(crate) const PACKET_TESTS: &str = "packets";
 /// The test target that installs the package in a clean system.
 const PACKAGE_TESTS: &str = "packaging";
 
-/// Labs at a time: mostly they wait, so more than there may be cores; with too many they wait for each other.
+/// Number of labs in parallel: mostly they wait, so it may exceed the cores; with too many they wait for each other.
 const LABS: usize = 4;
 
-/// Runs all stages, or with a `filter` only the tests whose names have it in them.
+/// Runs all stages, or with a `filter` only the tests whose names contain it.
 pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<ExitCode> {
     let mut purposes = vec![Purpose::Bpf, Purpose::Lab, Purpose::Package, Purpose::Install];
     if with_vms {
@@ -70,7 +70,8 @@ impl Run<'_> {
         let clippy: Vec<_> = clippy.chain(["--all-targets", "--", "-D", "warnings"]).collect();
         self.cargo("lint", &clippy);
         self.stage("lint of the BPF programs", |tally| stage::command(&mut ebpf::lint_command(root)?, tally));
-        // cargo-deny reads deny.toml; it warns of duplicates with the whole tree of who wants them, which helps nobody.
+        // cargo-deny reads deny.toml. Its warnings of duplicates print the whole tree of dependents, which helps
+        // nobody.
         self.cargo("dependencies", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
     }
 
@@ -145,13 +146,13 @@ impl Run<'_> {
         self.stage(name, |tally| stage::command(&mut command, tally));
     }
 
-    /// A stage that is one cargo command.
+    /// Adds a stage that is one cargo command.
     fn cargo(&mut self, name: &str, args: &[&str]) {
         let mut command = cargo(self.root, args.iter().copied());
         self.stage(name, |tally| stage::command(&mut command, tally));
     }
 
-    /// Runs a stage, unless the user has had enough.
+    /// Runs a stage, unless the user has interrupted.
     fn stage(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Result<()>) {
         if !interrupt::happened() {
             self.report.add(Stage::run(name, work));

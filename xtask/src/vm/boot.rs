@@ -1,4 +1,4 @@
-//! Boots a kernel in QEMU and reads the tests' result off its console.
+//! Boots a kernel in QEMU and reads the tests' result from its console.
 
 use std::{io::Write, path::Path, process::Command, time::Duration};
 
@@ -7,23 +7,23 @@ use anyhow::{Result, bail};
 use super::kernel::Kernel;
 use crate::child::{self, Ended};
 
-/// What a VM's clock follows.
+/// Time base of a VM's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
     /// The time of day.
     Time,
-    /// The instructions it executes, each a nanosecond; and what is random elsewhere is the same at every run.
+    /// The executed instructions, each a nanosecond; and random values are the same in every run.
     Instructions,
 }
 
-/// A VM that is not through by then hangs.
+/// Time limit of a VM, after which it counts as hung.
 const LIMIT: Duration = Duration::from_secs(300);
 
-/// What `init.sh` says when the tests have ended.
+/// Prefix of the line that `init.sh` prints at the end of the tests.
 const MARKER: &str = "init: tests exited with ";
 
-/// Boots `kernel` with this initramfs, passes its console on to `echo` and gives `line` each line of it. Fails if the
-/// tests do or the VM does.
+/// Boots `kernel` with this initramfs. Copies its console to `echo` and passes each line of it to `line`. Fails if the
+/// tests or the VM fail.
 pub(super) fn run(
     kernel: &Kernel,
     initramfs: &Path,
@@ -47,7 +47,7 @@ pub(super) fn run(
     let mut exit_code = None;
     let ended = child::stream(&mut qemu, LIMIT, echo, |said| {
         line(said);
-        // The kernel may have put something of its own on the line before it.
+        // The kernel may have printed text of its own before it on the same line.
         if let Some((_, code)) = said.split_once(MARKER) {
             exit_code = code.parse::<i32>().ok();
         }
@@ -63,12 +63,12 @@ pub(super) fn run(
 }
 
 impl Clock {
-    /// How QEMU makes it.
+    /// Returns the options of QEMU.
     fn machine(self) -> &'static [&'static str] {
         match self {
             Self::Time => &["-accel", "tcg"],
-            // The processor's time-stamp counter follows virtual time at 1 GHz. A VM with nothing to do does not wait for
-            // a timer: its time jumps there.
+            // The processor's time-stamp counter follows virtual time at 1 GHz. An idle VM does not wait for a timer:
+            // its time jumps there.
             Self::Instructions => &[
                 "-accel",
                 "tcg,thread=single",
@@ -82,11 +82,11 @@ impl Clock {
         }
     }
 
-    /// What the kernel has to know.
+    /// Returns the kernel parameters.
     fn kernel_parameters(self) -> &'static str {
         match self {
             Self::Time => "",
-            // Mitigations are for some processors and not for others, and which one QEMU plays is QEMU's matter.
+            // Mitigations depend on the processor, and QEMU chooses the processor that it emulates.
             Self::Instructions => "tsc=reliable tsc_early_khz=1000000 nokaslr mitigations=off",
         }
     }

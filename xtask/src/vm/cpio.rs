@@ -7,7 +7,7 @@ const DIRECTORY: u32 = 0o040_755;
 const EXECUTABLE: u32 = 0o100_755;
 const CHARACTER_DEVICE: u32 = 0o020_600;
 
-/// An archive in the making. Paths are absolute; the folders they are in are made on the way.
+/// An archive in the making. Paths are absolute; missing parent folders are added.
 #[derive(Default)]
 pub(super) struct Archive {
     bytes: Vec<u8>,
@@ -36,7 +36,7 @@ impl Archive {
         self.entry(path, CHARACTER_DEVICE, &[], (major, minor));
     }
 
-    /// The complete archive.
+    /// Returns the complete archive.
     pub(super) fn finish(mut self) -> Vec<u8> {
         self.entry("/TRAILER!!!", 0, &[], (0, 0));
         self.bytes
@@ -66,7 +66,7 @@ impl Archive {
         self.pad();
     }
 
-    /// Names and contents end on a multiple of four bytes.
+    /// Pads names and contents to a multiple of four bytes.
     fn pad(&mut self) {
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::{cpio::Archive, kernel::Kernel};
 use crate::child;
 
-/// What the tests may ask the kernel for that is not built in everywhere.
+/// Modules that the tests need and that are not built into every kernel.
 const MODULES: [&str; 3] = ["veth", "sch_ingress", "cls_bpf"];
 
 /// Writes the initramfs that runs `tests` with `arguments` on `kernel` into `dir`, and returns its path.
@@ -60,9 +60,9 @@ fn find_busybox() -> Result<PathBuf> {
     dirs.find_map(|dir| Some(dir.join("busybox")).filter(|path| path.is_file())).context("no busybox on PATH")
 }
 
-/// The paths of the libraries that a program is linked to, the loader among them; none for a static one.
+/// Returns the paths of the libraries that a program is linked to, the loader among them; none for a static one.
 fn libraries_of(program: &Path) -> Result<Vec<String>> {
-    // ldd calls it a failure if there are none.
+    // ldd fails if there are none.
     let output = Command::new("ldd").arg(program).output().context("cannot start ldd")?;
     Ok(parse_ldd(&String::from_utf8_lossy(&output.stdout)))
 }

@@ -13,7 +13,7 @@ use crate::child;
 /// An unpacked kernel.
 #[derive(Debug)]
 pub(super) struct Kernel {
-    /// As `uname -r` tells it.
+    /// The release, as `uname -r` prints it.
     pub(super) release: String,
     /// The bootable image.
     pub(super) image: PathBuf,
@@ -21,7 +21,7 @@ pub(super) struct Kernel {
     modules: PathBuf,
 }
 
-/// The newest kernel of a series that is in `dir`, or else that apt knows of.
+/// Returns the newest kernel of a series in `dir`, or else the newest that apt knows.
 pub(super) fn obtain(dir: &Path, series: &str) -> Result<Kernel> {
     let present = fs::read_dir(dir)
         .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>());
@@ -43,7 +43,7 @@ pub(super) fn obtain(dir: &Path, series: &str) -> Result<Kernel> {
 }
 
 impl Kernel {
-    /// The contents of a module and of the modules it needs, in the order of loading; nothing for what is built in.
+    /// Returns the contents of a module and of its dependencies, in the order of loading; none for a built-in one.
     pub(super) fn module(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         self.collect(name, &mut found)?;
@@ -78,7 +78,7 @@ impl Kernel {
 const PREFIX: &str = "linux-image-";
 const SUFFIX: &str = "-cloud-amd64";
 
-/// The name of the newest package of a series that apt can download.
+/// Returns the name of the newest package of a series that apt can download.
 fn find(series: &str) -> Result<String> {
     let pattern = format!("^{PREFIX}{}\\..*{SUFFIX}$", series.replace('.', "\\."));
     let search = || -> Result<Option<String>> {
@@ -89,7 +89,7 @@ fn find(series: &str) -> Result<String> {
     if let Some(package) = search()? {
         return Ok(package);
     }
-    // A machine that has everything installed may never have read its lists.
+    // A machine that has everything installed may never have read its lists of packages.
     let updated = child::run(Command::new("apt-get").args(["--quiet", "update"]));
     match (search()?, updated) {
         (Some(package), _) => Ok(package),
@@ -101,7 +101,7 @@ fn find(series: &str) -> Result<String> {
     }
 }
 
-/// Downloads a package and unpacks it into `dir`, where it appears only once it is complete.
+/// Downloads a package and unpacks it into `dir`, in which it appears only once it is complete.
 fn download(dir: &Path, package: &str) -> Result<()> {
     eprintln!("xtask: downloading {package}");
     let partial = dir.join(format!(".{}.partial", process::id()));
@@ -124,7 +124,7 @@ fn unpack(dir: &Path, package: &str) -> Result<()> {
     child::run(Command::new("dpkg").arg("-x").arg(deb).arg(dir.join(package)))
 }
 
-/// The newest of the kernel packages among `names` that belong to `series`, by the numbers in their names.
+/// Returns the newest of the kernel packages among `names` that belong to `series`, by the numbers in their names.
 fn newest(names: impl IntoIterator<Item = String>, series: &str) -> Option<String> {
     let start = format!("{PREFIX}{series}.");
     names.into_iter().filter(|name| name.starts_with(&start) && name.ends_with(SUFFIX)).max_by_key(|name| numbers(name))
@@ -134,7 +134,7 @@ fn numbers(name: &str) -> Vec<u64> {
     name.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse().ok()).collect()
 }
 
-/// Looks for a module's file below `dir`.
+/// Finds a module's file below `dir`.
 fn find_module(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(dir).with_context(|| format!("cannot look into {}", dir.display()))? {
         let entry = entry?;
@@ -149,7 +149,7 @@ fn find_module(dir: &Path, name: &str) -> Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether a file holds this module. A dash in a file's name is an underscore in the module's.
+/// Returns true if a file holds this module. A dash in a file's name is an underscore in the module's.
 fn is_module(file: &str, name: &str) -> bool {
     let stem = file.strip_suffix(".xz").unwrap_or(file).strip_suffix(".ko");
     stem.is_some_and(|stem| stem.replace('-', "_") == name.replace('-', "_"))

@@ -1,9 +1,9 @@
 //! Runs tests on other kernels than the machine's own, in QEMU: the packet tests, and those that count instructions.
 //!
-//! A [`kernel`] comes from a Debian package that is unpacked, not installed. The [`initramfs`] holds busybox, the very
-//! test binary that runs on the host (with the libraries it asks for), the modules it needs, and an `init` that runs it
-//! and powers off; [`cpio`] is its format. [`boot`] starts QEMU, watches the console, and reads the result off it.
-//! No KVM is needed: the whole run takes seconds even on an emulated processor. [`verb`] is `cargo xtask vm`.
+//! A [`kernel`] comes from a Debian package that is unpacked, not installed. The [`initramfs`] holds busybox, the same
+//! test binary that runs on the host (with its libraries), the modules that it needs, and an `init` that runs it and
+//! powers off; [`cpio`] is its format. [`boot`] starts QEMU, watches the console, and reads the result from it. No KVM
+//! is needed: the whole run takes seconds even on an emulated processor. [`verb`] is `cargo xtask vm`.
 
 mod boot;
 mod cpio;

@@ -56,8 +56,8 @@ pub(crate) fn run_on(
     run_target(root, PACKET_TESTS, &arguments, series, Clock::Time, echo, |line| tally.read(line)).map(drop)
 }
 
-/// Builds a test target and runs it on the newest kernel of one series, whose release is returned. The console is passed
-/// on to `echo`, and `line` is given each line of it.
+/// Builds a test target and runs it on the newest kernel of one series, whose release is returned. Copies the console
+/// to `echo`, and passes each line of it to `line`.
 pub(crate) fn run_target(
     root: &Path,
     target: &str,

@@ -1,7 +1,7 @@
-//! Who is let in: the places that clients have, by user.
+//! Admission limits of the control socket, by user.
 //!
-//! One user must not keep another out, root least of all; so places are shared out by user. Nor must a user's forgotten
-//! clients keep out its next one: of those who are waited for, the one that has been silent longest makes room.
+//! One user must not keep another out, least of all root, so each user has its own limit. A user's forgotten clients
+//! must not keep out its next one. So the client that has been idle longest makes room for it.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub(crate) const EACH: usize = 4;
 /// Clients of all other users together.
 pub(crate) const OTHERS: usize = 16;
 
-/// Who is in.
+/// Admitted clients.
 #[derive(Debug, Default)]
 pub(crate) struct Admission {
     taken: BTreeMap<u64, Seat>,
@@ -26,23 +26,23 @@ pub(crate) struct Admission {
 #[derive(Debug)]
 struct Seat {
     uid: u32,
-    /// Since when the client has been waited for; none while it is the agent that the client waits for.
+    /// Time since which the client has been idle; `None` while the agent works for it.
     silent_since: Option<Time>,
 }
 
-/// What becomes of a client that comes.
+/// Decision on a new client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
-    /// It is let in.
+    /// Admitted with this number.
     Seat(u64),
-    /// It is let in, and another has to go for it.
+    /// Admitted in place of the client `of`, which has to leave.
     Instead { seat: u64, of: u64 },
-    /// It is sent away: all who could go for it are being served.
+    /// Refused: all clients that could make room are being served.
     Full,
 }
 
 impl Admission {
-    /// A client of user `uid` comes.
+    /// Decides on a new client of user `uid`.
     pub(crate) fn enter(&mut self, uid: u32, now: Time) -> Entry {
         let of = if self.has_room(uid) {
             None
@@ -57,17 +57,17 @@ impl Admission {
         of.map_or(Entry::Seat(seat), |of| Entry::Instead { seat, of })
     }
 
-    /// The agent is at work for this client.
+    /// Marks a client as served by the agent.
     pub(crate) fn served(&mut self, seat: u64) {
         self.taken.entry(seat).and_modify(|seat| seat.silent_since = None);
     }
 
-    /// It is the client's turn: to ask, or to take its answer.
+    /// Marks a client as idle: it has to send a request or to read its answer.
     pub(crate) fn waited_for(&mut self, seat: u64, now: Time) {
         self.taken.entry(seat).and_modify(|seat| seat.silent_since = Some(now));
     }
 
-    /// The client is gone.
+    /// Removes a client.
     pub(crate) fn leave(&mut self, seat: u64) {
         self.taken.remove(&seat);
     }
@@ -83,7 +83,8 @@ impl Admission {
         }
     }
 
-    /// Who has to go for a client of this user: one of its own, or, where others have them all, of the user with most.
+    /// Selects the client that has to leave for one of this user: one of its own, or, if others have all the places,
+    /// one of the user with the most.
     fn to_go_for(&self, uid: u32) -> Option<u64> {
         let own = self.count(|of| of == uid);
         let of_whom = if uid == 0 || own >= EACH {
@@ -107,7 +108,7 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    /// So many clients of this user, one each second from `from` on; all of them have a seat of their own.
+    /// Admits `count` clients of this user, one each second from `from` on. None of them replaces another.
     fn come(admission: &mut Admission, uid: u32, count: usize, from: u64) -> Vec<u64> {
         let entries = (from..).take(count).map(|second| admission.enter(uid, at(second)));
         entries.map(|entry| if let Entry::Seat(seat) = entry { seat } else { panic!("{entry:?}") }).collect()

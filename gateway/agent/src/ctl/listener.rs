@@ -1,4 +1,4 @@
-//! The socket's name in the file system.
+//! Path of the control socket in the file system.
 
 use std::{
     fs, io,
@@ -23,10 +23,10 @@ use tokio::net::UnixListener;
 
 use crate::ctl::server::CtlError;
 
-/// Clients that wait to be accepted.
+/// Connections that wait to be accepted.
 const BACKLOG: i32 = 16;
 
-/// A listening socket; its name goes with it.
+/// Listening socket. Its path is removed when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub socket: UnixListener,
@@ -34,7 +34,7 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// At `path`, for root and the members of `group`.
+    /// Opens the socket at `path`, for root and the members of `group`.
     pub(crate) fn open(path: &Path, group: Option<&str>) -> Result<Self, CtlError> {
         let failed = |source: io::Error| CtlError::Open { path: path.to_owned(), source };
         let gid = self::group(group)?;
@@ -50,12 +50,12 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        // One that stays behind is replaced at the next start.
+        // A path that remains is replaced at the next start.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// Removes what an agent that is dead has left there.
+/// Removes the socket of an agent that is dead.
 fn clear(path: &Path) -> Result<(), CtlError> {
     let failed = |source: io::Error| CtlError::Open { path: path.to_owned(), source };
     match fs::symlink_metadata(path) {
@@ -67,10 +67,10 @@ fn clear(path: &Path) -> Result<(), CtlError> {
     }
 }
 
-/// The number of a group, if one is named.
+/// Looks up the number of a group, if one is named.
 ///
 /// # Errors
-/// There is no such group, or the system does not tell.
+/// There is no such group, or the lookup fails.
 pub fn group(name: Option<&str>) -> Result<Option<u32>, CtlError> {
     let Some(name) = name else { return Ok(None) };
     match Group::from_name(name) {
@@ -95,7 +95,7 @@ fn listening(path: &Path, gid: Option<u32>) -> io::Result<StdListener> {
     Ok(StdListener::from(socket))
 }
 
-/// Says so if the group is let in at the socket and not into the directory that it is in. Its mode is its owner's affair.
+/// Warns if the group may use the socket but not enter its directory. The mode of the directory is its owner's choice.
 fn warn_of_closed_directory(path: &Path, group: &str, gid: u32) {
     let Some(directory) = path.parent() else { return };
     let open = fs::metadata(directory).is_ok_and(|found| {

@@ -1,4 +1,4 @@
-//! The agent's side of the socket.
+//! Server of the control socket.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ use gateway_api::ctl::{
 use gateway_base::{
     clock,
     json_framing::{Framer, FramingError},
-    token_bucket::{TokenBucket, Rate},
+    token_bucket::{Rate, TokenBucket},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, Interest},
@@ -38,34 +38,34 @@ use crate::ctl::{
 /// Bytes read at a time.
 const CHUNK: usize = 4 << 10;
 
-/// How long a client has for its next request, to the end of it.
+/// Time that a client has for its next complete request.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// How long the agent has for an answer.
+/// Time that the agent has for an answer.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// How long a client has to take a reply.
+/// Time that a client has to read a reply.
 const WRITE: Duration = Duration::from_secs(5);
 
-/// Rest after a client that could not be accepted: the next one could not be either.
+/// Pause after a client that could not be accepted, because the next one would fail as well.
 const REST: Duration = Duration::from_secs(1);
 
-/// Requests of one client. Who asks faster waits: the loop that answers has other things to do.
+/// Request rate of one client. A faster client waits, because the loop that answers has other work.
 const PACE: Rate = Rate { burst: 200, each: Duration::from_millis(10) };
 
-/// Why there is no control socket.
+/// Error that keeps the control socket from being opened.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
     /// Another process answers there.
     #[error("{}: another process listens there; stop it, or set another gateway.run_dir", path.display())]
     Taken {
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
     },
-    /// It is something else, which is not removed unasked.
+    /// The path is no socket, and is not removed without a request.
     #[error("{}: there is something that is not a socket; remove it, or set another gateway.run_dir", path.display())]
     NotASocket {
-        /// What should be the socket.
+        /// Path that should be the socket.
         path: PathBuf,
     },
     /// There is no such group.
@@ -73,51 +73,51 @@ pub enum CtlError {
         "gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another"
     )]
     NoGroup {
-        /// Its name.
+        /// Name of the group.
         group: String,
     },
-    /// The system does not tell.
+    /// The lookup of the group fails.
     #[error("gateway.control_group: looking up group {group:?}: {source}")]
     Group {
-        /// Its name.
+        /// Name of the group.
         group: String,
-        /// The system's reason.
+        /// Error of the system.
         source: io::Error,
     },
-    /// The system refuses.
+    /// The system refuses to open the socket.
     #[error("cannot open the control socket {}: {source}", path.display())]
     Open {
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
-        /// The system's reason.
+        /// Error of the system.
         source: io::Error,
     },
 }
 
-/// What clients ask of the agent.
+/// Receiver of the clients' requests.
 pub type Requests = mpsc::Receiver<Request>;
 
-/// A request that waits for its answer. Dropped without one, the client is told so.
+/// Request that waits for its answer. If it is dropped without one, the client receives an error.
 #[derive(Debug)]
 pub struct Request {
-    /// Which command, by its name in the table.
+    /// Name of the command in the table.
     pub command: &'static str,
-    /// As many as the table allows.
+    /// Parameters, as many as the table allows.
     pub params: Vec<String>,
     reply: oneshot::Sender<(Answer, oneshot::Sender<()>)>,
 }
 
 impl Request {
-    /// True once nobody waits for the answer any more.
+    /// Returns true if the client no longer waits for the answer.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_closed()
     }
 
-    /// Answers. The future ends when the client has the answer, or is gone, or does not take it; whoever goes on need
-    /// not wait, but a process that ends with this answer should.
+    /// Sends the answer. The future ends when the client has the answer, has closed its connection, or does not read it
+    /// in time. Most callers need not wait for it, but a process that exits after this answer should.
     pub fn answer(self, answer: Answer) -> impl Future<Output = ()> {
         let (sent, has_it) = oneshot::channel();
-        // A client that is gone needs none.
+        // The client may be gone.
         let _ = self.reply.send((answer, sent));
         async {
             let _ = has_it.await;
@@ -125,22 +125,22 @@ impl Request {
     }
 }
 
-/// What has happened at the socket since it was opened.
+/// Counters of the control socket since it was opened.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Clients that were let in.
+    /// Clients that were admitted.
     pub clients: AtomicU64,
     /// Requests, of any kind.
     pub requests: AtomicU64,
-    /// Clients that were hung up on for what they did or did not do.
+    /// Clients whose connection was closed because of an error or a timeout.
     pub(crate) hung_up: AtomicU64,
-    /// Silent clients that made room for others.
+    /// Idle clients that made room for others.
     pub(crate) made_room: AtomicU64,
-    /// Clients that were sent away for want of room.
+    /// Clients that were refused for lack of room.
     pub(crate) sent_away: AtomicU64,
 }
 
-/// What a client's task shares with the others.
+/// State that the clients' tasks share.
 #[derive(Debug)]
 struct Shared {
     commands: &'static [Command],
@@ -155,11 +155,12 @@ impl Shared {
     }
 }
 
-/// Opens the socket, for root and the members of `group`: what clients ask comes through the one; the last does the work,
-/// and has to be polled. It never ends. When it is dropped, clients are hung up on and the socket is gone.
+/// Opens the socket, for root and the members of `group`. Returns the requests of clients, the counters, and the future
+/// that does the work. The future has to be polled and never ends. When it is dropped, all connections are closed and
+/// the socket is removed.
 ///
 /// # Errors
-/// The socket can't be, or there is no such group.
+/// The socket can't be opened, or there is no such group.
 pub fn open(
     path: &Path,
     group: Option<&str>,
@@ -198,7 +199,7 @@ async fn serve(listener: Listener, shared: Arc<Shared>) {
                     sleep(REST).await;
                 }
             },
-            // One that made room has no handle any more.
+            // The handle of a client that made room is already removed.
             Some(ended) = clients.join_next() => if let Ok(number) = ended {
                 handles.remove(&number);
             },
@@ -206,7 +207,7 @@ async fn serve(listener: Listener, shared: Arc<Shared>) {
     }
 }
 
-/// Finds a seat for a client that has come, and who has to go for it; none if it has to go itself.
+/// Admits a new client. Returns its seat and the client that has to make room; `None` if it is refused.
 fn let_in(shared: &Arc<Shared>, stream: &UnixStream) -> Option<(Seat, Option<u64>)> {
     let counters = &shared.counters;
     let uid = match stream.peer_cred() {
@@ -237,7 +238,7 @@ fn count(counter: &AtomicU64) {
     counter.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A client's seat, which it leaves when it goes.
+/// Seat of a client, which is freed when it is dropped.
 struct Seat {
     shared: Arc<Shared>,
     number: u64,
@@ -250,7 +251,7 @@ impl Drop for Seat {
     }
 }
 
-/// Why a client is hung up on.
+/// Reason to close the connection of a client.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     #[error("it sent a message of more than {LONGEST} bytes")]
@@ -276,8 +277,8 @@ impl From<FramingError> for Trouble {
     }
 }
 
-/// Serves a client, one request after the other: nothing is read while one is being answered, so the kernel makes a client
-/// wait that sends without end.
+/// Serves a client, one request after the other. Nothing is read while a request is being answered, so the kernel
+/// blocks a client that sends without end.
 async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
     let Seat { shared, number, uid } = seat;
     let mut framer = Framer::new(LONGEST);
@@ -307,7 +308,7 @@ async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// The next request, none when the client has hung up.
+/// Reads the next request; `None` if the client has closed the connection.
 async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Call>, Trouble> {
     let deadline = Instant::now() + IDLE;
     let mut chunk = [0; CHUNK];
@@ -322,8 +323,9 @@ async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Cal
     }
 }
 
-/// Ends when the client has closed its end of the stream, so that one who no longer waits for an answer takes nobody's
-/// place. One that only has nothing more to ask still wants it, and one that has sent more already is not looked at.
+/// Waits until the client has closed its end of the stream, so that a client that no longer waits for an answer frees
+/// its place. A client that has only shut down writing still wants the answer. One that has already sent more is not
+/// checked.
 async fn hung_up(stream: &UnixStream) {
     let is_closed = async {
         let (read, write) = (stream.ready(Interest::READABLE).await?, stream.ready(Interest::WRITABLE).await?);

@@ -1,4 +1,4 @@
-//! The server against clients good and bad, over real sockets.
+//! Tests of the server with good and bad clients, over real sockets.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ const COMMANDS: &[Command] = &[
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// A path of the test's own, gone with it.
+/// Path of one test, removed with it.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -38,7 +38,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Runs an agent of few words while `client` does what it does to it.
+/// Runs a minimal agent while `client` runs.
 fn with_agent<T: Send + 'static>(client: impl AsyncFnOnce(PathBuf) -> T) -> T {
     let scratch = Scratch::new();
     let path = scratch.0.clone();
@@ -63,7 +63,7 @@ fn with_agent<T: Send + 'static>(client: impl AsyncFnOnce(PathBuf) -> T) -> T {
                 }
             }
         };
-        // The agent ends when it is told to, and the client may still have something to say about that.
+        // The agent ends on request, and the client may still check something after that.
         let mut client = std::pin::pin!(client(path.clone()));
         tokio::select! {
             done = &mut client => done,
@@ -77,7 +77,7 @@ async fn blocking(path: &Path, method: &'static str, params: &'static [&'static 
     tokio::task::spawn_blocking(move || call(&path, method, params, LIMIT)).await.unwrap()
 }
 
-/// The next reply on a raw connection.
+/// Reads the next reply on a raw connection.
 async fn read_reply(stream: &mut UnixStream) -> Value {
     let mut bytes = Vec::new();
     loop {
@@ -88,7 +88,7 @@ async fn read_reply(stream: &mut UnixStream) -> Value {
     }
 }
 
-/// True if the server hangs up, whatever it says before.
+/// Returns true if the server closes the connection, after any reply.
 async fn is_hung_up_on(stream: &mut UnixStream) -> bool {
     let mut chunk = [0; 4096];
     loop {
@@ -163,7 +163,7 @@ fn where_no_agent_runs_the_caller_is_told_which_socket_was_tried() {
     let error = call(&scratch.0, "status", &[], LIMIT).unwrap_err();
     assert_eq!(error.exit_code(), 3);
     assert!(error.to_string().contains(&scratch.0.display().to_string()), "{error}");
-    // A socket without a process behind it is the same.
+    // A socket without a process behind it is treated the same.
     drop(std::os::unix::net::UnixListener::bind(&scratch.0).unwrap());
     assert_eq!(call(&scratch.0, "status", &[], LIMIT).unwrap_err().exit_code(), 3);
 }
@@ -201,7 +201,7 @@ fn a_client_that_sends_garbage_is_hung_up_on_and_others_are_served() {
         let deep = format!("{{\"params\":{}", "[".repeat(1000));
         for garbage in ["GET / HTTP/1.0\r\n\r\n", "{}", r#"{"method":"echo","params":[]}"#, &long, &deep] {
             let mut stream = UnixStream::connect(&path).await.unwrap();
-            // The server may hang up before all of it is sent.
+            // The server may close the connection before all of it is sent.
             let _ = stream.write_all(garbage.as_bytes()).await;
             assert!(is_hung_up_on(&mut stream).await, "{}", &garbage[..garbage.len().min(40)]);
         }
@@ -214,7 +214,7 @@ fn a_client_that_sends_without_end_and_never_reads_is_hung_up_on() {
     with_agent(async |path| {
         let mut stream = UnixStream::connect(&path).await.unwrap();
         let text = br#"{"method":"list-commands","params":[],"id":1}"#.repeat(100);
-        // The buffers of the sockets fill up, then the server's patience is over.
+        // The buffers of the sockets fill up, then the server's timeout ends the connection.
         let flood = async { while stream.write_all(&text).await.is_ok() {} };
         let other = async {
             assert_eq!(blocking(&path, "echo", &["meanwhile"]).await.unwrap(), "meanwhile\n");
@@ -224,7 +224,7 @@ fn a_client_that_sends_without_end_and_never_reads_is_hung_up_on() {
     });
 }
 
-/// A client that has asked for something and been answered, and stays.
+/// Connects a client that has received one answer, and stays.
 async fn connected(path: &Path) -> UnixStream {
     let mut stream = UnixStream::connect(path).await.unwrap();
     stream.write_all(br#"{"method":"version","params":[],"id":1}"#).await.unwrap();
@@ -239,7 +239,7 @@ fn clients_that_stay_and_say_nothing_keep_nobody_out() {
         for _ in 0..ROOT + 3 {
             idle.push(connected(&path).await);
         }
-        // Those that were silent longest have made room, and no other has.
+        // The clients that were idle longest have made room, and no others.
         for stream in &mut idle[..3] {
             assert!(is_hung_up_on(stream).await);
         }
@@ -277,7 +277,7 @@ fn a_client_that_asks_without_pause_is_held_to_a_pace_and_another_is_not() {
             assert_ne!(greedy.read_buf(&mut bytes).await.unwrap(), 0);
             replies = bytes.iter().filter(|byte| **byte == b'}').count();
         }
-        // Ten more than the burst can't have come in less.
+        // Ten more than the burst can't have been answered in less time.
         assert!(clock::monotonic() - started >= 10 * PACE.each);
         assert_eq!(blocking(&path, "echo", &["meanwhile"]).await.unwrap(), "meanwhile\n");
     });

@@ -1,4 +1,4 @@
-//! Looking whether programs are where they were put, and putting back what has gone.
+//! Checks that programs are still attached, and puts back those that have gone.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -13,12 +13,12 @@ use gateway_netdev::nic;
 
 use super::{Devices, InUse, Transmit, transmit};
 
-/// How long it is told that programs had gone, after they were put back.
+/// Time for which a program that had gone is reported after it was put back.
 const TOLD: Duration = Duration::from_secs(300);
 
 impl Devices {
-    /// Looks whether the programs are where they were put, puts back what is gone, and pins what has lost its pin. True if
-    /// something is otherwise than before.
+    /// Checks that the programs are attached, puts back those that have gone, and pins links that have lost their pins.
+    /// Returns true if the state has changed.
     pub(crate) fn poll(&mut self, ebpf: &mut Ebpf, now: Duration) -> bool {
         let told = |this: &Self| (this.problems().collect::<Vec<_>>(), this.warnings().collect::<Vec<_>>());
         let before = (told(self), self.xdp_ports());
@@ -33,7 +33,7 @@ impl Devices {
 
     fn look_at(&mut self, ebpf: &mut Ebpf, used: &mut InUse, now: Duration) {
         let name = used.device.name.clone();
-        // One that has gone, or come back as another, is news of the underlay.
+        // An interface that has gone, or come back as another, is a change of the underlay.
         let Ok(Some(interface)) = nic::interface(&name) else { return };
         if interface.ifindex != used.device.ifindex {
             return;
@@ -52,7 +52,7 @@ impl Devices {
             (Mode::Tc, Seen::Other(id)) => drop(self.before_tc.insert(name, id)),
             (Mode::Tc, _) => {}
             (_, Seen::Ours) => drop(used.trouble.remove(&Hook::Xdp)),
-            // Its driver has none.
+            // The driver has no XDP.
             (Mode::Auto, Seen::Nothing) if !used.xdp && !used.trouble.contains_key(&Hook::Xdp) => {}
             (_, Seen::Nothing | Seen::Other(_)) => {
                 let done = self.attacher.attach_xdp(ebpf, &used.device);
@@ -75,7 +75,7 @@ impl Devices {
                 used.trouble.remove(&hook);
                 self.gone.insert((name.clone(), hook), now + TOLD);
             }
-            // As at a start: what the driver does not take, TC carries.
+            // As at a start, TC carries the traffic if the driver does not accept XDP.
             Err(error) if hook == Hook::Xdp && used.mode == Mode::Auto && !error.is_busy() => {
                 tracing::warn!(interface = name, "no XDP any more, TC carries its traffic: {error}");
                 used.trouble.remove(&hook);
@@ -86,7 +86,7 @@ impl Devices {
         }
     }
 
-    /// Links are held, so they stay while the agent runs; that they stay when it ends is what pins are for.
+    /// Pins links again. The agent holds links, so they stay while it runs; the pins keep them after its end.
     fn pin_again(&mut self) {
         let names: BTreeSet<String> = self.in_use.keys().cloned().collect();
         let pinned = self.attacher.pin_again(&names).or_else(|error| {

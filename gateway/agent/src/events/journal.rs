@@ -1,4 +1,4 @@
-//! The latest events, kept for whoever wants to read them.
+//! Journal of the latest events, for clients that read them.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -6,27 +6,26 @@ use gateway_api::events::{Cursor, Event, Page, Record, Timestamp};
 
 use crate::events::pace::Pace;
 
-/// Records of each of the two kinds that are kept.
+/// Records that are kept of each of the two kinds.
 const KEPT: usize = 2048;
 
 /// Records in a page at most.
 const PAGE: usize = 256;
 
-/// How often it is told that events were left out.
+/// Interval at which left-out events are reported.
 const LEFT_OUT_EVERY: Duration = Duration::from_secs(1);
 
-/// A moment, by both clocks.
+/// Moment, on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moment {
-    /// What the clock on the wall shows, since 1970: for people. It may be set.
+    /// Wall clock, since 1970: for people. It may be set.
     pub wall: Duration,
-    /// By a clock that never goes back.
+    /// Monotonic clock: it never goes back.
     pub steady: Duration,
 }
 
-/// The journal. Its memory is bounded: of what it is told it leaves out what comes too fast, and of what it has it keeps the
-/// latest. Events of stations, which anybody on a VLAN can bring about, are kept apart from the others, so that they cannot
-/// drive those out.
+/// Journal of bounded memory. It leaves out events that come too fast, and keeps the latest of the others. Events of
+/// stations are kept apart, because any host on a VLAN can cause them; so they cannot drive out the other events.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal {
     started: Timestamp,
@@ -39,7 +38,7 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// An empty journal of an agent that starts now.
+    /// Makes the empty journal of an agent that starts now.
     pub(crate) fn new(now: Moment) -> Self {
         Self {
             started: Timestamp::new(now.wall),
@@ -51,13 +50,13 @@ impl Journal {
         }
     }
 
-    /// Number of the next record.
+    /// Returns the number of the next record.
     pub(crate) fn next(&self) -> u64 {
         self.next
     }
 
-    /// Notes what `event` makes, if there is room for it: in a burst, only some of many. It is not called for the others, so
-    /// they cost nothing but the question. `vni` is that of the logical switch it is about, 0 if it is about none.
+    /// Records the event that `event` makes, if the rate allows it: in a burst only some of many. `event` is not called
+    /// for the others, so they cost only the check. `vni` is that of the event's logical switch, 0 if there is none.
     pub(crate) fn note_with(
         &mut self,
         kind: gateway_api::events::Kind,
@@ -70,12 +69,12 @@ impl Journal {
         }
     }
 
-    /// Notes an event that is about no logical switch, or is the agent's own doing.
+    /// Records an event that concerns no logical switch, or is caused by the agent itself.
     pub(crate) fn note(&mut self, event: Event, now: Moment) {
         self.note_with(event.kind(), 0, now, || event);
     }
 
-    /// Notes that events were left out, if there were and it has not just been told.
+    /// Records that events were left out, if there were any and it was not just reported.
     pub(crate) fn settle(&mut self, now: Moment) {
         if now.steady.saturating_sub(self.told) < LEFT_OUT_EVERY {
             return;
@@ -95,11 +94,11 @@ impl Journal {
         self.next += 1;
     }
 
-    /// What there is from `cursor` on.
+    /// Returns the records from `cursor` on.
     pub(crate) fn page(&self, cursor: &Cursor) -> Page {
         let (from, asked) = match cursor {
             Cursor::End => (self.next, self.next),
-            // A number of another run of the agent says nothing here: all that there is is new.
+            // A number of another run of the agent has no meaning here, so all records are new.
             Cursor::From { run: Some(run), .. } if *run != self.started.to_string() => (1, 1),
             Cursor::From { seq, .. } => ((*seq).clamp(1, self.next), *seq),
         };
@@ -117,7 +116,7 @@ impl Journal {
             records.push(record.clone());
         }
         let next = if records.len() < PAGE { self.next } else { records.last().map_or(from, |last| last.seq + 1) };
-        // Numbers have no gaps, so what is not there of a stretch has been there and is gone.
+        // Numbers have no gaps, so a number that is missing in a range was recorded and is gone.
         let missed = (next - from) - records.len() as u64;
         let oldest = self.stations.front().into_iter().chain(self.others.front()).map(|record| record.seq).min();
         let missed = if asked == 0 { 0 } else { missed };

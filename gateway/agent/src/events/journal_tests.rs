@@ -1,4 +1,4 @@
-//! What is kept, for whom, and what is gone.
+//! Tests of the records that are kept, of readers, and of records that are gone.
 
 use gateway_api::{events::Kind, view::Place};
 use gateway_common::net::MacAddr;
@@ -45,7 +45,7 @@ fn a_reader_gets_what_comes_after_what_it_has() {
 #[test]
 fn a_long_stretch_comes_in_several_pages() {
     let mut journal = Journal::new(at(0));
-    // Slowly enough for none to be left out.
+    // The rate is low enough for none to be left out.
     (0..600).for_each(|number| journal.note(reloaded(number), at(number as u64)));
     let mut seen = Vec::new();
     let mut cursor = 1;
@@ -63,10 +63,10 @@ fn who_is_too_slow_is_told_how_many_are_gone() {
     let mut journal = Journal::new(at(0));
     (0..KEPT + 10).for_each(|number| journal.note(reloaded(number), at(number as u64)));
     let page = journal.page(&from(1));
-    // The first page is full, and what is gone lies before it.
+    // The first page is full, and the missed records lie before it.
     assert_eq!((page.missed, page.oldest, page.records[0].seq), (10, 11, 11));
     assert_eq!(journal.page(&from(page.next)).missed, 0);
-    // Who wants all that there is has missed nothing.
+    // A reader that wants all records from the start has missed nothing.
     assert_eq!(journal.page(&from(0)).missed, 0);
 }
 

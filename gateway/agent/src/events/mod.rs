@@ -1,4 +1,4 @@
-//! Keeps the latest events, and finds out what has changed from one look to the next.
+//! Keeps the latest events, and derives events from two successive states.
 
 pub(crate) mod journal;
 mod pace;

@@ -1,4 +1,4 @@
-//! How many events are let in.
+//! Rate limit of events.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -7,27 +7,27 @@ use std::{
 
 use gateway_api::events::Kind;
 
-/// Events of one kind in one logical switch that are let in at once.
+/// Burst of events of one kind in one logical switch.
 const BURST: u32 = 100;
 
-/// Time after which one more is.
+/// Time in which one more event is allowed.
 const EACH: Duration = Duration::from_millis(50);
 
-/// Logical switches that are told apart; further ones share what is let in. It keeps the memory in bounds.
+/// Logical switches that have buckets of their own; further ones share one. This bounds the memory.
 const SWITCHES: usize = 16_384;
 
-/// Lets events in, a burst and then so many a second of each kind and logical switch, and counts those that are left out.
-/// So whoever floods a VLAN with forged sources is one of many who are heard, and costs next to nothing.
+/// Token buckets, one for each kind and logical switch. Counts the events that are left out. A host that floods a VLAN
+/// with forged sources uses up only the bucket of its own logical switch, at almost no cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
-    /// When the bucket of each will be full again (the generic cell rate algorithm, ITU-T I.371 annex A).
+    /// Time at which each bucket is full again (the generic cell rate algorithm, ITU-T I.371 annex A).
     full_at: HashMap<(Kind, u32), Duration>,
     left_out: BTreeMap<Kind, u64>,
 }
 
 impl Pace {
-    /// Whether an event of this kind, in the logical switch with this VNI or 0, is let in at `now`, a moment of a clock that
-    /// never goes back.
+    /// Returns true if an event of this kind is allowed at `now`, a moment of a monotonic clock. `vni` is that of the
+    /// logical switch, or 0.
     pub(crate) fn admits(&mut self, kind: Kind, vni: u32, now: Duration) -> bool {
         let crowded = self.full_at.len() >= SWITCHES && !self.full_at.contains_key(&(kind, vni));
         let full_at = self.full_at.entry((kind, if crowded { u32::MAX } else { vni })).or_default();
@@ -40,7 +40,7 @@ impl Pace {
         true
     }
 
-    /// What was left out since the last call, if anything was.
+    /// Takes the numbers of events that were left out since the last call, if there were any.
     pub(crate) fn left_out(&mut self) -> Option<BTreeMap<Kind, u64>> {
         (!self.left_out.is_empty()).then(|| std::mem::take(&mut self.left_out))
     }

@@ -1,5 +1,5 @@
-//! Where learned stations are, as far as events have told: so that a move can say from where, and the end of a station where
-//! it was.
+//! Tracks the places of learned stations, as far as events have reported them. An event of a move has the old place,
+//! and an event of an aged station has its last place.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,7 +9,7 @@ use gateway_common::{
     fdb::{self, FdbKey},
 };
 
-/// A place, by number.
+/// Place of a station, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum At {
     /// A VLAN of an access port.
@@ -19,7 +19,7 @@ pub(crate) enum At {
 }
 
 impl At {
-    /// The place that the kernel names.
+    /// Converts a target of the forwarding database.
     pub(crate) fn of(to: &fdb::Target) -> Self {
         match to.kind {
             fdb::REMOTE => Self::Tunnel(to.out, to.vni),
@@ -28,34 +28,34 @@ impl At {
     }
 }
 
-/// The learned stations, each with its place if that is known. There are no more of them than the kernel has learned: it
-/// tells what it learns, and what goes is taken out with the next census.
+/// Learned stations, each with its place if that is known. The number of stations is bounded by those that the kernel
+/// has learned: it reports each of them, and the next FDB scan removes those that are gone.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     known: HashMap<FdbKey, Option<At>>,
 }
 
-/// What a census has shown.
+/// Differences that an FDB scan has found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
     /// Stations that are gone, with their last place.
     pub gone: Vec<(FdbKey, Option<At>)>,
-    /// Stations that are there and of which no event told.
+    /// Stations that are present but were in no event.
     pub found: Vec<FdbKey>,
 }
 
 impl Places {
-    /// Takes in that a station was learned or has moved. Gives the place it was at before, if that is known.
+    /// Takes over a learning event. Returns the previous place, if that is known.
     pub(crate) fn event(&mut self, event: &LearnEvent) -> Option<At> {
         self.known.insert(FdbKey::new(event.vni, event.mac), Some(At::of(&event.to))).flatten()
     }
 
-    /// Takes in where a station is that a census has found.
+    /// Sets the place of a station that an FDB scan has found.
     pub(crate) fn found(&mut self, key: FdbKey, at: At) {
         self.known.insert(key, Some(at));
     }
 
-    /// Takes in which stations there are, behind access ports and behind tunnels.
+    /// Takes over the stations of an FDB scan, behind access ports and behind tunnels.
     pub(crate) fn fdb_scan(&mut self, local: &BTreeMap<FdbKey, BindingKey>, remote: &BTreeSet<FdbKey>) -> Difference {
         let is_there = |key: &FdbKey| local.contains_key(key) || remote.contains(key);
         let gone = self.known.extract_if(|key, _| !is_there(key)).collect();

@@ -1,4 +1,4 @@
-//! What has changed from one look to the next, as events.
+//! Derives events from the differences between two states.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,7 +12,7 @@ use gateway_api::{
 };
 use gateway_netdev::underlay::Resolution;
 
-/// Keys with values that have come, gone, or have another value.
+/// Returns the keys that have come, have gone, or have another value.
 fn differing<'a, K: Ord, V: PartialEq>(
     old: &'a BTreeMap<K, V>,
     new: &'a BTreeMap<K, V>,
@@ -22,24 +22,24 @@ fn differing<'a, K: Ord, V: PartialEq>(
     gone.chain(changed.map(|(key, value)| (key, old.get(key), Some(value))))
 }
 
-/// Problems that have gone and come.
+/// Returns the events of problems that have gone and come.
 pub(crate) fn problems(source: Source, old: &BTreeSet<String>, new: &BTreeSet<String>) -> Vec<Event> {
     let gone = old.difference(new).map(|text| Event::ProblemGone { source, problem: text.clone() });
     let come = new.difference(old).map(|text| Event::Problem { source, problem: text.clone() });
     gone.chain(come).collect()
 }
 
-/// Faults that have gone and come.
+/// Returns the events of faults that have gone and come.
 pub(crate) fn faults(old: &BTreeSet<&'static str>, new: &BTreeSet<&'static str>) -> Vec<Event> {
     let gone = old.difference(new).map(|fault| Event::FaultGone { fault: (*fault).to_owned() });
     let come = new.difference(old).map(|fault| Event::Fault { fault: (*fault).to_owned() });
     gone.chain(come).collect()
 }
 
-/// Logical switches, VNI and name.
+/// Logical switches: VNI and name.
 pub(crate) type Switches = BTreeMap<u32, Option<String>>;
 
-/// Logical switches that have gone and come.
+/// Returns the events of logical switches that have gone and come.
 pub(crate) fn switches(old: &Switches, new: &Switches) -> Vec<Event> {
     let one = |(vni, before, after): (&u32, Option<&Option<String>>, Option<&Option<String>>)| match (before, after) {
         (Some(name), None) => Some(Event::SwitchRemoved { vni: *vni, switch: name.clone() }),
@@ -52,7 +52,7 @@ pub(crate) fn switches(old: &Switches, new: &Switches) -> Vec<Event> {
 /// Bindings: port and VLAN, and the VNI they are bound to.
 pub(crate) type Bindings = BTreeMap<(String, u16), u32>;
 
-/// Bindings that have gone and come; `names` has the names of logical switches, old and new ones.
+/// Returns the events of bindings that have gone and come. `names` has the names of logical switches, old and new.
 pub(crate) fn bindings(old: &Bindings, new: &Bindings, names: &Switches) -> Vec<Event> {
     let name = |vni: u32| names.get(&vni).cloned().flatten();
     let one = |((port, vlan), before, after): (&(String, u16), Option<&u32>, Option<&u32>)| {
@@ -66,8 +66,8 @@ pub(crate) fn bindings(old: &Bindings, new: &Bindings, names: &Switches) -> Vec<
     differing(old, new).filter_map(one).collect()
 }
 
-/// Next hops that were lost and found; `name` gives that of an interface. Of a remote that is no longer wanted there is
-/// nothing to tell, nor of one that is being looked for the first time.
+/// Returns the events of next hops that were lost and found. `name` gives the name of an interface. There is no event
+/// for a remote VTEP that is no longer wanted, nor for one that is resolved for the first time.
 pub(crate) fn hops(
     old: &BTreeMap<IpAddr, Resolution>,
     new: &BTreeMap<IpAddr, Resolution>,
@@ -88,19 +88,19 @@ pub(crate) fn hops(
     differing(old, new).filter_map(one).collect()
 }
 
-/// A virtual router.
+/// State of a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Router {
     pub name: String,
     pub role: Role,
-    /// Since when it has this role.
+    /// Time since which it has this role.
     pub since: Duration,
     pub active_node: Option<IpAddr>,
     pub priority: u8,
 }
 
-/// Roles that have changed. Who was active and has to claim the role anew, or has done so since the last look, has lost its
-/// lease: nothing else leads from one to the other (see the states of [`gateway_vrrp`]).
+/// Returns the events of changed roles. A node that was active and claims the role again, or has done so since the last
+/// state, has lost its lease: no other transition leads from one to the other (see the states of [`gateway_vrrp`]).
 pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> Vec<Event> {
     let mut events = Vec::new();
     for (vrid, _, after) in differing(old, new) {
@@ -110,7 +110,7 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
         if was_active && matches!(after.role, Role::Active | Role::Claiming) {
             events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
         }
-        // A backup whose active node has become another one has something to tell, too.
+        // For a backup, a change of the active node is an event, too.
         let told = |router: &Router| (router.role, router.active_node);
         if before.map(told) == Some(told(after)) {
             continue;
@@ -134,10 +134,10 @@ pub(crate) struct Database {
     pub remote: Option<String>,
 }
 
-/// Databases, by the virtual router they belong to where each has its own.
+/// Databases, by virtual router where each has its own.
 pub(crate) type Databases = BTreeMap<Option<String>, Database>;
 
-/// Databases in another state, or at another server.
+/// Returns the events of databases that have another state or another server.
 pub(crate) fn databases(old: &Databases, new: &Databases) -> Vec<Event> {
     let one = |(instance, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
         let after = after?;

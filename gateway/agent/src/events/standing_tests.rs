@@ -1,4 +1,4 @@
-//! What changes make of two looks.
+//! Tests of the events that two states give.
 
 use gateway_api::events::Kind;
 use gateway_common::net::MacAddr;

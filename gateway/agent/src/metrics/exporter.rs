@@ -1,4 +1,4 @@
-//! What the agent's loop and the server's thread have between them.
+//! State shared between the agent's loop and the server's thread.
 
 use std::{
     collections::BTreeSet,
@@ -28,26 +28,27 @@ use super::{
     server,
 };
 
-/// Measurements younger than this are told again instead of being taken again.
+/// Measurements younger than this are served again instead of being taken again.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long a client waits for new measurements; after that it gets old ones. Prometheus waits ten seconds for all of it.
+/// Time that a client waits for new measurements before it gets old ones. Prometheus waits ten seconds in all.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// A loop that has not turned for so long does not live. It turns each second, and a large change may take some seconds.
+/// A loop that has not turned for this long counts as dead. It turns each second, and a large change may take some
+/// seconds.
 pub(super) const ALIVE: Duration = Duration::from_secs(15);
 
-/// The server's thread has this niceness: it gives way to what forwards and learns.
+/// Niceness of the server's thread: it gives way to the threads that forward and learn.
 const NICE: libc::c_int = 10;
 
-/// What keeps a gateway from being ready. A node that stands by is ready.
+/// Readiness of the gateway. A standby node is ready.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// The programs are attached wherever they should be.
     pub attached: bool,
-    /// The database has been seen, so that what is programmed is what is wanted.
+    /// The database has been read, so that the programmed state is the desired state.
     pub known: bool,
-    /// How many bindings of the database do not forward.
+    /// Number of bindings of the database that do not forward.
     pub unforwarded: usize,
     /// No connected node could forward more.
     pub able: bool,
@@ -55,7 +56,7 @@ pub struct Readiness {
     pub reaches: bool,
 }
 
-/// The loop's side. Without an address to listen on there is no thread, and nobody asks.
+/// The loop's side. Without an address to listen on, there is no thread and there are no requests.
 #[derive(Debug)]
 pub struct Exporter {
     shared: Arc<Shared>,
@@ -64,7 +65,7 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Listens nowhere yet.
+    /// Makes an exporter that does not listen yet.
     pub fn new() -> Self {
         Self { shared: Arc::default(), listen: watch::Sender::default(), thread: None }
     }
@@ -72,7 +73,7 @@ impl Exporter {
     /// Listens on `addresses` and no others, in the network namespace of the thread that calls first.
     ///
     /// # Errors
-    /// There is no thread to be had. An address that can't be had is no error: it is logged, and tried again.
+    /// The thread can't be started. An address that can't be listened on is no error: it is logged, and tried again.
     pub fn listen(&mut self, addresses: &BTreeSet<SocketAddr>) -> io::Result<()> {
         self.listen.send_if_modified(|old| {
             let other = old != addresses;
@@ -91,12 +92,12 @@ impl Exporter {
         Ok(())
     }
 
-    /// The loop has turned, and this is how ready it is. To be called each second.
+    /// Records a turn of the loop with its readiness. Call it each second.
     pub fn turned(&self, readiness: Readiness) {
         self.shared.turned(readiness, clock::monotonic());
     }
 
-    /// Somebody wants [`Exporter::publish`] to be called. Dropped before its end, nothing is lost.
+    /// Waits until a client needs new measurements; then call [`Exporter::publish`]. Cancel safe.
     pub async fn request(&self) {
         loop {
             self.shared.asked.notified().await;
@@ -106,7 +107,7 @@ impl Exporter {
         }
     }
 
-    /// Hands out new measurements.
+    /// Publishes new measurements.
     pub fn publish(&self, measured: Measured) {
         self.shared.measured.send_replace(Some(Arc::new(measured)));
     }
@@ -120,25 +121,25 @@ impl Default for Exporter {
 
 impl Drop for Exporter {
     fn drop(&mut self) {
-        // The server ends when there is no more word of where to listen.
+        // The server ends when the channel of listen addresses is closed.
         self.listen = watch::Sender::default();
         if let Some(thread) = self.thread.take() {
-            // It has panicked, if anything; that was told.
+            // An error means a panic, which has been reported.
             let _ = thread.join();
         }
     }
 }
 
-/// Makes the calling thread a nice one.
+/// Raises the niceness of the calling thread.
 fn give_way() {
-    // SAFETY: setpriority(2) takes numbers; 0 is the calling thread, which on Linux is what it is for.
+    // SAFETY: setpriority(2) takes numbers; 0 is the calling thread. On Linux a niceness belongs to a thread.
     let failed = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } != 0;
     if failed {
         tracing::debug!("the metrics thread does not give way to others: {}", io::Error::last_os_error());
     }
 }
 
-/// What both sides see.
+/// State that both sides share.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     asked: Notify,
@@ -149,7 +150,7 @@ pub(super) struct Shared {
     hung_up: AtomicU64,
 }
 
-/// An exposition that can be given to several clients.
+/// Exposition that is shared by several clients.
 #[derive(Debug)]
 struct Written {
     measured: Arc<Measured>,
@@ -163,7 +164,7 @@ impl Shared {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a client that was hung up on.
+    /// Counts a client whose connection was closed by the server.
     pub(super) fn count_hung_up(&self) {
         self.hung_up.fetch_add(1, Ordering::Relaxed);
     }
@@ -172,24 +173,24 @@ impl Shared {
         *self.turned.lock().unwrap_or_else(PoisonError::into_inner) = Some((readiness, now));
     }
 
-    /// How ready the loop said it was, and how long ago that is.
+    /// Returns the readiness at the last turn of the loop, and the time since then.
     pub(super) fn last_turn(&self, now: Time) -> Option<(Readiness, Duration)> {
         let turned = self.turned.lock().unwrap_or_else(PoisonError::into_inner);
         turned.map(|(readiness, at)| (readiness, now.saturating_sub(at)))
     }
 
-    /// Measurements that are young enough.
+    /// Returns the measurements, if they are fresh.
     fn fresh(&self, now: Time) -> Option<Arc<Measured>> {
         self.measured.borrow().as_ref().filter(|measured| now.saturating_sub(measured.at) < FRESH).cloned()
     }
 
-    /// The exposition; nothing if there never was anything measured.
+    /// Returns the exposition; `None` if nothing was ever measured.
     pub(super) async fn expose(&self, format: Format) -> Option<Bytes> {
         let mut changes = self.measured.subscribe();
         let fresh = self.fresh(clock::monotonic());
         if fresh.is_none() {
             self.asked.notify_one();
-            // In vain if the loop is at work: then it is what there was before.
+            // A loop that is busy does not answer in time. Then the old measurements are served.
             let _ = timeout(PATIENCE, changes.changed()).await;
         }
         let measured = changes.borrow().clone()?;

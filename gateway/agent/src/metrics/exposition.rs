@@ -1,4 +1,4 @@
-//! Measurements as text.
+//! Formats measurements as text.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -19,29 +19,29 @@ use super::{
 /// Characters of a label's value at most.
 const LONGEST_LABEL: usize = 128;
 
-/// All that goes into one exposition.
+/// Input of one exposition.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scrape {
     pub(super) measured: Arc<Measured>,
-    /// How old the measurements are.
+    /// Age of the measurements.
     pub(super) age: Duration,
     pub(super) process: Process,
     pub(super) server: Served,
 }
 
-/// What the server has counted.
+/// Counters of the server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Served {
     pub(super) requests: u64,
-    /// Clients hung up on because newer ones came, or because they took too long.
+    /// Connections closed because newer clients came, or because a client took too long.
     pub(super) hung_up: u64,
 }
 
 impl Scrape {
-    /// Writes it down.
+    /// Formats the exposition.
     ///
     /// # Errors
-    /// Never: a `String` takes everything.
+    /// Never: a `String` accepts everything.
     pub(super) fn expose(self, format: Format) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(self));
@@ -70,7 +70,7 @@ impl Collector for Scrape {
     }
 }
 
-/// A metric's name without what the encoder adds to it.
+/// Name of a metric without the parts that the encoder adds.
 struct Stem {
     name: &'static str,
     unit: Option<Unit>,
@@ -93,13 +93,13 @@ impl Stem {
     }
 }
 
-/// Where the samples of one metric go.
+/// Receiver of the samples of one metric.
 pub(super) struct Sink<'e> {
     encoder: MetricEncoder<'e>,
     family: &'static Family,
 }
 
-/// A sample's value.
+/// Value of a sample.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     Whole(u64),
@@ -145,7 +145,7 @@ impl Sink<'_> {
             return self.encoder.encode_info(&labels);
         }
         let (kind, value) = (self.family.kind, value.into());
-        // A set of no labels would be written as one, with braces.
+        // The encoder would write an empty set of labels with braces.
         if values.is_empty() {
             return write(&mut self.encoder, kind, value);
         }
@@ -193,8 +193,8 @@ impl EncodeLabelSet for Labels<'_> {
     }
 }
 
-/// A label's value that can do no harm: names from a database may be of any length and hold anything. What a form of text
-/// needs escaped, its encoder escapes.
+/// Cleans the value of a label. Names from a database may be of any length and hold any character. The encoder escapes
+/// what its text format requires.
 fn clean(value: &str) -> Cow<'_, str> {
     let end = value.char_indices().nth(LONGEST_LABEL).map_or(value.len(), |(end, _)| end);
     let value = &value[..end];
@@ -205,8 +205,8 @@ fn clean(value: &str) -> Cow<'_, str> {
     }
 }
 
-/// OpenMetrics, as it is written here, in the older form: without units and end, and with the names of samples where
-/// OpenMetrics has the names of metrics.
+/// Converts OpenMetrics, as it is written here, to the older text format. That one has no units and no end, and uses
+/// the names of samples where OpenMetrics uses the names of metrics.
 fn classic(open: &str) -> String {
     let names: BTreeMap<&str, &Family> = families::all()
         .filter_map(|family| {

@@ -1,4 +1,4 @@
-//! What is written, line by line.
+//! Tests of the exposition, line by line.
 
 use gateway_common::{
     binding::Traffic,
@@ -106,7 +106,7 @@ fn a_long_name_is_cut_where_a_character_ends() {
     assert!(text.len() < 50_000, "{}", text.len());
 }
 
-/// The labels and value of a sample, read as the text format says.
+/// Parses a sample as the text format specifies: labels and value.
 fn parse(line: &str) -> Option<(BTreeMap<String, String>, u64)> {
     let mut rest = line.split_once('{')?.1;
     let mut labels = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What is answered to a request.
+//! Answers HTTP requests.
 
 use gateway_base::clock;
 use http_body_util::Full;
@@ -14,16 +14,16 @@ use super::{
     negotiate::Format,
 };
 
-/// An answer, which is known in full before any of it is sent.
+/// Answer of which all bytes are known before the first is sent.
 pub(super) type Answer = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
-/// What there is.
+/// Index page.
 const INDEX: &str = "vtep-gateway\n\n/metrics  metrics for Prometheus\n/healthz  200 while the agent lives\n\
                      /readyz   200 while it can forward, or stand by\n";
 
-/// Answers one request. Its body, if it has one, is not looked at.
+/// Answers one request. Its body, if any, is ignored.
 pub(super) async fn answer<B>(request: &Request<B>, shared: &Shared) -> Answer {
     shared.count_request();
     let path = request.uri().path();
@@ -52,7 +52,7 @@ async fn metrics<B>(request: &Request<B>, shared: &Shared) -> Answer {
     }
 }
 
-/// The loop turns, or why it is taken for dead.
+/// Returns the readiness if the loop turns, or the reason why it counts as dead.
 fn health(shared: &Shared) -> Result<Readiness, String> {
     match shared.last_turn(clock::monotonic()) {
         None => Err("the agent is starting".to_owned()),
@@ -61,7 +61,7 @@ fn health(shared: &Shared) -> Result<Readiness, String> {
     }
 }
 
-/// The gateway forwards, or stands by; or what keeps it from that.
+/// Returns the readiness if the gateway forwards or stands by, or the reason why it does not.
 fn readiness(shared: &Shared) -> Result<Readiness, String> {
     let readiness = health(shared)?;
     let missing = [

@@ -1,4 +1,4 @@
-//! What the agent measures of itself and its data plane, at one moment.
+//! Measurements of the agent and its data plane at one moment.
 
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -10,50 +10,50 @@ use gateway_common::{
 };
 use gateway_vrrp::Time;
 
-/// Bindings, tunnels and logical switches that have series of their own, at most of each. How many there are is up to the
-/// database; what is beyond is only counted, in [`LeftOut`].
+/// Bindings, tunnels and logical switches that have series of their own, at most of each. The database decides how many
+/// there are. Those beyond the limit are only counted, in [`LeftOut`].
 pub const MAX_SERIES: usize = 4096;
 
-/// All of it. What could not be read is missing, never zero.
+/// All measurements. A value that could not be read is missing, never zero.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
-    /// When.
+    /// Time of the measurement.
     pub at: Time,
     /// The programs are attached wherever they should be.
     pub attached: bool,
-    /// How much is programmed.
+    /// Sizes of the programmed state.
     pub programmed: Programmed,
     /// Packets dropped.
     pub drops: Option<Drops>,
     /// Packets forwarded, MACs learned.
     pub paths: Option<Paths>,
-    /// What each binding has carried.
+    /// Traffic of each binding.
     pub bindings: Vec<Binding>,
-    /// How many bindings of the database there are in each state, by its name.
+    /// Number of bindings of the database in each state, by the name of the state.
     pub(crate) binding_states: BTreeMap<&'static str, u64>,
-    /// What each tunnel has carried.
+    /// Traffic of each tunnel.
     pub tunnels: Vec<Tunnel>,
     /// MACs of each logical switch.
     pub switches: Vec<Switch>,
-    /// What has no series.
+    /// Objects without series.
     pub left_out: LeftOut,
-    /// MACs in all.
+    /// Sizes of the forwarding database.
     pub fdb: Fdb,
     /// The interfaces in the configuration.
     pub interfaces: Vec<view::Interface>,
     /// The programs in the kernel.
     pub programs: Vec<Program>,
-    /// The databases, one for each instance.
+    /// Databases, one for each instance of the configuration.
     pub databases: Vec<Database>,
     /// The virtual routers.
     pub routers: Vec<Router>,
-    /// Problems that stand.
+    /// Standing problems.
     pub problems: Problems,
     /// Reads of the configuration since the start.
     pub reloads: Reloads,
 }
 
-/// How much is programmed, of what there is room for.
+/// Sizes of the programmed state, for comparison with the limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Programmed {
     /// Logical switches.
@@ -77,41 +77,41 @@ pub struct Binding {
     pub vlan: VlanId,
     /// The logical switch, by name.
     pub switch: String,
-    /// The same by VNI.
+    /// VNI of the logical switch.
     pub vni: u32,
-    /// What it has carried.
+    /// Traffic of the binding.
     pub traffic: Traffic,
 }
 
 /// A tunnel.
 #[derive(Clone, Copy, Debug)]
 pub struct Tunnel {
-    /// This end.
+    /// Local VTEP.
     pub local: IpAddr,
     /// The remote VTEP.
     pub remote: IpAddr,
     /// Its next hop is known.
     pub resolved: bool,
-    /// What it has carried.
+    /// Traffic of the tunnel.
     pub traffic: Traffic,
 }
 
 /// MACs of a logical switch.
 #[derive(Clone, Debug)]
 pub struct Switch {
-    /// Its name.
+    /// Name of the logical switch.
     pub name: String,
-    /// Its VNI.
+    /// VNI of the logical switch.
     pub vni: u32,
     /// Given by the database.
     pub given: u64,
-    /// Learned; since the last census none has been taken off.
+    /// Learned. MACs that were aged since the last FDB scan are still included.
     pub learned: u64,
-    /// How many may be learned.
+    /// Number of MACs that may be learned.
     pub learn_limit: u64,
 }
 
-/// How many have no series of their own.
+/// Numbers of objects without series of their own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LeftOut {
     /// Bindings.
@@ -129,58 +129,58 @@ pub struct Fdb {
     pub given: u64,
     /// MACs learned.
     pub learned: u64,
-    /// MACs it has room for.
+    /// MACs that it has room for.
     pub size: u64,
 }
 
-/// A program.
+/// A program in the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Program {
-    /// Its name.
+    /// Name of the program.
     pub name: &'static str,
     /// Time that it has run. The kernel counts only while `kernel.bpf_stats_enabled` is 1.
     pub(crate) run_time: Duration,
-    /// How often it has run, likewise.
+    /// Number of runs, counted under the same condition.
     pub runs: u64,
 }
 
 /// A database.
 #[derive(Clone, Debug)]
 pub struct Database {
-    /// The instance that follows it.
+    /// Instance of the configuration that follows the database.
     pub name: String,
-    /// How far it is followed; nothing where it is the configuration file.
+    /// State of the connection; `None` if the configuration file is the database.
     pub following: Option<view::Following>,
-    /// When something last came from a server, since the zero of the wall clock; not if nothing ever did, or there is no
-    /// server.
+    /// Time of the last message from a server, since the zero of the wall clock. `None` if there never was one, or
+    /// there is no server.
     pub heard: Option<Duration>,
 }
 
 /// A virtual router.
 #[derive(Clone, Debug)]
 pub struct Router {
-    /// How it stands.
+    /// State of the virtual router.
     pub view: view::Router,
     /// Other nodes that are connected to this one and could take over from it.
     pub standbys: usize,
 }
 
-/// How many problems stand.
+/// Numbers of standing problems.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Problems {
-    /// Because of which the gateway is not healthy.
+    /// Problems that make the gateway unhealthy.
     pub faults: usize,
-    /// Others.
+    /// Other problems.
     pub warnings: usize,
 }
 
-/// What became of reloads.
+/// Outcomes of reloads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reloads {
-    /// Taken over.
+    /// Reloads that were applied.
     pub applied: u64,
-    /// Refused.
+    /// Reloads that were refused.
     pub refused: u64,
-    /// The last one was refused.
+    /// True if the last one was refused.
     pub(crate) last_refused: bool,
 }

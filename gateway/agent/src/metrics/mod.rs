@@ -1,11 +1,13 @@
-//! What monitoring reads over HTTP: metrics for Prometheus, and whether the agent is alive and ready.
+//! Endpoints for monitoring over HTTP: metrics for Prometheus, liveness and readiness.
 //!
-//! Whoever scrapes must not be able to slow the gateway down. So the server has a thread of its own, [`exporter`], and
-//! asks the agent's loop for a new set of measurements ([`measured`]) only when somebody wants one and the last is a
-//! second old; a thousand scrapes a second cost the loop one. What a client may cost the server is bounded ([`server`]).
+//! A client that scrapes must not slow the gateway down. So the server has a thread of its own, [`exporter`]. It
+//! requests new measurements ([`measured`]) from the agent's loop only if a client wants some and the last ones are a
+//! second old. A thousand scrapes a second cost the loop one measurement. The cost of a client for the server is
+//! bounded ([`server`]).
 //!
-//! [`families`] is the list of all metrics: one definition gives the exposition ([`exposition`], in the form that is
-//! asked for, [`negotiate`]) and the reference in `docs/METRICS.md`. [`http`] answers, [`process`] looks at the process.
+//! [`families`] is the list of all metrics. One definition gives the exposition ([`exposition`], in the format that
+//! [`negotiate`] selects) and the reference in `docs/METRICS.md`. [`http`] answers requests, [`process`] reads the
+//! state of the process.
 
 mod exporter;
 mod exposition;

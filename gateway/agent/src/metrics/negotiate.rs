@@ -1,17 +1,17 @@
-//! Which form of the exposition a client wants (RFC 9110 section 12.5.1).
+//! Selects the format of the exposition that a client accepts (RFC 9110 section 12.5.1).
 
-/// The forms there are.
+/// Format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     /// OpenMetrics 1.0.
     OpenMetrics,
-    /// Prometheus's own text, version 0.0.4.
+    /// Text format of Prometheus, version 0.0.4.
     Text,
 }
 
 impl Format {
-    /// What the client asks for in its `Accept` header. Whoever asks for nothing gets [`Format::Text`], which everything
-    /// can read that reads metrics at all.
+    /// Selects the format by the client's `Accept` header. The default is [`Format::Text`], which every reader of
+    /// metrics understands.
     pub(super) fn wanted(accept: &str) -> Self {
         let quality = |media: &str| {
             let ranges = accept.split(',').filter_map(|range| {
@@ -29,7 +29,7 @@ impl Format {
         if open > 0.0 && open >= text { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The value of `Content-Type`.
+    /// Returns the value of `Content-Type`.
     pub(super) const fn content_type(self) -> &'static str {
         match self {
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

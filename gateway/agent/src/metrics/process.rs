@@ -1,30 +1,30 @@
-//! What the kernel says of this process (proc(5)).
+//! Reads the kernel's statistics of this process (proc(5)).
 
 use std::{fs, time::Duration};
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// Switches the kernel's counting of what programs take.
+/// Switch of the kernel's statistics of programs.
 const BPF_STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
-/// All of it; each is missing where it can't be read.
+/// Statistics of the process. A value that can't be read is missing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Process {
     /// Time spent on CPUs, in user mode and in the kernel.
     pub(super) cpu: Option<Duration>,
-    /// When it started, since the zero of the wall clock.
+    /// Start of the process, since the zero of the wall clock.
     pub(super) started: Option<Duration>,
     pub(super) threads: Option<u64>,
     pub(super) virtual_bytes: Option<u64>,
     pub(super) resident_bytes: Option<u64>,
     pub(super) open_fds: Option<u64>,
     pub(super) max_fds: Option<u64>,
-    /// The kernel counts what programs take.
+    /// True if the kernel counts the run time of programs.
     pub(super) bpf_stats: Option<bool>,
 }
 
 impl Process {
-    /// Looks.
+    /// Reads the statistics.
     pub(super) fn poll() -> Self {
         let mut process = Self {
             open_fds: fs::read_dir("/proc/self/fd").ok().map(|fds| fds.count() as u64),
@@ -41,11 +41,11 @@ impl Process {
         process
     }
 
-    /// Takes in `/proc/self/stat`. The name of the program, in parentheses, may hold anything.
+    /// Parses `/proc/self/stat`. The name of the program, in parentheses, may hold any character.
     fn stat(&mut self, stat: &str, tick: u64, page: u64, boot: Option<Duration>) {
         let Some((_, rest)) = stat.rsplit_once(')') else { return };
         let fields: Vec<&str> = rest.split_whitespace().collect();
-        // The numbers are those of proc(5); the state, field 3, is the first here.
+        // Fields have the numbers of proc(5). The state, field 3, is the first here.
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         let ticks = |ticks: u64| Duration::from_millis(ticks.saturating_mul(1000) / tick.max(1));
         self.cpu = field(14).zip(field(15)).map(|(user, system)| ticks(user + system));
@@ -56,13 +56,13 @@ impl Process {
     }
 }
 
-/// When the machine was started, from `/proc/stat`.
+/// Parses the boot time of the machine from `/proc/stat`.
 fn boot(stat: &str) -> Option<Duration> {
     let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
     line.trim().parse().ok().map(Duration::from_secs)
 }
 
-/// The soft limit, from `/proc/self/limits`.
+/// Parses the soft limit from `/proc/self/limits`.
 fn max_fds(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
     line.split_whitespace().next()?.parse().ok()

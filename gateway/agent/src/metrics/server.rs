@@ -1,4 +1,4 @@
-//! The sockets: who is let in, for how long, and with how much.
+//! Sockets of the metrics server, with limits on the number of clients, their time and their bytes.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -21,35 +21,35 @@ use tokio::{
 
 use super::{exporter::Shared, http};
 
-/// Clients at a time. When one more comes, the one that is there for longest has to go: one that reads metrics is there for
-/// some milliseconds, so whoever opens connections and leaves them is rid of first.
+/// Clients at a time. For one more, the oldest connection is closed. A client that reads metrics stays for some
+/// milliseconds only, so idle connections are closed first.
 const CLIENTS: usize = 64;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
-/// How long a client has for its request, up to the end of its headers.
+/// Time that a client has for its request, up to the end of its headers.
 const REQUEST: Duration = Duration::from_secs(5);
 
-/// How long a client has for everything, reading the answer included.
+/// Time that a client has for everything, including reading the answer.
 const WHOLE: Duration = Duration::from_secs(30);
 
-/// Bytes of a request, up to the end of its headers.
+/// Bytes of a request at most, up to the end of its headers.
 const LONGEST: usize = 16 << 10;
 
-/// Headers of a request.
+/// Headers of a request at most.
 const HEADERS: usize = 64;
 
 /// Time until an address that can't be listened on is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Rest after a client that could not be accepted: the next one could not be either.
+/// Pause after a client that could not be accepted, because the next one would fail as well.
 const REST: Duration = Duration::from_secs(1);
 
-/// Serves on whatever addresses `listen` names at the time, until nobody can name any more.
+/// Serves on the addresses that `listen` holds at the time. Ends when `listen` is closed.
 pub(super) async fn serve(shared: Arc<Shared>, mut listen: watch::Receiver<BTreeSet<SocketAddr>>) {
     let clients = Arc::new(Clients::default());
-    // Tasks end with the set that they are in.
+    // Tasks end with their set.
     let mut tasks = JoinSet::new();
     let mut listening: BTreeMap<SocketAddr, AbortHandle> = BTreeMap::new();
     loop {
@@ -73,7 +73,7 @@ pub(super) async fn serve(shared: Arc<Shared>, mut listen: watch::Receiver<BTree
     }
 }
 
-/// Lets clients in at one address, once it can be had.
+/// Accepts clients at one address, once it can be listened on.
 async fn accept(address: SocketAddr, shared: Arc<Shared>, clients: Arc<Clients>) {
     let listener = listener(address).await;
     tracing::info!("metrics: listening on http://{address}/metrics");
@@ -109,7 +109,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // So that [::] and 0.0.0.0 can both be had.
+        // This allows [::] and 0.0.0.0 at the same time.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
@@ -118,7 +118,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// The clients there are, the newest last.
+/// Connected clients, the newest last.
 #[derive(Debug, Default)]
 struct Clients(Mutex<VecDeque<AbortHandle>>);
 

@@ -1,4 +1,4 @@
-//! The server on loopback, with the loop played by the test.
+//! Tests of the server on loopback. The test plays the loop.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -14,7 +14,7 @@ use tokio::{
 use super::*;
 use crate::metrics::{Exporter, Measured, Readiness};
 
-/// Addresses on loopback that no other test of this run has, nor another run.
+/// Returns loopback addresses that no other test of this run uses, nor another run.
 fn free(count: usize) -> BTreeSet<SocketAddr> {
     static TAKEN: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
@@ -44,10 +44,10 @@ async fn connect(address: SocketAddr) -> TcpStream {
     }
 }
 
-/// What is answered to `request`, up to the end.
+/// Sends `request` and returns the whole answer.
 async fn ask(address: SocketAddr, request: &str) -> String {
     let mut stream = connect(address).await;
-    // One that is hung up on before it has said all may fail here, and reads why.
+    // The server may close the connection before all is sent. The answer has the reason.
     let _ = stream.write_all(request.as_bytes()).await;
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
@@ -65,7 +65,7 @@ fn exporter(addresses: &BTreeSet<SocketAddr>) -> Exporter {
     exporter
 }
 
-/// Plays the loop until `work` is done; says how often it measured.
+/// Plays the loop until `work` is done. Returns the number of measurements.
 async fn serving<T>(exporter: &Exporter, work: impl Future<Output = T>) -> (T, usize) {
     let mut times = 0;
     let mut work = std::pin::pin!(work);

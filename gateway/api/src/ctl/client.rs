@@ -1,4 +1,4 @@
-//! The other side of the socket: a program that asks an agent. It blocks.
+//! Client side of the control socket: sends a request to an agent and waits for the reply. It blocks.
 
 use std::{
     io::{self, Read, Write},
@@ -18,10 +18,10 @@ use super::message::{Call, parse_reply};
 /// Longest reply, in bytes.
 const LONGEST: usize = 16 << 20;
 
-/// Why an agent could not be asked, or does not do it.
+/// Reasons for which a request to an agent fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// Nobody listens.
+    /// No process listens on the socket.
     #[error(
         "no agent is running: {}: {source}; start one with `vtep-gateway run`, or name the configuration of the one that \
          is meant with --config", path.display()
@@ -32,7 +32,7 @@ pub enum CallError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The agent can't be talked to.
+    /// The connection to the agent failed.
     #[error("cannot talk to the agent at {}: {source}{}", path.display(), hint(source))]
     Io {
         /// The socket.
@@ -40,19 +40,19 @@ pub enum CallError {
         /// The system's reason.
         source: io::Error,
     },
-    /// The agent hung up.
+    /// The agent closed the connection before it replied.
     #[error("the agent at {} has hung up without an answer: it has ended, or too many others talk to it; its log says which", path.display())]
     HungUp {
         /// The socket.
         path: PathBuf,
     },
-    /// What answers is no agent.
+    /// The reply is not that of an agent.
     #[error("what listens at {} is not a vtep-gateway", path.display())]
     Foreign {
         /// The socket.
         path: PathBuf,
     },
-    /// The agent refuses, and says why.
+    /// The agent refused the request, with this reason.
     #[error("{}", .0.trim_end())]
     Refused(String),
     /// There was no answer in time.
@@ -60,7 +60,7 @@ pub enum CallError {
     TimedOut {
         /// The socket.
         path: PathBuf,
-        /// What it had.
+        /// The time limit.
         limit: Duration,
     },
 }
@@ -74,13 +74,13 @@ fn hint(error: &io::Error) -> &'static str {
 }
 
 impl CallError {
-    /// What a command that failed with it exits with: 3 if no agent is running, else 1.
+    /// Returns the exit code of a command that fails with this error: 3 if no agent is running, else 1.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::NoAgent { .. }) { 3 } else { 1 }
     }
 }
 
-/// Asks the agent at `path`, and gives what it answers within `limit`.
+/// Sends a request to the agent at `path` and returns the reply, which must arrive within `limit`.
 ///
 /// # Errors
 /// See [`CallError`].
@@ -88,7 +88,7 @@ pub fn call(path: &Path, method: &str, params: &[&str], limit: Duration) -> Resu
     Conversation::open(path, limit)?.ask(method, params)
 }
 
-/// The same for a request that ends the agent: waits, within `limit`, until it has.
+/// Sends a request that ends the agent, and waits up to `limit` until the agent has ended.
 ///
 /// # Errors
 /// See [`CallError`].
@@ -138,7 +138,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// What has come; empty if no more will.
+    /// Returns the bytes received so far; empty at the end of the stream.
     #[expect(clippy::disallowed_methods, reason = "a command waits in real time")]
     fn read(&mut self) -> Result<&[u8], CallError> {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -147,7 +147,7 @@ impl<'a> Conversation<'a> {
         }
         let read = loop {
             let read = self.stream.set_read_timeout(Some(left)).and_then(|()| self.stream.read(&mut self.chunk));
-            // A socket with a time limit is not read on after a signal by itself (signal(7)).
+            // The kernel does not restart a read after a signal on a socket with a timeout (signal(7)).
             if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
                 break read;
             }
@@ -160,7 +160,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// Connects. An agent that hangs accepts nobody, and connecting waits as long as sending would (unix(7)).
+/// Connects. If the agent hangs, it accepts no connection, and connecting blocks as long as sending would (unix(7)).
 fn dial(path: &Path, limit: Duration) -> io::Result<UnixStream> {
     let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     let limit = TimeVal::milliseconds(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX).max(1));

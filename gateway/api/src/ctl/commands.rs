@@ -1,19 +1,19 @@
-//! What is to be done with a request.
+//! Dispatch of requests: checks the command, its parameters and the caller's rights.
 
 use std::ops::RangeInclusive;
 
 use super::message::Call;
 
-/// What is replied: a text, or what is wrong.
+/// Result of a command: a text, or an error message.
 pub type Answer = Result<String, String>;
 
-/// Who may use a command. The control group is let in to look; what has an effect on the agent, or on what it writes to
-/// disk, is root's.
+/// Access rights to a command. The control group may read; a command that changes the agent, or the files that it
+/// writes, is for root only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It tells something: whoever may connect.
+    /// Reads state: for all clients that may connect.
     Read,
-    /// It does something: root.
+    /// Changes state: for root only.
     Change,
 }
 
@@ -24,33 +24,33 @@ pub struct Command {
     pub name: &'static str,
     /// Its parameters, as `list-commands` shows them.
     pub usage: &'static str,
-    /// How many it takes.
+    /// Number of parameters that it accepts.
     pub params: RangeInclusive<usize>,
-    /// Who may use it.
+    /// Clients that may use it.
     pub access: Access,
 }
 
-/// What the server answers by itself.
+/// Commands that the server handles itself.
 pub const OWN: [Command; 2] = [
     Command { name: "list-commands", usage: "", params: 0..=0, access: Access::Read },
     Command { name: "version", usage: "", params: 0..=0, access: Access::Read },
 ];
 
-/// What becomes of a request.
+/// Decision on a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// It is answered at once.
+    /// The server replies at once.
     Reply(Answer),
-    /// The agent is asked.
+    /// The request is passed to the agent.
     Ask {
-        /// The command, by its name in the table.
+        /// Name of the command in the table.
         command: &'static str,
-        /// As many as the table allows.
+        /// Parameters, as many as the table allows.
         params: Vec<String>,
     },
 }
 
-/// Whether the caller is `root` decides what may be asked.
+/// Decides on a request; `root` is true if the client runs as root.
 pub fn decide(commands: &'static [Command], root: bool, call: Call) -> Decision {
     let Call { method, params, .. } = call;
     let refuse = |text: String| Decision::Reply(Err(text));

@@ -1,4 +1,4 @@
-//! A way in for the fuzz target of `gateway/fuzz`.
+//! Entry points for the fuzz target of `gateway/fuzz`.
 
 use gateway_base::json_framing::Framer;
 
@@ -8,8 +8,8 @@ use super::{
     message::{Call, LONGEST, reply},
 };
 
-/// A client that says this; the first byte is the size of reads, and whether it is root. `take` gets each request that the agent
-/// would be asked.
+/// Simulates a client that sends these bytes. The first byte sets the size of reads, and if the client is root. `take`
+/// receives each request that would be passed to the agent.
 pub fn client(bytes: &[u8], commands: &'static [Command], take: impl Fn(&str, &[String])) {
     let Some((&first, bytes)) = bytes.split_first() else { return };
     let (root, size) = (first & 1 == 1, usize::from(first >> 1) + 1);
@@ -22,7 +22,7 @@ pub fn client(bytes: &[u8], commands: &'static [Command], take: impl Fn(&str, &[
                 Ok(Some(text)) => Call::parse(text),
                 Err(_) => return,
             };
-            // It is hung up on.
+            // The server would close the connection.
             let Ok(call) = call else { return };
             let id = call.id.clone();
             let answer = match decide(commands, root, call) {

@@ -13,13 +13,14 @@ pub const LONGEST: usize = 64 << 10;
 pub struct Call {
     /// Name of the command.
     pub method: String,
-    /// Strings, if the client is sound.
+    /// Parameters; strings, if the client follows the protocol.
     pub params: Vec<Value>,
-    /// What the reply has to carry. None: no reply is wanted, which makes it no request.
+    /// Identifier that the reply must carry. Null: the client wants no reply, so this is a notification and not a
+    /// request.
     pub id: Value,
 }
 
-/// What came is no request.
+/// Reasons for which a message is not a request.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCall {
     /// Not JSON, or not a JSON-RPC 1.0 request.
@@ -45,15 +46,15 @@ impl Call {
         if call.id.is_null() { Err(BadCall::Notification) } else { Ok(call) }
     }
 
-    /// The request as JSON.
+    /// Returns the request as JSON.
     pub fn bytes(&self) -> Vec<u8> {
         json!({ "method": self.method, "params": self.params, "id": self.id }).to_string().into_bytes()
     }
 }
 
-/// The reply to the request `id`.
+/// Returns the reply to the request `id` as JSON.
 pub fn reply(id: &Value, answer: &Answer) -> Vec<u8> {
-    // Open vSwitch's client prints it as it is, and what follows would start in the same line.
+    // Open vSwitch's client prints the text unchanged; without a line end, further output would continue the line.
     let line = |text: &str| if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") };
     let (result, error) = match answer {
         Ok(text) => (Value::from(line(text)), Value::Null),
@@ -62,7 +63,7 @@ pub fn reply(id: &Value, answer: &Answer) -> Vec<u8> {
     json!({ "id": id, "result": result, "error": error }).to_string().into_bytes()
 }
 
-/// Reads a reply; `None` if it is none.
+/// Parses a reply; `None` if the text is not one.
 pub(crate) fn parse_reply(text: &[u8]) -> Option<Answer> {
     #[derive(Deserialize)]
     struct Reply {

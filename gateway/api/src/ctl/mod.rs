@@ -1,13 +1,13 @@
-//! The control socket, `<run_dir>/vtep-gateway.ctl`: a running agent is asked to do something, or how it is.
+//! Control socket `<run_dir>/vtep-gateway.ctl`: takes commands for a running agent and reports its state.
 //!
-//! It speaks the protocol that daemons of Open vSwitch call unixctl, which is JSON-RPC 1.0 (`ovs-appctl(8)`,
-//! `lib/unixctl.c`): a request has a method and a list of strings, its reply a text, or a text that says what is wrong.
-//! So `ovs-appctl -t /run/vtep-gateway/vtep-gateway.ctl list-commands` works.
+//! It uses the unixctl protocol of the Open vSwitch daemons, which is JSON-RPC 1.0 (`ovs-appctl(8)`, `lib/unixctl.c`).
+//! A request has a method and a list of strings. Its reply is a text or an error message. Therefore this works:
+//! `ovs-appctl -t /run/vtep-gateway/vtep-gateway.ctl list-commands`.
 //!
-//! `message` has requests and replies, `commands` what is to be done with a request and who may ask it, `seats` who is let
-//! in; these are pure. [`server`] has the socket and its clients, whom it does not trust with more than it must: the mode
-//! of the socket lets in root, and the members of one group if there is one, who may look and not change.
-//! [`client`] is the other side.
+//! [`message`] has requests and replies, and [`commands`] decides on requests by the caller's rights; these are pure.
+//! `client` is the client side. The server is in the crate `gateway-agent`. It gives its clients only the access that
+//! they need: by the mode of the socket, only root and the members of one group, if there is one, can connect, and the
+//! group may read but not change.
 
 mod client;
 pub mod commands;
@@ -24,7 +24,7 @@ pub use commands::{Access, Answer, Command};
 /// Name of the socket in the run directory.
 const NAME: &str = "vtep-gateway.ctl";
 
-/// Where the control socket of an agent with this `run_dir` is.
+/// Returns the path of the control socket of an agent with this `run_dir`.
 pub fn path(run_dir: &Path) -> PathBuf {
     run_dir.join(NAME)
 }

@@ -1,4 +1,4 @@
-//! What can happen.
+//! Events and their fields.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -11,11 +11,11 @@ use crate::view::{DatabaseState, Place, Role, mac_text};
 /// An event with its number and time. As JSON it is one flat object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// Its number: one more than that of the event before, from 1 at each start of the agent.
+    /// Sequence number: starts at 1 with each start of the agent and grows by one with each event.
     pub seq: u64,
-    /// When it was noticed.
+    /// Time at which the agent noticed it.
     pub time: Timestamp,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
@@ -28,9 +28,9 @@ pub enum Event {
     Started {
         /// Its version.
         version: String,
-        /// Its process.
+        /// Its process id.
         pid: u32,
-        /// The data plane was there already and went on forwarding.
+        /// The data plane was there already and forwarding continued.
         adopted: bool,
         /// Logical switches that forward.
         switches: usize,
@@ -46,73 +46,73 @@ pub enum Event {
     },
     /// The configuration was read again, and is not in force.
     ReloadRefused {
-        /// What is wrong with it.
+        /// The error.
         reason: String,
     },
     /// A station was learned.
     Learned {
         /// The VNI of its logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
         /// The station.
         #[serde(with = "mac_text")]
         mac: MacAddr,
-        /// Where it is.
+        /// Its location.
         at: Place,
     },
     /// A learned station now sends from another place.
     Moved {
         /// The VNI of its logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
         /// The station.
         #[serde(with = "mac_text")]
         mac: MacAddr,
-        /// Where it was, if that is known.
+        /// Its former location, if known.
         from: Option<Place>,
-        /// Where it is.
+        /// Its location now.
         at: Place,
     },
     /// A station behind an access port has announced its IP address.
     Announced {
         /// The VNI of its logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
         /// The station.
         #[serde(with = "mac_text")]
         mac: MacAddr,
         /// Its address.
         ip: IpAddr,
-        /// Where it is.
+        /// Its location.
         at: Place,
     },
     /// A station has not sent for the ageing time, and is forgotten.
     Aged {
         /// The VNI of its logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
         /// The station.
         #[serde(with = "mac_text")]
         mac: MacAddr,
-        /// Where it was, if that is known.
+        /// Its former location, if known.
         at: Option<Place>,
     },
     /// A learned station is forgotten for another reason.
     Forgotten {
         /// The VNI of its logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
         /// The station.
         #[serde(with = "mac_text")]
         mac: MacAddr,
-        /// Where it was, if that is known.
+        /// Its former location, if known.
         at: Option<Place>,
-        /// Why.
+        /// The reason.
         why: Why,
     },
     /// A logical switch begins to forward.
@@ -137,7 +137,7 @@ pub enum Event {
         vlan: u16,
         /// The VNI of the logical switch.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
     },
     /// A VLAN of an access port is no longer bound.
@@ -148,7 +148,7 @@ pub enum Event {
         vlan: u16,
         /// The VNI of the logical switch it was bound to.
         vni: u32,
-        /// The name of that.
+        /// The name of the logical switch.
         switch: Option<String>,
     },
     /// Packets to a remote VTEP can leave, or leave another way than before.
@@ -167,7 +167,7 @@ pub enum Event {
     NextHopLost {
         /// The remote VTEP.
         remote: IpAddr,
-        /// Why, and what helps.
+        /// The reason, and the remedy.
         reason: String,
     },
     /// A virtual router has another role on this node.
@@ -180,12 +180,13 @@ pub enum Event {
         from: Option<Role>,
         /// The role now.
         to: Role,
-        /// The node that is active, while it is another one and is known.
+        /// The address of the active node, if another node is active and known.
         active_node: Option<IpAddr>,
         /// This node's priority now.
         priority: u8,
     },
-    /// The lease of a virtual router ran out while this node was active: the data plane has stopped forwarding by itself.
+    /// The lease of a virtual router expired while this node was active: the data plane has stopped forwarding on its
+    /// own.
     LeaseLost {
         /// Its name.
         instance: String,
@@ -194,73 +195,73 @@ pub enum Event {
     },
     /// The state of the database connection changed.
     Database {
-        /// The virtual router whose database it is, where each has its own.
+        /// The virtual router of the database, where each has its own.
         instance: Option<String>,
         /// The state before; none at the start of the agent.
         from: Option<DatabaseState>,
         /// The state now.
         to: DatabaseState,
-        /// The server that is connected to, if any is.
+        /// The server of the connection, if there is one.
         remote: Option<String>,
     },
-    /// Something stands in the way of forwarding, or of all of it.
+    /// A problem was raised: it prevents some or all of the forwarding.
     Problem {
-        /// Who has it.
+        /// The part of the gateway that has the problem.
         source: Source,
-        /// What it is, and what helps.
+        /// The problem, and the remedy.
         problem: String,
     },
     /// A problem was cleared.
     ProblemGone {
-        /// Who had it.
+        /// The part of the gateway that had the problem.
         source: Source,
-        /// What it was.
+        /// The problem.
         problem: String,
     },
-    /// There is a fault that the database is told of, in `switch_fault_status`.
+    /// A fault was raised and published to the database, in `switch_fault_status`.
     Fault {
-        /// As the database calls it.
+        /// Its name in the database.
         fault: String,
     },
     /// Such a fault was cleared.
     FaultGone {
-        /// As the database calls it.
+        /// Its name in the database.
         fault: String,
     },
-    /// So many events are not in the journal: there were too many of them.
+    /// Events were left out of the journal because there were too many of them.
     LeftOut {
-        /// How many of which kind.
+        /// Number of events of each kind.
         counts: BTreeMap<Kind, u64>,
     },
-    /// So many events were in the journal and have gone before they were read. Told to a reader who was too slow, and not
-    /// in the journal.
+    /// Events were removed from the journal before a client read them. Reported to a client that was too slow; not
+    /// itself in the journal.
     Missed {
-        /// How many.
+        /// Number of events.
         count: u64,
     },
 }
 
-/// Why a station is forgotten that has not aged.
+/// Reasons other than ageing for which a station is forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// Its place is gone, or another node no longer has it.
+    /// Its location is gone, or another node no longer has it.
     Gone,
-    /// The database now says where the station is.
+    /// The database now has the station.
     Given,
 }
 
-/// Who has a problem.
+/// Part of the gateway that has a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Interfaces, programs, maps, the underlay.
     Forwarding,
-    /// What the database says, or the connection to it.
+    /// The contents of the database, or the connection to it.
     Database,
     /// A virtual router.
     Vrrp,
-    /// The other nodes, or what differs from them.
+    /// The other nodes, or differences between them and this one.
     Nodes,
 }
 

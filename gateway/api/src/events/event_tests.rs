@@ -8,7 +8,7 @@ use super::*;
 
 const REFERENCE: &str = include_str!("../../../../docs/MONITOR.md");
 
-/// An event of each kind in which nothing is left out.
+/// Returns an event of each kind with all of its fields.
 fn samples() -> Vec<Event> {
     let (vni, vlan, pid) = (5001, 100, 7);
     let text = |text: &str| text.to_owned();
@@ -62,7 +62,7 @@ fn samples() -> Vec<Event> {
     ]
 }
 
-/// Words in code style at the beginning of the points of a text: the fields it describes.
+/// Returns the words in code style at the start of list items: the fields that a text describes.
 fn fields_described(body: &str) -> BTreeSet<String> {
     let points = body.lines().filter_map(|line| line.strip_prefix("- `")?.split_once('`'));
     points.map(|(name, _)| name.to_owned()).collect()

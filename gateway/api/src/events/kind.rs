@@ -23,7 +23,7 @@ macro_rules! kinds {
         }
 
         impl Event {
-            /// What kind of event it is.
+            /// Returns the kind of the event.
             pub const fn kind(&self) -> Kind {
                 match self {
                     $( Self::$kind { .. } => Kind::$kind, )+
@@ -83,12 +83,12 @@ kinds! {
 }
 
 impl Kind {
-    /// Its name.
+    /// Returns the name of the kind.
     pub fn name(self) -> String {
         self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Whether whoever is on a VLAN, in a VM or behind a tunnel can bring such events about.
+    /// Returns true if a station on a VLAN, in a VM or behind a tunnel can cause such events.
     pub const fn is_of_stations(self) -> bool {
         matches!(self, Self::Learned | Self::Moved | Self::Announced | Self::Aged | Self::Forgotten)
     }

@@ -1,10 +1,10 @@
-//! What happens, as it happens: the events that `vtep-gateway monitor` shows.
+//! Events of a running agent, as `vtep-gateway monitor` shows them.
 //!
-//! An [`Event`] is one thing that happened, a [`Record`] the same with its number and time; its JSON is a promise that
-//! `docs/MONITOR.md` makes, kind by kind. [`Journal`] keeps the latest records, paced by [`Pace`] so that nobody on a VLAN
-//! can make the agent do much or drive out what else it keeps, and gives them out in [`Page`]s. [`standing`] finds the
-//! events between one look at the agent's state and the next, [`places`] those of stations. All of it is pure; the agent
-//! passes time and facts in.
+//! An [`Event`] is one thing that happened; a [`Record`] adds its number and time; a [`Page`] is a part of the journal.
+//! The JSON of each kind is a stable interface, described in `docs/MONITOR.md`. The crate `gateway-agent` produces the
+//! events: its `standing` compares two states of the agent and returns the events between them, and `places` does this
+//! for stations. Its `Journal` keeps the latest records, and `Pace` limits their rate, so that a station on a VLAN can
+//! neither overload the agent nor displace the other records. All of it is pure; the agent passes time and facts in.
 
 mod event;
 mod kind;

@@ -1,25 +1,26 @@
-//! What a reader of the journal asks for, and gets.
+//! Requests for records of the journal, and their replies.
 
 use serde::{Deserialize, Serialize};
 
 use super::Record;
 
-/// From where on somebody wants to read.
+/// Position in the journal from which a client reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cursor {
-    /// From now on: no records, but the number that the next one will have.
+    /// The end of the journal: returns no records, but the number of the next one.
     End,
-    /// From the record with this number on; 0: all that there is, whatever is gone already.
+    /// The record with this number; 0: all records that are kept, even if older ones are gone.
     From {
         /// The number.
         seq: u64,
-        /// Which run of the agent it belongs to: [`Page::run`]. If that is not the one that is asked, all is wanted.
+        /// Run of the agent that the number belongs to: [`Page::run`]. If the agent has restarted since, all records
+        /// are returned.
         run: Option<String>,
     },
 }
 
 impl Cursor {
-    /// Reads the parameters of the control command: none, a number, or a number and a run.
+    /// Parses the parameters of the control command: none, a number, or a number and a run.
     pub fn parse(words: &[&str]) -> Option<Self> {
         let seq = |text: &str| text.parse().ok();
         match words {
@@ -34,13 +35,13 @@ impl Cursor {
 /// A part of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// Which run of the agent it is of: when that started.
+    /// Run of the agent that it belongs to: the agent's start time.
     pub run: String,
     /// Number of the oldest record that is kept.
     pub oldest: u64,
-    /// Where to read on.
+    /// Number from which to continue.
     pub next: u64,
-    /// Records between where it was to be read on and `next` that are gone.
+    /// Number of records between the requested position and `next` that are gone.
     pub missed: u64,
     /// The records, in the order of their numbers.
     pub records: Vec<Record>,

@@ -1,4 +1,4 @@
-//! Events for people: a line for each.
+//! Events as text for people: one line each.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl fmt::Display for Switch<'_> {
     }
 }
 
-/// A text from elsewhere, a database say, without what could play tricks on a terminal.
+/// Text from elsewhere, such as a database, without characters that control a terminal.
 struct Clean<'a>(&'a str);
 
 impl fmt::Display for Clean<'_> {
@@ -51,7 +51,7 @@ impl fmt::Display for Vlan {
     }
 }
 
-/// Where a station is.
+/// Location of a station.
 struct At<'a>(&'a Place);
 
 impl fmt::Display for At<'_> {

@@ -1,14 +1,14 @@
-//! Moments as text.
+//! Timestamps as text.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// A moment of the wall clock in milliseconds since 1970, written as RFC 3339 has it, in UTC: `2026-01-31T12:00:00.123Z`.
+/// Wall-clock time in milliseconds since 1970, written as in RFC 3339, in UTC: `2026-01-31T12:00:00.123Z`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(u64);
 
-/// Why a text is no moment.
+/// Error: the text is not a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a time in UTC such as 2026-01-31T12:00:00Z (RFC 3339)")]
 pub struct NoTimestamp;
@@ -16,19 +16,19 @@ pub struct NoTimestamp;
 const DAY: u64 = 86_400;
 
 impl Timestamp {
-    /// The moment so long after the beginning of 1970.
+    /// Returns the time `since_1970` after the start of 1970.
     pub const fn new(since_1970: Duration) -> Self {
         Self(since_1970.as_millis() as u64)
     }
 
-    /// The moment so much earlier.
+    /// Returns the time `span` earlier.
     pub const fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span.as_millis() as u64))
     }
 }
 
-/// Year, month and day of a day since 1970 in the Gregorian calendar: whole cycles of 400 years, in each the years from
-/// March on, so that the leap day is the last of its year.
+/// Converts days since 1970 to year, month and day in the Gregorian calendar. It counts in cycles of 400 years, and
+/// starts each year in March so that the leap day is the last day of its year.
 const fn date(day: u64) -> (u64, u64, u64) {
     let day = day + 719_468; // 0000-03-01
     let (cycle, of_cycle) = (day / 146_097, day % 146_097);
@@ -40,7 +40,7 @@ const fn date(day: u64) -> (u64, u64, u64) {
     (400 * cycle + year + january_on as u64, if january_on { month - 9 } else { month + 3 }, of_month)
 }
 
-/// The day since 1970 of a date: the same backwards.
+/// Converts a date to days since 1970: the inverse of `date`.
 const fn day(year: u64, month: u64, of_month: u64) -> Option<u64> {
     let year = if month <= 2 { year - 1 } else { year };
     let month = if month > 2 { month - 3 } else { month + 9 };
@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn moments_are_written_as_the_rfc_has_them() {
-        // What `date -u -d @SECONDS +%FT%TZ` says of each.
+        // Output of `date -u -d @SECONDS +%FT%TZ` for each.
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400, "2000-02-29T00:00:00.000Z"),

@@ -1,43 +1,44 @@
-//! How text may look where it goes.
+//! Format of text for its output: width and colours.
 
 use std::{
     env,
     io::{IsTerminal, stdout},
 };
 
-/// Columns where nobody says how many there are.
+/// Default number of columns.
 const COLUMNS: usize = 80;
-/// Fewer are not taken seriously.
+/// Smallest number of columns; a smaller one is ignored.
 const FEWEST: usize = 40;
 
 /// Width and colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Columns. None: lines may be as long as they are, for whoever reads them line by line.
+    /// Columns. None: lines are not broken, for programs that read them one by one.
     pub width: Option<usize>,
     /// Colours may be used.
     pub colours: bool,
 }
 
-/// What a part of a text is to stand out as.
+/// Emphasis for a part of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Paint {
     /// A headline.
     Bold,
-    /// All is well.
+    /// Good state.
     Good,
-    /// Worth a look.
+    /// Degraded state.
     Poor,
-    /// Something is wrong.
+    /// Bad state.
     Bad,
 }
 
 impl Look {
-    /// For a terminal of 80 columns, without colours.
+    /// Format for a terminal of 80 columns, without colours.
     pub const PLAIN: Self = Self { width: Some(COLUMNS), colours: false };
 
-    /// As standard output is: colours only on a terminal, and neither where `NO_COLOR` is set (<https://no-color.org>) nor on
-    /// one that calls itself dumb. Where it is no terminal, lines are not broken.
+    /// Returns the format for standard output. Colours are used only on a terminal, and not if `NO_COLOR` is set
+    /// (<https://no-color.org>) or `TERM` is `dumb` or empty. If standard output is not a terminal, lines are not
+    /// broken.
     pub fn of_stdout() -> Self {
         if !stdout().is_terminal() {
             return Self { width: None, colours: false };
@@ -47,7 +48,7 @@ impl Look {
         Self { width: Some(columns()), colours: !set("NO_COLOR") && !dumb }
     }
 
-    /// `text`, painted where colours may be used.
+    /// Returns `text`, with colour where colours may be used.
     pub(super) fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colours {
             return text.to_owned();
@@ -61,7 +62,7 @@ impl Look {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// Columns to write sentences in, which nobody wants to read in lines of 200.
+    /// Returns the number of columns for sentences, limited since lines of 200 columns are hard to read.
     pub(super) fn columns(self) -> usize {
         self.width.unwrap_or(COLUMNS)
     }

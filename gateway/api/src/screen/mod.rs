@@ -1,8 +1,9 @@
-//! What is shown, for people: [`crate::view`] as text.
+//! Text output for people: [`crate::view`] as text.
 //!
-//! [`status`] is the one screen of `vtep-gateway status`, [`nouns`] has a table or list for each noun of `show`. Everything
-//! fits 80 columns as far as its contents allow, and is written without borders, as `ip` and `ovs-vsctl` do. Names come
-//! from a database that others fill, so what could steer a terminal is taken out of everything that is written here.
+//! [`status`] renders the screen of `vtep-gateway status`; [`nouns`] renders a table or list for each noun of `show`.
+//! Everything fits 80 columns as far as its contents allow, and has no borders, as with `ip` and `ovs-vsctl`. Names
+//! come from a database that others fill. Therefore control characters are removed from everything that is written
+//! here.
 
 mod look;
 mod nouns;

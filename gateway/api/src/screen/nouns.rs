@@ -13,7 +13,7 @@ use super::{
 use crate::view::BindingState;
 use crate::view::{self, Binding, Counter, Mac, Neighbour, NeighbourState, Path, Place, Role, Router, Switch, Tunnel};
 
-/// VNIs or remotes of a tunnel or next hop that are listed; more are counted.
+/// Most VNIs or remote VTEPs listed for a tunnel or next hop; the rest is only counted.
 const LISTED: usize = 3;
 
 fn or_dash(text: Option<impl ToString>) -> String {
@@ -29,7 +29,7 @@ fn vlan(vlan: u16) -> String {
     if vlan == 0 { "untagged".to_owned() } else { vlan.to_string() }
 }
 
-/// `show switches`.
+/// Renders `show switches`.
 pub fn switches(all: &[Switch], look: Look) -> String {
     let mut table = Table::new(&[
         ("SWITCH", Name),
@@ -65,7 +65,7 @@ pub fn switches(all: &[Switch], look: Look) -> String {
     text
 }
 
-/// Below a table: what is not as it should be, each with its reason.
+/// Lists below a table each entry that is in a bad state, with its reason.
 fn reasons(text: &mut String, all: impl Iterator<Item = (String, String)>, look: Look) {
     for (at, (what, why)) in all.enumerate() {
         if at == 0 {
@@ -75,7 +75,7 @@ fn reasons(text: &mut String, all: impl Iterator<Item = (String, String)>, look:
     }
 }
 
-/// `show bindings`.
+/// Renders `show bindings`.
 pub fn bindings(all: &[Binding], look: Look) -> String {
     let mut table = Table::new(&[
         ("PORT", Word),
@@ -111,7 +111,7 @@ pub fn bindings(all: &[Binding], look: Look) -> String {
     text
 }
 
-/// `show macs`.
+/// Renders `show macs`.
 pub fn macs(all: &[Mac], look: Look) -> String {
     let with_ip = all.iter().any(|one| one.ip.is_some());
     let mut columns =
@@ -130,7 +130,7 @@ pub fn macs(all: &[Mac], look: Look) -> String {
     table.write(look, &[], "no MACs")
 }
 
-/// `show tunnels`.
+/// Renders `show tunnels`.
 pub fn tunnels(all: &[Tunnel], look: Look) -> String {
     let first = all.first().map(|one| one.local);
     let several = all.iter().any(|one| Some(one.local) != first);
@@ -175,7 +175,7 @@ pub fn tunnels(all: &[Tunnel], look: Look) -> String {
     text
 }
 
-/// `show neighbours`.
+/// Renders `show neighbours`.
 pub fn neighbours(all: &[Neighbour], look: Look) -> String {
     let mut table =
         Table::new(&[("NEXT HOP", Word), ("INTERFACE", Word), ("MAC", Word), ("STATE", Word), ("FOR REMOTES", Name)]);
@@ -191,7 +191,7 @@ pub fn neighbours(all: &[Neighbour], look: Look) -> String {
     table.write(look, &[("failed", Paint::Bad), ("pending", Paint::Poor)], "no next hop")
 }
 
-/// `show vrrp`.
+/// Renders `show vrrp`.
 pub fn vrrp(all: &[Router], look: Look) -> String {
     if all.is_empty() {
         return "no virtual router: the tunnel addresses stay on this machine\n".to_owned();
@@ -260,7 +260,7 @@ fn router(one: &Router, look: Look) -> String {
     text
 }
 
-/// `show counters`: those that are not zero, or `all`, with their rates where they are known.
+/// Renders `show counters`: the nonzero ones, or `all`, with their rates where known.
 pub fn counters(counted: &[Counter], all: bool, rates: &Rates, look: Look) -> String {
     let shown: Vec<&Counter> = counted.iter().filter(|one| all || one.count > 0).collect();
     let with_rates = shown.iter().any(|one| rates.of(&one.name).is_some());
@@ -280,7 +280,7 @@ fn rate(rates: &Rates, one: &Counter) -> String {
     rates.of(&one.name).map_or("-".to_owned(), |rate| format!("{rate:.0}"))
 }
 
-/// `show drops`: the reasons that were met, each with what to do about it, or `all`.
+/// Renders `show drops`: the reasons that occurred, each with its remedy, or `all`.
 pub fn drops(counted: &[Counter], all: bool, rates: &Rates, look: Look) -> String {
     let mut text = String::new();
     for one in counted.iter().filter(|one| all || one.count > 0) {

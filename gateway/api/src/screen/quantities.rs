@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::view::Counter;
 
-/// A number of bytes with three or four digits, in units of 1000 bytes.
+/// Formats a number of bytes with three or four digits, in units of 1000 bytes.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if count < 1000 {
         return format!("{count} B");
     }
     let (mut value, mut unit) = (count as f64 / 1000.0, 0);
-    // What would be rounded to 1000 belongs to the next unit.
+    // A value that would be rounded to 1000 uses the next unit.
     while value >= 999.5 && unit + 1 < UNITS.len() {
         (value, unit) = (value / 1000.0, unit + 1);
     }
@@ -19,7 +19,7 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.digits$} {}", UNITS[unit])
 }
 
-/// A time in its two largest units.
+/// Formats a time in its two largest units.
 pub fn span(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     let two = |large: u64, unit: &str, small: u64, name: &str| match small {
@@ -34,7 +34,7 @@ pub fn span(seconds: u64) -> String {
     }
 }
 
-/// How fast counters have grown since they were looked at before.
+/// Rates of counters since the previous reading.
 #[derive(Debug, Default)]
 pub struct Rates {
     before: BTreeMap<String, u64>,
@@ -42,7 +42,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Takes in what they are, `passed` after they were looked at last.
+    /// Records a new reading, `passed` after the previous one.
     pub fn note(&mut self, counters: &[Counter], passed: Duration) {
         let counts: BTreeMap<String, u64> =
             counters.iter().map(|one| (one.name.clone().into_owned(), one.count)).collect();
@@ -56,7 +56,7 @@ impl Rates {
         self.before = counts;
     }
 
-    /// Of the counter of this name, a second; None at the first look.
+    /// Returns the rate of the counter of this name, per second; None at the first reading.
     pub fn of(&self, name: &str) -> Option<f64> {
         self.now.get(name).copied()
     }

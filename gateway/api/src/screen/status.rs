@@ -13,13 +13,13 @@ use crate::view::{
     Database, DatabaseLock, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status,
 };
 
-/// Problems that are told in words; the others are counted.
+/// Most problems shown as text; the rest is only counted.
 const PROBLEMS: usize = 6;
-/// Interfaces in a row that have nothing wrong; further ones are counted.
+/// Most interfaces without problems in a row; the rest is only counted.
 const INTERFACES: usize = 6;
 
-/// How everything stands, on one screen of 80 columns and 24 lines unless much is wrong: what this node is, what it does,
-/// what it stands on, and last, nearest to the prompt, what is wrong.
+/// Renders the state of the gateway on one screen of 80 columns and 24 lines, unless many problems stand. The order is:
+/// the node, its roles, database and forwarding, interfaces, and last, nearest to the prompt, the problems.
 pub fn status(status: &Status, look: Look) -> String {
     let mut text = head(status, look);
     text.push('\n');
@@ -98,7 +98,7 @@ fn roles(status: &Status, look: Look) -> String {
     text
 }
 
-/// The rest of a lease in seconds.
+/// Formats the rest of a lease in seconds.
 pub(super) fn lease(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }

@@ -7,17 +7,17 @@ use super::{
     text::clean,
 };
 
-/// Whether and where the contents of a column may be broken.
+/// Layout of a column: if and where its contents may be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Column {
-    /// A word, whole.
+    /// Word, never broken.
     Word,
-    /// A number, whole, at the right.
+    /// Number, never broken, aligned to the right.
     Number,
     /// Text that may take more than one line.
     Text,
-    /// A name or list that is cut where there is no room for it, unless there is [`Text`] beside it. Where lines are not
-    /// broken it is whole.
+    /// Name or list that is cut to the space available, unless the table has a [`Text`] column. It is never cut if
+    /// lines are not broken.
     Name,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// With these headings.
+    /// Creates an empty table with these headings.
     pub(super) fn new(columns: &[(&str, Column)]) -> Self {
         let mut table = comfy_table::Table::new();
         table.load_style(presets::NOTHING);
@@ -52,7 +52,8 @@ impl Table {
         self.rows += 1;
     }
 
-    /// Writes it, or `nothing` where there are no rows. Of `painted` words each is painted wherever it stands by itself.
+    /// Writes the table, or `nothing` if it has no rows. Each word of `painted` gets its colour wherever it stands
+    /// alone.
     pub(super) fn write(mut self, look: Look, painted: &[(&str, Paint)], nothing: &str) -> String {
         if self.rows == 0 {
             return format!("{nothing}\n");

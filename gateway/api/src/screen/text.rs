@@ -1,12 +1,12 @@
-//! Lines.
+//! Cleaning and wrapping of text.
 
-/// `text` without what could steer a terminal, such as escape sequences in the name of a logical switch.
+/// Returns `text` without characters that control a terminal, such as escape sequences in the name of a logical switch.
 pub fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
-/// Breaks `text` at blanks into lines of `columns` at most; the first begins with `first`, the others with `rest`. A word
-/// that is longer than a line has one of its own.
+/// Breaks `text` at blanks into lines of at most `columns`; the first begins with `first`, the others with `rest`. A
+/// word longer than a line gets a line of its own.
 pub(super) fn wrap(text: &str, columns: usize, first: &str, rest: &str) -> String {
     let mut lines = String::new();
     let (mut line, mut length, mut empty) = (first.to_owned(), first.chars().count(), true);

@@ -1,4 +1,4 @@
-//! The state of a binding: it forwards, or what keeps it from that.
+//! State of a binding: it forwards, or the reason why it does not.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ pub enum BindingState {
     Forwards,
     /// The controller has not given the logical switch a `tunnel_key`.
     WaitsForKey,
-    /// The VNI of the logical switch is another one's.
+    /// The VNI of the logical switch is in use by another one.
     VniTaken {
         /// The VNI.
         vni: Vni,
-        /// The logical switch that has it.
+        /// The logical switch that uses it.
         holder: String,
     },
     /// The port is no `[[port]]` of the configuration.
@@ -26,16 +26,16 @@ pub enum BindingState {
     PortDown,
     /// There is no such VLAN.
     NoVlan,
-    /// The VLAN of the port is bound to this logical switch as well, which has it.
+    /// The VLAN of the port is also bound to this logical switch, which uses it.
     VlanTaken(String),
-    /// It should be in force and is not: no room, or the kernel has refused it.
+    /// It should be in force and is not: the map is full, or the kernel refused it.
     NotProgrammed,
     /// No programs are attached to the port.
     NotAttached,
 }
 
 impl BindingState {
-    /// The states, by the names that programs know them by.
+    /// Names of the states, for programs.
     pub const NAMES: [&str; 10] = [
         "forwards",
         "waits_for_key",
@@ -49,7 +49,7 @@ impl BindingState {
         "not_attached",
     ];
 
-    /// The name that programs know it by.
+    /// Returns the name of the state, for programs.
     pub const fn name(&self) -> &'static str {
         let place = match self {
             Self::Forwards => 0,
@@ -66,17 +66,17 @@ impl BindingState {
         Self::NAMES[place]
     }
 
-    /// True if frames are forwarded while the lease runs.
+    /// Returns true if frames are forwarded while the lease runs.
     pub const fn forwards(&self) -> bool {
         matches!(self, Self::Forwards)
     }
 
-    /// True if there is a problem besides that says the same: of the interface.
+    /// Returns true if a problem of the interface already reports the same.
     pub const fn is_told(&self) -> bool {
         matches!(self, Self::NoInterface | Self::PortDown | Self::NotAttached)
     }
 
-    /// What keeps it from forwarding, and what to do about that.
+    /// Returns the reason why it does not forward, and the remedy.
     pub fn reason(&self) -> Option<String> {
         (!self.forwards()).then(|| self.to_string())
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-/// A VLAN of a port that is bound to a logical switch: all that the database has, and what else is programmed.
+/// Binding of a VLAN of a port to a logical switch: every one in the database, and any other that is programmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Binding {
     /// The access port; `if` and its index where the interface is gone.
@@ -15,26 +15,26 @@ pub struct Binding {
     pub vni: Option<u32>,
     /// Name of the logical switch, where the database is known.
     pub switch: Option<String>,
-    /// Its state: `forwards`, or what keeps it from that.
+    /// Its state: `forwards`, or the reason why not.
     pub state: Cow<'static, str>,
-    /// Why it does not forward, and what to do about that; None if it does.
+    /// Reason why it does not forward, and the remedy; None if it forwards.
     pub reason: Option<String>,
-    /// What it has carried.
+    /// Traffic counters.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
 
-/// What a binding or tunnel has carried, as the gateway sees it. Bytes count the inner Ethernet frame, without VLAN tag and
-/// frame check sequence, so both ends of a crossing count the same.
+/// Traffic of a binding or tunnel, from the gateway's view. Bytes count the inner Ethernet frame, without VLAN tag and
+/// frame check sequence, so both ends of a path count the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Traffic {
-    /// Frames that came from the VLAN or tunnel.
+    /// Frames received from the VLAN or tunnel.
     pub rx_packets: u64,
-    /// Their bytes.
+    /// Bytes received.
     pub rx_bytes: u64,
-    /// Frames sent there.
+    /// Frames sent to the VLAN or tunnel.
     pub tx_packets: u64,
-    /// Their bytes.
+    /// Bytes sent.
     pub tx_bytes: u64,
 }
 

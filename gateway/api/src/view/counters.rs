@@ -5,25 +5,25 @@ use std::borrow::Cow;
 use gateway_common::counters::{DropReason, Drops, PathCounter, Paths};
 use serde::{Deserialize, Serialize};
 
-/// What was counted under one name, all CPUs together.
+/// Counter with its name, summed over all CPUs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counter {
     /// The name, as in the maps, the metrics and `docs/DROPS.md`.
     pub name: Cow<'static, str>,
-    /// How often.
+    /// The count.
     pub count: u64,
-    /// What it means, one sentence.
+    /// Its meaning, in one sentence.
     pub help: Cow<'static, str>,
 }
 
 impl Counter {
-    /// Each reason for a drop, in the order of their numbers.
+    /// Returns all drop reasons, in the order of their numbers.
     pub fn drops(counted: &Drops) -> Vec<Self> {
         let one = |reason: &DropReason| Self::new(reason.name(), counted.get(*reason), reason.text());
         DropReason::ALL.iter().map(one).collect()
     }
 
-    /// Each path counter, in the order of their numbers.
+    /// Returns all path counters, in the order of their numbers.
     pub fn paths(counted: &Paths) -> Vec<Self> {
         let one = |which: &PathCounter| Self::new(which.name(), counted.get(*which), which.text());
         PathCounter::ALL.iter().map(one).collect()
@@ -36,8 +36,8 @@ impl Counter {
 
 const REFERENCE: &str = include_str!("../../../../docs/DROPS.md");
 
-/// What to do about packets that are dropped for the reason of this name: what `docs/DROPS.md` says, on one line. Nothing
-/// for a name that is no reason's.
+/// Returns the remedy for drops with the reason of this name: the text of `docs/DROPS.md`, on one line. Returns None if
+/// no drop reason has this name.
 pub fn remedy(name: &str) -> Option<String> {
     DropReason::ALL.iter().find(|reason| reason.name() == name)?;
     let (_, section) = REFERENCE.split_once(&format!("\n### `{name}` ("))?;

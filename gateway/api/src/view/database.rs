@@ -1,34 +1,34 @@
-//! How things stand with the database, a part of `status`.
+//! State of the database, a part of `status`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The database; the field `kind` tells which.
+/// Database in use; the field `kind` has the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Database {
-    /// The one in the configuration file.
+    /// Static database, in the configuration file.
     Static,
-    /// One that a controller fills.
+    /// Database that a controller fills.
     HardwareVtep(Following),
-    /// One that a controller fills, with a physical switch for each instance.
+    /// Database that a controller fills, with a physical switch for each instance.
     Several {
-        /// How each instance stands with it, by its name.
+        /// State of each instance, by its name.
         instances: BTreeMap<String, Database>,
     },
 }
 
-/// How a `hardware_vtep` database is followed.
+/// State of the connection to a `hardware_vtep` database, and of forwarding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Following {
-    /// There is a connection, and what the database says is known.
+    /// The connection is up and the contents of the database are known.
     pub reached: bool,
-    /// How far forwarding follows it.
+    /// State of forwarding with respect to the database.
     pub state: DatabaseState,
-    /// For how long that has been so, give or take a second; None where nobody has looked before.
+    /// Time in this state, accurate to a second; None if the state was not observed before.
     pub state_seconds: Option<u64>,
-    /// Until forwarding ends, or switches go, unless the database comes back; None where that is never.
+    /// Time until forwarding ends, or switches are removed, unless the database comes back; None: never.
     pub hold_seconds_left: Option<u64>,
     /// The server that is connected to.
     pub remote: Option<String>,
@@ -36,54 +36,54 @@ pub struct Following {
     pub schema_version: Option<String>,
     /// Rows that are skipped because they do not hold what they should.
     pub unreadable_rows: u64,
-    /// What else in it is not turned into forwarding, one sentence each.
+    /// Other contents that are not turned into forwarding, one sentence each.
     pub problems: Vec<String>,
-    /// What keeps the gateway from writing to it as it should, one sentence each.
+    /// Reasons why the gateway cannot write to it as it should, one sentence each.
     #[serde(default)]
     pub faults: Vec<String>,
-    /// Which gateway of this name writes to it.
+    /// State of the lock for writing to it.
     #[serde(default)]
     pub lock: DatabaseLock,
-    /// Why there is no connection; None while there is one, or before the first attempt has failed.
+    /// Reason why there is no connection. None: there is one, or no attempt has failed yet.
     #[serde(default)]
     pub unreachable: Option<Unreachable>,
 }
 
-/// Why there is no connection to the database: the last attempt.
+/// Failure of the last attempt to connect to the database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreachable {
     /// The server that was tried.
     pub remote: String,
-    /// What was wrong, for people.
+    /// The error, as text for people.
     pub reason: String,
-    /// The kind of failure, a word of [`gateway_ovsdb::Cause`].
+    /// The kind of failure, one of [`gateway_ovsdb::Cause`].
     pub cause: String,
 }
 
-/// How it stands with the lock that says which gateway of this name writes to the database.
+/// State of the lock that decides which of several gateways of the same name writes to the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseLock {
-    /// None is wanted: there is no connection, or this node is a standby of a shared database.
+    /// Not requested: there is no connection, or this node is a standby of a shared database.
     #[default]
     None,
-    /// It was asked for.
+    /// Requested.
     Asked,
-    /// This gateway has it.
+    /// Held by this gateway.
     Held,
-    /// Another one has it.
+    /// Held by another gateway.
     Waiting,
-    /// Another one took it.
+    /// Taken over by another gateway.
     Stolen,
-    /// The server has no locks.
+    /// Not supported by the server.
     Unsupported,
 }
 
 impl DatabaseLock {
-    /// All there are.
+    /// All states.
     pub const ALL: [Self; 6] = [Self::None, Self::Asked, Self::Held, Self::Waiting, Self::Stolen, Self::Unsupported];
 
-    /// The word for it.
+    /// Returns the name of the state.
     pub const fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -96,24 +96,24 @@ impl DatabaseLock {
     }
 }
 
-/// How far forwarding follows the database.
+/// State of forwarding with respect to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseState {
-    /// It has not been seen yet; what an earlier run has programmed stays meanwhile.
+    /// The database has not been read yet; the state that an earlier run programmed stays in force until then.
     Waiting,
-    /// Forwarding is what it says.
+    /// Forwarding follows the database.
     Following,
-    /// It can't be reached; forwarding stays as it was.
+    /// The database cannot be reached; forwarding stays as it was.
     Gone,
-    /// It was emptied; switches stay as they were for a while.
+    /// The database was emptied; switches stay as they were until the hold time ends.
     Kept,
-    /// It could not be reached for longer than the hold time; nothing is forwarded.
+    /// The database could not be reached for longer than the hold time; nothing is forwarded.
     Expired,
 }
 
 impl DatabaseState {
-    /// The word for it.
+    /// Returns the name of the state.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -126,7 +126,7 @@ impl DatabaseState {
 }
 
 impl Database {
-    /// The databases that are followed, each with the name of its instance where there are several.
+    /// Returns the `hardware_vtep` databases, each with the name of its instance where there are several.
     pub fn followed(&self) -> Vec<(Option<&str>, &Following)> {
         match self {
             Self::Static => Vec::new(),
@@ -141,7 +141,7 @@ impl Database {
         }
     }
 
-    /// The same, to be changed.
+    /// Returns the same as `followed`, mutable.
     pub fn followed_mut(&mut self) -> Vec<(Option<&str>, &mut Following)> {
         match self {
             Self::Static => Vec::new(),

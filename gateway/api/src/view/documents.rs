@@ -1,4 +1,4 @@
-//! `docs/JSON.md` and the code.
+//! Comparison of `docs/JSON.md` with the code.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -9,7 +9,7 @@ use super::{samples, *};
 
 const REFERENCE: &str = include_str!("../../../../docs/JSON.md");
 
-/// The fields that the reference has in the table under `heading`.
+/// Returns the fields in the reference's table under `heading`.
 fn described(heading: &str) -> BTreeSet<String> {
     let start = REFERENCE.find(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading:?}"));
     let section = &REFERENCE[start + heading.len() + 2..];
@@ -18,7 +18,7 @@ fn described(heading: &str) -> BTreeSet<String> {
     rows.filter_map(|row| Some(row.split_once('`')?.0.to_owned())).collect()
 }
 
-/// The fields of objects, of whichever kind.
+/// Returns the fields of serialized objects of any type.
 fn fields<T: Serialize>(all: impl IntoIterator<Item = T>) -> BTreeSet<String> {
     let mut fields = BTreeSet::new();
     for one in all {

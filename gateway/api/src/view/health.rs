@@ -1,33 +1,33 @@
-//! What is wrong, and how much that matters.
+//! Problems, and their severity.
 
 use serde::{Deserialize, Serialize};
 
-/// Something that stands, and that an operator should know of.
+/// Problem that is present now and that an operator should know of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Problem {
-    /// How much it matters.
+    /// Its severity.
     pub severity: Severity,
-    /// What is wrong with what, and what to do about it.
+    /// The problem, the part that has it, and the remedy.
     pub text: String,
 }
 
-/// How much a problem matters.
+/// Severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// The gateway can't do, or would not be able to do, what it is there for: it is not healthy.
+    /// The gateway cannot do its work, or could not when needed: it is not healthy.
     Fault,
-    /// It does its work; something around it is not as it should be.
+    /// The gateway does its work, but something in its environment is not as it should be.
     Warning,
 }
 
 impl Problem {
-    /// A fault.
+    /// Creates a fault.
     pub fn fault(text: impl Into<String>) -> Self {
         Self { severity: Severity::Fault, text: text.into() }
     }
 
-    /// A warning.
+    /// Creates a warning.
     pub fn warning(text: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, text: text.into() }
     }

@@ -10,11 +10,11 @@ use super::mac_text;
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// Which way it faces.
+    /// Its role: uplink or access port.
     pub role: InterfaceRole,
-    /// Where programs should attach, as configured.
+    /// Attach mode, as configured.
     pub configured_mode: Mode,
-    /// Where its traffic is carried: never `auto`. None: programs are not attached to it.
+    /// Attach mode in use; never `auto`. None: programs are not attached to it.
     pub mode: Option<Mode>,
     /// XDP may redirect frames to it; else TC sends them.
     pub xdp_transmit: bool,
@@ -27,13 +27,13 @@ pub struct Interface {
     /// Frames that were redirected to it and found its queue full: lost.
     #[serde(default)]
     pub redirect_full: u64,
-    /// How the kernel has it. None: there is no such interface.
+    /// Its state in the kernel. None: the interface does not exist.
     pub link: Option<Link>,
     /// Why programs are not attached, where that was tried.
     pub problem: Option<String>,
 }
 
-/// How the kernel has an interface.
+/// State of an interface in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The kernel's number for it.
@@ -47,7 +47,7 @@ pub struct Link {
     pub mac: Option<MacAddr>,
 }
 
-/// Which way an interface faces.
+/// Role of an interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InterfaceRole {
@@ -57,7 +57,7 @@ pub enum InterfaceRole {
     Port,
 }
 
-/// Where programs attach.
+/// Attach mode of the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
@@ -70,7 +70,7 @@ pub enum Mode {
 }
 
 impl InterfaceRole {
-    /// The word for it.
+    /// Returns the name of the role.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Uplink => "uplink",
@@ -80,7 +80,7 @@ impl InterfaceRole {
 }
 
 impl Mode {
-    /// The word for it.
+    /// Returns the name of the mode.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Auto => "auto",

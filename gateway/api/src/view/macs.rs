@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::mac_text;
 
-/// A page of the forwarding database, in no order.
+/// Page of the forwarding database, in no order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Macs {
-    /// Those on this page.
+    /// MACs of this page.
     pub macs: Vec<Mac>,
-    /// Where the next page begins, for `show/macs NEXT`; None: this was the last.
+    /// Start of the next page, for `show/macs NEXT`; None: this was the last page.
     pub next: Option<u32>,
 }
 
-/// Where a station is.
+/// Station in the forwarding database.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mac {
     /// VNI of its logical switch.
@@ -26,28 +26,28 @@ pub struct Mac {
     /// Its address.
     #[serde(with = "mac_text")]
     pub mac: MacAddr,
-    /// How that is known.
+    /// Source of the entry.
     pub kind: Kind,
-    /// Where it is.
+    /// Its location.
     #[serde(flatten)]
     pub place: Place,
-    /// How long it has been silent, give or take two seconds. None where given: those do not age.
+    /// Time since its last frame, accurate to two seconds. None for given MACs, which do not age.
     pub age_seconds: Option<u64>,
-    /// The IP address that it announced last, where one was heard on an access port.
+    /// The IP address that it announced last, if an announcement arrived on an access port.
     pub ip: Option<IpAddr>,
 }
 
-/// How it is known where a station is.
+/// Source of an entry of the forwarding database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The database says so.
+    /// From the database.
     Given,
-    /// From its own frames, here or on the node that was active before.
+    /// From the station's own frames, received here or on the node that was active before.
     Learned,
 }
 
-/// Where a station is; the field `where` tells which of the two.
+/// Location of a station; the field `where` has the variant.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "where", rename_all = "snake_case")]
 pub enum Place {
@@ -60,14 +60,15 @@ pub enum Place {
     },
     /// Behind a remote VTEP.
     Tunnel {
-        /// Address of the remote VTEP. None: the tunnel is gone, and what was learned behind it goes with the next sweep.
+        /// Address of the remote VTEP. None: the tunnel is gone, and the next ageing removes the MACs learned behind
+        /// it.
         remote: Option<IpAddr>,
-        /// VNI that it is sent with.
+        /// VNI that frames to it are sent with.
         remote_vni: u32,
     },
 }
 
-/// Which MACs to show: all that fit everything that is asked for.
+/// Filter for MACs: a MAC must match all fields that are set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MacFilter {
     /// In the logical switch of this name.
@@ -76,14 +77,14 @@ pub struct MacFilter {
     pub vni: Option<u32>,
     /// Behind this access port.
     pub port: Option<String>,
-    /// This one.
+    /// With this address.
     pub mac: Option<MacAddr>,
     /// Behind this remote VTEP.
     pub remote: Option<IpAddr>,
 }
 
 impl MacFilter {
-    /// True for a MAC that fits.
+    /// Returns true if a MAC matches.
     pub fn accepts(&self, mac: &Mac) -> bool {
         let (port, remote) = match &mac.place {
             Place::Port { port, .. } => (Some(port), None),
@@ -96,7 +97,7 @@ impl MacFilter {
             && self.remote.is_none_or(|address| remote == Some(address))
     }
 
-    /// As words of a request on the control socket, `KEY=VALUE`.
+    /// Returns the filter as words of a request on the control socket, `KEY=VALUE`.
     pub fn words(&self) -> Vec<String> {
         let mut words = Vec::new();
         let mut add = |key: &str, value: Option<String>| words.extend(value.map(|value| format!("{key}={value}")));
@@ -108,10 +109,10 @@ impl MacFilter {
         words
     }
 
-    /// Takes in such a word.
+    /// Adds a condition from such a word.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The word is not a valid condition.
     pub fn take(&mut self, word: &str) -> Result<(), String> {
         let Some((key, value)) = word.split_once('=') else {
             return Err(format!("expected KEY=VALUE, found {word:?}"));

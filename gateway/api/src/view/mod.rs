@@ -1,15 +1,15 @@
-//! What is shown of a running gateway: one type for each thing that has a name on the command line.
+//! State of a running gateway: one type for each noun of the command line.
 //!
-//! These types are the schema of everything that `vtep-gateway status --json` and `vtep-gateway show NOUN --json` print and
-//! that the control socket answers to `status json` and `show/NOUN`. The agent fills them ([`gateway_agent`]); tables,
-//! metrics, the full-screen view and the doctor read them. `docs/JSON.md` describes every field, and a test holds the two
-//! together. Fields are added; one that is there keeps its name, its unit and its meaning.
+//! These types are the schema of `vtep-gateway status --json` and `vtep-gateway show NOUN --json`, and of the replies
+//! of the control socket to `status json` and `show/NOUN`. The crate `gateway-agent` fills them; tables, metrics, the
+//! full-screen view and the doctor read them. `docs/JSON.md` describes every field, and a test compares the two. Fields
+//! may be added; an existing field keeps its name, its unit and its meaning.
 //!
-//! Units are in the names: `_seconds`, `_ms`, `_bytes`. Counters only grow, until the maps they are in are made anew. A VLAN
-//! of 0 is untagged frames. MAC and IP addresses are texts.
+//! Units are in the names: `_seconds`, `_ms`, `_bytes`. Counters only grow, until their maps are created again. A VLAN
+//! of 0 means untagged frames. MAC and IP addresses are texts.
 //!
-//! All but [`macs`] are cheap to have: they cost as much as there are switches, bindings and tunnels, not MACs. MACs, of
-//! which there may be a million, come in pages.
+//! All but [`macs`] are cheap to read: the cost depends on the number of switches, bindings and tunnels, not of MACs.
+//! There may be a million MACs, so they come in pages.
 
 mod binding_state;
 mod bindings;
@@ -46,13 +46,13 @@ pub use switches::Switch;
 pub use tunnels::{Path, Tunnel};
 pub use vrrp::{Ablest, Nodes, OtherRouter, Role, Router, VrrpCounters};
 
-/// Version of what `--json` writes. It grows where a field changes its meaning or goes, not where one is added.
+/// Version of the `--json` output. It grows if a field is removed or changes its meaning, not if one is added.
 pub const SCHEMA: u32 = 1;
 
-/// All of it but the MACs, as of one moment. The control socket answers with it to `show/everything`.
+/// All state but the MACs, at one moment. The control socket returns it for `show/everything`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Everything {
-    /// What `status` tells.
+    /// The document of `status`.
     pub status: Status,
     /// The logical switches, by name.
     pub switches: Vec<Switch>,
@@ -62,8 +62,8 @@ pub struct Everything {
     pub tunnels: Vec<Tunnel>,
     /// The next hops of the tunnels, by interface and address.
     pub neighbours: Vec<Neighbour>,
-    /// What happened, and on which path, each counter there is.
+    /// All path counters.
     pub counters: Vec<Counter>,
-    /// Why packets were dropped, each reason there is.
+    /// All drop counters, by reason.
     pub drops: Vec<Counter>,
 }

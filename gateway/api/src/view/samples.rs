@@ -1,4 +1,4 @@
-//! One of each, with every field that there can be.
+//! Samples of each type, with every field set.
 
 use std::net::IpAddr;
 
@@ -17,7 +17,7 @@ fn ip(last: u8) -> IpAddr {
 
 const TRAFFIC: Traffic = Traffic { rx_packets: 1, rx_bytes: 60, tx_packets: 2, tx_bytes: 120 };
 
-/// An active node without a problem.
+/// Returns an active node without a problem.
 pub fn healthy() -> Status {
     Status {
         schema: SCHEMA,
@@ -77,7 +77,7 @@ pub fn healthy() -> Status {
     }
 }
 
-/// The active node's router.
+/// Returns the active node's router.
 pub fn router() -> Router {
     Router {
         name: "a".into(),
@@ -112,7 +112,7 @@ pub fn router() -> Router {
     }
 }
 
-/// A logical switch.
+/// Returns a logical switch.
 pub fn switch() -> Switch {
     Switch {
         name: Some("db-net".into()),
@@ -130,7 +130,7 @@ pub fn switch() -> Switch {
     }
 }
 
-/// A binding that forwards.
+/// Returns a binding that forwards.
 pub fn binding() -> Binding {
     Binding {
         port: "eth1".into(),
@@ -143,7 +143,7 @@ pub fn binding() -> Binding {
     }
 }
 
-/// A tunnel that is resolved.
+/// Returns a tunnel that is resolved.
 pub fn tunnel() -> Tunnel {
     let path = Path::Resolved { uplink: "eth0".into(), uplink_vlan: 0, next_hop_mac: MAC, max_frame_bytes: 1564 };
     Tunnel {
@@ -158,14 +158,14 @@ pub fn tunnel() -> Tunnel {
     }
 }
 
-/// A MAC that was learned.
+/// Returns a MAC that was learned.
 pub fn mac() -> Mac {
     let place = Place::Port { port: "eth1".into(), vlan: 100 };
     let (kind, age_seconds) = (Kind::Learned, Some(4));
     Mac { vni: 5001, switch: Some("db-net".into()), mac: MAC, kind, place, age_seconds, ip: Some(ip(99)) }
 }
 
-/// A next hop.
+/// Returns a next hop.
 pub fn neighbour() -> Neighbour {
     Neighbour {
         address: ip(11),
@@ -176,7 +176,7 @@ pub fn neighbour() -> Neighbour {
     }
 }
 
-/// One of each.
+/// Returns a sample of each type.
 pub fn everything() -> Everything {
     Everything {
         status: healthy(),

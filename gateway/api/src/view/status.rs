@@ -1,4 +1,4 @@
-//! `status`.
+//! Document of `status`.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::{
     vrrp::{Nodes, Role, Router},
 };
 
-/// How things stand: what `vtep-gateway status --json` prints, and the file `status.json` in the run directory.
+/// State of the gateway: the output of `vtep-gateway status --json`, and the file `status.json` in the run directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {
     /// Version of this document, [`SCHEMA`](super::SCHEMA).
@@ -25,19 +25,19 @@ pub struct Status {
     pub kernel: String,
     /// Time since the agent's start.
     pub uptime_seconds: u64,
-    /// No fault stands.
+    /// True if there is no fault.
     pub healthy: bool,
-    /// What is wrong, faults first: all that is told below, and what follows from it.
+    /// Problems, faults first: those of all parts below, and their consequences.
     pub problems: Vec<Problem>,
     /// The tunnel addresses of this gateway, of all instances.
     pub vteps: Vec<std::net::IpAddr>,
     /// UDP port of VXLAN. None: the agent is of an older version.
     pub udp_port: Option<u16>,
-    /// Where it pins. None: the agent is of an older version.
+    /// Directory of its pinned maps. None: the agent is of an older version.
     pub pin_dir: Option<std::path::PathBuf>,
     /// The database.
     pub database: Database,
-    /// How much is programmed.
+    /// Size of the programmed state.
     pub forwarding: Forwarding,
     /// Uplinks, then access ports, in the order of the configuration.
     pub interfaces: Vec<Interface>,
@@ -48,7 +48,7 @@ pub struct Status {
     pub nodes: Option<Nodes>,
 }
 
-/// How much is programmed.
+/// Size of the programmed state.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Forwarding {
     /// Logical switches.
@@ -57,29 +57,29 @@ pub struct Forwarding {
     pub bindings: u64,
     /// Bindings that the database has.
     pub bindings_bound: u64,
-    /// Of those, how many forward while the lease of their instance runs.
+    /// Bindings in the database that forward while the lease of their instance runs.
     pub bindings_forwarding: u64,
     /// Tunnels.
     pub tunnels: u64,
-    /// Tunnels that packets can't be sent to.
+    /// Tunnels whose next hop is not resolved.
     pub tunnels_unresolved: u64,
-    /// MACs that are given.
+    /// MACs given by the database.
     pub macs: u64,
     /// Stations learned behind access ports.
     pub stations: u64,
-    /// MACs that there is room for, given and learned.
+    /// Capacity for MACs, given and learned.
     pub fdb_size: u64,
-    /// What stands in the way of more, one sentence each.
+    /// Reasons why more is not programmed, one sentence each.
     pub problems: Vec<String>,
 }
 
-/// Nothing can be sent into the cloud.
+/// Problem: no tunnel is resolved, so nothing can be sent to remote VTEPs.
 pub const EVERY_TUNNEL: &str =
     "no tunnel has a next hop: nothing can be sent to any remote VTEP; `vtep-gateway show tunnels` says why for each";
 
 impl Status {
-    /// Gathers what is wrong in all parts, says what follows from it, and whether the gateway is healthy. `warnings` are
-    /// those of [`Forwarding::problems`] that do not make it unhealthy.
+    /// Collects the problems of all parts, adds their consequences, and decides if the gateway is healthy. `is_warning`
+    /// selects those of [`Forwarding::problems`] that do not make it unhealthy.
     pub fn judge(&mut self, is_warning: impl Fn(&str) -> bool) {
         let mut problems = Vec::new();
         for text in &self.forwarding.problems {

@@ -7,56 +7,56 @@ use serde::{Deserialize, Serialize};
 
 use super::{bindings::Traffic, mac_text};
 
-/// A tunnel between one of this gateway's addresses and a remote VTEP, as programmed.
+/// Tunnel between one of this gateway's addresses and a remote VTEP, as programmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tunnel {
-    /// This gateway's end.
+    /// Address of this gateway.
     pub local: IpAddr,
-    /// The other end.
+    /// Address of the remote VTEP.
     pub remote: IpAddr,
-    /// The VNIs that packets are sent with there, in order.
+    /// VNIs of the packets sent to it, in order.
     pub vnis: Vec<u32>,
-    /// MACs that are given behind it.
+    /// Given MACs behind it.
     pub macs_given: u64,
-    /// How packets leave, or why they can't.
+    /// Path of the packets, or the reason why there is none.
     #[serde(flatten)]
     pub path: Path,
-    /// The longest IP packet that a router on the way lets through, where one has said so lately.
+    /// Path MTU: the longest IP packet that a router on the path lets through, if one has reported it recently.
     #[serde(default)]
     pub path_mtu_bytes: Option<u32>,
-    /// Time until that is forgotten, if it is not said again.
+    /// Time until the path MTU expires, unless it is reported again.
     #[serde(default)]
     pub path_mtu_seconds_left: Option<u64>,
-    /// What it has carried.
+    /// Traffic counters.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
 
-/// Whether packets can leave for a remote VTEP; the field `state` tells which.
+/// Path to a remote VTEP; the field `state` has the variant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Path {
-    /// They can.
+    /// Packets can leave.
     Resolved {
-        /// The uplink they leave by; `if` and its index where the interface is gone.
+        /// The uplink; `if` and its index where the interface is gone.
         uplink: String,
-        /// VLAN tag they have there, 0 for none.
+        /// VLAN tag on the uplink, 0 for none.
         uplink_vlan: u16,
-        /// The link-layer address they are sent to: the remote's, or the router's.
+        /// Destination Ethernet address: the remote VTEP's, or the router's.
         #[serde(with = "mac_text")]
         next_hop_mac: MacAddr,
         /// The longest inner frame that fits, without VLAN tag and frame check sequence.
         max_frame_bytes: u32,
     },
-    /// They can't.
+    /// Packets cannot leave.
     Unresolved {
-        /// Why, and what to do about it.
+        /// The reason, and the remedy.
         why: String,
     },
 }
 
 impl Tunnel {
-    /// Why packets can't leave, if they can't.
+    /// Returns the reason why packets cannot leave, if so.
     pub fn why_not(&self) -> Option<&str> {
         match &self.path {
             Path::Resolved { .. } => None,

@@ -1,4 +1,4 @@
-//! `show vrrp`, and the other nodes: parts of `status`.
+//! `show vrrp` and the other nodes: parts of `status`.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -11,55 +11,57 @@ pub struct Router {
     pub name: String,
     /// Virtual router identifier, 1 to 255; also the number of the lease.
     pub vrid: u8,
-    /// This node's part in it.
+    /// This node's role.
     pub role: Role,
     /// Time since the last transition.
     pub seconds_in_role: u64,
-    /// The priority in force, 1 to 255: what is configured, and what tracked things add.
+    /// The priority in force, 1 to 255: the configured one and the weights of tracked objects.
     pub priority: u8,
-    /// As configured.
+    /// The configured priority.
     pub configured_priority: u8,
-    /// The protocol's version, 2 or 3.
+    /// The protocol version, 2 or 3.
     pub version: u8,
-    /// Time between advertisements in force, in seconds: the active node's.
+    /// Advertisement interval in force, in seconds: the active node's.
     pub interval: f64,
     /// The interface that advertisements are sent and heard on.
     pub interface: String,
-    /// The address that this node advertises from, while it can.
+    /// Source address of this node's advertisements, if it has one.
     pub source: Option<IpAddr>,
-    /// The virtual addresses: those that others tunnel to.
+    /// The virtual addresses, which remote VTEPs tunnel to.
     pub addresses: Vec<IpAddr>,
     /// They are on the interface.
     pub addresses_there: bool,
-    /// What is left of the lease that the data plane forwards under. None: it does not forward.
+    /// Rest of the lease under which the data plane forwards. None: it does not forward.
     pub lease_left_ms: Option<u64>,
     /// The active node's address, while another one is active.
     pub active_node: Option<IpAddr>,
     /// Addresses of other routers heard in the last minute.
     pub others: Vec<IpAddr>,
-    /// What they say.
+    /// State that these VRRP peers advertise.
     pub other_routers: Vec<OtherRouter>,
-    /// What is wrong, one sentence each.
+    /// Problems, one sentence each.
     pub problems: Vec<String>,
-    /// Those of them that make the node unhealthy whatever its role is: a claim that is held off for longer than three
-    /// intervals, and a node that does not hear this one.
+    /// Problems that make the node unhealthy in any role: a claim that is held off for longer than three intervals, and
+    /// a node that does not receive from this one.
     pub faults: Vec<String>,
     /// The node that the role was left to, since it does not hear this one.
     pub unheard_by: Option<IpAddr>,
     /// Bindings that this node forwards as the active one, or could.
     #[serde(default)]
     pub bindings_able: u32,
-    /// The connected node that could forward the most, if that are more for longer than a few seconds.
+    /// The connected node that could forward the most bindings, if these are more than here for longer than a few
+    /// seconds.
     pub ablest: Option<Ablest>,
-    /// This node takes over only where nobody else does, since another one could forward more, or has not said yet.
+    /// True if this node takes over only if no other node does, because another one could forward more or has not
+    /// reported yet.
     #[serde(default)]
     pub held: bool,
-    /// What was counted since the agent's start.
+    /// Counters since the agent's start.
     pub counters: VrrpCounters,
 }
 
 impl Router {
-    /// What this node can't forward and another one could.
+    /// Returns the bindings that this node cannot forward and another one could, as a sentence.
     pub fn shortfall(&self) -> Option<String> {
         let Ablest { node, bindings } = self.ablest.as_ref().filter(|ablest| ablest.bindings > self.bindings_able)?;
         let able = self.bindings_able;
@@ -76,36 +78,36 @@ impl Router {
     }
 }
 
-/// What another node could forward.
+/// Node that could forward more bindings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ablest {
     /// Its name.
     pub node: String,
-    /// How many bindings.
+    /// Number of bindings.
     pub bindings: u32,
 }
 
-/// A node's part in a virtual router.
+/// Role of a node in a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// It waits for the end of the startup delay.
+    /// The startup delay has not ended.
     Starting,
-    /// Something tracked is at fault: it can't be active.
+    /// A tracked object is down: the node cannot be active.
     Fault,
     /// Another node is active, or will be.
     Backup,
-    /// It wants to be active, and waits until no other one can still forward.
+    /// The node claims the active role, and waits until no other node can still forward.
     Claiming,
-    /// It forwards.
+    /// The node is active and forwards.
     Active,
 }
 
 impl Role {
-    /// All of them.
+    /// All roles.
     pub const ALL: [Self; 5] = [Self::Starting, Self::Fault, Self::Backup, Self::Claiming, Self::Active];
 
-    /// The word for it.
+    /// Returns the name of the role.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -129,29 +131,29 @@ impl From<gateway_vrrp::Role> for Role {
     }
 }
 
-/// Another router of the same virtual router.
+/// VRRP peer: another router of the same virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OtherRouter {
     /// Its address.
     pub address: IpAddr,
-    /// The priority it gave last; 0: it left.
+    /// The priority in its last advertisement; 0: it left.
     pub priority: u8,
-    /// The protocol's version it speaks, 2 or 3.
+    /// Its protocol version, 2 or 3.
     pub version: u8,
     /// The interval it gives, in seconds.
     pub interval: f64,
-    /// Time since it was last heard.
+    /// Time since its last advertisement.
     pub heard_seconds_ago: u64,
 }
 
-/// The other nodes, as far as they are connected to this one.
+/// The other nodes of the cluster that are connected to this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nodes {
     /// Connected nodes that could take over from this one: name and address of each, by VRID.
     pub standbys: BTreeMap<String, Vec<String>>,
-    /// Stations that active nodes have told of.
+    /// Stations received from active nodes.
     pub stations_heard: u64,
-    /// Nodes that can't be reached, and what two nodes have differently.
+    /// Nodes that cannot be reached, and settings in which two nodes differ.
     pub problems: Vec<String>,
 }
 

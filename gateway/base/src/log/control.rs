@@ -1,4 +1,4 @@
-//! What a running agent has of its log.
+//! Control of the log of a running agent.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +10,7 @@ use super::{
     vlog::{self, Destination, Spec},
 };
 
-/// The log of this process, to be asked and changed.
+/// Handle of this process's log, to query and change it.
 #[derive(Debug)]
 pub struct Control {
     pub(super) levels: Mutex<Levels>,
@@ -20,15 +20,15 @@ pub struct Control {
 }
 
 impl Control {
-    /// The levels of all modules, as `vlog/list` shows them.
+    /// Returns the levels of all modules, as `vlog/list` shows them.
     pub fn list(&self) -> String {
         vlog::list(&self.levels.lock().unwrap_or_else(PoisonError::into_inner), self.destination)
     }
 
-    /// Sets levels as `vlog/set` is told to: all of them, or, where something is wrong with one, none.
+    /// Sets levels as `vlog/set` does. If one of them is wrong, none is set.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// Returns a description of the mistake, for people.
     pub fn set(&self, specs: &[String]) -> Result<(), String> {
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = levels.clone();
@@ -40,22 +40,22 @@ impl Control {
         Ok(())
     }
 
-    /// Has lines left out where there are too many alike, as is the case from the start, or has it not.
+    /// Turns duplicate suppression on or off. It is on from the start.
     pub fn limit(&self, on: bool) {
         self.limit.set(on);
     }
 
-    /// How many lines were left out so far.
+    /// Returns the number of lines that were left out so far.
     pub fn left_out(&self) -> u64 {
         self.limit.left_out()
     }
 
-    /// How many different lines of late are remembered.
+    /// Returns the number of recent different lines that are remembered.
     pub fn remembered(&self) -> usize {
         self.limit.remembered()
     }
 
-    /// Says what was left out a while ago, or `at_once` all of it. To be called every few seconds.
+    /// Logs the reports of left-out lines that are due, or all of them if `at_once`. Call it every few seconds.
     pub fn tell_left_out(&self, at_once: bool) {
         self.limit.tell(at_once);
     }

@@ -1,32 +1,33 @@
-//! Which lines are left out because there were too many like them.
+//! Duplicate suppression: decides which log lines are left out because there were too many like them.
 //!
-//! A line that says what was just said, and a place in the program that has much to say, are held to a rate; what was left
-//! out is told once in a while, one line for each place. Lines of one place that differ are held to a wider one, so an
-//! error is not lost among others, and whoever sends something different in each frame can't fill a disk all the same.
+//! Two token buckets limit the log: one for each identical line of a place in the program, and one for all lines of
+//! that place. The bucket of the place is larger, so that one error is not lost among others. It also bounds what a
+//! client that sends something different in each frame can write to the disk. The lines that were left out are reported
+//! once in a while, one line for each place.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
-use crate::token_bucket::{TokenBucket, Rate};
+use crate::token_bucket::{Rate, TokenBucket};
 
-/// The same line of one place; what Open vSwitch has for most of its lines.
+/// Rate of one line of one place. Open vSwitch has the same rate for most of its lines.
 const SAME: Rate = Rate { burst: 20, each: Duration::from_secs(12) };
 
-/// All lines of one place.
+/// Rate of all lines of one place.
 const PLACE: Rate = Rate { burst: 100, each: Duration::from_secs(6) };
 
-/// What is for people who look closely may be so many times as much.
+/// Factor by which the rates are higher for lines of debugging levels.
 const CLOSELY: u32 = 10;
 
-/// Different lines of one place that are told apart at a time.
+/// Different lines of one place that have token buckets of their own at a time.
 const TEXTS: usize = 128;
 
-/// How long after something was left out that is told.
+/// Time after which left-out lines are reported.
 const TELL: Duration = Duration::from_secs(60);
 
-/// Characters of a line that was left out that are shown.
+/// Characters of a left-out line that are shown.
 const SHOWN: usize = 200;
 
-/// Lines of late, by place.
+/// Recent lines, by place.
 #[derive(Debug)]
 pub(super) struct Duplicates<P> {
     places: HashMap<P, Place>,
@@ -36,21 +37,21 @@ pub(super) struct Duplicates<P> {
 #[derive(Debug, Default)]
 struct Place {
     all: TokenBucket,
-    /// By a hash of the line.
+    /// Token buckets by hash of the line.
     texts: HashMap<u64, TokenBucket>,
     left_out: u64,
     since: Duration,
     last: String,
 }
 
-/// What was left out of one place.
+/// Report of the lines that were left out at one place.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LeftOut {
-    /// How many lines.
+    /// Number of lines.
     pub(super) count: u64,
-    /// In which time.
+    /// Time within which they were left out.
     pub(super) time: Duration,
-    /// The last of them, cut at a readable length.
+    /// Last of the lines, cut at a readable length.
     pub(super) last: String,
 }
 
@@ -61,8 +62,8 @@ impl<P> Default for Duplicates<P> {
 }
 
 impl<P: Hash + Eq> Duplicates<P> {
-    /// True if a line is to be written. `hash` is of the whole of it, `text` what to remember it by. Lines for people who
-    /// look `closely` are held to a wider rate.
+    /// Returns true if a line is to be written. `hash` covers the whole line; `text` is kept for the report. Lines of
+    /// debugging levels (`closely`) have a higher rate.
     pub(super) fn admit(
         &mut self,
         place: P,
@@ -80,7 +81,7 @@ impl<P: Hash + Eq> Duplicates<P> {
         let same = if place.texts.len() < TEXTS || place.texts.contains_key(&hash) {
             place.texts.entry(hash).or_default().take(wider(SAME), now)
         } else {
-            // It is none of those that are told apart; the place has its rate.
+            // The line has no bucket of its own; the rate of the place limits it.
             Ok(())
         };
         if same.and_then(|()| place.all.take(wider(PLACE), now)).is_ok() {
@@ -95,7 +96,7 @@ impl<P: Hash + Eq> Duplicates<P> {
         false
     }
 
-    /// What was left out and is to be told now, or `at_once` all of it. Forgets what is long ago.
+    /// Returns the reports that are due now, or all of them if `at_once`. Forgets places without recent lines.
     pub(super) fn due(&mut self, at_once: bool, now: Duration) -> Vec<LeftOut> {
         let mut due = Vec::new();
         self.places.retain(|_, place| {
@@ -110,12 +111,12 @@ impl<P: Hash + Eq> Duplicates<P> {
         due
     }
 
-    /// How many lines were left out so far.
+    /// Returns the number of lines that were left out so far.
     pub(super) fn left_out(&self) -> u64 {
         self.left_out
     }
 
-    /// How many different lines are remembered.
+    /// Returns the number of different lines that are remembered.
     pub(super) fn remembered(&self) -> usize {
         self.places.values().map(|place| place.texts.len()).sum()
     }
@@ -179,7 +180,7 @@ mod tests {
             lines += u32::try_from(log.duplicates.due(false, log.now).len()).unwrap();
             log.later(1);
         }
-        // A hundred at once, ten a minute, and a line a minute that tells of the others.
+        // The burst of a hundred, ten a minute, and one report a minute.
         assert!((750..=765).contains(&lines), "{lines}");
     }
 

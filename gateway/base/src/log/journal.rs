@@ -1,8 +1,8 @@
 //! Writes to systemd's journal, with a field for each value.
 //!
-//! The journal's own protocol (`https://systemd.io/JOURNAL_NATIVE_PROTOCOL`): a datagram for each line. A field is
-//! `NAME=value`, or, where the value has more than one line, the name, the value's length and the value. What is written is
-//! never waited for: a journal that hangs must not hang the gateway.
+//! A line is one datagram in the journal's native protocol (`https://systemd.io/JOURNAL_NATIVE_PROTOCOL`). A field is
+//! `NAME=value`. If the value has more than one line, the field is the name, the value's length and the value. Writes
+//! never block, because a journal that hangs must not hang the gateway.
 
 use std::{
     env, fmt, fs, io,
@@ -23,22 +23,22 @@ use tracing_subscriber::{
     layer::{Context, Layer},
 };
 
-/// Where the journal listens.
+/// Path of the journal's socket.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// What lines of this program are called.
+/// `SYSLOG_IDENTIFIER` of this program's lines.
 const IDENTIFIER: &str = "vtep-gateway";
 
-/// Goes before the names of values, which could be the journal's own otherwise.
+/// Prefix of the names of values. Without it a name could be one of the journal's own.
 const PREFIX: &str = "VTEP_";
 
-/// Bytes of a value that are written, well below what fits into a datagram.
+/// Bytes of a value that are written at most, well below the limit of a datagram.
 const LONGEST: usize = 32 << 10;
 
-/// Longest name of a field that the journal takes.
+/// Bytes of a field's name that the journal accepts at most.
 const LONGEST_NAME: usize = 64;
 
-/// True if standard error goes to the journal: then `$JOURNAL_STREAM` names it (systemd.exec(5)).
+/// Returns true if standard error goes to the journal: then `$JOURNAL_STREAM` names it (systemd.exec(5)).
 pub(super) fn is_stderr() -> bool {
     let named = env::var("JOURNAL_STREAM").unwrap_or_default();
     let Ok(stderr) = nix::sys::stat::fstat(io::stderr().as_fd()) else { return false };
@@ -49,7 +49,7 @@ fn names(stream: &str, device: u64, inode: u64) -> bool {
     stream.split_once(':').is_some_and(|(dev, ino)| dev.parse() == Ok(device) && ino.parse() == Ok(inode))
 }
 
-/// The way to the journal.
+/// Connection to the journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     socket: UnixDatagram,
@@ -58,10 +58,10 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// To the journal that listens at `path`.
+    /// Opens a socket for the journal that listens at `path`.
     ///
     /// # Errors
-    /// None does.
+    /// No journal listens there.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         fs::metadata(path)?;
         let socket = UnixDatagram::unbound()?;
@@ -69,7 +69,7 @@ impl Journal {
         Ok(Self { socket, path: path.to_owned(), lost: AtomicU64::new(0) })
     }
 
-    /// Writes a line, or counts it as lost.
+    /// Writes a line. Counts it as lost if the journal does not take it.
     fn write(&self, line: &[u8]) {
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
@@ -79,7 +79,7 @@ impl Journal {
                 self.lost.fetch_sub(lost, Ordering::Relaxed);
             }
         }
-        // By name each time: a journal that was started anew has another socket there.
+        // The path is resolved each time, because a restarted journal has another socket there.
         if self.socket.send_to(line, &self.path).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -90,7 +90,7 @@ impl<S: Subscriber> Layer<S> for Journal {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let metadata = event.metadata();
         let mut line = Datagram::new(metadata.level());
-        // With the values in it: `journalctl` shows the message alone.
+        // The message has the values in it, because `journalctl` shows the message alone.
         let mut message = String::new();
         let _ = DefaultFields::new().format_fields(Writer::new(&mut message), event);
         line.put("MESSAGE", message.trim_end());
@@ -104,13 +104,13 @@ impl<S: Subscriber> Layer<S> for Journal {
     }
 }
 
-/// A line, as the journal wants it.
+/// Log line in the journal's format.
 struct Datagram(Vec<u8>);
 
 impl Datagram {
     fn new(level: &Level) -> Self {
         let mut line = Self(Vec::new());
-        // syslog(3): error, warning, informational, debug.
+        // Priorities of syslog(3): error, warning, informational, debug.
         let priority = match *level {
             Level::ERROR => "3",
             Level::WARN => "4",
@@ -143,7 +143,7 @@ impl Visit for Datagram {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        // What the libraries' lines carry of their own place.
+        // Fields with the source location of the libraries' lines.
         if field.name() == "message" || field.name().starts_with("log.") {
             return;
         }
@@ -159,7 +159,7 @@ mod tests {
 
     use super::*;
 
-    /// A journal of the test's own, and what it was sent.
+    /// Journal of the test, and the datagrams that it received.
     struct Heard(PathBuf, UnixDatagram);
 
     impl Heard {

@@ -1,9 +1,9 @@
-//! Which lines are wanted: levels, of all or by target.
+//! Log levels, for all lines or by target.
 
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// The crates of the gateway, as the log names them: all begin so.
+/// Crates of the gateway, by their names in the log: all targets of the gateway begin with one of these.
 const OWN_CRATES: [&str; 13] = [
     "gateway",
     "gateway_agent",
@@ -20,7 +20,7 @@ const OWN_CRATES: [&str; 13] = [
     "vtep_gateway",
 ];
 
-/// The rooms of the gateway that log, which are the modules of `vlog/list`, and the module that each is in the log.
+/// Rooms of the gateway that log. Each has its name in `vlog/list` and its module in the log.
 pub(super) const ROOMS: [(&str, &str); 18] = [
     ("agent", "gateway_agent"),
     ("announce", "gateway_netdev::announce"),
@@ -42,23 +42,23 @@ pub(super) const ROOMS: [(&str, &str); 18] = [
     ("vtep", "gateway_sources::vtep"),
 ];
 
-/// Levels, as the command line or an operator gave them.
+/// Log levels that the command line or an operator has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Levels {
-    /// Of all that is not named. A bare level is meant for the gateway's own crates; below `info` the libraries' lines
-    /// would drown them (loading the programs alone makes hundreds).
+    /// Level of all targets that are not named. A bare level applies to the gateway's own crates only. Below `info` the
+    /// libraries' lines would drown theirs (loading the programs alone makes hundreds).
     bare: Option<LevelFilter>,
     named: Vec<(String, LevelFilter)>,
 }
 
 impl Levels {
-    /// Reads `info`, `debug,aya=debug` and the like.
+    /// Parses `info`, `debug,aya=debug` and the like.
     ///
     /// # Errors
-    /// What was expected, for people.
+    /// Returns a description of what was expected, for people.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let level = |text: &str| {
-            // An empty word would be read as a level.
+            // An empty word would parse as a level.
             let level = (!text.is_empty()).then(|| text.parse::<LevelFilter>().ok()).flatten();
             level.ok_or_else(|| {
                 "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between".to_owned()
@@ -75,12 +75,12 @@ impl Levels {
         Ok(levels)
     }
 
-    /// One level for everything.
+    /// Sets one level for all targets.
     pub(super) fn set_all(&mut self, level: LevelFilter) {
         *self = Self { bare: Some(level), named: Vec::new() };
     }
 
-    /// A level for one room and all that is in it, but for other rooms there, which keep theirs.
+    /// Sets the level of a room and of all modules in it. Other rooms in it keep their levels.
     pub(super) fn set_room(&mut self, room: &str, level: LevelFilter) {
         let target = target(room);
         let inside = format!("{target}::");
@@ -91,7 +91,7 @@ impl Levels {
         self.named.extend(others);
     }
 
-    /// The level of a room.
+    /// Returns the level of a room.
     pub(super) fn of_room(&self, room: &str) -> LevelFilter {
         let (targets, target) = (self.targets(), target(room));
         let all = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
@@ -99,16 +99,17 @@ impl Levels {
         most.map_or(LevelFilter::OFF, LevelFilter::from_level)
     }
 
-    /// What the log is filtered with.
+    /// Returns the filter of the log.
     pub(super) fn targets(&self) -> Targets {
         let mut targets = Targets::new();
         if let Some(level) = self.bare {
-            // It warns of every message that comes after nobody wants one any more, which is at each end.
+            // `netlink_proto` warns of each message that arrives after its receiver was dropped. That happens at each
+            // shutdown.
             let quiet = ("netlink_proto", level.min(LevelFilter::ERROR));
             let own = OWN_CRATES.map(|name| (name, level));
             targets = targets.with_default(level.min(LevelFilter::INFO)).with_targets([quiet]).with_targets(own);
         }
-        // After the bare one, which they overrule.
+        // These come after the bare level, because they override it.
         targets.with_targets(self.named.iter().cloned())
     }
 }
@@ -118,7 +119,7 @@ fn target(room: &str) -> String {
     known.map_or(room, |(_, target)| target).to_owned()
 }
 
-/// The name of a module in the log. Rooms may be named by the product, such as `vtep_gateway::ha`.
+/// Returns the name of a module in the log. Rooms may be named by the product, such as `vtep_gateway::ha`.
 fn canonical(name: &str) -> String {
     let Some(rest) = name.strip_prefix("vtep_gateway::").or_else(|| name.strip_prefix("gateway::")) else {
         return name.to_owned();
@@ -145,7 +146,7 @@ mod tests {
         Levels::parse(text).unwrap()
     }
 
-    /// True if a file in it makes lines.
+    /// Returns true if a file of the room logs lines.
     fn logs(room: &Path) -> bool {
         if room.is_dir() {
             return fs::read_dir(room).unwrap().any(|entry| logs(&entry.unwrap().path()));

@@ -1,4 +1,4 @@
-//! Asks of each line whether there were too many like it.
+//! Log filter that leaves out lines of which there were too many.
 
 use std::{
     fmt::{self, Write},
@@ -19,10 +19,10 @@ use tracing_subscriber::layer::{Context, Layer};
 use super::duplicates::Duplicates;
 use crate::clock;
 
-/// What says that lines were left out: never left out itself, as it comes once in a while only.
+/// Target of the reports of left-out lines. They are never left out themselves, because they are rare.
 const OWN: &str = "gateway_base::log::left_out";
 
-/// Leaves lines out. Traces it lets be: they are for whoever has started the agent to see each packet.
+/// Filter that leaves lines out. Traces always pass, because an operator turned them on to see each packet.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Limit(Arc<Shared>);
 
@@ -33,22 +33,22 @@ struct Shared {
 }
 
 impl Limit {
-    /// Has lines left out, or none.
+    /// Turns the filter on or off.
     pub(super) fn set(&self, on: bool) {
         self.0.off.store(!on, Ordering::Relaxed);
     }
 
-    /// How many lines were left out so far.
+    /// Returns the number of lines that were left out so far.
     pub(super) fn left_out(&self) -> u64 {
         self.duplicates(|duplicates| duplicates.left_out())
     }
 
-    /// How many different lines are remembered.
+    /// Returns the number of different lines that are remembered.
     pub(super) fn remembered(&self) -> usize {
         self.duplicates(|duplicates| duplicates.remembered())
     }
 
-    /// Says what was left out, if it is time or `at_once`.
+    /// Logs the reports of left-out lines that are due, or all of them if `at_once`.
     pub(super) fn tell(&self, at_once: bool) {
         for left_out in self.duplicates(|duplicates| duplicates.due(at_once, clock::monotonic())) {
             let (count, seconds) = (left_out.count, left_out.time.as_secs());
@@ -74,7 +74,7 @@ impl<S: Subscriber> Layer<S> for Limit {
     }
 }
 
-/// A hash of all that a line says.
+/// Hash of all fields of a line.
 #[derive(Default)]
 struct Line(DefaultHasher);
 
@@ -92,7 +92,7 @@ impl Write for Line {
     }
 }
 
-/// What a line says in words.
+/// Returns the message of a line.
 fn message(event: &Event<'_>) -> String {
     #[derive(Default)]
     struct Message(String);

@@ -1,9 +1,9 @@
-//! The log: where its lines go, which there are, and how many of them.
+//! The log: its destinations, its levels and its rate limits.
 //!
-//! [`options`] has what the command line says of it, and sets it up. `levels` knows which lines are wanted, of which room
-//! of the gateway, and `vlog` how operators of Open vSwitch say so at run time; both are pure. `repeats`, pure too, decides
-//! which lines are left out because there were too many like them, and `limit` asks it. `journal` writes to systemd's
-//! journal. [`Control`] is what a running agent has of all this.
+//! [`options`] has the options of the command line and sets the log up. `levels` holds the level of each room of the
+//! gateway; `vlog` reads and writes them in the format of Open vSwitch at run time. Both are pure. `duplicates`, pure
+//! too, decides which lines are left out because there were too many like them; `limit` is the filter that calls it.
+//! `journal` writes to systemd's journal. [`Control`] is the handle of a running agent.
 
 mod control;
 mod duplicates;

@@ -52,10 +52,10 @@ pub enum LogFormat {
     Journald,
 }
 
-/// Why there is no log.
+/// Error that keeps the log from being set up.
 #[derive(Debug, Error)]
 pub enum LogError {
-    /// The level does not parse; the command line excludes it.
+    /// The level does not parse; the command line rules that out.
     #[error("cannot log at this level: {0}")]
     Level(String),
     /// There is no journal.
@@ -66,18 +66,18 @@ pub enum LogError {
     Taken(#[from] TryInitError),
 }
 
-/// Accepts what is understood as levels.
+/// Validates levels of the command line.
 fn level(text: &str) -> Result<String, String> {
-    // An environment variable that is there but empty is not set.
+    // An environment variable that is empty counts as unset.
     let text = if text.trim().is_empty() { "info" } else { text };
     Levels::parse(text).map(|_| text.to_owned())
 }
 
 impl LogOptions {
-    /// Makes this the process's log.
+    /// Installs the log of this process.
     ///
     /// # Errors
-    /// There is one already, there is no journal, or the level does not parse.
+    /// The process has a log already, there is no journal, or the level does not parse.
     pub fn init(&self) -> Result<Control, LogError> {
         let colours = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let (subscriber, control) = self.subscriber(colours, io::stderr)?;
@@ -115,12 +115,12 @@ mod tests {
 
     use super::*;
 
-    /// What a subscriber writes about one event.
+    /// Returns the output of a subscriber for one event.
     fn logged(format: LogFormat, level: &str) -> String {
         logged_of(format, level, || tracing::info!(switches = 2, "ready"))
     }
 
-    /// What a subscriber writes about some events.
+    /// Returns the output of a subscriber for `events`.
     fn logged_of(format: LogFormat, level: &str, events: impl FnOnce()) -> String {
         #[derive(Clone, Default)]
         struct Buffer(Arc<Mutex<Vec<u8>>>);
@@ -163,7 +163,7 @@ mod tests {
         assert!(line.contains("ready switches=2") && !line.contains('\x1b'), "{line:?}");
     }
 
-    /// The targets and levels that get through at `level`, of all that log at each.
+    /// Returns the targets and levels that pass at `level`, of all that log at each.
     fn heard(level: &str) -> Vec<&'static str> {
         let text = logged_of(LogFormat::Text, level, || {
             tracing::info!(target: "gateway_agent::run", "own info;");

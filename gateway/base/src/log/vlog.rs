@@ -1,10 +1,10 @@
-//! Levels as operators of Open vSwitch write and read them (`ovs-appctl(8)`, `lib/vlog.c`).
+//! Parses and prints log levels in the format of Open vSwitch (`ovs-appctl(8)`, `lib/vlog.c`).
 
 use tracing_subscriber::filter::LevelFilter;
 
 use super::levels::{Levels, ROOMS};
 
-/// Where the log goes, by the names that Open vSwitch has for it.
+/// Destination of the log, by the names of Open vSwitch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Destination {
     /// Standard error.
@@ -23,7 +23,7 @@ impl Destination {
         }
     }
 
-    /// In what is listed, from 0.
+    /// Returns the column of the destination in the list, from 0.
     fn column(self) -> usize {
         match self {
             Self::Console => 0,
@@ -32,20 +32,20 @@ impl Destination {
     }
 }
 
-/// What is to be set.
+/// One setting of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
-    /// Of which room; of all of them and the libraries too, if none is named.
+    /// Room that the level is for; if none is named, all rooms and the libraries.
     room: Option<&'static str>,
     level: LevelFilter,
 }
 
 impl Spec {
-    /// Reads `dbg`, `agent:dbg`, `agent:console:dbg`, `ANY:syslog:warn` and the like: a level, a destination and a module
-    /// in any order, `dbg` where there is no level, all where one of the others is missing.
+    /// Parses `dbg`, `agent:dbg`, `agent:console:dbg`, `ANY:syslog:warn` and the like. A level, a destination and a
+    /// module come in any order. A missing level means `dbg`; a missing destination or module means all.
     ///
     /// # Errors
-    /// What is wrong, for people.
+    /// Returns a description of the mistake, for people.
     pub(super) fn parse(text: &str, log: Destination) -> Result<Self, String> {
         let (mut room, mut level, mut destination) = (None, None, None);
         let words = text.split([' ', ',', ':', '\t']).filter(|word| !word.is_empty());
@@ -79,7 +79,7 @@ impl Spec {
         Ok(Self { room, level: level.unwrap_or(LevelFilter::DEBUG) })
     }
 
-    /// Sets it.
+    /// Applies the setting to `levels`.
     pub(super) fn apply(self, levels: &mut Levels) {
         match self.room {
             Some(room) => levels.set_room(room, self.level),
@@ -88,8 +88,8 @@ impl Spec {
     }
 }
 
-/// `emer` is there and stands for silence: nothing that this program logs is an emergency. `trace` is not one of Open
-/// vSwitch's.
+/// Parses the name of a level. `emer` turns the log off, since no line of this program is an emergency. `trace` is not
+/// a level of Open vSwitch.
 fn level_of(word: &str) -> Option<LevelFilter> {
     Some(match word {
         "off" | "emer" => LevelFilter::OFF,
@@ -113,7 +113,7 @@ fn name_of(level: LevelFilter) -> &'static str {
     }
 }
 
-/// The level of each module, in the columns of Open vSwitch.
+/// Returns the level of each module, in the columns of Open vSwitch.
 pub(super) fn list(levels: &Levels, log: Destination) -> String {
     let mut text =
         "                 console    syslog    file\n                 -------    ------    ------\n".to_owned();

@@ -1,4 +1,4 @@
-//! Judging the agent and what it has left in the kernel.
+//! Evaluates the agent and its state in the kernel.
 
 use gateway_api::view::{self, Role, Severity, Status};
 use gateway_common::counters::{DropReason, Drops, PathCounter, Paths};
@@ -9,40 +9,40 @@ use super::{
     finding::Finding,
 };
 
-/// What came of asking the agent.
+/// Result of a request to the agent.
 #[derive(Clone, Debug)]
 pub(super) enum Answer {
-    /// How things stand.
+    /// State of the agent.
     Status(Box<Status>),
-    /// Nobody listens.
+    /// No process listens on the socket.
     None,
-    /// It has not answered in time.
+    /// There was no answer in time.
     Hung,
-    /// This process may not ask it, and why.
+    /// This process has no access to the socket, with the reason.
     Refused(String),
-    /// It ended, or hung up, while it was asked.
+    /// The connection ended during the request.
     Broken(String),
-    /// It answers something that is not understood, and why.
+    /// The reply is not understood, with the reason.
     Foreign(String),
 }
 
-/// What is known.
+/// Facts about the agent.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) answer: Answer,
-    /// `None`: this process may not look.
+    /// Pinned objects; `None`: this process may not read them.
     pub(super) pinned: Option<Pinned>,
     pub(super) pin_dir: String,
-    /// What was dropped when the doctor began, and when it had seen all else.
+    /// Drop counters at the start of the doctor, and after all other probes.
     pub(super) drops: Option<(Drops, Drops)>,
-    /// What had happened, likewise.
+    /// Path counters, likewise.
     pub(super) paths: Option<(Paths, Paths)>,
-    /// Where the tunnel addresses move between nodes.
+    /// True if the tunnel addresses move between nodes.
     pub(super) redundant: bool,
 }
 
 impl Answer {
-    /// The status, if that is what came.
+    /// Returns the status, if the agent sent one.
     pub(super) fn status(&self) -> Option<&Status> {
         if let Self::Status(status) = self { Some(status) } else { None }
     }
@@ -157,7 +157,7 @@ fn pins(facts: &Facts) -> Finding {
     }
 }
 
-/// Reasons that are a node's duty, not its trouble.
+/// Returns true for reasons that are part of a node's duty and not a problem.
 fn is_expected(reason: DropReason, facts: &Facts) -> bool {
     let active =
         facts.answer.status().is_some_and(|status| status.vrrp.iter().any(|router| router.role == Role::Active));
@@ -187,7 +187,7 @@ fn drops(facts: &Facts) -> Vec<Finding> {
     }
 }
 
-/// Frames that were lost after XDP had redirected them.
+/// Reports frames that were lost after XDP had redirected them.
 fn lost(facts: &Facts) -> Vec<Finding> {
     let Some((before, after)) = &facts.paths else { return Vec::new() };
     let grown = [PathCounter::RedirectRefused, PathCounter::RedirectFull].into_iter().filter_map(|which| {

@@ -1,4 +1,4 @@
-//! When a certificate ends: the one thing of X.509 (RFC 5280) that the doctor wants to know.
+//! Expiry date of a certificate: the only part of X.509 (RFC 5280) that the doctor needs.
 
 /// Tags of DER (X.690).
 const SEQUENCE: u8 = 0x30;
@@ -7,7 +7,7 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// Seconds since 1970 until which a certificate in DER is valid; `None` if it can't be read.
+/// Returns the end of validity of a certificate in DER, in seconds since 1970; `None` if it cannot be parsed.
 pub(super) fn not_after(der: &[u8]) -> Option<i64> {
     let (_, certificate, _) = element(der).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (_, mut rest, _) = element(certificate).filter(|(tag, ..)| *tag == SEQUENCE)?;
@@ -26,7 +26,7 @@ pub(super) fn not_after(der: &[u8]) -> Option<i64> {
     seconds(tag, time)
 }
 
-/// The first element: its tag, what it holds, and what comes after it.
+/// Splits off the first element: returns its tag, its contents, and the bytes after it.
 fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = der.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -41,7 +41,7 @@ fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` (section 4.1.2.5).
+/// Parses `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ` (section 4.1.2.5).
 fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
     let text = std::str::from_utf8(text).ok()?.strip_suffix('Z').filter(|text| text.is_ascii())?;
     let (year, rest) = match tag {
@@ -55,8 +55,8 @@ fn seconds(tag: u8, text: &[u8]) -> Option<i64> {
     Some(days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
-/// Days from 1970-01-01 to a day of the Gregorian calendar. Years are taken to begin in March, so that the day that is not
-/// always there is the last one.
+/// Returns the days from 1970-01-01 to a day of the Gregorian calendar. Years start in March here, so that the leap day
+/// is the last day of its year.
 const fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let since_march = (month + 9) % 12;

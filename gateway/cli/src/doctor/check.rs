@@ -1,23 +1,23 @@
-//! The checks there are: one definition for names, groups and reasons, which `docs/FAULTS.md` repeats.
+//! Checks of the doctor: one definition of their names, groups and reasons, which `docs/FAULTS.md` repeats.
 
 macro_rules! groups {
     ($( $variant:ident $name:literal $title:literal, )+) => {
-        /// What checks are about.
+        /// Subject of checks.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Group {
             $(#[doc = $title] $variant,)+
         }
 
         impl Group {
-            /// All of them, in the order in which they are told.
+            /// All groups, in the order of the report.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name in JSON.
+            /// Returns the name in JSON.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The heading.
+            /// Returns the heading.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)+ }
             }
@@ -37,32 +37,32 @@ groups! {
 
 macro_rules! checks {
     ($( $variant:ident $group:ident $name:literal $asks:literal $why:literal, )+) => {
-        /// Something that is looked at.
+        /// Check of the doctor.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Check {
             $(#[doc = $asks] $variant,)+
         }
 
         impl Check {
-            /// All of them, in the order in which they are told.
+            /// All checks, in the order of the report.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name, which never changes: scripts go by it.
+            /// Returns the name, which never changes since scripts depend on it.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
 
-            /// The group it is told in.
+            /// Returns the group in the report.
             pub const fn group(self) -> Group {
                 match self { $(Self::$variant => Group::$group,)+ }
             }
 
-            /// What is looked at.
+            /// Returns the question that the check answers.
             pub const fn asks(self) -> &'static str {
                 match self { $(Self::$variant => $asks,)+ }
             }
 
-            /// Why it matters.
+            /// Returns the reason why it matters.
             pub const fn why(self) -> &'static str {
                 match self { $(Self::$variant => $why,)+ }
             }

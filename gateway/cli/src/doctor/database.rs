@@ -1,4 +1,4 @@
-//! Judging the `hardware_vtep` database and the files to reach it with.
+//! Evaluates the `hardware_vtep` database and the files for its connection.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,31 +12,31 @@ use super::{
     finding::Finding,
 };
 
-/// A certificate that ends within so many seconds is told: 30 days.
+/// Time before its end from which a certificate is reported, in seconds: 30 days.
 const SOON: i64 = 30 * 86_400;
 const DAY: i64 = 86_400;
 
-/// What is known.
+/// Facts about the database.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// `database.remote`, for commands.
     pub(super) remote: String,
-    /// What this gateway is in the database, for each instance.
+    /// Expected rows of this gateway, for each instance.
     pub(super) gateways: Vec<Gateway>,
-    /// The database, or why each server could not be followed.
+    /// Contents of the database, or the error of each server.
     pub(super) picture: Result<Picture, Vec<(String, String)>>,
-    /// Each server by itself, where there are several.
+    /// Result of each server, where there are several.
     pub(super) members: Vec<(String, Result<(), String>)>,
     pub(super) tls: Vec<TlsFile>,
-    /// Seconds since 1970.
+    /// Current time in seconds since 1970.
     pub(super) now: i64,
-    /// An agent runs, and keeps the rows itself.
+    /// True if an agent runs, which maintains the rows itself.
     pub(super) agent: bool,
-    /// Why this process can't look, though the agent may.
+    /// Reason why this process cannot read the database, although the agent may be able to.
     pub(super) hidden: Option<String>,
 }
 
-/// What this gateway should be in the database.
+/// Expected row of this gateway in the database.
 #[derive(Clone, Debug)]
 pub(super) struct Gateway {
     pub(super) name: String,
@@ -44,7 +44,7 @@ pub(super) struct Gateway {
     pub(super) ports: Vec<String>,
 }
 
-/// What is in the database, as far as it matters here.
+/// Contents of the database that the checks need.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Picture {
     pub(super) server: String,
@@ -54,7 +54,7 @@ pub(super) struct Picture {
     /// `Global.switches`.
     pub(super) global: BTreeSet<Uuid>,
     pub(super) switches: BTreeMap<Uuid, PhysicalSwitch>,
-    /// Name, and the logical switch of each VLAN that is bound.
+    /// Name, and the logical switch of each bound VLAN.
     pub(super) ports: BTreeMap<Uuid, (String, BTreeMap<i64, Uuid>)>,
     /// Name and tunnel_key.
     pub(super) logical: BTreeMap<Uuid, (String, Option<i64>)>,
@@ -70,15 +70,15 @@ pub(super) struct PhysicalSwitch {
     pub(super) ports: Vec<Uuid>,
 }
 
-/// A file of TLS.
+/// File for TLS.
 #[derive(Clone, Debug)]
 pub(super) struct TlsFile {
     pub(super) path: String,
-    /// The private key.
+    /// True for the private key.
     pub(super) secret: bool,
-    /// Its mode, or why it can't be read.
+    /// Its mode, or the error from reading it.
     pub(super) mode: Result<u32, String>,
-    /// Of certificates, when the first of them ends, in seconds since 1970.
+    /// For certificates: the earliest end of validity, in seconds since 1970.
     pub(super) ends: Option<i64>,
 }
 

@@ -1,4 +1,4 @@
-//! What a check found.
+//! Results of checks.
 
 use std::fmt;
 
@@ -6,17 +6,17 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use super::check::Check;
 
-/// How bad it is.
+/// Severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
-    /// As it should be.
+    /// In order.
     Ok,
-    /// It could not be seen.
+    /// Could not be determined.
     Unknown,
-    /// It works, and could work better or more safely.
+    /// Works, but could work better or more safely.
     Warn,
-    /// Something does not work, or soon will not.
+    /// Does not work, or will soon fail.
     Bad,
 }
 
@@ -31,43 +31,43 @@ impl fmt::Display for Mark {
     }
 }
 
-/// What one check found, about one thing.
+/// Result of one check for one subject.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which check.
+    /// The check.
     pub check: Check,
-    /// The interface, address or name it is about, where there may be several.
+    /// The interface, address or name, where there may be several.
     pub subject: Option<String>,
-    /// How bad it is.
+    /// Its severity.
     pub mark: Mark,
-    /// What was found.
+    /// The finding.
     pub what: String,
-    /// What to do about it, with the command; `None` only where nothing is to be done.
+    /// The remedy, with the command; `None` only if none is needed.
     pub remedy: Option<String>,
 }
 
 impl Finding {
-    /// As it should be.
+    /// Creates a finding: in order.
     pub fn ok(check: Check, what: impl Into<String>) -> Self {
         Self { check, subject: None, mark: Mark::Ok, what: what.into(), remedy: None }
     }
 
-    /// It could not be seen; `remedy` says how it could.
+    /// Creates a finding: could not be determined. `remedy` explains how to determine it.
     pub fn unknown(check: Check, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { check, subject: None, mark: Mark::Unknown, what: what.into(), remedy: Some(remedy.into()) }
     }
 
-    /// It could be better.
+    /// Creates a finding: could be better.
     pub fn warn(check: Check, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { mark: Mark::Warn, ..Self::unknown(check, what, remedy) }
     }
 
-    /// It does not work.
+    /// Creates a finding: does not work.
     pub fn bad(check: Check, what: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { mark: Mark::Bad, ..Self::unknown(check, what, remedy) }
     }
 
-    /// Says what it is about.
+    /// Sets the subject.
     #[must_use]
     pub fn about(self, subject: impl fmt::Display) -> Self {
         Self { subject: Some(subject.to_string()), ..self }

@@ -1,4 +1,4 @@
-//! Judging the rest of the machine: filters, routing, and the configuration file.
+//! Evaluates the rest of the machine: packet filters, routing, and the configuration file.
 
 use gateway_config::ConfigError;
 use serde_json::Value;
@@ -8,17 +8,17 @@ use super::{
     finding::Finding,
 };
 
-/// Value of `rp_filter` that drops what would not be answered by the same interface
+/// Value of `rp_filter` for strict mode, which drops packets whose reply would leave by another interface
 /// (Documentation/networking/ip-sysctl.rst).
 const STRICT: u32 = 1;
-/// Bits of a file's mode that let its group or all others write it.
+/// Mode bits that let the group or all others write a file.
 const WRITABLE: u32 = 0o022;
 
-/// What is known.
+/// Facts about the machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) routers: Vec<Router>,
-    /// What `nft -j list ruleset` said, or why nothing.
+    /// Output of `nft -j list ruleset`, or its error.
     pub(super) rules: Option<Result<Value, String>>,
     /// `net.ipv4.ip_forward`.
     pub(super) forwards: bool,
@@ -28,16 +28,16 @@ pub(super) struct Facts {
     pub(super) config: Option<(String, u32)>,
 }
 
-/// One virtual router, as far as the machine has to let it through.
+/// Virtual router, with the properties that filters must allow for.
 #[derive(Clone, Debug)]
 pub(super) struct Router {
     pub(super) interface: String,
-    /// It has peers, which need not be on the link, or a virtual MAC.
+    /// True if it has configured peers, which need not be on the link, or a virtual MAC.
     pub(super) beyond_the_link: bool,
     pub(super) rp_filter: Option<u32>,
 }
 
-/// The findings on tunnel addresses and other nodes.
+/// Returns the findings on tunnel addresses and other nodes.
 pub(super) fn judge_nodes(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = facts.routers.iter().filter_map(rp_filter).collect();
     findings.extend(firewall(facts));
@@ -45,7 +45,7 @@ pub(super) fn judge_nodes(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// The findings on the configuration.
+/// Returns the findings on the configuration.
 pub(super) fn judge_config(facts: &Facts) -> Vec<Finding> {
     let Some((path, mode)) = &facts.config else { return Vec::new() };
     vec![if mode & WRITABLE == 0 {
@@ -59,7 +59,7 @@ pub(super) fn judge_config(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// The finding on a configuration file that is not valid.
+/// Returns the finding on an invalid configuration file.
 pub(super) fn invalid(error: &ConfigError, running: bool) -> Finding {
     let goes_on =
         if running { "; the running agent goes on with what it read last, and would not start again" } else { "" };
@@ -111,7 +111,7 @@ fn firewall(facts: &Facts) -> Option<Finding> {
     })
 }
 
-/// Tables with an input chain whose policy is to drop, and no rule that speaks of VRRP or of the interface.
+/// Returns tables with an input chain that drops by default, and without a rule that mentions VRRP or the interface.
 fn closed_tables(rules: &Value, facts: &Facts) -> Vec<String> {
     let objects = rules["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();
     let closed = objects
@@ -129,7 +129,7 @@ fn closed_tables(rules: &Value, facts: &Facts) -> Vec<String> {
     tables
 }
 
-/// Whether a rule may be one that lets VRRP in: it accepts or jumps, and names the protocol, its groups or the interface.
+/// Returns true if a rule may accept VRRP: it accepts or jumps, and names the protocol, its groups or the interface.
 fn lets_in(rule: &Value, facts: &Facts) -> bool {
     let text = rule["expr"].to_string();
     let interface = |router: &Router| text.contains(&format!("\"right\":\"{}\"", router.interface));

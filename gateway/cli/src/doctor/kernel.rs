@@ -1,4 +1,4 @@
-//! Judging the kernel.
+//! Evaluates the kernel.
 
 use std::time::Duration;
 
@@ -12,32 +12,32 @@ use super::{
     finding::Finding,
 };
 
-/// Fast clock sources: read without leaving user space, in some ten nanoseconds.
+/// Fast clock sources: read in user space, in some ten nanoseconds.
 const FAST_CLOCKS: [&str; 6] =
     ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page", "tsc-early", "timebase"];
-/// Ticks that an interval between advertisements should have: the lease may lag by one.
+/// Least number of ticks in an advertisement interval, since the lease may lag by one.
 const TICKS: u32 = 5;
 const CAP_NET_RAW: u32 = 13;
 const CAP_SYS_NICE: u32 = 23;
 
-/// What is known of the kernel.
+/// Facts about the kernel.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) release: String,
-    /// What the kernel lacks of what the programs use; `None` if that was not asked.
+    /// Features that the programs need and the kernel lacks; `None`: not tested.
     pub(super) missing: Option<Vec<Ability>>,
     pub(super) jit: bool,
     pub(super) btf: bool,
-    /// Of the running agent where there is one, else of this process.
+    /// Capabilities of the running agent if there is one, else of this process.
     pub(super) capabilities: u64,
-    /// Whether they are those of the running agent.
+    /// True if these are the running agent's.
     pub(super) of_agent: bool,
     /// `gateway.pin_dir`, and whether it, or the nearest directory above it, is on a BPF file system.
     pub(super) pin_dir: String,
     pub(super) bpffs: bool,
-    /// The programs were loaded, or why not; `None` if that was not tried.
+    /// Result of loading the programs; `None`: not tried.
     pub(super) programs: Option<Result<(), String>>,
-    /// Whether TC has links (tcx).
+    /// True if the kernel supports TC links (tcx).
     pub(super) tcx: bool,
     /// `kernel.bpf_stats_enabled`.
     pub(super) stats: Option<u32>,
@@ -45,7 +45,7 @@ pub(super) struct Facts {
     pub(super) unprivileged_disabled: Option<u32>,
     pub(super) clock_source: Option<String>,
     pub(super) tick: Option<Duration>,
-    /// Shortest interval of a virtual router; `None` where there is none.
+    /// Shortest interval of all virtual routers; `None`: there are none.
     pub(super) interval: Option<Duration>,
 }
 
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// The findings that are not fine, as check and mark.
+    /// Returns check and severity of all findings that are not in order.
     fn found(facts: &Facts) -> Vec<(crate::doctor::Check, Mark)> {
         evaluate(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }

@@ -1,14 +1,15 @@
-//! `doctor`: what keeps a gateway from working, or from working well, and what to do about it.
+//! `doctor`: finds problems of a gateway and its environment, and suggests remedies.
 //!
 //! ```text
-//!   ask (kernel, NICs, underlay, nodes, database, agent) ──facts──▶ judges ──findings──▶ report: text or JSON
+//!   probe (kernel, NICs, underlay, nodes, database, agent) ──facts──▶ evaluate ──findings──▶ report: text or JSON
 //! ```
 //!
-//! `ask` holds all that looks at the system; each look has a deadline, and none changes anything. The judges, one file for
-//! each subject, are pure: facts in, findings out. Every finding belongs to a [`Check`], whose name, group and reason are
-//! defined once, in `check`, and held against `docs/FAULTS.md` by a test. `report` prints.
+//! `probe` contains everything that reads from the system; each probe has a deadline, and none changes anything. The
+//! evaluating modules, one for each subject, are pure: facts in, findings out. Every finding belongs to a [`Check`],
+//! whose name, group and reason are defined once, in `check`; a test compares them with `docs/FAULTS.md`. `report`
+//! formats the output.
 //!
-//! A judge finds *unknown* what could not be seen; that is never held against the gateway.
+//! A check is *unknown* if its facts could not be read; this never counts against the gateway.
 
 mod agent;
 mod certificate;

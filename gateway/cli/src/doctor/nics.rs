@@ -1,4 +1,4 @@
-//! Judging the interfaces.
+//! Evaluates the interfaces.
 
 use gateway_config::Mode;
 use gateway_netdev::nic::{self, Master, Role, Share, Wrong, XdpFeatures};
@@ -10,41 +10,41 @@ use super::{
     finding::Finding,
 };
 
-/// What is known of one interface of the configuration.
+/// Facts about one interface of the configuration.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     pub(super) name: String,
     pub(super) role: Role,
     pub(super) mode: Mode,
-    /// `None`: there is none of this name.
+    /// `None`: no interface has this name.
     pub(super) interface: Option<nic::Interface>,
-    /// The bridge or bond that it belongs to.
+    /// The bridge or bond that it is a member of.
     pub(super) master: Option<Master>,
     pub(super) driver: Option<String>,
-    /// `None` where the kernel does not tell (before 6.3).
+    /// XDP features; `None`: the kernel does not report them (before 6.3).
     pub(super) xdp: Option<XdpFeatures>,
     pub(super) wrong: Vec<Wrong>,
     pub(super) queues: Option<Share>,
     pub(super) ring: Option<Share>,
     /// Id of the program behind the gateway's pinned XDP link for this interface.
     pub(super) own_xdp: Option<u32>,
-    /// Whether the gateway's TC program is on it.
+    /// True if the gateway's TC program is attached.
     pub(super) own_tc: bool,
-    /// Name of the XDP program that is on it.
+    /// Name of the attached XDP program.
     pub(super) xdp_name: Option<String>,
 }
 
-/// What holds for all of them.
+/// Facts about all interfaces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Around {
     pub(super) cpus: u32,
-    /// A data plane is there: programs should be attached.
+    /// True if a data plane exists, so programs should be attached.
     pub(super) attached: bool,
 }
 
 pub(super) fn evaluate(all: &[Facts], around: Around) -> Vec<Finding> {
     let mut findings: Vec<Finding> = all.iter().flat_map(|facts| one(facts, around)).collect();
-    // Those of a check stand together.
+    // Group the findings by check.
     findings.sort_by_key(|finding| finding.check);
     findings
 }
@@ -168,7 +168,7 @@ fn native(facts: &Facts) -> Option<Finding> {
 }
 
 fn transmit(facts: &Facts) -> Option<Finding> {
-    // Where there is no program, it says nothing yet: drivers make their queues for it when one comes.
+    // Without a program this says nothing yet: drivers create the queues for XDP when a program is attached.
     if facts.mode == Mode::Tc || facts.own_xdp.is_none() {
         return None;
     }
@@ -205,7 +205,7 @@ fn foreign(facts: &Facts, interface: &nic::Interface) -> Option<Finding> {
     }
     let what = nic::foreign_xdp(id, facts.xdp_name.as_deref());
     let remedy = nic::foreign_xdp_remedy(&facts.name, id);
-    // Where TC is what was asked for, it may be meant to be there.
+    // With TC as the configured mode, the program may be intended.
     Some(if facts.mode == Mode::Tc {
         Finding::warn(XdpForeign, what, remedy)
     } else {
@@ -215,7 +215,7 @@ fn foreign(facts: &Facts, interface: &nic::Interface) -> Option<Finding> {
 
 fn queues(facts: &Facts, around: Around) -> Option<Finding> {
     let Share { used, most } = facts.queues?;
-    // Queues of virtual interfaces are no rings of a NIC.
+    // Queues of virtual interfaces are not rings of a NIC.
     if facts.driver.as_deref() == Some("veth") || most == 0 {
         return None;
     }
@@ -233,7 +233,7 @@ fn queues(facts: &Facts, around: Around) -> Option<Finding> {
 
 fn ring(facts: &Facts) -> Option<Finding> {
     let Share { used, most } = facts.ring?;
-    // What is less than this, bursts overrun at 10 Gbit/s within a fraction of a millisecond.
+    // At 10 Gbit/s, bursts overrun a smaller ring within a fraction of a millisecond.
     const ENOUGH: u32 = 1024;
     if most == 0 {
         return None;

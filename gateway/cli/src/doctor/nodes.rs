@@ -1,4 +1,4 @@
-//! Judging the tunnel addresses, and who else claims them.
+//! Evaluates the tunnel addresses, and conflicts with other hosts.
 
 use std::net::IpAddr;
 
@@ -10,61 +10,61 @@ use super::{
     finding::Finding,
 };
 
-/// A node that goes on being active is heard at least so often while the doctor listens.
+/// Least number of advertisements from an active node while the doctor listens.
 const AT_ONCE: u32 = 2;
 
-/// What is known of one instance: tunnel addresses that move together.
+/// Facts about one instance: tunnel addresses that move together.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     pub(super) name: String,
-    /// The interface that it is looked for on.
+    /// The interface on which its addresses are probed.
     pub(super) interface: String,
     pub(super) addresses: Vec<Address>,
     pub(super) router: Option<Router>,
-    /// An agent runs.
+    /// True if an agent runs.
     pub(super) agent: bool,
 }
 
-/// One tunnel address.
+/// Tunnel address.
 #[derive(Clone, Debug)]
 pub(super) struct Address {
     pub(super) ip: IpAddr,
-    /// This machine has it.
+    /// True if this machine has it.
     pub(super) here: bool,
-    /// Who else answers for it, or why nobody was asked.
+    /// Other hosts that answer for it, or the reason why it was not probed.
     pub(super) claims: Result<Vec<MacAddr>, String>,
 }
 
-/// The virtual router, where there is one.
+/// Virtual router of the instance.
 #[derive(Clone, Debug)]
 pub(super) struct Router {
     pub(super) vrid: u8,
-    /// As the agent calls it: `active`, `backup` and so on.
+    /// Its role, as the agent reports it: `active`, `backup` and so on.
     pub(super) role: Option<String>,
     pub(super) lease_left_ms: Option<u64>,
-    /// Whom the agent holds to be active.
+    /// The active node, as the agent reports it.
     pub(super) active_node: Option<String>,
-    /// How others prove who they are.
+    /// Authentication of advertisements.
     pub(super) auth: Auth,
-    /// What was heard, or why nothing was.
+    /// VRRP peers received from, or the error of listening.
     pub(super) heard: Result<Vec<Heard>, String>,
-    /// What is wrong with what was heard: one sentence each.
+    /// Problems of the received advertisements, one sentence each.
     pub(super) problems: Vec<String>,
 }
 
-/// How nodes prove to each other who they are.
+/// Authentication between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Auth {
-    /// Who has no key is not heard.
+    /// Advertisements without a valid key are discarded.
     Enforced,
-    /// Anybody is heard, and why.
+    /// Advertisements are accepted without a key, with the reason.
     Open(&'static str),
-    /// There are keys, and the doctor can't read them.
+    /// Keys are configured, but the doctor cannot read them.
     Unreadable(String),
 }
 
 impl Auth {
-    /// From how advertisements are authenticated, if they are.
+    /// Converts the configured mode of authentication, if there is one.
     pub(super) const fn of(mode: Option<AuthMode>) -> Self {
         match mode {
             Some(AuthMode::Enforce) => Self::Enforced,
@@ -75,14 +75,14 @@ impl Auth {
     }
 }
 
-/// Another router, heard advertising.
+/// VRRP peer from which advertisements were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Heard {
     pub(super) from: IpAddr,
     pub(super) priority: u8,
-    /// Advertisements while the doctor listened.
+    /// Number of advertisements while the doctor listened.
     pub(super) count: u32,
-    /// It advertises other addresses: it is another virtual router with the same number.
+    /// True if it advertises other addresses: another virtual router with the same number.
     pub(super) foreign: bool,
 }
 
@@ -217,7 +217,7 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
     }
 }
 
-/// Other nodes that are active.
+/// Returns the other nodes that are active.
 fn active_others(router: &Router) -> Vec<IpAddr> {
     let heard = router.heard.as_deref().unwrap_or_default();
     heard.iter().filter(|one| !one.foreign && one.priority > 0).map(|one| one.from).collect()
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn two_active_nodes_are_bad() {
         assert_eq!(found(node(Some("active"), true, &[], vec![peer(2)])), [(VrrpHeard, Mark::Bad)]);
-        // One that has just stepped down is not active at once.
+        // A node that has just stepped down does not count as active.
         assert_eq!(found(node(Some("active"), true, &[], vec![peer(1)])), []);
     }
 

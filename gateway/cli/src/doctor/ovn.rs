@@ -1,4 +1,4 @@
-//! Judging OVN, as far as a gateway depends on how it is set up.
+//! Evaluates the settings of OVN that a gateway depends on.
 
 use std::collections::BTreeSet;
 
@@ -7,10 +7,10 @@ use super::{
     finding::Finding,
 };
 
-/// Chassis that are named; of more, the number.
+/// Most chassis named; the rest is only counted.
 const NAMED: usize = 8;
 
-/// What is known. Each part is `None` if it was not asked for, which takes `--ovn-nb` or `--ovn-sb`.
+/// Facts about OVN. A part is `None` if it was not requested with `--ovn-nb` or `--ovn-sb`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// `options:vxlan_mode` of the northbound database.
@@ -21,14 +21,14 @@ pub(super) struct Facts {
     pub(super) gateways: Vec<(String, BTreeSet<String>)>,
 }
 
-/// A row of `Chassis` with its rows of `Encap`.
+/// Row of `Chassis` with its rows of `Encap`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Chassis {
     pub(super) name: String,
     pub(super) hostname: String,
-    /// Type and address.
+    /// Types and addresses.
     pub(super) encaps: BTreeSet<(String, String)>,
-    /// Of another availability zone: reached by interconnection, never by a gateway.
+    /// True for a chassis of another availability zone, which is reached by interconnection and never by a gateway.
     pub(super) remote: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `docs/FAULTS.md` against the code: every check, and every message that the agent can give.
+//! Tests that compare `docs/FAULTS.md` with the code: every check, and every message of the agent.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ fn the_reference_has_no_check_that_is_gone() {
     assert_eq!(titles, Group::ALL.iter().map(|group| group.title()).collect::<Vec<_>>());
 }
 
-/// One of each, and a number for each kind: a kind that is new does not compile here.
+/// Returns a problem of each kind with a number. A new kind does not compile here until it is added.
 fn plan_problems() -> Vec<(usize, plan::Problem)> {
     use plan::Problem as P;
     let number = |problem: &P| match problem {
@@ -190,7 +190,7 @@ fn every_fault_for_controllers_is_in_the_reference() {
     }
 }
 
-/// The column it is in.
+/// Returns the column of a fault.
 fn of(fault: Fault) -> &'static str {
     match fault {
         Fault::MacTableExhaustion | Fault::TunnelExhaustion => "`switch_fault_status`",
@@ -204,7 +204,7 @@ fn unreachable() -> gateway_api::view::Unreachable {
     gateway_api::view::Unreachable { remote, reason, cause: "unreachable".to_owned() }
 }
 
-/// What [`gateway_api::view`] says of a database and of virtual routers.
+/// Compares the messages of [`gateway_api::view`] about a database and virtual routers.
 #[test]
 fn what_follows_from_how_things_stand_is_in_the_reference() {
     use gateway_api::view::{Database, DatabaseState, Role, samples};
@@ -241,7 +241,7 @@ fn what_follows_from_how_things_stand_is_in_the_reference() {
     }
 }
 
-/// Commands of this program in a page: lines of code that begin with it, and pieces between backticks.
+/// Returns the commands of this program in a page: lines of code that begin with it, and text between backticks.
 fn commands(page: &str) -> Vec<String> {
     let lines = page.lines().filter_map(|line| line.strip_prefix("    vtep-gateway "));
     let pieces = page.split('`').skip(1).step_by(2).filter_map(|piece| piece.strip_prefix("vtep-gateway "));
@@ -260,7 +260,7 @@ fn commands_of_the_pages_are_commands_of_this_program() {
         if !words.first().is_some_and(|verb| verbs.contains(verb)) {
             continue;
         }
-        // What is written in capitals stands for something else.
+        // Words in capitals are placeholders.
         let words = words.into_iter().map(|word| if word == "REMOTE" { "tcp:192.0.2.1:6641" } else { word });
         let parsed = crate::Cli::try_parse_from(["vtep-gateway"].into_iter().chain(words));
         let parsed = parsed.err().filter(|error| error.exit_code() != 0);

@@ -1,4 +1,4 @@
-//! Findings as people and programs read them.
+//! Formats findings as text and as JSON.
 
 use std::fmt::Write as _;
 
@@ -10,21 +10,22 @@ use super::{
     wrap::wrap,
 };
 
-/// Version of the JSON; it changes when a field goes or gets another meaning. New fields and new checks may come.
+/// Version of the JSON; it changes if a field is removed or changes its meaning. New fields and new checks may be
+/// added.
 pub const SCHEMA: u32 = 1;
 
-/// Columns of a terminal nobody has widened.
+/// Columns of a terminal by default.
 const WIDTH: usize = 80;
-/// Where the text of a finding begins.
+/// Indent of the text of a finding.
 const INDENT: &str = "          ";
 
-/// What all findings come to: bad if one is, and with `strict` if one is a warning.
+/// Returns the overall result: bad if a finding is bad or, with `strict`, a warning.
 pub fn verdict(findings: &[Finding], strict: bool) -> bool {
     let limit = if strict { Mark::Warn } else { Mark::Bad };
     findings.iter().all(|finding| finding.mark < limit)
 }
 
-/// For programs.
+/// Formats findings as JSON.
 pub fn json(findings: &[Finding], config: &str) -> Value {
     json!({
         "schema": SCHEMA,
@@ -41,7 +42,7 @@ pub fn json(findings: &[Finding], config: &str) -> Value {
     })
 }
 
-/// For people, 80 columns wide, with colours if `colour`.
+/// Formats findings as text, 80 columns wide, with colours if `colour` is set.
 pub fn text(findings: &[Finding], colour: bool) -> String {
     let mut out = String::new();
     for group in Group::ALL {
@@ -56,7 +57,7 @@ pub fn text(findings: &[Finding], colour: bool) -> String {
         let _ = if colour { writeln!(out, "\x1b[1m{title}\x1b[0m") } else { writeln!(out, "{title}") };
         let mut explained = None;
         for finding in of_group {
-            // The reason is that of the check: once is enough for several findings of one.
+            // The reason is that of the check: shown once for several findings of one check.
             let again = explained == Some(finding.check);
             tell(&mut out, finding, colour, again);
             if finding.mark > Mark::Unknown {
@@ -99,7 +100,7 @@ fn tell(out: &mut String, finding: &Finding, colour: bool, again: bool) {
     }
 }
 
-/// Texts of others (names in a database, say) must not drive the terminal.
+/// Replaces control characters, since text from elsewhere (such as names in a database) must not control the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

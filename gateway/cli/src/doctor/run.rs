@@ -1,4 +1,4 @@
-//! All looks, side by side where they take long, and all judges.
+//! Runs all probes, in parallel where they take long, and evaluates the facts.
 
 use gateway_datapath::load::Objects;
 use std::{collections::BTreeSet, net::IpAddr, path::Path, thread};
@@ -11,10 +11,10 @@ use gateway_ovsdb::Remotes;
 
 use super::{agent, database, finding::Finding, host, kernel, nics, nodes, ovn, probe, tunnels};
 
-/// What to look at besides.
+/// Options of the doctor.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'a> {
-    /// Send echo requests to remote VTEPs, and ask who has the tunnel addresses.
+    /// True: send echo requests to remote VTEPs, and probe for other owners of the tunnel addresses.
     pub probe: bool,
     /// OVN's northbound database.
     pub(crate) ovn_nb: Option<&'a Remotes>,
@@ -24,12 +24,12 @@ pub struct Options<'a> {
     pub objects: Objects,
     /// Control socket of the agent.
     pub socket: &'a Path,
-    /// What is wrong with the file.
+    /// Errors of the configuration file.
     pub invalid: Option<&'a ConfigError>,
 }
 
-/// Looks at everything that concerns the gateway of `config`, which was read from `file`, and judges it. Says through `say` what
-/// it is about to do. Takes some 15 seconds at most, and changes nothing.
+/// Probes and evaluates everything that concerns the gateway of `config`, which was read from `file`. Announces each
+/// step through `say`. Takes some 15 seconds at most, and changes nothing.
 pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
     let (drops, paths) = (probe::counters::drops(config), probe::counters::paths(config));
     say("asking the agent");
@@ -80,7 +80,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
     findings
 }
 
-/// All remote VTEPs that are known of: in the configuration, in the database, and in the maps.
+/// Returns all known remote VTEPs: from the configuration, the database, and the maps.
 fn remotes(config: &Config, database: Option<&database::Facts>) -> BTreeSet<IpAddr> {
     let mut remotes = plan::remotes(&config.rows);
     remotes.extend(probe::counters::remotes(config));
@@ -141,16 +141,16 @@ fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, 
     })
 }
 
-/// Who else answers for an address, asked where this machine has it, else on `interface`.
+/// Returns other hosts that answer for an address; probes on the interface that has it, else on `interface`.
 fn claims(interface: &str, ip: IpAddr) -> Result<Vec<MacAddr>, String> {
     match probe::underlay::interface_of(ip).as_deref() {
-        // On a routed underlay it may be on the loopback: there is no neighbour to have it too.
+        // On a routed underlay it may be on the loopback interface: no neighbour can have it too.
         Some("lo") => Ok(Vec::new()),
         here => probe::claims::probe(here.unwrap_or(interface), ip),
     }
 }
 
-/// What a thread has found. One that has panicked takes this one along: there is nothing sound to tell then.
+/// Returns the result of a thread. A panic there is passed on, since no valid result exists then.
 fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,4 +1,4 @@
-//! Judging the ways to remote VTEPs.
+//! Evaluates the paths to remote VTEPs.
 
 use std::net::IpAddr;
 
@@ -9,57 +9,57 @@ use super::{
     finding::Finding,
 };
 
-/// Sound tunnels that are told one by one; of more, only the number.
+/// Most good tunnels reported one by one; above it, only their number.
 const LISTED: usize = 4;
 
-/// What is known of the ways to remote VTEPs.
+/// Facts about the paths to remote VTEPs.
 #[derive(Clone, Debug)]
 pub(super) struct Facts {
     /// The widest access port: its name and MTU.
     pub(super) widest: Option<(String, u32)>,
-    /// Uplinks and their MTU.
+    /// Uplinks and their MTUs.
     pub(super) uplinks: Vec<(String, u32)>,
-    /// What VXLAN adds, for the longest headers in use; `None` where there is no remote.
+    /// VXLAN overhead with the longest headers in use; `None`: there is no remote VTEP.
     pub(super) overhead: Option<u32>,
     pub(super) remotes: Vec<Remote>,
-    /// Why the underlay could not be asked.
+    /// Error from probing the underlay.
     pub(super) failed: Option<String>,
 }
 
-/// One remote VTEP.
+/// Facts about one remote VTEP.
 #[derive(Clone, Debug)]
 pub(super) struct Remote {
     pub(super) address: IpAddr,
     pub(super) resolution: Resolution,
-    /// Bytes of the longest packet that should get to it, by the MTU of ports and uplinks.
+    /// Longest packet that should reach it, in bytes, by the MTUs of ports and uplinks.
     pub(super) longest: u32,
-    /// What VXLAN adds.
+    /// VXLAN overhead.
     pub(super) overhead: u32,
     pub(super) echo: Echo,
 }
 
-/// What became of echo requests.
+/// Result of echo requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
-    /// None were sent, and why.
+    /// None were sent, with the reason.
     NotSent(String),
-    /// Long ones are answered.
+    /// Long requests are answered.
     Fits,
-    /// Somebody on the way, this machine maybe, says how long they may be.
+    /// A router on the path, or this machine, reports a smaller MTU.
     Narrow {
-        /// Who says so; `None`: this machine.
+        /// The router; `None`: this machine.
         by: Option<IpAddr>,
-        /// Longest packet, in bytes.
+        /// The MTU, in bytes.
         mtu: u32,
     },
-    /// Short ones are answered, long ones are not.
+    /// Short requests are answered, long ones are not.
     LongOnesLost,
-    /// Somebody says that it can't be reached.
+    /// A router reports the remote VTEP as unreachable.
     Unreachable {
-        /// Who says so.
+        /// The router.
         by: IpAddr,
     },
-    /// Nothing is answered.
+    /// No request is answered.
     Silent,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// All that is not fine; what is fine one by one if it is little, else as a sum.
+/// Returns all findings that are not in order, and the others one by one if there are few, else as a sum.
 fn few_or_all(check: super::Check, all: Vec<Finding>, sum: &str) -> Vec<Finding> {
     let (fine, mut rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|finding| finding.mark == super::Mark::Ok);
     if fine.len() <= LISTED {
@@ -123,7 +123,7 @@ fn uplinks(facts: &Facts) -> Vec<Finding> {
 fn resolved(remote: &Remote) -> Finding {
     let finding = match &remote.resolution {
         Resolution::Resolved(hop) => Finding::ok(RemoteVtep, format!("next hop {}, MTU {}", hop.dst_mac, hop.mtu)),
-        // Echo requests have had the kernel ask for seconds.
+        // Because of the echo requests, the kernel has tried to resolve it for seconds.
         Resolution::Unresolved(Why::NeighbourPending { address, link }) if asked_in_vain(&remote.echo) => {
             unresolved(&Why::NeighbourFailed { address: *address, link: link.clone() }, remote)
         }
@@ -137,7 +137,7 @@ fn resolved(remote: &Remote) -> Finding {
     finding.about(remote.address)
 }
 
-/// Nothing came back in all the time that requests were sent; the kernel tells this machine itself when ARP fails.
+/// Returns true if there was no reply during all rounds; if ARP fails, the kernel reports it to this machine itself.
 fn asked_in_vain(echo: &Echo) -> bool {
     matches!(echo, Echo::Silent | Echo::Unreachable { .. })
 }
@@ -164,7 +164,7 @@ fn path(remote: &Remote) -> Option<Finding> {
     let size = longest.saturating_sub(if address.is_ipv4() { 28 } else { 48 });
     let try_it = format!("`ping -M do -s {size} {address}`");
     let finding = match &remote.echo {
-        // It can't be sent to; that is told already.
+        // Packets cannot be sent to it; that is already reported.
         echo if unsendable(&remote.resolution, echo) => return None,
         Echo::Fits if held(remote).is_some_and(|mtu| mtu < *longest) => Finding::warn(
             PathMtu,
@@ -223,7 +223,7 @@ fn path(remote: &Remote) -> Option<Finding> {
     Some(finding.about(address))
 }
 
-/// Longest packet to it by this machine's routes, and what it has heard of the path.
+/// Returns the longest packet to it by this machine's routes and cached path MTU.
 fn held(remote: &Remote) -> Option<u32> {
     match &remote.resolution {
         Resolution::Resolved(hop) => Some(hop.mtu),

@@ -1,7 +1,7 @@
-//! Breaking text into lines.
+//! Wrapping of text.
 
-/// Adds `text` to `out`, broken at spaces so that no line is longer than `width` where a space permits it. The first line
-/// begins with `first`, further ones with `rest`.
+/// Appends `text` to `out`, broken at spaces into lines of at most `width`, where spaces permit it. The first line
+/// begins with `first`, the others with `rest`.
 pub(super) fn wrap(out: &mut String, text: &str, first: &str, rest: &str, width: usize) {
     let mut line = first.to_owned();
     let mut used = line.chars().count();

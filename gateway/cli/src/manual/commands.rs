@@ -1,4 +1,4 @@
-//! A page for the command and one for each verb.
+//! Manual pages of the command and of each verb.
 
 use clap::{Arg, Command};
 use clap_mangen::{
@@ -9,7 +9,7 @@ use clap_mangen::{
 use super::Page;
 use crate::DEFAULT_CONFIG;
 
-/// The pages of `command` and of all below it that are not hidden.
+/// Returns the pages of `command` and of all its subcommands that are not hidden.
 pub(super) fn pages(command: Command) -> Vec<Page> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
@@ -55,7 +55,7 @@ fn page(top: &Command, command: &Command) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// The name of the command, and what it takes with the names of values.
+/// Formats the synopsis: the name of the command, and its arguments with the names of values.
 fn synopsis(command: &Command) -> Roff {
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
@@ -92,7 +92,7 @@ fn synopsis(command: &Command) -> Roff {
     roff
 }
 
-/// What comes after the options, under the headings that man-pages(7) has.
+/// Formats the text after the options, under the headings of man-pages(7).
 fn sections(text: &str, roff: &mut Roff) {
     let mut under = "";
     for paragraph in text.split("\n\n") {
@@ -109,7 +109,7 @@ fn sections(text: &str, roff: &mut Roff) {
     }
 }
 
-/// What it reads and writes.
+/// Adds the files that it reads and writes.
 fn files(roff: &mut Roff) {
     roff.control("SH", ["FILES"]);
     for (path, what) in [
@@ -124,7 +124,7 @@ fn files(roff: &mut Roff) {
     }
 }
 
-/// The variables that it looks at.
+/// Adds the environment variables that it reads.
 fn environment(command: &Command, roff: &mut Roff) {
     let named: Vec<_> = command.get_arguments().filter_map(|argument| Some((argument, argument.get_env()?))).collect();
     if named.is_empty() {
@@ -138,7 +138,7 @@ fn environment(command: &Command, roff: &mut Roff) {
     }
 }
 
-/// Free text as clap prints it: paragraphs that are indented keep their lines.
+/// Formats free text in the same way as clap: indented paragraphs keep their lines.
 fn paragraphs(text: &str, roff: &mut Roff) {
     let mut kept = false;
     roff.control("PP", []);

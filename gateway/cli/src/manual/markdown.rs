@@ -1,12 +1,12 @@
-//! From the Markdown of `docs/` to the language of man(7): headings, paragraphs, lists, indented code, tables, and in a
-//! line `code`, **bold**, *italic* and links, of which the text stays. A row of a table becomes an entry of a list; a
-//! first cell that is empty, as in a table's head, names nothing and is left out.
+//! Converts the Markdown of `docs/` to man(7): headings, paragraphs, lists, indented code and tables, and within a line
+//! `code`, **bold**, *italic* and links, of which only the text is kept. A row of a table becomes an entry of a list.
+//! An empty first cell, as in a table's head, is left out.
 
 use std::mem;
 
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-/// The manual page `name` with the contents of `markdown`, whose first heading is left out.
+/// Returns the manual page `name` with the contents of `markdown`, without its first heading.
 pub(super) fn page(name: &str, section: &str, about: &str, markdown: &str, see_also: &[&str]) -> String {
     let mut roff = Roff::new();
     let source = concat!("vtep-gateway ", env!("CARGO_PKG_VERSION"));
@@ -22,11 +22,11 @@ pub(super) fn page(name: &str, section: &str, about: &str, markdown: &str, see_a
 
 struct Writer<'r> {
     roff: &'r mut Roff,
-    /// Lines that belong together and are not written yet.
+    /// Lines of the current paragraph that are not written yet.
     paragraph: String,
-    /// Names of the columns of the table that is being read.
+    /// Column names of the current table.
     head: Vec<String>,
-    /// Whether indented code is being read.
+    /// True inside indented code.
     code: bool,
 }
 
@@ -104,7 +104,7 @@ impl Writer<'_> {
     }
 }
 
-/// A line with its `code`, emphasis and links.
+/// Parses a line with `code`, emphasis and links.
 fn inlines(mut text: &str) -> Vec<Inline> {
     let mut parts = Vec::new();
     while let Some(start) = text.find(['`', '*', '[']) {
@@ -134,7 +134,7 @@ fn inlines(mut text: &str) -> Vec<Inline> {
     parts
 }
 
-/// `[text](target)` at the start of `text`, and what follows it.
+/// Parses `[text](target)` at the start of `text`; returns the rest as well.
 fn link(text: &str) -> Option<(Inline, &str)> {
     let (shown, rest) = text.strip_prefix('[')?.split_once("](")?;
     let (_, rest) = rest.split_once(')')?;

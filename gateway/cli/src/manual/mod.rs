@@ -1,8 +1,8 @@
-//! Manual pages and reference pages, made from what they describe so that they cannot say anything else.
+//! Manual pages and reference pages, generated from their sources so that they always match.
 //!
-//! [`commands`] makes a page of man(7) for each verb from the definition of the command line, and [`reference`] makes
-//! `docs/CLI.md` from the same. `docs/CONFIGURATION.md`, which tests hold to the loader, is the source of
-//! vtep-gateway.toml(5): [`markdown`] turns it into the language of man(7).
+//! [`commands`] generates a page of man(7) for each verb from the definition of the command line, and [`reference`]
+//! generates `docs/CLI.md` from the same. The source of vtep-gateway.toml(5) is `docs/CONFIGURATION.md`, which tests
+//! compare with the loader; [`markdown`] converts it to man(7).
 
 mod commands;
 mod markdown;
@@ -23,14 +23,14 @@ pub struct Page {
     pub name: String,
     /// Its section: 8 for commands, 5 for files.
     pub section: u8,
-    /// The page in the language of man(7).
+    /// Its text in man(7).
     pub text: String,
 }
 
-/// All manual pages: that of the command, those of its verbs, and that of the configuration file.
+/// Returns all manual pages: of the command, of its verbs, and of the configuration file.
 pub fn pages() -> Vec<Page> {
     let mut pages = commands::pages(Cli::command());
-    // The file itself is called gateway.toml, so that is what people look for.
+    // The file itself is called gateway.toml, so people look for that name.
     for name in ["gateway.toml", "vtep-gateway.toml"] {
         let about = "configuration of the VXLAN to VLAN gateway";
         let related = ["vtep-gateway(8)", "vtep(5)", "ovn-controller-vtep(8)"];
@@ -40,7 +40,7 @@ pub fn pages() -> Vec<Page> {
     pages
 }
 
-/// The pages of `docs/` that are made from code: each file's name there, and its contents.
+/// Returns the pages of `docs/` that are generated from code: file name and contents.
 pub fn documents() -> Vec<(&'static str, String)> {
     vec![("CLI.md", reference::commands(Cli::command())), ("MAPS.md", catalogue::document())]
 }

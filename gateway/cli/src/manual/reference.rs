@@ -1,4 +1,4 @@
-//! `docs/CLI.md`.
+//! Generates `docs/CLI.md`.
 
 use std::fmt::Write;
 
@@ -11,7 +11,7 @@ const HEAD: &str = "\
 
 ";
 
-/// The reference of `command` and all its verbs.
+/// Returns the reference of `command` and all its verbs.
 pub(super) fn commands(command: Command) -> String {
     let mut command = command.disable_help_subcommand(true);
     command.build();
@@ -45,7 +45,7 @@ fn section(command: &Command, is_top: bool, text: &mut String) {
         let _ = writeln!(text, "    {}", line.trim());
     }
     text.push('\n');
-    // What all verbs take is told once.
+    // Common arguments of all verbs are described once.
     let is_told = |argument: &&Arg| {
         !argument.is_hide_set()
             && !matches!(argument.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong)
@@ -72,7 +72,7 @@ fn section(command: &Command, is_top: bool, text: &mut String) {
     }
 }
 
-/// `-j`, `--json` or `--config FILE`; a value that stands alone by its name.
+/// Formats the name of an argument: `-j`, `--json` or `--config FILE`; a positional one by the name of its value.
 fn name(argument: &Arg) -> String {
     let values = argument.get_value_names().unwrap_or_default();
     let takes = argument.get_action().takes_values();
@@ -119,18 +119,18 @@ fn meaning(argument: &Arg) -> String {
     parts.join(" ")
 }
 
-/// With the full stop that clap takes off.
+/// Restores the full stop that clap removes.
 fn sentence(text: &str) -> String {
     let ended = text.is_empty() || text.ends_with(['.', ':', '?', '!']);
     if ended { text.to_owned() } else { format!("{text}.") }
 }
 
-/// Text that fits into a cell of a table.
+/// Formats text for a cell of a table.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
 }
 
-/// Free text: what is indented is shown as it is.
+/// Formats free text; indented text is kept as it is.
 fn notes(help: &str, text: &mut String) {
     let mut code = false;
     for line in help.lines() {

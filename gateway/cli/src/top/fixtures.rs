@@ -6,13 +6,13 @@ use gateway_api::{events::Timestamp, view::samples};
 
 use super::Sample;
 
-/// A gateway at a second, whose counters all stand still.
+/// Returns a sample of a gateway at a second, with all counters unchanged.
 pub(crate) fn sample(second: u64) -> Sample {
     let time = Timestamp::new(Duration::from_secs(1_800_000_000 + second));
     Sample { time, at: Duration::from_secs(second), everything: samples::everything() }
 }
 
-/// Its one binding has carried so much more.
+/// Adds to the traffic of its only binding.
 pub(crate) fn binding_carries(sample: &mut Sample, rx_packets: u64, rx_bytes: u64, tx_packets: u64, tx_bytes: u64) {
     let traffic = &mut sample.everything.bindings[0].traffic;
     traffic.rx_packets += rx_packets;
@@ -21,7 +21,7 @@ pub(crate) fn binding_carries(sample: &mut Sample, rx_packets: u64, rx_bytes: u6
     traffic.tx_bytes += tx_bytes;
 }
 
-/// Its one tunnel has carried so much more.
+/// Adds to the traffic of its only tunnel.
 pub(crate) fn tunnel_carries(sample: &mut Sample, rx_packets: u64, rx_bytes: u64, tx_packets: u64, tx_bytes: u64) {
     let traffic = &mut sample.everything.tunnels[0].traffic;
     traffic.rx_packets += rx_packets;

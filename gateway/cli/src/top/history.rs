@@ -1,18 +1,18 @@
-//! The latest rates of each row of a table, for its sparkline.
+//! History of the rates of each row of a table, for its sparkline.
 
 use std::collections::{HashMap, VecDeque};
 
-/// Rates kept of each row: as many as the widest sparkline has columns.
+/// Rates kept for each row: as many as the widest sparkline has columns.
 const KEPT: usize = 120;
 
-/// The latest rates by row.
+/// Latest rates by row.
 #[derive(Clone, Debug, Default)]
 pub struct History {
     rows: HashMap<String, VecDeque<f64>>,
 }
 
 impl History {
-    /// Takes in the rates of now. A row that is not among them is gone, and its history with it.
+    /// Adds the current rates. A row that is no longer present is removed with its history.
     pub fn push<'a>(&mut self, now: impl Iterator<Item = (&'a str, f64)>) {
         let mut old = std::mem::take(&mut self.rows);
         for (row, rate) in now {
@@ -25,7 +25,7 @@ impl History {
         }
     }
 
-    /// The rates of a row, at most the latest `count`, the newest last.
+    /// Returns at most `count` of the latest rates of a row, the newest last.
     pub fn latest(&self, row: &str, count: usize) -> impl Iterator<Item = f64> {
         let rates = self.rows.get(row);
         let skip = rates.map_or(0, |rates| rates.len().saturating_sub(count));

@@ -1,10 +1,9 @@
-//! Live rates: what `vtep-gateway top` shows.
+//! Live rates: the data and the screen of `vtep-gateway top`.
 //!
-//! Counters of [`gateway_api::view`] only grow. Two [`Sample`]s of them and the time between make [`Rates`] ([`rates`]), which
-//! [`History`] keeps for as long as a sparkline is wide. [`model`] is what the full screen shows of them and how keys
-//! change that; [`text`] has numbers as people read them, and one sample of rates as tables. All of this is pure.
-//! With the feature `top` there are also `screen`, which draws the model, and `terminal`, which has the real terminal,
-//! keys, signals and the agent.
+//! Counters of [`gateway_api::view`] only grow. [`rates`] computes [`Rates`] from two [`Sample`]s and the time between
+//! them; [`History`] keeps as many as a sparkline is wide. [`model`] holds the state of the full screen and handles
+//! keys; [`text`] formats numbers, and one sample of rates as tables. All of this is pure. The feature `top` adds
+//! `screen`, which draws the model, and `terminal`, which handles the real terminal, keys, signals and the agent.
 
 mod history;
 mod model;

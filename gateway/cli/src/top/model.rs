@@ -1,4 +1,4 @@
-//! What the full screen shows, and what keys make of it.
+//! State of the full screen, and the handling of keys.
 
 use std::{cmp::Ordering, time::Duration};
 
@@ -6,7 +6,7 @@ use gateway_api::screen::clean;
 
 use super::{History, Rate, Rates, Sample};
 
-/// Times between samples that `+` and `-` choose from.
+/// Sample intervals that `+` and `-` choose from.
 const INTERVALS: [Duration; 9] = [
     Duration::from_millis(100),
     Duration::from_millis(200),
@@ -19,13 +19,13 @@ const INTERVALS: [Duration; 9] = [
     Duration::from_secs(60),
 ];
 
-/// Rows that a page key goes.
+/// Rows that a page key moves by.
 const PAGE: usize = 10;
 
 /// Longest filter, in characters.
 const FILTER: usize = 64;
 
-/// A table. In this order they are gone through.
+/// Table of the full screen, in the order of the tabs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Table {
     /// By access port and VLAN.
@@ -37,10 +37,10 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    /// All of them.
+    /// All tables.
     pub(crate) const ALL: [Self; 3] = [Self::Bindings, Self::Tunnels, Self::Drops];
 
-    /// What it is called.
+    /// Returns the title of the table.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Bindings => "Bindings",
@@ -49,7 +49,7 @@ impl Table {
         }
     }
 
-    /// What its rows can be ordered by.
+    /// Returns the orders that its rows can be sorted by.
     pub(crate) const fn orders(self) -> &'static [Order] {
         match self {
             Self::Bindings | Self::Tunnels => {
@@ -60,10 +60,10 @@ impl Table {
     }
 }
 
-/// What rows are ordered by: the largest number first, names from A on.
+/// Sort order of rows: numbers descending, names ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Bits in a second, both ways.
+    /// Bits per second, both directions.
     Bits,
     /// Bits received.
     RxBits,
@@ -73,16 +73,16 @@ pub(crate) enum Order {
     RxPackets,
     /// Frames sent.
     TxPackets,
-    /// Packets dropped in a second.
+    /// Packets dropped per second.
     Dropped,
-    /// Packets dropped ever.
+    /// Packets dropped in total.
     Count,
-    /// The order of the agent: by name.
+    /// Order of the agent: by name.
     Name,
 }
 
 impl Order {
-    /// What it is called.
+    /// Returns the title of the order.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Bits => "rx+tx bit/s",
@@ -97,20 +97,20 @@ impl Order {
     }
 }
 
-/// A row of a table.
+/// Row of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
-    /// Which row it is, from one sample to the next.
+    /// Identifier of the row, the same in all samples.
     pub key: String,
-    /// What it is called, a text for each column.
+    /// Its names, one for each column.
     pub names: Vec<String>,
-    /// Its rate, or that of drops as received packets.
+    /// Its rate; drops count as received packets.
     pub rate: Rate,
-    /// Packets dropped ever.
+    /// Packets dropped in total.
     pub count: u64,
-    /// What the reason of drops is.
+    /// Meaning of the drop reason.
     pub help: String,
-    /// Something is wrong with it.
+    /// True if it has a problem.
     pub bad: bool,
 }
 
@@ -128,7 +128,7 @@ impl Row {
     }
 }
 
-/// A key, free of how a terminal tells it.
+/// Key, independent of its encoding in a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Char(char),
@@ -147,18 +147,18 @@ pub(crate) enum Key {
     Right,
 }
 
-/// What is to be done about a key besides drawing.
+/// Action after a key, besides drawing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// Nothing.
+    /// No action.
     Nothing,
-    /// End.
+    /// Ends the program.
     Quit,
-    /// Take samples so far apart.
+    /// Changes the interval between samples.
     Interval(Duration),
 }
 
-/// How a table is looked at.
+/// View settings of a table.
 #[derive(Clone, Copy, Debug, Default)]
 struct Look {
     order: usize,
@@ -166,36 +166,36 @@ struct Look {
     selected: usize,
 }
 
-/// All that is shown.
+/// State of the full screen.
 #[derive(Clone, Debug)]
 pub(crate) struct Model {
-    /// The rates; none before the second sample.
+    /// Current rates; none before the second sample.
     pub rates: Option<Rates>,
     last: Option<Sample>,
     histories: [History; 3],
-    /// All bindings together.
+    /// Rates of all bindings together.
     pub total: History,
-    /// Which table is shown.
+    /// The table that is shown.
     pub table: Table,
     looks: [Look; 3],
-    /// Rows have to have this in their names.
+    /// Filter: the names of a row must contain this text.
     pub filter: String,
-    /// It is being typed.
+    /// True while the filter is being typed.
     pub(crate) filtering: bool,
-    /// Nothing changes.
+    /// True while the screen is paused.
     pub(crate) paused: bool,
-    /// The keys are explained.
+    /// True while the keys are explained.
     pub help: bool,
-    /// Time between samples.
+    /// Interval between samples.
     pub interval: Duration,
-    /// Why there are no samples.
+    /// Reason why there are no samples.
     pub trouble: Option<String>,
-    /// The host's name.
+    /// Host name.
     pub host: String,
 }
 
 impl Model {
-    /// Before the first sample.
+    /// Creates the state before the first sample.
     pub(crate) fn new(host: String, interval: Duration) -> Self {
         Self {
             rates: None,
@@ -214,7 +214,7 @@ impl Model {
         }
     }
 
-    /// Takes in a sample, or why there is none.
+    /// Adds a sample, or the error from taking it.
     pub(crate) fn sample(&mut self, sample: Result<Sample, String>) {
         let sample = match sample {
             Ok(sample) => sample,
@@ -257,31 +257,31 @@ impl Model {
         &mut self.looks[index]
     }
 
-    /// What the rows of the table shown are ordered by, and whether that is reversed.
+    /// Returns the sort order of the current table, and true if it is reversed.
     pub(crate) fn order(&self) -> (Order, bool) {
         let look = self.looks[self.index()];
         let orders = self.table.orders();
         (orders[look.order % orders.len()], look.reversed)
     }
 
-    /// Which row is marked, if there are so many.
+    /// Returns the index of the selected row, limited to the number of rows.
     pub(crate) fn selected(&self, rows: usize) -> Option<usize> {
         rows.checked_sub(1).map(|last| self.looks[self.index()].selected.min(last))
     }
 
-    /// The latest rates of a row.
+    /// Returns the latest rates of a row.
     pub(crate) fn history(&self, row: &Row, count: usize) -> impl Iterator<Item = f64> {
         self.histories[self.index()].latest(&row.key, count)
     }
 
-    /// The rows of the table shown, as they are to be shown.
+    /// Returns the rows of the current table, filtered and sorted.
     pub(crate) fn rows(&self) -> Vec<Row> {
         let Some(rates) = &self.rates else { return Vec::new() };
         let mut rows = rows(self.table, rates);
         let filter = self.filter.to_lowercase();
         rows.retain(|row| row.names.join(" ").to_lowercase().contains(&filter));
         let (order, reversed) = self.order();
-        // Rows of one rate stay in the order of their names.
+        // Rows of the same rate stay in the order of their names.
         rows.sort_by(|a, b| b.number(order).partial_cmp(&a.number(order)).unwrap_or(Ordering::Equal));
         if reversed {
             rows.reverse();
@@ -289,7 +289,7 @@ impl Model {
         rows
     }
 
-    /// Does what a key is for.
+    /// Handles a key.
     pub(crate) fn key(&mut self, key: Key) -> Then {
         if key == Key::Interrupt {
             return Then::Quit;

@@ -1,11 +1,12 @@
-//! What samples and keys make of what is shown.
+//! Tests of the state after samples and keys.
 
 use super::*;
 use crate::top::fixtures::{binding_carries, sample, tunnel_carries};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Three bindings that have carried `per_second` bytes in each second so far: a0 much, a1 nothing, a2 a little.
+/// Returns a sample with three bindings that have carried `per_second` bytes in each second so far: a0 much, a1
+/// nothing, a2 a little.
 fn three(second: u64) -> Sample {
     let mut sample = sample(second);
     let first = sample.everything.bindings[0].clone();

@@ -1,4 +1,4 @@
-//! Two samples of counters, and the time between, are rates.
+//! Computes rates from two samples of counters and the time between them.
 
 use std::{collections::HashMap, net::IpAddr, time::Duration};
 
@@ -8,32 +8,32 @@ use gateway_api::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Everything, as of a moment.
+/// State of the gateway at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The moment, for people.
+    /// Wall-clock time.
     pub time: Timestamp,
-    /// The same by a clock that never goes back.
+    /// Monotonic time.
     pub at: Duration,
-    /// What the agent told.
+    /// State, as the agent reported it.
     pub everything: Everything,
 }
 
-/// How much goes through something, in a second. As everywhere, received is what comes from the VLAN or the tunnel, sent is
-/// what goes out there; bits are those of inner Ethernet frames, without VLAN tag and frame check sequence.
+/// Traffic per second. As everywhere, received means from the VLAN or the tunnel to the gateway, and sent means from
+/// the gateway. Bits are those of inner Ethernet frames, without VLAN tag and frame check sequence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
-    /// Frames received in a second.
+    /// Frames received per second.
     pub rx_packets_per_second: f64,
-    /// Bits received in a second.
+    /// Bits received per second.
     pub rx_bits_per_second: f64,
-    /// Frames sent in a second.
+    /// Frames sent per second.
     pub tx_packets_per_second: f64,
-    /// Bits sent in a second.
+    /// Bits sent per second.
     pub(crate) tx_bits_per_second: f64,
 }
 
-/// What goes through a binding.
+/// Rate of a binding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BindingRate {
     /// The access port.
@@ -42,66 +42,66 @@ pub struct BindingRate {
     pub vlan: u16,
     /// VNI of the logical switch.
     pub vni: u32,
-    /// Its name, where that is known.
+    /// Its name, if known.
     pub switch: Option<String>,
-    /// How much it is.
+    /// Its rate.
     #[serde(flatten)]
     pub rate: Rate,
 }
 
-/// What goes through a tunnel.
+/// Rate of a tunnel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TunnelRate {
-    /// This gateway's end.
+    /// Address of this gateway.
     pub local: IpAddr,
-    /// The other end.
+    /// Address of the remote VTEP.
     pub remote: IpAddr,
-    /// Packets can leave.
+    /// True if its next hop is resolved.
     pub resolved: bool,
-    /// How much it is.
+    /// Its rate.
     #[serde(flatten)]
     pub rate: Rate,
 }
 
-/// How many packets are dropped for a reason.
+/// Rate of drops for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DropRate {
-    /// The reason's name.
+    /// Name of the reason.
     pub name: String,
-    /// Packets in a second.
+    /// Packets per second.
     pub(crate) packets_per_second: f64,
-    /// Packets since the maps were made.
+    /// Packets since the maps were created.
     pub count: u64,
-    /// What the reason is.
+    /// Meaning of the reason.
     pub help: String,
 }
 
-/// How full the forwarding database is.
+/// Fill level of the forwarding database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
-    /// MACs that are given.
+    /// MACs given by the database.
     pub given: u64,
-    /// MACs that were learned.
+    /// MACs learned.
     pub learned: u64,
-    /// MACs that there is room for.
+    /// Capacity for MACs.
     pub size: u64,
 }
 
-/// Rates between two samples, and what there is to know besides. `vtep-gateway top --json` prints it.
+/// Rates between two samples, with the state of the gateway: the output of `vtep-gateway top --json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Rates {
     /// Version of this document.
     #[serde(default)]
     pub schema: u32,
-    /// The later of the two moments.
+    /// Time of the later sample.
     pub time: Timestamp,
-    /// Time between them.
+    /// Time between the samples.
     pub interval_seconds: f64,
     /// Time since the agent's start.
     pub uptime_seconds: u64,
-    /// No fault stands.
+    /// True if there is no fault.
     pub healthy: bool,
-    /// What is wrong, faults first.
+    /// Problems, faults first.
     pub problems: Vec<Problem>,
     /// The tunnel addresses of this gateway.
     pub vteps: Vec<IpAddr>,
@@ -109,31 +109,31 @@ pub struct Rates {
     pub vrrp: Vec<Router>,
     /// The database, as `status` has it.
     pub database: Database,
-    /// How full the forwarding database is.
+    /// Fill level of the forwarding database.
     pub fdb: Fill,
-    /// All bindings together.
+    /// Rate of all bindings together.
     pub total_bindings: Rate,
-    /// All tunnels together.
+    /// Rate of all tunnels together.
     pub total_tunnels: Rate,
-    /// The bindings, by port and VLAN.
+    /// Rates of the bindings, by port and VLAN.
     pub bindings: Vec<BindingRate>,
-    /// The tunnels, by their ends.
+    /// Rates of the tunnels, by their ends.
     pub tunnels: Vec<TunnelRate>,
-    /// Packets dropped in a second, whatever the reason.
+    /// Packets dropped per second, for all reasons.
     pub dropped_packets_per_second: f64,
-    /// The same by reason.
+    /// Rates of drops by reason.
     pub drops: Vec<DropRate>,
 }
 
-/// How much a counter has grown. One that is less than before has begun anew, with its map or with its place in it, and has
-/// counted what it shows since; or it has passed the end of 64 bits, which the distance tells.
+/// Returns the growth of a counter. If it is smaller than before, there are two cases, told apart by the distance: it
+/// was reset with its map or its entry, and its value is the growth since then; or it has wrapped at 64 bits.
 const fn growth(before: u64, after: u64) -> u64 {
     let distance = after.wrapping_sub(before);
     if distance <= u64::MAX / 2 { distance } else { after }
 }
 
 impl Rate {
-    /// What it was in `seconds`, between two counts. What was not there before has no rate yet.
+    /// Returns the rate between two readings, `seconds` apart. Without a first reading there is no rate yet.
     fn between(before: Option<&Traffic>, after: &Traffic, seconds: f64) -> Self {
         let Some(before) = before else { return Self::default() };
         let per_second = |before, after| growth(before, after) as f64 / seconds;
@@ -145,12 +145,12 @@ impl Rate {
         }
     }
 
-    /// Bits in a second, both ways.
+    /// Returns the bits per second, both directions.
     pub fn bits(&self) -> f64 {
         self.rx_bits_per_second + self.tx_bits_per_second
     }
 
-    /// Frames in a second, both ways.
+    /// Returns the frames per second, both directions.
     pub fn packets(&self) -> f64 {
         self.rx_packets_per_second + self.tx_packets_per_second
     }
@@ -168,7 +168,7 @@ impl<'a> std::iter::Sum<&'a Self> for Rate {
 }
 
 impl Rates {
-    /// The rates between two samples; nothing if no time has passed between them.
+    /// Returns the rates between two samples; None if no time has passed between them.
     pub fn between(before: &Sample, after: &Sample) -> Option<Self> {
         let seconds = after.at.checked_sub(before.at)?.as_secs_f64();
         if seconds <= 0.0 {
@@ -181,7 +181,7 @@ impl Rates {
             Some(BindingRate {
                 port: one.port.clone(),
                 vlan: one.vlan,
-                // Without one it carries nothing.
+                // Without a VNI it carries nothing.
                 vni: one.vni?,
                 switch: one.switch.clone(),
                 rate: Rate::between(known.get(&(&one.port, one.vlan, one.vni)).copied(), &one.traffic, seconds),
@@ -286,7 +286,7 @@ mod tests {
         let rates = rates(&before, &after);
         assert_eq!(rates.bindings[0].rate, Rate::default());
         assert_eq!(rates.dropped_packets_per_second, 0.0);
-        // The same VLAN of another switch is another binding, whose counters are its own.
+        // The same VLAN of another switch is another binding, with its own counters.
         let mut before = sample(10);
         before.everything.bindings[0].vni = Some(1);
         assert_eq!(Rates::between(&before, &after).unwrap().bindings[0].rate, Rate::default());

@@ -1,4 +1,4 @@
-//! Drawing what the model has.
+//! Draws the model.
 
 use gateway_api::screen::{clean, span};
 use ratatui::{
@@ -15,19 +15,19 @@ use super::{
     text,
 };
 
-/// How a terminal is drawn to.
+/// Capabilities of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Means {
-    /// It has characters beyond ASCII.
+    /// True if it can show characters beyond ASCII.
     pub(crate) unicode: bool,
-    /// It has colours, and they are wanted.
+    /// True if it has colours and they are wanted.
     pub colours: bool,
 }
 
-/// Columns that the name of a line at the top takes.
+/// Width of the label of a line at the top, in columns.
 const NAME: usize = 10;
 
-/// Characters of a sparkline in the lines at the top.
+/// Width of a sparkline in the lines at the top, in characters.
 const SPARK: usize = 14;
 
 const HELP: [(&str, &str); 10] = [
@@ -43,7 +43,7 @@ const HELP: [(&str, &str); 10] = [
     ("RX, TX", "from the VLAN or tunnel to the gateway; the other way"),
 ];
 
-/// Draws all of it.
+/// Draws the whole screen.
 pub(crate) fn draw(frame: &mut Frame<'_>, model: &Model, means: Means) {
     let area = frame.area();
     let head = head(model, means, usize::from(area.width));
@@ -63,7 +63,7 @@ fn coloured(means: Means, colour: Color) -> Style {
     if means.colours { Style::new().fg(colour) } else { Style::new().bold() }
 }
 
-/// The lines at the top: who and how this is, then how much goes through it.
+/// Returns the lines at the top: the node and its state, then the total rates.
 fn head(model: &Model, means: Means, width: usize) -> Vec<Line<'static>> {
     let (good, bad) = (coloured(means, Color::Green), coloured(means, Color::Red));
     let mut first = vec!["vtep-gateway".bold(), format!(" on {}", clean(&model.host)).into()];
@@ -114,7 +114,7 @@ fn named(name: &str, value: String) -> Line<'static> {
     Line::from(vec![format!("{name:<NAME$}").dim(), value.into()])
 }
 
-/// What goes through all bindings or tunnels.
+/// Returns the line with the total rate of all bindings or tunnels.
 fn total(model: &Model, means: Means, name: &str, rate: &Rate) -> Line<'static> {
     let [rx_packets, rx_bits, tx_packets, tx_bits] = text::columns(rate);
     let spark = |way: &str| {
@@ -131,7 +131,7 @@ fn total(model: &Model, means: Means, name: &str, rate: &Rate) -> Line<'static> 
     ])
 }
 
-/// What is dropped, and for which reasons most.
+/// Returns the line with the rate of drops, and the most frequent reasons.
 fn drops(model: &Model, means: Means, width: usize) -> Line<'static> {
     let Some(rates) = &model.rates else { return Line::default() };
     let mut most: Vec<_> = rates.drops.iter().filter(|one| one.packets_per_second > 0.0).collect();
@@ -147,7 +147,7 @@ fn drops(model: &Model, means: Means, width: usize) -> Line<'static> {
     Line::from(vec![format!("{:<NAME$}", "drops").dim(), Span::styled(line, style)])
 }
 
-/// Which tables there are, and how the one shown is looked at.
+/// Returns the line with the tabs, and the view settings of the current one.
 fn tabs(model: &Model, means: Means) -> Line<'static> {
     let mut spans = Vec::new();
     for table in Table::ALL {
@@ -185,7 +185,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, model: &Model, means: Means) {
         if model.table == Table::Drops {
             let rate = text::short(row.rate.rx_packets_per_second);
             cells.extend([format!("{rate:>number$}"), format!("{:>number$}", row.count)]);
-            // What does not happen has no history; what it would mean says more.
+            // A reason that did not occur has no history; its meaning is more useful.
             cells.push(if row.bad || row.count > 0 { spark } else { row.help.clone() });
         } else {
             cells.extend(text::columns(&row.rate).map(|text| format!("{text:>number$}")));
@@ -205,7 +205,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, model: &Model, means: Means) {
     let grid = Grid::new(rows.iter().map(cells), widths)
         .header(head.style(Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)))
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED));
-    // A mark says nothing where all rows are in sight.
+    // A mark is not needed if all rows are visible.
     let crowded = rows.len() + 1 > usize::from(area.height);
     let mut state = TableState::new().with_selected(model.selected(rows.len()).filter(|_| crowded));
     frame.render_stateful_widget(grid, area, &mut state);
@@ -216,20 +216,21 @@ fn table(frame: &mut Frame<'_>, area: Rect, model: &Model, means: Means) {
     }
 }
 
-/// Titles and widths of the columns with names: as wide as they have to be, and not so wide that numbers have no room.
+/// Returns titles and widths of the columns with names: wide enough for their contents, but narrow enough for the
+/// numbers.
 fn names(table: Table, rows: &[Row], width: usize) -> (&'static [&'static str], Vec<usize>) {
     let titles: &[&str] = match table {
         Table::Bindings => &["PORT", "VLAN", "VNI", "SWITCH"],
         Table::Tunnels => &["LOCAL", "REMOTE", "STATE"],
         Table::Drops => &["REASON"],
     };
-    // Four numbers of eight, and a sparkline of six at least.
+    // Four numbers of eight columns, and a sparkline of at least six.
     let most = width.saturating_sub(4 * 9 + 6).max(24) / titles.len();
     let longest =
         |column: usize| rows.iter().filter_map(|row| row.names.get(column)).map(|name| name.chars().count()).max();
     let widths = titles.iter().enumerate().map(|(column, title)| longest(column).unwrap_or(0).max(title.len()));
     let widths: Vec<usize> = widths.collect();
-    // What short names leave, long ones may take.
+    // Long names may use the space that short names leave.
     let spare: usize = widths.iter().map(|width| most.saturating_sub(*width)).sum();
     let long = widths.iter().filter(|width| **width > most).count().max(1);
     let widths = widths.iter().map(|width| (*width).min(most + spare / long)).collect();

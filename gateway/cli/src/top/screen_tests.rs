@@ -1,4 +1,4 @@
-//! What is on the screen.
+//! Tests of the contents of the screen.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::top::{
 
 const MEANS: Means = Means { unicode: true, colours: true };
 
-/// The lines of a screen of this size.
+/// Returns the lines of a screen of this size.
 fn drawn(model: &Model, means: Means, width: u16, height: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal.draw(|frame| draw(frame, model, means)).unwrap();
@@ -31,7 +31,7 @@ fn line<'l>(lines: &'l [String], beginning: &str) -> &'l str {
     found.unwrap_or_else(|| panic!("no line begins with {beginning:?}:\n{}", lines.join("\n")))
 }
 
-/// A gateway that has carried more in each second than in the one before.
+/// Returns a gateway that has carried more in each second than in the one before.
 fn busy() -> Model {
     let mut model = Model::new("gw1".to_owned(), Duration::from_secs(1));
     for second in 1..=5 {

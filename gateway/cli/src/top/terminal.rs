@@ -1,10 +1,12 @@
-//! The real terminal, its keys, signals, and the agent: the driver of the full screen.
+//! Driver of the full screen: the terminal, its keys, signals, and the agent.
 //!
-//! One thread asks the agent, so that keys are heard while it is slow; one waits for signals, which reach no other. The
-//! terminal is put back as it was however this ends: [`ratatui::init`] sees to panics, [`Screen`] to all else.
+//! One thread polls the agent, so that keys work while the agent is slow. Another one waits for signals, which no other
+//! thread receives. The terminal is always restored: by [`ratatui::init`] after a panic, by [`Screen`] in all other
+//! cases.
 //!
-//! A terminal that is gone reads as an endless row of empty reads, which crossterm would take one after the other for ever. So
-//! [`Keys`] looks before it lets crossterm read, and the thread of the signals ends the process should that not be enough.
+//! Reading from a terminal that is gone returns empty reads without end, and crossterm would loop over them forever.
+//! Therefore [`Keys`] polls before it lets crossterm read. If that is not enough, the thread of the signals ends the
+//! process.
 
 use std::{
     env,
@@ -35,16 +37,16 @@ use super::{
     screen::{Means, draw},
 };
 
-/// How long keys are waited for before samples and signals are looked for.
+/// Time to wait for a key before samples and signals are checked.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// What the other threads say.
+/// Message from the other threads.
 enum Message {
     Sample(Result<Box<Sample>, String>),
     Quit,
 }
 
-/// The terminal in its other state; it is put back when this goes.
+/// Terminal in full-screen mode; restored on drop.
 struct Screen(DefaultTerminal);
 
 impl Drop for Screen {
@@ -53,13 +55,13 @@ impl Drop for Screen {
     }
 }
 
-/// Why there is no full screen.
+/// Reasons for which there is no full screen.
 #[derive(Debug, thiserror::Error)]
 pub enum ScreenError {
-    /// Standard output is something else.
+    /// Standard output is not a terminal.
     #[error("standard output is no terminal; `vtep-gateway top --once` prints one sample, with --json for programs")]
     NoTerminal,
-    /// The terminal does not do what it should.
+    /// The terminal failed.
     #[error("the terminal: {0}")]
     Io(#[from] io::Error),
     /// A thread has ended.
@@ -70,7 +72,7 @@ pub enum ScreenError {
 /// Shows rates until `q`, Ctrl-C, or a signal.
 ///
 /// # Errors
-/// See [`ScreenError`]. An agent that goes away is none.
+/// See [`ScreenError`]. The loss of the agent is not an error.
 pub fn show(
     socket: &Path,
     interval: Duration,
@@ -94,13 +96,13 @@ pub fn show(
         match keys.wait(GLANCE)? {
             Wait::Gone => return Ok(()),
             Wait::Nothing => {}
-            // All that is there: crossterm keeps what it has read at once for later calls.
+            // Read all events: crossterm keeps what it has read at once for later calls.
             Wait::Key => {
                 while event::poll(Duration::ZERO)? {
                     match key(&event::read()?).map(|key| model.key(key)) {
                         None | Some(Then::Nothing) => {}
                         Some(Then::Quit) => return Ok(()),
-                        // That nobody listens is seen below.
+                        // A missing receiver is detected below.
                         Some(Then::Interval(interval)) => drop(intervals.send(interval)),
                     }
                 }
@@ -117,14 +119,14 @@ pub fn show(
     }
 }
 
-/// Takes signals that would end the process for one that is told; it has to be called before other threads start, which do
-/// as the one that starts them.
+/// Receives the signals that would end the process, and sends a message instead. Must be called before other threads
+/// start, since they inherit the signal mask.
 fn wait_for_signals(sender: Sender<Message>) -> io::Result<()> {
     let signals = SigSet::from_iter([Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM]);
     signals.thread_block()?;
     thread::spawn(move || {
         if signals.wait().is_ok() {
-            // Nobody to tell: it is ending already.
+            // Without a receiver, the process is ending already.
             let _ = sender.send(Message::Quit);
             rest(GRACE);
             ratatui::restore();
@@ -134,7 +136,7 @@ fn wait_for_signals(sender: Sender<Message>) -> io::Result<()> {
     Ok(())
 }
 
-/// How long the screen has to end by itself when a signal asks it to.
+/// Time for the screen to end by itself after a signal.
 const GRACE: Duration = Duration::from_secs(1);
 
 #[expect(clippy::disallowed_methods, reason = "a process that does not end is waited for in real time")]
@@ -142,17 +144,17 @@ fn rest(time: Duration) {
     thread::sleep(time);
 }
 
-/// Where keys come from: standard input if that is a terminal, as for crossterm.
+/// Source of keys: standard input if it is a terminal, as in crossterm.
 enum Keys {
     Stdin(Stdin),
     Terminal(File),
 }
 
-/// What came of waiting for a key.
+/// Result of waiting for a key.
 enum Wait {
-    /// There is something to read.
+    /// Input is available.
     Key,
-    /// There is nothing yet.
+    /// There is no input yet.
     Nothing,
     /// The terminal is gone.
     Gone,
@@ -182,7 +184,7 @@ impl Keys {
     }
 }
 
-/// Asks the agent again and again, until nobody wants to know.
+/// Polls the agent until the receiver is gone.
 fn sample(
     socket: &Path,
     take: fn(&Path) -> Result<Sample, CallError>,
@@ -211,7 +213,7 @@ fn means() -> Means {
     Means { unicode, colours: set("NO_COLOR").is_none() }
 }
 
-/// What the model is told of an event.
+/// Converts a terminal event to a key of the model.
 fn key(event: &Event) -> Option<Key> {
     let Event::Key(KeyEvent { code, modifiers, kind: KeyEventKind::Press | KeyEventKind::Repeat, .. }) = event else {
         return None;

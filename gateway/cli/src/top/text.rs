@@ -1,4 +1,4 @@
-//! Rates as people read them.
+//! Rates as text for people.
 
 use std::fmt::Write as _;
 
@@ -9,19 +9,19 @@ use gateway_api::{
 
 use super::{Rate, Rates};
 
-/// A number as [`short`] writes it, with its unit: `488 kbit/s`. It is as wide for each number.
+/// Formats a number from [`short`] with its unit: `488 kbit/s`. The width is the same for each number.
 pub(crate) fn with_unit(short: &str, unit: &str) -> String {
     let digits = short.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
     let prefix = &short[digits.len()..];
     format!("{digits:>4} {:<width$}", format!("{prefix}{unit}"), width = unit.len() + 1)
 }
 
-/// A number in at most five characters: `0`, `7.3`, `999`, `1.23k`, `45.6M`.
+/// Formats a number in at most five characters: `0`, `7.3`, `999`, `1.23k`, `45.6M`.
 pub fn short(number: f64) -> String {
     const UNITS: [&str; 6] = ["", "k", "M", "G", "T", "P"];
     let mut scaled = number.max(0.0);
     let mut unit = 0;
-    // What would be written with four digits goes to the next unit.
+    // A value that would be written with four digits uses the next unit.
     while scaled >= 999.5 && unit + 1 < UNITS.len() {
         scaled /= 1000.0;
         unit += 1;
@@ -37,7 +37,7 @@ pub fn short(number: f64) -> String {
     format!("{scaled:.digits$}{}", UNITS[unit])
 }
 
-/// How the database is, in a few words.
+/// Formats the state of the database in a few words.
 pub fn database(database: &Database) -> String {
     let followed = database.followed();
     if followed.is_empty() {
@@ -52,7 +52,7 @@ pub fn database(database: &Database) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// Who this node is among several, or that it is alone.
+/// Formats the role of this node, or that it is alone.
 pub fn role(rates: &Rates) -> String {
     let list =
         |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -71,11 +71,11 @@ pub fn role(rates: &Rates) -> String {
     routers.collect::<Vec<_>>().join("; ")
 }
 
-/// Blocks of a sparkline, and what stands in for them where a terminal has no such characters.
+/// Characters of a sparkline, and their replacement for terminals without them.
 const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const PLAIN: [char; 8] = ['.', '.', ':', ':', '+', '+', '#', '#'];
 
-/// A line of `width` characters that shows how rates went, the newest on the right, each as a part of the largest.
+/// Draws a sparkline of `width` characters, the newest rate on the right, each relative to the largest.
 pub(crate) fn sparkline(rates: impl Iterator<Item = f64>, width: usize, unicode: bool) -> String {
     let rates: Vec<f64> = rates.collect();
     let rates = &rates[rates.len().saturating_sub(width)..];
@@ -91,12 +91,12 @@ pub(crate) fn sparkline(rates: impl Iterator<Item = f64>, width: usize, unicode:
     format!("{line:>width$}")
 }
 
-/// One sample of rates as tables, for `top --once`.
+/// Formats one sample of rates as tables, for `top --once`.
 pub fn tables(rates: &Rates) -> String {
     let mut text = String::new();
     let state = if rates.healthy { "healthy" } else { "NOT HEALTHY" };
     let used = rates.fdb.given + rates.fdb.learned;
-    // Writing to a text does not fail.
+    // Writing to a string does not fail.
     let _ = writeln!(text, "{}  up {}  {state}", rates.time, span(rates.uptime_seconds));
     let _ = writeln!(text, "role      {}", role(rates));
     let _ = writeln!(text, "database  {}", database(&rates.database));
@@ -132,13 +132,13 @@ pub fn tables(rates: &Rates) -> String {
     text
 }
 
-/// The four numbers of a rate.
+/// Formats the four numbers of a rate.
 pub fn columns(rate: &Rate) -> [String; 4] {
     [rate.rx_packets_per_second, rate.rx_bits_per_second, rate.tx_packets_per_second, rate.tx_bits_per_second]
         .map(short)
 }
 
-/// A VLAN in few words.
+/// Formats a VLAN in few words.
 pub fn vlan(vlan: u16) -> String {
     if vlan == 0 { "untagged".to_owned() } else { format!("VLAN {vlan}") }
 }

@@ -83,10 +83,10 @@ fn reasons(text: &str) -> Result<u32, String> {
     })
 }
 
-/// Each of them has a bit.
+/// Mask with a bit for each drop reason.
 const ALL_REASONS: u32 = u32::MAX >> (32 - DropReason::ALL.len());
 
-/// Does it.
+/// Executes the verb.
 pub(super) fn carry_out(options: &CaptureOptions, target: &Target, objects: Objects) -> ExitCode {
     let to_stdout = options.write.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
@@ -133,7 +133,7 @@ pub(super) fn carry_out(options: &CaptureOptions, target: &Target, objects: Obje
         &mut output,
         ready,
     ));
-    // What there is is kept, whatever ended it.
+    // Keep the captured packets, whatever ended the capture.
     let flushed = output.flush();
     match (done, flushed) {
         (Ok(summary), flushed) => {

@@ -16,7 +16,7 @@ pub struct CompletionsOptions {
     pub shell: Shell,
 }
 
-/// Prints the script that makes a shell complete verbs and options.
+/// Prints the script with which a shell completes verbs and options.
 pub(super) fn carry_out(options: &CompletionsOptions) -> ExitCode {
     output::write(&script(options.shell), ExitCode::SUCCESS)
 }

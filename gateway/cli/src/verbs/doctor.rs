@@ -1,4 +1,4 @@
-//! `doctor`: what is wrong around this gateway, and what to do about it.
+//! `doctor`: finds problems around this gateway, and suggests remedies.
 
 use gateway_datapath::load::Objects;
 use std::{
@@ -19,7 +19,7 @@ use crate::{
     doctor::{self, Options},
 };
 
-/// Something is bad, or with `--strict` a warning.
+/// Exit code if a finding is bad or, with `--strict`, a warning.
 const UNWELL: u8 = 1;
 
 /// `doctor`.
@@ -52,7 +52,7 @@ pub struct DoctorOptions {
     pub agent: AgentOption,
 }
 
-/// Carries it out.
+/// Executes the verb.
 pub(super) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objects) -> ExitCode {
     let file = &target.file;
     let (mut config, invalid) = Config::load_leniently(file);

@@ -1,4 +1,4 @@
-//! `handover`: the active role goes to another node.
+//! `handover`: passes the active role to another node.
 
 use std::{
     path::Path,
@@ -15,10 +15,10 @@ use gateway_api::{
 use super::{ANSWER, fail, told};
 use crate::HandoverOptions;
 
-/// Time between two looks for another node.
+/// Time between two polls for another node.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// Has the agent give the role away; it answers when another node has it.
+/// Requests the handover; the agent replies when another node has the role.
 pub(super) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
     if let Some(seconds) = options.wait
         && let Err(error) = wait(socket, options.instance.as_deref(), Duration::from_secs(seconds.into()))
@@ -30,8 +30,8 @@ pub(super) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
     told(ctl::call(socket, "vrrp/handover", &params, ANSWER))
 }
 
-/// Waits until another node is connected for one of the virtual routers that are meant and active here. The agent says what
-/// is wrong if none is by then.
+/// Waits until another node is connected for one of the selected virtual routers that are active here. If there is none
+/// in time, the agent reports the error later.
 #[expect(clippy::disallowed_methods, reason = "whoever waits does so in real time")]
 fn wait(socket: &Path, which: Option<&str>, limit: Duration) -> Result<(), CallError> {
     let deadline = Instant::now() + limit;
@@ -46,7 +46,7 @@ fn wait(socket: &Path, which: Option<&str>, limit: Duration) -> Result<(), CallE
     }
 }
 
-/// True if another node is connected, or there is nothing to wait for.
+/// Returns true if another node is connected, or there is nothing to wait for.
 fn is_ready(status: &Status, which: Option<&str>) -> bool {
     let meant = |name: &str, vrid: u8| which.is_none_or(|which| which == name || which == vrid.to_string());
     let mut active = status.vrrp.iter().filter(|one| meant(&one.name, one.vrid) && one.role == Role::Active).peekable();

@@ -31,7 +31,7 @@ enum ManError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Prints a page in the language of man(7), for `man -l -`, or writes all of them to files.
+/// Prints a page in man(7), for `man -l -`, or writes all of them to files.
 pub(super) fn carry_out(options: &ManOptions) -> ExitCode {
     let pages = manual::pages();
     if let Some(dir) = &options.dir {
@@ -46,7 +46,7 @@ pub(super) fn carry_out(options: &ManOptions) -> ExitCode {
     }
 }
 
-/// A page by its name, or by what follows `vtep-gateway-` in it.
+/// Returns the page with this name, with or without the prefix `vtep-gateway-`.
 fn find<'p>(pages: &'p [Page], name: &str) -> Result<&'p Page, ManError> {
     let is_meant = |page: &&Page| page.name == name || page.name.strip_prefix("vtep-gateway-") == Some(name);
     pages.iter().find(is_meant).ok_or_else(|| ManError::Unknown {

@@ -1,8 +1,8 @@
-//! What the verbs of the command line do: each has a file of its own but for those that are a call or two.
+//! Execution of the verbs of the command line. Each has a file of its own, except those of one or two calls.
 //!
-//! A verb asks the agent on its control socket or looks where it pins, and writes to standard output what a person or, with
-//! `--json`, a program wants to know. None of those that are for a running agent needs a valid configuration file: [`target`]
-//! finds the agent.
+//! A verb sends a request to the agent on its control socket, or reads the pinned maps. It writes text for people to
+//! standard output or, with `--json`, JSON for programs. Verbs for a running agent do not need a valid configuration
+//! file: [`target`] finds the agent.
 
 mod capture;
 pub mod completions;
@@ -30,26 +30,26 @@ use crate::{Cli, Command};
 pub use capture::CaptureOptions;
 pub use trace::TraceOptions;
 
-/// Bad arguments or configuration; clap uses the same for bad arguments.
+/// Exit code for bad arguments or configuration; clap uses the same for bad arguments.
 pub const BAD_INPUT: u8 = 2;
 
-/// How long a running agent has to answer. Its loop may be at work on a large change.
+/// Timeout of a request to a running agent. Its loop may be busy with a large change.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How long it has to end.
+/// Time for the agent to end.
 const END: Duration = Duration::from_secs(30);
 
-/// What only the command has: the programs it embeds, and the agent.
+/// Parts that only the command has: the embedded programs, and the agent.
 pub struct Duties {
     /// The compiled BPF programs.
     pub objects: Objects,
-    /// Runs the agent with the configuration of a file until it is to end.
+    /// Runs the agent with the configuration of a file until the agent ends.
     pub run: fn(&Path, Config, Objects, &log::Control) -> ExitCode,
-    /// Takes the data plane of a configuration down.
+    /// Removes the data plane of a configuration.
     pub detach: fn(&Config) -> ExitCode,
 }
 
-/// Does what the command line asks for, and gives what the process exits with.
+/// Executes the command line, and returns the exit code of the process.
 pub fn carry_out(cli: &Cli, duties: &Duties) -> ExitCode {
     match &cli.command {
         Command::Completions(options) => return completions::carry_out(options),
@@ -73,7 +73,7 @@ pub fn carry_out(cli: &Cli, duties: &Duties) -> ExitCode {
     }
 }
 
-/// What takes a valid configuration.
+/// Executes the verbs that need a valid configuration.
 fn with_config(command: &Command, path: &Path, config: Config, log: &log::Control, duties: &Duties) -> ExitCode {
     match command {
         Command::Run(_) => (duties.run)(path, config, duties.objects, log),
@@ -85,7 +85,7 @@ fn with_config(command: &Command, path: &Path, config: Config, log: &log::Contro
     }
 }
 
-/// What is about a running agent, whatever its configuration file says by now.
+/// Executes the verbs for a running agent, without regard to its configuration file.
 fn with_agent(command: &Command, target: &Target, objects: Objects) -> ExitCode {
     let socket = &target.socket;
     match command {
@@ -115,7 +115,7 @@ fn with_agent(command: &Command, target: &Target, objects: Objects) -> ExitCode 
     }
 }
 
-/// Tells what the agent answered.
+/// Prints the reply of the agent.
 fn told(answer: Result<String, CallError>) -> ExitCode {
     match answer {
         Ok(text) => output::write(&text, ExitCode::SUCCESS),
@@ -123,7 +123,7 @@ fn told(answer: Result<String, CallError>) -> ExitCode {
     }
 }
 
-/// Tells an error on standard error, and gives the exit code.
+/// Prints an error on standard error, and returns the exit code.
 pub fn fail(code: u8, error: &dyn std::error::Error) -> ExitCode {
     eprintln!("vtep-gateway: {error}");
     ExitCode::from(code)

@@ -1,8 +1,8 @@
-//! `vtep-gateway monitor`: what happens in the agent, as it happens.
+//! `vtep-gateway monitor`: shows the events of the agent as they happen.
 //!
-//! It asks the agent for what comes after the last event it has seen, again and again; the agent answers when there is
-//! something. So it misses nothing but what the agent's journal has no longer, whoever of the two is slow, and goes on
-//! where an agent that is started again begins.
+//! It repeatedly requests the events after the last one it has received; the agent replies as soon as there is one.
+//! Therefore it misses only events that have left the agent's journal, no matter which of the two is slow, and it
+//! continues after a restart of the agent.
 
 use std::{
     io::{self, Write},
@@ -23,13 +23,13 @@ use serde_json::{Value, json};
 
 use crate::AgentOption;
 
-/// The control command.
+/// Name of the control command.
 const COMMAND: &str = "monitor/next";
 
-/// How long an answer may take: the agent waits for an event for twenty seconds.
+/// Timeout of a reply: the agent waits for an event for twenty seconds.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// Time between two looks for an agent that is gone.
+/// Time between two attempts to reach an agent that is gone, in milliseconds.
 const AGAIN: u16 = 500;
 
 /// `monitor`.
@@ -61,14 +61,14 @@ pub struct MonitorOptions {
     pub agent: AgentOption,
 }
 
-/// From when on events are wanted.
+/// Start of the events to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
-    /// From the event with this number.
+    /// The event with this number.
     Number(u64),
-    /// From a moment.
+    /// A time.
     Time(Timestamp),
-    /// So long before now.
+    /// A time span before now.
     Ago(Duration),
 }
 
@@ -93,22 +93,22 @@ impl Since {
     }
 }
 
-/// Why it ended.
+/// Reasons for which the command ended.
 #[derive(Debug, thiserror::Error)]
 pub enum MonitorError {
-    /// The agent could not be asked, at the start.
+    /// The first request to the agent failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// What it answers makes no sense.
+    /// The reply cannot be parsed.
     #[error("the agent answers what this version does not understand: {0}")]
     Answer(#[from] serde_json::Error),
-    /// Nothing can be written.
+    /// Standard output cannot be written.
     #[error("writing what happens: {0}")]
     Write(io::Error),
 }
 
 impl MonitorError {
-    /// What the command exits with.
+    /// Returns the exit code of the command.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Call(error) => error.exit_code(),
@@ -117,8 +117,8 @@ impl MonitorError {
     }
 }
 
-/// A page of the journal, as much of it as has to be understood: an agent of another version may tell of kinds of events
-/// that this one does not know.
+/// Page of the journal, parsed only as far as needed: an agent of another version may send kinds of events that this
+/// one does not know.
 #[derive(Debug, Deserialize)]
 struct Page {
     run: String,
@@ -128,10 +128,10 @@ struct Page {
     records: Vec<Value>,
 }
 
-/// What is shown of events.
+/// Filter of events.
 struct Filter<'a> {
     options: &'a MonitorOptions,
-    /// As text, since that is how they come; texts of moments are in the order of the moments.
+    /// As text, since this is the format of the events; the texts sort in the order of time.
     not_before: Option<String>,
 }
 
@@ -139,7 +139,7 @@ impl Filter<'_> {
     fn wants(&self, record: &Value) -> bool {
         let text = |key: &str| record[key].as_str().unwrap_or_default();
         let only = &self.options.only;
-        // Who wants to know of some wants to know that some of them were left out.
+        // A filter for some kinds also selects the event that some of these were left out.
         let wanted = |kind: &Kind| text("event") == kind.name() || !record["counts"][kind.name()].is_null();
         (only.is_empty() || only.iter().any(wanted))
             && self.not_before.as_ref().is_none_or(|time| text("time") >= time.as_str())
@@ -151,10 +151,10 @@ impl Filter<'_> {
     }
 }
 
-/// Shows what happens until nobody reads it any more, or forever.
+/// Shows events until standard output is closed, or without end.
 ///
 /// # Errors
-/// See [`MonitorError`]. That nobody reads what is written is none.
+/// See [`MonitorError`]. A closed standard output is not an error.
 pub fn watch(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
     match show(socket, options) {
         Err(MonitorError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -180,7 +180,7 @@ fn show(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
     if first.as_deref() == Some("0") && page.oldest > 1 {
         eprintln!("vtep-gateway: the journal begins with event {}; older ones are gone", page.oldest);
     }
-    // Where the journal ends, if that is where this does: to ask for more would be to wait for it.
+    // Number of the end of the journal if the command ends there, since a further request would wait for more events.
     let end = if options.no_follow { ask(socket, Vec::new())?.next } else { u64::MAX };
     let mut gone = false;
     loop {
@@ -213,7 +213,7 @@ fn ask(socket: &Path, params: Vec<&str>) -> Result<Page, MonitorError> {
     Ok(serde_json::from_str(&ctl::call(socket, COMMAND, &params, ANSWER)?)?)
 }
 
-/// Each event is a line of its own, and is written whole.
+/// Writes each event as a line of its own, in whole lines.
 fn write(page: &Page, filter: &Filter<'_>) -> Result<(), MonitorError> {
     let mut lines = String::new();
     if page.missed > 0 {
@@ -230,15 +230,15 @@ fn write(page: &Page, filter: &Filter<'_>) -> Result<(), MonitorError> {
     is_read(0)
 }
 
-/// Waits a little before the next try.
+/// Waits for a short time before the next attempt.
 fn rest() -> Result<(), MonitorError> {
     is_read(AGAIN)
 }
 
-/// Ends with an error if nobody will read what is written, and looks for so many milliseconds.
+/// Returns an error if the reader of standard output is gone; polls for this time.
 fn is_read(milliseconds: u16) -> Result<(), MonitorError> {
     let stdout = io::stdout();
-    // POLLERR comes whether it is asked for or not, from a pipe whose reader is gone (poll(2)).
+    // A pipe whose reader is gone always reports POLLERR, even if not requested (poll(2)).
     let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     poll(&mut fds, PollTimeout::from(milliseconds)).map_err(|errno| MonitorError::Write(errno.into()))?;
     match fds[0].revents() {

@@ -1,4 +1,4 @@
-//! Standard output.
+//! Output to standard output.
 
 use std::{
     io::{self, Write, stdout},
@@ -7,7 +7,7 @@ use std::{
 
 use super::fail;
 
-/// Writes `text`, and gives `code` as what the process exits with. Whoever reads may stop reading, as `head` does.
+/// Writes `text`, and returns the exit code `code`. A reader may close the pipe early, as `head` does.
 pub(super) fn write(text: &str, code: ExitCode) -> ExitCode {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! `status`: one screen, and an exit code that says whether the gateway is healthy.
+//! `status`: one screen, and an exit code that reports the health of the gateway.
 
 use std::{path::Path, process::ExitCode};
 
@@ -10,10 +10,10 @@ use gateway_api::{
 
 use super::{ANSWER, fail, output};
 
-/// The gateway is not healthy, or could not be asked.
+/// Exit code if the gateway is not healthy, or could not be reached.
 const UNHEALTHY: u8 = 1;
 
-/// Tells how things stand: for people, or as JSON.
+/// Shows the state of the gateway, as text or as JSON.
 pub(super) fn carry_out(socket: &Path, json: bool) -> ExitCode {
     let answer = match ctl::call(socket, "status", &["json"], ANSWER) {
         Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! The agent that a verb is for, and what it forwards with: found without a valid configuration file.
+//! Target of a verb: the agent and its data plane, found without a valid configuration file.
 
 use std::{
     net::IpAddr,
@@ -16,10 +16,10 @@ use gateway_datapath::{load::Settings, pins::PinDir};
 
 use crate::{AgentOption, DEFAULT_CONFIG};
 
-/// How long an agent has to tell what it forwards with, before its configuration file is read in its place.
+/// Timeout of the request to the agent, after which its configuration file is read instead.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// The agent that is meant.
+/// Agent that a verb is for.
 pub(super) struct Target {
     /// Its control socket.
     pub(super) socket: PathBuf,
@@ -28,10 +28,10 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The one that the command line names.
+    /// Returns the agent that the command line names.
     ///
     /// # Errors
-    /// It names a file that cannot be read: nobody wants to end another agent for a slip in its name.
+    /// The named file cannot be read. Falling back to the default could end another agent after a typing error.
     pub(super) fn of(option: &AgentOption) -> Result<Self, ConfigError> {
         let file = option.file.config.clone();
         let socket = match &option.socket {
@@ -47,7 +47,7 @@ impl Target {
     }
 }
 
-/// What a gateway forwards with.
+/// Data plane settings of a gateway.
 pub(super) struct Gateway {
     /// Its uplinks, by name.
     pub(super) uplinks: Vec<String>,
@@ -57,19 +57,19 @@ pub(super) struct Gateway {
     pub(super) vteps: Vec<IpAddr>,
     /// UDP port of VXLAN.
     pub(super) udp_port: u16,
-    /// Where it pins.
+    /// Directory of its pinned maps.
     pub(super) pins: PinDir,
-    /// What its programs are loaded with.
+    /// Settings that its programs are loaded with.
     pub(super) settings: Settings,
-    /// Where that is from.
+    /// Source of these values.
     pub(super) source: String,
 }
 
 impl Gateway {
-    /// As the agent tells, or if it does not, as its configuration file says.
+    /// Returns the values of the running agent or, if it does not reply, of its configuration file.
     ///
     /// # Errors
-    /// The agent does not tell, and the file is not valid.
+    /// The agent does not reply, and the file is not valid.
     pub(super) fn find(target: &Target) -> Result<Self, ConfigError> {
         match Self::running(&target.socket) {
             Some(running) => Ok(running),
@@ -77,7 +77,7 @@ impl Gateway {
         }
     }
 
-    /// As the agent behind `socket` tells.
+    /// Returns the values of the agent behind `socket`.
     pub(super) fn running(socket: &Path) -> Option<Self> {
         let status: Status = serde_json::from_str(&ctl::call(socket, "status", &["json"], ANSWER).ok()?).ok()?;
         let named = |role| {
@@ -96,7 +96,7 @@ impl Gateway {
         })
     }
 
-    /// Puts it where a configuration that is wrong as a whole has nothing.
+    /// Copies the values into a configuration that is invalid as a whole and has none.
     pub(super) fn fill(self, config: &mut Config) {
         let interface =
             |name: String| config::Interface { name, mode: config::Mode::Auto, track: config::Track::Ignore };

@@ -1,4 +1,4 @@
-//! `vtep-gateway top`: how much goes through the gateway now.
+//! `vtep-gateway top`: shows the current rates of the gateway.
 
 use std::{
     io::{self, Write},
@@ -18,10 +18,10 @@ use crate::{
     top::{Rates, Sample, text},
 };
 
-/// The control command.
+/// Name of the control command.
 const COMMAND: &str = "show/everything";
 
-/// How long an answer may take.
+/// Timeout of a reply.
 const ANSWER: Duration = Duration::from_secs(10);
 
 /// `top`.
@@ -55,25 +55,25 @@ fn interval(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds, 0.1 to 3600".to_owned())
 }
 
-/// Why it ended.
+/// Reasons for which the command ended.
 #[derive(Debug, thiserror::Error)]
 pub enum TopError {
-    /// The agent could not be asked.
+    /// The request to the agent failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The rates have no JSON.
+    /// The rates cannot be written as JSON.
     #[error("writing the rates: {0}")]
     Json(#[from] serde_json::Error),
-    /// There is no full screen.
+    /// The full screen cannot be shown.
     #[error("{0}")]
     Screen(String),
-    /// Nothing can be written.
+    /// Standard output cannot be written.
     #[error("writing the rates: {0}")]
     Write(#[from] io::Error),
 }
 
 impl TopError {
-    /// What the command exits with.
+    /// Returns the exit code of the command.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Call(error) => error.exit_code(),
@@ -87,18 +87,18 @@ impl TopError {
 /// # Errors
 /// See [`TopError`].
 pub fn show(socket: &Path, options: &TopOptions) -> Result<(), TopError> {
-    // Asked once before the terminal changes, so that what is wrong is told on an ordinary one.
+    // First request before the terminal changes, so that an error is printed on the ordinary terminal.
     let first = take(socket)?;
     if !options.once && !options.json {
         return full_screen(socket, options.interval);
     }
     rest(options.interval);
     let second = take(socket)?;
-    // The second one was taken later: that a clock stands still for so long is not to be expected.
+    // The second sample was taken later; a clock is not expected to stand still for so long.
     let rates = Rates::between(&first, &second).ok_or_else(|| TopError::Screen("the clock stands still".to_owned()))?;
     let text = if options.json { format!("{}\n", serde_json::to_string_pretty(&rates)?) } else { text::tables(&rates) };
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // Whoever reads may stop reading.
+        // The reader may stop reading.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
@@ -109,7 +109,7 @@ fn rest(interval: Duration) {
     std::thread::sleep(interval);
 }
 
-/// Asks the agent for a sample.
+/// Requests a sample from the agent.
 fn take(socket: &Path) -> Result<Sample, CallError> {
     let text = ctl::call(socket, COMMAND, &[], ANSWER)?;
     let everything = serde_json::from_str(&text)

@@ -1,4 +1,4 @@
-//! `trace`: what would happen to a packet.
+//! `trace`: shows the path of a packet through the gateway.
 
 use gateway_datapath::load::Objects;
 use std::{
@@ -36,7 +36,7 @@ use super::{
 };
 use crate::AgentOption;
 
-/// There is no data plane to be asked.
+/// Exit code if there is no data plane.
 const NO_DATA_PLANE: u8 = 3;
 
 /// `trace`.
@@ -150,7 +150,7 @@ fn ethertype(text: &str) -> Result<u16, String> {
     }
 }
 
-/// Does it.
+/// Executes the verb.
 pub(super) fn carry_out(options: &TraceOptions, target: &Target, objects: Objects) -> ExitCode {
     let gateway = match Gateway::find(target) {
         Ok(gateway) => gateway,
@@ -178,7 +178,7 @@ pub(super) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
         ways.iter().enumerate().map(|(index, way)| text::text(index + 1, way)).collect::<Vec<_>>().join("\n")
     };
     match io::stdout().write_all(told.as_bytes()) {
-        // Whoever reads may have seen enough.
+        // The reader may stop reading.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return fail(1, &error),
         _ => {}
     }
@@ -192,7 +192,7 @@ pub(super) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
     }
 }
 
-/// The names, with what the agent knows of the database; a packet's way is told without one, too.
+/// Returns the names, with those that the agent knows from the database; the trace works without these.
 fn known(names: Names, socket: &Path) -> Names {
     fn ask<T: serde::de::DeserializeOwned>(socket: &Path, command: &str) -> Option<Vec<T>> {
         serde_json::from_str(&ctl::call(socket, command, &[], ANSWER).ok()?).ok()
@@ -202,7 +202,7 @@ fn known(names: Names, socket: &Path) -> Names {
     names.with_bindings(ask(socket, "show/bindings"), switches)
 }
 
-/// Where the packet comes in.
+/// Returns the interface at which the packet enters.
 fn entrance(options: &TraceOptions, gateway: &Gateway) -> Result<Entrance, String> {
     let name = &options.port;
     let role = match (gateway.uplinks.contains(name), gateway.ports.contains(name)) {
@@ -230,7 +230,7 @@ fn entrance(options: &TraceOptions, gateway: &Gateway) -> Result<Entrance, Strin
     Ok(Entrance { name: name.clone(), ifindex, role, xdp })
 }
 
-/// What comes in there.
+/// Returns the packets that enter there.
 fn packets(options: &TraceOptions, gateway: &Gateway, entrance: &Entrance) -> Result<Vec<Vec<u8>>, String> {
     if let Some(path) = &options.pcap {
         return pcap::packets(path, options.count as usize).map_err(|error| error.to_string());

@@ -1,4 +1,4 @@
-//! What becomes of a good file.
+//! Tests of the result of valid files.
 
 use std::{path::Path, time::Duration};
 

@@ -1,4 +1,4 @@
-//! How much of everything a file may have.
+//! Tests of the limits of a file.
 
 use super::{GOOD, parse};
 
@@ -6,7 +6,7 @@ fn says(text: &str) -> String {
     parse(text).map_or_else(|error| error.to_string(), |_| String::new())
 }
 
-/// [`GOOD`] without the MACs and the flood list, which the caller gives.
+/// Returns [`GOOD`] with these MACs and this flood list in place of its own.
 fn with_lists(gateway: &str, macs: &str, flood: &str) -> String {
     let lists = GOOD.split_inclusive('\n').filter(|line| !line.starts_with("macs") && !line.starts_with("flood"));
     let text: String = lists.collect();

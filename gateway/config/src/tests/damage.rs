@@ -1,4 +1,4 @@
-//! Whatever the file holds, the loader answers.
+//! Tests with damaged and random files: the loader must always return.
 
 use proptest::prelude::*;
 
@@ -14,7 +14,7 @@ proptest! {
         }
     }
 
-    /// A good file with bytes cut out and others put in gets further than arbitrary text does.
+    /// Removes bytes from a valid file and inserts others, which gets further in the loader than random text does.
     #[test]
     fn damaged_files_do_not_panic(cuts in prop::collection::vec((0..GOOD.len(), 0..8usize, "[\\[\\]{}=\"',.:#0-9a-zü\n-]{0,4}"), 1..6)) {
         let mut text = GOOD.to_owned();

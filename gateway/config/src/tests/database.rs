@@ -1,4 +1,4 @@
-//! Section `[database]`: what becomes of it, and what the loader says to each kind of mistake.
+//! Tests of section `[database]`: its values, and the error for each kind of mistake.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use gateway_ovsdb::ServerIdentity;
 use super::parse;
 use crate::{Config, DatabaseConfig};
 
-/// A file of 7 lines, and `keys` in its section `[database]`.
+/// Returns a file of 7 lines with `keys` in its section `[database]`.
 fn with(keys: &str) -> String {
     format!(
         "[gateway]\nvtep = [\"172.31.0.21\"]\n[[uplink]]\nname = \"eth0\"\n[[port]]\nname = \"eth1\"\n[database]\n{keys}\n"
@@ -19,7 +19,7 @@ fn accepted(keys: &str) -> DatabaseConfig {
     config.database.unwrap()
 }
 
-/// What the loader says, without the file's name.
+/// Returns the loader's error, without the file name.
 fn refusal(keys: &str) -> String {
     parse(&with(keys)).map_or_else(|error| error.to_string().replacen("g.toml:", "", 1), |_| "accepted".to_owned())
 }

@@ -1,4 +1,4 @@
-//! The example file and the reference of all keys, held to what the loader does.
+//! Tests that compare the example file and the reference of all keys with the loader.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::{
 const EXAMPLE: &str = include_str!("../../../../packaging/gateway.toml");
 const REFERENCE: &str = include_str!("../../../../docs/CONFIGURATION.md");
 
-/// Tells the keys of a table by being asked for it.
+/// Deserializer that records the keys of a table.
 struct Keys<'k>(&'k mut Vec<&'static str>);
 
 impl<'de> Deserializer<'de> for Keys<'_> {
@@ -52,7 +52,7 @@ fn keys<T: for<'de> Deserialize<'de>>() -> Vec<&'static str> {
     keys
 }
 
-/// The part of the reference under `heading`, up to the next one.
+/// Returns the part of the reference below `heading`, up to the next heading.
 fn part(heading: &str) -> &'static str {
     let (_, rest) = REFERENCE.split_once(&format!("\n## {heading}\n")).expect(heading);
     rest.split("\n## ").next().unwrap()
@@ -125,7 +125,7 @@ fn the_example_mentions_every_key() {
     }
 }
 
-/// The example as it is with a database.
+/// Returns the example with its database enabled.
 fn example_with_database() -> Config {
     let (before, rest) = EXAMPLE.split_once("# Logical switches").unwrap();
     let (_, database) = rest.split_once("# lines that begin with one and no space.").unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the loader as a whole, one kind in each file.
+//! Tests of the loader as a whole, one topic in each file.
 
 pub(crate) mod accepts;
 pub(crate) mod bounds;
@@ -13,7 +13,7 @@ use std::path::Path;
 
 use super::{Config, ConfigError};
 
-/// A whole file, 19 lines, with something of everything.
+/// Complete file of 19 lines with an entry of each kind.
 pub(super) const GOOD: &str = r#"[gateway]
 vtep = ["172.31.0.21", "2001:db8::21"]
 [[uplink]]

@@ -1,8 +1,8 @@
-//! What the loader says to each kind of mistake, word for word.
+//! Tests of the error text for each kind of mistake, word for word.
 
 use super::{GOOD, parse};
 
-/// What the loader says to [`GOOD`] with `from` replaced.
+/// Returns the loader's error for [`GOOD`] with `from` replaced by `to`.
 fn refusal(from: &str, to: &str) -> String {
     assert!(GOOD.contains(from), "{from}");
     match parse(&GOOD.replacen(from, to, 1)) {
@@ -11,7 +11,7 @@ fn refusal(from: &str, to: &str) -> String {
     }
 }
 
-/// Checks (what is replaced, by what, what the loader says without the file's name).
+/// Checks cases of (text to replace, replacement, expected error without the file name).
 fn refuses(cases: &[(&str, &str, &str)]) {
     let said = |from, to| refusal(from, to).replacen("g.toml:", "", 1);
     let others: Vec<_> = cases

@@ -1,4 +1,4 @@
-//! `[[vrrp]]`: what becomes of good sections, and what is said of others.
+//! Tests of `[[vrrp]]`: the values of valid sections, and the errors of others.
 
 use std::{ffi::OsStr, fs, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Why a program could not be attached, in words that say what to do.
+//! Errors of attaching, with a remedy for the operator.
 
 use std::{
     io,
@@ -11,31 +11,31 @@ use gateway_netdev::nic::{self, Setting};
 use super::Device;
 use crate::{claim::Taken, sys::Hook};
 
-/// Why a program could not be attached.
+/// Error of attaching a program.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// The object lacks a program.
     #[error("the BPF object has no program {0}: it is of another version")]
     Missing(&'static str),
-    /// The verifier refused, or attaching failed.
+    /// The verifier refused the program, or attaching failed.
     #[error("{hook} on {interface}: {reason}")]
     Program {
         /// XDP or TC.
         hook: &'static str,
-        /// Which interface.
+        /// The interface.
         interface: String,
-        /// What the kernel said.
+        /// The error text of the kernel.
         reason: String,
-        /// The same as a number, if there is one.
+        /// The errno, if there is one.
         errno: Option<i32>,
     },
-    /// XDP is insisted on, and would not see which VLAN a frame is of.
+    /// XDP is required, and would not see the VLAN of a frame.
     #[error(
         "XDP on {interface}: the NIC takes VLAN tags off before XDP sees a frame, and its driver does not let {setting} be \
          turned off, so frames of one VLAN would be taken for another's; set mode = \"tc\" (or \"auto\") for {interface}"
     )]
     TagsHidden {
-        /// Which interface.
+        /// The interface.
         interface: String,
         /// The setting that stays on.
         setting: Setting,
@@ -45,7 +45,7 @@ pub enum AttachError {
     Pin {
         /// The pin.
         path: PathBuf,
-        /// What the kernel said.
+        /// The error text of the kernel.
         reason: String,
     },
     /// Another agent has the interface.
@@ -71,18 +71,18 @@ impl AttachError {
         Self::Pin { path: path.to_owned(), reason }
     }
 
-    /// True if XDP can't be on such a NIC, which no second try changes.
+    /// Returns true if XDP can't run on such a NIC. A retry does not change that.
     pub const fn is_no_xdp(&self) -> bool {
         matches!(self, Self::Program { errno: Some(libc::EOPNOTSUPP), .. } | Self::TagsHidden { .. })
     }
 
-    /// True if there is another program where ours should be.
+    /// Returns true if another program is in the place of ours.
     pub const fn is_busy(&self) -> bool {
         matches!(self, Self::Program { errno: Some(libc::EBUSY | libc::EEXIST), .. })
     }
 }
 
-/// What is on an interface that has no room for ours.
+/// Describes the programs on an interface that has no room for ours.
 fn foreign(name: &str) -> String {
     match nic::interface(name).ok().flatten().and_then(|interface| interface.xdp) {
         Some(id) => format!("{}; {}", nic::foreign_xdp(id, None), nic::foreign_xdp_remedy(name, id)),
@@ -90,7 +90,7 @@ fn foreign(name: &str) -> String {
     }
 }
 
-/// An error and its causes; of the verifier's pages only the end, where the reason is.
+/// Formats an error and its causes. Of the verifier's output only the end is kept, which has the reason.
 pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
     let text = causes::told(error) + causes::remedy(causes::errno(error));
     const LONG: usize = 600;

@@ -1,5 +1,5 @@
-//! Packets in the pcapng format, which Wireshark reads: an interface block for each interface, what became of a packet as
-//! its comment.
+//! Writer of the pcapng format, which Wireshark reads: an interface block for each interface, and the fate of each
+//! packet as its comment.
 
 use std::{borrow::Cow, io::Write};
 
@@ -20,11 +20,11 @@ use crate::trace::names::Names;
 
 /// `if_tsresol`: nanoseconds.
 const NANOSECONDS: u8 = 9;
-/// `epb_flags`: which way a packet went.
+/// `epb_flags`: the direction of a packet.
 const INBOUND: u32 = 1;
 const OUTBOUND: u32 = 2;
 
-/// A file that is being written.
+/// Capture file that is being written.
 pub struct CaptureFile<W: Write> {
     writer: PcapNgWriter<W>,
     /// Indices of interfaces in the order of their blocks.
@@ -33,7 +33,7 @@ pub struct CaptureFile<W: Write> {
 }
 
 impl<W: Write> CaptureFile<W> {
-    /// Begins it.
+    /// Begins the file.
     ///
     /// # Errors
     /// It can't be written.
@@ -82,7 +82,7 @@ impl<W: Write> CaptureFile<W> {
         Ok(self.interfaces.len() as u32 - 1)
     }
 
-    /// Hands on what is buffered.
+    /// Flushes the buffer.
     ///
     /// # Errors
     /// It can't be written.

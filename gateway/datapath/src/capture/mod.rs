@@ -1,7 +1,7 @@
-//! Packets that the gateway drops or forwards, as it handles them.
+//! Capture of packets that the gateway drops or forwards.
 //!
-//! [`session`] puts programs that hand on packets in the place of those that forward, by way of the agent, and takes what
-//! they hand on. [`packet`] is one of them, which [`file`](mod@file) writes in the pcapng format, and a line tells to people.
+//! [`session`] asks the agent to replace the forwarding programs by programs that report packets, and reads those
+//! packets. [`packet`] is one of them. [`file`](mod@file) writes them in the pcapng format; a line is for people.
 
 pub mod file;
 pub mod packet;

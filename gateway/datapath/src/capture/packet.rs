@@ -1,4 +1,4 @@
-//! A packet that was captured.
+//! A captured packet.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use crate::{
     trace::names::Names,
 };
 
-/// What became of it.
+/// Fate of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// It leaves.
     Forwarded,
-    /// It does not; `None` if this program does not know the reason.
+    /// It is dropped; `None` if this program does not know the reason.
     Dropped(Option<DropReason>),
 }
 
 /// A packet as it left, or as it was when it was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// When, since 1970 began.
+    /// Time since 1970-01-01.
     pub at: Duration,
-    /// What became of it.
+    /// Its fate.
     pub fate: Fate,
-    /// Index of the interface it came in by.
+    /// Index of its ingress interface.
     pub(crate) came_in: u32,
-    /// Index of the interface it leaves by.
+    /// Index of its egress interface.
     pub leaves: Option<u32>,
-    /// Its logical switch, where that was known.
+    /// Its logical switch, if known.
     pub vni: Option<u32>,
     /// Its length.
     pub len: u32,
@@ -43,8 +43,8 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// From what the kernel handed on; `None` if that is no packet. `realtime` is what CLOCK_REALTIME is ahead of
-    /// CLOCK_MONOTONIC.
+    /// Parses a record from the kernel. Returns `None` if it is no packet. `realtime` is the lead of CLOCK_REALTIME
+    /// over CLOCK_MONOTONIC.
     pub fn read(item: &[u8], realtime: Duration) -> Option<Self> {
         let (head, bytes) = item.split_at_checked(size_of::<Head>())?;
         let head: Head = bytemuck::pod_read_unaligned(head);
@@ -65,12 +65,12 @@ impl Packet {
         })
     }
 
-    /// The interface that it is told to be of: the one it leaves by, or else the one it came in by.
+    /// Returns the interface to record: the egress interface, or else the ingress interface.
     pub fn interface(&self) -> u32 {
         self.leaves.unwrap_or(self.came_in)
     }
 
-    /// What became of it, for people.
+    /// Describes its fate, for people.
     pub fn comment(&self, names: &Names) -> String {
         let vni = self.vni.map_or_else(String::new, |vni| format!(", VNI {vni}"));
         let came_in = names.interface(self.came_in);
@@ -83,7 +83,7 @@ impl Packet {
         }
     }
 
-    /// All of it on a line: time of day (UTC), interface, fate, layers.
+    /// Formats the packet on a line: time of day (UTC), interface, fate, layers.
     pub fn line(&self, names: &Names, vxlan_port: u16) -> String {
         let seconds = self.at.as_secs() % 86_400;
         let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);

@@ -1,4 +1,4 @@
-//! Capturing, from the first packet to the last.
+//! A capture, from the first packet to the last.
 
 use std::{io, os::fd::AsFd, path::Path, time::Duration};
 
@@ -19,74 +19,74 @@ use crate::{
     pins::PinDir,
 };
 
-/// How often the agent is told that somebody is still there.
+/// Interval at which the agent is notified that the client is still there.
 const RENEW: Duration = Duration::from_secs(1);
-/// How long it has to answer.
+/// Time limit for its answer.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Packets taken in a row before anything else is looked at.
+/// Limit of the packets that are taken in a row before other events are handled.
 const BATCH: usize = 256;
 
-/// Why packets can't be captured, or no longer.
+/// Error that keeps packets from being captured, or ends a capture.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The agent.
+    /// Error of the agent.
     #[error(transparent)]
     Agent(#[from] CallError),
-    /// The programs.
+    /// Error of the programs.
     #[error(transparent)]
     Watch(#[from] CaptureProgramsError),
-    /// Their pins.
+    /// Error of their pins.
     #[error(transparent)]
     Pins(#[from] LoadError),
-    /// The system.
+    /// Error of the system.
     #[error("{0}: {1}")]
     Io(&'static str, io::Error),
-    /// What is captured can't be written.
+    /// The captured packets can't be written.
     #[error("cannot write what is captured: {0}")]
     Write(io::Error),
 }
 
-/// What is asked for.
+/// Request for a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Which packets; until when is not for the asker to say.
+    /// Filter for packets. The client does not choose its end.
     pub filter: Filter,
-    /// So many at most.
+    /// Limit of the number of packets.
     pub count: Option<u64>,
 }
 
-/// What became of what was wanted.
+/// Counts of a capture that has ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Packets captured.
     pub captured: u64,
-    /// Left out because there were too many in a second.
+    /// Packets left out because of the limit per second.
     pub over_rate: u64,
-    /// Left out by sampling.
+    /// Packets left out by sampling.
     pub sampled_out: u64,
-    /// Left out because writing them was too slow.
+    /// Packets left out because writing them was too slow.
     pub lost: u64,
 }
 
-/// Does something with each packet; what it gives ends the capture.
+/// Consumer of packets; an error of it ends the capture.
 pub trait Sink {
-    /// A packet.
+    /// Handles a packet.
     ///
     /// # Errors
     /// It can't be written.
     fn packet(&mut self, packet: &Packet) -> io::Result<()>;
-    /// For now that is all.
+    /// Flushes: no more packets are ready.
     ///
     /// # Errors
     /// It can't be written.
     fn flush(&mut self) -> io::Result<()>;
 }
 
-/// Captures until there are enough packets, a signal comes, or nobody reads any more. `ready` is called when packets are
-/// being taken.
+/// Captures until the number of packets is reached, a signal arrives, or no reader is left. Calls `ready` once packets
+/// are being taken.
 ///
 /// # Errors
-/// See [`SessionError`]. The data plane is as before then.
+/// See [`SessionError`]. Then the data plane is as before.
 pub async fn capture(
     pins: &PinDir,
     settings: Settings,
@@ -102,7 +102,7 @@ pub async fn capture(
         .map(|kind| signal(kind).map_err(io("watching for signals")));
     let mut next = || signals.next().unwrap_or_else(|| Err(SessionError::Io("signals", io::ErrorKind::Other.into())));
     let (mut interrupt, mut terminate, mut hangup) = (next()?, next()?, next()?);
-    // Before the programs are loaded, which takes a while: without an agent it is for nothing.
+    // Loading the programs takes a while, and is useless without an agent, so this comes first.
     ctl::call(socket, "version", &[], ANSWER)?;
     let id = std::process::id();
     let mut session =
@@ -115,7 +115,7 @@ pub async fn capture(
     ready();
     let outcome = async {
         let ring = session.ring.as_fd().try_clone_to_owned().map_err(io("watching the ring buffer"))?;
-        // SAFETY: it owns its descriptor, gives always the same one, and is not taken out of the AsyncFd.
+        // SAFETY: it owns its descriptor, always returns the same one, and is not taken out of the AsyncFd.
         let ring = unsafe { AsyncFd::register(ring) }
             .map_err(|error| SessionError::Io("watching the ring buffer", error.into()))?;
         let mut ticks = interval(RENEW);
@@ -136,7 +136,7 @@ pub async fn capture(
                         Ok(Taken::Some) => {}
                         Ok(Taken::All) => guard.clear_ready(),
                         Ok(Taken::Enough) => return Ok(End::Enough),
-                        // Whoever reads has seen enough.
+                        // The reader has closed the pipe.
                         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(End::Enough),
                         Err(error) => return Err(SessionError::Write(error)),
                     }
@@ -145,10 +145,10 @@ pub async fn capture(
         }
     }
     .await;
-    // Not taken in time, it ends by itself.
+    // If the agent does not take this request in time, the capture ends by itself.
     let stopped = ctl::call(socket, "capture", &["stop", &session.id], ANSWER);
     if let Ok(End::Asked) = outcome {
-        // What was taken until then.
+        // Packets that were captured until then.
         while let Taken::Some = session.take(sink).map_err(SessionError::Write)? {}
     }
     let summary = session.summary();
@@ -157,21 +157,21 @@ pub async fn capture(
     summary
 }
 
-/// Why it ends.
+/// Reason for the end.
 enum End {
     /// A signal.
     Asked,
-    /// There is nobody for more.
+    /// No reader for more.
     Enough,
 }
 
-/// What came of taking packets.
+/// Result of taking packets.
 enum Taken {
     /// There may be more.
     Some,
     /// There are no more for now.
     All,
-    /// There were as many as are wanted.
+    /// The number of packets is reached.
     Enough,
 }
 
@@ -183,7 +183,7 @@ struct Session {
     tally: PerCpuArray<MapData, Tally>,
     ring: RingBuf<MapData>,
     captured: u64,
-    /// Packets in this second, those of all CPUs: each of them allows as many.
+    /// Packets in this second, those of all CPUs together: the kernel applies the limit to each CPU.
     taken: u64,
     over_rate: u64,
 }
@@ -203,7 +203,7 @@ impl Session {
         })
     }
 
-    /// For the next few seconds the kernel may take packets; should this process die, no longer.
+    /// Lets the kernel take packets for the next few seconds. If this process dies, that ends.
     fn renew_filter(&mut self) -> Result<(), SessionError> {
         let now = clock::coarse_ns().map_err(|error| SessionError::Io("reading the clock", error.into()))?;
         let filter = Filter { until: now + RENEW_NS, ..self.wanted.filter };

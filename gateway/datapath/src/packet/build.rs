@@ -1,4 +1,4 @@
-//! Packets made from a few words.
+//! Builder of packets from a short description.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -13,28 +13,28 @@ use gateway_common::{
 /// An Ethernet frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameSpec {
-    /// Who sends it.
+    /// The sender.
     pub src: MacAddr,
-    /// Whom it is for.
+    /// The receiver.
     pub dst: MacAddr,
     /// Its tag.
     pub vlan: VlanId,
-    /// What it carries: ARP is a request, IP is UDP to port 9 (discard), anything else zeroes.
+    /// Its payload: ARP is a request, IP is UDP to port 9 (discard), anything else zeroes.
     pub ethertype: u16,
     /// The sender's IP address.
     pub src_ip: Option<IpAddr>,
-    /// The other's.
+    /// The receiver's IP address.
     pub dst_ip: Option<IpAddr>,
-    /// Bytes without tag and frame check sequence; a packet that needs more has more.
+    /// Length without tag and frame check sequence; a packet that needs more is longer.
     pub length: usize,
 }
 
-/// How a frame comes through the underlay.
+/// Encapsulation of a frame on the underlay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TunnelSpec {
-    /// The VTEP that sends it.
+    /// The sending VTEP.
     pub from: IpAddr,
-    /// The VTEP it is for, of the same family.
+    /// The receiving VTEP, of the same family.
     pub to: IpAddr,
     /// Its logical switch.
     pub vni: Vni,
@@ -44,7 +44,7 @@ pub struct TunnelSpec {
     pub port: u16,
 }
 
-/// Addresses for documentation (RFC 5737, RFC 3849), where none are given.
+/// Default addresses, from the ranges for documentation (RFC 5737, RFC 3849).
 const V4: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2)];
 const V6: [Ipv6Addr; 2] =
     [Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2)];
@@ -53,7 +53,7 @@ const DISCARD: u16 = 9;
 const HOPS: u8 = 64;
 
 impl FrameSpec {
-    /// Its bytes.
+    /// Returns its bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = [self.dst.0, self.src.0].concat();
         if self.vlan != VlanId::UNTAGGED {
@@ -73,7 +73,7 @@ impl FrameSpec {
         bytes
     }
 
-    /// A request (RFC 826).
+    /// Returns an ARP request (RFC 826).
     fn arp(&self) -> Vec<u8> {
         let octets = |ip: Option<IpAddr>| match ip {
             Some(IpAddr::V4(ip)) => ip.octets(),
@@ -114,20 +114,20 @@ impl FrameSpec {
     }
 }
 
-/// A datagram of zeroes without a checksum.
+/// Returns a datagram of zeroes without a checksum.
 fn udp(length: usize) -> Vec<u8> {
     let mut bytes = [SOURCE_PORT, DISCARD, short(length), 0].map(u16::to_be_bytes).concat();
     bytes.resize(length, 0);
     bytes
 }
 
-/// Lengths are bounded where they are read.
+/// Converts a length, which the parser of the options has bounded.
 fn short(length: usize) -> u16 {
     u16::try_from(length).unwrap_or(u16::MAX)
 }
 
 impl TunnelSpec {
-    /// The frame as it comes in, from `router` to `own`; `None` if the two VTEPs are of two families.
+    /// Returns the encapsulated `frame`, from `router` to `own`. Returns `None` if the two VTEPs are of two families.
     pub fn around(&self, frame: &[u8], router: MacAddr, own: MacAddr) -> Option<Vec<u8>> {
         let outer = Outer {
             src_mac: router,

@@ -1,4 +1,4 @@
-//! What is in a packet, as far as a gateway is concerned: layer by layer, as much as there is.
+//! Decodes the layers of a packet that concern a gateway, as many as are there.
 
 use std::{
     fmt,
@@ -48,18 +48,18 @@ fn text<S: serde::Serializer>(value: &impl fmt::Display, serializer: S) -> Resul
     serializer.collect_str(value)
 }
 
-/// The layers that are there; what is cut off ends them.
+/// Returns the layers of a packet; a truncated layer ends them.
 pub fn layers(bytes: &[u8], vxlan_port: u16) -> Vec<Layer> {
     let mut layers = Vec::new();
     let mut rest = Some(bytes);
-    // A packet in a tunnel has another inside; more is for whoever sends it.
+    // A packet in a tunnel has another inside. Deeper nesting does not concern the gateway.
     for _ in 0..2 {
         rest = rest.and_then(|frame| ethernet(frame, vxlan_port, &mut layers));
     }
     layers
 }
 
-/// Gives what is inside a tunnel.
+/// Decodes an Ethernet frame. Returns the frame inside a tunnel.
 fn ethernet<'a>(frame: &'a [u8], vxlan_port: u16, layers: &mut Vec<Layer>) -> Option<&'a [u8]> {
     let (dst, src) = (MacAddr(array(frame, 0)?), MacAddr(array(frame, 6)?));
     let mut ethertype = short(frame, 12)?;
@@ -113,7 +113,7 @@ fn ethernet<'a>(frame: &'a [u8], vxlan_port: u16, layers: &mut Vec<Layer>) -> Op
     None
 }
 
-/// Puts a tag that the kernel keeps beside a packet where it is on the wire.
+/// Moves a tag that the kernel keeps beside a packet to its place on the wire.
 pub(crate) fn with_tag(bytes: &[u8], tag: Option<u16>) -> Vec<u8> {
     const MACS: usize = 12;
     match (tag, bytes.split_at_checked(MACS)) {
@@ -161,7 +161,7 @@ impl fmt::Display for Layer {
     }
 }
 
-/// All layers on a line.
+/// Formats all layers on a line.
 pub fn line(layers: &[Layer]) -> String {
     layers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,4 @@
-//! Packets as people see them: made from what an operator says ([`build`]), and read back ([`decode`]).
+//! Packets for people: built from the words of an operator ([`build`]), and decoded ([`decode`]).
 
 pub mod build;
 pub mod decode;

@@ -1,4 +1,4 @@
-//! The state of each binding: it forwards, or what keeps it from that.
+//! State of each binding: it forwards, or the reason that it does not.
 
 use std::collections::BTreeMap;
 
@@ -21,11 +21,11 @@ pub struct BoundVlan {
     pub vni: Option<Vni>,
     /// The instance it belongs to: an index into [`gateway_config::Config::instances`].
     pub instance: usize,
-    /// Whether it forwards.
+    /// Its state: forwarding, or the reason that it does not.
     pub state: BindingState,
 }
 
-/// Why a logical switch without a VNI does not forward.
+/// Returns the reason that a logical switch without a VNI does not forward.
 pub fn state_of_switch(switch: &LogicalSwitch) -> Option<BindingState> {
     match (&switch.vni, &switch.contested) {
         (Some(_), _) => None,
@@ -34,14 +34,14 @@ pub fn state_of_switch(switch: &LogicalSwitch) -> Option<BindingState> {
     }
 }
 
-/// What there is to say of bindings that do not forward, if there are any whose interface is not told of already.
+/// Returns the problem of bindings that do not forward, unless their interface is reported already.
 pub fn unforwarded(all: &[BoundVlan]) -> Option<Problem> {
     let mut without = all.iter().filter(|one| !one.state.forwards() && !one.state.is_told());
     let first = without.next()?.clone();
     Some(Problem::NotForwarding { first: Box::new(first), count: 1 + without.count(), bound: all.len() })
 }
 
-/// All bindings of `rows`, by port and VLAN. The planner is done with its logical switches.
+/// Returns all bindings of `rows`, by port and VLAN. The planner has handled its logical switches.
 pub(super) fn states(planner: &Planner<'_>, rows: &Rows) -> Vec<BoundVlan> {
     let mut first = BTreeMap::new();
     let mut all = Vec::new();

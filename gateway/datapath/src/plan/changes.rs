@@ -1,7 +1,7 @@
-//! The short way for the commonest change: stations that come, go and move behind tunnels that are there.
+//! Incremental plan for the most frequent change: stations behind existing tunnels that appear, disappear or move.
 //!
-//! A plan is made of everything, and with 100,000 MACs that takes a while. Where nothing but remote MACs differs between
-//! two sets of rows, only these are looked at.
+//! A plan covers everything, and with 100,000 MACs that takes a while. If two sets of rows differ only in remote MACs,
+//! only these are planned.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use gateway_config::{
 use super::{bound, remote_place};
 use crate::desired::{Desired, Place};
 
-/// MACs whose place differs between `old`, which `desired` was made from, and `new`; `None` for a place means that there
-/// is none any more. Gives `None` where more than that differs, and a whole plan is due.
+/// Returns the MACs whose place differs between `old`, from which `desired` was made, and `new`. A place of `None`
+/// means that the MAC is removed. Returns `None` if more than that differs, and a whole plan is needed.
 pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -> Option<Vec<(FdbKey, Option<Place>)>> {
     if !old.switches.keys().eq(new.switches.keys()) || old.refused != new.refused {
         return None;
@@ -30,7 +30,7 @@ pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -
             return None;
         }
         let Some(vni) = after.vni else { continue };
-        // Another switch has its VNI, so its stations are nowhere.
+        // Another switch has its VNI, so its stations have no place.
         if !forwarding.iter().any(|bound| std::ptr::eq(bound.switch, &raw const **after)) {
             continue;
         }
@@ -40,7 +40,7 @@ pub fn mac_changes(config: &Config, old: &Rows, new: &Rows, desired: &Desired) -
                 Some(Location::Port { .. }) => return None,
                 Some(Location::Remote(remote)) => match remote_place(config, after, vni, remote) {
                     Some(place) if is_there(&place, desired) => Some(place),
-                    // A tunnel to be made, or one that can't be.
+                    // A tunnel that is to be made, or can't be made.
                     _ => return None,
                 },
             };

@@ -1,4 +1,4 @@
-//! What a change of some rows costs among a hundred thousand, from the database to the maps, counted and not timed.
+//! Cost of a change of some rows among a hundred thousand, from the database to the maps. It is counted, not timed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,7 +47,7 @@ fn station(number: u32, remote: u32) -> Change<Row> {
     change("Ucast_Macs_Remote", uuid(3, number), Some(Row::UcastMacsRemote(row)))
 }
 
-/// A gateway that has all of the stations programmed.
+/// A gateway with all stations programmed.
 struct Gateway {
     config: Config,
     mirror: Mirror,
@@ -88,7 +88,7 @@ impl Gateway {
         Self { config, mirror, mapping, rows, desired, programmed }
     }
 
-    /// Carries out a change of the database, and gives the operations on maps that it took.
+    /// Applies a change of the database, and returns the map operations that it took.
     fn change(&mut self, changes: Vec<Change<Row>>) -> Vec<Op> {
         let count = changes.len();
         let touched = self.mirror.apply(changes);
@@ -111,7 +111,7 @@ fn a_change_of_k_rows_among_100_000_is_k_operations() {
     assert_eq!(gateway.change(vec![change("Ucast_Macs_Remote", uuid(3, 5), None)]).len(), 1, "one less");
     assert_eq!(gateway.change(vec![station(77, 1)]).len(), 0, "the same again");
     for count in [10, 1000] {
-        // Every 97th: they lie in many places.
+        // Every 97th, so that they are spread.
         let moved: Vec<u32> = (0..count).map(|number| 1000 + number * 97).collect();
         for remote in [1, 0] {
             let ops = gateway.change(moved.iter().map(|number| station(*number, remote)).collect());

@@ -1,4 +1,4 @@
-//! What keeps a plan from being all that was asked for, and what the operator can do about it.
+//! Problems that limit a plan, and their remedies for the operator.
 
 use std::{fmt, net::IpAddr};
 
@@ -10,10 +10,10 @@ use gateway_netdev::{
 
 use super::BoundVlan;
 
-/// Something that keeps part of the configuration from forwarding, or from forwarding everything.
+/// Problem that keeps part of the configuration from forwarding, or from forwarding everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
-    /// An access port or uplink isn't there.
+    /// An access port or uplink does not exist.
     NoInterface(String),
     /// An access port or uplink is down.
     Down(String),
@@ -21,9 +21,9 @@ pub enum Problem {
     Member {
         /// Its name.
         interface: String,
-        /// Which way it faces.
+        /// The direction it faces.
         role: Role,
-        /// Whom it belongs to.
+        /// Its master.
         master: Master,
     },
     /// The underlay is too narrow for an access port.
@@ -38,19 +38,19 @@ pub enum Problem {
         port_mtu: u32,
         /// The MTU that the uplink would need.
         needed: u32,
-        /// The MTU that fits through as it is.
+        /// The MTU that fits as it is.
         fits: u32,
     },
     /// Two logical switches have one VNI.
     SameVni {
-        /// It.
+        /// The VNI.
         vni: Vni,
         /// The switch that forwards.
         first: String,
         /// The switch that is left out.
         second: String,
     },
-    /// This gateway has no address to tunnel to a remote VTEP from.
+    /// This gateway has no address for a tunnel to a remote VTEP.
     NoVtep(IpAddr),
     /// A remote VTEP has this gateway's own address.
     OwnAddress(IpAddr),
@@ -64,10 +64,10 @@ pub enum Problem {
         mtu: u32,
         /// The longest inner frame that still fits.
         max_frame: u32,
-        /// The MTU of the hosts that fits through.
+        /// The largest MTU of the hosts that fits.
         fits: u32,
     },
-    /// Something is bound to an interface that isn't an access port.
+    /// A binding or MAC refers to an interface that is no access port.
     NotAPort(String),
     /// Two logical switches have one binding.
     BoundTwice {
@@ -77,10 +77,10 @@ pub enum Problem {
         vlan: VlanId,
         /// The switch that has it.
         first: String,
-        /// The switch that has to do without.
+        /// The switch that does not get it.
         second: String,
     },
-    /// MACs are placed where their logical switch isn't.
+    /// MACs are at a binding that their logical switch does not have.
     NotBound {
         /// The switch.
         switch: String,
@@ -89,19 +89,19 @@ pub enum Problem {
         /// The VLAN on it.
         vlan: VlanId,
     },
-    /// Bindings of the database do not forward.
+    /// Bindings of the database that do not forward.
     NotForwarding {
         /// The first of them.
         first: Box<BoundVlan>,
-        /// How many there are.
+        /// Their number.
         count: usize,
-        /// How many bindings the database has.
+        /// The number of bindings in the database.
         bound: usize,
     },
 }
 
 impl Problem {
-    /// True for what leaves the gateway healthy: what was asked for is forwarded as far as others let it.
+    /// Returns true for a problem with which the gateway is still healthy: it forwards as much as others allow.
     pub const fn is_warning(&self) -> bool {
         match self {
             Self::Mtu { .. } | Self::Unresolved(..) | Self::PathMtu { .. } => true,

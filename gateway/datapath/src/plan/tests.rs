@@ -1,4 +1,4 @@
-//! What follows from which rows, configuration and underlay.
+//! Plans for given rows, configuration and underlay.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -298,7 +298,7 @@ fn a_tunnel_starts_from_the_address_of_its_family() {
     assert_eq!(both, [ends(VTEP_V4, FAR_V4), ends(VTEP_V6, FAR_V6)].into());
 }
 
-/// Programmed, it would let packets in that claim to come from this gateway itself.
+/// If it were programmed, it would let in packets that claim to come from this gateway itself.
 #[test]
 fn the_gateway_s_own_address_is_no_remote_and_that_is_told() {
     for own in [VTEP_V4, VTEP_V6] {

@@ -1,5 +1,5 @@
-//! What the kernel is able to: asked by loading tiny programs, since kernels of distributions have what their version does
-//! not say.
+//! Abilities of the kernel. They are tested by loading tiny programs: kernels of distributions have features that their
+//! version does not show.
 
 use std::fmt;
 
@@ -18,12 +18,12 @@ const MOVE: u8 = 0xb7;
 const EXIT: u8 = 0x95;
 const XDP_PASS: i32 = 2;
 
-/// Something that the programs use.
+/// Feature of the kernel that the programs use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ability {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// The release of Linux that brought it.
+    /// The Linux release that added it.
     pub since: &'static str,
 }
 
@@ -33,8 +33,8 @@ impl fmt::Display for Ability {
     }
 }
 
-/// What the running kernel lacks of what the programs use. A question that the kernel does not answer is no lack: loading
-/// the programs will tell.
+/// Returns the features that the programs use and the running kernel lacks. A test without a clear answer counts as no
+/// lack: loading the programs will show it.
 pub(crate) fn missing() -> Vec<Ability> {
     let helpers = [
         (BpfHelper::BPF_FUNC_ktime_get_coarse_ns, "the helper bpf_ktime_get_coarse_ns", "5.11"),
@@ -55,7 +55,7 @@ fn lacks(helper: BpfHelper) -> bool {
     is_helper_supported(ProgramType::Xdp, helper).is_ok_and(|there| !there)
 }
 
-/// An unknown flag is an invalid argument.
+/// Tests for support of fragments. An unknown flag is an invalid argument.
 fn has_frags() -> bool {
     try_program(XDP, HAS_FRAGS, &PASS).is_ok() || try_program(XDP, 0, &PASS).is_err()
 }

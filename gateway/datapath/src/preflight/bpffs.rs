@@ -1,4 +1,4 @@
-//! The BPF file system, which pins live in.
+//! The BPF file system, which holds the pins.
 
 use std::{fs::File, io, path::Path};
 
@@ -11,10 +11,10 @@ use nix::{
 
 use super::checks::Failure;
 
-/// Where it is mounted by convention; the configuration keeps pins below.
+/// Mount point by convention; the configuration keeps pins below it.
 const MOUNT_POINT: &str = "/sys/fs/bpf";
 
-/// Makes sure that what is pinned below `pin_dir` is pinned; mounts the file system where it is missing.
+/// Makes sure that `pin_dir` is on a BPF file system; mounts the file system if it is missing.
 pub fn ensure(pin_dir: &Path) -> Result<(), Failure> {
     if !is_bpffs(Path::new(MOUNT_POINT)) {
         mount_once().map_err(|reason| {
@@ -37,12 +37,12 @@ pub fn ensure(pin_dir: &Path) -> Result<(), Failure> {
     }
 }
 
-/// True if `path` is on a BPF file system.
+/// Returns true if `path` is on a BPF file system.
 pub fn is_bpffs(path: &Path) -> bool {
     statfs(path).is_ok_and(|found| found.filesystem_type() == BPF_FS_MAGIC)
 }
 
-/// Mounts the file system unless another process was faster: a second one on top would hide the first one's pins.
+/// Mounts the file system unless another process was faster: a second one on top would hide the pins of the first.
 fn mount_once() -> io::Result<()> {
     let _lock = Flock::lock(File::open(MOUNT_POINT)?, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
     if is_bpffs(Path::new(MOUNT_POINT)) {

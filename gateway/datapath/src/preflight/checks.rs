@@ -1,4 +1,4 @@
-//! What has to be so before anything is attached.
+//! Conditions that must hold before anything is attached.
 
 use gateway_base::suggest as nearest;
 use gateway_config::Config;
@@ -8,7 +8,7 @@ use super::{abilities::Ability, facts::Facts};
 
 /// Oldest kernel that the programs are tested on: Linux 6.1.
 pub const OLDEST_KERNEL: (u32, u32) = (6, 1);
-/// Interfaces that are listed to somebody who named one that is not there.
+/// Limit of the interfaces that an error lists if a configured one is missing.
 const MAX_LISTED: usize = 32;
 
 const CAP_NET_ADMIN: u32 = 12;
@@ -16,36 +16,36 @@ const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
-/// Why nothing can be attached.
+/// Reason that nothing can be attached.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Failure {
-    /// The kernel lacks what the programs use.
+    /// The kernel lacks features that the programs use.
     #[error("kernel {found} lacks {lacking}; boot Linux {}.{} or newer, or RHEL's of 9.2 or newer", OLDEST_KERNEL.0, OLDEST_KERNEL.1)]
     Kernel {
         /// Release of the running kernel.
         found: String,
-        /// What it does not have.
+        /// The features that it lacks.
         lacking: String,
     },
-    /// This process may not do it.
+    /// This process lacks capabilities.
     #[error("not permitted: {} missing; run as root, or give the service these capabilities", missing.join(", "))]
     Capabilities {
-        /// Names of the capabilities that it needs and does not have.
+        /// Names of the missing capabilities.
         missing: Vec<&'static str>,
     },
-    /// An interface of the configuration is not there.
+    /// An interface of the configuration does not exist.
     #[error("{section} {name:?}: no such interface{}; there are {existing}", hint(meant.as_deref()))]
     Interface {
         /// `uplink` or `port`.
         section: &'static str,
         /// The name in the configuration.
         name: String,
-        /// One that is there, if it looks like a slip.
+        /// A similar name that exists, if the name looks like a slip.
         meant: Option<String>,
-        /// Those that are there.
+        /// The existing interfaces.
         existing: String,
     },
-    /// There is no BPF file system to pin to.
+    /// There is no BPF file system for pins.
     #[error("{0}")]
     BpfFs(String),
 }
@@ -54,7 +54,7 @@ fn hint(meant: Option<&str>) -> String {
     meant.map(|name| format!(" (is {name} meant?)")).unwrap_or_default()
 }
 
-/// All that stands in the way.
+/// Returns all failures.
 pub(super) fn failures(facts: &Facts, config: &Config) -> Vec<Failure> {
     let uplinks = config.uplinks.iter().map(|interface| ("uplink", interface));
     let ports = config.ports.iter().map(|interface| ("port", interface));
@@ -65,7 +65,7 @@ pub(super) fn failures(facts: &Facts, config: &Config) -> Vec<Failure> {
         .collect()
 }
 
-/// What does not stand in the way, and should be known.
+/// Returns warnings: conditions that prevent nothing, and that the operator should know.
 pub(super) fn warnings(facts: &Facts) -> Vec<String> {
     let mut warnings = Vec::new();
     if version(&facts.kernel).is_none_or(|version| version < OLDEST_KERNEL) {
@@ -92,26 +92,27 @@ fn kernel(facts: &Facts) -> Option<Failure> {
     Some(Failure::Kernel { found: facts.kernel.clone(), lacking })
 }
 
-/// These in a line; nothing if there are none.
+/// Formats the features on a line; `None` if there are none.
 pub fn lacking(missing: &[Ability]) -> Option<String> {
     let names: Vec<String> = missing.iter().map(ToString::to_string).collect();
     (!names.is_empty()).then(|| names.join(", "))
 }
 
-/// Major and minor number of a release such as `6.1.0-13-amd64` or `6.2-rc1`.
+/// Parses major and minor number of a release such as `6.1.0-13-amd64` or `6.2-rc1`.
 pub fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Attaching to interfaces takes `CAP_NET_ADMIN`; loading and pinning take `CAP_BPF` and, for the verifier to let packet
-/// pointers be compared, `CAP_PERFMON` (capabilities(7)). `CAP_SYS_ADMIN` stands for the latter two.
+/// Checks the capabilities. Attaching to interfaces takes `CAP_NET_ADMIN`; loading and pinning take `CAP_BPF` and, for
+/// the verifier to let packet pointers be compared, `CAP_PERFMON` (capabilities(7)). `CAP_SYS_ADMIN` stands for the
+/// latter two.
 fn capabilities(effective: u64) -> Option<Failure> {
     let missing = missing_capabilities(effective);
     (!missing.is_empty()).then_some(Failure::Capabilities { missing })
 }
 
-/// Names of the capabilities that are needed and not among these.
+/// Returns the names of the needed capabilities that are not among these.
 pub fn missing_capabilities(effective: u64) -> Vec<&'static str> {
     let has = |capability: u32| effective & (1 << capability) != 0;
     let needs = [

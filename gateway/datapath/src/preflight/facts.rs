@@ -1,4 +1,4 @@
-//! What the system says about itself.
+//! Facts about the system.
 
 use std::{fs, io, path::Path};
 
@@ -9,25 +9,25 @@ use super::{
     checks::missing_capabilities,
 };
 
-/// Facts that the checks judge.
+/// Facts that the checks evaluate.
 #[derive(Clone, Debug)]
 pub struct Facts {
     /// Release of the running kernel, such as `6.1.0-13-amd64`.
     pub kernel: String,
-    /// What that kernel lacks; `None` where this process may not ask.
+    /// Features that the kernel lacks; `None` if this process may not ask.
     pub missing: Option<Vec<Ability>>,
     /// Effective capabilities, bit n for capability n.
     pub capabilities: u64,
     /// Names of the interfaces of this network namespace.
     pub interfaces: Vec<String>,
-    /// False where BPF programs are interpreted.
+    /// False if BPF programs are interpreted.
     pub jit: bool,
-    /// True where the kernel tells its own types.
+    /// True if the kernel publishes its own types.
     pub btf: bool,
 }
 
 impl Facts {
-    /// Asks the running system.
+    /// Gathers the facts from the running system.
     pub fn gather() -> io::Result<Self> {
         let interfaces = if_nameindex()?;
         let capabilities = effective_capabilities(&fs::read_to_string("/proc/self/status")?).unwrap_or_default();
@@ -43,7 +43,7 @@ impl Facts {
     }
 }
 
-/// Field `CapEff` of `/proc/self/status` (proc_pid_status(5)).
+/// Parses field `CapEff` of `/proc/self/status` (proc_pid_status(5)).
 pub fn effective_capabilities(status: &str) -> Option<u64> {
     let value = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(value.trim(), 16).ok()

@@ -1,9 +1,9 @@
 //! Checks before anything is attached.
 //!
-//! An agent that finds out half-way that it cannot go on leaves a mess, and the kernel's reasons ("operation not
-//! permitted", "invalid argument") seldom say what an operator can do. So what can be known beforehand is looked at first:
-//! `facts` asks the system, `abilities` the kernel, `checks` judges what it said, and `bpffs` mounts the BPF file system where it is
-//! missing, the one thing that can be put right from here.
+//! An agent that fails half-way leaves a partial state, and the kernel's reasons ("operation not permitted", "invalid
+//! argument") seldom show the remedy. So everything that can be known beforehand is checked first: `facts` asks the
+//! system, `abilities` the kernel, and `checks` evaluates the answers. `bpffs` mounts the BPF file system if it is
+//! missing, the one fault that can be repaired here.
 //!
 //! There is no check of the limit on locked memory: since Linux 5.11 BPF memory is not counted there.
 

@@ -1,4 +1,4 @@
-//! Facts in, verdict out.
+//! Runs the checks: facts in, verdict out.
 
 use std::io;
 
@@ -11,13 +11,13 @@ use super::{
     facts::Facts,
 };
 
-/// Why nothing was attached.
+/// Error of the checks before attaching.
 #[derive(Debug, Error)]
 pub enum PreflightError {
     /// The system did not answer.
     #[error("cannot ask the system about itself: {0}; are /proc and /sys mounted?")]
     Facts(#[from] io::Error),
-    /// These stand in the way; a line for each.
+    /// The failures, a line for each.
     #[error("{}", lines(.0))]
     Failures(Vec<Failure>),
 }
@@ -26,11 +26,11 @@ fn lines(failures: &[Failure]) -> String {
     failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Checks that `config` can run on this system, and mounts the BPF file system if it is missing and the rest is fine.
-/// Warnings go to the log.
+/// Checks that `config` can run on this system. Mounts the BPF file system if it is missing and everything else is
+/// fine. Logs the warnings.
 ///
 /// # Errors
-/// All that stands in the way.
+/// All failures.
 pub fn preflight(config: &Config) -> Result<(), PreflightError> {
     let facts = Facts::gather()?;
     for warning in checks::warnings(&facts) {

@@ -1,9 +1,9 @@
-//! What would happen to a packet: the programs of the data plane are run on it, against the maps in force, with every
-//! step told and nothing changed.
+//! Trace of a packet: the programs of the data plane run on it, with the maps in force. Every step is reported, and
+//! nothing changes.
 //!
-//! [`plane`] has the programs in the kernel, [`walk`] takes a packet through them as the kernel would, by XDP and then TC.
-//! [`names`] knows what numbers stand for, [`step`] tells a step by them, [`text`] a whole way for people. [`pcap`] reads
-//! packets from a file.
+//! [`plane`] has the programs in the kernel, [`walk`] takes a packet through them as the kernel would, by XDP and then
+//! TC. [`names`] translates numbers, [`step`] describes a step with those names, [`text`] formats a whole trace for
+//! people. [`pcap`] reads packets from a file.
 
 pub mod names;
 pub mod pcap;

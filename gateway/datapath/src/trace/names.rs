@@ -1,4 +1,4 @@
-//! What the numbers in maps stand for.
+//! Names for the numbers in maps.
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -14,19 +14,19 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     interfaces: BTreeMap<u32, String>,
-    /// Remote ends by the number of the tunnel.
+    /// Remote VTEPs by the number of the tunnel.
     tunnels: BTreeMap<u32, IpAddr>,
     /// Names of logical switches by VNI.
     switches: BTreeMap<u32, String>,
-    /// The bindings of the database; None where the agent, which knows it, could not be asked.
+    /// The bindings of the database; `None` if the agent, which knows it, could not be asked.
     bindings: Option<Vec<Binding>>,
 }
 
 impl Names {
-    /// Of the interfaces there are, and these tunnels.
+    /// Collects the names of the existing interfaces, and of these tunnels.
     ///
     /// # Errors
-    /// The kernel does not tell the interfaces.
+    /// The kernel does not report the interfaces.
     pub fn of(tunnels: impl IntoIterator<Item = (RemoteVtepKey, u32)>) -> nix::Result<Self> {
         let interfaces = if_nameindex()?;
         let interfaces =
@@ -35,7 +35,7 @@ impl Names {
         Ok(Self { interfaces: interfaces.collect(), tunnels: tunnels.collect(), ..Self::default() })
     }
 
-    /// The same with what the agent knows of the database.
+    /// Adds the agent's view of the database.
     pub fn with_bindings(
         mut self,
         bindings: Option<Vec<Binding>>,
@@ -46,12 +46,12 @@ impl Names {
         self
     }
 
-    /// The name of the logical switch with this VNI.
+    /// Returns the name of the logical switch with this VNI.
     pub fn switch(&self, vni: u32) -> Option<&str> {
         self.switches.get(&vni).map(String::as_str)
     }
 
-    /// What there is to say where nothing is programmed for a VLAN of a port.
+    /// Explains that nothing is programmed for a VLAN of a port.
     pub(crate) fn no_binding(&self, port: &str, on: u16) -> String {
         let Some(bindings) = &self.bindings else {
             return format!(
@@ -70,17 +70,17 @@ impl Names {
         }
     }
 
-    /// The name of an interface; one that is gone has its number for a name.
+    /// Returns the name of an interface; its number if it is gone.
     pub fn interface(&self, ifindex: u32) -> String {
         self.interfaces.get(&ifindex).cloned().unwrap_or_else(|| format!("interface {ifindex}"))
     }
 
-    /// The remote end of a tunnel; one that is gone has its number for a name.
+    /// Returns the remote VTEP of a tunnel; its number if it is gone.
     pub fn tunnel(&self, tunnel: u32) -> String {
         self.tunnels.get(&tunnel).map_or_else(|| format!("tunnel {tunnel}"), ToString::to_string)
     }
 
-    /// Where that is, for people.
+    /// Describes a place, for people.
     pub fn place(&self, to: &Target) -> String {
         match to.kind {
             fdb::LOCAL => format!("behind {}, {}", self.interface(to.out), vlan(to.vlan)),
@@ -89,7 +89,7 @@ impl Names {
         }
     }
 
-    /// The same for programs.
+    /// Describes a place, for programs.
     pub(crate) fn place_value(&self, to: &Target) -> Value {
         match to.kind {
             fdb::LOCAL => json!({ "port": self.interface(to.out), "vlan": to.vlan }),
@@ -104,7 +104,7 @@ fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-/// A VLAN, for people.
+/// Formats a VLAN, for people.
 pub fn vlan(vlan: u16) -> String {
     if vlan == 0 { "untagged".to_owned() } else { format!("VLAN {vlan}") }
 }

@@ -1,4 +1,4 @@
-//! Packets from a file that tcpdump or Wireshark wrote, in either of the two formats.
+//! Reads packets from a file that tcpdump or Wireshark wrote, in either of the two formats.
 
 use std::{
     fs::File,
@@ -12,27 +12,27 @@ use pcap_file::{
     pcapng::{Block, PcapNgReader},
 };
 
-/// How a file of the newer format begins: the type of a section header block.
+/// First bytes of a file of the newer format: the type of a section header block.
 const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
-/// Why packets can't be read.
+/// Error of reading packets.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The file.
+    /// The file can't be read.
     #[error("{path}: {1}", path = .0.display())]
     Io(PathBuf, io::Error),
-    /// What is in it.
+    /// The content of the file is invalid.
     #[error("{path} is no capture file, or damaged: {1}", path = .0.display())]
     Format(PathBuf, PcapError),
-    /// Packets of something else.
+    /// The packets are not Ethernet.
     #[error("{path} has packets of link type {1:?}; only Ethernet can be traced", path = .0.display())]
     LinkType(PathBuf, DataLink),
 }
 
-/// The first `most` packets of the file at `path`.
+/// Returns the first `most` packets of the file at `path`.
 ///
 /// # Errors
-/// It can't be read, or is none, or not of Ethernet.
+/// The file can't be read, is no capture file, or is not of Ethernet.
 pub fn packets(path: &Path, most: usize) -> Result<Vec<Vec<u8>>, FileError> {
     let io = |error| FileError::Io(path.to_owned(), error);
     let mut file = File::open(path).map_err(io)?;

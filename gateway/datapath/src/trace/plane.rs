@@ -1,4 +1,4 @@
-//! The programs that tell every step, in the kernel.
+//! The programs that report every step, in the kernel.
 
 use std::collections::BTreeMap;
 
@@ -22,43 +22,43 @@ use crate::{
 
 /// Longest packet, in bytes, that IP can carry over Ethernet.
 const LONGEST: usize = 65_535 + 18;
-/// Room for what is put in front of a packet.
+/// Room for headers in front of a packet.
 const GROWTH: usize = 256;
 
-/// Why a packet can't be traced.
+/// Error of tracing a packet.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaneError {
-    /// There is nothing to look at.
+    /// Error of loading the programs.
     #[error(transparent)]
     Watch(#[from] CaptureProgramsError),
-    /// A map.
+    /// Error of a map.
     #[error("map {0}: {1}")]
     Map(&'static str, MapError),
     /// A program is not in the object.
     #[error("the BPF object has no program {0}: this vtep-gateway was built wrongly")]
     Missing(String),
-    /// The verifier, or the run.
+    /// Error of the verifier, or of the run.
     #[error("{0}: {1}")]
     Program(String, ProgramError),
-    /// The kernel can't be given a packet of this length.
+    /// The kernel does not accept a packet of this length.
     #[error(
         "a packet of {0} bytes can't be run through {1}: the kernel takes 14 bytes and more, and about 3,500 at TC"
     )]
     Length(usize, &'static str),
 }
 
-/// Where a program hooks in.
+/// Hook of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Hook {
     /// In the driver.
     Xdp,
-    /// Where the kernel's stack begins.
+    /// At the entrance of the kernel's stack.
     Tc,
 }
 
 impl Hook {
-    /// For people.
+    /// Returns its name, for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xdp => "XDP",
@@ -67,33 +67,33 @@ impl Hook {
     }
 }
 
-/// A step that a program has told, and what bytes came with it.
+/// A step that a program has reported, and its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// Which.
+    /// The step.
     pub step: Step,
-    /// As it was recorded.
+    /// The record as it was written.
     pub record: StepRecord,
-    /// Of a copy, its first bytes.
+    /// The first bytes of a copy.
     pub bytes: Vec<u8>,
 }
 
-/// What a program made of a packet.
+/// Result of a program for a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
-    /// The packet afterwards. At TC a tag may be beside it, see [`Step::Tag`].
+    /// The packet after the run. At TC a tag may be beside it, see [`Step::Tag`].
     pub bytes: Vec<u8>,
     /// The steps, the last of them the verdict.
     pub steps: Vec<Recorded>,
-    /// What would have been counted, by name.
+    /// The counters that would have been incremented, by name.
     pub counted: Vec<&'static str>,
 }
 
-/// The programs, and the maps they write to.
+/// The programs, and the maps that they write to.
 pub struct Plane {
     ebpf: Ebpf,
     role: Role,
-    /// The kernel empties it when nobody has it open.
+    /// Held open: the kernel empties it once nothing has it open.
     _next: ProgramArray<MapData>,
     steps: RingBuf<MapData>,
     drops: PerCpuArray<MapData, Drops>,
@@ -105,7 +105,7 @@ impl Plane {
     /// Loads the programs for interfaces of one `role` onto the maps pinned under `pins`.
     ///
     /// # Errors
-    /// Nothing is pinned, or of another version, or the kernel refuses.
+    /// Nothing is pinned, or pins of another version, or the kernel refuses.
     pub fn open(pins: &PinDir, settings: Settings, objects: Objects, role: Role) -> Result<Self, PlaneError> {
         let mut ebpf = capture_programs::for_trace(pins, settings, objects)?;
         let name = program(Hook::Xdp, role);
@@ -130,7 +130,7 @@ impl Plane {
         })
     }
 
-    /// The tunnels there are, by their ends.
+    /// Returns the existing tunnels, by their ends.
     ///
     /// # Errors
     /// The map can't be read.
@@ -138,10 +138,10 @@ impl Plane {
         self.peers.iter().collect::<Result<_, _>>().map_err(|error| PlaneError::Map("remote_vteps", error))
     }
 
-    /// Runs a packet that comes in by the interface `ifindex` through a program.
+    /// Runs a packet that arrives at the interface `ifindex` through a program.
     ///
     /// # Errors
-    /// The kernel can't be given it.
+    /// The kernel does not accept the packet.
     pub fn run(&mut self, hook: Hook, ifindex: u32, packet: &[u8]) -> Result<Run, PlaneError> {
         let before = self.counters()?;
         let name = program(hook, self.role);
@@ -153,7 +153,7 @@ impl Plane {
                 test_run(xdp(&mut self.ebpf, name)?, packet, bytemuck::bytes_of(&context), &mut bytes)
             }
             Hook::Tc => {
-                // struct __sk_buff, of which only ifindex is told.
+                // struct __sk_buff, of which only ifindex is set.
                 let mut context = [0u32; 48];
                 context[10] = ifindex;
                 test_run(classifier(&mut self.ebpf, name)?, packet, bytemuck::bytes_of(&context), &mut bytes)

@@ -1,4 +1,4 @@
-//! A step as it is told.
+//! A step in words.
 
 use std::net::IpAddr;
 
@@ -21,13 +21,13 @@ pub struct Told {
     pub step: &'static str,
     /// One sentence.
     pub text: String,
-    /// What came with it, by the names in [`Step::args`].
+    /// Its values, by the names in [`Step::args`].
     #[serde(flatten)]
     pub args: Map<String, Value>,
 }
 
 impl Told {
-    /// Tells `step` with what was recorded.
+    /// Describes `step` with its record.
     pub fn new(step: Step, record: &StepRecord, names: &Names) -> Self {
         let mut text = step.text().to_owned();
         let mut args = Map::new();
@@ -48,7 +48,7 @@ impl Told {
         Self { step: step.name(), text, args }
     }
 
-    /// The same of a packet that has come in by this interface.
+    /// Describes a step of a packet that has arrived at this interface.
     pub fn at(step: Step, record: &StepRecord, entrance: &str, names: &Names) -> Self {
         let told = Self::new(step, record, names);
         match step {
@@ -58,7 +58,7 @@ impl Told {
     }
 }
 
-/// For programs, and for people.
+/// Formats an argument for programs, and for people.
 fn argument(kind: Kind, words: [u64; 2], names: &Names) -> (Value, String) {
     let [word, _] = words;
     let short = word as u32;

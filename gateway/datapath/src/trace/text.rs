@@ -1,11 +1,11 @@
-//! A way for people.
+//! A trace as text for people.
 
 use std::fmt::Write;
 
 use super::walk::{Verdict, Way};
 use crate::packet::decode;
 
-/// Writes the way of packet number `number`, a step on a line.
+/// Formats the trace of packet number `number`, a step on a line.
 pub fn text(number: usize, way: &Way) -> String {
     let mut text = format!("{number}. {} bytes in by {}: {}\n", way.bytes, way.entrance, decode::line(&way.layers));
     for passage in &way.hooks {
@@ -24,7 +24,7 @@ pub fn text(number: usize, way: &Way) -> String {
     text
 }
 
-/// How a way ends, for people.
+/// Describes the verdict, for people.
 pub fn verdict(way: &Way) -> String {
     match (way.verdict, way.reason, way.complete) {
         (_, _, false) => "not known: it takes more steps than can be told".to_owned(),

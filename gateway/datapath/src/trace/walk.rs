@@ -1,4 +1,4 @@
-//! A packet's way through the programs, as the kernel takes it: by XDP where that is attached, then by TC.
+//! Path of a packet through the programs, as the kernel takes it: by XDP if that is attached, then by TC.
 
 use gateway_common::{
     counters::DropReason,
@@ -15,82 +15,82 @@ use super::{
 };
 use crate::packet::decode::{Layer, layers, with_tag};
 
-/// Where a packet comes in.
+/// Ingress of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entrance {
     /// Name of the interface.
     pub name: String,
     /// Its index.
     pub ifindex: u32,
-    /// Which way it faces.
+    /// The direction it faces.
     pub role: Role,
-    /// XDP is attached to it.
+    /// True if XDP is attached to it.
     pub xdp: bool,
 }
 
-/// How it ends.
+/// Verdict on a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// It goes up the stack; it is not the gateway's.
+    /// It goes up the stack; it is not for the gateway.
     Passed,
-    /// It goes on to one place.
+    /// It is forwarded to one place.
     Forwarded,
-    /// Copies of it go to everyone in the logical switch.
+    /// It is copied to all members of the logical switch.
     Flooded,
-    /// It goes nowhere.
+    /// It is dropped.
     Dropped,
 }
 
-/// What leaves.
+/// An outgoing packet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sent {
-    /// Through which interface.
+    /// Name of the egress interface.
     pub interface: String,
-    /// How long it is, tag included.
+    /// Its length, tag included.
     pub bytes: usize,
-    /// What it looks like.
+    /// Its layers.
     pub layers: Vec<Layer>,
 }
 
-/// What one hook did.
+/// Result of one hook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Passage {
-    /// Which.
+    /// The hook.
     pub hook: Hook,
-    /// Step by step.
+    /// The steps, in order.
     pub steps: Vec<Told>,
 }
 
-/// The whole way.
+/// The whole trace of a packet.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Way {
-    /// Where it came in.
+    /// Name of the ingress interface.
     #[serde(rename = "in")]
     pub entrance: String,
-    /// How long it was.
+    /// Length of the packet.
     pub bytes: usize,
-    /// What it looked like.
+    /// Layers of the packet.
     pub layers: Vec<Layer>,
-    /// The hooks it went through.
+    /// The hooks that it passed.
     pub hooks: Vec<Passage>,
-    /// How it ends.
+    /// The verdict.
     pub verdict: Verdict,
-    /// Why it was dropped, by the name in the reference of drops.
+    /// The drop reason, by the name in the reference of drops.
     pub reason: Option<&'static str>,
-    /// What leaves.
+    /// The outgoing packets.
     pub sent: Vec<Sent>,
-    /// What would have been counted; learning, which a trace does not do, aside.
+    /// The counters that would have been incremented. A trace does not learn, so it leaves out learning.
     pub counted: Vec<&'static str>,
     /// False if there were more steps than there is room for.
     pub complete: bool,
 }
 
 impl Way {
-    /// Takes a packet through the programs.
+    /// Runs a packet through the programs.
     ///
     /// # Errors
-    /// The kernel can't be given it.
+    /// The kernel does not accept the packet.
     pub fn of(
         plane: &mut Plane,
         entrance: &Entrance,
@@ -115,7 +115,7 @@ impl Way {
             let run = plane.run(*hook, entrance.ifindex, &packet)?;
             let last = run.steps.last().map(|recorded| recorded.step);
             if *hook == Hook::Tc && last == Some(Step::Passed) && !way.hooks.is_empty() {
-                // TC comes to the same, as it must.
+                // TC has the same result, as it must.
                 break;
             }
             way.counted.extend(run.counted);

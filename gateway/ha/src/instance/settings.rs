@@ -1,4 +1,4 @@
-//! From configuration to the terms of the virtual router's parts.
+//! Conversion of the configuration to the settings of the virtual router's parts.
 
 use std::{
     collections::BTreeSet,
@@ -10,21 +10,21 @@ use gateway_config::{InstanceConfig, VrrpConfig};
 use gateway_netdev::addresses::Placement;
 use gateway_vrrp::{AuthSettings, Priority, Settings, Time};
 
-/// After the role was left to a node that does not hear this one, time until that is tried again; or so many
-/// intervals, if that is longer.
+/// Time after which the role is claimed again, after it was left to a node that does not receive this node's
+/// advertisements. It is at least `RETRY_INTERVALS` intervals.
 const RETRY: Duration = Duration::from_secs(30);
 const RETRY_INTERVALS: u32 = 30;
 
-/// All addresses of an instance, and those its advertisements carry: IPv4 where there is one.
+/// Returns all addresses of an instance, and those that its advertisements carry: IPv4 if there is one.
 pub(super) fn addresses(config: &InstanceConfig) -> Option<(Vec<IpAddr>, Vec<IpAddr>)> {
     let v4 = config.vteps.v4.map(IpAddr::V4);
     let v6 = config.vteps.v6.map(IpAddr::V6);
     Some((v4.into_iter().chain(v6).collect(), vec![v4.or(v6)?]))
 }
 
-/// The virtual addresses of all instances.
+/// Returns the virtual addresses of all instances.
 pub(crate) fn virtual_addresses(instances: &[InstanceConfig]) -> BTreeSet<IpAddr> {
-    // The owner's are the interface's own, and it may well send from them.
+    // The owner's addresses are those of the interface, which may send from them.
     let virtual_ones = instances.iter().filter(|one| one.vrrp.as_ref().is_some_and(|v| v.priority != Priority::OWNER));
     virtual_ones.filter_map(addresses).flat_map(|(all, _)| all).collect()
 }
@@ -39,13 +39,13 @@ pub(super) fn placement(config: &VrrpConfig, addresses: &[IpAddr]) -> Placement 
     }
 }
 
-/// Where the virtual addresses of an instance belong; nowhere without VRRP.
+/// Returns the placement of an instance's virtual addresses, or `None` without VRRP.
 pub(crate) fn placement_of(config: &InstanceConfig) -> Option<Placement> {
     Some(placement(config.vrrp.as_ref()?, &addresses(config)?.0))
 }
 
 pub(super) fn settings(config: &VrrpConfig, spoken: &[IpAddr], own: Option<IpAddr>, lag: Duration) -> Settings {
-    // Until there is a socket it can't be active, and loses every comparison.
+    // Until there is a socket it can't be active, and this address loses every comparison.
     let none = if spoken.iter().all(IpAddr::is_ipv4) {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     } else {
@@ -68,8 +68,8 @@ pub(super) fn auth(config: &VrrpConfig) -> Option<AuthSettings> {
     config.auth.as_ref().map(|auth| auth.settings.clone())
 }
 
-/// Whether a lease found is one that an earlier run may have given itself: no longer than three of the longest
-/// intervals.
+/// Returns true if an earlier run of this node may have given itself the lease that was found: it is no longer than
+/// three of the longest intervals.
 pub(super) fn is_running(end: Time, now: Time) -> bool {
     const LONGEST: Duration = Duration::from_millis(3 * 40_950);
     end > now && end <= now + LONGEST

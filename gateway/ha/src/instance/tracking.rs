@@ -1,4 +1,4 @@
-//! What a virtual router has around it: the interface, the socket on it, and what is tracked.
+//! Environment of a virtual router: the interface, the socket on it, and the tracked objects.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -13,11 +13,11 @@ use crate::{
     tracking::{self, Conditions},
 };
 
-/// Leaves the lowest priority, whatever is configured, except the owner's.
+/// Change of priority that leaves the lowest one, whatever is configured, except for the owner.
 const HELD: i32 = -254;
 
 impl Instance {
-    /// Looks at interfaces and all else that is tracked, and opens the socket if it is not open.
+    /// Checks interfaces and all other tracked objects, and opens the socket if it is not open.
     pub(crate) fn look(&mut self, shared: &mut Shared) {
         let now = clock::monotonic();
         let body = &mut self.body;
@@ -42,7 +42,7 @@ impl Body {
         if shared.held.contains(&self.vrid) {
             tracked.delta = HELD;
         }
-        // Who can't be heard can't say that it is active.
+        // A node that can't send can't announce that it is active.
         tracked.fault |= self.port.is_none();
         self.tracking = problems;
         if self.config.priority == Priority::OWNER
@@ -57,7 +57,7 @@ impl Body {
         tracked
     }
 
-    /// True if the socket is no longer the one that would be opened now.
+    /// Returns true if the socket is no longer the one that would be opened now.
     pub(super) fn socket_is_stale(&self, links: &Links, virtual_addresses: &BTreeSet<IpAddr>) -> bool {
         let Some(port) = &self.port else { return false };
         let Some(link) = links.get(&self.config.interface) else { return true };
@@ -68,7 +68,7 @@ impl Body {
         link.ifindex != port.ifindex() || !source || !kept
     }
 
-    /// Puts addresses on again that somebody has taken off.
+    /// Restores addresses that another program has removed.
     pub(super) fn restore_addresses(&mut self, links: &Links) {
         if !self.wanted || self.there.is_none() || self.config.priority == Priority::OWNER {
             return;
@@ -80,7 +80,7 @@ impl Body {
         }
     }
 
-    /// True if it is open now.
+    /// Opens the socket. Returns true if it is open now.
     pub(super) fn open(&mut self, shared: &Shared, now: Time) -> bool {
         let all: Vec<IpAddr> = shared.virtual_addresses.iter().copied().collect();
         match Port::open(self.port_options(&all)) {
@@ -116,7 +116,7 @@ impl Body {
         }
     }
 
-    /// From the virtual MAC address, once its interface is there.
+    /// Starts to send from the virtual MAC address, once its interface is there.
     pub(super) fn speak(&mut self) {
         if !self.config.virtual_mac || self.config.priority == Priority::OWNER {
             return;

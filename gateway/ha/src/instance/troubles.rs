@@ -1,18 +1,20 @@
-//! What keeps a virtual router from the role that it should have, in words. Pure.
+//! Descriptions of the faults that keep a virtual router from the role that it should have. Pure.
 
 use std::net::IpAddr;
 
 use gateway_vrrp::{Holdup, Role, Status, Time};
 
-/// What makes the node unhealthy in how the virtual router on `interface` stands, one sentence each.
+/// Returns the faults in the status of the virtual router on `interface` that make the node unhealthy, one sentence
+/// each.
 pub(super) fn faults(status: &Status, interface: &str, now: Time) -> Vec<String> {
     let unheard = status.unheard.map(unheard);
-    // Who does not hear this node holds off each new attempt as well: that is one fault, not two.
+    // A node that does not receive this node's advertisements also holds off each new claim. That is one fault, not
+    // two.
     let held = status.holdup.filter(|_| unheard.is_none() && is_held_off(status, now));
     unheard.into_iter().chain(held.map(|holdup| held_off(holdup, interface))).collect()
 }
 
-/// Whether it claims for longer than three intervals.
+/// Returns true if it has been claiming for longer than three intervals.
 fn is_held_off(status: &Status, now: Time) -> bool {
     status.role == Role::Claiming && now.saturating_sub(status.since) > status.interval.three()
 }

@@ -1,4 +1,4 @@
-//! The hands of a virtual router: what its turn touches in this world.
+//! Worker of a virtual router: performs the actions of its turn.
 
 use gateway_base::clock;
 use gateway_common::net::MacAddr;
@@ -16,7 +16,7 @@ use crate::{
     port::Port,
 };
 
-/// The hands for one turn. They never wait.
+/// Worker for one turn. It never waits.
 pub(super) struct Acting<'a> {
     pub(super) body: &'a mut Body,
     pub(super) shared: &'a mut Shared,
@@ -83,9 +83,9 @@ impl Worker for Acting<'_> {
 }
 
 impl Body {
-    /// What the machine hears of a packet.
+    /// Checks a packet, and returns the advertisement that the state machine is to handle.
     fn hear(&mut self, received: &Received, now: Time) -> Option<Heard> {
-        // Of other virtual routers on the same segment.
+        // It is of another virtual router on the same segment.
         if received.message.get(1).is_some_and(|vrid| *vrid != self.vrid.get()) {
             return None;
         }
@@ -124,7 +124,7 @@ impl Body {
         Some(Heard { from, priority: heard.priority, interval: heard.interval })
     }
 
-    /// False if it was not sent.
+    /// Sends an advertisement. Returns false if it was not sent.
     fn advertise(&mut self, sending: Sending) -> bool {
         let Sending { token, priority, interval, started } = sending;
         let advertisement = Advertisement {
@@ -185,7 +185,7 @@ impl Body {
         } else {
             shared.links.get(&self.config.interface).and_then(|link| link.mac)
         };
-        // An interface without a MAC address has no neighbours to tell.
+        // An interface without a MAC address has no neighbours that need an announcement.
         let Some(mac) = mac else { return };
         let sent = self.send_frames(ifindex, mac, now);
         if sent.is_err() {
@@ -211,7 +211,7 @@ impl Body {
         frames.try_for_each(|frame| sender.send(&frame))
     }
 
-    /// Lets go of the socket that announcements are sent by.
+    /// Closes the socket for announcements.
     fn close_sender(&mut self, shared: &Shared) {
         if let Some(sender) = self.sender.take() {
             shared.net.close(sender);

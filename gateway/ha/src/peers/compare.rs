@@ -1,7 +1,7 @@
-//! Two nodes that should be alike, and are not.
+//! Compares two nodes that should have the same configuration.
 //!
-//! Where each node has a database of its own, a binding made in one of them only makes the two controllers fight over the
-//! ports of the cloud; so it is said on both nodes, by name.
+//! If each node has a database of its own, a binding that exists in only one of them makes the two controllers compete
+//! for the ports of the cloud. Both nodes therefore report such a binding by name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +13,10 @@ use gateway_vrrp::Vrid;
 
 use super::data::{Bound, Description, Instance};
 
-/// Differences in bindings that are told one by one.
+/// The most differences in bindings that are listed individually.
 const NAMED: usize = 8;
 
-/// What `theirs` has otherwise than `ours`, in the virtual routers that both take part in.
+/// Returns the differences of `theirs` from `ours`, in the virtual routers that both take part in.
 pub(super) fn differences(ours: &Description, theirs: &Description) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for (vrid, our) in &ours.instances {

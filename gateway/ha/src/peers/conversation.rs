@@ -1,4 +1,4 @@
-//! Ties a session to a socket.
+//! Connects a session to a socket.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,12 +29,12 @@ use super::{
     session_registry::{Entry, Seen, SessionRegistry, With},
 };
 
-/// Bytes read at once.
+/// The most bytes that are read at once.
 const READ: usize = 64 << 10;
-/// Time between two looks at what is to be told, or was. A look costs as much as has changed.
+/// Time between two checks for data to send or data received. The cost of a check is proportional to the changes.
 const TURN: Duration = Duration::from_millis(100);
 
-/// What all conversations share.
+/// State that all conversations share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) registry: SessionRegistry,
@@ -54,17 +54,17 @@ impl Shared {
     }
 }
 
-/// How a conversation ended.
+/// Result of a conversation that has ended.
 pub(super) struct Ended {
     pub(super) reason: String,
-    /// How long the two nodes have known each other's names.
+    /// Time for which the two nodes have known each other's names.
     pub(super) lasted: Option<Duration>,
-    /// The other side could not show that it has the key.
+    /// True if the other side could not prove that it has the key.
     pub(super) refused: bool,
 }
 
-/// Follows one connection to its end. `called`: whom this node has called, `None` where it was called. `known` becomes true
-/// when the other side has said who it is, and where there are keys shown that it has one.
+/// Runs one connection to its end. `called` is the node that this node has called, `None` if this node was called.
+/// `known` becomes true when the other side has sent its name, and has proved that it has the key if there are keys.
 pub(super) async fn converse(
     shared: &Shared,
     stream: TcpStream,
@@ -97,26 +97,26 @@ pub(super) async fn converse(
 struct Conversation<'a> {
     shared: &'a Shared,
     wanted: watch::Receiver<Wanted>,
-    /// Those it has begun with.
+    /// The keys with which it began.
     keys: Arc<Keys>,
     session: Session,
     address: IpAddr,
     called: Option<Remote>,
     known: &'a AtomicBool,
-    /// There once the other node's name is known.
+    /// Present once the other node's name is known.
     entry: Option<Entry<'a>>,
     since: Option<Time>,
-    /// The descriptions of this node and the other that were compared last.
+    /// The descriptions of this node and the other node that were last compared.
     compared: Option<(Arc<Description>, Arc<Description>)>,
     refused: bool,
 }
 
 impl Conversation<'_> {
-    /// Talks until it can't go on: why.
+    /// Runs until the conversation ends. Returns the reason.
     async fn run(&mut self, mut stream: TcpStream) -> String {
         let (mut reader, mut writer) = stream.split();
         let mut buffer = vec![0; READ];
-        // There is something to look at, and when that may be.
+        // There is something to check, and the time at which it may be checked.
         let (mut due, mut turn) = (true, self.shared.now());
         let failure = loop {
             let now = self.shared.now();
@@ -134,7 +134,7 @@ impl Conversation<'_> {
             let sending = !self.session.unsent().is_empty();
             let deadline = self.shared.instant(self.session.deadline());
             let result = tokio::select! {
-                // What has arrived is read before the silence is measured.
+                // Everything that has arrived is read before the silence is measured.
                 biased;
                 read = reader.read(&mut buffer) => match read {
                     Ok(0) => return "it closed the connection (does it know this node's address, and have the same auth_keys?)".to_owned(),
@@ -168,7 +168,7 @@ impl Conversation<'_> {
             }
         };
         self.refused = matches!(failure, SessionError::Secure(_));
-        // For whoever looks at the other node; where it can't be said, so be it.
+        // This helps the operator of the other node. A failure to send it is ignored.
         let _: io::Result<usize> = writer.try_write(&self.session.farewell(&failure));
         failure.to_string()
     }
@@ -177,7 +177,7 @@ impl Conversation<'_> {
         self.called.is_some() || self.wanted.borrow().allowed.include(&self.address)
     }
 
-    /// Notes what the other node has told; true if there is something to look at.
+    /// Records news from the other node. Returns true if there is something to check.
     fn take_news(&mut self) -> bool {
         let news = self.session.news();
         if self.entry.is_none()
@@ -195,7 +195,7 @@ impl Conversation<'_> {
         news.description || !news.stations.is_empty()
     }
 
-    /// Has told what is wanted, and takes over what was heard.
+    /// Queues data to send, and applies received data.
     fn look_round(&mut self) {
         let wanted = self.wanted.borrow_and_update();
         self.session.want(wanted.description.clone(), wanted.stations.clone());
@@ -217,7 +217,7 @@ impl Conversation<'_> {
             return;
         }
         let differing = differences(&ours, theirs);
-        // What it begins with may have been asked of another node.
+        // The first number that it sends may be of requests to another node.
         if let (None, Some((_, before))) = (self.called, &self.compared) {
             let asks = |(vrid, instance): &(&Vrid, &Instance)| {
                 before.instances.get(*vrid).is_some_and(|before| before.misled != instance.misled)

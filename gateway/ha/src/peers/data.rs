@@ -1,4 +1,4 @@
-//! What nodes tell each other of themselves.
+//! Data that nodes send each other about themselves.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,24 +14,24 @@ use super::shared_map::SharedMap;
 /// A station that a node has learned behind an access port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Station {
-    /// The logical switch it is in.
+    /// Its logical switch.
     pub vni: Vni,
-    /// Its address.
+    /// Its MAC address.
     pub mac: MacAddr,
-    /// The access port it is behind.
+    /// Its access port.
     pub port: Arc<str>,
-    /// Its VLAN there.
+    /// Its VLAN on that port.
     pub vlan: VlanId,
     /// The IP address it announced last.
     pub ip: Option<IpAddr>,
 }
 
-/// The stations of one virtual router: a value that costs nothing to copy, and little to compare with a copy that was
+/// The stations of one virtual router. The value costs nothing to copy, and little to compare with a copy that was
 /// changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stations(SharedMap<(Vni, MacAddr), Place>);
 
-/// Where a station is, and its address.
+/// Location and IP address of a station.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     port: Arc<str>,
@@ -39,32 +39,32 @@ struct Place {
     ip: Option<IpAddr>,
 }
 
-/// What one version of [`Stations`] has otherwise than another.
+/// Differences between two versions of [`Stations`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Stations that are there, or are there otherwise.
+    /// Stations that were added, or have changed.
     pub there: Vec<Station>,
-    /// Stations that are there no longer, or are there otherwise, as they were.
+    /// Stations that were removed, or have changed, with their old values.
     pub gone: Vec<Station>,
 }
 
 impl Stations {
-    /// How many there are.
+    /// Returns the number of stations.
     pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// True if there is none.
+    /// Returns true if there is none.
     pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True if both are one value, without a change since one was copied from the other.
+    /// Returns true if both are the same value, without a change since one was copied from the other.
     pub fn is(&self, other: &Self) -> bool {
         self.0.is(&other.0)
     }
 
-    /// Adds a station, in the place of the one with this MAC.
+    /// Adds a station, and replaces the one with this MAC.
     pub fn insert(&mut self, station: Station) {
         let Station { vni, mac, port, vlan, ip } = station;
         self.0.insert((vni, mac), Place { port, vlan, ip });
@@ -75,7 +75,7 @@ impl Stations {
         self.0.remove(&(vni, mac));
     }
 
-    /// Removes a station if it is there exactly so.
+    /// Removes a station if it is there with exactly these values.
     pub(super) fn withdraw(&mut self, station: &Station) {
         let key = (station.vni, station.mac);
         let Station { port, vlan, ip, .. } = station;
@@ -84,17 +84,18 @@ impl Stations {
         }
     }
 
-    /// All of them, sorted by VNI and MAC.
+    /// Returns all stations, sorted by VNI and MAC.
     pub fn iter(&self) -> impl Iterator<Item = Station> {
         self.0.iter().map(|(key, place)| station(key, place))
     }
 
-    /// Those behind the one with this VNI and MAC.
+    /// Returns the stations after this VNI and MAC.
     pub(super) fn after(&self, key: &(Vni, MacAddr)) -> impl Iterator<Item = Station> {
         self.0.after(key).map(|(key, place)| station(key, place))
     }
 
-    /// What is otherwise than in `before`. Costs as much as there are changes if one was copied from the other.
+    /// Returns the changes since `before`. The cost is proportional to the number of changes if one was copied from the
+    /// other.
     pub fn changes_since(&self, before: &Self) -> Changes {
         let mut changes = Changes::default();
         self.0.differences(&before.0, |key, before, now| {
@@ -118,7 +119,7 @@ fn station(key: &(Vni, MacAddr), place: &Place) -> Station {
     Station { vni: key.0, mac: key.1, port, vlan, ip }
 }
 
-/// A VLAN of an access port, and the logical switch it belongs to.
+/// VLAN of an access port, and its logical switch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bound {
     /// The access port.
@@ -129,7 +130,7 @@ pub struct Bound {
     pub switch: Arc<str>,
 }
 
-/// A virtual router, as one of its nodes has it.
+/// A virtual router as configured on one of its nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     /// Name of its physical switch.
@@ -138,14 +139,14 @@ pub struct Instance {
     pub tunnel_ips: BTreeSet<IpAddr>,
     /// Its bindings.
     pub bindings: Arc<BTreeSet<Bound>>,
-    /// How many bindings it forwards, or could; `None`: it is of a release that does not say.
+    /// Number of bindings that it forwards or could forward; `None`: its release does not report it.
     pub able: Option<u32>,
-    /// How often it has found that packets for the active node still come to it. Whenever it is another number, it asks the
-    /// active node to announce the addresses again.
+    /// Number of times that it has found packets for the active node arriving at itself. Each change of this number
+    /// requests the active node to announce the addresses again.
     pub misled: u32,
 }
 
-/// A node.
+/// Description of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
     /// Its host name.
@@ -154,50 +155,50 @@ pub struct Description {
     pub instances: BTreeMap<Vrid, Instance>,
 }
 
-/// Where the active node of a virtual router is.
+/// Location of the active node of a virtual router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Remote {
-    /// Its address, as VRRP has it.
+    /// Its address according to VRRP.
     pub address: IpAddr,
-    /// For a link-local IPv6 address the index of the interface, else 0.
+    /// Index of the interface for a link-local IPv6 address, else 0.
     pub scope: u32,
-    /// This node's address to call from, that which the other node knows it by; where there is none, the kernel's choice.
+    /// The source address of this node, which is the one that the other node knows. `None`: the kernel chooses.
     pub from: Option<IpAddr>,
 }
 
-/// An address of this node, to be called at.
+/// An address of this node at which it can be called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Local {
     /// The address.
     pub address: IpAddr,
-    /// For a link-local IPv6 address the index of the interface, else 0.
+    /// Index of the interface for a link-local IPv6 address, else 0.
     pub scope: u32,
 }
 
-/// A connected node, and what it could forward.
+/// A connected node, and the bindings that it could forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Able {
     /// Its name.
     pub node: String,
-    /// How many bindings; `None`: it has not said.
+    /// Number of bindings; `None`: not reported.
     pub bindings: Option<u32>,
 }
 
-/// What the other nodes have told.
+/// Data received from the other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Followed {
-    /// Stations that the active node of each virtual router has learned. What a node has told that is gone since, or
-    /// active no more, stays until another active node tells.
+    /// Stations that the active node of each virtual router has learned. The data of a node that has gone or is no
+    /// longer active stays until another active node sends its own.
     pub stations: BTreeMap<Vrid, Stations>,
     /// Connected active nodes, by virtual router.
     pub active: BTreeMap<Vrid, String>,
-    /// Connected nodes that follow this one, by virtual router and address: who could take over, and with what this node
-    /// has learned.
+    /// Connected nodes that follow this one, by virtual router and address. They could take over with the stations that
+    /// this node has learned.
     pub standbys: BTreeMap<Vrid, BTreeMap<IpAddr, String>>,
-    /// The same nodes and the active ones, by virtual router and address, and what they could forward.
+    /// These nodes and the active ones, by virtual router and address, with the bindings that they could forward.
     pub able: BTreeMap<Vrid, BTreeMap<IpAddr, Able>>,
-    /// How often nodes that follow this one have asked, since its start, that addresses be announced again.
+    /// Number of requests since the start, from nodes that follow this one, to announce addresses again.
     pub misled: BTreeMap<Vrid, u64>,
-    /// What is wrong, for people: nodes that can't be reached, and what two nodes have differently.
+    /// Problems in words: nodes that can't be reached, and differences between two nodes.
     pub problems: BTreeSet<String>,
 }

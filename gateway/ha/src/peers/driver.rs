@@ -1,4 +1,4 @@
-//! Listens and calls.
+//! Driver: listens for connections, and calls other nodes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,18 +26,18 @@ use super::{
     socket,
 };
 
-/// Nodes that may have called at one time.
+/// The most callers at a time.
 const CALLERS: usize = 8;
-/// How long a call may take to be answered.
+/// Longest time until a call is answered.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Wait after a first failure; it doubles with each further one.
+/// Backoff after a first failure. It doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The longest wait.
+/// Longest backoff.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A conversation that lasted this long was a good one.
+/// Length from which on a conversation counts as successful.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// Listens on TCP port `port`, calls active nodes there, and takes `max_stations` stations of each at most.
+/// Listens on TCP port `port`, calls active nodes there, and accepts at most `max_stations` stations of each.
 ///
 /// Nothing happens before the future is run. It ends when the [`Peers`] are dropped.
 pub fn open(
@@ -58,7 +58,7 @@ async fn run(
     let (registry, start) = (SessionRegistry::default(), Instant::now());
     let shared = Arc::new(Shared { registry, wanted: wanted.clone(), port, max_stations, start });
     let callers = Arc::new(Semaphore::new(CALLERS));
-    // Tasks end with the set that they are in.
+    // Tasks end together with the set that holds them.
     let mut tasks = JoinSet::new();
     let mut listening: BTreeMap<Local, AbortHandle> = BTreeMap::new();
     let mut calling: BTreeMap<Remote, AbortHandle> = BTreeMap::new();
@@ -92,7 +92,7 @@ async fn run(
     }
 }
 
-/// Where to listen, and whom to call.
+/// Returns the addresses to listen on, and the nodes to call.
 fn targets(wanted: &Wanted) -> (BTreeSet<Local>, BTreeSet<Remote>) {
     if wanted.description.node.is_empty() {
         return (BTreeSet::new(), BTreeSet::new());
@@ -118,7 +118,7 @@ fn keep_only<K: Ord>(
     });
 }
 
-/// Waits between attempts.
+/// Backoff between attempts.
 struct Patience(Duration);
 
 impl Patience {
@@ -126,7 +126,7 @@ impl Patience {
         Self(FIRST_WAIT)
     }
 
-    /// Waits after an attempt that `lasted` so long.
+    /// Waits after an attempt that lasted that long.
     async fn wait(&mut self, lasted: Option<Duration>) {
         if lasted.is_some_and(|lasted| lasted >= GOOD) {
             self.0 = FIRST_WAIT;
@@ -156,7 +156,7 @@ async fn follow(shared: Arc<Shared>, remote: Remote) {
     }
 }
 
-/// Listens at `local`, and answers who may call.
+/// Listens at `local`, and serves the callers that are allowed.
 async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
     let mut patience = Patience::new();
     loop {
@@ -165,7 +165,7 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
                 shared.registry.update(|sum| sum.troubles.remove(&With::Listener(local)));
                 accept(&shared, listener, &callers).await
             }
-            // A kernel without IPv6 needs no listener for it.
+            // A kernel without IPv6 needs no listener for IPv6.
             Err(error) if socket::ANY.contains(&local) && error.raw_os_error() == Some(libc::EAFNOSUPPORT) => return,
             Err(error) => error,
         };
@@ -175,10 +175,10 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
     }
 }
 
-/// Accepts until the listener fails: why.
+/// Accepts until the listener fails. Returns the error.
 async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semaphore>) -> io::Error {
     let mut conversations = JoinSet::new();
-    // In the order in which they came.
+    // Sorted by time of arrival.
     let mut callers_here: Vec<Caller> = Vec::new();
     loop {
         let (stream, from): (TcpStream, SocketAddr) = tokio::select! {
@@ -195,8 +195,8 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
             continue;
         }
         callers_here.retain(|caller| !caller.task.is_finished());
-        // A node calls once: what there was of it before has broken without a word. But who only has its address does not
-        // push out one that has shown the key.
+        // A node calls once, so an earlier connection of it has broken silently. But a caller that only has its address
+        // must not replace one that has proved the possession of the key.
         let demanded = shared.wanted.borrow().keys.are_demanded();
         let again = |caller: &Caller| caller.address == address && !(demanded && caller.is_known());
         while let Some(before) = callers_here.iter().position(again) {
@@ -205,7 +205,7 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
         let place = match callers.clone().try_acquire_owned() {
             Ok(place) => place,
             Err(_) => {
-                // The place of one that has said nothing of use yet.
+                // Takes the place of a caller that has not identified itself.
                 if let Some(stranger) = callers_here.iter().position(|caller| !caller.is_known()) {
                     end(&callers_here.remove(stranger), &mut conversations).await;
                 }
@@ -232,7 +232,7 @@ async fn accept(shared: &Arc<Shared>, listener: TcpListener, callers: &Arc<Semap
     }
 }
 
-/// One that has called.
+/// A connected caller.
 struct Caller {
     address: IpAddr,
     known: Arc<AtomicBool>,
@@ -245,13 +245,14 @@ impl Caller {
     }
 }
 
-/// Ends a conversation. Its place is free when it has really ended, which takes no longer than a turn of the runtime.
+/// Ends a conversation. Its place is free when the conversation has really ended, which takes no longer than one turn
+/// of the runtime.
 async fn end(caller: &Caller, conversations: &mut JoinSet<()>) {
     caller.task.abort();
     while !caller.task.is_finished() && conversations.join_next().await.is_some() {}
 }
 
-/// True for what went wrong with one caller only.
+/// Returns true for an error that concerns one caller only.
 fn is_passing(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,4 +1,4 @@
-//! A way in for the fuzz target of `gateway/fuzz`.
+//! Entry point for the fuzz target of `gateway/fuzz`.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,13 +12,13 @@ use super::{
 };
 
 const VRID: Vrid = Vrid::new(51).unwrap();
-/// Stations that a follower takes.
+/// The most stations that a follower accepts.
 const ROOM: usize = 1000;
-/// More than what is made ready to be sent at once, sealed.
+/// More than the sealed length of the data that is prepared for sending at once.
 const MOST: usize = (64 << 10) + 2 * LINE;
 
-/// What another node says. The first byte has the side this node is on (1), whether there are keys (2), whether the other
-/// one has them and seals what follows (4), and how much is read at once (the rest).
+/// Handles the bytes as input from another node. The first byte holds the side of this node (1), whether there are keys
+/// (2), whether the other node has them and seals what follows (4), and how much is read at once (the rest).
 pub fn session(bytes: &[u8]) {
     let Some((how, bytes)) = bytes.split_first() else { return };
     let side = if how & 1 == 0 { Side::Follower } else { Side::Source };
@@ -43,14 +43,14 @@ pub fn session(bytes: &[u8]) {
     }
 }
 
-/// The same bytes from somebody who has the key.
+/// Returns the same bytes, sealed by a node that has the key.
 fn sealed(session: &mut Session, side: Side, terms: Terms, bytes: &[u8]) -> Vec<u8> {
     let (mut begun, mut said) = (Vec::new(), Vec::new());
     let other = if side == Side::Source { Side::Follower } else { Side::Source };
     let mut secure = Secure::new(other, terms, &mut begun);
     let own = session.unsent().to_vec();
     session.sent(Time::ZERO, own.len());
-    // Who calls begins.
+    // The caller begins.
     if !own.is_empty() && secure.receive(&own, &mut said, &mut begun).is_err() {
         return Vec::new();
     }

@@ -1,4 +1,4 @@
-//! The agent's end.
+//! Interface for the agent.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,13 +16,13 @@ use super::{
     sender,
 };
 
-/// Who may call.
+/// Set of nodes that may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Callers {
     /// Nodes with these addresses.
     Only(BTreeSet<IpAddr>),
-    /// Whoever is on the same link: a standby that has never been active is not known by its address where VRRP is
-    /// multicast.
+    /// All nodes on the same link. If VRRP is multicast, the address of a standby that has never been active is not
+    /// known.
     Neighbours,
 }
 
@@ -35,7 +35,7 @@ impl Callers {
     }
 }
 
-/// What the agent wants said and heard.
+/// Data to send and nodes to follow, as set by the agent.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) description: Arc<Description>,
@@ -59,7 +59,7 @@ impl Wanted {
     }
 }
 
-/// Tells the other nodes of this one. When it is dropped, all conversations end.
+/// Sends data of this node to the other nodes. When it is dropped, all conversations end.
 #[derive(Debug)]
 pub struct Peers {
     wanted: watch::Sender<Wanted>,
@@ -71,8 +71,8 @@ impl Peers {
         (Self { wanted }, receiver)
     }
 
-    /// What this node is. Before it is told, nobody is called and nobody answered. What the node's virtual routers no
-    /// longer include is forgotten.
+    /// Sets the description of this node. Before it is set, no node is called and no call is answered. Data of virtual
+    /// routers that are no longer in it is dropped.
     pub fn local(&self, description: Description) {
         self.wanted.send_if_modified(|wanted| {
             let new = *wanted.description != description;
@@ -83,7 +83,8 @@ impl Peers {
         });
     }
 
-    /// What this node has learned as the active one of `vrid`. `None`: it is not, or no longer.
+    /// Sets the stations that this node has learned as the active node of `vrid`. `None`: it is not active, or no
+    /// longer.
     pub fn stations(&self, vrid: Vrid, stations: Option<Stations>) {
         self.wanted.send_if_modified(|wanted| {
             let new = wanted.stations.get(&vrid) != stations.as_ref();
@@ -98,7 +99,7 @@ impl Peers {
         });
     }
 
-    /// Which node is active for `vrid`. `None`: this one, or nobody is.
+    /// Sets the active node of `vrid`. `None`: this node is active, or no node is.
     pub fn follow(&self, vrid: Vrid, active: Option<Remote>) {
         self.wanted.send_if_modified(|wanted| {
             let before = match active {
@@ -109,17 +110,17 @@ impl Peers {
         });
     }
 
-    /// The addresses of this node to be called at. None: all that it has.
+    /// Sets the addresses at which this node can be called. Empty: all its addresses.
     pub fn listen(&self, addresses: BTreeSet<Local>) {
         self.wanted.send_if_modified(|wanted| replace(&mut wanted.listen, addresses));
     }
 
-    /// What both sides have to have. Conversations begin anew where it is something else than before.
+    /// Sets the keys that both sides must have. If they change, conversations begin again.
     pub fn authenticate(&self, keys: Keys) {
         self.wanted.send_if_modified(|wanted| *wanted.keys != keys && replace(&mut wanted.keys, Arc::new(keys)));
     }
 
-    /// Who may call this node. Until it is told, nobody.
+    /// Sets the nodes that may call this node. Until it is set, none may.
     pub fn allow(&self, callers: Callers) {
         self.wanted.send_if_modified(|wanted| replace(&mut wanted.allowed, callers));
     }

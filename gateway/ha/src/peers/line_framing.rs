@@ -1,30 +1,30 @@
-//! Cuts what arrives into lines of bounded length.
+//! Line framing: splits received bytes into lines of bounded length.
 
-/// Memory that is kept for the next line; more is given back.
+/// Memory that is kept for the next line. Memory beyond that is released.
 const KEPT: usize = 64 << 10;
 
-/// A line is longer than it may be.
+/// Error: a line is longer than permitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooLong;
 
-/// Bytes received and not yet taken as lines.
+/// Bytes that were received and not yet taken as lines.
 #[derive(Debug)]
 pub(super) struct LineFramer {
     buffer: Vec<u8>,
-    /// Where the line that is not complete starts.
+    /// Start of the incomplete line.
     start: usize,
-    /// How far there is no end of a line.
+    /// Position up to which there is no end of a line.
     scanned: usize,
     limit: usize,
 }
 
 impl LineFramer {
-    /// Takes lines of at most `limit` bytes, without the newline.
+    /// Creates the framing for lines of at most `limit` bytes, without the newline.
     pub(super) fn new(limit: usize) -> Self {
         Self { buffer: Vec::new(), start: 0, scanned: 0, limit }
     }
 
-    /// Takes what was received.
+    /// Adds received bytes.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
@@ -35,7 +35,7 @@ impl LineFramer {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next line that is complete.
+    /// Returns the next complete line.
     pub(super) fn next(&mut self) -> Result<Option<&[u8]>, TooLong> {
         let rest = &self.buffer[self.scanned..];
         let Some(at) = rest.iter().position(|byte| *byte == b'\n') else {

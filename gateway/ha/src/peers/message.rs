@@ -1,4 +1,4 @@
-//! What is said: each message is a line of JSON.
+//! Messages between nodes: each is a line of JSON.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,48 +12,49 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{Bound, Station};
 
-/// Version of the protocol: two nodes speak the same one, or not at all.
+/// Version of the protocol. Two nodes must have the same one.
 pub(super) const PROTOCOL: u32 = 1;
-/// Bytes of a line at most, without the newline.
+/// Longest line in bytes, without the newline.
 pub(super) const LINE: usize = 1 << 20;
-/// Stations or bindings in one message at most, as sent: even with the longest names they fit a line.
+/// The most stations or bindings in one message that is sent. Even with the longest names they fit into a line.
 pub(super) const CHUNK: usize = 250;
-/// Bytes of a name at most.
+/// Longest name in bytes.
 pub(super) const NAME: usize = 255;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Message {
-    /// The first one, from both sides.
+    /// The first message, from both sides.
     Hello { protocol: u32, node: String },
-    /// The sender takes part in this virtual router. May come again, when something has changed.
+    /// The sender takes part in this virtual router. It is sent again when something has changed.
     Instance {
         vrid: u8,
         switch: String,
         tunnel_ips: BTreeSet<IpAddr>,
-        /// How many bindings it forwards, or could.
+        /// Number of bindings that it forwards or could forward.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         able: Option<u32>,
-        /// How often packets for the active node were found to come here; a release that does not know it does not ask.
+        /// Number of times that packets for the active node were found to arrive here. A release without this field
+        /// makes no request.
         #[serde(default, skip_serializing_if = "is_zero")]
         misled: u32,
     },
-    /// It takes part no more.
+    /// The sender no longer takes part.
     NoInstance { vrid: u8 },
-    /// Bindings that have come, or gone.
+    /// Bindings that were added or removed.
     Bindings { vrid: u8, there: Vec<WireBinding>, gone: Vec<WireBinding> },
-    /// The description is whole, and may be compared.
+    /// The description is complete, and can be compared.
     Described,
     /// All stations of this virtual router follow, from its active node.
     Picture { vrid: u8 },
-    /// Stations that are there, or are no longer.
+    /// Stations that were added or removed.
     Stations { vrid: u8, there: Vec<WireStation>, gone: Vec<WireStation> },
-    /// They were all; what follows are changes.
+    /// All stations were sent. Changes follow.
     Whole { vrid: u8 },
     /// The sender is no longer active for this virtual router.
     Retired { vrid: u8 },
-    /// Nothing new.
+    /// Keepalive, without news.
     Alive,
     /// The sender closes the connection.
     Bye { reason: String },
@@ -81,7 +82,7 @@ pub(super) struct WireStation {
     ip: Option<IpAddr>,
 }
 
-/// A message that makes no sense.
+/// Error in a message.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum MessageError {
     #[error("it sent what is no message ({0})")]
@@ -93,14 +94,14 @@ pub(super) enum MessageError {
 }
 
 impl Message {
-    /// Reads a line.
+    /// Parses a line.
     pub(super) fn decode(line: &[u8]) -> Result<Self, MessageError> {
         serde_json::from_slice(line).map_err(|error| MessageError::Json(error.to_string()))
     }
 
-    /// Writes a line, newline included, behind `out`.
+    /// Appends a line to `out`, newline included.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        // Nothing in a message can fail to be written to memory; what was written if it did is taken back.
+        // Writing to memory can't fail for any message. If it did, the written part would be removed.
         let start = out.len();
         match serde_json::to_writer(&mut *out, self) {
             Ok(()) => out.push(b'\n'),
@@ -109,12 +110,12 @@ impl Message {
     }
 }
 
-/// Names that come again and again, each in memory once.
+/// Interned names: each frequent name is in memory once.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<Arc<str>>);
 
 impl Names {
-    /// Names kept at most; more are in memory as often as they are sent.
+    /// The most names that are kept. Further names are in memory as often as they are sent.
     const KEPT: usize = 4096;
 
     fn shared(&mut self, name: &str) -> Result<Arc<str>, MessageError> {
@@ -130,12 +131,12 @@ impl Names {
     }
 }
 
-/// A name that is not too long, and fit to be shown to people.
+/// Checks that a name is not too long and can be shown to people.
 pub(super) fn checked_name(name: &str) -> Result<(), MessageError> {
     if name.len() > NAME || name.chars().any(char::is_control) { Err(MessageError::Name) } else { Ok(()) }
 }
 
-/// A virtual router's number.
+/// Checks the number of a virtual router.
 pub(super) fn vrid(value: u8) -> Result<Vrid, MessageError> {
     Vrid::new(value).ok_or_else(|| MessageError::Value { what: "virtual router", value: value.to_string() })
 }
@@ -179,7 +180,7 @@ impl From<&Station> for WireStation {
     }
 }
 
-/// What is there and what is gone, in messages of at most [`CHUNK`] items.
+/// Splits added and removed items into messages of at most [`CHUNK`] items.
 pub(super) fn chunks<T, W: for<'a> From<&'a T>>(
     there: &[T],
     gone: &[T],
@@ -191,7 +192,7 @@ pub(super) fn chunks<T, W: for<'a> From<&'a T>>(
     gone.chain(there).collect()
 }
 
-/// By number of the virtual router.
+/// A map by virtual router.
 pub(super) type ByVrid<T> = BTreeMap<Vrid, T>;
 
 #[cfg(test)]
@@ -240,13 +241,13 @@ mod tests {
         assert_eq!(Message::decode(theirs.as_bytes()), Ok(instance(0)));
         assert_eq!(line(0).trim_end(), theirs);
         assert_eq!(line(2).trim_end(), theirs.replace('}', r#","misled":2}"#));
-        // As one takes what a later one may add.
+        // A node accepts fields that a later version may add.
         assert_eq!(Message::decode(line(0).replace('}', r#","more":2}"#).as_bytes()), Ok(instance(0)));
     }
 
     #[test]
     fn the_longest_names_fit_a_line() {
-        // Each of them is escaped.
+        // Each of these characters is escaped.
         let name = "\"".repeat(NAME);
         let station = WireStation {
             vni: Vni::MAX,

@@ -1,16 +1,18 @@
-//! Nodes that stand in for each other tell each other what they know.
+//! State synchronisation: nodes that can replace each other exchange the stations that they have learned.
 //!
-//! A standby node calls the active one of each virtual router, at the address that VRRP knows it by, and is told the
-//! stations learned there: all of them first ([`Stations`]), then what changes. Both sides say who they are and what is
-//! bound where, and compare; what differs is a problem on both.
+//! A standby node calls the active node of each virtual router, at the address that VRRP knows, and receives the
+//! stations learned there: first all of them ([`Stations`]), then changes. Both sides send their names and their
+//! bindings, and compare them. Differences are reported as problems on both nodes.
 //!
-//! Each message is a line of JSON, over TCP (`message`), sealed with the nodes' key where there is one (`secure`). Both sides send with a TTL of 255 and take nothing that a router
-//! has passed on (GTSM, RFC 5082); who may call is told by the agent. What can't be understood ends the conversation, and
-//! the caller tries again later.
+//! Each message is a line of JSON over TCP (`message`), sealed with the nodes' key if there is one (`secure`). Both
+//! sides send with a TTL of 255 and accept no packet that a router has forwarded (GTSM, RFC 5082). The agent sets the
+//! nodes that may call. A message that can't be parsed ends the conversation, and the caller tries again later.
 //!
-//! `session` is one conversation, without socket or clock: `lines` and `message` are its form, `telling` is what this
-//! side says, `hearing` what the other has said. `compare` finds what two nodes have differently. `driver` listens and
-//! calls, `conversation` ties a session to a socket, and `board` sums up what all of them have heard.
+//! - `session`: one conversation, without socket or clock. `line_framing` and `message` are its format.
+//! - `sender`: the data that this side sends. `receiver`: the data that the other side has sent.
+//! - `compare`: the differences between two nodes.
+//! - `driver`: listens and calls. `conversation` connects a session to a socket.
+//! - `session_registry`: the combined data of all conversations.
 
 mod compare;
 mod conversation;

@@ -1,4 +1,4 @@
-//! What the other node has told, checked message by message.
+//! Receiver: checks the messages of the other node one by one, and holds their content.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use super::{
     message::{ByVrid, Message, MessageError, Names, PROTOCOL, checked_name, vrid},
 };
 
-/// Why what was said ends the conversation.
+/// Reason why a received message ends the conversation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ReceiveError {
     #[error(transparent)]
@@ -34,10 +34,10 @@ pub(super) enum ReceiveError {
     Bye(String),
 }
 
-/// The other side's part of a conversation.
+/// State of the other side in a conversation.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    /// It may tell of stations: it was called as an active node.
+    /// True if it may send stations: it was called as an active node.
     active: bool,
     max_stations: usize,
     node: Option<String>,
@@ -54,44 +54,44 @@ struct Incoming {
     whole: bool,
 }
 
-/// What is new since the last time.
+/// Changes since the last call.
 #[derive(Debug, Default)]
 pub(super) struct News {
-    /// The description is another one.
+    /// The description has changed.
     pub(super) description: bool,
-    /// Stations of these virtual routers, where they are whole.
+    /// Virtual routers whose stations have changed and are complete.
     pub(super) stations: BTreeSet<Vrid>,
 }
 
 impl Receiver {
-    /// `active`: the other side may tell of stations, `max_stations` of them at most.
+    /// Creates the receiver. `active`: the other side may send stations, at most `max_stations` of them.
     pub(super) fn new(active: bool, max_stations: usize) -> Self {
         let (described, names) = (None, Names::default());
         let (instances, incoming, news) = (BTreeMap::new(), ByVrid::new(), News::default());
         Self { active, max_stations, node: None, instances, described, names, incoming, news }
     }
 
-    /// The other node's name, once it has said it.
+    /// Returns the other node's name, once it is received.
     pub(super) fn node(&self) -> Option<&str> {
         self.node.as_deref()
     }
 
-    /// What it is, once it has told all of it.
+    /// Returns the other node's description, once it is complete.
     pub(super) fn description(&self) -> Option<&Arc<Description>> {
         self.described.as_ref()
     }
 
-    /// The stations of a virtual router, if they were told to the end.
+    /// Returns the stations of a virtual router, if they are complete.
     pub(super) fn stations(&self, vrid: Vrid) -> Option<&Stations> {
         self.incoming.get(&vrid).filter(|incoming| incoming.whole).map(|incoming| &incoming.stations)
     }
 
-    /// What is new since the last call.
+    /// Returns the changes since the last call.
     pub(super) fn news(&mut self) -> News {
         std::mem::take(&mut self.news)
     }
 
-    /// Takes a message in.
+    /// Handles a message.
     pub(super) fn take(&mut self, message: Message) -> Result<(), ReceiveError> {
         match message {
             Message::Hello { protocol, .. } if protocol != PROTOCOL => return Err(ReceiveError::Protocol(protocol)),

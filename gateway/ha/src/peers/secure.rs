@@ -1,15 +1,16 @@
-//! Both ends prove that they have the key, and nobody else reads or changes what they say.
+//! Encryption of connections: both ends prove that they have the key, and no third party can read or change the data.
 //!
-//! Each side begins with 48 bytes: eight that name the protocol, the virtual router and the number of the key it is going to
-//! seal with, six zeros, and 32 random bytes that are never used again. From both beginnings and the key HKDF-SHA-256
-//! (RFC 5869) makes a key of its own for each direction. What follows are records: four bytes with the length, then
-//! ChaCha20-Poly1305 (RFC 8439) with the number of the record as nonce. So nothing can be read, changed, left out, played
-//! back or turned round without being noticed at once, and an end without the key can't make the first record.
+//! Each side begins with 48 bytes: eight that name the protocol, the virtual router and the number of the key with
+//! which it is going to seal, six zeros, and 32 random bytes that are never used again. From both beginnings and the
+//! key, HKDF-SHA-256 (RFC 5869) derives a separate key for each direction. Records follow: four bytes with the length,
+//! then ChaCha20-Poly1305 (RFC 8439) with the number of the record as nonce. Data therefore can't be read, and data
+//! that is changed, left out, replayed or reflected is detected at once. An end without the key can't create the first
+//! record.
 //!
-//! Who was called says nothing but its beginning until the caller's first record is sound: a stranger costs 48 bytes.
-//! There is no forward secrecy: whoever gets the key reads what was recorded before.
+//! The called side sends only its beginning until the caller's first record is valid, so a stranger costs 48 bytes.
+//! There is no forward secrecy: a person who gets the key can read what was recorded before.
 //!
-//! Without keys what is said goes as it is.
+//! Without keys the data is sent as it is.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,32 +20,32 @@ use zeroize::Zeroize as _;
 
 use super::session::Side;
 
-/// Names the protocol and its version. A node without keys takes it for a line, and says that it makes no sense.
+/// Names the protocol and its version. A node without keys takes it for a line, and reports that it is invalid.
 const MAGIC: &[u8; 8] = b"vgsync1\n";
 const BEGINNING: usize = 48;
-/// Random bytes of a beginning.
+/// Number of random bytes in a beginning.
 pub(super) const RANDOM: usize = 32;
-/// Bytes before each record: its length.
+/// Length of the header of a record.
 const LENGTH: usize = 4;
-/// Bytes of a record at most, before it is sealed.
+/// The most bytes in a record, before it is sealed.
 const RECORD: usize = 16 << 10;
 const TAG: usize = 16;
 
 const CALLER: &[u8] = b"vtep-gateway sync 1: caller to called";
 const CALLED: &[u8] = b"vtep-gateway sync 1: called to caller";
 
-/// Keys of all virtual routers, and what is asked of others.
+/// Keys of all virtual routers, and the requirements for other nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
     rings: BTreeMap<Vrid, Keyring>,
-    /// This node seals when it calls.
+    /// True if this node seals when it calls.
     seals: bool,
-    /// Callers that do not are answered as well.
+    /// True if callers without a seal are accepted as well.
     open: bool,
 }
 
 impl Keys {
-    /// From how advertisements are authenticated; what holds for them holds here.
+    /// Derives the keys from the authentication settings of advertisements, with the same rules.
     pub fn new<'a>(routers: impl Iterator<Item = (Vrid, &'a AuthSettings)>) -> Self {
         let mut keys = Self { rings: BTreeMap::new(), seals: true, open: false };
         for (vrid, settings) in routers {
@@ -55,12 +56,13 @@ impl Keys {
         keys
     }
 
-    /// True if others have to prove that they have the key.
+    /// Returns true if other nodes have to prove that they have the key.
     pub(super) fn are_demanded(&self) -> bool {
         !self.rings.is_empty() && !self.open
     }
 
-    /// The key that seals what is said to a node of this virtual router, or of the first one with a key.
+    /// Returns the key that seals data to a node of this virtual router, or that of the first virtual router with a
+    /// key.
     fn active(&self, vrid: Option<Vrid>) -> Option<(Vrid, u8)> {
         let ring = vrid.and_then(|vrid| self.rings.get_key_value(&vrid)).or_else(|| self.rings.first_key_value());
         ring.map(|(vrid, ring)| (*vrid, ring.active))
@@ -71,17 +73,17 @@ impl Keys {
     }
 }
 
-/// What a connection is sealed with.
+/// Parameters by which a connection is sealed.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
     pub(super) keys: Arc<Keys>,
-    /// The virtual router whose active node is called; a node that is called takes the caller's.
+    /// The virtual router whose active node is called. A called node takes that of the caller.
     pub(super) vrid: Option<Vrid>,
-    /// Never used before, and never again.
+    /// Random bytes that were never used before and are never used again.
     pub(super) random: [u8; RANDOM],
 }
 
-/// Why what arrives is not believed.
+/// Reason why received data is not trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SecureError {
     #[error("it does not prove that it has the key: has it no auth_keys?")]
@@ -103,15 +105,15 @@ pub(super) struct Secure {
     keys: Arc<Keys>,
     random: [u8; RANDOM],
     state: State,
-    /// What has arrived and is not opened yet.
+    /// Received data that was not opened yet.
     buffer: Vec<u8>,
 }
 
 #[derive(Debug)]
 enum State {
-    /// There are no keys: the other side is not to seal either.
+    /// There are no keys, and the other side must not seal either.
     Keyless,
-    /// Nothing is sealed.
+    /// The data is not sealed.
     Plain,
     /// The other side has not begun. A caller has.
     Beginning(Option<[u8; BEGINNING]>),
@@ -127,7 +129,7 @@ struct Sealed {
 }
 
 impl Secure {
-    /// Begins. A caller's beginning is put behind `out`.
+    /// Begins. The beginning of a caller is appended to `out`.
     pub(super) fn new(side: Side, terms: Terms, out: &mut Vec<u8>) -> Self {
         let Terms { keys, vrid, random } = terms;
         let mut this = Self { side, keys, random, state: State::Keyless, buffer: Vec::new() };
@@ -147,7 +149,8 @@ impl Secure {
         this
     }
 
-    /// True once something may be said: nothing is sealed, or the other side has shown that it has the key.
+    /// Returns true once data may be sent: the connection is not sealed, or the other side has proved that it has the
+    /// key.
     pub(super) fn may_speak(&self) -> bool {
         match &self.state {
             State::Keyless | State::Plain => true,
@@ -164,14 +167,14 @@ impl Secure {
         bytes
     }
 
-    /// Takes in what was received, and puts what was said behind `said`. A beginning of this side goes behind `out`.
+    /// Handles received bytes, and appends the data in them to `said`. A beginning of this side is appended to `out`.
     ///
     /// # Errors
-    /// The other side is not to be believed.
+    /// The other side can't be trusted.
     pub(super) fn receive(&mut self, bytes: &[u8], said: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), SecureError> {
         match self.state {
             State::Keyless => {
-                // Only looked at.
+                // The bytes are only examined here.
                 let rest = MAGIC.len() - self.buffer.len();
                 self.buffer.extend(bytes.iter().take(rest));
                 if self.buffer == MAGIC {
@@ -189,7 +192,7 @@ impl Secure {
         if let State::Beginning(mine) = self.state {
             let length = MAGIC.len().min(self.buffer.len());
             if self.buffer[..length] != MAGIC[..length] {
-                // A caller may do without where this node is told to let it; who was called by a seal may not.
+                // A caller may omit the seal if this node permits it. A node that was called with a seal may not.
                 if self.side == Side::Follower || !self.keys.open {
                     return Err(SecureError::Open);
                 }
@@ -204,7 +207,7 @@ impl Secure {
         self.open(said)
     }
 
-    /// Both have begun, or this side does now.
+    /// Derives the keys: both sides have begun, or this side does so now.
     fn begin(
         &mut self,
         mine: Option<[u8; BEGINNING]>,
@@ -216,7 +219,7 @@ impl Secure {
         let their_key = self.keys.get(vrid, id).ok_or(unknown)?.clone();
         let mine = mine.map_or_else(
             || {
-                // The virtual router that it called for.
+                // The virtual router for which it has called.
                 let (vrid, id) = self.keys.active(Vrid::new(vrid)).ok_or(unknown)?;
                 let mine = self.beginning(vrid.get(), id);
                 out.extend(mine);
@@ -234,7 +237,7 @@ impl Secure {
         Ok(())
     }
 
-    /// Opens the records that are whole.
+    /// Opens the complete records.
     fn open(&mut self, said: &mut Vec<u8>) -> Result<(), SecureError> {
         let State::Sealed(sealed) = &mut self.state else { return Ok(()) };
         let mut at = 0;
@@ -255,18 +258,18 @@ impl Secure {
         Ok(())
     }
 
-    /// Puts what is to be said behind `out`, sealed where it is to be.
+    /// Appends data to `out`, sealed if required.
     pub(super) fn say(&mut self, text: &[u8], out: &mut Vec<u8>) {
         match &mut self.state {
             State::Keyless | State::Plain => out.extend_from_slice(text),
-            // Before the keys are there nothing is said.
+            // Before the keys are known nothing is sent.
             State::Beginning(_) => {}
             State::Sealed(sealed) => {
                 for part in text.chunks(RECORD) {
                     let length = ((part.len() + TAG) as u32).to_be_bytes();
                     let mut record = part.to_vec();
                     let nonce = nonce(sealed.sealed);
-                    // It fails for texts that are longer than memory.
+                    // Sealing fails only for data that is longer than memory.
                     if sealed.seal.seal_in_place_append_tag(nonce, aead::Aad::from(length), &mut record).is_ok() {
                         out.extend(length);
                         out.append(&mut record);
@@ -284,7 +287,7 @@ impl Drop for Secure {
     }
 }
 
-/// Each number is used once: a key seals one direction of one connection.
+/// Returns the nonce of a record. Each number is used once, because a key seals one direction of one connection.
 fn nonce(number: u64) -> aead::Nonce {
     let mut bytes = [0; aead::NONCE_LEN];
     bytes[4..].copy_from_slice(&number.to_be_bytes());

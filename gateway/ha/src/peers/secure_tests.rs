@@ -23,7 +23,7 @@ fn enforce(all: &[(u8, u8)]) -> Keys {
     keys(AuthMode::Enforce, all)
 }
 
-/// An end, and what it has to send.
+/// One end, and its data to send.
 struct End {
     secure: Secure,
     out: Vec<u8>,
@@ -52,7 +52,7 @@ impl End {
     }
 }
 
-/// Both begin.
+/// Creates two ends. Both begin.
 fn pair(caller: Keys, called: Keys) -> (End, End) {
     let (mut caller, mut called) = (end(Side::Follower, caller, 1), end(Side::Source, called, 2));
     called.take(&caller.send()).unwrap();
@@ -135,7 +135,7 @@ fn each_changed_bit_is_noticed() {
     for bit in 0..length.len() * 8 {
         let (mut bytes, mut called) = recorded(2);
         bytes[bit / 8] ^= 1 << (bit % 8);
-        // A length that has grown waits for more.
+        // With a larger length it waits for more.
         let _ = called.take(&bytes);
         assert!(called.said.is_empty(), "bit {bit}");
     }

@@ -1,7 +1,7 @@
-//! What the other node has been told, and what is to be said next.
+//! Sender: tracks the data that the other node has been sent, and creates the next message.
 //!
-//! Nothing is queued for a node that does not read but what it is being told now: what has changed meanwhile is the
-//! difference to what is then.
+//! Nothing is queued for a node that does not read, except the data that is being sent now. Changes that happen
+//! meanwhile are derived later, as the difference to the state at that time.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -16,7 +16,7 @@ use super::{
     message::{ByVrid, CHUNK, Message, chunks},
 };
 
-/// One side's part of a conversation.
+/// State of the sending side in a conversation.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
     description: Arc<Description>,
@@ -27,24 +27,24 @@ pub(super) struct Sender {
     queue: VecDeque<Message>,
 }
 
-/// Stations of one virtual router on their way.
+/// Progress of the stations of one virtual router.
 #[derive(Debug)]
 enum Flow {
-    /// A first picture, told up to and including the station `after`.
+    /// A first full transfer, sent up to and including the station `after`.
     Picture { of: Stations, after: Option<(Vni, MacAddr)> },
-    /// All of these were told.
+    /// All of these were sent.
     Told(Stations),
 }
 
 impl Sender {
-    /// What is to be told from now on; `stations`: of the virtual routers this node is active for.
+    /// Sets the data to send. `stations` has those of the virtual routers for which this node is active.
     pub(super) fn want(&mut self, description: Arc<Description>, stations: Arc<ByVrid<Stations>>) {
         self.described &= self.description == description;
         self.description = description;
         self.stations = stations;
     }
 
-    /// The next message, if there is something to say.
+    /// Returns the next message, if there is one.
     pub(super) fn next(&mut self) -> Option<Message> {
         while self.queue.is_empty() {
             if !self.described {
@@ -56,7 +56,7 @@ impl Sender {
         self.queue.pop_front()
     }
 
-    /// Messages that wait.
+    /// Returns the number of waiting messages.
     #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
@@ -83,7 +83,7 @@ impl Sender {
         self.queue.push_back(Message::Described);
     }
 
-    /// Puts something about stations in the queue; false if there is nothing.
+    /// Queues a message about stations. Returns false if there is none.
     fn tell_stations(&mut self) -> bool {
         let stations = self.stations.clone();
         if let Some(vrid) = self.flows.keys().copied().find(|vrid| !stations.contains_key(vrid)) {
@@ -132,7 +132,7 @@ impl Sender {
     }
 }
 
-/// What came, and what went.
+/// Returns the added and the removed items.
 fn difference<T: Ord + Clone>(old: &Arc<BTreeSet<T>>, new: &Arc<BTreeSet<T>>) -> (Vec<T>, Vec<T>) {
     if Arc::ptr_eq(old, new) {
         return (Vec::new(), Vec::new());
@@ -140,7 +140,7 @@ fn difference<T: Ord + Clone>(old: &Arc<BTreeSet<T>>, new: &Arc<BTreeSet<T>>) ->
     (new.difference(old).cloned().collect(), old.difference(new).cloned().collect())
 }
 
-/// Stations by virtual router, empty.
+/// Returns an empty map of stations by virtual router.
 pub(super) fn none() -> Arc<ByVrid<Stations>> {
     Arc::new(BTreeMap::new())
 }

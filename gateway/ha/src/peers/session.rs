@@ -1,4 +1,5 @@
-//! One conversation: bytes and the time in, bytes out. It owns no socket and reads no clock.
+//! Session: one conversation as a state machine. Its input is bytes and the time, its output bytes. It owns no socket
+//! and reads no clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,14 +14,14 @@ use super::{
     sender::Sender,
 };
 
-/// Who has said nothing for so long says that it is there.
+/// Time without other messages after which a keepalive is sent.
 pub(super) const KEEPALIVE: Duration = Duration::from_secs(3);
-/// Who is silent for so long, or takes nothing, is taken to be gone.
+/// Time after which a node that is silent, or accepts no data, is considered gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(10);
-/// No more is made ready to be sent while this much is.
+/// While this many bytes are ready to be sent, no more are prepared.
 const READY: usize = 64 << 10;
 
-/// Why a conversation ended.
+/// Reason why a conversation ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SessionError {
     #[error(transparent)]
@@ -37,12 +38,12 @@ pub(super) enum SessionError {
     Stuck(Duration),
 }
 
-/// What the two sides are to each other.
+/// Role of this node in a conversation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// This node has called an active one, to be told its stations.
+    /// This node has called an active node to receive its stations.
     Follower,
-    /// This node was called, and tells.
+    /// This node was called, and sends its stations.
     Source,
 }
 
@@ -51,23 +52,23 @@ pub(super) enum Side {
 pub(super) struct Session {
     side: Side,
     secure: Secure,
-    /// What is said first, once something may be said.
+    /// First message, sent once data may be sent.
     hello: Option<Message>,
     framer: LineFramer,
     receiver: Receiver,
     sender: Sender,
     out: Vec<u8>,
-    /// Bytes of `out` that have left.
+    /// Number of bytes of `out` that were sent.
     left: usize,
     began: Time,
     heard: Time,
     said: Time,
-    /// When something left last, or there was nothing to leave.
+    /// Time at which bytes were last sent, or nothing was left to send.
     moved: Time,
 }
 
 impl Session {
-    /// Begins, as `node`. A follower takes `max_stations` at most.
+    /// Begins, with the name `node`. A follower accepts at most `max_stations`.
     pub(super) fn new(now: Time, side: Side, node: &str, max_stations: usize, terms: Terms) -> Self {
         let mut out = Vec::new();
         let secure = Secure::new(side, terms, &mut out);
@@ -78,13 +79,13 @@ impl Session {
         Self { side, secure, hello, framer, receiver, sender, out, left: 0, began, heard, said, moved }
     }
 
-    /// What is to be told from now on. Only who was called tells of stations.
+    /// Sets the data to send. Only a called node sends stations.
     pub(super) fn want(&mut self, description: Arc<Description>, stations: Arc<ByVrid<Stations>>) {
         let stations = if self.side == Side::Source { stations } else { super::sender::none() };
         self.sender.want(description, stations);
     }
 
-    /// Takes in what was received.
+    /// Handles received bytes.
     pub(super) fn receive(&mut self, now: Time, bytes: &[u8]) -> Result<(), SessionError> {
         self.heard = now;
         let mut said = Vec::new();
@@ -102,7 +103,7 @@ impl Session {
         }
     }
 
-    /// What is to be sent.
+    /// Returns the bytes to send.
     pub(super) fn unsent(&mut self) -> &[u8] {
         if self.left == self.out.len() {
             self.out.clear();
@@ -123,25 +124,25 @@ impl Session {
         self.secure.say(&line, &mut self.out);
     }
 
-    /// So much of it was sent.
+    /// Records that this many bytes were sent.
     pub(super) fn sent(&mut self, now: Time, count: usize) {
         self.left = (self.left + count).min(self.out.len());
         (self.said, self.moved) = (now, now);
     }
 
-    /// When to look again.
+    /// Returns the time of the next call of [`Self::look`].
     pub(super) fn deadline(&self) -> Time {
         let gone = if self.node().is_none() { self.began } else { self.heard } + SILENCE;
         let next = if self.left < self.out.len() { self.moved + SILENCE } else { self.said + KEEPALIVE };
         gone.min(next)
     }
 
-    /// Looks what time it is; comes after everything that was received has been taken in.
+    /// Advances the time. To be called after all received bytes were handled.
     pub(super) fn look(&mut self, now: Time) -> Result<(), SessionError> {
         if now >= self.heard + SILENCE {
             return Err(SessionError::Silent(SILENCE));
         }
-        // A byte now and then is no reason to keep a place for somebody without a name.
+        // A byte now and then is no reason to keep a place for a caller without a name.
         if self.node().is_none() && now >= self.began + SILENCE {
             return Err(SessionError::Nameless(SILENCE));
         }
@@ -155,7 +156,8 @@ impl Session {
         Ok(())
     }
 
-    /// The last line, which tells why; nothing if half a line is on its way, or to somebody who may be anybody.
+    /// Returns the last line, which states the reason. It is empty if half a line is pending, or if the other side has
+    /// not proved its identity.
     pub(super) fn farewell(&mut self, why: &SessionError) -> Vec<u8> {
         let (mut line, mut last) = (Vec::new(), Vec::new());
         if self.left == self.out.len()
@@ -168,28 +170,28 @@ impl Session {
         last
     }
 
-    /// Messages that wait to be made ready.
+    /// Returns the number of messages that wait to be prepared.
     #[cfg(test)]
     fn telling_queue(&self) -> usize {
         self.sender.waiting()
     }
 
-    /// The other node's name, once it has said it.
+    /// Returns the other node's name, once it is received.
     pub(super) fn node(&self) -> Option<&str> {
         self.receiver.node()
     }
 
-    /// What the other node is, once it has told all of it.
+    /// Returns the other node's description, once it is complete.
     pub(super) fn description(&self) -> Option<&Arc<Description>> {
         self.receiver.description()
     }
 
-    /// The stations of a virtual router, if they were told to the end.
+    /// Returns the stations of a virtual router, if they are complete.
     pub(super) fn stations(&self, vrid: Vrid) -> Option<&Stations> {
         self.receiver.stations(vrid)
     }
 
-    /// What is new since the last call.
+    /// Returns the changes since the last call.
     pub(super) fn news(&mut self) -> News {
         self.receiver.news()
     }

@@ -1,4 +1,4 @@
-//! What all conversations have heard, summed up.
+//! Session registry: combines the data that all conversations have received.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,62 +16,62 @@ use super::{
     message::ByVrid,
 };
 
-/// A problem is told when it has lasted so long: two databases are never changed at the same instant, and a connection
-/// breaks whenever a role changes.
+/// Time after which a problem is reported. Two databases are never changed at the same instant, and a connection breaks
+/// whenever a role changes.
 pub(super) const SETTLE: Duration = Duration::from_secs(5);
 
-/// Callers without the key that are told of at once, and for how long after they called.
+/// The most callers without the key that are reported at a time. Each is reported for `REFUSED_FOR` after its call.
 const REFUSED: usize = 4;
 const REFUSED_FOR: Duration = Duration::from_secs(60);
 
-/// One conversation, as far as it concerns the others.
+/// Data of one conversation that concerns the others.
 #[derive(Debug)]
 pub(super) struct Seen {
-    /// Whom this node has called; `None`: it was called.
+    /// The node that this node has called; `None`: this node was called.
     pub(super) called: Option<Remote>,
     pub(super) address: IpAddr,
     /// The other node's name.
     pub(super) node: String,
-    /// The virtual routers it takes part in, and how many bindings it could forward of each.
+    /// The virtual routers it takes part in, and the number of bindings that it could forward of each.
     pub(super) instances: BTreeMap<Vrid, Option<u32>>,
     pub(super) differences: BTreeSet<String>,
 }
 
-/// What a trouble is with; there is one of each at most.
+/// Subject of a problem. There is at most one problem for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum With {
     Remote(Remote),
     Listener(Local),
 }
 
-/// What all conversations have heard.
+/// Combined data of all conversations.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     next: u64,
     conversations: BTreeMap<u64, Seen>,
     pub(super) kept: ByVrid<Stations>,
     pub(super) troubles: BTreeMap<With, String>,
-    /// How often those who have called have asked for announcements.
+    /// Number of requests by callers to announce addresses again.
     misled: ByVrid<u64>,
-    /// Callers that have not shown that they have the key, why, and when that was.
+    /// Callers that have not proved that they have the key, with reason and time.
     refused: BTreeMap<IpAddr, (String, Time)>,
     since: BTreeMap<String, Time>,
 }
 
 impl Sum {
-    /// Takes note of a caller that was not believed.
+    /// Records a caller that was not trusted.
     pub(super) fn refuse(&mut self, address: IpAddr, reason: String, now: Time) {
         if self.refused.len() < REFUSED || self.refused.contains_key(&address) {
             self.refused.insert(address, (reason, now));
         }
     }
 
-    /// Takes note that one that has called gets what is for this node.
+    /// Records that a caller receives packets that are meant for this node.
     pub(super) fn mislead(&mut self, vrid: Vrid) {
         *self.misled.entry(vrid).or_default() += 1;
     }
 
-    /// What there is to tell, and when to look again though nothing has changed.
+    /// Returns the combined data, and the time at which it changes without further input.
     pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
         let ours = &wanted.description.instances;
         self.kept.retain(|vrid, _| ours.contains_key(vrid));
@@ -118,7 +118,7 @@ impl Sum {
     }
 }
 
-/// The sum, where all can reach it.
+/// The combined data, shared by all tasks.
 #[derive(Debug, Default)]
 pub(super) struct SessionRegistry {
     sum: Mutex<Sum>,
@@ -130,14 +130,14 @@ impl SessionRegistry {
         self.sum.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes it, and says so to who waits for [`SessionRegistry::changed`].
+    /// Changes the data, and wakes the task that waits for [`SessionRegistry::changed`].
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut Sum) -> T) -> T {
         let result = change(&mut self.lock());
         self.news.notify_one();
         result
     }
 
-    /// Takes over the stations of a virtual router.
+    /// Stores the stations of a virtual router.
     pub(super) fn keep(&self, vrid: Vrid, stations: &Stations) {
         let mut sum = self.lock();
         if !sum.kept.get(&vrid).is_some_and(|kept| kept.is(stations)) {
@@ -146,17 +146,17 @@ impl SessionRegistry {
         }
     }
 
-    /// What there is to tell; see [`Sum::followed`].
+    /// Returns the combined data; see [`Sum::followed`].
     pub(super) fn followed(&self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
         self.lock().followed(now, wanted)
     }
 
-    /// Something has been changed.
+    /// Resolves when the data was changed.
     pub(super) async fn changed(&self) {
         self.news.notified().await;
     }
 
-    /// Notes a conversation for as long as the result lives.
+    /// Registers a conversation for as long as the result lives.
     pub(super) fn enter(&self, seen: Seen) -> Entry<'_> {
         let number = self.update(|sum| {
             sum.next += 1;
@@ -167,7 +167,7 @@ impl SessionRegistry {
     }
 }
 
-/// A conversation's place.
+/// Registration of a conversation.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     registry: &'a SessionRegistry,
@@ -175,7 +175,7 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// Changes what is noted of it.
+    /// Changes the registered data.
     pub(super) fn update(&self, change: impl FnOnce(&mut Seen)) {
         self.registry.update(|sum| sum.conversations.get_mut(&self.number).map(change));
     }

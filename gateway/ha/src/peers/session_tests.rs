@@ -43,7 +43,7 @@ fn session(now: Time, side: Side, node: &str, max: usize, keys: Keys) -> Session
     Session::new(now, side, node, max, Terms { keys: Arc::new(keys), vrid: Some(VRID), random })
 }
 
-/// Without keys.
+/// Returns a session without keys.
 fn plain(now: Time, side: Side, node: &str, max: usize) -> Session {
     session(now, side, node, max, Keys::default())
 }
@@ -73,7 +73,7 @@ impl Pair {
         self.source.want(description("gw1", [1]), of(stations));
     }
 
-    /// Carries bytes to and fro until nobody has more to say.
+    /// Carries bytes in both directions until nothing is left to send.
     fn settle(&mut self) {
         while carry(&mut self.source, &mut self.follower, self.now)
             | carry(&mut self.follower, &mut self.source, self.now)
@@ -92,7 +92,7 @@ fn carry(from: &mut Session, to: &mut Session, now: Time) -> bool {
     !bytes.is_empty()
 }
 
-/// What a follower that has just called makes of some lines.
+/// Returns the reaction of a follower, which has just called, to some lines.
 fn says(lines: &str) -> Result<(), SessionError> {
     plain(Time::ZERO, Side::Follower, "gw2", 3).receive(Time::ZERO, lines.as_bytes())
 }
@@ -361,7 +361,7 @@ proptest! {
                 Some(set) => pair.tell(set.clone()),
                 None => pair.source.want(description("gw1", [1]), crate::peers::sender::none()),
             }
-            // Some of it arrives before the next change.
+            // A part of the data arrives before the next change.
             let bytes = pair.source.unsent().to_vec();
             let count = carried.min(bytes.len());
             pair.source.sent(pair.now, count);

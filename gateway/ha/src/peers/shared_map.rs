@@ -1,11 +1,12 @@
-//! An ordered map whose copies share what they have in common.
+//! Ordered map whose copies share their common parts (a persistent treap).
 //!
-//! A copy costs nothing, a change costs as much as the tree is deep, and two copies are compared along the paths on which
-//! they differ. So a set of many thousand stations can be handed from task to task as a value, and whoever gets the next
-//! version finds out what has changed without a look at the rest.
+//! A copy costs nothing, a change costs as much as the depth of the tree, and two copies are compared along the paths
+//! on which they differ. A set of many thousand stations can therefore be passed from task to task as a value, and the
+//! receiver of the next version finds the changes without reading the rest.
 //!
-//! It is a treap: a search tree by key that is a heap by a priority, which is a keyed hash of the key. Two maps with the same
-//! keys therefore have the same shape, however they were made, and nobody who chooses keys can make it deep.
+//! It is a treap: a search tree by key that is a heap by a priority, which is a keyed hash of the key. Two maps with
+//! the same keys therefore have the same shape, in whatever order they were built, and no choice of keys can make the
+//! tree deep.
 
 use std::{
     borrow::Borrow,
@@ -30,7 +31,7 @@ struct Node<K, V> {
 }
 
 impl<K: Ord, V> Node<K, V> {
-    /// True if this node is above the other one in a tree that has both.
+    /// Returns true if this node is above the other one in a tree that has both.
     fn outranks(&self, other: &Self) -> bool {
         (self.priority, &self.key) > (other.priority, &other.key)
     }
@@ -43,22 +44,22 @@ pub(super) struct SharedMap<K, V> {
 }
 
 impl<K, V> SharedMap<K, V> {
-    /// How many entries there are.
+    /// Returns the number of entries.
     pub(super) const fn len(&self) -> usize {
         self.len
     }
 
-    /// True if there is no entry.
+    /// Returns true if there is no entry.
     pub(super) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// True if both are one value: no change was made since one was copied from the other.
+    /// Returns true if both are one value: no change was made since one was copied from the other.
     pub(super) fn is(&self, other: &Self) -> bool {
         same(&self.root, &other.root)
     }
 
-    /// All entries in the order of their keys.
+    /// Returns all entries in the order of their keys.
     pub(super) fn iter(&self) -> Iter<'_, K, V> {
         let mut iter = Iter { above: Vec::new() };
         iter.descend(&self.root);
@@ -67,7 +68,7 @@ impl<K, V> SharedMap<K, V> {
 }
 
 impl<K: Ord + Clone + Hash, V: Clone + PartialEq> SharedMap<K, V> {
-    /// The value of a key.
+    /// Returns the value of a key.
     pub(super) fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -83,7 +84,7 @@ impl<K: Ord + Clone + Hash, V: Clone + PartialEq> SharedMap<K, V> {
         None
     }
 
-    /// Sets the value of a key. Gives the one it had.
+    /// Sets the value of a key. Returns its previous value.
     pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
         // Without a change the paths stay shared.
         if let Some(known) = self.get(&key)
@@ -97,7 +98,7 @@ impl<K: Ord + Clone + Hash, V: Clone + PartialEq> SharedMap<K, V> {
         before
     }
 
-    /// Removes a key. Gives the value it had.
+    /// Removes a key. Returns its value.
     pub(super) fn remove(&mut self, key: &K) -> Option<V> {
         self.get(key)?;
         let before = take(&mut self.root, key);
@@ -105,7 +106,7 @@ impl<K: Ord + Clone + Hash, V: Clone + PartialEq> SharedMap<K, V> {
         before
     }
 
-    /// The entries behind `key`, in the order of their keys.
+    /// Returns the entries after `key`, in the order of their keys.
     pub(super) fn after(&self, key: &K) -> Iter<'_, K, V> {
         let mut iter = Iter { above: Vec::new() };
         let mut link = &self.root;
@@ -120,8 +121,9 @@ impl<K: Ord + Clone + Hash, V: Clone + PartialEq> SharedMap<K, V> {
         iter
     }
 
-    /// Calls `found` with each entry that is not the same in `before`, in the order of the keys: the key, its value there,
-    /// and its value here. Costs as much as there are differences if one was copied from the other.
+    /// Calls `found` with each entry that differs from `before`, in the order of the keys: the key, its value in
+    /// `before`, and its value here. The cost is proportional to the number of differences if one was copied from the
+    /// other.
     pub(super) fn differences(&self, before: &Self, mut found: impl FnMut(&K, Option<&V>, Option<&V>)) {
         let _: ControlFlow<()> = differences(&before.root, &self.root, &mut |key, before, now| {
             found(key, before, now);
@@ -167,7 +169,7 @@ fn take<K: Ord + Clone, V: Clone>(link: &mut Link<K, V>, key: &K) -> Option<V> {
     }
 }
 
-/// Those less than `key`, and those greater; `key` itself is not there.
+/// Splits a tree without `key` into the entries less than `key`, and those greater.
 fn split<K: Ord + Clone, V: Clone>(link: Link<K, V>, key: &K) -> (Link<K, V>, Link<K, V>) {
     let Some(mut shared) = link else { return (None, None) };
     let node = Arc::make_mut(&mut shared);
@@ -182,7 +184,7 @@ fn split<K: Ord + Clone, V: Clone>(link: Link<K, V>, key: &K) -> (Link<K, V>, Li
     }
 }
 
-/// One tree of two, where all keys of the first are less than all of the second.
+/// Merges two trees. All keys of the first must be less than all of the second.
 fn merge<K: Ord + Clone, V: Clone>(less: Link<K, V>, greater: Link<K, V>) -> Link<K, V> {
     match (less, greater) {
         (None, one) | (one, None) => one,
@@ -210,7 +212,7 @@ fn differences<K: Ord + Clone, V: Clone + PartialEq>(
     if same(before, now) {
         return ControlFlow::Continue(());
     }
-    // The one that is above the other in a tree of both; the other tree has it in that place or not at all.
+    // The node that is above the other in a tree of both. The other tree has it in that place or not at all.
     let top = match (before, now) {
         (Some(before), Some(now)) if before.outranks(now) => before,
         (_, Some(now)) => now,
@@ -226,7 +228,7 @@ fn differences<K: Ord + Clone, V: Clone + PartialEq>(
     differences(&before.2, &now.2, found)
 }
 
-/// The entries less than `key`, its own value, and those greater.
+/// Returns the entries less than `key`, its own value, and the entries greater.
 fn at<'l, K: Ord + Clone, V: Clone>(link: &'l Link<K, V>, key: &K) -> (Link<K, V>, Option<&'l V>, Link<K, V>) {
     match link {
         Some(node) if node.key == *key => (node.left.clone(), Some(&node.value), node.right.clone()),
@@ -239,7 +241,7 @@ fn at<'l, K: Ord + Clone, V: Clone>(link: &'l Link<K, V>, key: &K) -> (Link<K, V
 
 /// Entries of a [`SharedMap`] in the order of their keys.
 pub(super) struct Iter<'m, K, V> {
-    /// Nodes whose entry and right side are still to come, the next one last.
+    /// Nodes whose entry and right side were not returned yet, the next one last.
     above: Vec<&'m Node<K, V>>,
 }
 

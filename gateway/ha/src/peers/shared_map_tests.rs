@@ -8,7 +8,7 @@ thread_local! {
     static COMPARED: Cell<u64> = const { Cell::new(0) };
 }
 
-/// A key that counts how often it is compared: once for each node that is looked at, or a few times.
+/// A key that counts its comparisons: one or a few for each node that is visited.
 #[derive(Clone, Debug)]
 struct Counted(u32);
 
@@ -39,14 +39,15 @@ impl PartialEq for Counted {
 
 impl Eq for Counted {}
 
-/// Comparisons of keys during `work`.
+/// Returns the number of key comparisons during `work`.
 fn compared(work: impl FnOnce()) -> u64 {
     let before = COMPARED.get();
     work();
     COMPARED.get() - before
 }
 
-/// Comparisons for one change of a map of `many` entries that others have copies of, its comparison with the copy included.
+/// Returns the comparisons for one change of a map of `many` entries that is shared with a copy, including its
+/// comparison with the copy.
 fn cost_of_a_change(many: u32) -> u64 {
     const CHANGES: u32 = 200;
     let mut map: SharedMap<Counted, u8> = (0..many).map(|number| (Counted(number * 2), 0)).collect();
@@ -99,7 +100,7 @@ fn the_shape_does_not_depend_on_the_order() {
 }
 
 proptest! {
-    /// Against the map of the standard library, with few keys, so that they meet.
+    /// Compares with the map of the standard library. There are few keys, so that collisions occur.
     #[test]
     fn a_map_as_any_other(steps in prop::collection::vec((0..200u32, prop::option::of(0..3u8)), 0..600), from in 0..200u32) {
         let (mut map, mut model) = (SharedMap::default(), BTreeMap::new());

@@ -1,4 +1,4 @@
-//! TCP between neighbours: nothing that a router has passed on arrives (GTSM, RFC 5082).
+//! TCP sockets between neighbours: packets that a router has forwarded are not accepted (GTSM, RFC 5082).
 
 use std::{
     io,
@@ -10,12 +10,12 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::data::{Local, Remote};
 
-/// What all packets leave with, and arrive with where no router was between.
+/// TTL of all packets that are sent, and required of received ones, which no router has then forwarded.
 const TTL: libc::c_int = 255;
-/// Calls that wait to be answered.
+/// The most calls that wait to be accepted.
 const BACKLOG: u32 = 16;
 
-/// An address with a port; `scope` only counts for link-local ones.
+/// Returns an address with a port. `scope` is used for link-local addresses only.
 fn with_port(address: IpAddr, scope: u32, port: u16) -> SocketAddr {
     match address {
         IpAddr::V6(address) => SocketAddrV6::new(address, port, 0, scope).into(),
@@ -32,7 +32,7 @@ pub(super) const ANY: [Local; 2] = [
 /// Listens at `local`.
 ///
 /// # Errors
-/// The address is not this node's, the port is taken, or the family is not there.
+/// The address is not this node's, the port is taken, or the family is not available.
 pub(super) fn listen(local: Local, port: u16) -> io::Result<TcpListener> {
     let socket = new(local.address)?;
     socket.set_reuseaddr(true)?;
@@ -40,14 +40,14 @@ pub(super) fn listen(local: Local, port: u16) -> io::Result<TcpListener> {
         set(socket.as_raw_fd(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
     }
     socket.bind(with_port(local.address, local.scope, port))?;
-    // What it accepts inherits its options.
+    // Accepted sockets inherit its options.
     socket.listen(BACKLOG)
 }
 
 /// Calls `remote`.
 ///
 /// # Errors
-/// It can't be reached, does not listen, or is no neighbour; or this node has not the address to call from.
+/// The node can't be reached, does not listen, or is not a neighbour, or this node does not have the source address.
 pub(super) async fn call(remote: Remote, port: u16) -> io::Result<TcpStream> {
     let socket = new(remote.address)?;
     if let Some(from) = remote.from {

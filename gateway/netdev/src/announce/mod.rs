@@ -1,4 +1,4 @@
-//! Frames that tell others where an address is now; pure.
+//! Frames that announce the location of an address; pure.
 
 mod neighbour;
 mod station;

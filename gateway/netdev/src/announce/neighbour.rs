@@ -1,4 +1,4 @@
-//! Announcements of IP addresses to their neighbours.
+//! Announcements of IP addresses to neighbours.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -14,22 +14,22 @@ const OPERATION_REPLY: u16 = 2;
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const IPV6_LEN: usize = 40;
 const ICMPV6: u8 = 58;
-/// Neighbours ignore messages with any other (RFC 4861 section 7.1).
+/// Hop limit of neighbour discovery. Neighbours ignore messages with any other (RFC 4861 section 7.1).
 const HOP_LIMIT: u8 = 255;
 const TYPE_SOLICITATION: u8 = 135;
 const TYPE_ADVERTISEMENT: u8 = 136;
-/// What neighbours have is to be overridden. Neither a router, nor solicited.
+/// Flags of an advertisement: override the existing entry, neither a router nor solicited.
 const FLAG_OVERRIDE: u8 = 0x20;
 const OPTION_TARGET_LINK_LAYER: u8 = 2;
 
-/// Announces `address` to all neighbours. For IPv4 that takes two frames: the one that hosts believe at once,
-/// [`gratuitous_arp`], and one for Open vSwitch in userspace.
+/// Returns the frames that announce `address` to all neighbours. For IPv4 there are two: [`gratuitous_arp`], which
+/// hosts accept at once, and one for Open vSwitch in userspace.
 ///
-/// Open vSwitch learns neighbours only from packets that no cached flow takes (`tnl_arp_snoop` in
+/// Open vSwitch learns neighbours only from packets that match no cached flow (`tnl_arp_snoop` in
 /// lib/tnl-neigh-cache.c), and keeps a flow for ten seconds after its last packet. A bridge's flows match the Ethernet
-/// destination, so the second frame goes to a group address that changes each millisecond of `now`. It is a reply, since
-/// older releases learn from nothing else. Of IPv6 it learns only what is addressed to itself
-/// (`is_neighbor_reply_correct` in ofproto/ofproto-dpif-xlate.c).
+/// destination, so the second frame goes to a group address that changes with each millisecond of `now`. It is a reply,
+/// because older releases learn from nothing else. For IPv6 Open vSwitch learns only from packets that are addressed to
+/// itself (`is_neighbor_reply_correct` in ofproto/ofproto-dpif-xlate.c).
 pub fn takeover(mac: MacAddr, address: IpAddr, now: Time) -> Vec<Vec<u8>> {
     match address {
         IpAddr::V4(address) => vec![gratuitous_arp(mac, address), uncached_arp(mac, address, now)],
@@ -37,14 +37,16 @@ pub fn takeover(mac: MacAddr, address: IpAddr, now: Time) -> Vec<Vec<u8>> {
     }
 }
 
-/// ARP announcement: a broadcast request by the address for itself (RFC 5227 section 3, RFC 9568 section 6.4.1).
+/// Returns an ARP announcement: a broadcast request by the address for itself (RFC 5227 section 3, RFC 9568 section
+/// 6.4.1).
 pub fn gratuitous_arp(mac: MacAddr, address: Ipv4Addr) -> Vec<u8> {
     arp_frame(MacAddr::BROADCAST, OPERATION_REQUEST, (mac, address), (MacAddr([0; 6]), address))
 }
 
-/// ARP announcement in the form of a reply (RFC 5944 section 4.6), to a locally administered group that nobody is in.
+/// Returns an ARP announcement in the form of a reply (RFC 5944 section 4.6), to a locally administered group without
+/// members.
 fn uncached_arp(mac: MacAddr, address: Ipv4Addr, now: Time) -> Vec<u8> {
-    // The clock goes on when the agent starts again, so the address does not come back for 49 days.
+    // The clock continues when the agent restarts, so the same group does not recur for 49 days.
     let [.., a, b, c, d] = now.as_millis().to_be_bytes();
     arp_frame(MacAddr([0x03, 0, a, b, c, d]), OPERATION_REPLY, (mac, address), (mac, address))
 }
@@ -56,7 +58,8 @@ fn arp_frame(to: MacAddr, operation: u16, sender: (MacAddr, Ipv4Addr), target: (
     frame
 }
 
-/// Unsolicited neighbour advertisement to all nodes, from the address itself (RFC 4861 sections 4.4 and 7.2.6).
+/// Returns an unsolicited neighbour advertisement to all nodes, from the address itself (RFC 4861 sections 4.4 and
+/// 7.2.6).
 pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     let mut message = vec![TYPE_ADVERTISEMENT, 0, 0, 0, FLAG_OVERRIDE, 0, 0, 0];
     message.extend(address.octets());
@@ -65,8 +68,8 @@ pub fn neighbour_advertisement(mac: MacAddr, address: Ipv6Addr) -> Vec<u8> {
     icmpv6(mac, address, ALL_NODES, message)
 }
 
-/// Asks who has `address`, without telling anybody an address of the asker's: an ARP probe (RFC 5227 section 2.1.1) or the
-/// neighbour solicitation of duplicate address detection (RFC 4862 section 5.4.2).
+/// Returns a request for the owner of `address` that contains no address of the sender: an ARP probe (RFC 5227 section
+/// 2.1.1) or the neighbour solicitation of duplicate address detection (RFC 4862 section 5.4.2).
 pub fn probe(mac: MacAddr, address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => {

@@ -1,20 +1,21 @@
-//! Announcements of stations to switches, and what all ARP-like frames share.
+//! Announcements of stations to switches, and the common parts of ARP-like frames.
 
 use std::net::Ipv4Addr;
 
 use gateway_common::net::{MacAddr, VlanId};
 
-/// The least an Ethernet frame has, without its checksum (IEEE 802.3 clause 3.2.7).
+/// Least length of an Ethernet frame without its checksum (IEEE 802.3 clause 3.2.7).
 pub(super) const MIN_LEN: usize = 60;
-/// ARP for Ethernet and IPv4.
+/// Length of an ARP message for Ethernet and IPv4.
 pub(super) const ARP_LEN: usize = 28;
 const TAG_LEN: usize = 4;
 const ETHERTYPE_RARP: u16 = 0x8035;
 const ETHERTYPE_VLAN: u16 = 0x8100;
 const OPERATION_REQUEST_REVERSE: u16 = 3;
 
-/// A broadcast from `station`, for switches to learn behind which port it is now: a request for its own IP address (RFC
-/// 903), which no host takes as news of any. With a tag unless the VLAN is [`VlanId::UNTAGGED`].
+/// Returns a broadcast from `station`, from which switches learn the port behind which it is now. It is a request for
+/// the station's own IP address (RFC 903), from which no host learns an address. It has a tag unless the VLAN is
+/// [`VlanId::UNTAGGED`].
 pub fn rarp(station: MacAddr, vlan: VlanId) -> Vec<u8> {
     let (mut frame, len) = if vlan == VlanId::UNTAGGED {
         (ethernet(MacAddr::BROADCAST, station, ETHERTYPE_RARP, ARP_LEN), MIN_LEN)
@@ -22,7 +23,7 @@ pub fn rarp(station: MacAddr, vlan: VlanId) -> Vec<u8> {
         let mut frame = ethernet(MacAddr::BROADCAST, station, ETHERTYPE_VLAN, ARP_LEN + TAG_LEN);
         frame.extend(vlan.get().to_be_bytes());
         frame.extend(ETHERTYPE_RARP.to_be_bytes());
-        // Still long enough once a switch has taken the tag off.
+        // The frame is still long enough after a switch has removed the tag.
         (frame, MIN_LEN + TAG_LEN)
     };
     let unknown = Ipv4Addr::UNSPECIFIED;
@@ -31,7 +32,7 @@ pub fn rarp(station: MacAddr, vlan: VlanId) -> Vec<u8> {
     frame
 }
 
-/// An Ethernet header, with room for so many bytes behind it.
+/// Returns an Ethernet header, with room for that many bytes behind it.
 pub(super) fn ethernet(to: MacAddr, from: MacAddr, ethertype: u16, room: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity((14 + room).max(MIN_LEN + TAG_LEN));
     frame.extend(to.0);

@@ -1,15 +1,15 @@
-//! What goes wrong with NIC settings.
+//! Errors of NIC settings.
 
 use std::{io, path::PathBuf};
 
-/// Why a NIC could not be set or asked.
+/// Reason why a NIC could not be changed or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NicError {
-    /// It doesn't exist.
+    /// The interface doesn't exist.
     #[error("there is no interface `{name}`: check the name in the configuration against `ip link`")]
     NoInterface {
-        /// The name asked for.
+        /// The name.
         name: String,
     },
     /// The kernel refused.
@@ -17,15 +17,15 @@ pub enum NicError {
     Refused {
         /// The interface.
         name: String,
-        /// What was being done.
+        /// The operation that failed.
         doing: &'static str,
         /// The kernel's reason.
         source: io::Error,
     },
-    /// No socket.
+    /// No socket could be opened.
     #[error("opening a socket to ask about NICs: {0}")]
     Socket(#[source] io::Error),
-    /// The kernel's answer made no sense.
+    /// The kernel's answer could not be parsed.
     #[error("asking for the XDP features of interface number {ifindex}: {source}")]
     XdpFeatures {
         /// The interface.
@@ -39,7 +39,7 @@ pub enum NicError {
         path.display()
     )]
     Store {
-        /// Reading or writing.
+        /// The operation: reading or writing.
         doing: &'static str,
         /// The file.
         path: PathBuf,
@@ -53,15 +53,15 @@ pub enum NicError {
         path.display()
     )]
     Corrupt {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Where and why.
+        /// Position and reason of the error.
         source: serde_json::Error,
     },
 }
 
 impl NicError {
-    /// Tells a missing interface from other refusals.
+    /// Returns the error for a refusal. A missing interface has its own variant.
     pub(super) fn refused(name: &str, doing: &'static str, source: io::Error) -> Self {
         match source.raw_os_error() {
             Some(libc::ENODEV | libc::ENXIO) => Self::NoInterface { name: name.to_owned() },

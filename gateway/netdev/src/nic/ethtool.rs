@@ -1,4 +1,4 @@
-//! The ethtool ioctl (linux/ethtool.h): features by name, the driver's name, and who an interface is.
+//! The ethtool ioctl (linux/ethtool.h): features by name, the driver's name, and the identity of an interface.
 
 use std::{
     io,
@@ -29,28 +29,28 @@ const ETH_GSTRING_LEN: usize = 32;
 /// Words of `struct ethtool_drvinfo`: command, five strings of 32 bytes, 12 reserved bytes, five counts.
 const DRVINFO_WORDS: usize = 1 + 5 * 8 + 3 + 5;
 
-/// What makes an interface the same as before: a re-created one differs.
+/// Identity of an interface. An interface that was created again has another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) ifindex: u32,
     pub(super) mac: MacAddr,
 }
 
-/// A socket to ask on; which kind doesn't matter to the kernel.
+/// Socket for requests. The kernel accepts any kind.
 #[derive(Debug)]
 pub(super) struct Ethtool {
     socket: OwnedFd,
 }
 
 impl Ethtool {
-    /// Opens it in the calling thread's network namespace.
+    /// Opens the socket in the calling thread's network namespace.
     pub(super) fn open() -> Result<Self, NicError> {
         socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)
             .map(|socket| Self { socket })
             .map_err(|errno| NicError::Socket(errno.into()))
     }
 
-    /// Who the interface with this name is now.
+    /// Returns the identity of the interface that has this name now.
     pub(super) fn identity(&self, name: &str) -> Result<Identity, NicError> {
         let refused = |source| NicError::refused(name, "asking for the index and address", source);
         let request = self.ask(name, libc::SIOCGIFINDEX).map_err(refused)?;
@@ -66,7 +66,7 @@ impl Ethtool {
         Ok(Identity { ifindex, mac: MacAddr(mac) })
     }
 
-    /// The interface's flags (`IFF_*`), as user space set them.
+    /// Returns the interface's flags (`IFF_*`), as set by user space.
     pub(super) fn flags(&self, name: &str) -> Result<u32, NicError> {
         let request = self
             .ask(name, libc::SIOCGIFFLAGS)
@@ -75,7 +75,7 @@ impl Ethtool {
         Ok(unsafe { request.ifr_ifru.ifru_flags }.cast_unsigned().into())
     }
 
-    /// All features of an interface.
+    /// Returns all features of an interface.
     pub(super) fn features(&self, name: &str) -> Result<Features, NicError> {
         self.read_features(name).map_err(|source| NicError::refused(name, "listing the features", source))
     }
@@ -98,7 +98,7 @@ impl Ethtool {
         Ok(Features { names, words: words.split_off(2) })
     }
 
-    /// Asks for a feature to be on or off. That it was asked for doesn't mean that it is now: read it again.
+    /// Requests a feature to be on or off. The request may have no effect, so read the feature again.
     pub(super) fn set_feature(&self, name: &str, bit: usize, count: usize, on: bool) -> Result<(), NicError> {
         let blocks = count.div_ceil(32);
         let mut words = vec![0; 2 + blocks * 2];
@@ -109,7 +109,7 @@ impl Ethtool {
         self.command(name, &mut words).map_err(|source| NicError::refused(name, "changing a feature", source))
     }
 
-    /// The driver's name.
+    /// Returns the driver's name.
     pub(super) fn driver(&self, name: &str) -> Result<String, NicError> {
         let mut info = [0; DRVINFO_WORDS];
         info[0] = ETHTOOL_GDRVINFO;
@@ -117,7 +117,8 @@ impl Ethtool {
         Ok(text(&bytemuck::cast_slice(&info)[4..36]))
     }
 
-    /// The timestamps a driver can make (`SOF_TIMESTAMPING_*`). Stacked interfaces tell of the one below.
+    /// Returns the timestamps that a driver can create (`SOF_TIMESTAMPING_*`). Stacked interfaces report those of the
+    /// one below.
     pub(super) fn timestamps(&self, name: &str) -> Result<u32, NicError> {
         let mut info = [0; TS_INFO_WORDS];
         info[0] = ETHTOOL_GET_TS_INFO;
@@ -125,7 +126,7 @@ impl Ethtool {
         Ok(info[1])
     }
 
-    /// Packets in the receive ring, and at most.
+    /// Returns the current and the largest number of packets in the receive ring.
     pub(super) fn receive_ring(&self, name: &str) -> Result<Share, NicError> {
         // struct ethtool_ringparam: command; at most for receive, mini, jumbo, send; the same as it is now.
         let mut words = [0; 9];
@@ -134,7 +135,8 @@ impl Ethtool {
         Ok(Share { used: words[5], most: words[1] })
     }
 
-    /// Queues that packets are received by, and at most: those for receiving alone, and those for both ways.
+    /// Returns the current and the largest number of receive queues, of those for receiving alone and those for both
+    /// directions.
     pub(super) fn receive_queues(&self, name: &str) -> Result<Share, NicError> {
         // struct ethtool_channels: command; at most for receive, send, other, both; the same as it is now.
         let mut words = [0; 9];
@@ -144,8 +146,8 @@ impl Ethtool {
         Ok(Share { used: words[5].saturating_add(words[8]), most: words[1].max(words[4]) })
     }
 
-    /// `SIOCETHTOOL`: the command is the first of `words`, the answer goes where the command's struct has it. Every
-    /// caller sizes `words` as its command's struct demands.
+    /// Calls `SIOCETHTOOL`. The command is the first of `words`, and the answer is written to the fields of the
+    /// command's struct. The caller sizes `words` as the struct of its command requires.
     fn command(&self, name: &str, words: &mut [u32]) -> io::Result<()> {
         let mut request = named(name)?;
         request.ifr_ifru.ifru_data = words.as_mut_ptr().cast();
@@ -168,7 +170,7 @@ impl Ethtool {
     }
 }
 
-/// The features of one interface at one moment.
+/// Snapshot of the features of one interface.
 pub(super) struct Features {
     names: Vec<String>,
     /// Blocks of four words, each with 32 bits: available, requested, active, never changed.
@@ -176,17 +178,17 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// The number of a feature; `None` on kernels that don't know it.
+    /// Returns the number of a feature, or `None` if the kernel doesn't know it.
     pub(super) fn bit(&self, feature: &str) -> Option<usize> {
         self.names.iter().position(|name| name == feature)
     }
 
-    /// How many there are.
+    /// Returns the number of features.
     pub(super) fn count(&self) -> usize {
         self.names.len()
     }
 
-    /// How a feature is set.
+    /// Returns the state of a feature.
     pub(super) fn state(&self, bit: usize) -> State {
         let has = |word: usize| self.words[bit / 32 * 4 + word] & (1 << (bit % 32)) != 0;
         State { wanted: has(1), active: has(2), changeable: has(0) && !has(3) }

@@ -1,12 +1,12 @@
-//! Another XDP program where the gateway's should be: what the agent and the doctor say of it.
+//! Messages of the agent and the doctor about an XDP program of another owner in the place of the gateway's.
 
-/// What is wrong.
+/// Describes the problem.
 pub fn foreign_xdp(id: u32, called: Option<&str>) -> String {
     let called = called.map(|name| format!(" {name}")).unwrap_or_default();
     format!("an XDP program that is not this gateway's is on it:{called} id {id}; packets may never reach the gateway")
 }
 
-/// What to do about it.
+/// Describes the remedy.
 pub fn foreign_xdp_remedy(name: &str, id: u32) -> String {
     format!(
         "`bpftool prog show id {id}` and `bpftool link` say whose it is; stop what put it there (another vtep-gateway: \

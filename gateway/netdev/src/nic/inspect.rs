@@ -1,4 +1,4 @@
-//! Looking at a NIC, and changing nothing: for whoever wants to know why it is slow, or deaf.
+//! Inspects a NIC without changing it, for the diagnosis of one that is slow or receives nothing.
 
 use std::io;
 
@@ -21,49 +21,49 @@ const IFLA_XDP_PROG_ID: u16 = 4;
 const IFLA_INFO_SLAVE_KIND: u16 = 4;
 const XDP_ATTACHED_NONE: u8 = 0;
 
-/// A setting that is not as a role needs it.
+/// A setting that differs from the one that a role needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// Which.
+    /// The setting.
     pub setting: Setting,
-    /// What it should be.
+    /// The value that it should have.
     pub wanted: bool,
-    /// Whether the driver lets it be changed.
+    /// True if the driver permits a change.
     pub changeable: bool,
 }
 
-/// How much of something a NIC uses, and could.
+/// Current and largest amount of a NIC's resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {
-    /// Now.
+    /// Current amount.
     pub used: u32,
-    /// At most.
+    /// Largest amount.
     pub most: u32,
 }
 
-/// What the kernel's list of interfaces says of one.
+/// Properties of an interface in the kernel's list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// Its number.
+    /// Its index.
     pub ifindex: u32,
-    /// Largest IP packet, in bytes.
+    /// MTU: largest IP packet in bytes.
     pub mtu: u32,
-    /// The operator wants it up.
+    /// True if the operator has set it up.
     pub admin_up: bool,
-    /// It can carry packets.
+    /// True if it can carry packets.
     pub running: bool,
-    /// Number of the bridge or bond it belongs to.
+    /// Index of the bridge or bond to which it belongs.
     pub master: Option<u32>,
-    /// What that is, by its kernel name: `bond`, `bridge`, `openvswitch`, `vrf`...
+    /// Kind of that master, by its kernel name: `bond`, `bridge`, `openvswitch`, `vrf`...
     pub master_kind: Option<String>,
     /// Id of the XDP program on it.
     pub xdp: Option<u32>,
 }
 
-/// The settings of `name` that are not as `role` needs them.
+/// Returns the settings of `name` that differ from those that `role` needs.
 ///
 /// # Errors
-/// When there is no such interface, or the kernel refuses to tell.
+/// There is no such interface, or the kernel refuses to report.
 pub fn wrong_settings(name: &str, role: Role) -> Result<Vec<Wrong>, NicError> {
     let ethtool = Ethtool::open()?;
     let mut wrong = Vec::new();
@@ -77,26 +77,26 @@ pub fn wrong_settings(name: &str, role: Role) -> Result<Vec<Wrong>, NicError> {
     Ok(wrong)
 }
 
-/// Packets in the receive ring (`ETHTOOL_GRINGPARAM`).
+/// Returns the size of the receive ring in packets (`ETHTOOL_GRINGPARAM`).
 ///
 /// # Errors
-/// When there is no such interface, or its driver has no rings.
+/// There is no such interface, or its driver has no rings.
 pub fn receive_ring(name: &str) -> Result<Share, NicError> {
     Ethtool::open()?.receive_ring(name)
 }
 
-/// Queues that packets are received by (`ETHTOOL_GCHANNELS`).
+/// Returns the number of receive queues (`ETHTOOL_GCHANNELS`).
 ///
 /// # Errors
-/// When there is no such interface, or its driver has no channels.
+/// There is no such interface, or its driver has no channels.
 pub fn receive_queues(name: &str) -> Result<Share, NicError> {
     Ethtool::open()?.receive_queues(name)
 }
 
-/// What the kernel says of interface `name`; `None` if there is none.
+/// Returns the properties of interface `name`, or `None` if there is none.
 ///
 /// # Errors
-/// When netlink does not work.
+/// Netlink does not work.
 pub fn interface(name: &str) -> io::Result<Option<Interface>> {
     let Ok(ifindex) = nix::net::if_::if_nametoindex(name) else { return Ok(None) };
     let mut body = vec![0; IFINFO];

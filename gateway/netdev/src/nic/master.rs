@@ -1,33 +1,34 @@
-//! The bond or bridge that an interface belongs to: it carries the interface's traffic, so it is what has to be named.
+//! The bond or bridge to which an interface belongs. It carries the interface's traffic, so the configuration has to
+//! name it instead.
 
 use std::fmt;
 
 use super::Role;
 
-/// Whom an interface belongs to.
+/// Master of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Master {
     /// Its name.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: MasterKind,
 }
 
-/// What an interface may belong to, as far as it makes a difference here (`IFLA_INFO_SLAVE_KIND`).
+/// Kind of a master, as far as it makes a difference here (`IFLA_INFO_SLAVE_KIND`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MasterKind {
-    /// A bond, or its like, a team.
+    /// A bond or a team.
     Bond,
-    /// A bridge of Linux.
+    /// A Linux bridge.
     Bridge,
-    /// The datapath of Open vSwitch, in the kernel: all bridges together.
+    /// The kernel datapath of Open vSwitch, which stands for all its bridges.
     OpenVswitch,
     /// Another kind.
     Other,
 }
 
 impl MasterKind {
-    /// The kind of this name; nothing for a VRF, which only says by which table is routed.
+    /// Returns the kind of this name. Returns `None` for a VRF, which only selects a routing table.
     pub fn named(name: &str) -> Option<Self> {
         Some(match name {
             "bond" | "team" => Self::Bond,
@@ -52,7 +53,7 @@ impl fmt::Display for Master {
 }
 
 impl Master {
-    /// What belonging to it means for an interface that is named in the configuration.
+    /// Describes the problem of an interface that belongs to it and is named in the configuration.
     pub fn trouble(&self, role: Role) -> String {
         match (role, self.kind) {
             (_, MasterKind::Bond) => format!("it is a member of {self}, which carries its traffic"),
@@ -67,7 +68,7 @@ impl Master {
         }
     }
 
-    /// What to do about that. The bridge may be what a host lives by, so nothing is ever taken out of it.
+    /// Describes the remedy. The host may depend on the bridge, so an interface is never removed from it.
     pub fn remedy(&self, role: Role) -> String {
         let name = &self.name;
         match (role, self.kind) {

@@ -1,18 +1,19 @@
-//! The NIC settings the data plane needs, and what a NIC can do.
+//! NIC settings that the data plane needs, and the capabilities of a NIC.
 //!
-//! A NIC that strips VLAN tags hides them from XDP; one that merges received packets (LRO) hands on frames nobody
-//! sent; one that filters by MAC or VLAN throws away what is meant for the machines behind the tunnels. Such settings
-//! are changed when the agent takes an interface, and put back when it gives it up:
+//! A NIC that strips VLAN tags hides them from XDP. One that merges received packets (LRO) delivers frames that no
+//! station has sent. One that filters by MAC or VLAN drops packets for the machines behind the tunnels. Such settings
+//! are changed when the agent takes an interface, and restored when it releases it:
 //!
 //! ```text
 //!   settings ──plan──▶ what to change ──store──▶ nic-settings.json (what was there, written first)
 //!                                     └─ethtool / netlink──▶ the kernel
 //! ```
 //!
-//! What was there is written down once, before the first change, and outlives the agent: a restart, a crash or an
-//! upgrade in between changes nothing. A setting the operator changed meanwhile is the operator's, and stays.
+//! The original values are saved once, before the first change, and outlive the agent: a restart, a crash or an upgrade
+//! in between does not change them. A setting that the operator has changed meanwhile belongs to the operator, and
+//! stays.
 //!
-//! `plan` is pure; `ethtool` and `netlink` talk to the kernel; `xdp` asks what XDP the driver offers.
+//! `plan` is pure; `ethtool` and `netlink` access the kernel; `xdp` requests the XDP features of the driver.
 
 mod error;
 mod ethtool;
@@ -33,24 +34,24 @@ pub use plan::{Role, Setting, is_covered};
 pub use settings::{Change, NicSettings, Outcome, PutBack, Restored};
 pub use xdp::{XdpFeatures, xdp_features};
 
-/// The MAC of the interface with this name, in the caller's network namespace.
+/// Returns the MAC of the interface with this name, in the caller's network namespace.
 ///
 /// # Errors
-/// Its name and what the kernel said, if there is none.
+/// There is none. The error has its name and the kernel's reason.
 pub fn address(name: &str) -> Result<gateway_common::net::MacAddr, NicError> {
     Ok(ethtool::Ethtool::open()?.identity(name)?.mac)
 }
 
-/// The name of the driver behind an interface, like `mlx5_core` or `veth` (`ETHTOOL_GDRVINFO`).
+/// Returns the name of the driver of an interface, like `mlx5_core` or `veth` (`ETHTOOL_GDRVINFO`).
 ///
 /// # Errors
-/// When there is no such interface, or its driver doesn't tell.
+/// There is no such interface, or its driver doesn't report its name.
 pub fn driver(name: &str) -> Result<String, NicError> {
     ethtool::Ethtool::open()?.driver(name)
 }
 
-/// Whether the driver puts a timestamp on packets when it has handed them to the NIC (`ETHTOOL_GET_TS_INFO`). Without an
-/// answer it doesn't.
+/// Returns true if the driver timestamps packets when it has handed them to the NIC (`ETHTOOL_GET_TS_INFO`). Returns
+/// false without an answer.
 pub fn stamps_transmitted(name: &str) -> bool {
     let timestamps = ethtool::Ethtool::open().and_then(|ethtool| ethtool.timestamps(name));
     timestamps.is_ok_and(|timestamps| timestamps & libc::SOF_TIMESTAMPING_TX_SOFTWARE != 0)

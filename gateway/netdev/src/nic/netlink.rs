@@ -1,4 +1,4 @@
-//! Netlink in its smallest form, for questions that need no more: one request, its answers, its acknowledgement.
+//! Minimal netlink for simple requests: one request, its answers, its acknowledgement.
 
 use std::{
     io,
@@ -17,17 +17,17 @@ use nix::sys::{
 const HEADER: usize = 16;
 /// Messages and attributes start at multiples of this.
 const ALIGN: usize = 4;
-/// How often a list is asked for that changes while it is read.
+/// The most attempts to read a list that changes while it is read.
 const TRIES: u32 = 5;
-/// Set in the messages of a dump that is not consistent.
+/// Flag in the messages of a dump that is not consistent.
 const NLM_F_DUMP_INTR: u16 = libc::NLM_F_DUMP_INTR as u16;
 
-/// Sends a request and collects the bodies of its answers until the kernel acknowledges it.
+/// Sends a request, and collects the bodies of its answers until the kernel acknowledges it.
 pub fn request(protocol: SockProtocol, kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     request_with(protocol, kind, 0, body)
 }
 
-/// The same with further flags (`NLM_F_*`). A dump that changes while it is read is asked for again.
+/// Sends a request with additional flags (`NLM_F_*`). A dump that changes while it is read is requested again.
 pub fn request_with(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
     let mut tries = TRIES;
     loop {
@@ -62,12 +62,12 @@ fn exchange(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::R
 
 fn open(protocol: SockProtocol) -> io::Result<OwnedFd> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
-    // The kernel answers within the call; this only keeps a lost answer from hanging the agent.
+    // The kernel answers within the call. This limit only prevents that the agent hangs after a lost answer.
     setsockopt(&socket, ReceiveTimeout, &TimeVal::seconds(2))?;
     Ok(socket)
 }
 
-/// Takes the messages out of a datagram; tells the outcome once the acknowledgement, or the end of a dump, is among them.
+/// Reads the messages of a datagram. Returns the result once the acknowledgement, or the end of a dump, is among them.
 fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io::Result<()>>> {
     while !datagram.is_empty() {
         let length = u32_at(datagram, 0)? as usize;
@@ -77,7 +77,7 @@ fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io:
             return Ok(Some(Err(io::Error::from_raw_os_error(libc::EINTR))));
         }
         let kind = i32::from(kind);
-        // Both begin with the outcome.
+        // Both begin with the result.
         if kind == libc::NLMSG_ERROR || kind == libc::NLMSG_DONE {
             let errno = u32_at(body, 0)?.cast_signed();
             return Ok(Some(if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(-errno)) }));
@@ -88,7 +88,7 @@ fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io:
     Ok(None)
 }
 
-/// Adds an attribute to a message body.
+/// Appends an attribute to a message body.
 pub fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.extend(((4 + value.len()) as u16).to_ne_bytes());
     body.extend(kind.to_ne_bytes());
@@ -96,7 +96,7 @@ pub fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     body.resize(body.len().next_multiple_of(ALIGN), 0);
 }
 
-/// Finds an attribute among those that fill `bytes`.
+/// Returns an attribute among those that fill `bytes`.
 pub fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let length = usize::from(u16_at(bytes, 0).ok()?);
@@ -109,8 +109,8 @@ pub fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     }
 }
 
-/// Switches promiscuous mode, and nothing else, by `RTM_SETLINK`. (The older ioctl writes all flags at once, and
-/// would undo what somebody else changes at that moment.)
+/// Sets promiscuous mode, and nothing else, by `RTM_SETLINK`. (The older ioctl writes all flags at once, and would undo
+/// a concurrent change by another program.)
 pub(super) fn set_promiscuous(ifindex: u32, on: bool) -> io::Result<()> {
     let flag = libc::IFF_PROMISC as u32;
     // struct ifinfomsg: family and padding, type, index, flags, mask of the flags to change.

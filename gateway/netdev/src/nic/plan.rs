@@ -1,15 +1,15 @@
-//! What a NIC should be set to, and what follows from how it is set.
+//! Required NIC settings, and the steps that follow from the current ones.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What the gateway uses an interface for.
+/// Use of an interface by the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Towards the underlay.
+    /// Interface of the underlay.
     Uplink,
-    /// Towards the VLANs.
+    /// Interface of the VLANs.
     Access,
 }
 
@@ -17,26 +17,26 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
-    /// The NIC takes 802.1Q tags out of frames, where XDP can't see them.
+    /// The NIC removes 802.1Q tags from frames, so that XDP can't see them.
     RxVlanOffload,
-    /// The NIC takes 802.1ad tags out of frames.
+    /// The NIC removes 802.1ad tags from frames.
     RxVlanStagOffload,
     /// The NIC drops frames of VLANs that have no subinterface here.
     RxVlanFilter,
-    /// The NIC merges received packets into ones that can't be told apart again.
+    /// The NIC merges received packets into ones that can't be separated again.
     Lro,
-    /// The NIC merges received packets; some drivers refuse XDP meanwhile.
+    /// The NIC merges received packets. Some drivers refuse XDP meanwhile.
     RxGroHw,
-    /// The kernel merges UDP packets that it is to forward. A train of tunnel packets can't be taken out of its tunnel.
+    /// The kernel merges UDP packets that it forwards. Merged tunnel packets can't be decapsulated.
     RxUdpGroForwarding,
-    /// The kernel chains packets of a connection that it is to forward.
+    /// The kernel chains packets of a connection that it forwards.
     RxGroList,
-    /// The interface takes in frames for any MAC.
+    /// The interface receives frames for any MAC.
     Promiscuous,
 }
 
 impl Setting {
-    /// The kernel's name for it among the device features (net/ethtool/common.c); `None` where it isn't one.
+    /// Returns the kernel's name of the device feature (net/ethtool/common.c), or `None` if it is none.
     pub(super) const fn feature(self) -> Option<&'static str> {
         match self {
             Self::RxVlanOffload => Some("rx-vlan-hw-parse"),
@@ -52,7 +52,7 @@ impl Setting {
 }
 
 impl fmt::Display for Setting {
-    /// The name an operator types after `ethtool -K DEV`, or `promiscuous`.
+    /// Writes the name for `ethtool -K DEV`, or `promiscuous`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::RxVlanOffload => "rx-vlan-offload",
@@ -67,7 +67,7 @@ impl fmt::Display for Setting {
     }
 }
 
-/// What an interface in this role has to be set to.
+/// Returns the required settings of an interface in this role.
 pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
     use Setting::{Lro, Promiscuous, RxGroList, RxUdpGroForwarding, RxVlanFilter, RxVlanOffload, RxVlanStagOffload};
     match role {
@@ -78,7 +78,7 @@ pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
             (RxUdpGroForwarding, false),
             (RxGroList, false),
         ],
-        // The hosts behind the tunnels have MACs, and the bindings VLANs, that the NIC knows nothing of.
+        // The MACs of the hosts behind the tunnels, and the VLANs of the bindings, are unknown to the NIC.
         Role::Access => &[
             (RxVlanOffload, false),
             (RxVlanStagOffload, false),
@@ -91,38 +91,38 @@ pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
     }
 }
 
-/// True if it does no harm that a setting can't be changed in this role: promiscuous mode, which is told of by itself,
-/// makes a NIC take in frames of all VLANs.
+/// Returns true if it is harmless that a setting can't be changed in this role: promiscuous mode, which is reported
+/// separately, makes a NIC receive frames of all VLANs.
 pub fn is_covered(role: Role, setting: Setting) -> bool {
     setting == Setting::RxVlanFilter && needs(role).contains(&(Setting::Promiscuous, true))
 }
 
-/// What has to be off for drivers that refuse XDP while the NIC merges packets.
+/// Settings that must be off for drivers that refuse XDP while the NIC merges packets.
 pub(super) const BLOCKS_XDP: &[(Setting, bool)] = &[(Setting::Lro, false), (Setting::RxGroHw, false)];
 
-/// How a setting is set.
+/// State of a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct State {
-    /// What was last asked for.
+    /// The value that was last requested.
     pub(super) wanted: bool,
-    /// What is in force.
+    /// The value in force.
     pub(super) active: bool,
-    /// The driver lets it be changed.
+    /// True if the driver permits a change.
     pub(super) changeable: bool,
 }
 
-/// What to do about a setting.
+/// Step for a setting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing, it is right.
+    /// Nothing to do, because it is right.
     Nothing,
-    /// It is wrong, and the driver won't have it changed.
+    /// It is wrong, and the driver permits no change.
     Fixed,
     /// Change it.
     Change,
 }
 
-/// Decides what to do for a setting to become `value`.
+/// Returns the step by which a setting becomes `value`.
 pub(super) fn step(state: State, value: bool) -> Step {
     match state {
         State { active, changeable: false, .. } if active == value => Step::Nothing,

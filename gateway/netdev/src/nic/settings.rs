@@ -1,4 +1,4 @@
-//! Setting NICs as the data plane needs them, and putting them back.
+//! Changes NIC settings to those that the data plane needs, and restores them.
 
 use std::path::Path;
 
@@ -12,80 +12,81 @@ use super::{
     store::{Saved, Store},
 };
 
-/// Changes NIC settings, and remembers what they were.
+/// Changes NIC settings, and saves the original values.
 #[derive(Debug)]
 pub struct NicSettings {
     ethtool: Ethtool,
     store: Store,
 }
 
-/// What became of a setting that was not as needed.
+/// Result for a setting that was not as needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Which.
+    /// The setting.
     pub setting: Setting,
-    /// What was needed: on or off.
+    /// The needed value: on or off.
     pub value: bool,
-    /// What became of it.
+    /// Outcome of the change.
     pub outcome: Outcome,
 }
 
-/// How a change went.
+/// Outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It is as needed now.
+    /// The setting is now as needed.
     Made,
-    /// The driver never changes it.
+    /// The driver never changes the setting.
     Fixed,
-    /// The driver took the wish, and didn't follow it.
+    /// The driver accepted the request, but did not follow it.
     NotFollowed,
 }
 
-/// What became of a saved setting.
+/// Result for a saved setting.
 #[derive(Debug)]
 pub struct Restored {
     /// The interface.
     pub name: String,
-    /// Which setting.
+    /// The setting.
     pub setting: Setting,
-    /// What became of it.
+    /// Outcome of the restoration.
     pub outcome: PutBack,
 }
 
-/// How putting back went.
+/// Outcome of a restoration.
 #[derive(Debug)]
 pub enum PutBack {
-    /// It is as it was before the gateway came.
+    /// The setting is as it was before the gateway changed it.
     Done,
-    /// It is no longer as the gateway set it: somebody else's business now.
+    /// The setting is no longer as the gateway set it. Another program or the operator owns it now.
     ChangedMeanwhile,
-    /// That interface doesn't exist any more; one of the same name may.
+    /// The interface doesn't exist any more, although another one of the same name may.
     Gone,
-    /// It could not be put back, and stays saved.
+    /// The setting could not be restored, and stays saved.
     Failed(NicError),
 }
 
 impl NicSettings {
-    /// Reads what earlier runs saved in `run_dir`. Sockets belong to the calling thread's network namespace.
+    /// Reads the settings that earlier runs have saved in `run_dir`. Sockets belong to the calling thread's network
+    /// namespace.
     ///
     /// # Errors
-    /// When the file can't be read or understood.
+    /// The file can't be read or parsed.
     pub fn open(run_dir: &Path) -> Result<Self, NicError> {
         Ok(Self { ethtool: Ethtool::open()?, store: Store::open(run_dir)? })
     }
 
-    /// Sets an interface as its role needs it; tells what was not right. Before XDP is attached: some drivers refuse
-    /// to change these with a program in place.
+    /// Sets an interface as its role needs it. Returns the settings that were wrong. To be called before XDP is
+    /// attached, because some drivers refuse to change these settings with a program attached.
     ///
     /// # Errors
-    /// When there is no such interface, the kernel refuses, or the originals can't be saved; then nothing more is
-    /// changed.
+    /// There is no such interface, the kernel refuses, or the original values can't be saved. Nothing more is changed
+    /// then.
     pub fn prepare(&mut self, name: &str, role: Role) -> Result<Vec<Change>, NicError> {
         self.change(name, plan::needs(role))
     }
 
-    /// Turns off what makes some drivers refuse native XDP: the NIC's merging of packets, LRO and `rx-gro-hw`. For
-    /// when attaching failed; worth another try only if a change was made.
+    /// Turns off the settings that make some drivers refuse native XDP: the NIC's merging of packets, LRO and
+    /// `rx-gro-hw`. To be called after attaching has failed. Another attempt is useful only if a change was made.
     ///
     /// # Errors
     /// As [`NicSettings::prepare`].
@@ -93,10 +94,10 @@ impl NicSettings {
         self.change(name, BLOCKS_XDP)
     }
 
-    /// Puts an interface's settings back as they were before the gateway changed them.
+    /// Restores an interface's settings to their values before the gateway changed them.
     ///
     /// # Errors
-    /// When the file of originals can't be written. What the kernel refuses is told in the list.
+    /// The file of original values can't be written. Refusals of the kernel are in the returned list.
     pub fn restore(&mut self, name: &str) -> Result<Vec<Restored>, NicError> {
         let identity = match self.ethtool.identity(name) {
             Ok(identity) => Some(identity),
@@ -121,7 +122,7 @@ impl NicSettings {
         Ok(restored)
     }
 
-    /// Puts back everything that was changed on any interface.
+    /// Restores all changed settings of all interfaces.
     ///
     /// # Errors
     /// As [`NicSettings::restore`].
@@ -143,8 +144,8 @@ impl NicSettings {
                 step => steps.push((setting, value, state, step)),
             }
         }
-        // Written down before it is done: after a crash in between, the setting simply isn't as the gateway would
-        // have set it, and is left alone.
+        // Saved before the change: after a crash in between, the setting differs from the gateway's value, and is left
+        // alone.
         let saved = steps.iter().filter(|(_, value, state, step)| *step == Step::Change && state.wanted != *value);
         let saved: Vec<_> =
             saved.map(|(setting, value, state, _)| (*setting, Saved { was: state.wanted, set: *value })).collect();
@@ -190,14 +191,14 @@ impl NicSettings {
     }
 }
 
-/// How a setting is set.
+/// Returns the state of a setting.
 pub(super) fn state(ethtool: &Ethtool, name: &str, setting: Setting) -> Result<State, NicError> {
     let Some(feature) = setting.feature() else {
         let on = ethtool.flags(name)? & libc::IFF_PROMISC as u32 != 0;
         return Ok(State { wanted: on, active: on, changeable: true });
     };
     let features = ethtool.features(name)?;
-    // A kernel that doesn't know the feature doesn't do it.
+    // A kernel that doesn't know the feature doesn't have it enabled.
     let unknown = State { wanted: false, active: false, changeable: false };
     Ok(features.bit(feature).map_or(unknown, |bit| features.state(bit)))
 }

@@ -1,4 +1,4 @@
-//! The file that remembers how NICs were set before the gateway came.
+//! File of the original NIC settings, from before the gateway changed them.
 
 use std::{
     collections::BTreeMap,
@@ -13,14 +13,14 @@ use super::{error::NicError, ethtool::Identity, plan::Setting};
 
 const FILE: &str = "nic-settings.json";
 
-/// How a setting was, and how the gateway set it.
+/// Original value of a setting, and the value that the gateway has set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Saved {
     pub(super) was: bool,
     pub(super) set: bool,
 }
 
-/// An interface and its saved settings. Name, index and MAC together say that it is still the same one.
+/// An interface and its saved settings. Name, index and MAC together identify the interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Interface {
     ifindex: u32,
@@ -39,7 +39,7 @@ struct Content {
     interfaces: BTreeMap<String, Interface>,
 }
 
-/// The file, and what is in it.
+/// The file and its content.
 #[derive(Debug)]
 pub(super) struct Store {
     path: PathBuf,
@@ -47,7 +47,7 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Reads the file in `dir`; there may be none.
+    /// Reads the file in `dir`, if there is one.
     pub(super) fn open(dir: &Path) -> Result<Self, NicError> {
         let path = dir.join(FILE);
         let content = match fs::read(&path) {
@@ -61,20 +61,20 @@ impl Store {
         Ok(Self { path, content })
     }
 
-    /// Names of the interfaces that have something saved.
+    /// Returns the names of the interfaces with saved settings.
     pub(super) fn names(&self) -> Vec<String> {
         self.content.interfaces.keys().cloned().collect()
     }
 
-    /// What is saved under a name, and whether that interface is the one with this identity.
+    /// Returns the settings that are saved under a name, and true if they belong to the interface with this identity.
     pub(super) fn saved(&self, name: &str, identity: Option<&Identity>) -> (Vec<(Setting, Saved)>, bool) {
         let Some(interface) = self.content.interfaces.get(name) else { return (Vec::new(), false) };
         let same = identity.is_some_and(|identity| interface.is(identity));
         (interface.settings.iter().map(|(setting, saved)| (*setting, *saved)).collect(), same)
     }
 
-    /// Saves how settings were. What is saved already for this very interface stays: it is older. What was saved for
-    /// another one of that name is void.
+    /// Saves original values. A value that is already saved for this same interface is older, and stays. Values that
+    /// were saved for another interface of that name are dropped.
     pub(super) fn save(
         &mut self,
         name: &str,
@@ -99,7 +99,7 @@ impl Store {
         self.replace(content)
     }
 
-    /// Forgets some settings of an interface, and the interface with its last one.
+    /// Removes some saved settings of an interface, and the interface with the last one.
     pub(super) fn forget(&mut self, name: &str, settings: &[Setting]) -> Result<(), NicError> {
         let mut content = self.content.clone();
         if let Some(interface) = content.interfaces.get_mut(name) {
@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-/// Writes a new file and puts it in the old one's place, so that a crash leaves either, whole.
+/// Writes a new file and replaces the old one with it, so that a crash leaves one of them complete.
 fn write(path: &Path, content: &Content) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(dir)?;
@@ -154,7 +154,7 @@ mod tests {
         Identity { ifindex, mac: MacAddr([2, 0, 0, 0, 0, 1]) }
     }
 
-    /// A directory that goes with the test.
+    /// A directory that is removed after the test.
     struct Dir(PathBuf);
 
     impl Dir {

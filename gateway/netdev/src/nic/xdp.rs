@@ -1,4 +1,4 @@
-//! What XDP a driver offers: the `netdev` family of generic netlink (Documentation/netlink/specs/netdev.yaml, since
+//! XDP features of a driver: the `netdev` family of generic netlink (Documentation/netlink/specs/netdev.yaml, since
 //! Linux 6.3).
 
 use std::io;
@@ -10,7 +10,7 @@ use super::{
     netlink::{attribute, push_attribute, request},
 };
 
-/// The fixed number of the family that knows the others' numbers (linux/genetlink.h).
+/// Fixed number of the family that reports the numbers of the others (linux/genetlink.h).
 const GENL_ID_CTRL: u16 = 0x10;
 const CTRL_CMD_GETFAMILY: u8 = 3;
 const CTRL_ATTR_FAMILY_ID: u16 = 1;
@@ -22,43 +22,43 @@ const NETDEV_CMD_DEV_GET: u8 = 1;
 const NETDEV_A_DEV_IFINDEX: u16 = 1;
 const NETDEV_A_DEV_XDP_FEATURES: u16 = 3;
 
-/// The XDP abilities of an interface at one moment (linux/netdev.h). On some drivers they depend on settings: veth
-/// takes redirected frames only while its peer has an XDP program or GRO.
+/// Snapshot of the XDP features of an interface (linux/netdev.h). On some drivers they depend on settings: veth accepts
+/// redirected frames only while its peer has an XDP program or GRO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct XdpFeatures(u64);
 
 impl XdpFeatures {
-    /// Takes the kernel's bits.
+    /// Wraps the kernel's bits.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Runs programs in the driver: abort, drop, pass and send back.
+    /// Returns true if it runs programs in the driver: abort, drop, pass and send back.
     pub const fn basic(self) -> bool {
         self.0 & 1 != 0
     }
 
-    /// Its programs may redirect frames to other interfaces.
+    /// Returns true if its programs can redirect frames to other interfaces.
     pub const fn redirect(self) -> bool {
         self.0 & 1 << 1 != 0
     }
 
-    /// Other interfaces' programs may redirect frames to it (`ndo_xdp_xmit`).
+    /// Returns true if programs of other interfaces can redirect frames to it (`ndo_xdp_xmit`).
     pub const fn ndo_xmit(self) -> bool {
         self.0 & 1 << 2 != 0
     }
 
-    /// It takes redirected frames in several buffers.
+    /// Returns true if it accepts redirected frames in several buffers.
     pub const fn ndo_xmit_sg(self) -> bool {
         self.0 & 1 << 6 != 0
     }
 }
 
-/// Asks for the XDP features of an interface; `None` on kernels before 6.3, which don't tell. An interface whose
-/// driver has no XDP has none of them.
+/// Returns the XDP features of an interface, or `None` on kernels before 6.3, which don't report them. An interface
+/// whose driver has no XDP has no features.
 ///
 /// # Errors
-/// When there is no such interface, or generic netlink doesn't work.
+/// There is no such interface, or generic netlink doesn't work.
 pub fn xdp_features(ifindex: u32) -> Result<Option<XdpFeatures>, NicError> {
     let failed = |source| NicError::XdpFeatures { ifindex, source };
     let Some(family) = family("netdev").map_err(failed)? else { return Ok(None) };
@@ -73,7 +73,7 @@ pub fn xdp_features(ifindex: u32) -> Result<Option<XdpFeatures>, NicError> {
     bits.map(|bits| Some(XdpFeatures(bits))).ok_or_else(|| failed(io::ErrorKind::InvalidData.into()))
 }
 
-/// The number of a generic netlink family; `None` where the kernel doesn't have it.
+/// Returns the number of a generic netlink family, or `None` if the kernel doesn't have it.
 fn family(name: &str) -> io::Result<Option<u16>> {
     let mut body = vec![CTRL_CMD_GETFAMILY, 1, 0, 0];
     let mut text = name.as_bytes().to_vec();

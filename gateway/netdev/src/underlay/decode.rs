@@ -1,4 +1,4 @@
-//! From rtnetlink messages to facts.
+//! Decodes rtnetlink messages into facts.
 
 use std::{io, net::IpAddr};
 
@@ -17,7 +17,7 @@ use rtnetlink::{
 use super::facts::{Answer, Change, Forbidden, Link, Neighbour, NeighbourKey, NeighbourState, Route, Vlan};
 use crate::nic::MasterKind;
 
-/// The news in a multicast message, if it is any of ours.
+/// Returns the change in a multicast message, if it is relevant.
 pub(crate) fn change(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
     let inner = match &message.payload {
         NetlinkPayload::InnerMessage(inner) => inner,
@@ -44,7 +44,7 @@ pub(crate) fn change(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<Ch
     }
 }
 
-/// The interface a message tells of; `None` for messages of a bridge about its port.
+/// Returns the interface in a message, or `None` for messages of a bridge about its port.
 pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
     if message.header.interface_family != AddressFamily::Unspec {
         return None;
@@ -83,7 +83,7 @@ pub(crate) fn link(message: &LinkMessage) -> Option<Link> {
     Some(link)
 }
 
-/// What the interface belongs to, as that says itself.
+/// Returns the kind of the interface's master, as the master reports it.
 fn master_kind(infos: &[LinkInfo]) -> Option<MasterKind> {
     infos.iter().find_map(|info| match info {
         LinkInfo::PortKind(kind) => MasterKind::named(&kind.to_string()),
@@ -91,7 +91,8 @@ fn master_kind(infos: &[LinkInfo]) -> Option<MasterKind> {
     })
 }
 
-/// The tag of an 802.1Q subinterface. Service tags (802.1ad) are not for tunnels: such a link counts as foreign.
+/// Returns the tag of an 802.1Q subinterface. Service tags (802.1ad) are not used for tunnels: such a link counts as
+/// foreign.
 fn vlan_tag(infos: &[LinkInfo]) -> Option<VlanId> {
     if !infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Vlan))) {
         return None;
@@ -109,7 +110,7 @@ fn vlan_tag(infos: &[LinkInfo]) -> Option<VlanId> {
     })
 }
 
-/// The entry a message tells of; `None` for those of a bridge's forwarding database, and for proxies.
+/// Returns the entry in a message, or `None` for those of a bridge's forwarding database, and for proxies.
 pub(crate) fn neighbour(message: &NeighbourMessage) -> Option<(NeighbourKey, Neighbour)> {
     if message.header.flags.contains(NeighbourFlags::Proxy) {
         return None;
@@ -133,7 +134,7 @@ pub(crate) fn neighbour(message: &NeighbourMessage) -> Option<(NeighbourKey, Nei
     Some(((message.header.ifindex, address?), entry))
 }
 
-/// Sorts `NUD_*` bits (linux/neighbour.h).
+/// Converts `NUD_*` bits (linux/neighbour.h).
 fn neighbour_state(bits: u16) -> NeighbourState {
     const FIXED: u16 = libc::NUD_PERMANENT | libc::NUD_NOARP;
     const VALID: u16 = libc::NUD_REACHABLE | libc::NUD_STALE | libc::NUD_DELAY | libc::NUD_PROBE;
@@ -148,7 +149,7 @@ fn neighbour_state(bits: u16) -> NeighbourState {
     }
 }
 
-/// What the kernel answered to a route lookup.
+/// Returns the kernel's answer to a route lookup.
 pub(crate) fn answer(message: &RouteMessage) -> Answer {
     match message.header.kind {
         RouteType::Unicast => {}
@@ -183,8 +184,8 @@ pub(crate) fn answer(message: &RouteMessage) -> Answer {
     }
 }
 
-/// What a refused route lookup means. IPv4 tells the refusing kinds of route by the error alone (`fib_props` in
-/// net/ipv4/fib_semantics.c).
+/// Returns the meaning of a refused route lookup. For IPv4 the kinds of route that refuse differ only by the error
+/// (`fib_props` in net/ipv4/fib_semantics.c).
 pub(crate) fn refusal(error: &Error) -> Answer {
     match errno(error) {
         libc::ENETUNREACH | libc::ESRCH => Answer::NoRoute,
@@ -195,7 +196,7 @@ pub(crate) fn refusal(error: &Error) -> Answer {
     }
 }
 
-/// The error number behind a failed request.
+/// Returns the error number of a failed request.
 pub(crate) fn errno(error: &Error) -> i32 {
     match error {
         Error::NetlinkError(message) => message.raw_code().abs(),
@@ -204,7 +205,7 @@ pub(crate) fn errno(error: &Error) -> i32 {
     }
 }
 
-/// The same as an [`io::Error`], for messages.
+/// Returns the error as an [`io::Error`], for messages.
 pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::from_raw_os_error(errno(error))
 }

@@ -1,4 +1,4 @@
-//! What the kernel said about links, routes and neighbours, as far as tunnels care.
+//! Facts from the kernel about links, routes and neighbours, as far as tunnels need them.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,27 +12,27 @@ use crate::nic::MasterKind;
 /// A network interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {
-    /// The kernel's number for it; never used again while the host runs, so a re-created interface has another.
+    /// The kernel's index. It is not reused while the host runs, so an interface that was created again has another.
     pub ifindex: u32,
-    /// Its name, which can change and can come back with another index.
+    /// Its name. It can change, and can be reused with another index.
     pub name: String,
     /// Its Ethernet address; `None` on tunnels and the like.
     pub mac: Option<MacAddr>,
-    /// Largest IP packet it carries, in bytes.
+    /// MTU: largest IP packet in bytes.
     pub mtu: u32,
-    /// The operator wants it up (`IFF_UP`).
+    /// True if the operator has set it up (`IFF_UP`).
     pub admin_up: bool,
-    /// It can carry packets (`IFF_RUNNING`): carrier, and the links below it are up.
+    /// True if it can carry packets (`IFF_RUNNING`): it has a carrier, and the links below it are up.
     pub running: bool,
     /// Set for an 802.1Q subinterface.
     pub vlan: Option<Vlan>,
-    /// Index of the bond or bridge that it belongs to, and what that is.
+    /// Index and kind of the bond or bridge to which it belongs.
     pub master: Option<(u32, MasterKind)>,
-    /// Set for a macvlan: index of the interface it takes frames from.
+    /// Set for a macvlan: index of the interface below.
     pub(crate) macvlan_of: Option<u32>,
 }
 
-/// Where an 802.1Q subinterface belongs.
+/// Properties of an 802.1Q subinterface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Vlan {
     /// Index of the interface that carries the tagged frames.
@@ -50,31 +50,31 @@ pub enum Answer {
     Local,
     /// It is a multicast or broadcast address.
     NotUnicast,
-    /// No route fits.
+    /// No route matches.
     NoRoute,
-    /// A route fits, and says no.
+    /// A route matches, and refuses.
     Forbidden(Forbidden),
     /// The lookup failed with this error number.
     Failed(i32),
 }
 
-/// A way out.
+/// A route to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// Index of the interface it leaves by.
+    /// Index of the outgoing interface.
     pub(crate) oif: u32,
-    /// The router; `None` where the address is on the link itself. May be IPv6 for an IPv4 route (RFC 5549).
+    /// The router; `None` if the address is on the link itself. May be IPv6 for an IPv4 route (RFC 5549).
     pub gateway: Option<IpAddr>,
-    /// The source address the kernel would take.
+    /// The source address that the kernel would choose.
     pub source: Option<IpAddr>,
-    /// MTU of the path in bytes, where a route or path MTU discovery tells one.
+    /// MTU of the path in bytes, if a route or path MTU discovery reports one.
     pub mtu: Option<u32>,
 }
 
 /// The kinds of route that refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forbidden {
-    /// `blackhole`: dropped in silence.
+    /// `blackhole`: dropped silently.
     Blackhole,
     /// `unreachable`: dropped, with an ICMP error.
     Unreachable,
@@ -82,53 +82,53 @@ pub enum Forbidden {
     Prohibit,
 }
 
-/// Names an entry of the neighbour tables: interface index and IP address.
+/// Key of an entry of the neighbour tables: interface index and IP address.
 pub type NeighbourKey = (u32, IpAddr);
 
 /// An entry of the ARP or ND table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbour {
-    /// How far the kernel trusts it.
+    /// State of the entry in the kernel.
     pub state: NeighbourState,
     /// Its Ethernet address, if known.
     pub mac: Option<MacAddr>,
-    /// The kernel keeps it resolved by itself (`NTF_EXT_MANAGED`).
+    /// True if the kernel keeps it resolved by itself (`NTF_EXT_MANAGED`).
     pub managed: bool,
-    /// A control plane put it in (`NTF_EXT_LEARNED`); a request without that flag would take it away.
+    /// True if a control plane has added it (`NTF_EXT_LEARNED`). A request without that flag would remove the flag.
     pub(crate) ext_learned: bool,
 }
 
 /// The kernel's NUD states, as far as they make a difference here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NeighbourState {
-    /// Being asked for, or not yet.
+    /// Resolution is in progress, or has not begun.
     Pending,
-    /// Asked for, no answer.
+    /// Resolution has failed: no answer.
     Failed,
-    /// Usable: reachable, or stale, delay and probe, where the kernel still sends to the address it has.
+    /// Usable: reachable, or stale, delay and probe, in which the kernel still sends to the known address.
     Valid,
-    /// Usable, and nobody's business but the operator's: permanent or noarp.
+    /// Usable, and managed by the operator only: permanent or noarp.
     Fixed,
 }
 
-/// One piece of news.
+/// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// An interface appeared or changed.
+    /// An interface was added or has changed.
     Link(Link),
-    /// The interface with this index went.
+    /// The interface with this index was removed.
     LinkGone(u32),
-    /// A neighbour entry appeared or changed.
+    /// A neighbour entry was added or has changed.
     Neighbour(NeighbourKey, Neighbour),
-    /// A neighbour entry went.
+    /// A neighbour entry was removed.
     NeighbourGone(NeighbourKey),
-    /// Routes, rules or addresses changed: every answer may be another now.
+    /// Routes, rules or addresses have changed, so every answer may have changed.
     Routing,
-    /// News was lost.
+    /// Notifications were lost.
     Overrun,
 }
 
-/// The copy of what the kernel knows.
+/// Copy of the kernel's state.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     links: BTreeMap<u32, Link>,
@@ -137,7 +137,7 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Takes in news; true when routes have to be asked again because of it.
+    /// Applies a change. Returns true if routes have to be requested again because of it.
     pub fn apply(&mut self, change: Change) -> bool {
         match change {
             Change::Link(link) => {
@@ -149,7 +149,7 @@ impl Facts {
                 self.links.remove(&ifindex).is_some()
             }
             Change::Neighbour(key, mut neighbour) => {
-                // The kernel asks a failed neighbour again and again; it stays "does not answer" until it does.
+                // The kernel retries a failed neighbour again and again. It stays failed until it answers.
                 let failed = self.neighbours.get(&key).is_some_and(|known| known.state == NeighbourState::Failed);
                 if failed && neighbour.state == NeighbourState::Pending {
                     neighbour.state = NeighbourState::Failed;
@@ -165,7 +165,7 @@ impl Facts {
         }
     }
 
-    /// Replaces links and neighbours by a fresh dump of them; answers stay until they are asked again.
+    /// Replaces links and neighbours by a new dump. Answers stay until they are requested again.
     pub fn replace(&mut self, dump: impl IntoIterator<Item = Change>) {
         let old = std::mem::take(&mut self.neighbours);
         self.links.clear();
@@ -179,32 +179,32 @@ impl Facts {
         }
     }
 
-    /// Notes the kernel's answer for a remote.
+    /// Stores the kernel's answer for a remote.
     pub fn answer(&mut self, remote: IpAddr, answer: Answer) {
         self.answers.insert(remote, answer);
     }
 
-    /// Forgets the answers for remotes that `keep` doesn't want.
+    /// Drops the answers for remotes that `keep` refuses.
     pub(crate) fn retain_answers(&mut self, mut keep: impl FnMut(&IpAddr) -> bool) {
         self.answers.retain(|remote, _| keep(remote));
     }
 
-    /// The answer for a remote, if it was asked.
+    /// Returns the answer for a remote, if it was requested.
     pub(crate) fn answer_of(&self, remote: &IpAddr) -> Option<&Answer> {
         self.answers.get(remote)
     }
 
-    /// The interface with this index.
+    /// Returns the interface with this index.
     pub fn link(&self, ifindex: u32) -> Option<&Link> {
         self.links.get(&ifindex)
     }
 
-    /// All interfaces, by index.
+    /// Returns all interfaces, by index.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
     }
 
-    /// An entry of the neighbour tables.
+    /// Returns an entry of the neighbour tables.
     pub fn neighbour(&self, key: &NeighbourKey) -> Option<&Neighbour> {
         self.neighbours.get(key)
     }

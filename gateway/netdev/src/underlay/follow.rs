@@ -1,4 +1,4 @@
-//! The driver: waits for news, asks what has to be asked, publishes what came out.
+//! Driver: waits for notifications, sends the necessary requests, and publishes the result.
 
 use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
@@ -15,42 +15,42 @@ use super::{
     snapshot::{Snapshot, Wanted},
 };
 
-/// Most changes taken in before conclusions are drawn.
+/// The most changes that are applied before conclusions are drawn.
 const BATCH: usize = 4096;
 
-/// Why the underlay can't be followed.
+/// Reason why the underlay can't be followed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnderlayError {
-    /// No socket.
+    /// A socket could not be opened.
     #[error("opening a netlink socket for {what}: {source}; the agent needs a kernel with rtnetlink and CAP_NET_ADMIN")]
     Open {
-        /// Which of the two.
+        /// The socket: one of the two.
         what: &'static str,
         /// The kernel's reason.
         source: io::Error,
     },
-    /// The kernel would not list something.
+    /// The kernel refused to list something.
     #[error("listing {what} by netlink: {source}; check that `ip` can list them, and restart the agent")]
     Dump {
-        /// Links or neighbours.
+        /// The list: links or neighbours.
         what: &'static str,
         /// The kernel's reason.
         source: io::Error,
     },
-    /// The socket for news went.
+    /// The socket for notifications was closed.
     #[error("the netlink socket for events closed; restart the agent")]
     Closed,
 }
 
-/// The driver's times and sizes.
+/// Times and sizes of the driver.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuning {
-    /// How long a burst of route changes is collected before routes are asked again.
+    /// Time for which a burst of route changes is collected before routes are requested again.
     pub debounce: Duration,
-    /// How often everything is dumped and asked again without any news.
+    /// Interval at which everything is dumped and requested again without any notification.
     pub refresh: Duration,
-    /// Bytes of news the kernel holds for the agent before it throws some away.
+    /// Size in bytes of the kernel's buffer for notifications. If it overflows, notifications are dropped.
     pub news_buffer: usize,
 }
 
@@ -74,12 +74,12 @@ pub struct Follower {
     dump_due: Instant,
 }
 
-/// Opens the netlink sockets in the network namespace of the calling thread and takes a first look around: the
-/// snapshots start with a complete one. Needs a tokio runtime with IO and time, of the kind that stays on this thread
-/// if the namespace is not the process's.
+/// Opens the netlink sockets in the network namespace of the calling thread, and reads the current state: the first
+/// snapshot is complete. Needs a tokio runtime with IO and time. If the namespace is not that of the process, the
+/// runtime must stay on this thread.
 ///
 /// # Errors
-/// Where there is no netlink, or it can't list links and neighbours.
+/// Netlink is not available, or can't list links and neighbours.
 pub async fn open(
     wanted: watch::Receiver<Arc<Wanted>>,
 ) -> Result<(Follower, watch::Receiver<Arc<Snapshot>>), UnderlayError> {
@@ -94,7 +94,7 @@ pub async fn open_with(
     mut wanted: watch::Receiver<Arc<Wanted>>,
     tuning: Tuning,
 ) -> Result<(Follower, watch::Receiver<Arc<Snapshot>>), UnderlayError> {
-    // News first: what changes during the dump is told again rather than missed.
+    // Notifications are subscribed first, so that a change during the dump is reported again rather than missed.
     let news = kernel::news(tuning.news_buffer)?;
     let kernel = Kernel::open()?;
     let (snapshots, receiver) = watch::channel(Arc::default());
@@ -117,11 +117,11 @@ pub async fn open_with(
 }
 
 impl Follower {
-    /// Follows until nobody can want anything any more (the sender of `wanted` is gone). Neighbours stay managed by
-    /// the kernel then: a data plane that outlives the agent profits.
+    /// Follows until the sender of `wanted` is dropped. Neighbours stay managed by the kernel then, for a data plane
+    /// that outlives the agent.
     ///
     /// # Errors
-    /// When netlink fails for good.
+    /// Netlink has failed permanently.
     pub async fn run(mut self) -> Result<(), UnderlayError> {
         let mut changes = Vec::new();
         loop {
@@ -151,7 +151,7 @@ impl Follower {
     fn take(&mut self, change: Change) {
         let soon = Instant::now() + self.tuning.debounce;
         if change == Change::Overrun {
-            // Not at once: older news is still in the socket, and would come on top of a fresher dump.
+            // Not at once: older notifications are still in the socket, and would be applied on top of a newer dump.
             warn!("the kernel had more news than the netlink socket holds; listing links and neighbours again");
             self.dump_due = self.dump_due.min(soon);
         }
@@ -160,7 +160,7 @@ impl Follower {
         }
     }
 
-    /// Takes in what is wanted now. New remotes are asked for at once; a change of source concerns all.
+    /// Applies a change of the wanted remotes. New remotes are requested at once. A change of source concerns all.
     async fn want(&mut self) {
         let wanted = Arc::clone(&self.wanted.borrow_and_update());
         let all = wanted.vteps != self.current.vteps;
@@ -187,13 +187,13 @@ impl Follower {
         Ok(())
     }
 
-    /// Asks for the routes of all remotes, or of those not asked for yet.
+    /// Requests the routes of all remotes, or of those that were not requested yet.
     async fn ask(&mut self, all: bool) {
         if all {
             self.ask_due = None;
         }
         let current = Arc::clone(&self.current);
-        // A standby doesn't have the shared address; the kernel takes only sources that are its own.
+        // A standby doesn't have the shared address, and the kernel accepts only sources that are its own.
         let mut sources = Vec::new();
         for vtep in &current.vteps {
             if self.kernel.is_local(*vtep).await {
@@ -209,7 +209,7 @@ impl Follower {
         }
     }
 
-    /// Has neighbours kept as the facts demand, and publishes what changed.
+    /// Makes the kernel keep neighbours as the facts require, and publishes changes.
     async fn conclude(&mut self) {
         let uplinks = &self.current.uplinks;
         let needed: BTreeSet<_> =
@@ -220,7 +220,7 @@ impl Follower {
             match self.kernel.keep(request).await {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => full = Some(address),
-                // An interface or entry that just went is told of by its own message.
+                // An interface or entry that was just removed is reported by its own message.
                 Err(error) if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENOENT | libc::ENETDOWN)) => {
                     debug!(ifindex, %address, %error, "a neighbour went before it could be looked after");
                 }
@@ -243,7 +243,7 @@ impl Follower {
     }
 }
 
-/// Hands a snapshot on, unless it says nothing new.
+/// Publishes a snapshot, unless it is unchanged.
 fn publish(snapshots: &watch::Sender<Arc<Snapshot>>, snapshot: Snapshot) {
     snapshots.send_if_modified(|published| {
         let changed = **published != snapshot;

@@ -1,8 +1,8 @@
-//! Which neighbours the kernel is asked to keep resolved, and when it is asked again.
+//! Selects the neighbours that the kernel is requested to keep resolved, and repeats the requests.
 //!
-//! The one request for it, "use this entry now, and manage it", makes a current kernel (5.16 and later) probe the
-//! neighbour and keep it fresh by itself. An older one ignores the second half and only probes; the flag never shows
-//! in the entry, so the request is repeated, which is what such a kernel needs.
+//! The single request for it, "use this entry now, and manage it", makes a current kernel (5.16 and later) probe the
+//! neighbour and keep it fresh by itself. An older kernel ignores the second half and only probes. Its entry never
+//! shows the flag, so the request is repeated, as such a kernel needs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,34 +14,34 @@ use super::facts::{Facts, NeighbourKey, NeighbourState};
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
 
-/// Something to ask of the kernel.
+/// A request to the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     /// The entry.
     pub key: NeighbourKey,
-    /// Manage it, or stop managing it.
+    /// True: manage it. False: stop managing it.
     pub manage: bool,
-    /// The entry carries `NTF_EXT_LEARNED`, which the request must repeat to leave it there.
+    /// True if the entry carries `NTF_EXT_LEARNED`, which the request must repeat to keep it.
     pub(crate) ext_learned: bool,
 }
 
-/// What was asked for one neighbour.
+/// Requests that were sent for one neighbour.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
-    /// The entry was not managed when first needed, so the flag is this agent's to take away.
+    /// The entry was not managed when it was first needed, so this agent has to remove the flag.
     ours: bool,
     next: Instant,
     wait: Duration,
 }
 
-/// Remembers what was asked.
+/// State of the requests that were sent.
 #[derive(Debug, Default)]
 pub(crate) struct Keeper {
     attempts: BTreeMap<NeighbourKey, Attempt>,
 }
 
 impl Keeper {
-    /// What to ask now, given the neighbours that are needed.
+    /// Returns the requests to send now, given the neighbours that are needed.
     pub(crate) fn plan(&mut self, now: Instant, needed: &BTreeSet<NeighbourKey>, facts: &Facts) -> Vec<Request> {
         let mut requests = Vec::new();
         self.attempts.retain(|key, attempt| {
@@ -57,7 +57,7 @@ impl Keeper {
         });
         for key in needed {
             let entry = facts.neighbour(key);
-            // The request would strip a permanent entry of its permanence.
+            // The request would make a permanent entry non-permanent.
             if entry.is_some_and(|entry| entry.state == NeighbourState::Fixed) {
                 self.attempts.remove(key);
                 continue;
@@ -65,7 +65,8 @@ impl Keeper {
             let managed = entry.is_some_and(|entry| entry.managed);
             let attempt = self.attempts.entry(*key).or_insert(Attempt { ours: !managed, next: now, wait: FIRST_RETRY });
             if managed {
-                // Should the flag vanish (the link flapped, the operator replaced the entry), ask again at once.
+                // If the flag vanishes (the link flapped, the operator replaced the entry), the request is repeated at
+                // once.
                 *attempt = Attempt { next: now, wait: FIRST_RETRY, ..*attempt };
             } else if attempt.next <= now {
                 requests.push(Request {
@@ -79,7 +80,7 @@ impl Keeper {
         requests
     }
 
-    /// When to plan again even without news: the next repetition that is due.
+    /// Returns the time of the next plan without any notification: that of the next due repetition.
     pub(crate) fn next_due(&self, facts: &Facts) -> Option<Instant> {
         self.attempts
             .iter()

@@ -1,5 +1,5 @@
-//! The two netlink sockets: one to ask on, one to be told on. (A change made on a socket is not told on that same
-//! socket, and a dump would delay the news.)
+//! The two netlink sockets: one for requests, one for notifications. (A change that is made on a socket is not reported
+//! on that same socket, and a dump would delay the notifications.)
 
 use std::{io, net::IpAddr, time::Duration};
 
@@ -24,7 +24,7 @@ use super::{
     keep::Request,
 };
 
-/// Longest wait for an answer that the kernel gives at once; it only ends where a message was lost or not understood.
+/// Longest wait for an answer that the kernel gives at once. It ends only if a message was lost or could not be parsed.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 const GROUPS: [MulticastGroup; 8] = [
@@ -38,7 +38,8 @@ const GROUPS: [MulticastGroup; 8] = [
     MulticastGroup::Ipv6Rule,
 ];
 
-/// Opens the socket for news, with a receive buffer of `buffer` bytes, in the calling thread's network namespace.
+/// Opens the socket for notifications, with a receive buffer of `buffer` bytes, in the calling thread's network
+/// namespace.
 pub(crate) fn news(buffer: usize) -> Result<mpsc::UnboundedReceiver<Change>, UnderlayError> {
     let open = |source| UnderlayError::Open { what: "events", source };
     let (mut connection, _, mut messages) = rtnetlink::new_multicast_connection(&GROUPS).map_err(open)?;
@@ -61,13 +62,13 @@ pub(crate) fn news(buffer: usize) -> Result<mpsc::UnboundedReceiver<Change>, Und
     Ok(receiver)
 }
 
-/// The socket for requests.
+/// Socket for requests.
 pub(crate) struct Kernel {
     handle: Handle,
 }
 
 impl Kernel {
-    /// Opens it in the calling thread's network namespace.
+    /// Opens the socket in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Self, UnderlayError> {
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(|source| UnderlayError::Open { what: "requests", source })?;
@@ -75,7 +76,7 @@ impl Kernel {
         Ok(Self { handle })
     }
 
-    /// All links and neighbours there are.
+    /// Returns all links and neighbours.
     pub(crate) async fn dump(&self) -> Result<Vec<Change>, UnderlayError> {
         let failed = |what| move |error: Error| UnderlayError::Dump { what, source: decode::io_error(&error) };
         let mut changes = Vec::new();
@@ -90,16 +91,16 @@ impl Kernel {
         Ok(changes)
     }
 
-    /// Asks how `remote` is reached, from `source` where one is given; it has to be an address of this host then.
+    /// Requests the route to `remote`, from `source` if there is one. `source` must then be an address of this host.
     pub(crate) async fn route(&self, remote: IpAddr, source: Option<IpAddr>) -> Answer {
         match self.lookup(remote, source).await {
-            // The kernel doesn't repeat the source it was given.
+            // The kernel doesn't repeat the source of the request.
             Answer::Via(route) => Answer::Via(Route { source: route.source.or(source), ..route }),
             answer => answer,
         }
     }
 
-    /// True where this host has the address.
+    /// Returns true if this host has the address.
     pub(crate) async fn is_local(&self, address: IpAddr) -> bool {
         self.lookup(address, None).await == Answer::Local
     }
@@ -123,10 +124,10 @@ impl Kernel {
         }
     }
 
-    /// Makes the kernel manage a neighbour, or stop it.
+    /// Makes the kernel manage a neighbour, or stop managing it.
     ///
-    /// The state is left at `NUD_NONE`, which together with `NTF_USE` means "as it is" on every kernel; without
-    /// `NTF_USE`, kernels before 5.16 would throw away what they know of the neighbour.
+    /// The state is left at `NUD_NONE`, which together with `NTF_USE` means "unchanged" on every kernel. Without
+    /// `NTF_USE`, kernels before 5.16 would drop the known state of the neighbour.
     pub(crate) async fn keep(&self, request: Request) -> Result<(), io::Error> {
         let (ifindex, address) = request.key;
         let mut message = NeighbourMessage::default();

@@ -1,12 +1,13 @@
-//! One look at the underlay, for whoever does not follow it. Nothing is asked of the kernel but what it knows: no neighbour
-//! is kept or resolved.
+//! Single snapshot of the underlay, for a client that does not follow it. It only reads the kernel's state: no
+//! neighbour is kept or resolved.
 
 use super::{Facts, Snapshot, UnderlayError, Wanted, kernel::Kernel};
 
-/// The state of everything wanted, now. Needs a tokio runtime, and speaks of the calling thread's network namespace.
+/// Returns the current state of everything wanted. Needs a tokio runtime, and reads the calling thread's network
+/// namespace.
 ///
 /// # Errors
-/// When netlink does not work.
+/// Netlink does not work.
 pub async fn look(wanted: &Wanted) -> Result<Snapshot, UnderlayError> {
     let kernel = Kernel::open()?;
     let mut facts = Facts::default();
@@ -18,7 +19,7 @@ pub async fn look(wanted: &Wanted) -> Result<Snapshot, UnderlayError> {
         }
     }
     for remote in &wanted.remotes {
-        // Routing rules may go by the source, which has to be there.
+        // Routing rules may match the source, which has to exist.
         let source = own.iter().copied().find(|vtep| vtep.is_ipv4() == remote.is_ipv4());
         facts.answer(*remote, kernel.route(*remote, source).await);
     }

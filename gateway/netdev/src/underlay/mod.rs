@@ -1,8 +1,8 @@
-//! Where the tunnels leave this host: the next hop of every remote VTEP, resolved and followed live.
+//! Underlay: the next hop of every remote VTEP, resolved and followed live.
 //!
-//! The kernel knows it all (routes, neighbours, links) and tells of changes by netlink. This folder keeps a copy of
-//! the facts that matter, draws from them one [`Resolution`] per remote, and publishes a new [`Snapshot`] whenever
-//! one of them changes:
+//! The kernel has all the data (routes, neighbours, links) and reports changes by netlink. This module keeps a copy of
+//! the relevant facts, derives one [`Resolution`] per remote from them, and publishes a new [`Snapshot`] whenever one
+//! of them changes:
 //!
 //! ```text
 //!   multicast events ──decode──▶ facts ──resolve──▶ Snapshot ──▶ watch channel
@@ -10,18 +10,20 @@
 //!                                   └──keep──▶ neighbours the kernel is asked to keep resolved
 //! ```
 //!
-//! What routers say of the paths ("fragmentation needed", "packet too big") the kernel throws away, since no socket of its
-//! own sends tunnel packets: the programs of the data plane hear it, and `path_mtu` says what of it holds.
+//! The kernel drops the routers' reports about paths ("fragmentation needed", "packet too big"), because no socket of
+//! its own sends tunnel packets. The programs of the data plane receive them instead, and `path_mtu` decides which of
+//! them are valid.
 //!
-//! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, and receive the time as an argument. `kernel` asks, `follow`
-//! drives. (`ha` speaks rtnetlink too, on a thread of its own: for the links and addresses of virtual routers.)
+//! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, and receive the time as an argument. `kernel` sends
+//! requests, `follow` is the driver. (`ha` uses rtnetlink too, on a thread of its own, for the links and addresses of
+//! virtual routers.)
 //!
-//! Three rules came from the kernel's habits:
-//! - A socket that overflows has lost news: everything is dumped again, and once a minute anyway, because some
-//!   changes are never told (a route that expires, IPv4 routes that vanish with their interface).
-//! - One route change can touch any remote, so the routes of all remotes are asked again, once per burst.
-//! - Neighbours are kept by the kernel (`NTF_EXT_MANAGED`, Linux 5.16). Older kernels take the same request as "use
-//!   it now" (`NTF_USE`), and the request is repeated.
+//! Three rules follow from the kernel's behaviour:
+//! - A socket that overflows has lost notifications, so everything is dumped again. That is also done once a minute,
+//!   because some changes are never reported (a route that expires, IPv4 routes that vanish with their interface).
+//! - One route change can affect any remote, so the routes of all remotes are requested again, once per burst.
+//! - The kernel keeps neighbours (`NTF_EXT_MANAGED`, Linux 5.16). Older kernels take the same request as "use it now"
+//!   (`NTF_USE`), and the request is repeated.
 
 pub mod decode;
 mod facts;

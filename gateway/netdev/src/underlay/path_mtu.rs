@@ -1,4 +1,4 @@
-//! What routers say of the paths to remote VTEPs: how long it holds, and what is too little to be true.
+//! Path MTUs to remote VTEPs as reported by routers: their lifetime, and the lower limit of credible values.
 
 use std::{
     borrow::Cow,
@@ -14,22 +14,24 @@ use gateway_common::{
 
 use super::{resolve::Resolution, snapshot::Snapshot};
 
-/// A path that is narrower than the underlay here.
+/// A path with a smaller MTU than the underlay of this host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Narrow {
-    /// The longest IP packet that gets through, in bytes.
+    /// MTU: the longest IP packet in bytes that passes.
     pub mtu: u32,
-    /// When it is forgotten, CLOCK_MONOTONIC nanoseconds: the path may have become wider, and nobody tells of that.
+    /// Time at which it expires, in nanoseconds of CLOCK_MONOTONIC. The MTU of the path may have grown, which is never
+    /// reported.
     pub until: u64,
 }
 
-/// What is believed of the paths, by remote VTEP.
+/// Accepted path MTUs, by remote VTEP.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PathMtus(BTreeMap<IpAddr, Narrow>);
 
 impl PathMtus {
-    /// From what the kernel has noted, as of `now` (CLOCK_MONOTONIC nanoseconds). Of what was said of several tunnels to one
-    /// remote, the least holds. Nothing narrower is believed than every path has to be.
+    /// Derives the path MTUs from the entries that the data plane has noted, as of `now` (CLOCK_MONOTONIC nanoseconds).
+    /// Of several tunnels to one remote, the least value counts. A value below the least MTU that every path must have
+    /// is raised to it.
     pub fn of(rows: &[(RemoteVtepKey, PathMtu)], now: u64) -> Self {
         let mut all = BTreeMap::<IpAddr, Narrow>::new();
         for (ends, told) in rows.iter().filter(|(_, told)| !is_over(told, now)) {
@@ -44,19 +46,19 @@ impl PathMtus {
         Self(all)
     }
 
-    /// True if the same is believed as in `other`, for however long.
+    /// Returns true if the path MTUs equal those of `other`, regardless of their expiry.
     pub fn says_as(&self, other: &Self) -> bool {
         let mtus = |all: &Self| all.0.iter().map(|(remote, narrow)| (*remote, narrow.mtu)).collect::<BTreeMap<_, _>>();
         mtus(self) == mtus(other)
     }
 
-    /// What is believed of the path to `remote`.
+    /// Returns the accepted path MTU to `remote`, if there is one.
     pub fn get(&self, remote: &IpAddr) -> Option<Narrow> {
         self.0.get(remote).copied()
     }
 
-    /// The underlay with its paths as narrow as they are; wider than it is here none becomes. And the remotes that this has
-    /// made a difference for.
+    /// Applies the path MTUs to the underlay. None grows beyond the MTU of the underlay. Returns also the remotes for
+    /// which this has made a difference.
     pub fn narrow<'s>(&self, underlay: &'s Snapshot) -> (Cow<'s, Snapshot>, BTreeSet<IpAddr>) {
         let mut narrowed = Cow::Borrowed(underlay);
         let mut remotes = BTreeSet::new();
@@ -74,7 +76,7 @@ impl PathMtus {
     }
 }
 
-/// True if what was said no longer holds.
+/// Returns true if a report has expired.
 pub fn is_over(told: &PathMtu, now: u64) -> bool {
     now.saturating_sub(told.reported) >= PATH_MTU_NS
 }

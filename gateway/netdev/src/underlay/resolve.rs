@@ -1,4 +1,4 @@
-//! From facts to the one question that matters: where do frames for this remote go?
+//! Resolves the facts: determines the next hop of frames for a remote.
 
 use std::{collections::BTreeSet, fmt, net::IpAddr};
 
@@ -6,89 +6,89 @@ use gateway_common::net::MacAddr;
 
 use super::facts::{Answer, Facts, Forbidden, Link, NeighbourKey, NeighbourState, Route};
 
-/// Whether frames for a remote VTEP can leave, and how.
+/// Result for a remote VTEP: the next hop, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resolution {
-    /// They can.
+    /// Frames can be sent.
     Resolved(Hop),
-    /// They can't, and what would change that.
+    /// Frames can't be sent, for this reason, which names the remedy.
     Unresolved(Why),
 }
 
-/// All that goes around a frame on its way out.
+/// Next hop: all values that encapsulation and transmission need.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
-    /// Index of the uplink NIC it leaves by.
+    /// Index of the outgoing uplink NIC.
     pub ifindex: u32,
-    /// 802.1Q tag it needs there, 0 for none.
+    /// 802.1Q tag on that NIC, 0 for none.
     pub vlan: u16,
-    /// The Ethernet source: the interface's own.
+    /// Ethernet source: that of the interface.
     pub src_mac: MacAddr,
-    /// The neighbour that frames are sent to: the remote itself, or the router.
+    /// Neighbour that receives the frames: the remote itself, or the router.
     pub via: IpAddr,
-    /// The Ethernet destination: that neighbour's.
+    /// Ethernet destination: that of the neighbour.
     pub dst_mac: MacAddr,
-    /// Largest IP packet that gets through, in bytes: the least of the links' and the route's.
+    /// Largest IP packet that passes, in bytes: the least of the links' and the route's MTU.
     pub mtu: u32,
-    /// The source address the kernel would take.
+    /// The source address that the kernel would choose.
     pub source: Option<IpAddr>,
 }
 
-/// Why a remote can't be reached; its text names the remedy.
+/// Reason why a remote can't be reached. Its text names the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// The kernel was not asked yet.
+    /// The route was not requested yet.
     NotAsked,
-    /// No route fits. The uplinks that are down or missing are the first suspects.
+    /// No route matches. The most likely causes are the uplinks that are down or missing.
     NoRoute {
         /// Their names.
         down: Vec<String>,
     },
-    /// A route says no.
+    /// A route refuses.
     Forbidden(Forbidden),
-    /// The remote is this host.
+    /// The remote is an address of this host.
     OwnAddress,
-    /// The remote is no single machine.
+    /// The remote is not a unicast address.
     NotUnicast,
     /// The lookup failed with this error number.
     Lookup(i32),
-    /// The route's interface went; the route will follow.
+    /// The route's interface was removed. The route will follow.
     LinkGone {
         /// Its index.
         ifindex: u32,
     },
-    /// The route leaves by an interface the gateway was not given.
+    /// The route's interface is not one of the configured uplinks.
     NotUplink {
         /// Its name.
         link: String,
     },
-    /// The operator has it down.
+    /// The operator has set the interface down.
     LinkDown {
         /// Its name.
         link: String,
     },
-    /// It is up, but has no carrier or nothing below it.
+    /// The interface is up, but has no carrier or nothing below it.
     NoCarrier {
         /// Its name.
         link: String,
     },
-    /// It speaks something other than Ethernet.
+    /// The interface is not an Ethernet interface.
     NotEthernet {
         /// Its name.
         link: String,
     },
-    /// The neighbour is being asked for.
+    /// The neighbour is being resolved.
     NeighbourPending {
         /// The remote itself, or the router.
         address: IpAddr,
-        /// The interface it is asked on.
+        /// The interface on which it is resolved.
         link: String,
     },
     /// The neighbour doesn't answer.
     NeighbourFailed {
         /// The remote itself, or the router.
         address: IpAddr,
-        /// The interface it is asked on.
+        /// The interface on which it is resolved.
         link: String,
     },
 }
@@ -147,17 +147,17 @@ impl fmt::Display for Why {
     }
 }
 
-/// The way out of the host: which link, by which NIC, with which tag.
+/// Exit from the host: link, NIC and tag.
 struct Exit<'a> {
-    /// The interface the route names; neighbours live here, and the source MAC is its.
+    /// The interface of the route. Its neighbours and its source MAC are used.
     link: &'a Link,
-    /// The NIC the frame leaves by: the same, or the parent of a VLAN subinterface.
+    /// The NIC that sends the frame: the same, or the parent of a VLAN subinterface.
     nic: &'a Link,
     vlan: u16,
 }
 
 impl Facts {
-    /// Decides where frames for `remote` go.
+    /// Determines the next hop of frames for `remote`.
     pub(crate) fn resolve(&self, remote: IpAddr, uplinks: &BTreeSet<String>) -> Resolution {
         match self.hop(remote, uplinks) {
             Ok(hop) => Resolution::Resolved(hop),
@@ -165,8 +165,8 @@ impl Facts {
         }
     }
 
-    /// The neighbour that frames for `remote` are sent to, where there is a usable way out: what has to be kept
-    /// resolved for it.
+    /// Returns the neighbour that receives frames for `remote`, if there is a usable exit. This neighbour has to be
+    /// kept resolved.
     pub fn next_hop(&self, remote: IpAddr, uplinks: &BTreeSet<String>) -> Option<NeighbourKey> {
         let route = self.route(remote, uplinks).ok()?;
         self.exit(route, uplinks).ok()?;
@@ -211,7 +211,7 @@ impl Facts {
             Some((nic, id)) if uplinks.contains(&nic.name) => (nic, id),
             _ => return Err(Why::NotUplink { link: link.name.clone() }),
         };
-        // The NIC first: a VLAN subinterface has no carrier because of it.
+        // The NIC is checked first, because a VLAN subinterface without a carrier is a consequence of it.
         for link in [nic, link] {
             if !link.admin_up {
                 return Err(Why::LinkDown { link: link.name.clone() });

@@ -1,4 +1,4 @@
-//! What follows from which facts.
+//! Tests of the resolutions that follow from given facts.
 
 use gateway_common::net::VlanId;
 
@@ -37,7 +37,7 @@ fn link(ifindex: u32, name: &str, mac: MacAddr) -> Link {
     }
 }
 
-/// An uplink, a VLAN subinterface of it, and an interface that is neither.
+/// Returns an uplink, a VLAN subinterface of it, and an interface that is neither.
 fn facts() -> Facts {
     let mut facts = Facts::default();
     facts.apply(Change::Link(link(UPLINK, "eth0", NIC_MAC)));

@@ -1,4 +1,4 @@
-//! What is asked of the underlay, and what it answers.
+//! Wanted state and snapshot of the underlay.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,33 +13,33 @@ use super::{
 };
 use crate::nic::Master;
 
-/// What the agent wants followed.
+/// Objects to follow, as set by the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The remote VTEPs.
     pub remotes: BTreeSet<IpAddr>,
-    /// Names of the NICs towards the underlay; tunnels leave by these only.
+    /// Names of the NICs of the underlay. Tunnels use only these.
     pub uplinks: BTreeSet<String>,
     /// Names of the access ports; only their links are followed.
     pub ports: BTreeSet<String>,
-    /// This gateway's tunnel addresses: the source of a lookup, so that routing rules by source are obeyed.
+    /// This gateway's tunnel addresses. They are the source of a lookup, so that routing rules by source apply.
     pub vteps: BTreeSet<IpAddr>,
 }
 
-/// The state of everything wanted, at one moment.
+/// Snapshot of everything wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// One entry per wanted remote.
     pub hops: BTreeMap<IpAddr, Resolution>,
-    /// Uplinks and access ports that exist, by name. One that is missing here does not exist (now).
+    /// Uplinks and access ports that exist, by name. One that is missing here does not exist at this time.
     pub links: BTreeMap<String, LinkState>,
-    /// Addresses and VLANs that packets for this host have on the uplinks: those of the uplinks, of VLAN subinterfaces and of
-    /// macvlans on either, in which tunnels leave: tagged, untagged or both.
+    /// Addresses and VLANs of packets for this host on the uplinks: those of the uplinks, of VLAN subinterfaces and of
+    /// macvlans on either. VLANs are those in which tunnels leave: tagged, untagged or both.
     pub arrivals: BTreeSet<(MacAddr, u16)>,
 }
 
 impl Snapshot {
-    /// True once nothing is about to be resolved any more: every remote is, or it is known why not.
+    /// Returns true once no resolution is pending: every remote is resolved, or the reason why it is not is known.
     pub fn is_settled(&self) -> bool {
         !self
             .hops
@@ -48,23 +48,23 @@ impl Snapshot {
     }
 }
 
-/// An uplink or access port.
+/// State of an uplink or access port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkState {
-    /// The kernel's number; another one under the same name means the interface was re-created.
+    /// The kernel's index. Another index under the same name means that the interface was created again.
     pub ifindex: u32,
     /// Its Ethernet address, `None` where it has none.
     pub mac: Option<MacAddr>,
-    /// Largest IP packet it carries, in bytes.
+    /// MTU: largest IP packet in bytes.
     pub mtu: u32,
-    /// Up, and able to carry packets.
+    /// True if it is up and can carry packets.
     pub up: bool,
-    /// The bond or bridge that it belongs to, which carries its traffic.
+    /// The bond or bridge to which it belongs, and which carries its traffic.
     pub master: Option<Master>,
 }
 
 impl Facts {
-    /// Draws the conclusions from the facts, for everything wanted.
+    /// Derives the snapshot of everything wanted from the facts.
     pub fn snapshot(&self, wanted: &Wanted) -> Snapshot {
         let followed = |name: &str| wanted.uplinks.contains(name) || wanted.ports.contains(name);
         let links = self
@@ -83,8 +83,9 @@ impl Facts {
         Snapshot { hops, links, arrivals: self.arrivals(wanted) }
     }
 
-    /// The kernel takes packets in any VLAN that it has a subinterface for. A tunnel's may come back by another uplink than
-    /// they leave by, and so in another VLAN; but where no tunnel leaves tagged, none comes tagged, and the other way round.
+    /// Returns the addresses and VLANs in which tunnel packets may arrive. The kernel accepts packets in any VLAN for
+    /// which it has a subinterface. Tunnel packets may return by another uplink than the one they leave by, and so in
+    /// another VLAN. But if no tunnel leaves tagged, none arrives tagged, and the same holds for untagged ones.
     fn arrivals(&self, wanted: &Wanted) -> BTreeSet<(MacAddr, u16)> {
         let vlan = |link: &Link| {
             if wanted.uplinks.contains(&link.name) {

@@ -1,4 +1,4 @@
-//! Which VLANs of which access ports belong to a logical switch.
+//! Bindings: the VLANs of access ports that belong to a logical switch.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
@@ -8,21 +8,21 @@ use gateway_ovsdb::Uuid;
 
 use super::{Fault, Identity, Mirror, problem::Problem};
 
-/// The bindings of this gateway.
+/// Bindings of this gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bindings {
-    /// By row of `Logical_Switch`.
+    /// Bindings by row of `Logical_Switch`.
     pub(super) by_switch: BTreeMap<Uuid, BTreeSet<(String, VlanId)>>,
-    /// Those that the database has and that cannot be.
+    /// Bindings of the database that are impossible.
     pub(super) refused: BTreeSet<RefusedBinding>,
-    /// What is not bound as the database has it.
+    /// Bindings that differ from those in the database.
     pub(super) problems: BTreeSet<Problem>,
-    /// Ports of this gateway, by name, with such a problem.
+    /// Faults of the ports of this gateway with such a problem, by name.
     pub(super) faults: BTreeMap<String, BTreeSet<Fault>>,
 }
 
 impl Bindings {
-    /// Those that the database has now.
+    /// Returns the bindings that the database has now.
     pub(super) fn of(mirror: &Mirror, identity: &Identity) -> Self {
         let mut this = Self::default();
         let Some((_, own)) = mirror.physical_switch(&identity.name) else { return this };
@@ -52,7 +52,8 @@ impl Bindings {
                     }
                     Entry::Occupied(entry) if entry.get().1 == switch => {}
                     Entry::Occupied(mut entry) => {
-                        // The rows have no order that all copies of the database share; the names of the switches have.
+                        // The order of rows differs between copies of the database. The order of the names of the
+                        // switches does not.
                         let mut loser = (row.name.as_str(), switch);
                         if loser < *entry.get() {
                             loser = entry.insert(loser);
@@ -80,7 +81,7 @@ impl Bindings {
         self.faults.entry(port.to_owned()).or_default().insert(Fault::InvalidVlanMap);
     }
 
-    /// Logical switches of which the bindings are not the same in `other`.
+    /// Returns the logical switches whose bindings differ in `other`.
     pub(super) fn differing(&self, other: &Self) -> BTreeSet<Uuid> {
         let all = self.by_switch.keys().chain(other.by_switch.keys());
         all.filter(|switch| self.by_switch.get(switch) != other.by_switch.get(switch)).copied().collect()

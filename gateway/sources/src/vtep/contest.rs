@@ -1,32 +1,32 @@
-//! Finding out that somebody else undoes what this gateway writes.
+//! Detects that another writer undoes the writes of this gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 
-/// After being undone so often in a row, a thing is left as the other one wants it.
+/// Limit of repeated undos. After it, a thing is left as the other writer wants it.
 pub(super) const UNDONE: u32 = 5;
-/// What was not undone for so long is not contested.
+/// Time after which a thing that was not undone again is not contested any more.
 const FORGET: Duration = Duration::from_secs(600);
 
-/// What was done to a thing.
+/// Kind of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
-    /// It was made, or set.
+    /// The thing was created, or set.
     Put,
-    /// It was taken away.
+    /// The thing was deleted.
     Take,
 }
 
-/// Counts how often each thing had to be done again. Who does the same thing twice, and not the opposite in between, was
-/// undone by another.
+/// Counts how often each write had to be repeated. If this gateway writes the same thing twice, and not the opposite in
+/// between, another writer has undone it.
 #[derive(Debug)]
 pub(super) struct Contests<T> {
     tallies: BTreeMap<T, Tally>,
-    /// Those of them that are lost: few, where there are many of the others.
+    /// Things that are lost. They are few, while the others are many.
     lost: BTreeSet<T>,
-    /// For how long a thing that was lost has to be as it should before it counts as won.
+    /// Time for which a lost thing has to stay correct before it counts as won.
     settled: Duration,
     prune: Duration,
 }
@@ -39,12 +39,12 @@ struct Tally {
 }
 
 impl<T: Copy + Ord> Contests<T> {
-    /// Nothing was done yet. What is lost, and then as it should be for `settled`, is lost no longer.
+    /// Creates an empty record. A lost thing that stays correct for `settled` is not lost any more.
     pub(super) fn new(settled: Duration) -> Self {
         Self { tallies: BTreeMap::new(), lost: BTreeSet::new(), settled, prune: Duration::ZERO }
     }
 
-    /// This was done at `now`.
+    /// Records a write at `now`.
     pub(super) fn done(&mut self, thing: T, act: Act, now: Duration) {
         let undone = match self.tallies.get(&thing) {
             Some(before) if before.act == act && now < before.last + FORGET => before.undone.saturating_add(1),
@@ -59,29 +59,29 @@ impl<T: Copy + Ord> Contests<T> {
         self.tallies.insert(thing, tally);
     }
 
-    /// Another one insists on having it otherwise.
+    /// Returns true if the thing is lost: another writer keeps undoing it.
     pub(super) fn is_lost(&self, thing: &T) -> bool {
         self.lost.contains(thing)
     }
 
-    /// It is still not as it should be.
+    /// Records that the thing is still not as it should be.
     pub(super) fn still(&mut self, thing: &T, now: Duration) {
         if let Some(tally) = self.tallies.get_mut(thing) {
             tally.last = now;
         }
     }
 
-    /// What is lost.
+    /// Returns the lost things.
     pub(super) fn lost(&self) -> impl Iterator<Item = &T> {
         self.lost.iter()
     }
 
-    /// How often a thing that is not lost was undone last, at most.
+    /// Returns the largest number of undos among the things that are not lost.
     pub(super) fn undone(&self) -> u32 {
         self.tallies.values().filter(|tally| !tally.is_lost()).map(|tally| tally.undone).max().unwrap_or(0)
     }
 
-    /// Forgets what has been as it should for long enough.
+    /// Removes the things that have been correct for long enough.
     pub(super) fn prune(&mut self, now: Duration) {
         if self.deadline().is_none_or(|due| now < due) && now < self.prune {
             return;
@@ -93,12 +93,12 @@ impl<T: Copy + Ord> Contests<T> {
         self.lost.retain(|thing| tallies.contains_key(thing));
     }
 
-    /// When something that is lost may be found to be won.
+    /// Returns the earliest time at which a lost thing may count as won.
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.lost.iter().filter_map(|thing| self.tallies.get(thing)).map(|tally| tally.last + self.settled).min()
     }
 
-    /// Starts over.
+    /// Removes all records.
     pub(super) fn clear(&mut self) {
         self.tallies.clear();
         self.lost.clear();

@@ -1,4 +1,4 @@
-//! From columns to typed rows. What a column of a row should hold and does not is said word for word.
+//! Decodes columns into typed rows. An error contains the expected and the actual contents of the column.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,17 +19,18 @@ use super::{
     tables,
 };
 
-/// Characters of a text that an error shows.
+/// Limit in characters of a text that an error shows.
 const MAX_SHOWN: usize = 100;
 
-/// Reads rows of `hardware_vtep`. A column that the database's version of the schema does not have is taken as empty.
+/// Decoder of the rows of `hardware_vtep`. A column that the database's version of the schema does not have counts as
+/// empty.
 #[derive(Debug, Default)]
 pub struct VtepDecoder;
 
 impl Decoder for VtepDecoder {
     type Row = Row;
 
-    /// A row that does not hold what it should is a row all the same: it has to be known when it is gone.
+    /// Decodes a row. A row that does not hold what it should is still a row, because its deletion has to be noticed.
     fn decode(&mut self, table: &str, _: Uuid, columns: &Columns) -> Result<Row, RowError> {
         Ok(read(table, columns).unwrap_or_else(|error| Row::Unreadable(Arc::new(error))))
     }
@@ -65,7 +66,7 @@ fn error(column: &str, expected: impl Display, found: impl Display) -> RowError 
     RowError { column: column.to_owned(), expected: expected.to_string(), found }
 }
 
-/// Reads columns one by one.
+/// Reader of single columns.
 struct Reader<'c>(&'c Columns);
 
 impl Reader<'_> {
@@ -168,7 +169,7 @@ impl Reader<'_> {
         self.single(column, "a whole number", Datum::integer)
     }
 
-    /// A counter. A negative one is one that has wrapped.
+    /// Reads a counter. A negative value means that the counter has wrapped.
     fn count(&self, column: &str) -> Result<u64, RowError> {
         Ok(self.integer(column)?.unwrap_or_default().max(0) as u64)
     }
@@ -178,7 +179,7 @@ impl Reader<'_> {
         uuid.ok_or_else(|| error(column, "a row", "nothing"))
     }
 
-    /// The one value of a column, if it has one.
+    /// Reads the single value of a column, if it has one.
     fn single<'d, T>(
         &'d self,
         column: &str,

@@ -1,4 +1,4 @@
-//! What is told in the log of each VLAN that is bound, or no longer.
+//! Log lines for VLANs that are bound or unbound.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,10 +8,10 @@ use std::{
 use gateway_common::net::VlanId;
 use gateway_config::rows::{LogicalSwitch, Rows};
 
-/// Bindings of one change that are named.
+/// Limit of bindings of one change that the log names.
 const NAMED: usize = 50;
 
-/// Remembers what is bound where.
+/// Record of the bindings, for the log.
 #[derive(Debug, Default)]
 pub(super) struct Diary {
     rows: Arc<Rows>,
@@ -19,7 +19,7 @@ pub(super) struct Diary {
 }
 
 impl Diary {
-    /// Looks at what is in force now: a line for each binding that has come, moved or gone.
+    /// Compares with the rows now in force. Returns a line for each binding that was added, moved or removed.
     pub(super) fn look(&mut self, rows: &Arc<Rows>) -> Vec<String> {
         if Arc::ptr_eq(&self.rows, rows) || self.same_bindings(rows) {
             self.rows = Arc::clone(rows);
@@ -54,7 +54,8 @@ impl Diary {
         lines
     }
 
-    /// True where a look at the switches is enough to see that none has other bindings: MACs come and go all the time.
+    /// Returns true if a comparison of the switches alone shows that the bindings are the same. MACs change all the
+    /// time, so this has to be cheap.
     fn same_bindings(&self, rows: &Rows) -> bool {
         let same = |(old, new): (&Arc<LogicalSwitch>, &Arc<LogicalSwitch>)| {
             Arc::ptr_eq(old, new) || old.bindings == new.bindings

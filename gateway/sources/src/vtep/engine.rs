@@ -1,4 +1,5 @@
-//! All of it together: what the client tells and the time go in, rows to forward by and transactions come out.
+//! State machine of the database connection. Input is the events of the client and the time; output is the rows to
+//! forward by and transactions.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,63 +24,64 @@ use super::{
     rows::Row,
 };
 
-/// Operations of a transaction at most, guards not counted.
+/// Limit of operations in a transaction, without guards.
 const BATCH: usize = 1000;
-/// How often this gateway's own rows are put right, and how often stations are published, at most.
+/// Minimum interval of repairs of this gateway's own rows, and of publishing stations.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
-/// How long this gateway's own rows have to be as they should before somebody who kept undoing them counts as gone.
+/// Time for which this gateway's own rows have to stay correct before another writer that kept undoing them counts as
+/// gone.
 const SETTLED: Duration = Duration::from_secs(60);
-/// How often counters are written. In a cluster each write goes through the log of all its members.
+/// Interval of writing counters. In a cluster each write goes through the log of all its members.
 const TRAFFIC_EVERY: Duration = Duration::from_secs(10);
-/// How often faults are written, so that two writers who do not agree do not keep the server busy.
+/// Minimum interval of writing faults, so that two writers that disagree do not overload the server.
 const FAULTS_EVERY: Duration = Duration::from_secs(1);
-/// Rows that cannot be read, of one change, that are named in the log.
+/// Limit of unreadable rows of one change that the log names.
 const NAMED: usize = 10;
 
-/// What of the configuration concerns the database.
+/// Settings of the database connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// What this gateway is there.
+    /// Identity of this gateway in the database.
     pub identity: Identity,
-    /// Learned MACs of a logical switch at most.
+    /// Limit of learned MACs of a logical switch.
     pub learn_limit: u64,
-    /// How long forwarding goes on as it was.
+    /// Times for which forwarding stays unchanged.
     pub hold: HoldTimes,
 }
 
-/// Something for the log.
+/// Message for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// An operator should look at it.
+    /// A message that needs the attention of an operator.
     Warning(String),
-    /// All is well, or well again.
+    /// Normal operation, or its recovery.
     Info(String),
-    /// For who looks closely.
+    /// Details for debugging.
     Debug(String),
 }
 
-/// How things stand.
+/// Status of the database connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// The server that is connected to.
+    /// Connected server.
     pub remote: Option<String>,
     /// Version of its schema.
     pub schema_version: Option<String>,
-    /// How far forwarding follows the database.
+    /// State of forwarding relative to the database.
     pub hold: HoldState,
-    /// Rows that are skipped because they do not hold what they should.
+    /// Number of rows that are skipped because they do not hold what they should.
     pub unreadable: usize,
-    /// What else of the database is not turned into forwarding.
+    /// Other contents of the database that are not turned into forwarding.
     pub problems: BTreeSet<String>,
-    /// What keeps this gateway from writing what it should.
+    /// Faults that prevent this gateway from writing.
     pub faults: BTreeSet<String>,
-    /// Which gateway of this name writes.
+    /// State of the lock, which decides which gateway of this name writes.
     pub lock: LockState,
-    /// Why there is no connection: which server, what is wrong with it, and what kind of failure that is.
+    /// Reason for a missing connection: the server, the error, and its cause.
     pub unreachable: Option<(String, String, Cause)>,
 }
 
-/// A kind of transaction. In this order they take precedence.
+/// Kind of transaction, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Register,
@@ -90,7 +92,7 @@ enum Kind {
 
 const KINDS: [Kind; 4] = [Kind::Register, Kind::Publish, Kind::Faults, Kind::Traffic];
 
-/// One gateway's dealings with its database.
+/// State machine of one gateway's database.
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
@@ -102,32 +104,32 @@ pub struct Engine {
     faults: Faults,
     /// The server and the version of its schema, while connected.
     up: Option<(String, String)>,
-    /// All that the server has was told since it is connected.
+    /// True if the complete contents were received on this connection.
     complete: bool,
-    /// What its schema lacks.
+    /// Tables and columns that the schema lacks.
     missing: BTreeSet<String>,
     writing: bool,
     locking: Locking,
-    /// What of this gateway's own rows somebody else keeps changing.
+    /// Parts of this gateway's own rows that another writer keeps changing.
     contests: Contests<Own>,
     asked: Option<Kind>,
-    /// What the last transaction puts right of this gateway's own rows.
+    /// Parts of this gateway's own rows that the last transaction repairs.
     registering: Vec<Own>,
-    /// What columns of this gateway's row held in place of what they should, when that was seen last.
+    /// Wrong values of columns of this gateway's row, as last seen.
     rival: BTreeMap<Own, String>,
-    /// By [`Kind`].
+    /// Paces by [`Kind`].
     paces: [Pace; 4],
     outage: Outage,
     diary: Diary,
     problems: BTreeSet<String>,
-    /// What keeps this gateway from writing.
+    /// Current faults that prevent this gateway from writing.
     trouble: BTreeSet<String>,
     refusals: BTreeMap<Kind, String>,
     said: Vec<Said>,
 }
 
 impl Engine {
-    /// Nothing is known yet at `now`. Times are those since some fixed moment.
+    /// Creates an engine that knows nothing yet at `now`. Times are relative to some fixed moment.
     pub fn new(settings: Settings, now: Duration) -> Self {
         Self {
             mirror: Mirror::default(),
@@ -156,12 +158,12 @@ impl Engine {
         }
     }
 
-    /// The rows to forward by.
+    /// Returns the rows to forward by.
     pub fn rows(&self) -> &Arc<Rows> {
         self.hold.rows()
     }
 
-    /// How things stand at `now`.
+    /// Returns the status at `now`.
     pub fn status(&self, now: Duration) -> Status {
         let (remote, schema_version) = self.up.clone().unzip();
         Status {
@@ -176,22 +178,22 @@ impl Engine {
         }
     }
 
-    /// Name of the lock that is held while this gateway writes.
+    /// Returns the name of the lock that is held while this gateway writes.
     pub fn lock(&self) -> String {
         locking::name(&self.settings.identity.name)
     }
 
-    /// What is to be done about the lock, if anything.
+    /// Returns the next request about the lock, if there is one.
     pub(crate) fn lock_request(&mut self) -> Option<LockRequest> {
         if self.complete { self.locking.request(self.writing) } else { None }
     }
 
-    /// What is for the log since the last call.
+    /// Returns the log messages since the last call.
     pub fn said(&mut self) -> Vec<Said> {
         std::mem::take(&mut self.said)
     }
 
-    /// Takes over other settings.
+    /// Applies new settings.
     pub fn reconfigure(&mut self, settings: Settings, now: Duration) {
         self.settings = settings;
         let Settings { identity, learn_limit, hold } = &self.settings;
@@ -204,25 +206,25 @@ impl Engine {
         }
     }
 
-    /// These stations were learned on access ports, and no others.
+    /// Sets the stations that were learned on access ports, replacing all others.
     pub(crate) fn set_local(&mut self, all: impl IntoIterator<Item = LocalMac>) {
         self.publisher.replace(&self.mirror, all);
     }
 
-    /// A station was learned on an access port, or is known better.
+    /// Records that a station was learned on an access port, or that its address became known.
     pub fn learn(&mut self, station: LocalMac) {
         self.publisher.learn(station);
     }
 
-    /// A station is no longer on an access port.
+    /// Records that a station is no longer on an access port.
     pub fn forget(&mut self, vni: Vni, mac: MacAddr) {
         self.publisher.forget(vni, mac);
     }
 
-    /// Whether anything is written, or all of it is left to another node that is this gateway now.
+    /// Sets whether this node writes. If not, all writes are left to another node, which acts as this gateway now.
     pub(crate) fn set_writing(&mut self, writing: bool) {
         if writing && !self.writing {
-            // The other one has written meanwhile, or has not. It may have gone without giving the lock back.
+            // The other node may have written in the meantime. It may have gone without releasing the lock.
             self.publisher.touch_everything(&self.mirror);
             self.publisher.insist();
             self.contests.clear();
@@ -231,24 +233,24 @@ impl Engine {
         self.writing = writing;
     }
 
-    /// Nothing is left to another writer any more.
+    /// Writes again all that was left to another writer.
     fn insist(&mut self, now: Duration) {
         self.publisher.insist();
         self.contests.clear();
         self.judge(now);
     }
 
-    /// Counters of the bindings.
+    /// Sets the counters of the bindings.
     pub(crate) fn set_traffic(&mut self, traffic: TrafficByBinding) {
         self.traffic = Some(traffic);
     }
 
-    /// The faults that stand, besides those that the database itself has.
+    /// Sets the current faults, besides those in the database's own contents.
     pub(crate) fn set_faults(&mut self, faults: Faults) {
         self.faults = faults;
     }
 
-    /// Remote VTEPs that cannot be reached, see [`Mapping::set_unreachable`].
+    /// Sets the remote VTEPs that cannot be reached, see [`Mapping::set_unreachable`].
     pub(crate) fn set_unreachable(&mut self, unreachable: BTreeSet<IpAddr>, now: Duration) {
         self.mapping.set_unreachable(&self.mirror, unreachable);
         if self.complete {
@@ -256,7 +258,7 @@ impl Engine {
         }
     }
 
-    /// The client tells something.
+    /// Processes an event of the client.
     pub fn event(&mut self, event: Event<Row>, now: Duration) {
         match event {
             Event::Up { remote, schema_version, missing } => {
@@ -296,17 +298,17 @@ impl Engine {
         if !self.complete {
             self.complete = true;
             self.publisher.was_at(self.former_addresses());
-            // What was asked for on the last connection may have come about or not.
+            // The requests on the last connection may have taken effect or not.
             self.publisher.touch_everything(&self.mirror);
         }
         self.follow(now);
     }
 
-    /// Brings what is in force up to date.
+    /// Updates the rows in force.
     fn follow(&mut self, now: Duration) {
         let standing = Standing::of(&self.mirror, &self.settings.identity);
         if let Some(notice) = self.hold.picture(self.mapping.rows(), standing, now) {
-            // Which MACs are remote depends on what is held.
+            // The set of remote MACs depends on the held rows.
             self.publisher.touch_everything(&self.mirror);
             let text = notice.to_string();
             self.said.push(if notice == super::Notice::Restored { Said::Info(text) } else { Said::Warning(text) });
@@ -320,7 +322,7 @@ impl Engine {
         self.problems = problems;
     }
 
-    /// That no VLAN at all is bound, which may be meant, or not.
+    /// Returns a message if no VLAN at all is bound, which may be intended or not.
     fn unbound(&self) -> Option<String> {
         let name = &self.settings.identity.name;
         let bound = self.hold.rows().switches.values().any(|switch| !switch.bindings.is_empty());
@@ -333,8 +335,8 @@ impl Engine {
         })
     }
 
-    /// Addresses that this gateway had when it was here last, and that no other one has: what is published with them is its
-    /// own.
+    /// Returns addresses that this gateway had in its last run, and that no other gateway has. Rows published with them
+    /// are its own.
     fn former_addresses(&self) -> BTreeSet<IpAddr> {
         let identity = &self.settings.identity;
         let others = self.mirror.physical_switches.values().filter(|row| row.name != identity.name);
@@ -346,7 +348,7 @@ impl Engine {
             .collect()
     }
 
-    /// The server says how it stands with the lock.
+    /// Processes the state of the lock that the server reports.
     fn locked(&mut self, lock: Lock, now: Duration) {
         if !self.locking.told(lock, now) {
             return;
@@ -355,7 +357,7 @@ impl Engine {
         match lock {
             LockState::Held => {
                 self.said.push(Said::Info(format!("this gateway writes to the database, it holds the lock {name}")));
-                // Whoever had it has written meanwhile, or has not.
+                // The last holder may have written in the meantime.
                 self.publisher.touch_everything(&self.mirror);
             }
             LockState::Waiting { .. } => {
@@ -373,7 +375,7 @@ impl Engine {
         self.judge(now);
     }
 
-    /// Says what keeps this gateway from writing as it should, where that has changed.
+    /// Logs changes of the faults that prevent this gateway from writing.
     fn judge(&mut self, now: Duration) {
         let trouble = self.trouble_at(now);
         self.said.extend(trouble.difference(&self.trouble).cloned().map(Said::Warning));
@@ -421,7 +423,7 @@ impl Engine {
         faults
     }
 
-    /// Time goes on.
+    /// Processes timeouts at `now`.
     pub fn tick(&mut self, now: Duration) {
         if let Some(notice) = self.hold.tick(now) {
             self.publisher.touch_everything(&self.mirror);
@@ -431,12 +433,12 @@ impl Engine {
         self.judge(now);
     }
 
-    /// When there is something to do at the latest, even if nothing happens.
+    /// Returns the time at which there is something to do even without events.
     pub fn deadline(&self, now: Duration) -> Option<Duration> {
         let idle = self.may_write();
         let paced = self.paces.iter().filter(|pace| idle && !pace.is_due(now)).map(|pace| pace.due());
         let put_off = self.publisher.deadline().into_iter().chain(self.contests.deadline());
-        // What is due already waits for its pace.
+        // Work that is already due waits for its pace.
         let put_off = put_off.filter(|due| idle && *due > now);
         let lock = self.locking.deadline().filter(|due| *due > now);
         paced.chain(put_off).chain(lock).chain(self.hold.deadline()).min()
@@ -446,7 +448,8 @@ impl Engine {
         self.complete && self.writing && self.asked.is_none() && self.locking.lets_write()
     }
 
-    /// The next transaction, if there is one to send. What comes of it is to be [told](Self::outcome) before the next one.
+    /// Returns the next transaction, if there is one to send. Its [outcome](Self::outcome) has to be reported before
+    /// the next one.
     pub fn transaction(&mut self, now: Duration) -> Option<Vec<Operation>> {
         if !self.may_write() {
             return None;
@@ -501,7 +504,7 @@ impl Engine {
         operations
     }
 
-    /// What a column of this gateway's row holds.
+    /// Returns the value of a column of this gateway's row.
     fn found(&self, own: Own) -> Option<String> {
         let Own::Column(column) = own else { return None };
         let (_, row) = self.mirror.physical_switch(&self.settings.identity.name)?;
@@ -522,7 +525,7 @@ impl Engine {
         faults
     }
 
-    /// What came of the last transaction. What it changed was [told](Self::event) before.
+    /// Processes the outcome of the last transaction. Its changes were reported as an [event](Self::event) before.
     pub fn outcome(&mut self, outcome: Result<(), TransactError>, now: Duration) {
         let Some(kind) = self.asked.take() else { return };
         if kind == Kind::Publish {
@@ -533,7 +536,7 @@ impl Engine {
             if kind == Kind::Register {
                 let done = std::mem::take(&mut self.registering);
                 done.into_iter().for_each(|own| self.contests.done(own, Act::Put, now));
-                // Longer and longer while somebody else undoes it.
+                // Exponential backoff while another writer undoes the write.
                 interval *= 1 << self.contests.undone().min(5);
             }
             self.paces[kind as usize].done(now, interval);
@@ -544,7 +547,8 @@ impl Engine {
         self.paces[kind as usize].failed(now);
         let text = error.to_string();
         match error {
-            // Another writer was quicker, which the next look takes into account; or the connection is lost, which is told.
+            // Another writer was faster, which the next comparison takes into account; or the connection is lost, which
+            // is reported as an event.
             TransactError::TimedOut { .. }
             | TransactError::Constraint { .. }
             | TransactError::Down { .. }

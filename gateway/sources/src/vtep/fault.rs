@@ -1,34 +1,34 @@
-//! What `switch_fault_status` and `port_fault_status` can say.
+//! Values of the columns `switch_fault_status` and `port_fault_status`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
 
-/// A fault, called as in `vtep(5)`. Controllers keep no more than 32 characters of it (networking-l2gw).
+/// Fault with its name from `vtep(5)`. Controllers keep at most 32 characters of it (networking-l2gw).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
     /// Of a switch: not all MACs could be programmed.
     MacTableExhaustion,
-    /// Of a switch: not all tunnels could be made.
+    /// Of a switch: not all tunnels could be created.
     TunnelExhaustion,
-    /// Of a port: not all of its VLANs could be bound as asked for.
+    /// Of a port: not all of its VLANs could be bound as requested.
     InvalidVlanMap,
     /// Of a switch or a port: something else, which is in the gateway's log.
     Unspecified,
 }
 
-/// The faults that stand.
+/// Current faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Of the gateway as a whole.
+    /// Faults of the gateway as a whole.
     pub switch: BTreeSet<Fault>,
-    /// Of its ports, by name. A port that is not here has none.
+    /// Faults of its ports, by name. A port that is not in the map has none.
     pub ports: BTreeMap<String, BTreeSet<Fault>>,
 }
 
 impl Fault {
-    /// What the column says.
+    /// Returns the value for the column.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MacTableExhaustion => "mac_table_exhaustion",
@@ -40,7 +40,7 @@ impl Fault {
 }
 
 impl Faults {
-    /// These and `others`.
+    /// Returns these faults and `others`.
     pub fn union(mut self, others: Self) -> Self {
         self.switch.extend(others.switch);
         for (port, faults) in others.ports {

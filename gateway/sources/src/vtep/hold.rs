@@ -1,13 +1,13 @@
-//! Stale is better than empty: when forwarding follows the database, and when it stays as it was.
+//! Holds forwarding while the database is gone, because stale is better than empty.
 //!
-//! Three things look alike from here, a network that is gone and a controller or a database that is. Each is told by what
-//! it leaves behind:
+//! A removed network, a stopped controller and a lost database look alike to the gateway. It distinguishes them by the
+//! rows that are left:
 //!
 //! | what happened | what is seen | what is done |
 //! |---|---|---|
 //! | the database cannot be reached | the connection is down | forwarding stays, for ever or for as long as is configured |
 //! | `ovn-controller-vtep` has exited | no tunnel key and no remote MAC is left, all at once; bindings are | each switch keeps its VNI, MACs and flood set for a while, or until a controller gives it new ones |
-//! | the database was made anew | this gateway's own rows are gone and no switch is left | each switch stays for a while, bindings and all, or until it is made and bound again |
+//! | the database was recreated | this gateway's own rows are gone and no switch is left | each switch stays for a while, with its bindings, or until it is created and bound again |
 //! | this gateway's own row was deleted | it is gone, and its ports with it; switches are left | each switch keeps its bindings for a while, or until it is bound again |
 //! | an operator removes bindings or a switch | the rest stays | it takes effect at once |
 
@@ -17,25 +17,25 @@ use gateway_config::rows::{LogicalSwitch, Rows};
 
 use super::{Identity, Mirror, rows::TunnelKey};
 
-/// Decides which rows are in force. Time is passed in, as the time since some fixed moment.
+/// State machine that selects the rows in force. Time is passed in, relative to some fixed moment.
 #[derive(Debug)]
 pub struct Hold {
     times: HoldTimes,
-    /// What the database says, or said last.
+    /// Rows of the database, now or when it was last seen.
     current: Arc<Rows>,
     standing: Standing,
     link: Link,
-    /// Switches that the database had and that still forward, by name.
+    /// Logical switches that the database no longer has and that still forward, by name.
     kept: BTreeMap<String, Kept>,
     in_force: Arc<Rows>,
 }
 
-/// How long forwarding stays as it was.
+/// Hold times, for which forwarding stays unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldTimes {
-    /// While the database cannot be reached. `None`: for ever.
+    /// Hold time while the database cannot be reached. `None`: no limit.
     pub unreachable: Option<Duration>,
-    /// After it was emptied.
+    /// Hold time after the database was emptied.
     pub emptied: Duration,
 }
 
@@ -45,24 +45,24 @@ impl Default for HoldTimes {
     }
 }
 
-/// What of the database tells whether somebody fills it.
+/// Counts that show whether a controller fills the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// This gateway's row in `Physical_Switch` is there.
+    /// True if this gateway's row in `Physical_Switch` exists.
     pub registered: bool,
-    /// Logical switches.
+    /// Number of logical switches.
     pub switches: usize,
-    /// Logical switches with a VNI.
+    /// Number of logical switches with a VNI.
     pub bound: usize,
-    /// Logical switches with a `tunnel_key` of zero.
+    /// Number of logical switches with a `tunnel_key` of zero.
     pub zero: usize,
-    /// Remote MACs.
+    /// Number of remote MACs.
     pub macs: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Link {
-    /// The database has not been seen.
+    /// The database has not been seen yet.
     Waiting {
         since: Duration,
     },
@@ -77,47 +77,49 @@ enum Link {
 #[derive(Debug)]
 struct Kept {
     since: Duration,
-    /// Its bindings are kept too.
+    /// True if its bindings are kept too.
     bindings: bool,
     switch: Arc<LogicalSwitch>,
 }
 
-/// How far forwarding follows the database.
+/// State of forwarding relative to the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldState {
-    /// The database has not been seen yet. There are no rows; what an earlier run has programmed should stay meanwhile.
+    /// The database has not been seen yet. There are no rows; the forwarding that an earlier run has programmed should
+    /// stay until then.
     Waiting {
-        /// For how long. `None`: for ever.
+        /// Remaining hold time. `None`: no limit.
         remaining: Option<Duration>,
     },
-    /// It does what the database says.
+    /// Forwarding follows the database.
     Following,
-    /// The database cannot be reached; forwarding is as it was.
+    /// The database cannot be reached; forwarding stays unchanged.
     Gone {
-        /// For how long. `None`: for ever.
+        /// Remaining hold time. `None`: no limit.
         remaining: Option<Duration>,
     },
-    /// The database was emptied; some switches forward as they did before.
+    /// The database was emptied; some logical switches still forward as before.
     Kept {
-        /// How many.
+        /// Number of these logical switches.
         switches: usize,
-        /// For how long.
+        /// Remaining hold time.
         remaining: Duration,
     },
     /// The database could not be reached for longer than the hold time. Nothing is forwarded.
     Expired,
 }
 
-/// A turn of events, to be told once.
+/// Notification of a state change, reported once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The database cannot be reached. Forwarding stays for so long, or for ever.
+    /// The database cannot be reached. Forwarding stays for this time, or without limit.
     Gone(Option<Duration>),
-    /// Everything was withdrawn, as by a controller that exits, from this many switches.
+    /// Everything was withdrawn from this number of logical switches, as by a controller that exits. Holds the hold
+    /// time too.
     Withdrawn(usize, Duration),
-    /// The database was made anew. It had this many switches.
+    /// The database was recreated. It had this number of logical switches. Holds the hold time too.
     Emptied(usize, Duration),
-    /// This gateway's row was deleted. So many switches forwarded.
+    /// This gateway's row was deleted. This number of logical switches forwarded. Holds the hold time too.
     Deleted(usize, Duration),
     /// The database is back, or a controller has filled it.
     Restored,
@@ -126,7 +128,7 @@ pub enum Notice {
 }
 
 impl Standing {
-    /// What `mirror` shows.
+    /// Returns the counts of `mirror`.
     pub fn of(mirror: &Mirror, identity: &Identity) -> Self {
         let count = |is: fn(TunnelKey) -> bool| mirror.switches.values().filter(|row| is(row.key)).count();
         Self {
@@ -138,26 +140,27 @@ impl Standing {
         }
     }
 
-    /// True if whoever filled the database as it stood `before` has left. A controller that exits empties the tunnel keys,
-    /// and takes its MACs away in the same transaction or in the next ones; for a network that is removed it writes a zero.
+    /// Returns true if the controller that filled the database as of `before` has exited. A controller that exits
+    /// empties the tunnel keys, and deletes its MACs in the same transaction or in the next ones. For a network that is
+    /// removed it writes a zero.
     fn withdrawn(self, before: Self) -> bool {
         let none_left = before.bound > 0 && self.bound == 0;
         none_left && (self.zero <= before.zero || (before.bound > 1 && self.macs == 0))
     }
 
-    /// True if this is not the database that it was before.
+    /// Returns true if the database was recreated.
     fn emptied(self, before: Self) -> bool {
         self.deleted(before) && before.switches > 0 && self.switches == 0
     }
 
-    /// True if this gateway's own row was there and is not, which is nothing that this gateway does.
+    /// Returns true if this gateway's own row was deleted, which this gateway never does itself.
     fn deleted(self, before: Self) -> bool {
         before.registered && !self.registered
     }
 }
 
 impl Hold {
-    /// Without rows, from `now` on.
+    /// Creates the state without rows, from `now` on.
     pub fn new(times: HoldTimes, now: Duration) -> Self {
         Self {
             times,
@@ -169,17 +172,17 @@ impl Hold {
         }
     }
 
-    /// Takes over other times, for what is held now too.
+    /// Sets new hold times. They also apply to the rows that are held now.
     pub(crate) fn set_times(&mut self, times: HoldTimes) {
         self.times = times;
     }
 
-    /// The rows to forward by.
+    /// Returns the rows to forward by.
     pub fn rows(&self) -> &Arc<Rows> {
         &self.in_force
     }
 
-    /// The database says this now.
+    /// Processes the current rows of the database.
     pub fn picture(&mut self, rows: &Arc<Rows>, standing: Standing, now: Duration) -> Option<Notice> {
         let held = self.holds() && !matches!(self.link, Link::Waiting { .. });
         let before = std::mem::replace(&mut self.standing, standing);
@@ -199,7 +202,7 @@ impl Hold {
         notice.or_else(|| (held && !self.holds()).then_some(Notice::Restored))
     }
 
-    /// The database cannot be reached.
+    /// Records that the database cannot be reached.
     pub fn gone(&mut self, now: Duration) -> Option<Notice> {
         if self.link != Link::Up {
             return None;
@@ -208,7 +211,7 @@ impl Hold {
         Some(Notice::Gone(self.times.unreachable))
     }
 
-    /// Time goes on.
+    /// Processes timeouts at `now`.
     pub fn tick(&mut self, now: Duration) -> Option<Notice> {
         let HoldTimes { unreachable, emptied } = self.times;
         let over = |since: Duration| unreachable.is_some_and(|hold| now >= since + hold);
@@ -225,7 +228,7 @@ impl Hold {
         expired.then_some(Notice::Expired)
     }
 
-    /// When to call [`tick`](Self::tick) next.
+    /// Returns the time at which to call [`tick`](Self::tick) next.
     pub fn deadline(&self) -> Option<Duration> {
         let link = match self.link {
             Link::Waiting { since } | Link::Down { since } => Some(since),
@@ -235,7 +238,7 @@ impl Hold {
         link.into_iter().chain(self.kept.values().map(|kept| kept.since + self.times.emptied)).min()
     }
 
-    /// How far forwarding follows.
+    /// Returns the state of forwarding.
     pub fn state(&self, now: Duration) -> HoldState {
         let remaining = |since: Duration| Some((since + self.times.unreachable?).saturating_sub(now));
         match self.link {
@@ -256,7 +259,8 @@ impl Hold {
         self.link != Link::Up || !self.kept.is_empty()
     }
 
-    /// Keeps the switches that forward now, and says how many there are. What is kept already is not kept longer for it.
+    /// Keeps the logical switches that forward now. The hold time of those that are already kept does not restart.
+    /// Returns the number of all that are kept, if there are any.
     fn keep(&mut self, bindings: bool, now: Duration) -> Option<usize> {
         for (name, switch) in self.in_force.switches.iter().filter(|(_, switch)| forwards(switch)) {
             let kept = || Kept { since: now, bindings, switch: Arc::clone(switch) };
@@ -265,7 +269,7 @@ impl Hold {
         (!self.kept.is_empty()).then_some(self.kept.len())
     }
 
-    /// Puts together what is in force.
+    /// Composes the rows in force.
     fn compose(&mut self) {
         if self.link == Link::Expired {
             self.in_force = Arc::default();
@@ -274,7 +278,7 @@ impl Hold {
         let mut rows = Arc::clone(&self.current);
         self.kept.retain(|name, kept| {
             let Some(together) = together(name, kept, &self.current) else { return false };
-            // The same one as before, if it is, so that nobody has to look into it.
+            // An equal switch keeps its `Arc`, so that readers can skip the comparison.
             if *kept.switch != together {
                 kept.switch = Arc::new(together);
             }
@@ -289,7 +293,7 @@ fn forwards(switch: &LogicalSwitch) -> bool {
     switch.vni.is_some() && !switch.bindings.is_empty()
 }
 
-/// A kept switch as it should forward beside what the database says now. `None`: the database's word counts again.
+/// Merges a kept switch with the current rows of the database. `None`: the switch follows the database again.
 fn together(name: &str, kept: &Kept, current: &Rows) -> Option<LogicalSwitch> {
     let Kept { bindings, switch, .. } = kept;
     if current.switches.iter().any(|(other, row)| other != name && row.vni == switch.vni) {
@@ -303,7 +307,7 @@ fn together(name: &str, kept: &Kept, current: &Rows) -> Option<LogicalSwitch> {
         return bindings.then(|| {
             let kept = without_taken(name, switch, current);
             match row.filter(|row| filled(row)) {
-                // A controller goes on filling it: the bindings alone are kept.
+                // A controller continues to fill the switch: only the bindings are kept.
                 Some(row) => LogicalSwitch { bindings: kept.bindings, ..(**row).clone() },
                 None => kept,
             }
@@ -312,7 +316,7 @@ fn together(name: &str, kept: &Kept, current: &Rows) -> Option<LogicalSwitch> {
     (!filled(now)).then(|| LogicalSwitch { bindings: now.bindings.clone(), ..(**switch).clone() })
 }
 
-/// `kept` less the bindings that now belong to another switch.
+/// Returns `kept` without the bindings that now belong to another switch.
 fn without_taken(name: &str, kept: &LogicalSwitch, current: &Rows) -> LogicalSwitch {
     let others = || current.switches.iter().filter(|(other, _)| *other != name);
     let mut kept = kept.clone();

@@ -1,32 +1,33 @@
-//! Which rows are this gateway's.
+//! Identity of this gateway: it selects the rows that are its own.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-/// What this gateway is in the database.
+/// Identity of this gateway in the database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Which of the gateway's instances it is: an index into [`gateway_config::Config::instances`].
+    /// Instance of the gateway: an index into [`gateway_config::Config::instances`].
     pub instance: usize,
     /// Name of its row in `Physical_Switch`.
     pub name: String,
     /// Its tunnel addresses.
     pub tunnel_ips: BTreeSet<IpAddr>,
-    /// Addresses to manage it by; where there are none, those in the database are left alone.
+    /// Management addresses. If there are none, those in the database stay unchanged.
     pub management_ips: BTreeSet<IpAddr>,
-    /// What it says of itself; where empty, what the database says is left alone.
+    /// Description. If it is empty, the one in the database stays unchanged.
     pub description: String,
     /// Names of its access ports.
     pub ports: BTreeSet<String>,
 }
 
 impl Identity {
-    /// The address that others are told to reach this gateway's stations at: the IPv4 one if there is one.
+    /// Returns the published tunnel address, at which others reach this gateway's stations: the IPv4 one if there is
+    /// one.
     pub(crate) fn tunnel_ip(&self) -> Option<IpAddr> {
-        // In their order, IPv4 comes first.
+        // IPv4 comes first in the order of addresses.
         self.tunnel_ips.first().copied()
     }
 
-    /// True for an address where tunnels end at this gateway.
+    /// Returns true for an address where tunnels end at this gateway.
     pub fn is_own(&self, address: IpAddr) -> bool {
         self.tunnel_ips.contains(&address)
     }

@@ -1,62 +1,62 @@
-//! The lock that says which of several gateways with one name writes to the database.
+//! Lock that selects which of several gateways with one name writes to the database.
 
 use std::time::Duration;
 
 use gateway_ovsdb::{Lock, LockRequest};
 
-/// How long another one may have the lock before that is a fault: a server takes some ten seconds to notice that a node is
-/// gone which had it.
+/// Grace time before it is a fault that another client holds the lock. A server takes some ten seconds to notice that
+/// the node that held it is gone.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// How it stands with the lock.
+/// State of the lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LockState {
-    /// None is wanted: there is no connection, or another node writes.
+    /// No lock is wanted: there is no connection, or another node writes.
     #[default]
     None,
-    /// It was asked for.
+    /// The lock was requested.
     Asked,
-    /// This gateway has it, and writes.
+    /// This gateway holds the lock, and writes.
     Held,
-    /// Another one has it, and this gateway writes nothing.
+    /// Another client holds the lock, and this gateway writes nothing.
     Waiting {
-        /// Since when.
+        /// Time since which it is so.
         since: Duration,
     },
-    /// Another one took it from this gateway, which writes nothing.
+    /// Another client stole the lock from this gateway, which writes nothing.
     Stolen {
-        /// Since when.
+        /// Time since which it is so.
         since: Duration,
     },
-    /// The server has no locks; this gateway writes without.
+    /// The server has no locks; this gateway writes without one.
     Unsupported,
 }
 
-/// Asks for the lock when it is wanted, and gives it back when it is not.
+/// Requests the lock when it is wanted, and releases it when it is not.
 #[derive(Debug, Default)]
 pub(super) struct Locking {
     state: LockState,
-    /// This node has just become the one that writes: whoever has the lock should not.
+    /// True if this node has just become the writer: it has to steal the lock from any other holder.
     steal: bool,
 }
 
 impl Locking {
-    /// How it stands.
+    /// Returns the state.
     pub(super) fn state(&self) -> LockState {
         self.state
     }
 
-    /// This node is the one to write, from now on.
+    /// Makes this node the writer from now on.
     pub(super) fn take_over(&mut self) {
         self.steal = true;
     }
 
-    /// There is another connection, or none.
+    /// Resets the state, after the connection was lost or replaced.
     pub(super) fn reset(&mut self) {
         self.state = LockState::None;
     }
 
-    /// What to ask for, if the lock is `wanted` or is not.
+    /// Returns the next request, depending on whether the lock is `wanted`.
     pub(super) fn request(&mut self, wanted: bool) -> Option<LockRequest> {
         match (wanted, self.state) {
             (true, LockState::Held | LockState::Asked | LockState::Unsupported) => {
@@ -81,10 +81,10 @@ impl Locking {
         }
     }
 
-    /// The server says how it stands. True if that is something else than before.
+    /// Processes the state that the server reports. Returns true if the state has changed.
     pub(super) fn told(&mut self, lock: Lock, now: Duration) -> bool {
         let state = match (self.state, lock) {
-            // Given back already.
+            // The lock was already released.
             (LockState::None, _) => return false,
             (_, Lock::Held) => LockState::Held,
             (_, Lock::Unsupported) => LockState::Unsupported,
@@ -95,12 +95,12 @@ impl Locking {
         std::mem::replace(&mut self.state, state) != state
     }
 
-    /// Whether something may be written.
+    /// Returns true if this gateway may write.
     pub(super) fn lets_write(&self) -> bool {
         matches!(self.state, LockState::Held | LockState::Unsupported)
     }
 
-    /// When another one having the lock becomes a fault.
+    /// Returns the time at which it becomes a fault that another client holds the lock.
     pub(super) fn deadline(&self) -> Option<Duration> {
         match self.state {
             LockState::Waiting { since } => Some(since + GRACE),
@@ -108,7 +108,7 @@ impl Locking {
         }
     }
 
-    /// Another one writes in this gateway's place, and has for long enough to say so.
+    /// Returns true if another client writes in this gateway's place, and has done so for long enough to report it.
     pub(super) fn is_kept_out(&self, now: Duration) -> bool {
         match self.state {
             LockState::Stolen { .. } => true,
@@ -118,7 +118,7 @@ impl Locking {
     }
 }
 
-/// The name of the lock for the physical switch `switch`: names of locks are letters, digits and `_`.
+/// Returns the name of the lock for the physical switch `switch`. Names of locks consist of letters, digits and `_`.
 pub(super) fn name(switch: &str) -> String {
     let mut name = String::from("vtep_gateway_");
     for byte in switch.bytes() {

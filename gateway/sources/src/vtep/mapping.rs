@@ -1,7 +1,7 @@
-//! From the tables to [`Rows`]: what they mean for this gateway.
+//! Maps the tables to [`Rows`], from the view of this gateway.
 //!
-//! All choices depend on what the rows say and never on their UUIDs, so that two gateways with a copy of the database each
-//! make the same ones.
+//! Two gateways, each with a copy of the database, have to make the same choices. So all choices depend on the contents
+//! of the rows and never on their UUIDs.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -28,58 +28,58 @@ use super::{
 pub struct Mapping {
     identity: Identity,
     learn_limit: u64,
-    /// Remote VTEPs that a service node should not be taken from.
+    /// Remote VTEPs that should not be chosen as service nodes.
     unreachable: BTreeSet<IpAddr>,
     rows: Arc<Rows>,
     names: HashMap<Uuid, String>,
     keys: HashMap<Uuid, Vni>,
     by_vni: BTreeMap<Vni, BTreeSet<Uuid>>,
     bindings: Bindings,
-    /// One of each, that all stations behind a remote VTEP share.
+    /// Shared locations, one for all stations behind a remote VTEP.
     places: BTreeMap<Remote, Arc<Location>>,
-    /// By logical switch.
+    /// VNI conflicts by logical switch.
     contested: BTreeMap<Uuid, Problem>,
 }
 
 impl Mapping {
-    /// For the gateway `identity`, of which each logical switch learns `learn_limit` MACs at most.
+    /// Creates the mapping of the gateway `identity`. Each logical switch learns at most `learn_limit` MACs.
     pub fn new(identity: Identity, learn_limit: u64) -> Self {
         Self { identity, learn_limit, ..Self::default() }
     }
 
-    /// What the tables mean.
+    /// Returns the rows that the tables map to.
     pub fn rows(&self) -> &Arc<Rows> {
         &self.rows
     }
 
-    /// What of them is not turned into forwarding.
+    /// Returns the parts of the tables that are not turned into forwarding.
     pub fn problems(&self) -> impl Iterator<Item = &Problem> {
         self.bindings.problems.iter().chain(self.contested.values())
     }
 
-    /// The faults that follow from it.
+    /// Returns the faults that result from the problems.
     pub fn faults(&self) -> Faults {
         Faults { switch: BTreeSet::new(), ports: self.bindings.faults.clone() }
     }
 
-    /// The row of `Logical_Switch` and the name of each logical switch.
+    /// Returns the row of `Logical_Switch` and the name of each logical switch.
     pub(super) fn names(&self) -> impl Iterator<Item = (Uuid, &str)> {
         self.names.iter().map(|(uuid, name)| (*uuid, name.as_str()))
     }
 
-    /// The name of the logical switch of a row.
+    /// Returns the name of the logical switch of a row.
     pub(super) fn name(&self, uuid: Uuid) -> Option<&str> {
         self.names.get(&uuid).map(String::as_str)
     }
 
-    /// Takes over another identity or limit.
+    /// Applies a new identity or limit.
     pub fn reconfigure(&mut self, mirror: &Mirror, identity: Identity, learn_limit: u64) {
         (self.identity, self.learn_limit) = (identity, learn_limit);
         self.update(mirror, &Touched::everything(mirror));
     }
 
-    /// Takes note of the remote VTEPs that cannot be reached now: none of them will be the service node of a switch if there
-    /// is another.
+    /// Sets the remote VTEPs that cannot be reached now. None of them is chosen as the service node of a switch if
+    /// there is another.
     pub(crate) fn set_unreachable(&mut self, mirror: &Mirror, unreachable: BTreeSet<IpAddr>) {
         if self.unreachable == unreachable {
             return;
@@ -90,7 +90,7 @@ impl Mapping {
         self.update(mirror, &Touched { switches, ..Touched::default() });
     }
 
-    /// Brings the rows up to date with `mirror`, where `touched` says what has changed.
+    /// Updates the rows from `mirror`. `touched` holds what has changed.
     pub fn update(&mut self, mirror: &Mirror, touched: &Touched) {
         let mut dirty = touched.switches.clone();
         let renamed = |uuid: &Uuid| self.names.get(uuid) != mirror.switches.get(uuid).map(|row| &row.name);
@@ -112,7 +112,7 @@ impl Mapping {
         }
     }
 
-    /// Notes the VNI of each switch in `dirty`, and adds the switches to it that have, or had, the same one.
+    /// Records the VNI of each switch in `dirty`. Adds the switches to `dirty` that have, or had, the same VNI.
     fn index_keys(&mut self, mirror: &Mirror, dirty: &mut BTreeSet<Uuid>) {
         let mut vnis = BTreeSet::new();
         for uuid in dirty.iter() {
@@ -137,11 +137,11 @@ impl Mapping {
         dirty.extend(vnis.iter().filter_map(|vni| self.by_vni.get(vni)).flatten());
     }
 
-    /// Gives those that were not there before; they have all of their stations.
+    /// Updates the switches in `dirty`. Returns the new ones, which already have all of their stations.
     fn update_switches(&mut self, mirror: &Mirror, dirty: BTreeSet<Uuid>) -> BTreeSet<Uuid> {
         let mut rows = std::mem::take(&mut self.rows);
         let switches = &mut Arc::make_mut(&mut rows).switches;
-        // First all of the old names, then all of the new ones: two switches may have changed names.
+        // Removes all of the old names before it adds the new ones: two switches may have swapped names.
         let mut known: HashMap<Uuid, Arc<LogicalSwitch>> = HashMap::new();
         for uuid in &dirty {
             if let Some(name) = self.names.remove(uuid)
@@ -182,7 +182,7 @@ impl Mapping {
         new
     }
 
-    /// Makes switches that were not there, with the stations that were.
+    /// Creates the new switches, with their existing stations.
     fn make_switches(&mut self, mirror: &Mirror, new: &BTreeSet<Uuid>, made: &mut HashMap<Uuid, Arc<LogicalSwitch>>) {
         let mut macs: HashMap<Uuid, Macs> = HashMap::new();
         for station in mirror.remote.stations(new) {
@@ -196,7 +196,7 @@ impl Mapping {
         }
     }
 
-    /// Of the stations, which are sorted, those of switches that were `made` just now are where they should be.
+    /// Updates the touched stations, which are sorted. Stations of switches that were just `made` are already correct.
     fn update_macs(&mut self, mirror: &Mirror, touched: &[Station], made: &BTreeSet<Uuid>) {
         let mut rows = std::mem::take(&mut self.rows);
         for stations in touched.chunk_by(|a, b| a.0 == b.0).filter(|stations| !made.contains(&stations[0].0)) {
@@ -224,8 +224,8 @@ impl Mapping {
         self.rows = rows;
     }
 
-    /// Its VNI. Of several switches with one VNI, one that is bound to VLANs here comes first, and then the order of their
-    /// names.
+    /// Returns the VNI of a switch. Of several switches with one VNI, a switch that is bound to VLANs here takes
+    /// precedence, and then the first one by name.
     fn vni(&mut self, mirror: &Mirror, uuid: Uuid) -> Option<Vni> {
         let vni = *self.keys.get(&uuid)?;
         let rank =
@@ -240,14 +240,15 @@ impl Mapping {
         None
     }
 
-    /// The remote VTEPs that get broadcast, unknown unicast and multicast.
+    /// Returns the remote VTEPs that receive broadcast, unknown unicast and multicast.
     fn flood(&self, mirror: &Mirror, uuid: Uuid, replication: Replication) -> BTreeSet<Remote> {
         let rows = || mirror.mcast_remote.of(uuid).map(|(_, row)| row);
-        // The data plane has one flood set for each switch. A group's listeners are in it only if nothing else would be.
+        // The data plane has one flood set for each switch. The listeners of a group are in it only if the switch has
+        // no `unknown-dst` row.
         let unknown = rows().any(|row| row.group == Group::UnknownDst);
         let chosen = rows().filter(|row| !unknown || row.group == Group::UnknownDst);
         let members = chosen.flat_map(|row| mirror.members(row)).filter_map(|(_, locator)| self.remote(locator));
-        // One copy for each VTEP, however many locators it has.
+        // Each VTEP gets one copy, however many locators it has.
         let members: BTreeMap<IpAddr, Remote> =
             members.collect::<BTreeSet<_>>().into_iter().rev().map(|remote| (remote.address, remote)).collect();
         let members: BTreeSet<Remote> = members.into_values().collect();
@@ -260,15 +261,15 @@ impl Mapping {
         }
     }
 
-    /// Where a station is. Nothing keeps a controller from giving it two rows.
+    /// Returns the location of a station. It may have two rows, because nothing prevents a controller from that.
     fn locate(&mut self, mirror: &Mirror, station: Station) -> Option<Arc<Location>> {
         let rows = mirror.remote.of(station);
         let remote = rows.filter_map(|(_, row)| self.remote(mirror.locators.get(&row.locator)?)).min()?;
         Some(Arc::clone(self.places.entry(remote).or_insert_with(|| Arc::new(Location::Remote(remote)))))
     }
 
-    /// The VTEP that a locator leads to, if the gateway can use it: a VXLAN tunnel, and not to itself. Rows that place
-    /// stations at this very gateway are what others were told by it, or by its twin.
+    /// Returns the remote VTEP of a locator, if the gateway can use it: it is a VXLAN tunnel, and does not lead to this
+    /// gateway. Rows that place stations at this gateway come from its own rows, or from those of its twin.
     fn remote(&self, locator: &Locator) -> Option<Remote> {
         let usable = locator.vxlan && !self.identity.is_own(locator.address);
         usable.then_some(Remote { address: locator.address, vni: locator.vni })
@@ -276,7 +277,7 @@ impl Mapping {
 }
 
 impl Touched {
-    /// All of `mirror`.
+    /// Returns all of `mirror` as touched.
     pub fn everything(mirror: &Mirror) -> Self {
         Self {
             physical: true,

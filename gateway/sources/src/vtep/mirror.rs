@@ -1,7 +1,7 @@
-//! The tables, and the ways from one row to those that refer to it.
+//! Tables of the database, with indices from a row to the rows that refer to it.
 //!
-//! Each change says what else it touches, so that what is derived from the rows ([`Mapping`](super::Mapping),
-//! [`Publisher`](super::Publisher)) looks at that and at nothing else.
+//! Each change returns the set of rows that it touches. So the modules that derive state from the rows
+//! ([`Mapping`](super::Mapping), [`Publisher`](super::Publisher)) process only those.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -17,7 +17,7 @@ use super::{
     ucast::UcastTable,
 };
 
-/// The rows of the database.
+/// Rows of the database.
 #[derive(Debug, Default)]
 pub struct Mirror {
     pub(super) global: BTreeMap<Uuid, Arc<Global>>,
@@ -36,10 +36,10 @@ pub struct Mirror {
     unreadable: BTreeMap<(Arc<str>, Uuid), Arc<RowError>>,
 }
 
-/// A station of a logical switch: the row of the switch, and the MAC.
+/// Station of a logical switch: the row of the switch, and the MAC.
 pub type Station = (Uuid, MacAddr);
 
-/// What a change touches.
+/// Rows that a change touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Touched {
     /// Rows of `Global`, `Physical_Switch` or `Physical_Port`.
@@ -48,31 +48,31 @@ pub struct Touched {
     pub stats: bool,
     /// Locators, of whatever kind.
     pub locators: bool,
-    /// Logical switches of which the row itself or the remote flood members are touched.
+    /// Logical switches whose row or remote flood members are touched.
     pub switches: BTreeSet<Uuid>,
     /// Remote stations, sorted.
     pub remote: Vec<Station>,
     /// Local stations, sorted.
     pub local: Vec<Station>,
-    /// Logical switches of which local flood members are touched.
+    /// Logical switches whose local flood members are touched.
     pub(crate) mcast_local: BTreeSet<Uuid>,
-    /// Rows that came, or changed, and do not hold what they should.
+    /// Rows that were added or changed, and do not hold what they should.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// A row that does not hold what it should.
+/// Row that does not hold what it should.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// Name of the table.
     pub table: Arc<str>,
     /// Name of the row.
     pub uuid: Uuid,
-    /// What is wrong with it.
+    /// Error in its contents.
     pub error: Arc<RowError>,
 }
 
 impl Mirror {
-    /// Takes in a transaction, or several.
+    /// Applies the changes of one or several transactions.
     pub fn apply(&mut self, changes: Vec<Change<Row>>) -> Touched {
         let mut touched = Touched::default();
         let mut locators = BTreeSet::new();
@@ -107,7 +107,7 @@ impl Mirror {
         touched
     }
 
-    /// How many rows there are that do not hold what they should.
+    /// Returns the number of rows that do not hold what they should.
     pub fn unreadable(&self) -> usize {
         self.unreadable.len()
     }
@@ -126,7 +126,7 @@ impl Mirror {
                 touched.switches.insert(uuid);
             }
             Row::UcastMacsLocal(row) => self.local.put(uuid, row, &mut touched.local),
-            // Nobody asks for the addresses of remote stations.
+            // The addresses of remote stations are not used.
             Row::UcastMacsRemote(row) => self.remote.put(uuid, Ucast { ip: None, ..row }, &mut touched.remote),
             Row::McastMacsLocal(row) => self.mcast_local.put(uuid, row, &mut touched.mcast_local),
             Row::McastMacsRemote(row) => self.mcast_remote.put(uuid, row, &mut touched.switches),
@@ -187,19 +187,19 @@ impl Mirror {
         touched.mcast_local.extend(self.mcast_local.with(uuid));
     }
 
-    /// The locators of a group row that can be read.
+    /// Returns the readable locators of a group row.
     pub(super) fn members(&self, row: &Mcast) -> impl Iterator<Item = (Uuid, &Locator)> {
         let set = self.sets.get(&row.locators).into_iter().flat_map(|set| set.iter());
         set.filter_map(|uuid| Some((*uuid, self.locators.get(uuid)?)))
     }
 
-    /// The row of `Physical_Switch` with this name.
+    /// Returns the row of `Physical_Switch` with this name.
     pub(super) fn physical_switch(&self, name: &str) -> Option<(Uuid, &PhysicalSwitch)> {
         let mut all = self.physical_switches.iter();
         all.find(|(_, row)| row.name == name).map(|(uuid, row)| (*uuid, &**row))
     }
 
-    /// The ports of a physical switch, in an order that is the same in every copy of the database.
+    /// Returns the ports of a physical switch, in an order that is the same in every copy of the database.
     pub(super) fn ports_of(&self, switch: &PhysicalSwitch) -> Vec<(Uuid, &PhysicalPort)> {
         let rows = switch.ports.iter().filter_map(|uuid| Some((*uuid, &**self.ports.get(uuid)?)));
         let mut rows: Vec<_> = rows.collect();
@@ -241,18 +241,18 @@ impl McastTable {
         touched.insert(row.switch);
     }
 
-    /// The rows of a switch for all that is unknown.
+    /// Returns the `unknown-dst` rows of a switch.
     pub(super) fn unknown(&self, switch: Uuid) -> impl Iterator<Item = (Uuid, &Mcast)> {
         self.of(switch).filter(|(_, row)| row.group == Group::UnknownDst)
     }
 
-    /// The rows of a switch.
+    /// Returns the rows of a switch.
     pub(super) fn of(&self, switch: Uuid) -> impl Iterator<Item = (Uuid, &Mcast)> {
         let found = self.by_switch.range((switch, Uuid::ZERO)..).take_while(move |(s, _)| *s == switch);
         found.filter_map(|(_, uuid)| Some((*uuid, self.rows.get(uuid)?)))
     }
 
-    /// All switches that have a row.
+    /// Returns all switches that have a row.
     pub(super) fn switches(&self) -> impl Iterator<Item = Uuid> {
         self.by_switch.iter().map(|(switch, _)| *switch)
     }

@@ -1,12 +1,15 @@
-//! The `hardware_vtep` database: what its rows mean to this gateway, and what the gateway writes there.
+//! The `hardware_vtep` database: maps its rows to forwarding, and writes the rows of this gateway.
 //!
-//! Nothing here knows of sockets or clocks. [`VtepDecoder`] makes typed [`rows`] of what the OVSDB client tells;
-//! [`Mirror`] keeps them, with the ways from one to another, and says what a change touches; [`Mapping`] brings
-//! [`database::Rows`](gateway_config::rows::Rows) up to date from that, and [`Hold`] decides whether forwarding follows at once.
-//! The other way, [`register`] sees to the rows that present this gateway, [`Publisher`] to the stations behind it, and
-//! [`status`] to counters and faults: each looks at what should be there and what is, and gives operations for the
-//! difference, none if there is none. So whatever happens to a transaction, the next look finds what is left to do.
-//! [`Engine`] puts all of it together: events and the time in, rows and transactions out.
+//! No module here uses sockets or clocks.
+//!
+//! Reading: [`VtepDecoder`] decodes the rows of the OVSDB client into typed [`rows`]. [`Mirror`] keeps them, with
+//! indices from one to another, and returns the rows that a change touches. [`Mapping`] updates
+//! [`database::Rows`](gateway_config::rows::Rows) from that, and [`Hold`] decides whether forwarding follows at once.
+//!
+//! Writing: [`register`] reconciles the rows that present this gateway, [`Publisher`] the stations behind it, and
+//! [`status`] counters and faults. Each compares the wanted rows with the actual ones and returns operations for the
+//! difference, none if there is none. So after a failed transaction, the next comparison finds the rest. [`Engine`]
+//! combines all of these: input is events and the time, output is rows and transactions.
 
 mod bindings;
 mod contest;

@@ -1,18 +1,19 @@
-//! Saying why the database cannot be reached: the reason at once, and not each of a thousand attempts.
+//! Rate limit of log lines while the database cannot be reached. A new reason is logged at once, but not each of a
+//! thousand attempts.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use gateway_ovsdb::Cause;
 
-/// How often it is said that the database still cannot be reached.
+/// Interval of repeated log lines while the database cannot be reached.
 const EVERY: Duration = Duration::from_secs(60);
-/// Reasons that are said between two of those.
+/// Limit of reasons that are logged in an interval.
 const REASONS: u32 = 10;
 
-/// Remembers what was said.
+/// Record of the logged reasons.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
-    /// The kind of failure that was said of each server.
+    /// Failure that was logged for each server.
     said: BTreeMap<String, (Cause, String)>,
     again: Option<Duration>,
     lines: u32,
@@ -20,8 +21,8 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// A connection to `remote` was lost, or could not be made. True if that is to be said: it is another reason than the
-    /// one that was said of this server, or a while ago.
+    /// Records that a connection to `remote` was lost, or could not be made. Returns true if this is to be logged: the
+    /// reason differs from the last one logged for this server, or that was a while ago.
     pub(super) fn down(&mut self, remote: &str, reason: &str, cause: Cause, now: Duration) -> bool {
         self.last = Some((remote.to_owned(), reason.to_owned(), cause));
         if self.again.is_none_or(|again| now >= again) {
@@ -37,18 +38,18 @@ impl Outage {
         true
     }
 
-    /// There is a connection again.
+    /// Records that there is a connection again.
     pub(super) fn over(&mut self) {
         *self = Self::default();
     }
 
-    /// The server that failed last, and why.
+    /// Returns the server that failed last, with the reason.
     pub(super) fn last(&self) -> Option<&(String, String, Cause)> {
         self.last.as_ref()
     }
 }
 
-/// How long something took is no other reason.
+/// Removes digits: reasons that differ only in a duration are the same.
 fn without_digits(reason: &str) -> String {
     reason.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -1,13 +1,13 @@
-//! When a kind of transaction may be sent again.
+//! Pace of a kind of transaction: its interval, and its backoff after failures.
 
 use std::time::Duration;
 
-/// The first pause after a failure.
+/// First backoff after a failure.
 const FIRST: Duration = Duration::from_millis(50);
-/// The longest one.
+/// Maximum backoff.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// One transaction after the other, with longer and longer pauses while they fail.
+/// Interval between transactions, with exponential backoff while they fail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pace {
     not_before: Duration,
@@ -15,22 +15,22 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// True if one may be sent at `now`.
+    /// Returns true if a transaction may be sent at `now`.
     pub(super) fn is_due(self, now: Duration) -> bool {
         now >= self.not_before
     }
 
-    /// When the next one may be sent.
+    /// Returns the time at which the next transaction may be sent.
     pub(super) fn due(self) -> Duration {
         self.not_before
     }
 
-    /// One was done. The next may follow after `interval`.
+    /// Records that a transaction was done. The next one may follow after `interval`.
     pub(super) fn done(&mut self, now: Duration, interval: Duration) {
         *self = Self { not_before: now + interval, pause: Duration::ZERO };
     }
 
-    /// One failed.
+    /// Records that a transaction failed.
     pub(super) fn failed(&mut self, now: Duration) {
         self.pause = (self.pause * 2).clamp(FIRST, LONGEST);
         self.not_before = now + self.pause;

@@ -1,10 +1,10 @@
-//! What of the database the gateway does not do, and why.
+//! Problems: parts of the database that the gateway does not implement, with the reasons.
 
 use std::fmt;
 
 use gateway_common::net::{VlanId, Vni};
 
-/// Something in the database that is not, or not all, turned into forwarding.
+/// Part of the database that is not turned into forwarding, or only partly.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
     /// Two logical switches have one VNI.
@@ -16,16 +16,16 @@ pub enum Problem {
         /// The switch that has it.
         holder: String,
     },
-    /// VLANs are bound on a port of this gateway's row that is no access port here.
+    /// VLANs are bound on a port of this gateway's row that is not an access port here.
     NoPort {
         /// Name of the port.
         port: String,
     },
-    /// A binding of a VLAN that there cannot be.
+    /// A binding has an invalid VLAN.
     NoVlan {
         /// Name of the port.
         port: String,
-        /// The number that was given.
+        /// Number in the database.
         vlan: u16,
     },
     /// A VLAN of a port is bound twice: the port has two rows.

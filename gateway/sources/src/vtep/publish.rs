@@ -1,4 +1,4 @@
-//! The stations behind this gateway, for `Ucast_Macs_Local` and `Mcast_Macs_Local`.
+//! Publishes the stations behind this gateway in `Ucast_Macs_Local` and `Mcast_Macs_Local`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,38 +17,39 @@ use super::{
     tables,
 };
 
-/// How often the address of one station is written: whoever sends ARP with another sender address each time must not
-/// have the database written to as often.
+/// Minimum interval of writing the address of one station. A station that sends ARP with another sender address each
+/// time must not cause a write each time.
 const ADDRESS_EVERY: Duration = Duration::from_secs(5);
-/// How long a row that somebody else keeps undoing is left to him.
+/// Time for which a row is left to another writer that keeps undoing it.
 const LEFT: Duration = Duration::from_secs(300);
-/// How long it has to stay after that to count as this gateway's.
+/// Time for which the row has to stay after that to count as this gateway's.
 const SETTLED: Duration = Duration::from_secs(360);
 
-/// The new row of `Physical_Locator`, in the transaction that makes it.
+/// Name of the new row of `Physical_Locator`, in the transaction that inserts it.
 const NEW_LOCATOR: &str = "locator";
 
-/// A station behind an access port.
+/// Station behind an access port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalMac {
     /// VNI of its logical switch.
     pub vni: Vni,
-    /// The station.
+    /// MAC of the station.
     pub mac: MacAddr,
-    /// Its address, where it is known.
+    /// Its address, if it is known.
     pub ip: Option<IpAddr>,
 }
 
-/// Keeps the local tables up to date with what was learned.
+/// Reconciles the local tables with the learned stations.
 ///
-/// It remembers which stations and switches may not be as they should, looks at these, and asks for what differs. A
-/// transaction can fail, or its outcome be unknown: then it looks again.
+/// A transaction can fail, or its outcome can be unknown. So the publisher keeps the stations and switches that may
+/// differ, compares them with the tables, and requests operations for the differences, until they match.
 #[derive(Debug)]
 pub struct Publisher {
     identity: Identity,
-    /// Addresses that were this gateway's: what is published with them is withdrawn.
+    /// Former addresses of this gateway. Rows published with them are withdrawn.
     former: BTreeSet<IpAddr>,
-    /// `None` until the first are told: what an earlier run has published stays until then.
+    /// Learned stations. `None` until the first are reported: the rows that an earlier run has published stay until
+    /// then.
     learned: Option<BTreeMap<(Vni, MacAddr), Option<IpAddr>>>,
     /// Switches that forward here.
     bound: BTreeMap<Uuid, Vni>,
@@ -56,25 +57,25 @@ pub struct Publisher {
     stations: BTreeSet<Station>,
     switches: BTreeSet<Uuid>,
     asked: Asked,
-    /// When an address was written last, for those where that was a moment ago.
+    /// Times of recent writes of addresses.
     addressed: BTreeMap<Station, Duration>,
-    /// When to forget those that were written longer ago.
+    /// Time at which to remove the older of these.
     forget: Duration,
-    /// Stations and switches to look at again later.
+    /// Stations and switches to compare again later.
     later: BTreeMap<Published, Duration>,
     contests: Contests<Published>,
 }
 
-/// What can be published.
+/// Row that can be published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Published {
     /// The row of a station.
     Station(Station),
-    /// The row that has others send what they do not know.
+    /// The row that makes other VTEPs send unknown destinations here.
     Flood(Uuid),
 }
 
-/// What was asked for last.
+/// Last requested operations.
 #[derive(Debug, Default)]
 struct Asked {
     stations: Vec<Station>,
@@ -83,19 +84,19 @@ struct Asked {
     addresses: Vec<Station>,
 }
 
-/// All there is to look at.
+/// Input of a comparison.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'v> {
-    /// What the database holds.
+    /// Contents of the database.
     pub mirror: &'v Mirror,
-    /// What it means.
+    /// Mapping of the contents.
     pub mapping: &'v Mapping,
-    /// What is in force.
+    /// Rows in force.
     pub rows: &'v Rows,
 }
 
 impl Publisher {
-    /// For the gateway `identity`, with nothing learned yet.
+    /// Creates the publisher of the gateway `identity`, with nothing learned yet.
     pub fn new(identity: Identity) -> Self {
         Self {
             identity,
@@ -113,29 +114,29 @@ impl Publisher {
         }
     }
 
-    /// Takes note of addresses that were this gateway's before it was started.
+    /// Records addresses that this gateway had before it was started.
     pub(crate) fn was_at(&mut self, former: impl IntoIterator<Item = IpAddr>) {
         self.former.extend(former);
         self.former.retain(|ip| !self.identity.is_own(*ip));
     }
 
-    /// How many rows somebody else keeps undoing, which are left to him for now.
+    /// Returns the number of rows that another writer keeps undoing, and that are left to it for now.
     pub fn lost(&self) -> usize {
         self.contests.lost().count()
     }
 
-    /// Nothing is left to anybody else.
+    /// Publishes again all that was left to another writer.
     pub(crate) fn insist(&mut self) {
         self.contests.clear();
         self.recall(Duration::MAX);
     }
 
-    /// When there may be something to do although nothing has happened.
+    /// Returns the time at which there may be something to do even without events.
     pub fn deadline(&self) -> Option<Duration> {
         self.later.values().copied().chain(self.contests.deadline()).min()
     }
 
-    /// Looks again at what was put off until `now`.
+    /// Compares again the rows that were put off until `now`.
     fn recall(&mut self, now: Duration) {
         let (stations, switches) = (&mut self.stations, &mut self.switches);
         self.later.retain(|what, due| {
@@ -150,7 +151,7 @@ impl Publisher {
         });
     }
 
-    /// Takes over another identity.
+    /// Applies a new identity.
     pub fn reconfigure(&mut self, mirror: &Mirror, identity: Identity) {
         let before = std::mem::replace(&mut self.identity, identity);
         self.former.extend(before.tunnel_ips);
@@ -158,11 +159,11 @@ impl Publisher {
         self.touch_everything(mirror);
     }
 
-    /// These stations are there, and no others.
+    /// Sets the learned stations, replacing all others.
     pub fn replace(&mut self, mirror: &Mirror, learned: impl IntoIterator<Item = LocalMac>) {
         let learned = learned.into_iter().map(|LocalMac { vni, mac, ip }| ((vni, mac), ip)).collect();
         match self.learned.replace(learned) {
-            // What an earlier run has published is looked at too.
+            // The rows that an earlier run has published are compared too.
             None => self.touch_everything(mirror),
             Some(before) => {
                 let now = self.learned.take().unwrap_or_default();
@@ -176,14 +177,14 @@ impl Publisher {
         }
     }
 
-    /// A station is there.
+    /// Adds a learned station.
     pub fn learn(&mut self, LocalMac { vni, mac, ip }: LocalMac) {
         if self.learned.get_or_insert_default().insert((vni, mac), ip) != Some(ip) {
             self.touch_station(vni, mac);
         }
     }
 
-    /// A station is not there any more.
+    /// Removes a station.
     pub fn forget(&mut self, vni: Vni, mac: MacAddr) {
         if let Some(learned) = &mut self.learned
             && learned.remove(&(vni, mac)).is_some()
@@ -198,7 +199,7 @@ impl Publisher {
         }
     }
 
-    /// The database, `mirror`, has changed.
+    /// Processes a change of the database, `mirror`.
     pub fn touch(&mut self, mirror: &Mirror, touched: &Touched) {
         let remote = touched.remote.iter().filter(|station| self.is_concerned(mirror, station));
         let stations: Vec<Station> = touched.local.iter().chain(remote).copied().collect();
@@ -206,14 +207,14 @@ impl Publisher {
         self.switches.extend(&touched.mcast_local);
     }
 
-    /// True if a station is published, or has been learned. All others, of which there may be a hundred thousand, stay
-    /// unpublished wherever they are.
+    /// Returns true if a station is published, or has been learned. All others, of which there may be a hundred
+    /// thousand, stay unpublished wherever they are.
     fn is_concerned(&self, mirror: &Mirror, station: &Station) -> bool {
         let learned = || self.learned.as_ref()?.get(&(*self.bound.get(&station.0)?, station.1));
         learned().is_some() || mirror.local.of(*station).next().is_some()
     }
 
-    /// Nothing is certain, as after a lost connection.
+    /// Marks all rows for comparison, as after a lost connection.
     pub(crate) fn touch_everything(&mut self, mirror: &Mirror) {
         self.stations.extend(mirror.local.all());
         self.switches.extend(mirror.mcast_local.switches());
@@ -223,8 +224,8 @@ impl Publisher {
         }
     }
 
-    /// What to ask of the database next, `limit` operations at most; nothing if all is as it should be. What comes of it is
-    /// to be [told](Self::done) before it is asked for more.
+    /// Returns the next operations, at most `limit`; none if all rows are correct. Their result has to be
+    /// [reported](Self::done) before the next call.
     pub fn next(&mut self, view: View<'_>, limit: usize, now: Duration) -> Vec<Operation> {
         self.recall(now);
         self.contests.prune(now);
@@ -257,7 +258,7 @@ impl Publisher {
         batch.finish()
     }
 
-    /// What came of the operations that were asked for last: true if they are done, and seen in the mirror.
+    /// Processes the result of the last operations. `done` is true if they are done, and visible in the mirror.
     pub fn done(&mut self, done: bool, now: Duration) {
         let Asked { stations, switches, acts, addresses } = std::mem::take(&mut self.asked);
         if done {
@@ -269,7 +270,7 @@ impl Publisher {
         }
     }
 
-    /// Notes which switches forward here. Where that has changed, all of their stations are looked at.
+    /// Records the switches that forward here. If this has changed for a switch, all of its stations are compared.
     fn follow_switches(&mut self, view: View<'_>) {
         let forwards = |(uuid, name): (Uuid, &str)| {
             let switch = view.rows.switches.get(name).filter(|switch| !switch.bindings.is_empty())?;
@@ -312,7 +313,7 @@ impl Publisher {
         for (row, found) in rows {
             match self.owner(view.mirror.locators.get(&found.locator)) {
                 Owner::Current if wanted.is_some() && kept.is_none() => kept = Some((row, found)),
-                // Of two that are the same, one is enough.
+                // A duplicate row is deleted.
                 Owner::Current | Owner::Former => {
                     batch.delete(tables::UCAST_MACS_LOCAL, row);
                     taken = true;
@@ -339,22 +340,22 @@ impl Publisher {
             _ => {}
         }
         if self.contests.is_lost(&what) {
-            // Now, once more, and then not for a while.
+            // One more attempt is made now, and the next one only after a while.
             batch.later.push((what, batch.now + LEFT));
         }
     }
 
-    /// True if the controller says, or has said and that still holds, that a station is behind another VTEP.
+    /// Returns true if a station is behind another VTEP: by the rows of the controller, or by the rows still in force.
     fn is_remote(&self, view: View<'_>, station: Station) -> bool {
         let (uuid, mac) = station;
-        // A locator that cannot be read leads somewhere else all the same.
+        // A locator that cannot be read still leads elsewhere.
         let elsewhere = |row: &Ucast| self.owner(view.mirror.locators.get(&row.locator)) == Owner::Other;
         let name = view.mapping.name(uuid);
         let in_force = name.and_then(|name| view.rows.switches.get(name)).and_then(|switch| switch.macs.get(&mac));
         view.mirror.remote.of(station).any(|(_, row)| elsewhere(&row)) || matches!(in_force, Some(Location::Remote(_)))
     }
 
-    /// The row of `Mcast_Macs_Local` that has others send what they do not know here.
+    /// Reconciles the row of `Mcast_Macs_Local` that makes other VTEPs send unknown destinations here.
     fn flood_member(&self, view: View<'_>, uuid: Uuid, batch: &mut Batch<'_>) {
         let what = Published::Flood(uuid);
         if self.later.get(&what).is_some_and(|due| *due > batch.now) && self.contests.is_lost(&what) {
@@ -401,14 +402,14 @@ fn learned_in(learned: &Option<BTreeMap<(Vni, MacAddr), Option<IpAddr>>>, vni: V
     learned.iter().flat_map(move |learned| learned.range(all.clone())).map(|((_, mac), _)| *mac)
 }
 
-/// Whose a locator is.
+/// Owner of a locator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
-    /// It leads to the address that this gateway publishes.
+    /// The locator leads to the address that this gateway publishes.
     Current,
-    /// It leads to this gateway, by an address that is not published, or no longer.
+    /// The locator leads to this gateway, by an address that is not published, or no longer.
     Former,
-    /// It leads elsewhere.
+    /// The locator leads elsewhere.
     Other,
 }
 
@@ -417,16 +418,16 @@ struct Batch<'m> {
     mirror: &'m Mirror,
     own: IpAddr,
     operations: Vec<Operation>,
-    /// This gateway's locator, once one is needed: its row, or none where it is to be made.
+    /// This gateway's locator, once one is needed: its row, or `None` if it has to be inserted.
     locator: Option<Option<Uuid>>,
-    /// Switches that stations are added to.
+    /// Switches to which stations are added.
     switches: BTreeSet<Uuid>,
     now: Duration,
-    /// What it does, for who counts how often.
+    /// Writes of the transaction, for the count of repeated ones.
     acts: Vec<(Published, Act)>,
-    /// Stations of which it writes the address.
+    /// Stations whose address it writes.
     addresses: Vec<Station>,
-    /// What it leaves for later.
+    /// Rows that it leaves for later.
     later: Vec<(Published, Duration)>,
 }
 
@@ -480,7 +481,8 @@ impl<'m> Batch<'m> {
         self.operations.push(Operation::Insert { table, row, uuid_name: None });
     }
 
-    /// This gateway's locator. Another one with a tunnel key of its own does not do: the switch's counts.
+    /// Returns this gateway's locator. A locator with a tunnel key of its own is not usable: the key of the switch has
+    /// to apply.
     fn locator(&mut self) -> Atom {
         let (mirror, own) = (self.mirror, self.own);
         let is_own = |locator: &Locator| locator.vxlan && locator.address == own && locator.vni.is_none();
@@ -495,7 +497,7 @@ impl<'m> Batch<'m> {
             return Vec::new();
         }
         let mut operations = Vec::with_capacity(self.operations.len() + self.switches.len() + 1);
-        // A switch that is unbound meanwhile gets no stations.
+        // A switch that is unbound in the meantime gets no stations.
         for switch in &self.switches {
             let Some(row) = self.mirror.switches.get(switch) else { continue };
             let key = match row.key {
@@ -513,8 +515,8 @@ impl<'m> Batch<'m> {
             });
         }
         if self.locator == Some(None) {
-            // The schema has one row for each address: of two gateways that insert the same one, the later is refused,
-            // sees that it is there, and takes it.
+            // The schema allows one row for each address. Of two gateways that insert the same one, the later is
+            // refused, sees the existing row, and uses it.
             operations.push(Operation::Insert {
                 table: tables::PHYSICAL_LOCATOR,
                 row: vec![("encapsulation_type", tables::VXLAN.into()), ("dst_ip", self.own.to_string().into())],

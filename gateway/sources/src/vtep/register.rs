@@ -1,4 +1,4 @@
-//! The rows that present this gateway: `Physical_Switch`, and `Physical_Port` for each access port.
+//! Registers this gateway: `Physical_Switch`, and `Physical_Port` for each access port.
 
 use std::collections::BTreeSet;
 
@@ -9,30 +9,31 @@ use super::{Identity, Mirror, rows::PhysicalSwitch, tables};
 const NEW_SWITCH: &str = "gateway";
 const NEW_GLOBAL: &str = "global";
 
-/// What of this gateway's own rows can be otherwise than it should.
+/// Part of this gateway's own rows that can differ from the wanted contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Own {
-    /// The row in `Physical_Switch` is not there.
+    /// The row in `Physical_Switch` does not exist.
     Row,
-    /// A row in `Physical_Port` is not there.
+    /// A row in `Physical_Port` does not exist.
     Ports,
-    /// A column of the row in `Physical_Switch` holds something else.
+    /// A column of the row in `Physical_Switch` holds another value.
     Column(&'static str),
 }
 
-/// What this gateway is in the database, and what is to be done about it.
+/// Differences of this gateway's own rows, with the operations that repair them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Registration {
-    /// What is to be written.
+    /// Operations to send.
     pub operations: Vec<Operation>,
-    /// What that puts right.
+    /// Parts that the operations repair.
     pub done: Vec<Own>,
-    /// What is not as it should be, and is left so.
+    /// Parts that differ, and are left so.
     pub left: Vec<Own>,
 }
 
-/// What is missing for this gateway to be in the database as `identity` says; nothing if it is. Ports that are not in
-/// `identity`, bindings, and whatever else there is, are left alone, and so is what is `lost` to another writer.
+/// Returns the operations that register this gateway with `identity`; none if the rows are correct. Ports that are not
+/// in `identity`, bindings and all other contents stay unchanged, and so do the parts that are `lost` to another
+/// writer.
 pub fn register(identity: &Identity, mirror: &Mirror, lost: impl Fn(Own) -> bool) -> Registration {
     let mut registration = Registration::default();
     let found = mirror.physical_switch(&identity.name);
@@ -51,22 +52,22 @@ pub fn register(identity: &Identity, mirror: &Mirror, lost: impl Fn(Own) -> bool
     registration
 }
 
-/// What of the row `own` is not as it should be.
+/// Returns the parts of the row `own` that differ.
 fn differing(identity: &Identity, mirror: &Mirror, own: &PhysicalSwitch) -> Vec<Own> {
     let ports = Some(Own::Ports).filter(|_| !missing_ports(identity, mirror, own).is_empty());
     ports.into_iter().chain(columns(identity, own).into_iter().map(|(column, _)| Own::Column(column))).collect()
 }
 
-/// Ports that have no row.
+/// Returns the ports that have no row.
 fn missing_ports<'i>(identity: &'i Identity, mirror: &Mirror, own: &PhysicalSwitch) -> Vec<&'i String> {
     let known: BTreeSet<&str> = mirror.ports_of(own).into_iter().map(|(_, port)| port.name.as_str()).collect();
-    // A port whose row cannot be read has no name here; it would be made a second time.
+    // The name of a port whose row cannot be read is unknown; the port would be inserted a second time.
     let readable = own.ports.iter().all(|port| mirror.ports.contains_key(port));
     identity.ports.iter().filter(|port| readable && !known.contains(port.as_str())).collect()
 }
 
 fn insert(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
-    // Two gateways of one name, or one and `vtep-ctl add-ps`, may do this at once.
+    // Guard: two gateways of one name, or one and `vtep-ctl add-ps`, may do this at the same time.
     let none = Operation::Wait {
         table: tables::PHYSICAL_SWITCH,
         condition: vec![Condition::eq("name", identity.name.as_str())],
@@ -93,7 +94,7 @@ fn insert(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
             condition: vec![Condition::row(*global)],
             mutations: vec![Mutation::insert("switches", switch)],
         },
-        // A database that nobody has used yet. Of two who do this, the schema lets one.
+        // The database was never used. Of two clients that insert the row, the schema accepts one.
         None => Operation::Insert {
             table: tables::GLOBAL,
             row: vec![("switches", switch)],
@@ -113,7 +114,7 @@ fn complete(
     let mut operations = Vec::new();
     if wanted.contains(&Own::Ports) {
         let missing = missing_ports(identity, mirror, own);
-        // Whoever adds a port meanwhile may add the same one.
+        // Guard: another client may add the same port in the meantime.
         operations.push(Operation::Wait {
             table: tables::PHYSICAL_SWITCH,
             condition: vec![Condition::row(uuid)],
@@ -145,14 +146,14 @@ fn complete(
     operations
 }
 
-/// The columns of this gateway's row that should hold something else.
+/// Returns the columns of this gateway's row that differ, with the wanted values.
 fn columns(identity: &Identity, own: &PhysicalSwitch) -> Row {
     let written = |ips: &BTreeSet<std::net::IpAddr>| ips.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let mut row = Row::new();
     if written(&identity.tunnel_ips) != own.tunnel_ips {
         row.push(("tunnel_ips", ips(&identity.tunnel_ips)));
     }
-    // What the configuration does not say is the operator's.
+    // Columns that are not configured belong to the operator.
     if !identity.management_ips.is_empty() && written(&identity.management_ips) != own.management_ips {
         row.push(("management_ips", ips(&identity.management_ips)));
     }
@@ -162,7 +163,7 @@ fn columns(identity: &Identity, own: &PhysicalSwitch) -> Row {
     row
 }
 
-/// Inserts of ports, and the set of them.
+/// Returns the inserts of ports, and the set of them.
 fn new_ports<'p>(names: impl Iterator<Item = &'p String>) -> (Vec<Operation>, Datum) {
     let mut operations = Vec::new();
     let mut set = Vec::new();

@@ -1,6 +1,6 @@
 //! Rows of the `hardware_vtep` schema, version 1.7.0 (`vtep(5)`), with the columns that the gateway uses.
 //!
-//! Of some tables there are 100,000 rows, so what is rare and large is behind a pointer.
+//! Some tables have 100,000 rows, so rare and large values are behind a pointer.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use gateway_common::{
 };
 use gateway_ovsdb::{RowError, Uuid};
 
-/// A row of any table.
+/// Row of any table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each is a row of the table it is named after")]
 pub enum Row {
@@ -29,27 +29,27 @@ pub enum Row {
     McastMacsRemote(Mcast),
     PhysicalLocator(Locator),
     PhysicalLocatorSet(LocatorSet),
-    /// A row, of whatever table, that does not hold what it should.
+    /// A row of any table that does not hold what it should.
     Unreadable(Arc<RowError>),
 }
 
-/// The one row of `Global`.
+/// Single row of `Global`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Global {
     /// Rows of `Physical_Switch`.
     pub switches: BTreeSet<Uuid>,
 }
 
-/// A row of `Physical_Switch`: a gateway.
+/// Row of `Physical_Switch`: a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhysicalSwitch {
     /// Its name, unique.
     pub name: String,
-    /// What it says of itself.
+    /// Its description.
     pub description: String,
-    /// Addresses to manage it by, as they are written.
+    /// Management addresses, as they are written.
     pub management_ips: BTreeSet<String>,
-    /// Addresses of tunnels, as they are written.
+    /// Tunnel addresses, as they are written.
     pub tunnel_ips: BTreeSet<String>,
     /// Rows of `Physical_Port`.
     pub ports: BTreeSet<Uuid>,
@@ -57,7 +57,7 @@ pub struct PhysicalSwitch {
     pub faults: BTreeSet<String>,
 }
 
-/// A row of `Physical_Port`: an access port.
+/// Row of `Physical_Port`: an access port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PhysicalPort {
     /// Name of the interface.
@@ -70,7 +70,7 @@ pub struct PhysicalPort {
     pub faults: BTreeSet<String>,
 }
 
-/// A row of `Logical_Binding_Stats`: traffic of a VLAN of a port. "Local" is the side of the VLAN.
+/// Row of `Logical_Binding_Stats`: traffic of a VLAN of a port. "Local" is the side of the VLAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Frames that came from the VLAN.
@@ -94,7 +94,7 @@ impl From<Traffic> for Counters {
     }
 }
 
-/// A row of `Logical_Switch`.
+/// Row of `Logical_Switch`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogicalSwitch {
     /// Its name, unique.
@@ -105,8 +105,9 @@ pub struct LogicalSwitch {
     pub replication: Replication,
 }
 
-/// What `tunnel_key` of a logical switch holds. Unset and zero both mean that nobody has bound the switch; an
-/// `ovn-controller-vtep` writes zero for a switch that it knows and that is not bound, and unsets it where it exits.
+/// Value of `tunnel_key` of a logical switch. Unset and zero both mean that the switch is not bound.
+/// `ovn-controller-vtep` writes zero for a switch that it knows and that is not bound, and unsets the key when it
+/// exits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TunnelKey {
     /// No value.
@@ -119,39 +120,39 @@ pub enum TunnelKey {
 }
 
 impl TunnelKey {
-    /// The VNI, if the switch is bound.
+    /// Returns the VNI, if the switch is bound.
     pub fn vni(self) -> Option<Vni> {
         if let Self::Vni(vni) = self { Some(vni) } else { None }
     }
 }
 
-/// Who makes the copies of broadcast, unknown unicast and multicast.
+/// Replication mode: the node that copies broadcast, unknown unicast and multicast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replication {
-    /// A service node: it gets one copy. What `vtep(5)` gives as the default.
+    /// A service node: it receives one copy. The default in `vtep(5)`.
     #[default]
     ServiceNode,
-    /// The gateway: each member gets a copy.
+    /// The gateway: each member receives a copy.
     SourceNode,
 }
 
-/// A row of `Ucast_Macs_Local` or `Ucast_Macs_Remote`: where a station is.
+/// Row of `Ucast_Macs_Local` or `Ucast_Macs_Remote`: the location of a station.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ucast {
-    /// The station.
+    /// MAC of the station.
     pub mac: MacAddr,
     /// Row of `Logical_Switch`.
     pub switch: Uuid,
     /// Row of `Physical_Locator`.
     pub locator: Uuid,
-    /// The station's address, where it is known.
+    /// Address of the station, if it is known.
     pub ip: Option<IpAddr>,
 }
 
-/// A row of `Mcast_Macs_Local` or `Mcast_Macs_Remote`: where the listeners are.
+/// Row of `Mcast_Macs_Local` or `Mcast_Macs_Remote`: the locations of the listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mcast {
-    /// What they listen to.
+    /// Group of the listeners.
     pub group: Group,
     /// Row of `Logical_Switch`.
     pub switch: Uuid,
@@ -159,27 +160,27 @@ pub struct Mcast {
     pub locators: Uuid,
 }
 
-/// What listeners of a [`Mcast`] row listen to.
+/// Group of a [`Mcast`] row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// `unknown-dst`: all that has no row of its own.
+    /// `unknown-dst`: all destinations without a row of their own.
     UnknownDst,
     /// A group address, or broadcast.
     Mac(MacAddr),
 }
 
-/// A row of `Physical_Locator`: the far end of a tunnel.
+/// Row of `Physical_Locator`: the far end of a tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Locator {
     /// Column `dst_ip`.
     pub address: IpAddr,
-    /// Column `tunnel_key`: the VNI to use there, in place of that of the logical switch.
+    /// Column `tunnel_key`: the VNI to use there, instead of that of the logical switch.
     pub vni: Option<Vni>,
-    /// True for `vxlan_over_ipv4`, the only `encapsulation_type` there is in 1.7.0. Controllers use it for IPv6 too.
+    /// True for `vxlan_over_ipv4`, the only `encapsulation_type` in 1.7.0. Controllers use it for IPv6 too.
     pub vxlan: bool,
 }
 
-/// A row of `Physical_Locator_Set`.
+/// Row of `Physical_Locator_Set`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocatorSet {
     /// Rows of `Physical_Locator`.

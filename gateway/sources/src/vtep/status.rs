@@ -1,4 +1,4 @@
-//! Traffic counters and faults, as the database has columns for them.
+//! Reports traffic counters and faults in the columns of the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use super::{
 /// Counters of each binding, by name of the access port and VLAN.
 pub type TrafficByBinding = BTreeMap<(String, VlanId), Counters>;
 
-/// What is to be written for the database to have these counters for each VLAN that is bound, `limit` rows at most; nothing
-/// if it has them.
+/// Returns the operations that write these counters for each VLAN that is bound, at most `limit` rows; none if the
+/// database has them.
 pub fn report_traffic(
     identity: &Identity,
     mirror: &Mirror,
@@ -78,7 +78,7 @@ fn report_port(
 }
 
 fn row(counters: &Counters) -> Row {
-    // The columns are signed. A counter gets there in some hundred years.
+    // The columns are signed. A counter reaches the limit in some hundred years.
     let count = |count: u64| Datum::from(i64::try_from(count).unwrap_or(i64::MAX));
     vec![
         ("packets_from_local", count(counters.packets_from_local)),
@@ -88,7 +88,7 @@ fn row(counters: &Counters) -> Row {
     ]
 }
 
-/// What is to be written for the database to show these faults, and no others, for this gateway and its access ports.
+/// Returns the operations that write these faults, and no others, for this gateway and its access ports.
 pub fn report_faults(identity: &Identity, mirror: &Mirror, faults: &Faults) -> Vec<Operation> {
     let mut operations = Vec::new();
     let mut report = |table, column, uuid, wanted: Option<&BTreeSet<Fault>>, known: &BTreeSet<String>| {
@@ -107,7 +107,7 @@ pub fn report_faults(identity: &Identity, mirror: &Mirror, faults: &Faults) -> V
     operations
 }
 
-/// The rows of this gateway's access ports. Ports that it does not have may be those of a twin that shares the row.
+/// Returns the rows of this gateway's access ports. Other ports may be those of a twin that shares the row.
 fn own_ports<'m>(identity: &Identity, mirror: &'m Mirror) -> Vec<(Uuid, &'m PhysicalPort)> {
     let Some((_, own)) = mirror.physical_switch(&identity.name) else { return Vec::new() };
     let mut ports = mirror.ports_of(own);

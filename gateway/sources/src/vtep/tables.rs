@@ -1,12 +1,12 @@
-//! Names of tables and columns, and the selection that is followed.
+//! Names of tables and columns, and the selection that the gateway follows.
 
 use gateway_ovsdb::TableSelect;
 
 /// Name of the database.
 pub const DATABASE: &str = "hardware_vtep";
-/// The `MAC` of the row in `Mcast_Macs_Local` and `Mcast_Macs_Remote` that stands for all that has no row.
+/// `MAC` of the row in `Mcast_Macs_Local` and `Mcast_Macs_Remote` for all destinations without a row.
 pub(super) const UNKNOWN_DST: &str = "unknown-dst";
-/// The `encapsulation_type` of VXLAN.
+/// `encapsulation_type` of VXLAN.
 pub(super) const VXLAN: &str = "vxlan_over_ipv4";
 
 pub(super) const GLOBAL: &str = "Global";
@@ -39,7 +39,7 @@ const TABLES: &[(&str, &[&str])] = &[
     (PHYSICAL_LOCATOR_SET, &["locators"]),
 ];
 
-/// The tables and columns that the gateway follows.
+/// Returns the tables and columns that the gateway follows.
 pub fn tables() -> Vec<TableSelect> {
     TABLES.iter().map(|(name, columns)| TableSelect::new(name, columns)).collect()
 }

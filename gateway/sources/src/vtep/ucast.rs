@@ -1,7 +1,7 @@
-//! The tables `Ucast_Macs_Local` and `Ucast_Macs_Remote`: a hundred thousand rows, in few bytes each.
+//! Compact tables `Ucast_Macs_Local` and `Ucast_Macs_Remote`, for a hundred thousand rows.
 //!
-//! There are far fewer logical switches and locators than stations, so these are numbers here. Rows lie one behind the
-//! other, and two hash tables of places say where a row is, by its name and by its station.
+//! There are far fewer logical switches and locators than stations, so these are interned as numbers. Rows are stored
+//! contiguously. Two hash tables of indices find a row by its UUID and by its station.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,18 +16,18 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{mirror::Station, rows::Ucast};
 
-/// The rows of one of the two tables.
+/// Rows of one of the two tables.
 #[derive(Debug, Default)]
 pub(super) struct UcastTable {
     rows: Vec<Held>,
-    /// Rows from this place on have come with the change at hand.
+    /// Index from which on the rows were added by the current change.
     known: usize,
     by_uuid: HashTable<u32>,
-    /// There can be several rows for one station.
+    /// Index by station. One station can have several rows.
     by_station: HashTable<u32>,
     switches: Interner<Uuid>,
     locators: Interner<Uuid>,
-    /// Addresses of stations, by row; few have one that is of interest.
+    /// Addresses of stations, by row. Few stations have one that is used.
     ips: HashMap<Uuid, IpAddr>,
     hasher: DefaultHashBuilder,
 }
@@ -41,12 +41,12 @@ struct Held {
 }
 
 impl UcastTable {
-    /// A change begins.
+    /// Begins a change.
     pub(super) fn begin(&mut self) {
         self.known = self.rows.len();
     }
 
-    /// Puts a row in, or in the place of the one with this name.
+    /// Inserts a row, or replaces the one with this UUID.
     pub(super) fn put(&mut self, uuid: Uuid, row: Ucast, touched: &mut Vec<Station>) {
         if self.place(&uuid).is_some_and(|place| self.row(place) == row) {
             return;
@@ -65,7 +65,7 @@ impl UcastTable {
         touched.push((row.switch, row.mac));
     }
 
-    /// Takes a row out, if it is there.
+    /// Removes a row, if it exists.
     pub(super) fn take(&mut self, uuid: Uuid, touched: &mut Vec<Station>) {
         let Some(place) = self.place(&uuid) else { return };
         let Ucast { switch, mac, .. } = self.row(place);
@@ -73,7 +73,7 @@ impl UcastTable {
         let held = self.rows[place];
         self.relabel(&held, place, None);
         self.rows.swap_remove(place);
-        // The last row has taken its place.
+        // The last row has moved to this index.
         if let Some(moved) = self.rows.get(place).copied() {
             self.relabel(&moved, self.rows.len(), Some(place));
         }
@@ -83,7 +83,7 @@ impl UcastTable {
         self.ips.remove(&uuid);
     }
 
-    /// Notes that `held`, which was at place `from`, is at `to`, or nowhere.
+    /// Records that `held` moved from index `from` to `to`, or was removed.
     fn relabel(&mut self, held: &Held, from: usize, to: Option<usize>) {
         let hashes = [self.hasher.hash_one(held.uuid), held.hash(&self.hasher)];
         for (table, hash) in [&mut self.by_uuid, &mut self.by_station].into_iter().zip(hashes) {
@@ -95,12 +95,12 @@ impl UcastTable {
         }
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// The rows of one station.
+    /// Returns the rows of one station.
     pub(super) fn of(&self, (switch, mac): Station) -> impl Iterator<Item = (Uuid, Ucast)> + '_ {
         let number = self.switches.number(&switch);
         number.into_iter().flat_map(move |switch| {
@@ -114,7 +114,7 @@ impl UcastTable {
         })
     }
 
-    /// The stations of these switches, sorted.
+    /// Returns the stations of these switches, sorted.
     pub(super) fn stations(&self, switches: &BTreeSet<Uuid>) -> BTreeSet<Station> {
         let numbers: HashMap<u32, Uuid> =
             switches.iter().filter_map(|uuid| Some((self.switches.number(uuid)?, *uuid))).collect();
@@ -124,12 +124,13 @@ impl UcastTable {
         self.rows.iter().filter_map(|held| Some((*numbers.get(&held.switch)?, held.mac))).collect()
     }
 
-    /// All stations.
+    /// Returns all stations.
     pub(super) fn all(&self) -> impl Iterator<Item = Station> + '_ {
         self.rows.iter().map(|held| (self.switches.value(held.switch), held.mac))
     }
 
-    /// Adds the stations behind these locators, but for those that have come with the change at hand and so are touched.
+    /// Adds the stations behind these locators to `touched`. Stations that were added by the current change are already
+    /// in it.
     pub(super) fn touch_behind(&self, locators: &BTreeSet<Uuid>, touched: &mut Vec<Station>) {
         let numbers: BTreeSet<u32> = locators.iter().filter_map(|locator| self.locators.number(locator)).collect();
         if numbers.is_empty() {
@@ -152,7 +153,7 @@ impl UcastTable {
 }
 
 impl Held {
-    /// The hash of its station.
+    /// Returns the hash of the station.
     fn hash(&self, hasher: &DefaultHashBuilder) -> u64 {
         hasher.hash_one((self.switch, self.mac))
     }
@@ -176,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a map of the standard library, with few rows, stations and locators, so that they meet.
+        /// Compares with a map of the standard library. Few rows, stations and locators make collisions likely.
         #[test]
         fn a_table_as_any_other(
             steps in prop::collection::vec((0..12u8, prop::option::of((0..4u8, 0..3u8, 0..3u8, 0..2u8))), 0..100),

@@ -1,12 +1,12 @@
-//! What must never happen.
+//! Invariants of the simulation.
 //!
-//! Two nodes *hear each other* at a moment if during four of the longest intervals that are advertised, and 2 ms,
-//! before it no advertisement from either to the other was lost, late (more than 2 ms from leaving to the other's
-//! socket), or arrived where no process listened. What a process does with its socket is its own affair: one that stalls
-//! still hears. The start of a node of priority 255 counts as a loss too: it claims before it could have heard anybody.
+//! Two nodes *hear each other* at a moment if no advertisement between them was disturbed for a while before it: four
+//! of the longest advertised intervals, and 2 ms. An advertisement is disturbed if it is lost, late (more than 2 ms
+//! from leaving to the other's socket), or arrives while no process listens. A process that stalls still hears: its use
+//! of the socket does not count. The start of a node of priority 255 counts as a loss too: it claims before it could
+//! have received an advertisement.
 //!
-//! Where one direction works and the other does not, two may forward for a while, but not for longer than it takes the
-//! one that hears to find out.
+//! If only one direction works, two nodes may forward for a while, but only until the one that hears has noticed.
 //!
 //! A node *forwards* while it is alive and its coarse clock is below its lease in the map.
 
@@ -18,17 +18,17 @@ use crate::{
 };
 
 pub(crate) struct Check {
-    /// Until when each node forwards if nothing happens.
+    /// End of each node's forwarding if nothing happens.
     pub(crate) forwards: Vec<Moment>,
-    /// The latest lease that the advertisements that have left allow each node.
+    /// The latest lease of each node that its sent advertisements allow.
     allowed: Vec<Duration>,
-    /// Since when two nodes forward at once.
+    /// Time since which two nodes have both been forwarding.
     both: Vec<Vec<Option<Moment>>>,
-    /// How long two nodes must have been undisturbed.
+    /// Time for which two nodes must have been undisturbed.
     undisturbed: u64,
-    /// The same where one direction is enough.
+    /// The same if one direction is enough.
     one_way: u64,
-    /// From when on exactly one has to forward.
+    /// Time from which on exactly one node has to forward.
     settled: Moment,
     now: Moment,
 }
@@ -46,7 +46,8 @@ impl Check {
         }
     }
 
-    /// Nothing happened before `now`; `disturbed[from][to]` is the last disturbance. Says what was wrong meanwhile.
+    /// Checks the time up to `now`, in which nothing happened. `disturbed[from][to]` is the last disturbance. Returns
+    /// the violation, if any.
     pub(crate) fn advance(&mut self, now: Moment, disturbed: &[Vec<Option<Moment>>]) -> Result<(), String> {
         let before = std::mem::replace(&mut self.now, now);
         let pairs = (0..self.forwards.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
@@ -82,12 +83,12 @@ impl Check {
         Ok(())
     }
 
-    /// An advertisement has left.
+    /// Records that an advertisement has left.
     pub(crate) fn tx_completed(&mut self, node: usize, started: Duration, three: Duration) {
         self.allowed[node] = self.allowed[node].max(started + three);
     }
 
-    /// The lease of a node is written.
+    /// Records that the lease of a node is written.
     pub(crate) fn lease(&mut self, node: usize, lease: Duration, clock: &Clock) -> Result<(), String> {
         if lease > self.allowed[node] {
             return Err(format!("the lease of {node} is not covered by what it has sent"));
@@ -96,7 +97,7 @@ impl Check {
         Ok(())
     }
 
-    /// It is gone, its programs with it.
+    /// Records that a node is gone, its programs with it.
     pub(crate) fn dead(&mut self, node: usize) {
         self.forwards[node] = 0;
     }

@@ -1,4 +1,4 @@
-//! True time, and what a node's clocks make of it.
+//! True time, and the clocks of a node.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(crate) const MILLISECOND: u64 = 1_000_000;
 #[derive(Clone, Copy)]
 pub(crate) struct Clock {
     zero: u64,
-    /// Parts per million that it is too fast.
+    /// Its drift, in parts per million; positive if it is too fast.
     drift: i64,
     /// Resolution of the coarse clock.
     pub(crate) tick: u64,
@@ -21,7 +21,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// At most 0.1 % wrong, with any zero.
+    /// Makes a clock that is at most 0.1 % wrong, with any zero.
     pub(crate) fn new(random: &mut Random) -> Self {
         let tick = random.pick(&[1, 4, 4, 10]) * MILLISECOND;
         Self {
@@ -37,7 +37,7 @@ impl Clock {
         Duration::from_nanos(self.zero + (i128::from(at) + wrong) as u64)
     }
 
-    /// The first moment at which it reads `time` or more.
+    /// Returns the first moment at which the clock reads `time` or more.
     pub(crate) fn when(&self, time: Duration) -> Moment {
         let local = (time.as_nanos() as u64).saturating_sub(self.zero);
         let mut at = (i128::from(local) * 1_000_000 / (1_000_000 + i128::from(self.drift))) as Moment;
@@ -47,8 +47,8 @@ impl Clock {
         at
     }
 
-    /// The moment from which on no program takes the time to be below `lease`: the coarse clock's next tick, and the one after
-    /// it, until which a CPU may go on with what it read before.
+    /// Returns the moment from which on no program takes the time to be below `lease`: the coarse clock's next tick,
+    /// and the one after it, until which a CPU may still use its earlier reading.
     pub(crate) fn fenced(&self, lease: Duration) -> Moment {
         let lease = lease.as_nanos() as u64;
         if lease <= self.zero {

@@ -1,5 +1,5 @@
-//! A process: the product's own turn ([`gateway_vrrp::turn`]), with hands in the simulated world. Each touch of the
-//! world is a step of its own, and anything may happen in between.
+//! A process: the product's own turn ([`gateway_vrrp::turn`]), driven in the simulated world. Each access to the world
+//! is a step of its own, and anything may happen in between.
 
 use std::{
     cell::RefCell,
@@ -16,13 +16,13 @@ use crate::{
     world::{Flaw, State},
 };
 
-/// The hands of one process on one node.
+/// Driver of one process on one node.
 pub(crate) struct Driver {
     pub(crate) node: usize,
     pub(crate) state: Rc<RefCell<State>>,
 }
 
-/// Lets the rest of the world go on, once.
+/// Suspends once, so that the rest of the world goes on.
 struct Pause(bool);
 
 impl Future for Pause {
@@ -34,7 +34,7 @@ impl Future for Pause {
 }
 
 impl Driver {
-    /// The whole life of the process.
+    /// Runs the process for its whole life.
     pub(crate) async fn run(mut self) {
         let found = self.step(|state, node| state.nodes[node].lease).await;
         let mut machine = self.step(|state, node| state.make(node, found)).await;
@@ -57,7 +57,7 @@ impl Driver {
         while turn(machine, self, most).await {}
     }
 
-    /// As the loop does (`gateway_ha`).
+    /// Carries out an order, as the loop of `gateway_ha` does.
     async fn obey(&mut self, order: Order, machine: &mut Machine) {
         let now = self.now().await;
         match order {
@@ -82,7 +82,7 @@ impl Driver {
         self.turn(machine).await;
     }
 
-    /// Something that happens at one moment, some time from now.
+    /// Runs a step, which happens at one moment, some time from now.
     async fn step<T>(&self, what: impl FnOnce(&mut State, usize) -> T) -> T {
         self.state.borrow_mut().pause_process(self.node);
         Pause(false).await;
@@ -130,7 +130,7 @@ impl Worker for Driver {
 }
 
 impl State {
-    /// The process has read what lease there is, and starts.
+    /// Starts the process, which has read the existing lease.
     fn make(&mut self, node: usize, found: Duration) -> Machine {
         let settings = self.flawed(self.nodes[node].settings);
         let now = self.nodes[node].clock.read(self.now);
@@ -178,7 +178,7 @@ impl State {
         Settings { lag, ..settings }
     }
 
-    /// The turn is over: until something happens, or the machine's deadline.
+    /// Ends the turn: the process waits for an event, or for the machine's deadline.
     fn wait(&mut self, node: usize, machine: &Machine) {
         let Some(process) = &self.nodes[node].process else { return };
         let (status, lease) = (machine.status(), self.nodes[node].lease);

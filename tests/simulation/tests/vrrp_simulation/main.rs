@@ -1,7 +1,7 @@
-//! Random schedules of everything that can go wrong between nodes that stand in for each other, with the real state
-//! machine, the real turn that drives it, and a model of the rest. Each schedule follows from its seed alone.
+//! Random schedules of all faults between redundant nodes, with the real state machine, the real turn that drives it,
+//! and a model of the rest. The seed alone determines a schedule.
 //!
-//! `VTEP_SIMULATION_SCHEDULES=n` runs so many; `VTEP_SIMULATION_SEED=n` runs that one and tells all that happens.
+//! `VTEP_SIMULATION_SCHEDULES=n` runs n schedules; `VTEP_SIMULATION_SEED=n` runs that one and prints every event.
 
 mod check;
 mod clock;
@@ -73,7 +73,7 @@ fn never_two_forward_who_hear_each_other_and_soon_one_does() {
     }
 }
 
-/// The simulation finds what a flaw of the driver does.
+/// Checks that the simulation finds the effect of a flaw of the driver.
 fn finds(flaw: Flaw, what: &str) {
     let found = first_failure(2_000, |seed| match World::new(seed, flaw, false).run() {
         Err(error) if error.contains(what) => Err(error),
@@ -152,7 +152,7 @@ fn another_node_forwards_within_the_time_that_is_promised() {
                 if silent { interval.down(priority) } else { interval.skew(priority) }
             });
             let took = std::time::Duration::from_nanos(world.now() - since);
-            // A claim, silence after priority 0, the way there, and steps of the processes.
+            // A claim, silence after priority 0, the delay of the network, and steps of the processes.
             if took > promised + std::time::Duration::from_millis(20) {
                 return Err(format!("nobody forwards {took:?} after {node} is gone, {promised:?} are promised"));
             }
@@ -183,7 +183,7 @@ fn where_one_direction_works_two_forward_for_about_four_intervals_and_then_one_d
         }
         let expected = if preempt { 0 } else { 1 };
         match world.forwarders()[..] {
-            // One that stalls may have lost the role to the other one before.
+            // A node that stalls may have lost the role to the other one before.
             [one] if one == expected || stalls != 0 => Ok(()),
             ref others => {
                 Err(format!("{others:?} forward in the end, with an interval of {interval} ns, preempt {preempt}"))

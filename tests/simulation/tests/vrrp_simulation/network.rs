@@ -1,4 +1,4 @@
-//! Who hears whom, and when.
+//! The network: delivery, loss and delay of advertisements.
 
 use crate::{
     clock::{MILLISECOND, Moment},
@@ -11,14 +11,14 @@ const DELAY: u64 = 19 * MILLISECOND / 10;
 pub(crate) struct Network {
     /// `cut[from][to]`
     pub(crate) cut: Vec<Vec<bool>>,
-    /// `disturbed[from][to]`: the last time something was lost there, or had not yet arrived though it was late.
+    /// `disturbed[from][to]`: the last time at which an advertisement was lost there, or was late and had not arrived.
     pub(crate) disturbed: Vec<Vec<Option<Moment>>>,
-    /// One in so many is lost, late, doubled; 0: none.
+    /// One in this number is lost, late, doubled; 0: none.
     pub(crate) loss: u64,
     pub(crate) late: u64,
     pub(crate) doubled: u64,
     pub(crate) latest: u64,
-    /// The longest that one is under way which is not late.
+    /// The longest delay of an advertisement that is not late.
     pub(crate) usual: u64,
 }
 
@@ -35,7 +35,7 @@ impl Network {
         }
     }
 
-    /// One without disturbances.
+    /// Makes a network without disturbances.
     pub(crate) fn calm(nodes: usize) -> Self {
         Self {
             cut: vec![vec![false; nodes]; nodes],
@@ -48,7 +48,7 @@ impl Network {
         }
     }
 
-    /// One that in addition keeps the order.
+    /// Makes a network without disturbances that also keeps the order.
     pub(crate) fn orderly(nodes: usize) -> Self {
         Self { usual: 1, ..Self::calm(nodes) }
     }
@@ -58,14 +58,15 @@ impl Network {
         *disturbed = (*disturbed).max(Some(at));
     }
 
-    /// That node starts to claim without having listened.
+    /// Records that a node starts to claim without having listened.
     pub(crate) fn unaware(&mut self, node: usize, at: Moment) {
         for from in 0..self.cut.len() {
             self.disturb(from, node, at);
         }
     }
 
-    /// When what leaves now arrives: not at all, once or twice, and not after `end`, when all disturbances are over.
+    /// Returns the arrivals of an advertisement that leaves now: none, one or two, and none after `end`, when all
+    /// disturbances are over.
     pub(crate) fn send(
         &mut self,
         from: usize,
@@ -94,12 +95,12 @@ impl Network {
         [Some(arrival), again]
     }
 
-    /// Everybody hears everybody again.
+    /// Heals the network: every node hears every other node again.
     pub(crate) fn heal(&mut self) {
         self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
     }
 
-    /// A partition: some nodes here and the others there, or single links, perhaps in one direction only.
+    /// Cuts the network: a partition, or single links, perhaps in one direction only.
     pub(crate) fn split(&mut self, random: &mut Random) {
         let nodes = self.cut.len();
         let sides: Vec<bool> = (0..nodes).map(|_| random.once_in(2)).collect();

@@ -1,4 +1,4 @@
-//! One node: the map that outlives the process, the socket, and what waits for the process.
+//! One node: the map that outlives the process, the socket, and the events that wait for the process.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,34 +13,34 @@ pub(crate) struct Node {
     /// The kernel's part: the map's entry.
     pub(crate) lease: Duration,
     pub(crate) mute: bool,
-    /// The word that an advertisement has left comes from its timestamp, not from the send that succeeded.
+    /// True if the timestamp reports that an advertisement has left, not the successful send.
     pub(crate) stamps: bool,
     /// Advertisements that the socket has room for.
     pub(crate) room: usize,
     /// Advertisements read in one turn.
     pub(crate) most: usize,
     pub(crate) process: Option<Process>,
-    /// What of the event queue is for the process as it is now.
+    /// Number of the current turn: events of earlier turns are void.
     pub(crate) turn: u64,
     pub(crate) wakes: Moment,
 }
 
-/// What the world has for a process that runs.
+/// World of a running process.
 #[derive(Default)]
 pub(crate) struct Process {
-    /// Its turn is over, and it waits for something to happen.
+    /// True if its turn is over, and it waits for an event.
     pub(crate) waits: bool,
     /// Advertisements in the socket, and when they arrived by the clock of this node.
     pub(crate) socket: VecDeque<(usize, Heard, Duration)>,
-    /// Some found no room there.
+    /// True if the socket had no room for some of them.
     pub(crate) overran: bool,
-    /// Advertisements that have left: words on the error queue, or sends that succeeded.
+    /// Advertisements that have left: entries of the error queue, or successful sends.
     pub(crate) words: VecDeque<(Token, Duration)>,
     pub(crate) orders: VecDeque<Order>,
     pub(crate) leaving: bool,
 }
 
-/// What comes from the rest of the agent.
+/// Orders from the rest of the agent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Track(Tracked),

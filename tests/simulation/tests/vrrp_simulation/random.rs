@@ -1,4 +1,4 @@
-//! A small generator of random numbers, so that a seed means the same schedule on every machine and for ever.
+//! A small random number generator: a seed gives the same schedule on every machine and in every version.
 
 use std::ops::Range;
 
@@ -18,12 +18,12 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number of that range, which is not empty.
+    /// Returns a number of that range, which is not empty.
     pub(crate) fn within(&mut self, range: Range<u64>) -> u64 {
         range.start + self.next() % (range.end - range.start)
     }
 
-    /// True once in so many times; never for 0.
+    /// Returns true once in `times`; never for 0.
     pub(crate) fn once_in(&mut self, times: u64) -> bool {
         times != 0 && self.next().is_multiple_of(times)
     }
@@ -32,7 +32,7 @@ impl Random {
         from[self.within(0..from.len() as u64) as usize]
     }
 
-    /// Between 1 and `most`, small ones as often as large ones.
+    /// Returns a number between 1 and `most`, small ones as often as large ones.
     pub(crate) fn any_scale(&mut self, most: u64) -> u64 {
         let bits = self.within(1..65 - u64::from(most.max(1).leading_zeros()));
         (self.next() >> (64 - bits)).clamp(1, most)

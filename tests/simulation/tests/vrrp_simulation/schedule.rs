@@ -1,4 +1,4 @@
-//! What befalls the nodes, all of it drawn from the seed.
+//! Schedules of faults, all of them drawn from the seed.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -12,7 +12,7 @@ use crate::{
     random::Random,
 };
 
-/// Something that is done to the nodes.
+/// A fault, or the end of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Blow {
     Split,
@@ -30,7 +30,7 @@ pub(crate) enum Blow {
     Delta(usize, i32),
     LeaveToReturn(usize),
     LeaveForGood(usize),
-    /// Advertisements are dropped by the own machine from now on, without a word.
+    /// From now on the sender's machine drops its advertisements without an error.
     Mute(usize, bool),
     Reconfigure(usize, Settings),
 }
@@ -38,19 +38,19 @@ pub(crate) enum Blow {
 pub(crate) struct Schedule {
     pub(crate) settings: Vec<Settings>,
     pub(crate) clocks: Vec<Clock>,
-    /// How many advertisements a node's socket may have room for.
+    /// Limits of the advertisements in a node's socket.
     pub(crate) rooms: [usize; 4],
-    /// One micro-step in so many stalls; 0: none.
+    /// One micro-step in this number stalls; 0: none.
     pub(crate) stalls: u64,
     pub(crate) longest_stall: u64,
     pub(crate) blows: Vec<(Moment, Blow)>,
     /// The longest interval that any node advertises.
     pub(crate) longest: u64,
-    /// How long two nodes may forward at once where one hears the other.
+    /// Time for which two nodes may both forward if only one direction works.
     pub(crate) one_way: u64,
-    /// When nothing more befalls anybody.
+    /// Time after which no fault occurs.
     pub(crate) calm: Moment,
-    /// When exactly one has to forward.
+    /// Time from which on exactly one node has to forward.
     pub(crate) settled: Moment,
     pub(crate) end: Moment,
 }
@@ -81,11 +81,12 @@ impl Schedule {
         restore(random, &mut blows, nodes, calm);
         blows.sort_by_key(|(at, _)| *at);
         let delays = settings.iter().map(|settings| settings.preempt_delay + settings.startup_delay).max();
-        // A takeover after silence: three intervals, skew, claim. Or, where a process has just started, three seconds at
-        // least. Then, perhaps, a preemption, in which priority 0 may be overtaken by what was sent before: a hold more.
+        // A takeover after silence takes three intervals, skew, and claim; or at least three seconds, if a process has
+        // just started. Then, perhaps, a preemption, in which earlier advertisements may overtake priority 0: one more
+        // hold.
         let takeover = (4 * longest).max(3000 * MILLISECOND + longest);
         let delays = delays.unwrap_or_default().as_nanos() as u64;
-        // Or the role was left to a node that did not hear, and is taken back from it.
+        // Or a node that did not hear has got the role, and loses it again.
         let retry = RETRY * longest_own.duration().as_nanos() as u64 + 5 * longest;
         let settled = calm + takeover + delays + retry + 4 * longest + 100 * MILLISECOND;
         Self {
@@ -96,8 +97,8 @@ impl Schedule {
             longest_stall: 7 * longest,
             blows,
             longest,
-            // Its first advertisement, three intervals of patience, the next one, and the lease of one that stalls then;
-            // with intervals that differ, and stalls of the other one, each of them three times as long.
+            // Its first advertisement, three intervals of silence, the next one, and the lease of a node that stalls
+            // then. The intervals may differ, and the other node may stall: each of them three times as long.
             one_way: 13 * longest + 20 * MILLISECOND,
             calm,
             settled,
@@ -107,8 +108,8 @@ impl Schedule {
 }
 
 impl Schedule {
-    /// Nothing but processes that are killed, and started again before their lease ends. Once all is calm the same node
-    /// has to forward all the time.
+    /// A schedule in which processes are killed, and started again before their lease ends, and nothing else. Once all
+    /// is calm the same node has to forward all the time.
     pub(crate) fn restarts(random: &mut Random) -> Self {
         let mut schedule = Self::new(random);
         schedule.stalls = 0;
@@ -128,7 +129,7 @@ impl Schedule {
         for kill in 0..8 {
             let at = schedule.calm + kill * 400 * MILLISECOND + random.within(0..100 * MILLISECOND);
             for node in 0..schedule.settings.len() {
-                // An interval at most has gone by since the lease was given, and the restart needs some of the rest.
+                // At most one interval has passed since the lease was granted, and the restart needs some of the rest.
                 let later = at + random.any_scale(160 * MILLISECOND);
                 schedule.blows.extend([(at, Blow::Kill(node)), (later, Blow::Start(node))]);
             }
@@ -139,7 +140,8 @@ impl Schedule {
 }
 
 impl Schedule {
-    /// All calm; `settled` and `end` are far away. Whoever is active stays so, unless something is done to it.
+    /// A schedule without faults; `settled` and `end` are far away. The active node stays active, unless a test acts on
+    /// it.
     pub(crate) fn quiet(random: &mut Random) -> Self {
         let mut schedule = Self::restarts(random);
         schedule.blows.clear();
@@ -147,7 +149,8 @@ impl Schedule {
         schedule
     }
 
-    /// Two nodes, of which one no longer hears the other from `cut` until `calm`, and what befalls processes meanwhile.
+    /// A schedule of two nodes, of which one does not hear the other from `cut` until `calm`, with faults of processes
+    /// meanwhile.
     pub(crate) fn one_way(random: &mut Random) -> Self {
         let mut schedule = Self::restarts(random);
         let interval = schedule.longest;
@@ -173,7 +176,7 @@ impl Schedule {
         schedule
     }
 
-    /// When a direction is cut in [`Self::one_way`] at the earliest: somebody is active, and preemptions are over.
+    /// Earliest cut of a direction in [`Self::one_way`]: a node is active, and preemptions are over.
     pub(crate) const CUT: Moment = 5000 * MILLISECOND;
 }
 
@@ -206,7 +209,7 @@ fn settings(random: &mut Random, node: usize, base: u16, version: Version, style
     }
 }
 
-/// The shortest interval to have with a data plane whose clock lags this far: three must be well more.
+/// Returns the shortest interval for a data plane whose clock lags this far: three intervals must be well more.
 fn least(lag: Duration) -> Interval {
     let centiseconds = (2 * lag).as_nanos().div_ceil(10_000_000) as u16;
     Interval::from_centiseconds(centiseconds).unwrap_or(Interval::DEFAULT)
@@ -237,7 +240,8 @@ fn add_blow(random: &mut Random, blows: &mut Vec<(Moment, Blow)>, settings: &[Se
     }
 }
 
-/// At the end all that is transient is over, and one node at least is well; the others may stay as they are.
+/// Restores the nodes at the end: all transient faults are over, and at least one node is well. The others may stay as
+/// they are.
 fn restore(random: &mut Random, blows: &mut Vec<(Moment, Blow)>, nodes: usize, calm: Moment) {
     let well = random.within(0..nodes as u64) as usize;
     blows.push((calm, Blow::Heal));

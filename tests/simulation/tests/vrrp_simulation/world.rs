@@ -14,22 +14,22 @@ use crate::{
     schedule::{Blow, Schedule},
 };
 
-/// What is wrong with the driver, for tests of the simulation itself.
+/// Flaw of the driver, for tests of the simulation itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Flaw {
     #[default]
     None,
-    /// It ticks without having read its socket, mostly.
+    /// It usually ticks without having read its socket.
     TicksUndrained,
-    /// It says of advertisements that its own machine dropped that they have left.
+    /// It reports advertisements as sent that its own machine dropped.
     TakesSentForLeft,
-    /// It says priority 0 and goes on.
+    /// It sends priority 0 and goes on.
     Lies,
-    /// It tells the machine nothing of other nodes.
+    /// It passes no advertisements of other nodes to the machine.
     Deaf,
-    /// It thinks that the data plane's clock has no tick.
+    /// It assumes that the data plane's clock has no tick.
     ForgetsTick,
-    /// It does not say that the socket has lost something.
+    /// It does not report that the socket has lost advertisements.
     IgnoresOverrun,
 }
 
@@ -59,7 +59,7 @@ pub(crate) struct World {
     processes: Vec<Option<Running>>,
 }
 
-/// A process, and which of the node's lives it is.
+/// A process, with the number of the node's life.
 type Running = (u64, Pin<Box<dyn Future<Output = ()>>>);
 
 /// The world without the processes.
@@ -74,10 +74,10 @@ pub(crate) struct State {
     events: BinaryHeap<Reverse<(Moment, u64, Event)>>,
     order: u64,
     pub(crate) now: Moment,
-    /// All advertisements ever sent: the sender's lifetime, its clock before sending, and what was sent.
+    /// All advertisements ever sent: the sender's lifetime, its clock before sending, and the content.
     packets: Vec<(u64, Duration, gateway_vrrp::Token, Heard)>,
     lives: Vec<u64>,
-    /// What a process has found to be wrong.
+    /// Violation that a process has found.
     failure: Option<String>,
 }
 
@@ -95,13 +95,13 @@ impl World {
         Self { state: Rc::new(RefCell::new(state)), processes }
     }
 
-    /// To the end, or to the first thing that is wrong.
+    /// Runs to the end, or to the first violation.
     pub(crate) fn run(&mut self) -> Result<(), String> {
         while self.step()? {}
         Ok(())
     }
 
-    /// One event. False: that was the last one.
+    /// Handles one event. Returns false if that was the last one.
     pub(crate) fn step(&mut self) -> Result<bool, String> {
         let Some(event) = self.state.borrow_mut().next()? else { return Ok(false) };
         if let Event::Step { node, turn } = event {
@@ -115,7 +115,7 @@ impl World {
         }
     }
 
-    /// The process takes its next step, if it is still in that turn.
+    /// Runs the next step of the process, if it is still in that turn.
     fn go_on(&mut self, node: usize, turn: u64) {
         let life = {
             let mut state = self.state.borrow_mut();
@@ -141,7 +141,7 @@ impl World {
         }
     }
 
-    /// Something is done to the nodes.
+    /// Applies a fault to the nodes.
     pub(crate) fn strike(&mut self, blow: Blow) {
         self.state.borrow_mut().blow(blow);
     }
@@ -150,7 +150,7 @@ impl World {
         self.state.borrow().now
     }
 
-    /// Those who forward.
+    /// Returns the nodes that forward.
     pub(crate) fn forwarders(&self) -> Vec<usize> {
         let state = self.state.borrow();
         (0..state.nodes.len()).filter(|node| state.check.forwards(*node)).collect()
@@ -201,19 +201,19 @@ impl State {
         state
     }
 
-    /// Tells what happens, where that is wanted.
+    /// Prints an event, if that is wanted.
     pub(crate) fn say(&self, what: impl FnOnce() -> String) {
         if self.traced {
             println!("{:>14} {}", format!("{:.6}ms", self.now as f64 / 1e6), what());
         }
     }
 
-    /// Keeps what is wrong, unless something is already.
+    /// Records a violation, unless there is one already.
     pub(crate) fn note(&mut self, outcome: Result<(), String>) {
         self.failure = self.failure.take().or(outcome.err());
     }
 
-    /// The next event, and the time it is; nothing at the end.
+    /// Advances to the next event and its time; `None` at the end.
     fn next(&mut self) -> Result<Option<Event>, String> {
         let Some(Reverse((at, _, event))) = self.events.pop() else { return Ok(None) };
         let at = at.min(self.schedule.end);
@@ -245,7 +245,7 @@ impl State {
         self.events.push(Reverse((at, self.order, event)));
     }
 
-    /// How long a step takes. None is too long to happen, before all is calm.
+    /// Returns the duration of a step. Before all is calm, any duration is possible.
     fn pause(&mut self) -> u64 {
         if self.now >= self.schedule.calm {
             return self.random.within(1_000..50_000);
@@ -261,7 +261,7 @@ impl State {
         pause.min(left)
     }
 
-    /// The process goes on some time from now.
+    /// Schedules the process to go on some time from now.
     pub(crate) fn pause_process(&mut self, node: usize) {
         let at = self.now + self.pause();
         self.go_on_at(node, at);
@@ -275,7 +275,7 @@ impl State {
         self.at(at, Event::Step { node, turn });
     }
 
-    /// Something has happened that a waiting process looks at.
+    /// Wakes a waiting process for an event.
     fn wake(&mut self, node: usize) {
         let waits = self.nodes[node].process.as_ref().is_some_and(|process| process.waits);
         if waits && self.nodes[node].wakes > self.now + 2 * MILLISECOND {
@@ -283,7 +283,7 @@ impl State {
         }
     }
 
-    /// The process waits for something to happen, or for that time by its clock.
+    /// Lets the process wait for an event, or for that time by its clock.
     pub(crate) fn wait_until(&mut self, node: usize, deadline: Option<Duration>) {
         let now = self.now;
         let this = &mut self.nodes[node];
@@ -310,7 +310,7 @@ impl State {
         self.pause_process(node);
     }
 
-    /// What it had not read is lost.
+    /// Ends the process. The advertisements that it had not read are lost.
     fn end_process(&mut self, node: usize) {
         self.nodes[node].turn += 1;
         self.lives[node] += 1;
@@ -365,7 +365,7 @@ impl State {
         let at = self.nodes[to].clock.read(self.now);
         let room = self.nodes[to].room;
         match &mut self.nodes[to].process {
-            // The process is told, so it is as good as heard.
+            // The process is notified, so this counts as heard.
             Some(process) if process.socket.len() >= room && self.now < self.schedule.calm => {
                 process.overran = true;
                 if process.leaving {
@@ -383,7 +383,7 @@ impl State {
         if at >= self.schedule.calm { pause.min(50_000) } else { pause.min(self.schedule.calm - at) }
     }
 
-    /// Whether the kernel takes it.
+    /// Sends an advertisement. Returns true if the kernel accepts it.
     pub(crate) fn send(&mut self, node: usize, token: gateway_vrrp::Token, heard: Heard, started: Duration) -> bool {
         if self.now < self.schedule.calm && self.random.once_in(500) {
             self.say(|| format!("{node} can't send {heard:?}"));
@@ -421,7 +421,7 @@ impl State {
         true
     }
 
-    /// It is known at once that it has left.
+    /// Reports at once that an advertisement has left.
     fn tx_completed(&mut self, node: usize, token: gateway_vrrp::Token, started: Duration) {
         if let Some(process) = &mut self.nodes[node].process {
             process.words.push_back((token, started));

@@ -1,5 +1,5 @@
-//! How long the programs themselves run, each on one packet at a time and on its own: `BPF_PROG_TEST_RUN`, less what it
-//! takes for a program that does nothing. No driver, no redirecting, caches as warm as they get.
+//! Run time of the programs themselves, each on one packet at a time and on its own: `BPF_PROG_TEST_RUN`, less the time
+//! of a program that does nothing. There is no driver and no redirect, and the caches are as warm as possible.
 
 use std::collections::BTreeMap;
 
@@ -23,16 +23,16 @@ use crate::{
 
 /// Calls of each program in a round.
 const CALLS: u32 = 500;
-/// What programs say whose packet goes on elsewhere.
+/// Result of XDP programs that redirect their packet.
 const XDP_REDIRECT: u32 = 4;
 const TC_ACT_REDIRECT: u32 = 7;
 
-/// A program, and what it is given.
+/// A program, and its input.
 struct Call<'a> {
     name: String,
     program: Program<'a>,
     packet: Vec<u8>,
-    /// Context: the interface that the packet came in by, in the layout of the hook.
+    /// Context: the ingress interface of the packet, in the layout of the hook.
     context: Vec<u32>,
     result: Option<u32>,
 }

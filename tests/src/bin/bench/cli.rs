@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::{control, rounds::Effort};
 
-/// Where `cargo xtask build-ebpf` leaves the benchmark's own programs.
+/// Path at which `cargo xtask build-ebpf` leaves the benchmark's own programs.
 const OBJECT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../target/ebpf/bpfel-unknown-none/release/vtep-gateway-bench");
 
@@ -73,20 +73,20 @@ pub(crate) enum Part {
 }
 
 impl Cli {
-    /// How much is measured.
+    /// Returns the amount of measuring.
     pub(crate) fn effort(&self) -> Effort {
         let (rounds, frames) = if self.quick { (10, 20_000) } else { (80, 30_000) };
         Effort { rounds: self.rounds.unwrap_or(rounds), frames: self.frames.unwrap_or(frames) }
     }
 
-    /// How much of the control plane is measured.
+    /// Returns the options of the control plane's measurement.
     pub(crate) fn control(&self) -> control::Options {
         let (changes, rest) = if self.quick { (20, 35) } else { (200, 95) };
         let rest = Duration::from_secs(self.rest.unwrap_or(rest));
         control::Options { macs: self.macs, changes, rest }
     }
 
-    /// Whether a part is to be measured.
+    /// Returns true if a part is to be measured.
     pub(crate) fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
     }

@@ -20,13 +20,13 @@ use crate::{
 /// Values by their keys: `gateway_ns`, `gateway_min_ns` and so on.
 pub(crate) type Values = BTreeMap<String, f64>;
 
-/// What came out for a direction. All `_ns` are own costs, all `_mpps` are delivered.
+/// Results of a direction. All `_ns` are own costs, all `_mpps` are delivered.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Compared {
     /// With short frames.
     #[serde(flatten)]
     pub(crate) values: Values,
-    /// With others, by their name.
+    /// With other frames, by their name.
     pub(crate) sizes: BTreeMap<String, Values>,
 }
 
@@ -35,7 +35,7 @@ fn sizes() -> [(String, Vec<u32>); 3] {
     [("imix".into(), IMIX.to_vec()), (FULL.to_string(), vec![FULL]), (JUMBO.to_string(), vec![JUMBO])]
 }
 
-/// What to compare besides subjects that take turns with short frames.
+/// Further comparisons, beside subjects that take turns with short frames.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct With {
     /// Other sizes of frames.
@@ -47,7 +47,7 @@ pub(crate) struct With {
 /// Compares all subjects in all of `directions`.
 ///
 /// # Errors
-/// If a subject loses frames, or makes something else of them.
+/// If a subject loses or corrupts frames.
 pub(crate) fn all(
     lab: &Lab,
     ends: &mut Ends,
@@ -56,7 +56,7 @@ pub(crate) fn all(
     with: With,
 ) -> Result<Vec<(Direction, Compared)>> {
     if with.ovs {
-        // Before all the measuring rather than after it.
+        // Checked before the measurements rather than after them.
         process::run(&["ovs-vswitchd", "--version"]).context("looking for Open vSwitch")?;
     }
     step("setting up the subjects");

@@ -1,4 +1,4 @@
-//! The measuring thread keeps its CPU.
+//! Pins the measuring thread to its CPU.
 
 use anyhow::{Context, Result};
 use nix::{
@@ -7,7 +7,8 @@ use nix::{
     unistd::Pid,
 };
 
-/// While it lives, the calling thread stays on one CPU, and gives way to no ordinary thread if that is allowed.
+/// Keeps the calling thread on one CPU until it is dropped. The thread gives way to no ordinary thread if that is
+/// allowed.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     before: CpuSet,
@@ -20,7 +21,7 @@ impl Pinned {
         let mut one = CpuSet::new();
         one.set(cpu).with_context(|| format!("there is no CPU {cpu}"))?;
         sched_setaffinity(Pid::from_raw(0), &one).with_context(|| format!("moving to CPU {cpu}"))?;
-        // Containers often forbid it; the numbers are noisier then, and no others.
+        // Containers often forbid it; then the numbers are noisier, but not biased.
         let _ = schedule(libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, 1);
         Ok(Self { before })
     }
@@ -28,7 +29,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // What was allowed before is allowed again.
+        // Restores the CPUs that were allowed before.
         let _ = schedule(libc::SCHED_OTHER, 0);
         let _ = sched_setaffinity(Pid::from_raw(0), &self.before);
     }
@@ -42,7 +43,7 @@ fn schedule(policy: libc::c_int, priority: libc::c_int) -> Result<()> {
     Ok(())
 }
 
-/// CPUs that this process may use.
+/// Returns the CPUs that this process may use.
 pub(crate) fn available() -> Result<Vec<usize>> {
     let set = sched_getaffinity(Pid::from_raw(0)).context("asking for this thread's CPUs")?;
     Ok((0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect())

@@ -1,4 +1,4 @@
-//! What a second CPU adds: two sources at once, each on a CPU of its own, through one and the same gateway.
+//! Gain from a second CPU: two sources at once, each on a CPU of its own, through one gateway.
 
 use std::{sync::Barrier, thread};
 
@@ -21,19 +21,19 @@ use crate::{
 /// Frames that each CPU gets, for each one of a round elsewhere: enough that the two are at work at the same time.
 const LONGER: u32 = 8;
 
-/// How many times as many frames two CPUs carry as one does, source and sink included.
+/// Number of frames that two CPUs carry, divided by that of one, source and sink included.
 #[derive(Debug, Serialize)]
 pub(crate) struct Cpus {
     pub(crate) decap_ratio: f64,
     pub(crate) encap_ratio: f64,
-    /// The same without a gateway between source and sink: what the machine has to give.
+    /// The same without a gateway between source and sink: the limit of the machine.
     pub(crate) direct_ratio: f64,
 }
 
-/// Measures it, where there are two CPUs.
+/// Measures the gain, if there are two CPUs.
 ///
 /// # Errors
-/// If frames are lost, or made something else of.
+/// If frames are lost or corrupted.
 pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Option<Cpus>> {
     let [first, second, ..] = cpu::available()?[..] else {
         step("there is only one CPU: no measuring of two");
@@ -65,7 +65,7 @@ pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Opti
     Ok(Some(Cpus { decap_ratio, encap_ratio, direct_ratio }))
 }
 
-/// Nanoseconds from frame to frame, of all `cpus` together.
+/// Returns the nanoseconds from frame to frame, of all `cpus` together.
 fn sent_by(ends: &Ends, cpus: &[usize], direction: Direction, frames: u32) -> Result<f64> {
     let before = ends.seen()?;
     let ready = Barrier::new(cpus.len());

@@ -1,4 +1,4 @@
-//! The source and the sink: loaded once, sinks at the outer ends of all rigs, the source run wherever asked.
+//! The source and the sink: loaded once. Sinks are at the outer ends of all rigs; the source runs on request.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 
 /// Frames that the kernel sends in one go: as many as one poll of a receiving interface takes.
 pub(crate) const BATCH: u32 = 64;
-/// How long frames may still be under way once the last has been sent.
+/// Time for which frames may still be under way after the last one was sent.
 const STRAGGLERS: Duration = Duration::from_secs(1);
 
 // SAFETY: `repr(C)`, made of integers, without padding.
@@ -30,22 +30,22 @@ unsafe impl aya::Pod for Headers {}
 unsafe impl aya::Pod for Seen {}
 
 impl Seen {
-    /// What has come since there was `before`.
+    /// Returns the frames that have arrived since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self { good: self.good - before.good, bad: self.bad - before.bad, bytes: self.bytes - before.bytes }
     }
 }
 
-/// What came of a run.
+/// Result of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Run {
     /// Frames sent.
     pub(crate) sent: u64,
     /// Frames that arrived as they should be.
     pub(crate) good: u64,
-    /// Frames that arrived otherwise.
+    /// Frames that arrived in another form.
     pub(crate) bad: u64,
-    /// How long each took, nanoseconds.
+    /// Time for each frame, in nanoseconds.
     pub(crate) ns: u64,
 }
 
@@ -100,12 +100,12 @@ impl Ends {
         })
     }
 
-    /// Puts sinks for frames at the outer ends of `rig`.
+    /// Attaches sinks for frames to the outer ends of `rig`.
     pub(crate) fn sink_frames(&mut self, rig: &Rig) -> Result<()> {
         Wire::ALL.iter().try_for_each(|wire| self.attach_xdp(rig, "sink_xdp", wire.outer()))
     }
 
-    /// Puts sinks for what comes out of a stack at the outer ends of `rig`.
+    /// Attaches sinks for packets, which come out of a stack, to the outer ends of `rig`.
     pub(crate) fn sink_packets(&mut self, rig: &Rig) -> Result<()> {
         rig.enter()?;
         for wire in Wire::ALL {
@@ -123,7 +123,7 @@ impl Ends {
         Ok(())
     }
 
-    /// Has frames that arrive at `dev` go up the stack, one by one.
+    /// Lets frames that arrive at `dev` go up the stack, one by one.
     pub(crate) fn pass(&mut self, rig: &Rig, dev: &str) -> Result<()> {
         self.attach_xdp(rig, "pass", dev)?;
         rig.host.run(&format!("ethtool -K {dev} gro off")).map(drop)
@@ -136,8 +136,8 @@ impl Ends {
         Ok(())
     }
 
-    /// Sends `frames` of `traffic`, `batch` at a time, from `rig` on their `way`, and waits for what comes of them: `copies`
-    /// of each.
+    /// Sends `frames` of `traffic`, `batch` at a time, from `rig` on their `way`, and waits for the result: `copies` of
+    /// each.
     pub(crate) fn send(
         &mut self,
         rig: &Rig,
@@ -155,28 +155,29 @@ impl Ends {
         Ok(Run { sent: frames.into(), good: seen.good, bad: seen.bad, ns })
     }
 
-    /// What the sinks have seen since `before`, once that is as many frames as `expected`, or no more will come.
+    /// Returns the frames at the sinks since `before`, once as many as `expected` have arrived, or no more will.
     pub(crate) fn settled(&self, before: Seen, expected: u64) -> Result<Seen> {
         let arrived = || Ok::<_, anyhow::Error>(self.seen()?.since(before));
-        // What the kernel left to a thread of its own is there a little later; what is lost is not.
+        // The kernel may leave frames to a thread of its own; those arrive a little later, lost ones do not.
         let _ =
             wait_for("the last frames", STRAGGLERS, || arrived().is_ok_and(|seen| seen.good + seen.bad >= expected));
         arrived()
     }
 
-    /// Has everything in place for [`Self::run`].
+    /// Prepares everything for [`Self::run`].
     pub(crate) fn prepare(&mut self, rig: &Rig, way: &Way, traffic: &Traffic) -> Result<()> {
         rig.enter()?;
         let beyond = rig.index(way.beyond)?;
         self.settings.set(0, Settings { beyond, ..traffic.settings(way.expect) }, 0)?;
-        // Each run goes on where another one ended: with many flows each gets its turn. All begin with the first size.
+        // Each run continues with the flow after the last one of the previous run, so that each of many flows has its
+        // turn. All begin with the first size.
         let flow = u32::try_from(self.sent % u64::from(traffic.flows.max(1)))?;
         let turns = vec![[flow, 0]; nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?];
         self.turn.set(0, PerCpuValues::try_from(turns)?, 0)?;
         for (at, headers) in (0..).zip(traffic.headers()) {
             self.headers.set(at, headers, 0)?;
         }
-        // `least_encap` puts on the headers that the source of the other direction makes.
+        // `least_encap` adds the headers that the source of the other direction makes.
         if traffic.direction == Direction::Encap {
             let [headers] = Traffic::known(Direction::Decap).headers()[..] else { bail!("no headers") };
             self.headers.set(LEAST, headers, 0)?;
@@ -186,7 +187,7 @@ impl Ends {
         Ok(())
     }
 
-    /// Sends `frames` on this CPU, `batch` at a time; gives how long each took, nanoseconds.
+    /// Sends `frames` on this CPU, `batch` at a time. Returns the time for each, in nanoseconds.
     pub(crate) fn run(&self, traffic: &Traffic, frames: u32, batch: u32) -> Result<u64> {
         let name = if traffic.direction == Direction::Decap { "source_long" } else { "source_short" };
         let program: &Xdp = self.ebpf.program(name).ok_or_else(|| anyhow!("no program {name}"))?.try_into()?;
@@ -197,12 +198,13 @@ impl Ends {
             attrs: TestRunAttrs::new().xdp_live_frames(batch.min(frames)),
             ..TestRunOptions::new()
         };
-        // The kernel's own watch: what comes after the last frame (it waits for the end of an RCU grace period) is no part of it.
+        // Uses the kernel's own time: it excludes what follows the last frame (the kernel waits for the end of an RCU
+        // grace period).
         let result = program.test_run(options).context("sending live frames")?;
         Ok(result.duration.as_nanos() as u64)
     }
 
-    /// What the sinks have seen so far, all CPUs together.
+    /// Returns the frames at the sinks so far, summed over all CPUs.
     pub(crate) fn seen(&self) -> Result<Seen> {
         let cpus: PerCpuValues<Seen> = self.seen.get(&0, 0)?;
         Ok(cpus.iter().fold(Seen::default(), |sum, cpu| Seen {
@@ -214,13 +216,13 @@ impl Ends {
 }
 
 impl Ends {
-    /// Forgets how long frames took.
+    /// Resets the histogram of latencies.
     pub(crate) fn forget_latency(&mut self) -> Result<()> {
         let cpus = nr_cpus().map_err(|(_, trouble)| trouble).context("counting CPUs")?;
         Ok(self.latency.set(0, PerCpuValues::try_from(vec![[0; BUCKETS]; cpus])?, 0)?)
     }
 
-    /// How many frames took how long, in steps of [`BUCKET_NS`](crate::abi::BUCKET_NS), all CPUs together.
+    /// Returns the histogram of latencies, in steps of [`BUCKET_NS`](crate::abi::BUCKET_NS), summed over all CPUs.
     pub(crate) fn latency(&self) -> Result<Vec<u64>> {
         let cpus: PerCpuValues<[u32; BUCKETS]> = self.latency.get(&0, 0)?;
         let mut sum = vec![0; BUCKETS];
@@ -230,38 +232,38 @@ impl Ends {
         Ok(sum)
     }
 
-    /// The programs.
+    /// Returns the programs.
     pub(crate) fn programs(&self) -> &Ebpf {
         &self.ebpf
     }
 }
 
-/// The way that frames take.
+/// Path of frames.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Way {
-    /// The interface that the source sends out of.
+    /// The egress interface of the source.
     pub(crate) through: &'static str,
-    /// The interface that a limit sends on to.
+    /// The interface to which a limit forwards.
     pub(crate) beyond: &'static str,
-    /// How they arrive.
+    /// The form in which they arrive.
     pub(crate) expect: Expect,
 }
 
 impl Way {
-    /// To the sink and nowhere else, by the wire that `direction` begins with: what source and sink cost.
+    /// A path to the sink only, by the wire that `direction` begins with: the cost of source and sink.
     pub(crate) fn direct(direction: Direction, expect: Expect) -> Self {
         let (from, _) = wires(direction);
         Self { through: from.inner(), beyond: from.inner(), expect }
     }
 
-    /// Through a subject.
+    /// A path through a subject.
     pub(crate) fn through(direction: Direction, expect: Expect) -> Self {
         let (from, to) = wires(direction);
         Self { through: from.outer(), beyond: to.inner(), expect }
     }
 }
 
-/// Where frames come from, and where they go.
+/// Returns the wires at which frames enter and leave.
 const fn wires(direction: Direction) -> (Wire, Wire) {
     match direction {
         Direction::Decap => (Wire::Underlay, Wire::Access),

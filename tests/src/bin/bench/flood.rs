@@ -1,4 +1,4 @@
-//! What broadcasts cost: each frame leaves once for every remote VTEP, which TC does.
+//! Cost of broadcasts: each frame leaves once for every remote VTEP, which TC does.
 
 use anyhow::Result;
 use lab::Lab;
@@ -18,11 +18,11 @@ use crate::{
 
 /// Remote VTEPs.
 const REMOTES: [u32; 3] = [1, 16, 128];
-/// Copies that may be under way at a time: a receiving interface without XDP queues up to 1000, and the kernel takes up to
-/// 300 from there before it does something else.
+/// Limit of the copies under way: a receiving interface without XDP queues up to 1000, and the kernel takes up to 300
+/// from there before it does other work.
 const UNDER_WAY: u32 = 256;
 
-/// What a broadcast costs.
+/// Cost of a broadcast.
 #[derive(Debug, Serialize)]
 pub(crate) struct Flooded {
     /// Remote VTEPs.
@@ -31,10 +31,10 @@ pub(crate) struct Flooded {
     pub(crate) copy_ns: f64,
 }
 
-/// Measures it.
+/// Measures the cost.
 ///
 /// # Errors
-/// If copies are lost, or not what they should be.
+/// If copies are lost, or have another form than expected.
 pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Vec<Flooded>> {
     step("broadcasts");
     let direct = subjects::direct(lab, ends, "direct")?;
@@ -48,7 +48,7 @@ pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Vec<
         .iter()
         .map(|remotes| {
             let rig = Rig::new(lab, &format!("flood{remotes}"))?;
-            // XDP in front of it, as it is in use; copies leave as packets, so that is what the sinks are for.
+            // XDP is in front of it, as in production. Copies leave as packets, so the sinks are for packets.
             Gateway::new(ends, rig, Hook::XdpToTc, scale(*remotes))
         })
         .collect::<Result<Vec<_>>>()?;

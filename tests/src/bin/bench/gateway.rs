@@ -33,7 +33,7 @@ use crate::{
     traffic::{GATEWAY, GATEWAY_MAC, NEIGHBOURS, REMOTE, ROUTER_MAC, STATIONS, VLAN, VNI, bare_metal, vm},
 };
 
-/// How much there is of everything.
+/// Size of the gateway's tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     /// VMs. More than [`GIVEN`] only with one VTEP and one logical switch.
@@ -44,15 +44,15 @@ pub(crate) struct Scale {
     pub(crate) vteps: u32,
     /// Logical switches and VLANs, a power of two: station n is in number n modulo this.
     pub(crate) nets: u32,
-    /// Logical switches learn from tunnels, and nobody tells them of VMs.
+    /// Logical switches learn from tunnels, and no VM is given.
     pub(crate) learning: bool,
-    /// Remote VTEPs that get what a logical switch floods.
+    /// Remote VTEPs that receive the flooded frames of a logical switch.
     pub(crate) flooded: u32,
 }
 
-/// Stations that are given as an agent gives them; those beyond are like the first one.
+/// Number of stations that are given as an agent gives them; further ones are like the first one.
 const GIVEN: u32 = 1024;
-/// Room for MACs that nobody gives.
+/// Room for MACs that are not given.
 const LEARNED: u32 = 4096;
 
 impl Default for Scale {
@@ -61,12 +61,12 @@ impl Default for Scale {
     }
 }
 
-/// Which hook it works at.
+/// Hook of the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hook {
     /// XDP, with sinks for frames.
     Xdp,
-    /// XDP, which leaves to TC what is sent here; so the sinks are for packets.
+    /// XDP, which leaves the frames of the benchmark to TC; so the sinks are for packets.
     XdpToTc,
     /// TC alone.
     Tc,
@@ -80,7 +80,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// Sets it up.
+    /// Sets up the gateway.
     pub(crate) fn new(ends: &mut Ends, rig: Rig, hook: Hook, scale: Scale) -> Result<Self> {
         rig.enter()?;
         let pins = PinDir::new(rig.host.lab().pins(rig.host.name()));
@@ -113,7 +113,7 @@ impl Gateway {
         Ok(Self { rig, ebpf, maps })
     }
 
-    /// What it has counted, for who wonders where frames went: drops by reason, then paths.
+    /// Returns its counters, to find lost frames: drops by reason, then paths.
     pub(crate) fn counters(&self) -> Result<String> {
         let (drops, paths) = (self.maps.drops()?, self.maps.paths()?);
         let drops = DropReason::ALL.iter().map(|reason| (reason.name(), drops.get(*reason)));
@@ -128,9 +128,9 @@ fn write(maps: &mut Maps, ops: &[Op]) -> Result<()> {
     maps.change().write_all(ops).into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
 }
 
-/// What gives stations from number [`GIVEN`] to `count` the place of number 0: plan and comparison would take the
-/// benchmark longer than writing does, and are no part of what is measured. They come in no order, lest stations that get
-/// frames one after the other lie side by side in memory.
+/// Returns the operations that give stations from number [`GIVEN`] to `count` the place of number 0. Plan and
+/// comparison would take the benchmark longer than the writing, and are not measured. The operations are in no order,
+/// because stations that get frames one after the other would otherwise be side by side in memory.
 fn like_the_first(maps: &Maps, mac: fn(u32) -> MacAddr, count: u32) -> Result<Vec<Op>> {
     let Some(first) = maps.mac(&FdbKey::new(VNI, mac(0).0))? else { return Ok(Vec::new()) };
     let mut numbers: Vec<u32> = (GIVEN..count).collect();
@@ -138,7 +138,7 @@ fn like_the_first(maps: &Maps, mac: fn(u32) -> MacAddr, count: u32) -> Result<Ve
     Ok(numbers.into_iter().map(|number| Op::PutMac(FdbKey::new(VNI, mac(number).0), first)).collect())
 }
 
-/// Brings `numbers` into disorder, the same each time.
+/// Shuffles `numbers`, in the same way each time.
 fn shuffle(numbers: &mut [u32]) {
     // The linear congruential generator of Knuth's MMIX; its high bits are good enough for this.
     let mut state = 1u64;

@@ -1,4 +1,4 @@
-//! What is aimed at, beside what came out.
+//! Goals, beside the results.
 
 use crate::{
     compare::Compared,
@@ -12,15 +12,15 @@ pub(crate) const MIB: f64 = 1_048_576.0;
 
 /// A goal.
 pub(crate) struct Goal {
-    /// What is measured.
+    /// Name of the measurement.
     pub(crate) what: &'static str,
-    /// What it should be.
+    /// Its bound.
     pub(crate) bound: Bound,
-    /// What it is, if that was measured.
+    /// Its result, if it was measured.
     pub(crate) result: Option<f64>,
 }
 
-/// What a result should be.
+/// Bound of a result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bound {
     AtMost(f64),
@@ -28,7 +28,7 @@ pub(crate) enum Bound {
 }
 
 impl Bound {
-    /// Whether a result is as it should be.
+    /// Returns true if a result is within the bound.
     pub(crate) fn holds(self, result: f64) -> bool {
         match self {
             Self::AtMost(bound) => result <= bound,
@@ -37,7 +37,7 @@ impl Bound {
     }
 }
 
-/// All goals.
+/// Returns all goals.
 pub(crate) fn goals(report: &Report) -> Vec<Goal> {
     use Bound::{AtLeast, AtMost};
     let get = |compared: &Option<Compared>, key| compared.as_ref()?.values.get(key).copied();

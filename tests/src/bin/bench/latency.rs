@@ -1,4 +1,4 @@
-//! How much later frames arrive: they carry the time of their sending, one at a time, and the sink looks at the clock.
+//! Added latency: frames carry the time of their sending, one at a time, and the sink compares it with its clock.
 
 use anyhow::Result;
 use lab::Lab;
@@ -14,14 +14,14 @@ use crate::{
     traffic::{Direction, Expect, Traffic},
 };
 
-/// What subjects add to the time that frames take from source to sink.
+/// Time that subjects add to the way of frames from source to sink.
 #[derive(Debug, Serialize)]
 pub(crate) struct Latency {
     pub(crate) decap: Vec<Added>,
     pub(crate) encap: Vec<Added>,
 }
 
-/// What one subject adds: its percentile less that without a subject. `None` if it took longer than the sink can tell.
+/// Time that one subject adds: its percentile less that without a subject. `None` if it exceeds the sink's histogram.
 #[derive(Debug, Serialize)]
 pub(crate) struct Added {
     /// `limit`, `gateway` and so on.
@@ -30,10 +30,10 @@ pub(crate) struct Added {
     pub(crate) p99_ns: Option<i64>,
 }
 
-/// Measures it.
+/// Measures the latency.
 ///
 /// # Errors
-/// If frames are lost, or made something else of.
+/// If frames are lost or corrupted.
 pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Latency> {
     step("latency");
     let subjects = Subjects::new(lab, ends)?;
@@ -75,7 +75,8 @@ fn add(sum: &mut Vec<u64>, counts: &[u64]) {
     sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
 }
 
-/// The time within which so many of a hundred arrive, nanoseconds. The last bucket is for all that take longer.
+/// Returns the time within which `percent` of a hundred frames arrive, in nanoseconds. The last bucket is for all
+/// longer times.
 fn percentile(histogram: &[u64], percent: u64) -> Option<i64> {
     let wanted = (histogram.iter().sum::<u64>() * percent).div_ceil(100);
     let mut so_far = 0;

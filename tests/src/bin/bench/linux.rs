@@ -1,5 +1,5 @@
-//! The kernel's own bridge and VXLAN device as a subject, set up so that it has as little to do as it can: every station
-//! is known and given, nothing is learned, no netfilter, no tags.
+//! The kernel's own bridge and VXLAN device as a subject, set up for the least possible work: every station is known
+//! and given, nothing is learned, no netfilter, no tags.
 
 use std::{fmt::Write, fs, path::Path};
 
@@ -48,7 +48,7 @@ pub(crate) fn set_up(ends: &mut Ends, rig: Rig, stations: u32) -> Result<Rig> {
     Ok(rig)
 }
 
-/// A bridge asks netfilter by default, where the kernel has that: a cost that nobody needs here.
+/// Disables netfilter for bridges, which the kernel calls by default if it has it: a cost that is not needed here.
 fn no_netfilter() -> Result<()> {
     for family in ["ip", "ip6", "arp"] {
         let path = format!("/proc/sys/net/bridge/bridge-nf-call-{family}tables");

@@ -1,4 +1,4 @@
-//! What the numbers were measured on.
+//! The machine of the measurement.
 
 use std::fs;
 
@@ -14,12 +14,12 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     /// Model of the CPU.
     pub(crate) cpu: String,
-    /// CPUs to use.
+    /// CPUs that the benchmark may use.
     pub(crate) cpus: usize,
 }
 
 impl Machine {
-    /// This one.
+    /// Describes this machine.
     pub(crate) fn this() -> Result<Self> {
         let release = "/proc/sys/kernel/osrelease";
         let kernel = fs::read_to_string(release).with_context(|| format!("reading {release}"))?;
@@ -28,7 +28,7 @@ impl Machine {
     }
 }
 
-/// The model that /proc/cpuinfo names, if it does: not all architectures have one.
+/// Returns the model that /proc/cpuinfo reports, if any: not all architectures have one.
 fn model(cpuinfo: &str) -> String {
     let named = cpuinfo.lines().find_map(|line| Some(line.strip_prefix("model name")?.split_once(':')?.1.trim()));
     named.unwrap_or("unknown").into()

@@ -1,7 +1,6 @@
-//! Measures what the gateway costs a packet, beside what it can be compared with.
+//! Measures the cost of the gateway for a packet, beside comparable programs.
 //!
-//! Signals end it as they end any program. What it has set up is then taken down as that of any lab is: by the janitor,
-//! who waits for the end of this process.
+//! Signals end it as they end any program. Then the janitor, which waits for the end of this process, removes its labs.
 
 #[path = "../../../../gateway-ebpf/bench/abi.rs"]
 #[expect(dead_code, reason = "the programs use more of it")]
@@ -48,13 +47,13 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match Report::begin(&cli).and_then(|mut report| {
         let measured = measure(&cli, &mut report);
-        // Minutes of measuring are not thrown away because a later part failed.
+        // Prints the results of minutes of measuring, even if a later part failed.
         show(&cli, &report)?;
         measured
     }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
-            // The text alone: with RUST_BACKTRACE set, anyhow's own way to show it adds where it came from.
+            // The text only: with RUST_BACKTRACE set, anyhow's own format adds a backtrace.
             eprintln!("bench: {trouble:#}");
             ExitCode::FAILURE
         }
@@ -70,9 +69,9 @@ impl Report {
     }
 }
 
-/// Measures what is asked for, part by part; what came out before a part fails is in the report.
+/// Measures the requested parts; the results before a failed part are in the report.
 fn measure(cli: &Cli, report: &mut Report) -> Result<()> {
-    // First of all: it tells whether labs can run here.
+    // First, because it shows whether labs can run here.
     let lab = Lab::new()?;
     let mut ends = Ends::load(&cli.object)?;
     let directions =

@@ -1,4 +1,4 @@
-//! Memory that the maps take, as the kernel accounts for it.
+//! Memory of the maps, as the kernel accounts for it.
 
 use std::{fs, os::fd::AsRawFd, path::Path};
 
@@ -20,17 +20,17 @@ const MANY: u32 = 100_000;
 /// Memory of maps.
 #[derive(Debug, Serialize)]
 pub(crate) struct Memory {
-    /// For 100,000 MACs: what all maps with room for as many take more than those with room for 1024. All room for MACs
-    /// is taken from the start.
+    /// For 100,000 MACs: the memory of all maps with room for as many, less that of those with room for 1024. The maps
+    /// allocate all room for MACs from the start.
     pub(crate) bytes_per_100k: u64,
     /// All maps with room for 1024 MACs.
     pub(crate) few_bytes: u64,
 }
 
-/// Measures it.
+/// Measures the memory.
 ///
 /// # Errors
-/// If the data plane can't be loaded, or the kernel does not tell.
+/// If the data plane can't be loaded, or the kernel does not report the memory.
 pub(crate) fn measure(lab: &Lab) -> Result<Memory> {
     step("memory");
     let (few, many) = (bytes(lab, FEW)?, bytes(lab, MANY)?);
@@ -38,7 +38,7 @@ pub(crate) fn measure(lab: &Lab) -> Result<Memory> {
     Ok(Memory { bytes_per_100k: (per_mac * f64::from(MANY)) as u64, few_bytes: few })
 }
 
-/// Bytes of all maps with room for so many MACs.
+/// Returns the bytes of all maps with room for `macs` MACs.
 fn bytes(lab: &Lab, macs: u32) -> Result<u64> {
     let pins = PinDir::new(lab.pins(&format!("memory{macs}")));
     let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size: macs, trace: false }, ::gateway::OBJECTS)?;
@@ -47,7 +47,7 @@ fn bytes(lab: &Lab, macs: u32) -> Result<u64> {
     maps.map(|map| accounted(&map?.path())).sum()
 }
 
-/// Bytes that the kernel accounts for a pinned map.
+/// Returns the bytes that the kernel accounts for a pinned map.
 fn accounted(pin: &Path) -> Result<u64> {
     let map = MapData::from_pin(pin).with_context(|| format!("opening the map {}", pin.display()))?;
     let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsFd::as_fd(map.fd()).as_raw_fd());

@@ -1,8 +1,8 @@
-//! Open vSwitch in userspace as a subject, with the flows that its VTEP emulator (`ovs-vtep`) makes: a bridge for the
-//! logical switch, whose table 0 learns and whose table 1 knows where stations are; patch ports that bind it to a VLAN of
-//! the physical bridge's ports; and a tunnel.
+//! Open vSwitch in userspace as a subject, with the flows that its VTEP emulator (`ovs-vtep`) makes. There is a bridge
+//! for the logical switch: its table 0 learns and its table 1 has the places of stations. Patch ports bind it to a VLAN
+//! of the physical bridge's ports. And there is a tunnel.
 //!
-//! It works on another CPU than source and sink, so what it costs can't be told like that of others; what it delivers can.
+//! It works on another CPU than source and sink, so only its throughput can be measured, not its cost.
 
 use std::{fmt::Write, fs, time::Duration};
 
@@ -25,7 +25,7 @@ const LOGICAL: &str = "sw0_vtep_ls1";
 const UNDERLAY: &str = "underlay";
 /// The tunnel's port.
 const TUNNEL: &str = "vx1";
-/// How long it is watched.
+/// Time for which it is watched.
 const WATCH: Duration = Duration::from_secs(2);
 /// Frames that it gets before that.
 const WARM_FRAMES: u32 = 2_000_000;
@@ -37,7 +37,7 @@ pub(crate) struct Switch {
 }
 
 impl Switch {
-    /// Sets it up with `stations` VMs, hosts, and hosts behind the other port.
+    /// Sets up Open vSwitch with `stations` VMs, hosts, and hosts behind the other port.
     pub(crate) fn new(lab: &Lab, ends: &mut Ends, stations: u32) -> Result<Self> {
         let rig = Rig::new(lab, "ovs")?;
         for wire in Wire::ALL {
@@ -68,7 +68,7 @@ impl Switch {
                 "table=0,in_port={inside},action=learn(table=1,priority=1000,idle_timeout=15,cookie=0x5000,\
                  NXM_OF_ETH_DST[]=NXM_OF_ETH_SRC[],output:NXM_OF_IN_PORT[]),resubmit(,1)"
             )?;
-            // Its emulator learns those, which here never send.
+            // Its emulator learns those, which never send here.
             for number in 0..stations {
                 writeln!(logical, "table=1,priority=1000,dl_dst={},action={inside}", bare_metal(first + number))?;
             }
@@ -88,16 +88,17 @@ impl Switch {
         Ok(Self { rig, _ovs: ovs })
     }
 
-    /// Millions of packets of `direction` that it delivers each second. It is given more than it can take, without a
-    /// pause: its sockets are never empty then, which made it deliver more than any bursts or any slower pace did.
+    /// Returns the millions of packets of `direction` that it delivers each second. The source sends more than it can
+    /// process, without a pause: then its sockets are never empty, which made it deliver more than any bursts or any
+    /// slower pace did.
     ///
     /// # Errors
-    /// If it delivers nothing, or anything as it should not be.
+    /// If it delivers nothing, or corrupts packets.
     pub(crate) fn delivers(&self, ends: &mut Ends, direction: Direction) -> Result<f64> {
         let _pinned = Pinned::to(cpu::available()?.first().copied().unwrap_or(0))?;
         let traffic = Traffic::known(direction);
         ends.prepare(&self.rig, &Way::through(direction, Expect::Converted), &traffic)?;
-        // Fills its caches of flows, and tells how many frames there are in a second.
+        // Fills its flow caches, and measures the number of frames in a second.
         let ns = ends.run(&traffic, WARM_FRAMES, BATCH)?;
         let frames = WATCH.as_nanos() / u128::from(ns.max(1));
         let before = ends.seen()?;
@@ -116,7 +117,7 @@ impl Switch {
     }
 }
 
-/// The bridge with the uplink, and the tunnel's address on it: tunnels in userspace look there for their way.
+/// Adds the bridge with the uplink, and the tunnel's address on it: tunnels in userspace look up their route there.
 fn underlay(ovs: &Ovs) -> Result<()> {
     ovs.vsctl(&format!(
         "add-br {UNDERLAY} -- set Bridge {UNDERLAY} datapath_type=netdev fail_mode=standalone \
@@ -132,7 +133,7 @@ fn underlay(ovs: &Ovs) -> Result<()> {
         .map(drop)
 }
 
-/// Name of a binding's patch port, on the physical (`p`) or the logical (`l`) side.
+/// Returns the name of a binding's patch port, on the physical (`p`) or the logical (`l`) side.
 fn patch(wire: Wire, side: char) -> String {
     format!("{VLAN}-{}-{side}", wire.inner())
 }

@@ -1,8 +1,8 @@
-//! What a subject itself costs: without the source, the sink, and the sink's checks.
+//! Own cost of a subject: without the source, the sink, and the sink's checks.
 //!
-//! Checking costs the sink more in one form than in another, and a subject that turns one into the other must not be
-//! charged for that. So the cost of the checks is measured by itself, by frames of each form that go from source to sink
-//! directly, once checked and once only counted:
+//! Checking costs the sink more in one form than in another. A subject that turns one into the other must not be
+//! charged for that. So the cost of the checks is measured by itself, with frames of each form that go from source to
+//! sink directly, once checked and once only counted:
 //!
 //! ```text
 //! check(form) = T(direct, frames of that form, checked) - T(direct, frames of that form, counted)
@@ -18,16 +18,16 @@ use crate::{
     traffic::{Expect, Traffic},
 };
 
-/// What something costs a frame.
+/// Cost of a frame.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cost {
     /// Without source and sink.
     pub(crate) own: Ns,
-    /// The whole way.
+    /// With source and sink.
     pub(crate) total: Ns,
 }
 
-/// Measures what each of `subjects` costs, in turns. `direct` is a rig with sinks and nothing else.
+/// Measures the cost of each of `subjects`, in turns. `direct` is a rig with sinks and nothing else.
 ///
 /// # Errors
 /// If a frame is lost or arrives otherwise than expected.
@@ -48,11 +48,11 @@ pub(crate) fn own_costs(ends: &mut Ends, effort: Effort, direct: &Rig, subjects:
     Ok(costs.collect())
 }
 
-/// Where among the cases that is which a subject's cost is held against.
+/// Indices of the cases with which a subject's cost is compared.
 struct Base {
-    /// Its frames, directly and only counted.
+    /// Its frames, direct and only counted.
     counted: usize,
-    /// Frames of the form that arrives, directly and checked.
+    /// Frames of the form that arrives, direct and checked.
     checked: usize,
     /// The same, only counted.
     unchecked: usize,

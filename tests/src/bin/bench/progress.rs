@@ -1,6 +1,6 @@
-//! What is being done, for who waits: on standard error, so that the result has standard output for itself.
+//! Progress reports: on standard error, because standard output is for the result.
 
-/// Tells of a step.
+/// Reports a step.
 pub(crate) fn step(what: &str) {
     eprintln!("bench: {what}");
 }

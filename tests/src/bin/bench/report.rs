@@ -1,4 +1,4 @@
-//! All that came out, as it goes into JSON.
+//! All results, in the form of the JSON output.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::{
     memory::Memory, rounds::Effort, scale::Scaled, traffic::Direction,
 };
 
-/// The report. What was not asked for is `None`.
+/// The report. A part that was not requested is `None`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) machine: Machine,
@@ -30,7 +30,7 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Nothing measured yet.
+    /// Makes an empty report.
     pub(crate) fn empty(machine: Machine, effort: Effort) -> Self {
         Self {
             machine,
@@ -48,7 +48,7 @@ impl Report {
         }
     }
 
-    /// What came out for a direction.
+    /// Returns the results of a direction.
     pub(crate) fn direction(&mut self, direction: Direction) -> &mut Option<Compared> {
         match direction {
             Direction::Decap => &mut self.decap,
@@ -58,17 +58,17 @@ impl Report {
     }
 }
 
-/// Nanoseconds, to a tenth.
+/// Rounds nanoseconds to a tenth.
 pub(crate) fn ns(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
-/// Millions of packets each second, to a thousand packets.
+/// Rounds millions of packets each second to a thousand packets.
 pub(crate) fn mpps(value: f64) -> f64 {
     (value * 1000.0).round() / 1000.0
 }
 
-/// How many times as much, to a hundredth.
+/// Rounds a ratio to a hundredth.
 pub(crate) fn ratio(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }

@@ -1,4 +1,5 @@
-//! A rig: a namespace with three wires, the subject at the inner ends, the source and the sink at the outer ones.
+//! A rig: a namespace with three wires. The subject is at the inner ends, the source and the sink are at the outer
+//! ones.
 //!
 //! ```text
 //! underlay  u_out --- u_gw   subject   a_gw --- a_out  VLANs
@@ -29,7 +30,7 @@ impl Wire {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Underlay, Self::Access, Self::Other];
 
-    /// The subject's interface.
+    /// Returns the subject's interface.
     pub(crate) const fn inner(self) -> &'static str {
         match self {
             Self::Underlay => "u_gw",
@@ -38,7 +39,7 @@ impl Wire {
         }
     }
 
-    /// The interface of source and sink.
+    /// Returns the interface of source and sink.
     pub(crate) const fn outer(self) -> &'static str {
         match self {
             Self::Underlay => "u_out",
@@ -47,7 +48,7 @@ impl Wire {
         }
     }
 
-    /// As large as one page lets a frame be; room for the outer headers on top.
+    /// Returns the MTU: the largest that fits a frame into one page, with room for the outer headers on the underlay.
     const fn mtu(self) -> u32 {
         match self {
             Self::Underlay => 3400,
@@ -56,7 +57,7 @@ impl Wire {
     }
 }
 
-/// A subject's place.
+/// Place of a subject.
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) host: Host,
@@ -64,7 +65,7 @@ pub(crate) struct Rig {
 }
 
 impl Rig {
-    /// A rig called `name`, nothing at its inner ends.
+    /// Makes a rig called `name`, with empty inner ends.
     pub(crate) fn new(lab: &Lab, name: &str) -> Result<Self> {
         let host = lab.host(name)?;
         let path = netns::path(host.namespace());
@@ -83,18 +84,18 @@ impl Rig {
         Ok(Self { host, namespace })
     }
 
-    /// True if that is the same one.
+    /// Returns true if both are the same rig.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.host.namespace() == other.host.namespace()
     }
 
-    /// Takes the calling thread there: what is attached, and put into device maps, is of its namespace.
+    /// Moves the calling thread there: programs are attached, and device maps filled, in its namespace.
     pub(crate) fn enter(&self) -> Result<()> {
         setns(&self.namespace, CloneFlags::CLONE_NEWNET)
             .with_context(|| format!("entering the namespace {}", self.host.namespace()))
     }
 
-    /// The index of an interface, for a thread that is in the rig.
+    /// Returns the index of an interface, for a thread that is in the rig.
     pub(crate) fn index(&self, dev: &str) -> Result<u32> {
         if_nametoindex(dev).with_context(|| format!("{dev} in the namespace {}", self.host.namespace()))
     }

@@ -1,5 +1,5 @@
-//! Measuring in turns: what is to be compared takes turns, round after round, so that whatever else the machine does
-//! meets all of it alike.
+//! Measuring in turns: the cases to be compared take turns, round after round, so that other work of the machine
+//! affects all of them alike.
 
 use anyhow::{Result, bail};
 
@@ -12,13 +12,13 @@ use crate::{
     traffic::{Expect, Traffic},
 };
 
-/// Flows of which caches may hold all.
+/// Number of flows up to which caches may hold all.
 const CACHED: u32 = 1 << 16;
 
-/// Times that frames are sent before their loss is believed.
+/// Number of attempts to send frames before their loss is reported.
 const TRIES: u32 = 3;
 
-/// How much is measured.
+/// Amount of measuring.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub(crate) struct Effort {
     /// Rounds.
@@ -28,15 +28,15 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// Half the rounds, for what is more than a few numbers.
+    /// Halves the rounds, for parts with more than a few numbers.
     pub(crate) fn half(self) -> Self {
         Self { rounds: self.rounds.div_ceil(2), ..self }
     }
 }
 
-/// What takes its turn.
+/// One of the cases that take turns.
 pub(crate) struct Case<'a> {
-    /// For messages.
+    /// Name for messages.
     pub(crate) name: String,
     pub(crate) rig: &'a Rig,
     pub(crate) way: Way,
@@ -45,33 +45,34 @@ pub(crate) struct Case<'a> {
     pub(crate) batch: u32,
     /// Frames that arrive for each one sent.
     pub(crate) copies: u32,
-    /// Who can say where frames went.
+    /// The gateway whose counters show lost frames.
     pub(crate) gateway: Option<&'a Gateway>,
 }
 
 impl<'a> Case<'a> {
-    /// One frame for each one sent.
+    /// Makes a case in which one frame arrives for each one sent.
     pub(crate) fn new(name: impl Into<String>, rig: &'a Rig, way: Way, traffic: Traffic) -> Self {
         Self { name: name.into(), rig, way, traffic, batch: BATCH, copies: 1, gateway: None }
     }
 
-    /// Through a gateway, which makes of frames what it should.
+    /// Makes a case of a gateway, which converts frames as it should.
     pub(crate) fn gateway(name: impl Into<String>, gateway: &'a Gateway, traffic: Traffic) -> Self {
         let way = Way::through(traffic.direction, Expect::Converted);
         Self { gateway: Some(gateway), ..Self::new(name, &gateway.rig, way, traffic) }
     }
 
-    /// Frames to send before those that are measured, so that what each flow needs is in the CPU's caches again, from which
-    /// the others' turns have driven it. Few flows need none of it, and of very many no cache holds all anyway.
+    /// Returns the frames to send before the measured ones, to bring each flow's data back into the CPU's caches after
+    /// the turns of the other cases. Few flows need none, and very many flows fit in no cache anyway.
     const fn warming(&self, frames: u32) -> u32 {
         let flows = self.traffic.flows;
         if flows > frames / 16 && flows <= CACHED { flows } else { 0 }
     }
 
-    /// Sends `frames`, again if some are lost: whoever takes this CPU away for long enough makes queues run over.
+    /// Sends `frames`, and repeats that if some are lost: queues overflow if this CPU is busy with other work for long
+    /// enough.
     ///
     /// # Errors
-    /// If some are lost each time.
+    /// If some are lost in each attempt.
     fn send_complete(&self, ends: &mut Ends, frames: u32) -> Result<Run> {
         let mut run = self.send(ends, frames);
         for _ in 1..TRIES {
@@ -85,7 +86,7 @@ impl<'a> Case<'a> {
     /// Sends `frames`.
     ///
     /// # Errors
-    /// If one is lost, or arrives otherwise than expected: then there is no cost to tell.
+    /// If one is lost, or arrives in another form than expected: then there is no cost to report.
     pub(crate) fn send(&self, ends: &mut Ends, frames: u32) -> Result<Run> {
         let run = ends.send(self.rig, &self.way, &self.traffic, frames, self.batch, self.copies)?;
         let expected = run.sent * u64::from(self.copies);
@@ -109,8 +110,8 @@ impl<'a> Case<'a> {
 /// Nanoseconds for each frame.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Ns {
-    /// The mean of the quickest quarter of all rounds. Interruptions only ever add, so the slower rounds tell of the
-    /// machine's other work; and a mean has fractions, which the kernel's whole nanoseconds have not.
+    /// The mean of the quickest quarter of all rounds. Interruptions only ever add time, so the slower rounds reflect
+    /// the machine's other work. A mean has fractions, unlike the kernel's whole nanoseconds.
     pub(crate) typical: f64,
     /// The quickest round.
     pub(crate) min: f64,
@@ -130,11 +131,11 @@ impl Ns {
 /// Measures all cases, in turns.
 ///
 /// # Errors
-/// If a frame is lost or arrives otherwise than expected.
+/// If a frame is lost or arrives in another form than expected.
 pub(crate) fn measure(ends: &mut Ends, effort: Effort, cases: &[Case<'_>]) -> Result<Vec<Ns>> {
     let _pinned = Pinned::to(cpu::available()?.first().copied().unwrap_or(0))?;
     for case in cases {
-        // The first frames fill caches, and may be learned from.
+        // The first frames fill caches, and the gateway may learn from them.
         case.send_complete(ends, effort.frames)?;
     }
     let mut samples = vec![vec![]; cases.len()];

@@ -1,4 +1,4 @@
-//! What it costs the gateway to know more: MACs, flows, bindings, VTEPs, and senders behind tunnels.
+//! Cost of larger tables: MACs, flows, bindings, VTEPs, and senders behind tunnels.
 
 use anyhow::Result;
 use lab::Lab;
@@ -18,7 +18,7 @@ use crate::{
 
 /// MACs of the small database.
 const FEW: u32 = 10;
-/// MACs of the middle one, and flows where each has its own.
+/// MACs of the middle one, and flows if each has a MAC of its own.
 const TEN_THOUSAND: u32 = 10_000;
 /// MACs of the large one: as many as a mask of the flow's number reaches.
 const MILLION: u32 = 1 << 20;
@@ -26,15 +26,15 @@ const MILLION: u32 = 1 << 20;
 pub(crate) const MILLION_FEW: &str = "1M MACs, 64 flows";
 pub(crate) const MILLION_SOME: &str = "1M MACs, 10,000 flows";
 pub(crate) const MILLION_ALL: &str = "1M MACs, as many flows";
-/// Bindings, or VTEPs, where there are many.
+/// Number of bindings, or VTEPs, if there are many.
 const MANY: u32 = 1024;
 
-/// What came out.
+/// Results.
 #[derive(Debug, Serialize)]
 pub(crate) struct Scaled {
-    /// More MACs in the database. The first is what the others are held against.
+    /// More MACs in the database. The first row is the base of comparison.
     pub(crate) fdb: Vec<Row>,
-    /// Nothing but the limit and one look into 64 MiB for each frame, for as many flows.
+    /// Only the limit and one access to 64 MiB for each frame, for the same numbers of flows.
     pub(crate) cold: Vec<Row>,
     /// More bindings or VTEPs, or switches that learn; likewise.
     pub(crate) rest: Vec<Row>,
@@ -43,11 +43,11 @@ pub(crate) struct Scaled {
 /// Own costs at one size.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Row {
-    /// What there is of it, in words.
+    /// Description of the size.
     pub(crate) what: String,
-    /// MACs given on the side that frames go to.
+    /// MACs given on the side of the receivers.
     pub(crate) macs: u32,
-    /// Flows, each to another of those MACs as far as there are enough.
+    /// Flows, each to another of those MACs if there are enough.
     pub(crate) flows: u32,
     /// Bindings that are in use.
     pub(crate) bindings: u32,
@@ -57,13 +57,13 @@ pub(crate) struct Row {
     pub(crate) learning: bool,
     pub(crate) decap_ns: f64,
     pub(crate) encap_ns: f64,
-    /// How many times the cost of the first row.
+    /// Ratio to the cost of the first row.
     pub(crate) decap_ratio: f64,
     /// The same for the other direction.
     pub(crate) encap_ratio: f64,
 }
 
-/// One size, and where it is measured.
+/// One size, and the gateway on which it is measured.
 struct Size<'a> {
     row: Row,
     decap: &'a Gateway,
@@ -87,10 +87,10 @@ impl<'a> Size<'a> {
     }
 }
 
-/// Measures all of it.
+/// Measures all sizes.
 ///
 /// # Errors
-/// If frames are lost, or made something else of.
+/// If frames are lost or corrupted.
 pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Scaled> {
     let direct = subjects::direct(lab, ends, "direct2")?;
     let rest = rest(lab, ends, effort, &direct)?;
@@ -99,7 +99,7 @@ pub(crate) fn measure(lab: &Lab, ends: &mut Ends, effort: Effort) -> Result<Scal
     Ok(Scaled { fdb, cold, rest })
 }
 
-/// What memory itself costs: a look at one line, whichever is the flow's.
+/// Measures the cost of memory itself: an access to one line, which the flow selects.
 fn cold(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<Row>> {
     let rig = Rig::new(lab, "cold")?;
     ends.attach_xdp(&rig, "cold_decap", Wire::Underlay.inner())?;
@@ -122,7 +122,7 @@ fn cold(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<
     Ok(with_costs(rows, &decap?, &encap?))
 }
 
-/// The rows with what was measured for them, and that beside the first row's.
+/// Returns the rows with their measured costs, and the ratios to the first row.
 fn with_costs(rows: impl Iterator<Item = Row>, decap: &[Cost], encap: &[Cost]) -> Vec<Row> {
     let first = decap.first().zip(encap.first()).map(|(decap, encap)| (decap.own.typical, encap.own.typical));
     let (first_decap, first_encap) = first.unwrap_or((f64::NAN, f64::NAN));
@@ -143,7 +143,7 @@ fn fdb(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<R
     };
     let few = gateway("few", FEW, FEW)?;
     let middle = gateway("middle", TEN_THOUSAND, TEN_THOUSAND)?;
-    // One for each direction: a database of a million, not of two.
+    // One for each direction: a database of a million MACs, not of two.
     let (hosts, vms) = (gateway("hosts", STATIONS, MILLION)?, gateway("vms", MILLION, STATIONS)?);
     let million = |what, flows, stations| {
         let size = Size::new(what, &hosts, MILLION, flows, stations);
@@ -171,7 +171,7 @@ fn rest(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<
     let vteps = gateway("vteps", Scale { vteps: MANY, ..many })?;
     let learning = gateway("learning", Scale { learning: true, ..many })?;
     let size = |what, gateway, change: fn(&mut Row)| {
-        // What is to be learned of has to send.
+        // A station has to send before it can be learned.
         let mut size = Size { senders: MANY, ..Size::new(what, gateway, MANY, MANY, MANY) };
         change(&mut size.row);
         size
@@ -187,7 +187,7 @@ fn rest(lab: &Lab, ends: &mut Ends, effort: Effort, direct: &Rig) -> Result<Vec<
 
 fn rows(ends: &mut Ends, effort: Effort, direct: &Rig, sizes: Vec<Size<'_>>) -> Result<Vec<Row>> {
     let mut measure = |direction| {
-        // Decapsulation first: it is what switches learn VMs from.
+        // Decapsulation first: switches learn VMs from it.
         step(&format!("scale: {}", Direction::name(direction)));
         let cases = sizes.iter().map(|size| {
             let gateway = if direction == Direction::Decap { size.decap } else { size.encap };

@@ -1,4 +1,4 @@
-//! All that is compared, each in a rig of its own.
+//! All subjects of the comparison, each in a rig of its own.
 
 use anyhow::Result;
 use lab::Lab;
@@ -15,26 +15,26 @@ use crate::{
 /// A subject's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Sends frames on as they are, in XDP: nothing can be quicker.
+    /// Forwards frames unchanged, in XDP: the lower bound.
     Limit,
-    /// Rewrites headers in XDP, without a look at them.
+    /// Rewrites headers in XDP, without reading them.
     Least,
     /// The gateway.
     Gateway,
-    /// Sends packets on as they are, in TC.
+    /// Forwards packets unchanged, in TC.
     LimitTc,
-    /// The gateway where there is no XDP.
+    /// The gateway without XDP.
     GatewayTc,
     /// The kernel's bridge and VXLAN device.
     Linux,
 }
 
 impl Kind {
-    /// All of them, as they stand in the table.
+    /// All of them, in the order of the table.
     pub(crate) const ALL: [Self; 6] =
         [Self::Limit, Self::Least, Self::Gateway, Self::LimitTc, Self::GatewayTc, Self::Linux];
 
-    /// Its name in keys of JSON.
+    /// Returns its name in keys of JSON.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Limit => "limit",
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// Whether there is anything to compare in a direction.
+    /// Returns true if there is anything to compare in a direction.
     const fn does(self, direction: Direction) -> bool {
         !matches!((self, direction), (Self::Least, Direction::Local))
     }
@@ -54,7 +54,7 @@ impl Kind {
 
 /// The subjects.
 pub(crate) struct Subjects {
-    /// With sinks, and no subject.
+    /// A rig with sinks, and no subject.
     pub(crate) direct: Rig,
     limit: Rig,
     least: Rig,
@@ -65,7 +65,7 @@ pub(crate) struct Subjects {
 }
 
 impl Subjects {
-    /// Sets them up.
+    /// Sets up the subjects.
     pub(crate) fn new(lab: &Lab, ends: &mut Ends) -> Result<Self> {
         let direct = direct(lab, ends, "direct")?;
         let limit = Rig::new(lab, "limit")?;
@@ -76,7 +76,7 @@ impl Subjects {
         let least = Rig::new(lab, "least")?;
         ends.attach_xdp(&least, "least_decap", Wire::Underlay.inner())?;
         ends.attach_xdp(&least, "least_encap", Wire::Access.inner())?;
-        // What is redirected to a veth without an XDP program is lost.
+        // A frame that is redirected to a veth without an XDP program is lost.
         ends.attach_xdp(&least, "limit_xdp", Wire::Other.inner())?;
         ends.sink_frames(&least)?;
         let limit_tc = Rig::new(lab, "limittc")?;
@@ -91,7 +91,7 @@ impl Subjects {
         Ok(Self { direct, limit, least, limit_tc, linux, gateway, gateway_tc })
     }
 
-    /// The turns of all subjects of `kinds` that have something to do with `traffic`.
+    /// Returns the cases of all subjects of `kinds` that handle `traffic`.
     pub(crate) fn cases(&self, kinds: &[Kind], traffic: &Traffic) -> Vec<(Kind, Case<'_>)> {
         let able = kinds.iter().filter(|kind| kind.does(traffic.direction));
         able.map(|kind| (*kind, self.case(*kind, traffic.clone()))).collect()
@@ -111,7 +111,7 @@ impl Subjects {
     }
 }
 
-/// A rig called `name` with sinks, and no subject.
+/// Makes a rig called `name` with sinks, and no subject.
 pub(crate) fn direct(lab: &Lab, ends: &mut Ends, name: &str) -> Result<Rig> {
     let rig = Rig::new(lab, name)?;
     ends.sink_frames(&rig)?;

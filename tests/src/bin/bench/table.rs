@@ -30,7 +30,7 @@ impl Display for Report {
 }
 
 impl Report {
-    /// The main table, as far as it was measured.
+    /// Writes the main table, with the parts that were measured.
     fn compared(&self, f: &mut Formatter<'_>) -> Result {
         let all = [("decap", &self.decap), ("encap", &self.encap), ("local", &self.local)];
         let measured: Vec<(&str, &Compared)> =
@@ -73,7 +73,7 @@ impl Report {
 }
 
 impl Report {
-    /// What it costs to know more.
+    /// Writes the cost of larger tables.
     fn scaled(&self, f: &mut Formatter<'_>) -> Result {
         let Some(Scaled { fdb, cold, rest }) = &self.scale else { return Ok(()) };
         let titles = [
@@ -93,7 +93,7 @@ impl Report {
         Ok(())
     }
 
-    /// All that is a line or two.
+    /// Writes all parts of a line or two.
     fn others(&self, f: &mut Formatter<'_>) -> Result {
         if let Some(cpus) = &self.cpus {
             writeln!(f)?;
@@ -136,7 +136,7 @@ impl Report {
         Ok(())
     }
 
-    /// The way of the MACs from the database to the maps.
+    /// Writes the times of the MACs from the database to the maps.
     fn control_plane(&self, f: &mut Formatter<'_>, control: &Control) -> Result {
         let lines = [
             ("  all at once, from sent to programmed, ms", control.programmed_ms, 0),
@@ -180,13 +180,13 @@ fn goals_met(f: &mut Formatter<'_>, goals: &[Goal]) -> Result {
     Ok(())
 }
 
-/// A line.
+/// Writes a line.
 fn row(f: &mut Formatter<'_>, first: &str, others: impl IntoIterator<Item = String>) -> Result {
     let others: String = others.into_iter().map(|other| format!("{other:>OTHER$}")).collect();
     writeln!(f, "{}", format!("{first:<FIRST$}{others}").trim_end())
 }
 
-/// A value, as its key says what it is.
+/// Formats a value; its key has the unit.
 fn cell(value: Option<f64>, key: &str) -> String {
     match value {
         Some(value) if key.ends_with("_mpps") => format!("{value:.3}"),

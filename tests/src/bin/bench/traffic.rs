@@ -1,4 +1,4 @@
-//! What is sent: frames of known unicast between VMs behind tunnels and hosts on VLANs.
+//! The traffic: frames of known unicast between VMs behind tunnels and hosts on VLANs.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +9,7 @@ use gateway_common::{
 
 use crate::abi::{self, Field, Headers, LONG, NOTHING, PLAIN, Settings, TAGGED, VXLAN};
 
-/// Where the gateway answers.
+/// Address of the gateway on the underlay.
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 1);
 /// The first remote VTEP.
 pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(172, 31, 64, 0);
@@ -17,30 +17,30 @@ pub(crate) const REMOTE: Ipv4Addr = Ipv4Addr::new(172, 31, 64, 0);
 pub(crate) const VNI: u32 = 5000;
 /// The first VLAN.
 pub(crate) const VLAN: u16 = 100;
-/// VMs, hosts, and hosts behind the other port, unless more are wanted.
+/// Default number of VMs, of hosts, and of hosts behind the other port.
 pub(crate) const STATIONS: u32 = 64;
-/// The first host that sends; nobody tells the gateway of those.
+/// The first host that sends; the gateway is not given those.
 pub(crate) const SENDERS: u32 = 0x20_0000;
 /// The first host behind the other port.
 pub(crate) const NEIGHBOURS: u32 = 0x40_0000;
-/// Of the uplink.
+/// MAC of the uplink.
 pub(crate) const GATEWAY_MAC: MacAddr = MacAddr([2, 0x11, 0, 0, 0, 1]);
-/// Of whatever is beyond it.
+/// MAC of the router beyond it.
 pub(crate) const ROUTER_MAC: MacAddr = MacAddr([2, 0x22, 0, 0, 0, 1]);
 
 /// Bytes of a full inner frame, 1500 of IP; as all sizes here with frame check sequence and without tag.
 pub(crate) const FULL: u32 = 1518;
-/// The simple "Internet mix": seven short frames, four of 594 bytes and a full one, stirred.
+/// The simple "Internet mix": seven short frames, four of 594 bytes and a full one, shuffled.
 pub(crate) const IMIX: [u32; 12] = [64, 594, 64, 64, 594, 64, FULL, 64, 594, 64, 64, 594];
 /// A long frame: live frames have one page for everything, so they can't be longer.
 pub(crate) const JUMBO: u32 = 3000;
 
-/// The MAC of VM number `number`.
+/// Returns the MAC of VM number `number`.
 pub(crate) const fn vm(number: u32) -> MacAddr {
     station(0x02_aa_bb, number)
 }
 
-/// The MAC of the host with that number.
+/// Returns the MAC of the host with that number.
 pub(crate) const fn bare_metal(number: u32) -> MacAddr {
     station(0x02_cc_dd, number)
 }
@@ -51,7 +51,7 @@ const fn station(prefix: u32, number: u32) -> MacAddr {
     MacAddr([a, b, c, d, e, f])
 }
 
-/// Which way frames go.
+/// Direction of frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     /// From VM to host.
@@ -66,7 +66,7 @@ impl Direction {
     /// All of them.
     pub(crate) const ALL: [Self; 3] = [Self::Decap, Self::Encap, Self::Local];
 
-    /// Its name in tables and options.
+    /// Returns its name in tables and options.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Decap => "decap",
@@ -76,18 +76,18 @@ impl Direction {
     }
 }
 
-/// How frames are to arrive.
+/// Expected form of arriving frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Expect {
-    /// Anyhow; the sink only counts.
+    /// Any form; the sink only counts.
     Anything,
     /// As they were sent.
     AsSent,
-    /// As the gateway makes them.
+    /// In the form that the gateway produces.
     Converted,
 }
 
-/// What is sent.
+/// Description of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Traffic {
     pub(crate) direction: Direction,
@@ -105,14 +105,14 @@ pub(crate) struct Traffic {
     pub(crate) nets: u32,
     /// With VLAN tags outside of the tunnel.
     pub(crate) tagged: bool,
-    /// To all, not to single stations.
+    /// Broadcasts, not unicast.
     pub(crate) broadcast: bool,
-    /// Frames carry the time.
+    /// Frames carry the time of sending.
     pub(crate) stamped: bool,
 }
 
 impl Traffic {
-    /// 64 flows of the shortest frames, between 64 VMs and 64 hosts.
+    /// Makes 64 flows of the shortest frames, between 64 VMs and 64 hosts.
     pub(crate) fn known(direction: Direction) -> Self {
         Self {
             direction,
@@ -128,22 +128,23 @@ impl Traffic {
         }
     }
 
-    /// With so many flows, each to another one of `stations`, a power of two.
+    /// Sets the number of flows, each to another one of `stations`, a power of two.
     pub(crate) fn spread(self, flows: u32, stations: u32) -> Self {
         Self { flows, stations, ..self }
     }
 
-    /// Without VLAN tags.
+    /// Removes the VLAN tags.
     pub(crate) fn untagged(self) -> Self {
         Self { tagged: false, ..self }
     }
 
-    /// The same frames, for a way that leads straight to the sink: there a tag that they are to get makes no difference.
+    /// Adapts the frames to a path that leads straight to the sink: there a tag that they are to get makes no
+    /// difference.
     pub(crate) fn straight(self) -> Self {
         if self.direction == Direction::Decap { Self { tagged: true, ..self } } else { self }
     }
 
-    /// The same, leaving the source in the form in which these frames arrive at the sink.
+    /// Makes the frames leave the source in the form in which these frames arrive at the sink.
     pub(crate) fn leaving_as_arrives(&self, expect: Expect) -> Self {
         match expect {
             Expect::Anything | Expect::AsSent => self.clone(),
@@ -155,13 +156,13 @@ impl Traffic {
         }
     }
 
-    /// The frame to give the kernel: as long as the longest.
+    /// Returns the frame for the kernel: as long as the longest.
     pub(crate) fn template(&self) -> Vec<u8> {
         let longest = self.sizes.iter().copied().max().unwrap_or(64);
         self.frame(longest)
     }
 
-    /// One for each size.
+    /// Returns the headers, one for each size.
     pub(crate) fn headers(&self) -> Vec<Headers> {
         let frames = self.sizes.iter().map(|size| self.frame(*size));
         frames
@@ -174,7 +175,7 @@ impl Traffic {
             .collect()
     }
 
-    /// What the source varies, and the sink expects.
+    /// Returns the settings of the source's variation and the sink's checks.
     pub(crate) fn settings(&self, expect: Expect) -> Settings {
         let encapsulated = self.direction == Direction::Decap;
         let tag = if self.tagged && !encapsulated { TAG_LEN as u32 } else { 0 };
@@ -196,7 +197,7 @@ impl Traffic {
         }
     }
 
-    /// The form that the source gives frames.
+    /// Returns the form in which frames leave the source.
     fn leaves_as(&self) -> u32 {
         match self.direction {
             Direction::Decap => VXLAN,
@@ -231,7 +232,7 @@ impl Traffic {
         }
     }
 
-    /// Behind the inner UDP header.
+    /// Returns the offset of the timestamp, behind the inner UDP header.
     const fn stamp_at(&self, form: u32) -> u32 {
         const PAYLOAD: u32 = (14 + IPV4_LEN + UDP_LEN) as u32;
         match form {
@@ -241,7 +242,7 @@ impl Traffic {
         }
     }
 
-    /// The frame of flow 0 whose inner part is `size` bytes long, frame check sequence included.
+    /// Returns the frame of flow 0 whose inner part is `size` bytes long, frame check sequence included.
     fn frame(&self, size: u32) -> Vec<u8> {
         let len = size as usize - 4;
         let (dst, src) = match self.direction {

@@ -1,4 +1,4 @@
-//! The demo with a remote VTEP that is nothing but Linux, and the gateway's networks in its configuration.
+//! The demo with a remote VTEP that is plain Linux, and the gateway's networks in its configuration.
 
 use anyhow::Result;
 use lab::crossing::{Plan, Site, VLAN, VNI};

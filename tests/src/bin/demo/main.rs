@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) if INTERRUPTED.load(Ordering::SeqCst) => {
-            // The thread that takes the lab down ends the process.
+            // The thread that removes the lab ends the process.
             thread::park();
             ExitCode::FAILURE
         }
@@ -64,11 +64,12 @@ fn main() -> ExitCode {
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// How long the lab stays: until the demo is over or interrupted, or until it is taken down by name.
+/// Lifetime of the lab: until the demo ends or is interrupted, or until the lab is removed by name.
 struct Stay {
     keep: bool,
     command: &'static str,
-    /// Until a thread has them. They are handled rather than blocked: what `--keep` leaves up would inherit that.
+    /// Held until a thread takes them. Signals are handled rather than blocked: processes that `--keep` leaves running
+    /// would inherit blocked ones.
     signals: Cell<Option<Signals>>,
 }
 
@@ -84,7 +85,7 @@ impl Stay {
         Ok(Self { keep: cli.keep, command, signals })
     }
 
-    /// Takes the lab down when a signal asks the demo to end.
+    /// Removes the lab when a signal ends the demo.
     fn guard(&self, lab: &Lab) {
         let (Some(mut signals), id) = (self.signals.take(), lab.id().to_string()) else { return };
         thread::spawn(move || {
@@ -99,7 +100,7 @@ impl Stay {
         });
     }
 
-    /// The demo is over.
+    /// Concludes the demo.
     fn conclude(&self, lab: &Lab) -> Result<()> {
         if self.keep {
             lab.keep()?;

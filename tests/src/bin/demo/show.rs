@@ -1,4 +1,4 @@
-//! What the demos show of a gateway at work, and how it looks on the terminal.
+//! Output of the demos: the gateway at work, on the terminal.
 
 use std::{fs, process::Output};
 
@@ -11,7 +11,7 @@ use lab::{
     throughput::{self, Direction},
 };
 
-/// Those who act.
+/// The hosts of a demo.
 pub(crate) struct Cast<'a> {
     pub(crate) gateway: &'a Gateway,
     /// [`VM`].
@@ -66,7 +66,7 @@ impl Cast<'_> {
         Ok(())
     }
 
-    /// `underlay`: the machine and NIC where VXLAN is to be seen.
+    /// Prints how to look around; `underlay` is the machine and NIC that carries VXLAN.
     pub(crate) fn ways_around(&self, underlay: (&Host, &str)) {
         let prefix = self.vm.prefix().join(" ");
         let gateway = self.gateway.host().prefix().join(" ");
@@ -87,7 +87,7 @@ impl Cast<'_> {
     }
 }
 
-/// What `name` was told, a gateway that has just been started.
+/// Prints the configuration of `name`, a gateway that has just been started.
 pub(crate) fn configuration(gateway: &Gateway, name: &str) -> Result<()> {
     heading(&format!("{name} is told"));
     fs::read_to_string(gateway.file())?.lines().for_each(|line| println!("  {line}"));
@@ -99,14 +99,14 @@ pub(crate) fn heading(text: &str) {
     println!("\n== {text}");
 }
 
-/// What the commands of a demo printed.
+/// Prints the commands of a demo, and returns their output.
 fn run(host: &Host, command: &str) -> Result<Vec<String>> {
     println!("  {}$ {command}", host.name());
     let Output { stdout, .. } = host.run(command).context("a command of the demo")?;
     Ok(String::from_utf8_lossy(&stdout).lines().map(String::from).collect())
 }
 
-/// Runs a command, and shows the first lines of what it says.
+/// Runs a command, and prints the first lines of its output.
 fn say(host: &Host, command: &str, most: usize) -> Result<()> {
     let lines = run(host, command)?;
     show(lines.iter().take(most).map(String::as_str));
@@ -116,21 +116,21 @@ fn say(host: &Host, command: &str, most: usize) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command, and shows its last two lines.
+/// Runs a command, and prints its last two lines.
 fn tail(host: &Host, command: &str) -> Result<()> {
     let lines = run(host, command)?;
     show(lines[lines.len().saturating_sub(2)..].iter().map(String::as_str));
     Ok(())
 }
 
-/// Shows lines that a program printed, but for the empty ones.
+/// Prints the lines of a program, except empty ones.
 pub(crate) fn show<'a>(lines: impl IntoIterator<Item = &'a str>) {
     for line in lines.into_iter().filter(|line| !line.trim().is_empty()) {
         println!("  {}", line.replace('\t', "  "));
     }
 }
 
-/// As many whole words of `text` as fit in `width` columns.
+/// Returns as many whole words of `text` as fit in `width` columns.
 fn first_words(text: &str, width: usize) -> String {
     if text.len() <= width {
         return text.into();

@@ -1,4 +1,4 @@
-//! The agent: what troubles it, and what it takes.
+//! Metrics of the agent: its problems and its use of resources.
 
 use super::{Family, counter, gauge, info};
 

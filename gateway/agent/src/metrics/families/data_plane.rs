@@ -1,4 +1,4 @@
-//! What the programs in the kernel have counted, and how much is programmed.
+//! Metrics of the data plane: counters of the programs in the kernel, and sizes of the programmed state.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ const SWITCH: &[&str] = &["switch", "vni"];
 const LINK: &[&str] = &["interface", "role"];
 const LOST: &[&str] = &["interface", "role", "why"];
 
-/// Those of the path counters that count packets; the others have metrics of their own.
+/// Path counters that count packets; the others have metrics of their own.
 const PACKETS: [PathCounter; 8] = [
     PathCounter::XdpDecap,
     PathCounter::XdpEncap,

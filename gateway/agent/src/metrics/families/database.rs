@@ -1,4 +1,4 @@
-//! The database, and how far it is followed.
+//! Metrics of the database and of the connection to it.
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
-//! All metrics: name, kind, labels, text, and where the values come from. `docs/METRICS.md` is held to this list.
+//! All metrics: name, kind, labels, help text and source of the values. A test compares `docs/METRICS.md` with this
+//! list.
 //!
-//! A name is complete, so that it is found by whoever looks for it here. It ends with `_total` if it is a counter, and before
-//! that with the unit, if there is one. No label is called `instance` or `job`: Prometheus puts those on.
+//! Names are written in full, so that a search for a name finds it here. A name ends with `_total` if it is a counter,
+//! and before that with its unit, if it has one. No label is called `instance` or `job`: Prometheus adds those.
 
 use std::fmt;
 
@@ -12,14 +13,14 @@ mod data_plane;
 mod database;
 mod vrrp;
 
-/// What values do.
+/// Kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// They grow, or start anew.
+    /// Value that grows, or restarts from zero.
     Counter,
-    /// They go up and down.
+    /// Value that goes up and down.
     Gauge,
-    /// All is in the labels.
+    /// Constant; the information is in the labels.
     Info,
 }
 
@@ -29,7 +30,7 @@ pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) kind: Kind,
     pub(super) labels: &'static [&'static str],
-    /// One line, without what would have to be escaped.
+    /// One line, without characters that would have to be escaped.
     pub(super) help: &'static str,
     pub(super) samples: Samples,
 }
@@ -38,13 +39,13 @@ type Samples = fn(&Scrape, &mut Sink<'_>) -> fmt::Result;
 
 /// Metrics that belong together.
 pub(super) struct Group {
-    /// As a heading.
+    /// Heading in the reference.
     #[cfg_attr(not(test), expect(dead_code, reason = "the reference has it, which only a test looks at"))]
     pub(super) heading: &'static str,
     pub(super) families: &'static [Family],
 }
 
-/// All of them, in the order in which they are exposed and described.
+/// All groups, in the order in which they are exposed and described.
 pub(super) const GROUPS: [Group; 4] = [
     Group { heading: "Traffic and forwarding", families: data_plane::FAMILIES },
     Group { heading: "Database", families: database::FAMILIES },
@@ -52,7 +53,7 @@ pub(super) const GROUPS: [Group; 4] = [
     Group { heading: "Agent and process", families: agent::FAMILIES },
 ];
 
-/// The metrics of all groups.
+/// Returns the metrics of all groups.
 pub(super) fn all() -> impl Iterator<Item = &'static Family> {
     GROUPS.iter().flat_map(|group| group.families)
 }

@@ -1,4 +1,4 @@
-//! The list, held to the conventions of Prometheus and to the reference.
+//! Compares the list with the conventions of Prometheus and with the reference.
 
 use std::collections::BTreeSet;
 
@@ -38,7 +38,7 @@ fn texts_are_one_line_that_needs_no_escaping() {
     }
 }
 
-/// What the reference has to say of a group.
+/// Returns the section of the reference for a group.
 fn described(group: &Group) -> String {
     let mut table = String::from("| metric | type | labels | |\n|---|---|---|---|\n");
     for Family { name, kind, labels, help, .. } in group.families {

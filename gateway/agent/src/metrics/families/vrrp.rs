@@ -1,4 +1,4 @@
-//! Virtual routers. Counters are named after keepalived's.
+//! Metrics of virtual routers. Counters have the names of keepalived's.
 
 use std::{fmt, time::Duration};
 

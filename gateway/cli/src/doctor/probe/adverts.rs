@@ -1,4 +1,4 @@
-//! Listening for advertisements: who else is of this virtual router, or of another with its number.
+//! Listens for advertisements: from other routers of this virtual router, or of another one with the same number.
 
 use std::{
     collections::BTreeMap,
@@ -15,14 +15,15 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::doctor::nodes::Heard;
 
-/// How long is listened at least, and at most.
+/// Shortest and longest time to listen.
 const LEAST: Duration = Duration::from_millis(1500);
 const MOST: Duration = Duration::from_secs(5);
 
-/// Other routers, and what is wrong with what they send.
+/// Other routers, and problems of their advertisements.
 pub(in super::super) type Listened = (Result<Vec<Heard>, String>, Vec<String>);
 
-/// What is heard is checked as the agent does, if the keys are there; or why they can't be read.
+/// Returns the keys with which advertisements are checked as in the agent, if there are any, or the error from reading
+/// them.
 pub(in super::super) fn keys(vrrp: &VrrpConfig) -> Result<Option<AuthSettings>, String> {
     let Some(auth) = &vrrp.auth else { return Ok(None) };
     let credentials = super::database::credentials();
@@ -32,7 +33,7 @@ pub(in super::super) fn keys(vrrp: &VrrpConfig) -> Result<Option<AuthSettings>, 
     Ok(Some(settings))
 }
 
-/// Listens for three intervals and a bit, within bounds.
+/// Listens for slightly more than three intervals, within bounds.
 pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig, keys: Option<AuthSettings>) -> Listened {
     let all: Vec<IpAddr> = instance.vteps.iter().collect();
     let family = if instance.vteps.v4.is_some() { Family::V4 } else { Family::V6 };
@@ -71,7 +72,7 @@ fn collect(
     };
     loop {
         while let Ok(Some(packet)) = socket.receive() {
-            // What is not sound the agent tells of; here it would be told twice.
+            // The agent reports invalid advertisements; the doctor does not repeat this.
             let read = match &mut authenticator {
                 Some(authenticator) => authenticator
                     .read(&packet.message, &packet.envelope, UnixTime(clock::realtime()))
@@ -97,11 +98,11 @@ fn collect(
             break;
         }
         let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
-        // Whatever it says, the socket is read again, and the time is up some time.
+        // The result does not matter: the socket is read again, and the time limit ends the loop.
         let _ = poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout);
     }
     let foreign: Vec<String> = heard.values().filter(|one| one.foreign).map(|one| one.from.to_string()).collect();
-    // Those of other virtual routers are findings of their own.
+    // Advertisements of other virtual routers are findings of their own.
     let problems = observer.problems().filter(|text| !foreign.iter().any(|from| text.starts_with(from.as_str())));
     (Ok(heard.into_values().collect()), problems.map(str::to_owned).collect())
 }

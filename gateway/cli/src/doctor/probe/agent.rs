@@ -1,4 +1,4 @@
-//! The running agent, asked on its control socket.
+//! Requests the status of the running agent on its control socket.
 
 use std::{io, path::Path, time::Duration};
 
@@ -6,10 +6,10 @@ use gateway_api::ctl::{self, CallError};
 
 use crate::doctor::agent::Answer;
 
-/// How long it has to answer; its loop may be at work on a large change.
+/// Timeout of the request; the agent's loop may be busy with a large change.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Asks for its status.
+/// Requests the status.
 pub(in super::super) fn probe(socket: &Path) -> Answer {
     match ctl::call(socket, "status", &["json"], LIMIT) {
         Ok(text) => match serde_json::from_str(&text) {

@@ -1,4 +1,5 @@
-//! Who answers for an address: ARP probes and the solicitations of duplicate address detection, which tell nobody anything.
+//! Address conflict detection: sends ARP probes or duplicate address detection solicitations, which change no
+//! neighbour's cache.
 
 use std::{
     collections::BTreeSet,
@@ -20,13 +21,14 @@ use nix::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Probes sent, and how long each is waited for.
+/// Number of probes, and the time to wait after each.
 const ROUNDS: u32 = 3;
 const ROUND: Duration = Duration::from_millis(400);
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
 
-/// The MAC addresses, other than this machine's own, that answer for `address` on `interface`. Takes about a second.
+/// Returns the MAC addresses, other than this machine's own, that answer for `address` on `interface`. Takes about a
+/// second.
 pub(in super::super) fn probe(interface: &str, address: IpAddr) -> Result<Vec<MacAddr>, String> {
     collect(interface, address).map_err(|error| error.to_string())
 }
@@ -54,7 +56,7 @@ fn collect(interface: &str, address: IpAddr) -> io::Result<Vec<MacAddr>> {
                 break;
             }
             let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
-            // Whatever it says, the socket is read again, and the time is up some time.
+            // The result does not matter: the socket is read again, and the time limit ends the loop.
             let _ = poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout);
         }
     }
@@ -70,12 +72,12 @@ fn next(socket: &Socket) -> Option<Vec<u8>> {
     Some(buffer)
 }
 
-/// Who says in this frame that it has `address`.
+/// Returns the sender that claims `address` in this frame, if it does.
 fn claim(frame: &[u8], address: IpAddr) -> Option<MacAddr> {
     let from = MacAddr(frame.get(6..12)?.try_into().ok()?);
     let packet = frame.get(14..)?;
     match address {
-        // Whoever names it as its own, in a reply or a request (RFC 826; RFC 5227 section 2.1.1).
+        // A sender that has the address, in a reply or a request (RFC 826; RFC 5227 section 2.1.1).
         IpAddr::V4(address) => (frame[12..14] == ETHERTYPE_ARP.to_be_bytes()
             && packet.get(2..4)? == [0x08, 0]
             && packet.get(14..18)? == address.octets())
@@ -90,7 +92,7 @@ fn claim(frame: &[u8], address: IpAddr) -> Option<MacAddr> {
     }
 }
 
-/// Names and Ethernet addresses of this machine's interfaces.
+/// Returns the names and Ethernet addresses of this machine's interfaces.
 fn own_macs() -> Vec<(String, MacAddr)> {
     let all = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let macs = all.iter().filter_map(|one| {

@@ -1,4 +1,4 @@
-//! The pinned maps: which are there, what was dropped, and whom tunnels lead to.
+//! Reads the pinned maps: which of them exist, the counters, and the remote VTEPs of the tunnels.
 
 use std::{collections::BTreeSet, fs, io, net::IpAddr};
 
@@ -13,7 +13,7 @@ use gateway_datapath::{
     pins::PinDir,
 };
 
-/// What is pinned where the configuration says; `None` where this process may not look.
+/// Returns the objects pinned in the configured directory; `None` if this process may not read it.
 pub(in super::super) fn pins(config: &Config) -> Option<Pinned> {
     let mut above = config.gateway.pin_dir.ancestors();
     if above.any(|dir| fs::read_dir(dir).is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)) {
@@ -23,7 +23,7 @@ pub(in super::super) fn pins(config: &Config) -> Option<Pinned> {
     Some(pinned(&PinDir::new(&config.gateway.pin_dir), Settings { udp_port, fdb_size, trace: false }))
 }
 
-/// What was dropped since the maps were made; `None` where there are none.
+/// Returns the drops since the maps were created; `None` if there are no maps.
 pub(in super::super) fn drops(config: &Config) -> Option<Drops> {
     let map: PerCpuArray<MapData, Drops> = open(config, "drops")?.try_into().ok()?;
     let mut sum = Drops::default();
@@ -33,7 +33,7 @@ pub(in super::super) fn drops(config: &Config) -> Option<Drops> {
     Some(sum)
 }
 
-/// What has happened since the maps were made; `None` where there are none.
+/// Returns the path counters since the maps were created; `None` if there are no maps.
 pub(in super::super) fn paths(config: &Config) -> Option<Paths> {
     let map: PerCpuArray<MapData, Paths> = open(config, "paths")?.try_into().ok()?;
     let mut sum = Paths::default();
@@ -43,7 +43,7 @@ pub(in super::super) fn paths(config: &Config) -> Option<Paths> {
     Some(sum)
 }
 
-/// Remote ends of the tunnels that are programmed.
+/// Returns the remote VTEPs of the programmed tunnels.
 pub(in super::super) fn remotes(config: &Config) -> BTreeSet<IpAddr> {
     let map: Option<HashMap<MapData, RemoteVtepKey, u32>> =
         open(config, "remote_vteps").and_then(|map| map.try_into().ok());

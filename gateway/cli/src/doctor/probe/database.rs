@@ -1,4 +1,4 @@
-//! Databases: the gateway's own, and OVN's where the operator names them. One look at each, within a deadline.
+//! Reads databases once, within a deadline: the gateway's own, and those of OVN that the operator names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,16 +29,16 @@ use crate::doctor::{
     ovn,
 };
 
-/// How long a database may take for its first picture.
+/// Timeout for the first contents of a database.
 const LIMIT: Duration = Duration::from_secs(8);
 
-/// The longest message of a server of OVN that is taken, in bytes.
+/// Largest message accepted from a server of OVN, in bytes.
 const OF_OVN: usize = 256 << 20;
 
-/// Where systemd puts the credentials of the service, readable for root (systemd.exec(5)).
+/// Directory where systemd puts the credentials of the service, readable by root (systemd.exec(5)).
 const SERVICE_CREDENTIALS: &str = "/run/credentials/vtep-gateway.service";
 
-/// Keeps rows as they are.
+/// Keeps rows unchanged.
 struct Plain;
 
 impl Decoder for Plain {
@@ -49,7 +49,7 @@ impl Decoder for Plain {
     }
 }
 
-/// A database at one moment.
+/// Contents of a database at one moment.
 struct Look {
     server: String,
     schema_version: String,
@@ -63,7 +63,7 @@ impl Look {
     }
 }
 
-/// Looks at the gateway's database; `None` where there is none.
+/// Reads the gateway's database; `None` if there is none.
 pub(in super::super) fn probe(config: &Config, agent: bool) -> Option<Facts> {
     let database = config.database.as_ref()?;
     let all: Vec<String> = database.remotes.iter().map(ToString::to_string).collect();
@@ -112,7 +112,7 @@ pub(in super::super) fn probe(config: &Config, agent: bool) -> Option<Facts> {
     })
 }
 
-/// Looks at OVN's databases, as far as they are named.
+/// Reads the databases of OVN that are named.
 pub(in super::super) fn probe_ovn(config: &Config, nb: Option<&Remotes>, sb: Option<&Remotes>) -> ovn::Facts {
     let tls = config.database.as_ref().and_then(|database| key_files(database).ok().flatten());
     let open = |remotes: &Remotes, database: &str, tables: Vec<TableSelect>| {
@@ -148,19 +148,20 @@ pub(in super::super) fn probe_ovn(config: &Config, nb: Option<&Remotes>, sb: Opt
     ovn::Facts { vxlan_mode, chassis, gateways }
 }
 
-/// Runs `work` to its end; an error where there can be no runtime, for lack of file descriptors say.
+/// Runs `work` to its end; an error if a runtime cannot be created, for example for lack of file descriptors.
 fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     Ok(runtime.map_err(|error| error.to_string())?.block_on(work))
 }
 
-/// The files of TLS, where there are some. Credentials are looked for where this process, or else the service, has them.
+/// Returns the TLS files, if there are any. Credentials are searched for in this process's directory, else in the
+/// service's.
 fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, String> {
     let found = database.tls.as_ref().map(|files| files.find(credentials().as_deref())).transpose();
     found.map_err(|error| error.to_string())
 }
 
-/// Where credentials are: those of this process, or else of the service.
+/// Returns the directory of credentials: that of this process, else that of the service.
 pub(super) fn credentials() -> Option<OsString> {
     let service = Path::new(SERVICE_CREDENTIALS);
     std::env::var_os(CREDENTIALS).or_else(|| service.is_dir().then(|| service.into()))
@@ -170,7 +171,7 @@ fn options(database: &DatabaseConfig, remotes: &Remotes, tls: Option<&TlsFiles>,
     Options {
         remotes: remotes.clone(),
         database: vtep::DATABASE.to_owned(),
-        // All that the gateway uses, so that what the schema lacks is told; of the large tables only which rows there are.
+        // All columns that the gateway uses, so that missing ones are reported; of the large tables only the row ids.
         tables: vtep::tables(),
         leader_only,
         probe: Duration::ZERO,
@@ -180,7 +181,7 @@ fn options(database: &DatabaseConfig, remotes: &Remotes, tls: Option<&TlsFiles>,
     }
 }
 
-/// The first whole picture, or why each server has none.
+/// Returns the first complete contents, or the error of each server.
 async fn look(options: Options) -> Result<Look, Vec<(String, String)>> {
     let remotes: Vec<String> = options.remotes.iter().map(ToString::to_string).collect();
     let (_client, mut events, driver) =
@@ -310,7 +311,7 @@ fn tls(files: &TlsFiles) -> Vec<TlsFile> {
     vec![file(&files.private_key, true), file(&files.certificate, false), file(&files.ca_cert, false)]
 }
 
-/// When the first of the certificates in a file ends.
+/// Returns the earliest end of validity of the certificates in a file.
 fn ends(path: &Path) -> Option<i64> {
     let all = CertificateDer::pem_file_iter(path).ok()?;
     all.filter_map(Result::ok).filter_map(|one| certificate::not_after(&one)).min()

@@ -1,8 +1,9 @@
-//! Echo requests with Don't Fragment: does the longest packet get there, and if not, who says so?
+//! Sends echo requests with Don't Fragment, to find out if the longest packet arrives, and if not, which router reports
+//! it.
 //!
-//! A short and a long one go to each remote, and again to those that have not answered. The long one may not be fragmented and
-//! ignores what the kernel believes of the path (`IP_PMTUDISC_PROBE`), so a router's word comes back to this socket's error
-//! queue, with the MTU, instead of being used in silence.
+//! A short and a long request go to each remote VTEP, and again to those that have not answered. The long one may not
+//! be fragmented and ignores the kernel's cached path MTU (`IP_PMTUDISC_PROBE`). Therefore a router's error arrives in
+//! this socket's error queue, with the MTU; otherwise the kernel would use it silently.
 
 use std::{
     io::{self, IoSlice, IoSliceMut},
@@ -21,24 +22,25 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::doctor::tunnels::Echo;
 
-/// Rounds of requests, and how long each is waited for.
+/// Rounds of requests, and the time to wait after each.
 const ROUNDS: u32 = 4;
 const ROUND: Duration = Duration::from_millis(700);
 /// Bytes of a short request's payload.
 const SHORT: usize = 16;
 /// Bytes of the ICMP header.
 const ICMP: usize = 8;
-/// Requests sent before answers are looked at, so that they do not overrun the socket.
+/// Requests sent before replies are read, so that replies do not overrun the socket.
 const BURST: usize = 32;
 
-/// Whom to ask, and for how long a packet, IP header included, in bytes.
+/// Target of requests, and the longest packet to it, IP header included, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Target {
     pub(in super::super) address: IpAddr,
     pub(in super::super) longest: u32,
 }
 
-/// Asks all of them, from `source` where this machine has it. Takes a few seconds at most. One result for each.
+/// Probes all targets, from `source` where this machine has it. Returns one result for each. Takes a few seconds at
+/// most.
 pub(in super::super) fn probe(targets: &[Target], sources: &[IpAddr]) -> Vec<Echo> {
     let mut all = vec![Echo::Silent; targets.len()];
     for v4 in [true, false] {
@@ -59,7 +61,7 @@ pub(in super::super) fn probe(targets: &[Target], sources: &[IpAddr]) -> Vec<Ech
     all
 }
 
-/// What is known of one target.
+/// Replies from one target.
 #[derive(Clone, Debug, Default)]
 struct Heard {
     short: bool,
@@ -104,7 +106,7 @@ impl Asker {
             set(&socket, level, libc::IPV6_DONTFRAG, 1)?;
         }
         if let Some(source) = source {
-            // A standby does not have the address; then any of its own will do.
+            // A standby does not have the address; then any local address is used.
             let _ = socket.bind(&SockAddr::from(SocketAddr::new(source, 0)));
         }
         Ok(Self { socket, v4, id: (std::process::id() & 0xffff) as u16 })
@@ -142,7 +144,7 @@ impl Asker {
         let to = SockaddrStorage::from(SocketAddr::new(target.address, 0));
         let parts = [IoSlice::new(&request)];
         let sent = sendmsg(self.socket.as_raw_fd(), &parts, &[], MsgFlags::MSG_DONTWAIT, Some(&to));
-        // An error may be that of an earlier request; what is to be known of it is in the queue.
+        // An error may be that of an earlier request; the error queue has the details.
         if sent.is_err() {
             self.errors(heard);
         }
@@ -154,14 +156,14 @@ impl Asker {
         message.extend((number as u16).to_be_bytes());
         message.extend((0..payload).map(|at| at as u8));
         if self.v4 {
-            // The kernel does it for ICMPv6 only.
+            // The kernel computes the checksum for ICMPv6 only.
             let sum = checksum(&message);
             message[2..4].copy_from_slice(&sum.to_be_bytes());
         }
         message
     }
 
-    /// Takes what has arrived, and what does until `until`, or until all is known.
+    /// Reads the replies that have arrived, and those until `until`, or until all results are known.
     #[expect(clippy::disallowed_methods, reason = "this is a driver: answers are waited for in real time")]
     fn listen(&self, until: Instant, heard: &mut [Heard]) {
         loop {
@@ -187,7 +189,7 @@ impl Asker {
             let length = match packet {
                 Ok(packet) => packet.bytes,
                 Err(Errno::EAGAIN) => return,
-                // A pending error, which reading it has taken away; the queue has the details.
+                // A pending error, cleared by reading it; the error queue has the details.
                 Err(_) => {
                     self.errors(heard);
                     continue;
@@ -204,7 +206,7 @@ impl Asker {
         }
     }
 
-    /// Which request a message answers or repeats: whose, and whether it is the long one.
+    /// Returns the request that a message answers or quotes: the index of its target, and true for the long one.
     fn number(&self, message: &[u8], kind: u8, targets: usize) -> Option<(usize, bool)> {
         let fits = message.len() >= ICMP && message[0] == kind && message[4..6] == self.id.to_be_bytes();
         let number = usize::from(u16::from_be_bytes([*message.get(6)?, *message.get(7)?]));
@@ -214,7 +216,7 @@ impl Asker {
     fn errors(&self, heard: &mut [Heard]) {
         let mut control = cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, [u8; 64]);
         let mut buffer = [0; 128];
-        // As many as may be queued; others come with the next look.
+        // At most as many as may be queued; the next call reads the rest.
         for _ in 0..1024 {
             let mut parts = [IoSliceMut::new(&mut buffer)];
             let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
@@ -258,7 +260,7 @@ fn set(socket: &Socket, level: libc::c_int, option: libc::c_int, value: libc::c_
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The Internet checksum (RFC 1071).
+/// Returns the Internet checksum (RFC 1071).
 fn checksum(bytes: &[u8]) -> u16 {
     let sum: u32 = bytes
         .chunks(2)

@@ -1,4 +1,4 @@
-//! The rest of the machine: files of /proc, and the rules of nftables by its own tool.
+//! Probes the rest of the machine: files of /proc, and the rules of nftables through its own tool.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use nix::ifaddrs::getifaddrs;
 use super::{kernel::number, underlay::ip};
 use crate::doctor::host::{Facts, Router};
 
-/// Asks for everything.
+/// Collects all facts.
 pub(in super::super) fn probe(config: &Config, file: &Path) -> Facts {
     let routers: Vec<Router> = config
         .instances
@@ -32,7 +32,8 @@ pub(in super::super) fn probe(config: &Config, file: &Path) -> Facts {
     }
 }
 
-/// Link-local addresses do not count: the kernel gives each interface one.
+/// Returns the access ports with an IP address. Link-local ones do not count, since the kernel gives one to each
+/// interface.
 fn ports_with_addresses(config: &Config) -> Vec<String> {
     let addresses = getifaddrs().map(Iterator::collect::<Vec<_>>).unwrap_or_default();
     let has = |name: &str| {
@@ -46,13 +47,13 @@ fn ports_with_addresses(config: &Config) -> Vec<String> {
 }
 
 fn rules() -> Result<serde_json::Value, String> {
-    // `timeout` (coreutils) is the deadline.
+    // `timeout` (coreutils) enforces the deadline.
     let words = ["5", "nft", "-j", "list", "ruleset"];
     let output = Command::new("timeout").args(words).output().map_err(|error| format!("nft: {error}"))?;
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
-    // Where there are no rules, older ones say nothing at all.
+    // Older versions print nothing if there are no rules.
     if output.stdout.is_empty() {
         return Ok(serde_json::Value::Null);
     }

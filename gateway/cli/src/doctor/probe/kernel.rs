@@ -1,4 +1,4 @@
-//! The kernel: files of /proc and /sys, and the programs themselves.
+//! Probes the kernel: files of /proc and /sys, and the programs themselves.
 
 use std::{fs, path::Path, str::FromStr};
 
@@ -13,10 +13,10 @@ use gateway_datapath::{
 
 use crate::doctor::kernel::Facts;
 
-/// Elements of the large maps, which are made only to be let go.
+/// Size of the large maps in the test, which are freed at once.
 const FEW: u32 = 16;
 
-/// Asks for everything; `agent` is the process id of the running agent.
+/// Collects all facts; `agent` is the process id of the running agent.
 pub(in super::super) fn probe(config: &Config, objects: Objects, agent: Option<u32>) -> Facts {
     let seen = preflight::Facts::gather().ok();
     let own = seen.as_ref().map_or(0, |seen| seen.capabilities);
@@ -44,7 +44,7 @@ pub(in super::super) fn probe(config: &Config, objects: Objects, agent: Option<u
     }
 }
 
-/// Has the kernel make the maps, small, and verify the programs. They go when this returns.
+/// Creates the maps, with a small size, and lets the kernel verify the programs. All of them are freed on return.
 fn load(objects: Objects) -> Result<(), String> {
     let mut loader = EbpfLoader::new();
     for map in ["fdb", "flows"] {
@@ -54,12 +54,12 @@ fn load(objects: Objects) -> Result<(), String> {
     Attacher::load(&mut ebpf).map_err(|error| causes::told(&error))
 }
 
-/// A file's only line.
+/// Returns the only line of a file.
 pub(in super::super) fn text(path: impl AsRef<Path>) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
 }
 
-/// A file's only number.
+/// Returns the only number of a file.
 pub(in super::super) fn number<T: FromStr>(path: impl AsRef<Path>) -> Option<T> {
     text(path)?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! Looking at the system. Each look has a deadline, and changes nothing.
+//! Probes of the system. Each has a deadline and changes nothing.
 
 pub(super) mod adverts;
 pub(super) mod agent;

@@ -1,4 +1,4 @@
-//! The interfaces: the kernel's list, the drivers, and whose programs are on them.
+//! Probes the interfaces: the kernel's list, the drivers, and the owners of attached programs.
 
 use std::thread;
 
@@ -15,7 +15,7 @@ use nix::net::if_::if_indextoname;
 
 use crate::doctor::nics::{Around, Facts};
 
-/// Asks for all interfaces of the configuration.
+/// Collects the facts about all interfaces of the configuration.
 pub(in super::super) fn probe(config: &Config) -> Vec<Facts> {
     let attacher = Attacher::new(PinDir::new(&config.gateway.pin_dir));
     let uplinks = config.uplinks.iter().map(|interface| (interface, Role::Uplink));
@@ -23,7 +23,7 @@ pub(in super::super) fn probe(config: &Config) -> Vec<Facts> {
     uplinks.chain(ports).map(|(interface, role)| one(&attacher, interface, role)).collect()
 }
 
-/// What holds for all of them.
+/// Collects the facts about all interfaces together.
 pub(in super::super) fn around(config: &Config, agent: bool) -> Around {
     let maps = PinDir::new(&config.gateway.pin_dir).maps();
     let cpus = thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
@@ -53,14 +53,14 @@ fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts
     }
 }
 
-/// The bond or bridge that an interface belongs to.
+/// Returns the bond or bridge that an interface is a member of.
 fn master(interface: &nic::Interface) -> Option<Master> {
     let kind = MasterKind::named(interface.master_kind.as_deref()?)?;
     let name = if_indextoname(interface.master?).ok()?.to_string_lossy().into_owned();
     Some(Master { name, kind })
 }
 
-/// Whether a TC program is on the interface; a link whose interface went leads nowhere.
+/// Returns true if a TC program is attached to the interface; the link of a removed interface is attached to nothing.
 fn is_on(ifindex: u32, id: u32) -> bool {
     sys::tcx_programs(ifindex).is_ok_and(|programs| programs.contains(&id))
 }

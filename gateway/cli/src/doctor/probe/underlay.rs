@@ -1,4 +1,4 @@
-//! The ways to remote VTEPs: routes and neighbours, then echo requests.
+//! Probes the paths to remote VTEPs: routes and neighbours, then echo requests.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -10,10 +10,10 @@ use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage};
 use super::echo;
 use crate::doctor::tunnels::{Echo, Facts, Remote};
 
-/// Remotes that are sent echo requests; of more, the first ones.
+/// Most remote VTEPs that echo requests are sent to; of more, the first ones.
 const ASKED: usize = 256;
 
-/// Looks at all of `remotes`, and sends to them if `probe`.
+/// Collects the facts about all `remotes`, and sends echo requests if `probe` is set.
 pub(in super::super) fn probe(config: &Config, remotes: BTreeSet<IpAddr>, probe: bool) -> Facts {
     let names = |interfaces: &[Interface]| interfaces.iter().map(|one| one.name.clone()).collect();
     let wanted = Wanted {
@@ -39,7 +39,7 @@ pub(in super::super) fn probe(config: &Config, remotes: BTreeSet<IpAddr>, probe:
         vec![Echo::NotSent("--no-probe was given".to_owned()); targets.len()]
     };
     echoes.resize(wanted.remotes.len(), Echo::NotSent(format!("there are more than {ASKED}")));
-    // Having been sent to, neighbours are resolved where they can be.
+    // The echo requests have caused the kernel to resolve the neighbours, where possible.
     let snapshot = if probe { look(&wanted).unwrap_or(first) } else { first };
     let remotes = wanted.remotes.iter().zip(echoes).filter_map(|(address, echo)| {
         Some(Remote {
@@ -64,8 +64,8 @@ fn facts(config: &Config, snapshot: &Snapshot, remotes: Vec<Remote>) -> Facts {
     }
 }
 
-/// The longest packet that should get to `remote`: what the widest port takes, unless no uplink can send that. Not what the
-/// kernel believes of the path, which may be the trouble.
+/// Returns the longest packet that should reach `remote`: that of the widest port, unless no uplink can send it. The
+/// kernel's cached path MTU is not used, since it may be the problem.
 fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
     let mtus = |interfaces: &[Interface]| -> Vec<u32> {
         interfaces.iter().filter_map(|one| Some(snapshot.links.get(&one.name)?.mtu)).collect()
@@ -80,14 +80,14 @@ fn look(wanted: &Wanted) -> Result<Snapshot, String> {
     runtime.block_on(underlay::look(wanted)).map_err(|error| gateway_base::causes::told(&error))
 }
 
-/// The interface that has the address now.
+/// Returns the interface that has the address now.
 pub(in super::super) fn interface_of(address: IpAddr) -> Option<String> {
     // (An attempt to bind would succeed for any address where net.ipv4.ip_nonlocal_bind is set.)
     let mut all = getifaddrs().ok()?;
     all.find(|one| one.address.as_ref().and_then(ip) == Some(address)).map(|one| one.interface_name)
 }
 
-/// The IP address, if it is one.
+/// Returns the IP address, if it is one.
 pub(in super::super) fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     let v4 = address.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
     v4.or_else(|| address.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))

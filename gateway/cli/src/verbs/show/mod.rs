@@ -1,7 +1,7 @@
-//! `show NOUN`: what a running gateway has, as tables or as JSON.
+//! `show NOUN`: shows the state of a running gateway, as tables or as JSON.
 //!
-//! The agent is asked for all there is of a noun, or page by page where there may be very much; what is not wanted is left
-//! out here. [`options`] has what can be asked for, [`watch`] what is shown again and again.
+//! The agent returns all entries of a noun, page by page if there may be many; filters are applied here. [`options`]
+//! has the arguments, [`watch`] the repeated output.
 
 mod names;
 mod options;
@@ -20,7 +20,7 @@ use super::{ANSWER, BAD_INPUT, fail, output};
 
 pub use options::{Noun, ShowOptions};
 
-/// Shows what `options` ask for of the agent behind `socket`.
+/// Shows the state that `options` select, from the agent behind `socket`.
 pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
     let agent = Agent { socket };
     let json = options.noun.output().json;
@@ -69,7 +69,7 @@ pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
             (all.is_empty(), written(json, &all, || screen::drops(&all, wanted.all, &screen::Rates::default(), look)))
         }),
     };
-    // Only what finds nothing may have a wrong name in it.
+    // Only an empty result can be due to a wrong name.
     let unknown = match &text {
         Ok((true, _)) => names::unknown(&options.noun, &agent),
         _ => Ok(None),
@@ -81,17 +81,17 @@ pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
     }
 }
 
-/// True if `is` is what is wanted, if anything is.
+/// Returns true if `is` matches the filter, if there is one.
 fn fits<T: PartialEq>(wanted: &Option<T>, is: Option<&T>) -> bool {
     wanted.is_none() || wanted.as_ref() == is
 }
 
-/// As JSON, or as `table` writes it.
+/// Formats as JSON, or with `table`.
 fn written<T: Serialize>(json: bool, all: &[T], table: impl FnOnce() -> String) -> String {
     if json { json_lines(all) } else { table() }
 }
 
-/// A list with a line for each element, so that it can be read by people and `grep` as well.
+/// Formats a JSON array with a line for each element, for people and `grep`.
 fn json_lines<T: Serialize>(all: &[T]) -> String {
     let mut text = String::from("[");
     for (at, one) in all.iter().enumerate() {
@@ -102,7 +102,7 @@ fn json_lines<T: Serialize>(all: &[T]) -> String {
     text
 }
 
-/// The agent that is asked.
+/// Client of the agent.
 struct Agent<'a> {
     socket: &'a Path,
 }
@@ -123,7 +123,7 @@ impl Agent<'_> {
         self.ask(command, &[])
     }
 
-    /// All pages, in order.
+    /// Returns the entries of all pages, sorted.
     fn macs(&self, filter: &MacFilter) -> Result<Vec<Mac>, CallError> {
         let words = filter.words();
         let (mut all, mut from) = (Vec::new(), None::<u32>);

@@ -1,4 +1,4 @@
-//! Names in filters that nothing has: a slip of the pen must not look as if there were nothing.
+//! Check of names in filters: an unknown name is an error, so that a typing error does not look like an empty result.
 
 use std::fmt::Display;
 
@@ -10,10 +10,10 @@ use gateway_base::suggest as nearest;
 
 use super::{Agent, Noun};
 
-/// Names that are listed at most.
+/// Most names listed.
 const LISTED: usize = 10;
 
-/// What `noun` asks for that is not there, in a sentence; none where all is there, whatever of it is shown.
+/// Returns a sentence about names in `noun` that do not exist; None if all exist.
 pub(super) fn unknown(noun: &Noun, agent: &Agent<'_>) -> Result<Option<String>, CallError> {
     let (mut switch, mut vni, mut port, mut remote, mut instance) = (None, None, None, None, None);
     match noun {
@@ -59,7 +59,7 @@ pub(super) fn unknown(noun: &Noun, agent: &Agent<'_>) -> Result<Option<String>, 
     Ok(not_among("vrrp", "virtual router", instance, names))
 }
 
-/// Says so if `wanted` is none of `all`.
+/// Returns an error text if `wanted` is not one of `all`.
 fn not_among<T: Display>(
     option: &str,
     kind: &str,

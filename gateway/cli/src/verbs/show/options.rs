@@ -1,4 +1,4 @@
-//! What can be asked for with `show`.
+//! Arguments of `show`.
 
 use std::net::IpAddr;
 
@@ -54,7 +54,7 @@ pub enum Noun {
 }
 
 impl Noun {
-    /// How to show it, and of which agent.
+    /// Returns the output options, with the agent.
     pub fn output(&self) -> &OutputOptions {
         match self {
             Self::Switches(SwitchesOptions { output, .. })
@@ -135,7 +135,7 @@ pub struct MacsOptions {
 }
 
 impl MacsOptions {
-    /// Which MACs are wanted.
+    /// Returns the filter for MACs.
     pub(crate) fn filter(&self) -> MacFilter {
         let Self { switch, vni, port, mac, remote, output: _ } = self.clone();
         MacFilter { switch, vni, port, mac, remote }

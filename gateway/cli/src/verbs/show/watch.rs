@@ -1,4 +1,4 @@
-//! Counters, shown again and again.
+//! Repeated output of counters.
 
 use std::{
     io::{IsTerminal, Write, stdout},
@@ -11,7 +11,7 @@ use gateway_api::screen::{self, Look, Rates};
 
 use super::{Agent, Noun, fail, options::CountersOptions};
 
-/// Clears the terminal, and begins at its top (ECMA-48, ED and CUP).
+/// Escape sequences that clear the terminal and move to its top (ECMA-48, ED and CUP).
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Shows counters until the agent or the reader is gone.
@@ -32,7 +32,7 @@ pub(super) fn carry_out(noun: &Noun, options: &CountersOptions, agent: &Agent<'_
         before = Some(now);
         let show = if drops { screen::drops } else { screen::counters };
         let text = format!("{clear}{}", show(&counters, options.all, &rates, look));
-        // Whoever reads may stop reading.
+        // The reader may stop reading.
         if writeln!(stdout(), "{text}").is_err() {
             return ExitCode::SUCCESS;
         }

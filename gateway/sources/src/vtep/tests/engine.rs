@@ -1,4 +1,4 @@
-//! What is sent when, and what is said.
+//! Tests of the engine: its transactions, their times, and its log messages.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn down() -> Event<Row> {
     Event::Down { remote: "unix:/db".to_owned(), reason: "it hung up".to_owned(), cause: Cause::Closed }
 }
 
-/// What a gateway without anything to ask for finds: itself, one port, one switch, and its own flood member.
+/// Rows that leave a gateway nothing to write: itself, one port, one switch, and its own flood member.
 fn settled() -> Vec<Change<Row>> {
     vec![
         global(),
@@ -40,7 +40,7 @@ fn engine() -> Engine {
     Engine::new(settings(), START)
 }
 
-/// An engine that is connected to a database with these rows.
+/// Returns an engine that is connected to a database with these rows.
 fn connected(rows: Vec<Change<Row>>) -> Engine {
     let mut engine = engine();
     engine.event(up(), START);
@@ -49,7 +49,8 @@ fn connected(rows: Vec<Change<Row>>) -> Engine {
     engine
 }
 
-/// The next transaction without the assertion of the lock, which each one has. The lock is given to whoever asks for it.
+/// Returns the next transaction without the assertion of the lock, which each one has. Every request for the lock is
+/// granted.
 fn sent(engine: &mut Engine, now: Duration) -> Option<Vec<Operation>> {
     if engine.lock_request().is_some() {
         engine.event(Event::Lock(Lock::Held), now);
@@ -135,7 +136,7 @@ fn registering_that_is_refused_does_not_keep_stations_from_being_published() {
     engine.learn(learned());
     assert!(is_about(&sent(&mut engine, START).unwrap(), tables::PHYSICAL_PORT));
     engine.outcome(Err(refused()), START);
-    // Without a port there is no binding, so what is published is withdrawn.
+    // Without a port there is no binding, so the published rows are withdrawn.
     assert!(matches!(&sent(&mut engine, START).unwrap()[..], [Operation::Delete { .. }]));
 }
 
@@ -221,7 +222,7 @@ fn a_server_that_stays_away_is_said_to_now_and_then() {
         engine.event(down(), Duration::from_secs(second));
         engine.said().len()
     });
-    // Twice that there is no connection, once that forwarding stays.
+    // Two messages that there is no connection, one that forwarding stays.
     assert_eq!(said.sum::<usize>(), 3);
 }
 
@@ -248,14 +249,14 @@ fn a_database_that_is_gone_runs_out() {
 
 const OTHER: &str = "172.31.0.99";
 
-/// The row of this gateway with another tunnel address.
+/// Returns the row of this gateway with another tunnel address.
 fn readdressed(address: &str) -> Event<Row> {
     let Some(Row::PhysicalSwitch(mut row)) = gateway(&[ETH1]).row else { panic!() };
     Arc::make_mut(&mut row).tunnel_ips = [address.to_owned()].into();
     Event::Changes(vec![change(tables::PHYSICAL_SWITCH, GATEWAY, Row::PhysicalSwitch(row))])
 }
 
-/// Warnings among what was said.
+/// Returns the warnings among the log messages.
 fn warnings(engine: &mut Engine) -> Vec<String> {
     let said = engine.said().into_iter();
     said.filter_map(|said| if let Said::Warning(text) = said { Some(text) } else { None }).collect()
@@ -277,7 +278,7 @@ fn stations_are_published_five_times_a_second_at_most() {
     assert_eq!(transactions, 5);
 }
 
-/// The other one has a script that sets it back whenever it is changed.
+/// The other writer has a script that reverts every change.
 #[test]
 fn a_tunnel_address_that_somebody_keeps_changing_is_left_to_him_with_a_fault_that_names_it() {
     let mut engine = connected(settled());
@@ -299,7 +300,7 @@ fn a_tunnel_address_that_somebody_keeps_changing_is_left_to_him_with_a_fault_tha
         assert!(fault.contains(word), "{word} in {fault}");
     }
     assert_eq!(warnings(&mut engine), [fault]);
-    // For an operator who has found the other one.
+    // For an operator who has found the other writer.
     engine.reconfigure(settings(), now);
     assert!(sent(&mut engine, now).is_some() && engine.status(now).faults.is_empty());
 }

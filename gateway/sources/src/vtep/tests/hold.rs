@@ -1,4 +1,4 @@
-//! When forwarding follows, and when it stays.
+//! Tests of the hold: when forwarding follows the database, and when it stays.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ fn at_second(second: u64) -> Duration {
     Duration::from_secs(second)
 }
 
-/// A database, and what is in force of it.
+/// Database, and its rows in force.
 struct Held {
     world: World,
     hold: Hold,
 }
 
 impl Held {
-    /// A filled database, seen in second 0.
+    /// Returns a filled database, seen in second 0.
     fn new() -> Self {
         let mut held = Self { world: World::filled(), hold: Hold::new(TIMES, Duration::ZERO) };
         assert_eq!(held.picture(0), None);
@@ -41,7 +41,7 @@ impl Held {
         self.hold.rows().switches.get("red").map(|switch| &**switch)
     }
 
-    /// What a controller does that exits.
+    /// Applies the changes of a controller that exits.
     fn exit(&mut self, second: u64, key: TunnelKey) -> Option<Notice> {
         self.change(
             second,
@@ -279,12 +279,12 @@ fn a_hold_time_of_zero_holds_nothing_after_the_next_tick() {
     assert_eq!(forwarding(held.red()), (None, 0, 0, 1));
 }
 
-/// What is kept has its end from when it was withdrawn first: a controller that comes and goes does not keep it for ever.
+/// The hold time of a kept switch starts at its first withdrawal: a controller that comes and goes does not extend it.
 #[test]
 fn what_is_held_is_not_held_anew_at_each_withdrawal() {
     let mut held = Held::new();
     assert_eq!(held.exit(10, TunnelKey::Unset), Some(Notice::Withdrawn(1, HOLD)));
-    // It gives the key, and exits again before it has told where stations are.
+    // The controller sets the key, and exits again before it has written the stations.
     assert_eq!(held.change(100, vec![switch(RED, "red", keyed(5))]), None);
     assert_eq!(held.exit(200, TunnelKey::Unset), Some(Notice::Withdrawn(1, HOLD)));
     assert_eq!(held.hold.deadline(), Some(at_second(310)));
@@ -318,7 +318,7 @@ fn a_database_that_was_emptied_is_not_waited_for_for_ever() {
     assert_eq!(held.red(), None);
 }
 
-/// `vtep-ctl del-ps`: the row goes, and its ports with it; logical switches, keys and MACs are still there.
+/// `vtep-ctl del-ps` deletes the row with its ports; logical switches, keys and MACs stay.
 fn deleted() -> Vec<Change<Row>> {
     vec![gone(tables::GLOBAL, uuid(0, 1)), gone(tables::PHYSICAL_SWITCH, GATEWAY), gone(tables::PHYSICAL_PORT, ETH1)]
 }

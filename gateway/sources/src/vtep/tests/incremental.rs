@@ -1,4 +1,4 @@
-//! What a change does not touch stays the same, and any order of changes leads to the same rows.
+//! Tests of incremental updates: untouched rows stay the same, and any order of changes leads to the same rows.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn the_same_row_again_touches_nothing() {
     assert_eq!(touched, Touched::default());
 }
 
-/// A change of one of few rows, so that they meet.
+/// Change of one of few rows, so that changes collide.
 fn any_change() -> impl Strategy<Value = Change<Row>> {
     let switches = || prop::sample::select(vec![RED, BLUE, uuid(3, 3)]);
     let locators = || prop::sample::select(vec![AT_HV1, AT_HV2, AT_OWN]);
@@ -38,7 +38,7 @@ fn any_change() -> impl Strategy<Value = Change<Row>> {
     let names = prop::sample::select(vec!["a", "b", "c", "d"]);
     prop_oneof![
         (switches(), names, key, any::<bool>()).prop_map(|(uuid, name, key, service)| {
-            // One name for each switch at a time: the schema sees to it.
+            // The schema ensures that names of switches are unique.
             let name = format!("{name}{}", uuid.bytes()[15]);
             let mode = if service { Replication::ServiceNode } else { Replication::SourceNode };
             replicated(uuid, &name, key, mode)

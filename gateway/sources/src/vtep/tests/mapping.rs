@@ -1,4 +1,4 @@
-//! What rows mean.
+//! Tests of the mapping of rows to forwarding.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tests of the mirror and of what is derived from it, and the rows that they are made with.
+//! Tests of the mirror and of the state derived from it, with their rows.
 
 pub(crate) mod engine;
 pub(crate) mod hold;
@@ -148,20 +148,20 @@ fn local(number: u8, mac: MacAddr, switch: Uuid, locator: Uuid, ip: Option<IpAdd
     change(tables::UCAST_MACS_LOCAL, uuid(8, number), Row::UcastMacsLocal(Ucast { mac, switch, locator, ip }))
 }
 
-/// A database and what it means.
+/// Database and its mapping.
 struct World {
     mirror: Mirror,
     mapping: Mapping,
 }
 
 impl World {
-    /// With nothing in it.
+    /// Returns an empty database.
     fn empty() -> Self {
         Self { mirror: Mirror::default(), mapping: Mapping::new(identity(), 8192) }
     }
 
-    /// As OVN fills it: two hypervisors, VLAN 100 of eth1 bound to the switch "red" with VNI 5, a station behind each
-    /// hypervisor, and both of them in the flood set.
+    /// Returns a database as OVN fills it: two hypervisors, VLAN 100 of eth1 bound to the switch "red" with VNI 5, a
+    /// station behind each hypervisor, and both of them in the flood set.
     fn filled() -> Self {
         let mut world = Self::empty();
         world.change(vec![

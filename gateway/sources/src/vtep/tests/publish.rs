@@ -1,4 +1,4 @@
-//! What is asked for so that the stations behind this gateway are in the database.
+//! Tests of the operations that publish the stations behind this gateway.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -28,7 +28,7 @@ struct Published {
 }
 
 impl Published {
-    /// A filled database in which this gateway has its flood member, and `learned` stations.
+    /// Returns a filled database in which this gateway has its flood member, and `learned` stations.
     fn new(learned: &[LocalMac]) -> Self {
         let mut world = World::filled();
         world.change(vec![
@@ -51,7 +51,7 @@ impl Published {
         self.publisher.next(View { mirror, mapping, rows: mapping.rows() }, 1000, self.now)
     }
 
-    /// The next operations in words, without guards.
+    /// Returns the next operations as text, without guards.
     fn words(&mut self) -> Vec<String> {
         let words = self.next().iter().map(words).filter(|words| !words.starts_with("wait")).collect();
         self.publisher.done(true, self.now);
@@ -317,7 +317,7 @@ fn what_was_published_with_an_address_that_is_no_longer_ours_is_replaced() {
     );
 }
 
-/// An address that a host announces.
+/// Address that a host announces.
 fn at(published: &mut Published, last: u8) {
     published.publisher.learn(LocalMac { ip: Some(ip(&format!("10.0.0.{last}"))), ..learned(1) });
 }
@@ -393,7 +393,7 @@ fn rows_published_with_the_address_before_the_restart_are_withdrawn() {
     assert_eq!(published.words(), ["delete Ucast_Macs_Local 1"]);
 }
 
-/// What an operation on stations makes of the database. The row of a station has the number of its MAC.
+/// Returns the change of the database by an operation on stations. The row of a station has the number of its MAC.
 fn made(operation: &Operation) -> Option<Change<Row>> {
     let table = tables::UCAST_MACS_LOCAL;
     match operation {
@@ -412,7 +412,7 @@ fn made(operation: &Operation) -> Option<Change<Row>> {
 }
 
 impl Published {
-    /// Carries the next transaction out, or has it fail; gives it in words.
+    /// Executes the next transaction, or makes it fail. Returns it as text.
     fn transact(&mut self, succeeds: bool) -> Vec<String> {
         let operations = self.next();
         if succeeds {
@@ -423,14 +423,14 @@ impl Published {
     }
 }
 
-/// What happens to a gateway that publishes.
+/// Event of a gateway that publishes.
 #[derive(Clone, Debug)]
 enum Step {
     /// A station is learned, with the address it has announced, or moves to another port.
     Learn(u8, Option<u8>),
-    /// A station has aged or is withdrawn.
+    /// A station has aged out or is withdrawn.
     Forget(u8),
-    /// The controller says that a station is behind another VTEP, or no longer.
+    /// The controller places a station behind another VTEP, or no longer.
     Remote(u8, bool),
     /// The VLAN is bound, or is not.
     Bind(bool),

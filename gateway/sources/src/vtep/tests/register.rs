@@ -1,4 +1,4 @@
-//! What is asked for so that this gateway is in the database.
+//! Tests of the operations that register this gateway.
 
 use gateway_ovsdb::{Datum, Operation};
 
@@ -9,7 +9,7 @@ fn register(identity: &Identity, mirror: &Mirror) -> Vec<Operation> {
     crate::vtep::register(identity, mirror, |_| false).operations
 }
 
-/// The operations in words.
+/// Returns the operations as text.
 fn words(operations: &[Operation]) -> Vec<String> {
     operations
         .iter()

@@ -1,4 +1,4 @@
-//! Counters and faults.
+//! Tests of counters and faults.
 
 use gateway_ovsdb::{Datum, Mutator, Operation};
 
@@ -21,7 +21,7 @@ fn port_row(change: impl FnOnce(&mut PhysicalPort)) -> Change<Row> {
     super::change(tables::PHYSICAL_PORT, ETH1, Row::PhysicalPort(row))
 }
 
-/// A database where the VLAN has a row of counters.
+/// Returns a database where the VLAN has a row of counters.
 fn counted() -> World {
     let mut world = World::filled();
     world.change(vec![

@@ -1,4 +1,4 @@
-//! A database with a few logical switches and as many stations behind remote VTEPs as are asked for.
+//! A database with a few logical switches and a given number of stations behind remote VTEPs.
 
 use std::{fmt::Write, net::Ipv4Addr, time::Duration};
 
@@ -23,9 +23,9 @@ const SWITCHES: u32 = 8;
 const LOCATORS: u32 = 64;
 /// VNI of the first logical switch, and the number of its VLAN.
 const FIRST: u32 = 100;
-/// How long the gateway may take to publish: it sends five thousand MACs a second at most.
+/// Time limit for publishing: the gateway sends at most five thousand MACs a second.
 const PUBLISHED: Duration = Duration::from_secs(300);
-/// Time between two looks at what it has published, which the server has to answer.
+/// Interval of polling the published MACs, because the server has to answer each poll.
 const LOOK: Duration = Duration::from_secs(1);
 /// Number of the first remote VTEP on the underlay.
 const FIRST_VTEP: u32 = 100;
@@ -40,24 +40,24 @@ pub(crate) struct Cloud {
     pub(crate) site: Site,
 }
 
-/// The MAC of station `number`.
+/// Returns the MAC of station `number`.
 fn mac(number: u32) -> MacAddr {
     let [a, b, c, d] = number.to_be_bytes();
     MacAddr([0x02, 0xcc, a, b, c, d])
 }
 
-/// Where station `number` is in the map `fdb`.
+/// Returns the key of station `number` in the map `fdb`.
 pub(crate) fn key(number: u32) -> FdbKey {
     FdbKey::new(FIRST + number % SWITCHES, mac(number).0)
 }
 
-/// The same for host `number` behind the access port.
+/// Returns the key of host `number` behind the access port.
 pub(crate) fn local_key(number: u32) -> FdbKey {
     let [a, b, c, d] = number.to_be_bytes();
     FdbKey::new(FIRST + number % SWITCHES, [0x02, 0xee, a, b, c, d])
 }
 
-/// What host `number` behind the access port sends: a frame to a station in the cloud that is known, so that nothing is
+/// Returns a frame of host `number` behind the access port: to a known station in the cloud, so that nothing is
 /// flooded.
 pub(crate) fn frame(number: u32) -> Result<Frame> {
     let key = local_key(number);
@@ -65,7 +65,7 @@ pub(crate) fn frame(number: u32) -> Result<Frame> {
 }
 
 impl Cloud {
-    /// Builds it, with switches that are bound to VLANs and no station. The host outside sends frames as they are.
+    /// Builds the lab, with switches that are bound to VLANs and no station. The host outside sends frames as they are.
     pub(crate) fn build() -> Result<Self> {
         let site = Site::build(Plan { vlan: 0, ..Plan::default() })?;
         let vtep = Vtep::start(&site.gw, Ipv4Addr::LOCALHOST, SWITCH)?;
@@ -77,7 +77,7 @@ impl Cloud {
         }
         for number in 0..LOCATORS {
             let address = Ipv4Addr::from_octets([172, 31, 0, u8::try_from(FIRST_VTEP + number)?]);
-            // Nobody is there to answer for it, and nobody should be asked again and again.
+            // No host answers ARP for it, and repeated requests are unwanted.
             site.gw.ip(&format!("neigh replace {address} lladdr 02:ff:00:00:00:01 dev u0 nud permanent"))?;
             // A locator that nothing refers to would be removed.
             vtep.ctl(&format!("add-mcast-remote ls{} unknown-dst {address}", number % SWITCHES))?;
@@ -95,14 +95,14 @@ impl Cloud {
         Ok(Self { vtep, switches, locators, site })
     }
 
-    /// The gateway's configuration.
+    /// Returns the gateway's configuration.
     pub(crate) fn config(&self) -> Config {
         let mut config = self.site.config().database(&self.vtep.remote(), SWITCH);
         config.switches.clear();
         config
     }
 
-    /// The same, with room for so many learned MACs.
+    /// Returns a configuration with room for `macs` learned MACs.
     pub(crate) fn config_to_learn(&self, macs: u32) -> Config {
         let mut config = self.config();
         let each = macs.div_ceil(SWITCHES) + 1;
@@ -124,12 +124,12 @@ impl Cloud {
         Ok(())
     }
 
-    /// The server's socket.
+    /// Returns the server's socket.
     pub(crate) fn socket(&self) -> String {
         self.vtep.local_remote().trim_start_matches("unix:").to_owned()
     }
 
-    /// Kills the server and starts it again, so that it remembers nothing that it was asked before.
+    /// Kills the server and starts it again, so that it remembers no earlier request.
     pub(crate) fn restart_server(&mut self) -> Result<()> {
         self.vtep.database().kill()?;
         self.vtep.database().resume()
@@ -141,7 +141,7 @@ impl Cloud {
         self.vtep.database().transact(gateway_sources::vtep::DATABASE, &rows)
     }
 
-    /// The operations that add stations `from..to`, as JSON and without the brackets around them.
+    /// Returns the operations that add stations `from..to`, as JSON and without the brackets around them.
     pub(crate) fn transaction(&self, from: u32, to: u32) -> Result<String> {
         let mut text = json!(gateway_sources::vtep::DATABASE).to_string();
         for number in from..to {

@@ -1,4 +1,4 @@
-//! Connections to the database server that do as little as possible with what comes.
+//! Connections to the database server that process received data as little as possible.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -10,13 +10,13 @@ use serde_json::{Map, Value, json};
 
 use super::LATER;
 
-/// A connection on which whole JSON texts come.
+/// A connection that receives whole JSON texts.
 struct Connection {
     stream: UnixStream,
     buffer: Vec<u8>,
-    /// Brackets that are open. None of the texts that come here has any in a string.
+    /// Number of open brackets. None of the received texts has any in a string.
     depth: i64,
-    /// The last bytes that came.
+    /// The last bytes received.
     tail: Vec<u8>,
 }
 
@@ -32,7 +32,7 @@ impl Connection {
         Ok(self.stream.write_all(text.as_bytes())?)
     }
 
-    /// Reads what is there, or waits for something if `patient`. True if something came and all of it is complete.
+    /// Reads available data, or waits for some if `patient`. Returns true if data came and all of it is complete.
     fn read(&mut self, patient: bool) -> Result<bool> {
         self.stream.set_nonblocking(!patient)?;
         let count = match self.stream.read(&mut self.buffer) {
@@ -51,7 +51,7 @@ impl Connection {
     }
 }
 
-/// Sends transactions.
+/// Client that sends transactions.
 pub(crate) struct Writer(Connection);
 
 impl Writer {
@@ -60,12 +60,12 @@ impl Writer {
         Connection::connect(socket).map(Self)
     }
 
-    /// Sends `operations` and waits for nothing.
+    /// Sends `operations` without waiting.
     pub(crate) fn send(&mut self, operations: &str) -> Result<()> {
         self.0.send(&format!(r#"{{"method":"transact","params":[{operations}],"id":1}}"#))
     }
 
-    /// True if the answer has come just now.
+    /// Returns true if the answer has just arrived.
     pub(crate) fn is_answered(&mut self) -> Result<bool> {
         self.answered(false)
     }
@@ -85,11 +85,11 @@ impl Writer {
     }
 }
 
-/// The reader: asks for the same tables as the agent, in the same way, and throws away what comes.
+/// Reader: requests the same tables as the agent, in the same way, and discards the updates.
 pub(crate) struct Follower(Connection);
 
 impl Follower {
-    /// Connects and asks.
+    /// Connects and sends the request.
     pub(crate) fn connect(socket: &str) -> Result<Self> {
         let mut connection = Connection::connect(socket)?;
         let tables: Map<String, Value> = gateway_sources::vtep::tables()
@@ -101,18 +101,18 @@ impl Follower {
         Ok(Self(connection))
     }
 
-    /// Waits for all there is, which is told at first.
+    /// Waits for the initial content.
     pub(crate) fn wait_picture(&mut self) -> Result<()> {
         self.wait_told()
     }
 
-    /// Waits until something is told.
+    /// Waits for an update.
     pub(crate) fn wait_told(&mut self) -> Result<()> {
         while !self.0.read(true)? {}
         Ok(())
     }
 
-    /// True if something has been told just now.
+    /// Returns true if an update has just arrived.
     pub(crate) fn is_told(&mut self) -> Result<bool> {
         self.0.read(false)
     }

@@ -1,4 +1,4 @@
-//! The maps, looked at where they are pinned.
+//! The maps, read by their pins.
 
 use std::{
     fs,
@@ -16,9 +16,9 @@ use lab::wait::{Stopwatch, pause};
 
 use super::{LATER, cloud};
 
-/// Time between two looks for many stations: looking must not take the CPU from who is looked at.
+/// Interval of polling for many stations: polling must not take the CPU from the agent.
 const STEP: Duration = Duration::from_millis(1);
-/// Of many stations these are looked for first, spread evenly, before all of them are.
+/// Number of stations, spread evenly, that are polled first, before all of many are.
 const SAMPLES: usize = 128;
 
 /// The maps of a gateway.
@@ -27,7 +27,7 @@ pub(crate) struct Kernel {
     maps: Vec<(&'static str, MapData)>,
 }
 
-/// Memory of the maps, in bytes, as the kernel tells it (`memlock` in `/proc/PID/fdinfo`).
+/// Memory of the maps, in bytes, as the kernel reports it (`memlock` in `/proc/PID/fdinfo`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KernelMemory {
     /// Map `fdb`.
@@ -49,17 +49,17 @@ impl Kernel {
         Ok(Self { fdb: HashMap::try_from(Map::from_map_data(open("fdb")?)?)?, maps })
     }
 
-    /// True if station `number` is in the map as one that was told.
+    /// Returns true if station `number` is in the map as a given one.
     pub(crate) fn has(&self, number: u32) -> bool {
         self.fdb.get(&cloud::key(number), 0).is_ok_and(|entry| entry.origin == GIVEN)
     }
 
-    /// True if host `number` behind the access port is in the map as one that was learned.
+    /// Returns true if host `number` behind the access port is in the map as a learned one.
     pub(crate) fn has_learned(&self, number: u32) -> bool {
         self.fdb.get(&cloud::local_key(number), 0).is_ok_and(|entry| entry.origin == LEARNED)
     }
 
-    /// Waits until all of these stations are in the map; the time on `watch` at which they were.
+    /// Waits until all of these stations are in the map. Returns the time on `watch` at that moment.
     pub(crate) fn wait_all(&self, numbers: Range<u32>, watch: &Stopwatch) -> Result<Duration> {
         let step = (numbers.len() / SAMPLES).max(1);
         let mut missing: Vec<u32> = numbers.clone().step_by(step).chain(numbers.clone().last()).collect();
@@ -67,7 +67,7 @@ impl Kernel {
             missing.retain(|number| !self.has(*number));
             if missing.is_empty() {
                 let when = watch.elapsed();
-                // These were spread among the others. Should any of those be missing now, they are what is waited for.
+                // These were spread among the others. If any of those is missing now, the loop waits for it.
                 missing = numbers.clone().filter(|number| !self.has(*number)).collect();
                 if missing.is_empty() {
                     return Ok(when);
@@ -78,7 +78,7 @@ impl Kernel {
         }
     }
 
-    /// Memory of all of them.
+    /// Returns the memory of all of them.
     pub(crate) fn memory(&self) -> Result<KernelMemory> {
         let (mut all, mut fdb, mut entries) = (0, 0, 1);
         for (name, map) in &self.maps {

@@ -15,14 +15,14 @@ use super::{
     kernel::Kernel,
 };
 
-/// Frames that are sent at a time.
+/// Number of frames that are sent at a time.
 const BURST: usize = 100;
 /// Time between two of them: 5000 frames a second are within the budgets for learning of eight VLANs.
 const PACE: Duration = Duration::from_millis(20);
-/// The same for hosts that come one by one: fewer than the gateway may write transactions.
+/// Time between hosts that appear one by one: fewer than the gateway may write transactions.
 const APART: Duration = Duration::from_millis(250);
 
-/// Time on a CPU of the agent.
+/// CPU time of the agent.
 pub(crate) struct Learned {
     /// For all hosts: from the first frame until all are in the database.
     pub(crate) all: Duration,
@@ -58,7 +58,7 @@ impl Learned {
     }
 }
 
-/// Has these hosts send until all are learned: a frame may be lost, or come where the budget for learning is spent.
+/// Lets these hosts send until all are learned: a frame may be lost, or exceed the budget for learning.
 fn send(wire: &Wire, kernel: &Kernel, numbers: Range<u32>) -> Result<()> {
     let watch = Stopwatch::start();
     let mut missing: Vec<u32> = numbers.collect();

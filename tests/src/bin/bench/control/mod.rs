@@ -1,8 +1,8 @@
 //! The control plane with many stations: a real database server, the real agent, the maps in the kernel.
 //!
-//! The server has a share in every time: it reads a transaction, writes it to its file and tells it to each client. A
-//! *reader* that asks for the same as the agent and throws away what it gets has that share alone, in the same run and of
-//! the same server. What the agent takes longer than the reader is the agent's own.
+//! The server has a share in every time: it reads a transaction, writes it to its file and sends it to each client. A
+//! *reader* sends the same requests as the agent and discards the updates, so it has that share alone, in the same run
+//! and with the same server. The time that the agent takes longer than the reader is the agent's own.
 
 mod cloud;
 mod connection;
@@ -27,91 +27,92 @@ use self::{
     usage::{Memory, cpu_time, memory_at_rest},
 };
 
-/// Stations that are there when memory is looked at for comparison.
+/// Number of stations for the memory that others are compared with.
 const FEW: u32 = 64;
-/// Long enough for an agent that was built without optimising.
+/// Time limit for an agent that was built without optimisation.
 const LATER: Duration = Duration::from_secs(120);
-/// After this time without a change whatever follows a change is over.
+/// Time without a change after which the effects of a change are over.
 const QUIET: Duration = Duration::from_secs(3);
-/// Memory is told for this many stations.
+/// Memory is reported for this number of stations.
 const PER: f64 = 100_000.0;
 
-/// What to measure.
+/// Options of the measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     /// Remote MACs, and local ones.
     pub(crate) macs: u32,
     /// Single changes.
     pub(crate) changes: u32,
-    /// How long to watch the agent at rest. It sweeps every 30 seconds.
+    /// Time for watching the agent at rest. Its FDB scan runs every 30 seconds.
     pub(crate) rest: Duration,
 }
 
-/// What was measured.
+/// Results.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Control {
     /// Remote MACs.
     pub(crate) macs: u32,
-    /// All MACs come in one transaction while the agent runs: from sending it to its reply.
+    /// All MACs are added in one transaction while the agent runs: time from sending it to its reply.
     pub(crate) reply_ms: f64,
-    /// From sending it until the reader has it all.
+    /// Time from sending it until the reader has received it all.
     pub(crate) server_ms: f64,
-    /// From sending it until all are in the map.
+    /// Time from sending it until all MACs are in the map.
     pub(crate) programmed_ms: f64,
     /// The difference of the last two.
     pub(crate) own_ms: f64,
-    /// From the reply, when the database has them, until all are in the map.
+    /// Time from the reply, when the database has them, until all are in the map.
     pub(crate) replied_to_programmed_ms: f64,
-    /// Time on a CPU that this took the agent, with what it does meanwhile for the bytes that come.
+    /// CPU time of the agent for this, including its handling of received bytes meanwhile.
     pub(crate) agent_cpu_ms: f64,
-    /// An agent without maps or pins starts on the filled database: from starting it until all are in the map.
+    /// An agent without maps or pins starts on the filled database: time from its start until all MACs are in the map.
     pub(crate) start_programmed_ms: f64,
-    /// From starting to connect until the reader has it all, from the same database.
+    /// Time from connecting until the reader has received it all, from the same database.
     pub(crate) start_server_ms: f64,
-    /// The difference of the last two. It has the start of the process and the loading of programs in it.
+    /// The difference of the last two. It includes the start of the process and the loading of programs.
     pub(crate) start_own_ms: f64,
-    /// Time on a CPU from the start of the agent until all are in the map.
+    /// CPU time from the start of the agent until all MACs are in the map.
     pub(crate) start_agent_cpu_ms: f64,
     /// The same for a start with a few stations.
     pub(crate) start_few_agent_cpu_ms: f64,
-    /// One station more, with all of the others there: from the reader having the row to the map having it. Median.
+    /// One more station, with all of the others present: time from the reader having the row to the map having it.
+    /// Median.
     pub(crate) one_change_us: f64,
-    /// Nine of ten take less.
+    /// The 90th percentile of the same.
     pub(crate) one_change_p90_us: f64,
-    /// From sending the transaction to its reply: the server's share. Median.
+    /// Time from sending the transaction to its reply: the server's share. Median.
     pub(crate) one_change_reply_us: f64,
-    /// Time on a CPU that one change takes the agent: all of it, divided by the changes.
+    /// CPU time of the agent for one change: all of it, divided by the changes.
     pub(crate) one_change_agent_cpu_us: f64,
-    /// Proportional set size of the agent with all stations less that with a few, for 100,000: after all have come while
-    /// it ran.
+    /// Proportional set size of the agent with all stations less that with a few, for 100,000, after all were added
+    /// while it ran.
     pub(crate) agent_bytes_per_100k: f64,
     /// The same after a start with all of them.
     pub(crate) start_agent_bytes_per_100k: f64,
     /// Proportional set size with a few.
     pub(crate) few_agent_bytes: u64,
-    /// The most the agent had in memory at once, after a start with all stations.
+    /// Peak memory of the agent, after a start with all stations.
     pub(crate) start_peak_bytes: u64,
-    /// The kernel's for 100,000: the share of so many entries in the memory of `fdb`, which has room for all entries from
-    /// the start, and what all other maps have grown by.
+    /// Memory of the kernel for 100,000 MACs: the share of these entries in the memory of `fdb`, which has room for all
+    /// entries from the start, and the growth of all other maps.
     pub(crate) kernel_bytes_per_100k: f64,
     /// Agent (the larger of the two) and kernel.
     pub(crate) bytes_per_100k: f64,
     /// All pinned maps.
     pub(crate) kernel_bytes: u64,
-    /// Time on a CPU of the agent at rest with all stations, as a share of one core.
+    /// CPU time of the agent at rest with all stations, as a share of one core.
     pub(crate) idle_core_percent: f64,
-    /// For how long it was watched.
+    /// Time for which it was watched.
     pub(crate) idle_seconds: f64,
-    /// As many local MACs are learned: time on a CPU that this takes the agent, until all are in the database.
+    /// The same number of local MACs is learned: CPU time of the agent, until all are in the database.
     pub(crate) learn_agent_cpu_ms: f64,
-    /// The same for one more, with all of them there.
+    /// The same for one more, with all of them present.
     pub(crate) learn_one_agent_cpu_us: f64,
 }
 
-/// Measures. The agent is the one of the same build profile.
+/// Measures the control plane. The agent is the one of the same build profile.
 ///
 /// # Errors
-/// If the lab can't be built, or what should happen does not.
+/// If the lab can't be built, or an expected event does not happen.
 pub(crate) fn measure(options: &Options) -> Result<Control> {
     let mut cloud = Cloud::build()?;
     cloud.add(0, FEW)?;
@@ -170,7 +171,7 @@ pub(crate) fn measure(options: &Options) -> Result<Control> {
     })
 }
 
-/// All of them in one transaction.
+/// Results for all stations in one transaction.
 struct Many {
     reply: Duration,
     server: Duration,
@@ -198,7 +199,7 @@ impl Many {
     }
 }
 
-/// One after the other.
+/// Results for stations one after the other.
 struct One {
     median: f64,
     p90: f64,
@@ -219,7 +220,7 @@ impl One {
             let watch = Stopwatch::start();
             writer.send(&transaction)?;
             let (mut reply, mut told, mut mapped) = (None, None, None);
-            // One thread looks at all three in turn, without waiting for any.
+            // One thread polls all three in turn, without waiting for any.
             while reply.is_none() || told.is_none() || mapped.is_none() {
                 if mapped.is_none() && kernel.has(number) {
                     mapped = Some(watch.elapsed());
@@ -242,7 +243,7 @@ impl One {
     }
 }
 
-/// A start with all of them.
+/// Results for a start with all stations.
 struct Start {
     server: Duration,
     programmed: Duration,
@@ -257,7 +258,7 @@ impl Start {
         let mut follower = Follower::connect(&cloud.socket())?;
         follower.wait_picture()?;
         let server = watch.elapsed();
-        // The server keeps nothing of it for the agent.
+        // The server caches none of it for the agent.
         drop(follower);
         cloud.restart_server()?;
 
@@ -274,7 +275,7 @@ impl Start {
     }
 }
 
-/// The share of a core that the agent takes.
+/// Returns the share of a core that the agent takes at rest.
 fn idle(gateway: &Gateway, rest: Duration) -> Result<f64> {
     pause(QUIET);
     let (before, watch) = (agent_cpu(gateway)?, Stopwatch::start());

@@ -1,4 +1,4 @@
-//! What a process uses, from `/proc` (proc(5)).
+//! Resources of a process, from `/proc` (proc(5)).
 
 use std::{fs, time::Duration};
 
@@ -10,31 +10,31 @@ use lab::wait::pause;
 pub(crate) struct Memory {
     /// Proportional set size: pages that several processes share count in part.
     pub(crate) proportional: u64,
-    /// The most that was resident at once.
+    /// Peak of the resident memory.
     pub(crate) peak: u64,
 }
 
 impl Memory {
-    /// What there is more of than in `before`.
+    /// Returns the growth since `before`.
     pub(crate) fn kept_over(&self, before: &Self) -> f64 {
         self.proportional as f64 - before.proportional as f64
     }
 }
 
-/// Memory once the process has nothing to do any more.
+/// Returns the memory once the process is at rest.
 pub(crate) fn memory_at_rest(pid: u32, quiet: Duration) -> Result<Memory> {
     pause(quiet);
     memory(pid)
 }
 
-/// Memory now.
+/// Returns the current memory.
 pub(crate) fn memory(pid: u32) -> Result<Memory> {
     let proportional = kilobytes(&format!("/proc/{pid}/smaps_rollup"), "Pss:")?;
     let peak = kilobytes(&format!("/proc/{pid}/status"), "VmHWM:")?;
     Ok(Memory { proportional, peak })
 }
 
-/// Time that all threads of a process have been on a CPU, to the nanosecond: the times of `stat` come in hundredths of a
+/// Returns the CPU time of all threads of a process, to the nanosecond: the times of `stat` come in hundredths of a
 /// second. Threads that have ended are not counted.
 pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
     let mut sum = 0;

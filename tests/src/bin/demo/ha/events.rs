@@ -1,4 +1,4 @@
-//! What happens to the pair, one thing after the other.
+//! The events of the pair, one after the other.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -11,22 +11,22 @@ use lab::{
 use super::{INTERVAL, live::Live, screen::Screen, table::Outcome};
 use crate::INTERRUPTED;
 
-/// Between telling of an event and the event: time to read.
+/// Time to read the description of an event before it happens.
 const READ: Duration = Duration::from_secs(2);
 
-/// Until the last packets of an event have arrived.
+/// Time until the last packets of an event have arrived.
 const ARRIVE: Duration = Duration::from_millis(200);
 
-/// Something that happens.
+/// An event.
 struct Event {
     /// Its line in the table.
     name: &'static str,
-    /// What is said before.
+    /// Its description, which is printed before it.
     told: [&'static str; 2],
     happen: fn(&mut Pair, &Probes) -> Result<()>,
-    /// The node that forwards then.
+    /// The node that forwards afterwards.
     forwards: usize,
-    /// How long nobody does, by the protocol.
+    /// Time without a forwarding node, by the protocol.
     wait: Duration,
 }
 
@@ -55,7 +55,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
                 pair.wait_forwards(0)?;
                 probes.wait_more(1000)?;
                 pair.members[1].start()?;
-                // For three seconds it can't know who else there is.
+                // For three seconds it can't know about other nodes.
                 probes.wait_more(3500)
             },
             forwards: 0,
@@ -98,7 +98,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
     ]
 }
 
-/// Has all of it happen, up to the first thing that is not recovered from.
+/// Runs all events, up to the first one without recovery.
 pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
     let screen = Screen::new();
     let probes = pair.probes()?;
@@ -129,7 +129,7 @@ pub(super) fn run(pair: &mut Pair, plan: &Plan) -> Result<Vec<Outcome>> {
 }
 
 impl Event {
-    /// `holder` is the node that has the role before.
+    /// Runs the event; `holder` is the node that has the role before.
     fn run(
         &self,
         number: u32,
@@ -147,7 +147,7 @@ impl Event {
         pause(READ);
         screen.say("   Now:");
         let from = probes.mark();
-        // What arrives before it is needed: a gap is from one packet to the next.
+        // A packet has to arrive before the event: a gap is from one packet to the next.
         let recovered = prepared
             .and_then(|()| probes.wait_more(200))
             .and_then(|()| (self.happen)(pair, probes))
@@ -160,8 +160,9 @@ impl Event {
     }
 }
 
-/// Both nodes are on one machine. Where that stands still for longer than three intervals, it is left to chance who claims
-/// the role when it goes on: then it is given back, so that the story goes on as it is told.
+/// Restores the role for the next event. Both nodes are on one machine. If that stalls for longer than three intervals,
+/// either node may claim the role when it goes on. Then the role is given back, so that the events match their
+/// descriptions.
 fn give_back(holder: usize, pair: &mut Pair, screen: &Screen) -> Result<()> {
     let Some(vrid) = pair.members[holder].config.vrrp.first().map(|vrrp| vrrp.vrid) else { return Ok(()) };
     if pair.members[holder].role(vrid).as_deref() == Some("active") {

@@ -1,4 +1,4 @@
-//! What two gateways do at this moment, told each half second.
+//! Live state of two gateways, printed each half second.
 
 use std::{
     path::PathBuf,
@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::screen::Screen;
 use crate::INTERRUPTED;
 
-/// Time between two looks.
+/// Interval of polling.
 const STEP: Duration = Duration::from_millis(500);
 
 /// Watches the nodes and the flow of probes.
@@ -30,18 +30,18 @@ pub(super) struct Live<'a> {
     probes: &'a Probes,
     nodes: Vec<Node>,
     clock: Stopwatch,
-    /// Since when the longest gap is looked for.
+    /// Start of the search for the longest gap.
     since: Mutex<Mark>,
     over: AtomicBool,
 }
 
-/// A node, which is asked how it is.
+/// A node that is polled.
 struct Node {
     host: Host,
     file: PathBuf,
 }
 
-/// How a node is.
+/// State of a node.
 struct State {
     name: String,
     role: String,
@@ -58,7 +58,7 @@ impl<'a> Live<'a> {
         Ok(Self { screen, probes, nodes, clock: Stopwatch::start(), since, over: AtomicBool::new(false) })
     }
 
-    /// Tells what it will tell.
+    /// Prints the header.
     pub(super) fn head(&self) {
         self.screen.head("");
         self.screen.head(&format!("{:44} packets/s      longest gap", ""));
@@ -66,7 +66,7 @@ impl<'a> Live<'a> {
         self.screen.head(&format!("    s  gw1 {nodes} gw2 {nodes} vm>ext ext>vm  vm>ext ext>vm"));
     }
 
-    /// Tells until it is over.
+    /// Prints the state until the demo ends.
     pub(super) fn run(&self) {
         let mut before = (self.probes.arrived(), self.clock.elapsed());
         while !self.is_over() {
@@ -79,7 +79,7 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Looks for the longest gap from now on.
+    /// Restarts the search for the longest gap.
     pub(super) fn restart(&self) {
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = self.probes.mark();
     }
@@ -116,7 +116,7 @@ impl<'a> Live<'a> {
 impl Node {
     fn state(&self) -> State {
         let status = self.ask();
-        // Where no agent runs the lease goes on in the kernel, but there is nobody to tell of it.
+        // If no agent runs, the lease goes on in the kernel, but no process reports it.
         let role = status.as_ref().and_then(|status| status["role"].as_str()).unwrap_or("no agent");
         let lease = status.as_ref().and_then(|status| status["lease_left_ms"].as_u64());
         State {
@@ -126,7 +126,7 @@ impl Node {
         }
     }
 
-    /// Its only virtual router, as `vtep-gateway status --json` has it; `None` while no agent runs.
+    /// Returns its only virtual router, as `vtep-gateway status --json` reports it; `None` while no agent runs.
     fn ask(&self) -> Option<Value> {
         let output = gateway::command(&self.host, &format!("status --json --config {}", self.file.display())).ok()?;
         let mut status: Value = serde_json::from_slice(&output.stdout).ok()?;

@@ -1,4 +1,4 @@
-//! The demo with two gateways that stand in for each other: what happens to a node, and what it costs.
+//! The demo with two redundant gateways: the events of a node, and their outage.
 
 mod events;
 mod live;
@@ -57,7 +57,7 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     stay.conclude(&pair.lab)
 }
 
-/// What the nodes are told.
+/// Prints the configuration of the nodes.
 fn told(pair: &mut Pair) -> Result<()> {
     let [one, two] = &mut pair.members;
     configuration(one.gateway()?, "gw1")?;
@@ -67,7 +67,7 @@ fn told(pair: &mut Pair) -> Result<()> {
     Ok(())
 }
 
-/// Everything stays as it is; tells how to look around.
+/// Keeps everything, and prints how to look around.
 fn leave(pair: &mut Pair) -> Result<()> {
     let directory = pair.lab.directory();
     heading("It stays up. To look around:");

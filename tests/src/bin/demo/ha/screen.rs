@@ -1,5 +1,5 @@
-//! What is live on the terminal: a block of lines that is drawn again in its place. Where there is no terminal, a line
-//! each time instead.
+//! The live part of the terminal: a block of lines that is redrawn in its place. Without a terminal, a line each time
+//! instead.
 
 use std::{
     io::{IsTerminal, Write, stdout},
@@ -9,7 +9,7 @@ use std::{
 /// The terminal, for all threads.
 pub(super) struct Screen {
     terminal: bool,
-    /// Lines of the block that stands there.
+    /// Number of lines of the current block.
     drawn: Mutex<usize>,
 }
 
@@ -27,19 +27,19 @@ impl Screen {
         }
     }
 
-    /// What is drawn is gone.
+    /// Forgets the current block.
     pub(super) fn clear(&self) {
         self.write([], 0);
     }
 
-    /// Writes a line for good if lines are written one below the other: what their columns are.
+    /// Prints a header line with the columns, if lines are printed one below the other.
     pub(super) fn head(&self, line: &str) {
         if !self.terminal {
             self.say(line);
         }
     }
 
-    /// Writes a line for good. A block that stands there is gone.
+    /// Prints a line for good, in the place of the current block.
     pub(super) fn say(&self, line: &str) {
         self.write([line], 0);
     }
@@ -59,7 +59,7 @@ impl Screen {
             text = format!("\x1b[?7l{text}\x1b[?7h");
         }
         *drawn = block;
-        // In one piece. A reader that has gone away is no reason to leave the lab up.
+        // In one piece. A closed pipe is no reason to leave the lab up.
         let mut out = stdout().lock();
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }

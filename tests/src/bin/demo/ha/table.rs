@@ -1,4 +1,4 @@
-//! What came of the events.
+//! Results of the events.
 
 use std::time::Duration;
 
@@ -7,18 +7,18 @@ use lab::cluster::Report;
 
 use super::INTERVAL;
 
-/// What came of an event.
+/// Result of an event.
 pub(super) struct Outcome {
     pub(super) name: &'static str,
-    /// How long the protocol lets nobody forward.
+    /// Time for which the protocol lets no node forward.
     pub(super) wait: Duration,
     pub(super) report: Report,
-    /// Whether packets cross both ways in the end.
+    /// Success if packets finally cross both ways.
     pub(super) recovered: Result<()>,
 }
 
 impl Outcome {
-    /// In one line.
+    /// Formats the result on a line.
     pub(super) fn line(&self) -> String {
         let Self { report, .. } = self;
         let strays = report.doubles() + report.reflections.len();
@@ -34,7 +34,7 @@ impl Outcome {
         }
     }
 
-    /// What is wrong, if anything is.
+    /// Returns the fault, if any.
     pub(super) fn trouble(&self) -> Option<String> {
         let Self { name, report, recovered, .. } = self;
         match recovered {
