@@ -252,7 +252,7 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
         Finding::warn(
             VrrpHeard,
             problem.clone(),
-            "make the nodes' [[vrrp]] the same but for priority; docs/HIGH-AVAILABILITY.md, \"What is watched for\"",
+            "make the nodes' [[vrrp]] the same but for priority; docs/HIGH-AVAILABILITY.md, \"Misconfiguration that is reported\"",
         )
     });
     findings.extend(problems);
