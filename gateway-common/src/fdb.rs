@@ -9,8 +9,8 @@ pub const LOCAL: u16 = 1;
 /// [`Target::kind`]: behind a tunnel.
 pub const REMOTE: u16 = 2;
 
-/// [`FdbEntry::origin`]: given by configuration or controller. The kernel never changes such an entry.
-pub const GIVEN: u32 = 1;
+/// [`FdbEntry::origin`]: static, placed by the configuration or the controller. The kernel never changes such an entry.
+pub const STATIC: u32 = 1;
 /// [`FdbEntry::origin`]: learned by the kernel from a frame's source address.
 pub const LEARNED: u32 = 2;
 
@@ -96,9 +96,9 @@ pub struct FdbEntry {
     /// Place of the station.
     pub to: Target,
     /// Time at which the station last sent, CLOCK_MONOTONIC_COARSE nanoseconds, with an error of up to
-    /// [`crate::limits::SEEN_LAG_NS`]. Zero for given entries.
+    /// [`crate::limits::SEEN_LAG_NS`]. Zero for static entries.
     pub seen: u64,
-    /// [`GIVEN`] or [`LEARNED`].
+    /// [`STATIC`] or [`LEARNED`].
     pub origin: u32,
     /// Local: bits, see [`CHECK_SENDER`], and a lease, see [`with_lease`].
     pub flags: u32,

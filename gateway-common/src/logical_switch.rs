@@ -5,7 +5,7 @@ use bytemuck::{Pod, Zeroable};
 /// [`SwitchEntry::flags`]: learn MACs of remote stations from tunnels.
 pub const LEARN_REMOTE: u32 = 1;
 /// [`SwitchEntry::flags`]: frames from a tunnel whose source is known elsewhere are dropped. No effect with
-/// [`LEARN_REMOTE`], where a source may move unless it is given.
+/// [`LEARN_REMOTE`], where a source may move unless it is static.
 pub const STRICT_SOURCES: u32 = 2;
 /// [`SwitchEntry::flags`]: control protocols of switches ([`crate::headers::is_control_protocol`]) are forwarded from
 /// tunnels.

@@ -117,7 +117,7 @@ steps! {
     Binding binding (vni: Number, binding: Number, lease: Number) "Port and VLAN belong to the logical switch of VNI {vni}.";
     NoBinding no_binding (vlan: Vlan) "No logical switch is bound to this port, {vlan}.";
     LinkLocal link_local () "It is to a link-local group, for the host and its neighbour.";
-    SourceGiven source_given () "The sender is given as being here.";
+    SourceIsStatic source_given () "The sender is given as being here.";
     SourceElsewhere source_elsewhere (place: Place) "The sender is given as being {place}.";
     SourceKnown source_known (seen: Ago) "The sender was learned here and seen {seen} ago.";
     SourceMoves source_moves (place: Place) "The sender was learned {place}, and moves here.";

@@ -14,7 +14,7 @@ use aya::{
 use gateway_common::{
     binding::{Binding, BindingKey, Traffic},
     counters::{Drops, Paths},
-    fdb::{FdbEntry, FdbKey, GIVEN, REMOTE},
+    fdb::{FdbEntry, FdbKey, REMOTE, STATIC},
     net::MacAddr,
     tunnel::RemoteVtepKey,
 };
@@ -103,7 +103,7 @@ impl Readings {
     /// # Errors
     /// If a map is not there.
     pub fn told_vtep(&self, vni: u32, mac: MacAddr) -> Result<Option<IpAddr>> {
-        let Some(entry) = self.station(vni, mac)?.filter(|entry| entry.origin == GIVEN && entry.to.kind == REMOTE)
+        let Some(entry) = self.station(vni, mac)?.filter(|entry| entry.origin == STATIC && entry.to.kind == REMOTE)
         else {
             return Ok(None);
         };

@@ -26,7 +26,7 @@ const E2BIG: i32 = -7;
 
 /// Learns or refreshes that `mac` of logical switch `vni` sends from `here`. `flags` go into a new entry.
 ///
-/// A given entry is never changed: a frame from a MAC that is given elsewhere is refused.
+/// A static entry is never changed: a frame from a MAC that is static elsewhere is refused.
 #[inline(always)]
 pub(crate) fn source<O: Observer>(
     vni: u32,
@@ -43,9 +43,9 @@ pub(crate) fn source<O: Observer>(
     // SAFETY: a live map value, used at once. Another CPU may write the time; nothing else is written in place.
     let known = unsafe { &*entry };
     let same = known.to.same_place(here);
-    if known.origin == fdb::GIVEN {
+    if known.origin == fdb::STATIC {
         let [place, rest] = step::place(&known.to);
-        O::step(if same { Step::SourceGiven } else { Step::SourceElsewhere }, [place, rest, 0, 0]);
+        O::step(if same { Step::SourceIsStatic } else { Step::SourceElsewhere }, [place, rest, 0, 0]);
         return if same { Ok(()) } else { Err(DropReason::SourceElsewhere) };
     }
     if !same {
@@ -59,7 +59,7 @@ pub(crate) fn source<O: Observer>(
     Ok(())
 }
 
-/// Checks a source behind a tunnel without learning it: refuses a MAC that is given behind an access port. If `strict`,
+/// Checks a source behind a tunnel without learning it: refuses a MAC that is static behind an access port. If `strict`,
 /// refuses any MAC that is known anywhere else than behind the tunnel `from`.
 #[inline(always)]
 pub(crate) fn check_remote_source<O: Observer>(
@@ -71,7 +71,7 @@ pub(crate) fn check_remote_source<O: Observer>(
     // SAFETY: a live map value, used at once.
     match unsafe { FDB.get(FdbKey::new(vni, mac)) } {
         Some(known)
-            if strict && !known.to.same_place(from) || known.origin == fdb::GIVEN && known.to.kind == fdb::LOCAL =>
+            if strict && !known.to.same_place(from) || known.origin == fdb::STATIC && known.to.kind == fdb::LOCAL =>
         {
             let [place, rest] = step::place(&known.to);
             O::step(Step::SourceElsewhere, [place, rest, 0, 0]);
@@ -114,7 +114,7 @@ fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
         count::path(PathCounter::LearnBudget);
         return;
     }
-    // NOEXIST: an entry given in the meantime must stay.
+    // NOEXIST: a static entry written in the meantime must stay.
     match FDB.insert(key, learned(here, flags, now), u64::from(BPF_NOEXIST)) {
         Ok(()) => {
             // Not atomic: two CPUs may count two MACs as one. The agent scans the FDB and sets the ceiling from what is

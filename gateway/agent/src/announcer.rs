@@ -11,7 +11,7 @@ use gateway_common::{
     fdb::{self, FdbKey},
     net::MacAddr,
 };
-use gateway_datapath::{Desired, Given, desired::Place};
+use gateway_datapath::{Desired, StaticMacs, desired::Place};
 
 /// One frame to send: a station and a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Announcer {
     pub(super) fn start(
         &mut self,
         desired: &Desired,
-        given: &Given,
+        given: &StaticMacs,
         lease: u32,
         learned: impl IntoIterator<Item = FdbKey>,
     ) {
@@ -59,7 +59,7 @@ impl Announcer {
     }
 
     /// Takes the next calls, at most `most`. Leaves out a station that has moved behind an access port since then.
-    pub(super) fn next(&mut self, desired: &Desired, given: &Given, most: usize) -> Vec<Call> {
+    pub(super) fn next(&mut self, desired: &Desired, given: &StaticMacs, most: usize) -> Vec<Call> {
         let mut calls = Vec::new();
         let mut places: BTreeMap<u32, Vec<BindingKey>> = BTreeMap::new();
         while calls.len() < most {
@@ -92,7 +92,7 @@ fn bound(desired: &Desired, vni: u32) -> Vec<BindingKey> {
 #[cfg(test)]
 mod tests {
     use gateway_common::{
-        fdb::{FdbEntry, GIVEN, Target},
+        fdb::{FdbEntry, STATIC, Target},
         tunnel::{Addr, RemoteVtepKey},
     };
     use gateway_datapath::desired::SwitchPlan;
@@ -126,15 +126,15 @@ mod tests {
     }
 
     fn entry(to: Target) -> FdbEntry {
-        FdbEntry { to, seen: 0, origin: GIVEN, flags: 0 }
+        FdbEntry { to, seen: 0, origin: STATIC, flags: 0 }
     }
 
-    fn given() -> Given {
+    fn given() -> StaticMacs {
         let (remote, local) = (entry(Target::remote(0, 1)), entry(Target::local(3, 100, 0)));
         [(key(1, 2), remote), (key(1, 1), remote), (key(1, 3), local), (key(2, 1), remote)].into_iter().collect()
     }
 
-    fn all(announcer: &mut Announcer, desired: &Desired, given: &Given) -> Vec<(u8, u16)> {
+    fn all(announcer: &mut Announcer, desired: &Desired, given: &StaticMacs) -> Vec<(u8, u16)> {
         let mut calls = Vec::new();
         while !announcer.is_done() {
             let batch = announcer.next(desired, given, 3);

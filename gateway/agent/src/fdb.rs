@@ -117,7 +117,7 @@ impl Agent<'_> {
     /// Formats the use of the forwarding database and the learning statistics, like `ovs-appctl fdb/stats-show`.
     pub(super) fn fdb_stats(&self) -> Result<String, AgentError> {
         let paths = self.forwarding.maps.paths()?;
-        let (given, stations) = (self.forwarding.programmed.given.len(), self.forwarding.stations.len());
+        let (given, stations) = (self.forwarding.programmed.static_macs.len(), self.forwarding.stations.len());
         Ok(format!(
             "Statistics for the forwarding database:\n  Size: {} MACs at most\n  Given MACs: {given}\n  Learned behind \
              access ports: {stations}\n  Total number of learned MACs: {}\n  Total number of port moves: {}\n  Frames \

@@ -190,7 +190,7 @@ impl Forwarding {
             switches = this.programmed.switches.len(),
             bindings = this.programmed.bindings.len(),
             tunnels = this.programmed.tunnels.len(),
-            macs = this.programmed.given.len(),
+            macs = this.programmed.static_macs.len(),
             problems = this.report.standing(),
             "ready"
         );
@@ -491,11 +491,11 @@ impl Forwarding {
         self.work.learned += 1;
         let key = FdbKey::new(event.vni, event.mac);
         if event.kind != event::SNOOPED
-            && let Some(entry) = self.programmed.given.get(&key)
+            && let Some(entry) = self.programmed.static_macs.get(&key)
             && let Err(error) = self.maps.change().write(&Op::PutMac(key, entry))
         {
             // The MAC counts as a difference now, so the next ageing run retries it.
-            self.programmed.given.remove(&key);
+            self.programmed.static_macs.remove(&key);
             self.settled = false;
             tracing::warn!(vni = key.vni, mac = %MacAddr(key.mac), "not put back where it is given: {error}");
         }
@@ -505,7 +505,7 @@ impl Forwarding {
             _ => "announced its address",
         };
         tracing::debug!(vni = event.vni, mac = %MacAddr(event.mac), "{what}");
-        if !self.programmed.given.contains_key(&key) {
+        if !self.programmed.static_macs.contains_key(&key) {
             self.stations.event(event);
         }
     }

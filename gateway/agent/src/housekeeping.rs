@@ -38,7 +38,7 @@ impl Agent<'_> {
             switches: programmed.switches.len(),
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),
-            given: programmed.given.len(),
+            given: programmed.static_macs.len(),
             learned: self.forwarding.stations.len(),
             database: self.config.database.as_ref().map(|_| *self.database.reached().borrow()),
             problems,
@@ -82,7 +82,7 @@ impl Agent<'_> {
         let mut shown: Vec<(&str, u64)> = vec![
             ("bindings", programmed.bindings.len() as u64),
             ("log-texts", self.log.remembered() as u64),
-            ("macs-given", programmed.given.len() as u64),
+            ("macs-given", programmed.static_macs.len() as u64),
             ("macs-heard", self.forwarding.standby_fdb.values().map(|followed| followed.len() as u64).sum()),
             ("macs-learned", self.forwarding.stations.len() as u64),
             ("switches", programmed.switches.len() as u64),

@@ -112,8 +112,8 @@ impl Agent<'_> {
         let forwarding = &self.forwarding;
         let limits = plan::learn_limits(&self.config, &self.planned);
         let mut given = BTreeMap::<u32, u64>::new();
-        forwarding.programmed.given.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
-        to.fdb.given = forwarding.programmed.given.len() as u64;
+        forwarding.programmed.static_macs.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
+        to.fdb.given = forwarding.programmed.static_macs.len() as u64;
         to.fdb.size = self.config.gateway.fdb_size.into();
         to.left_out.switches = forwarding.programmed.switches.len().saturating_sub(MAX_SERIES);
         for (place, vni) in forwarding.programmed.switches.keys().copied().enumerate() {

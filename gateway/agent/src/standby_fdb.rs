@@ -8,7 +8,7 @@ use gateway_common::{
     binding::BindingKey,
     fdb::{self, FdbEntry, FdbKey, Target},
 };
-use gateway_datapath::{Desired, Given, learned::NEVER, op::Op};
+use gateway_datapath::{Desired, StaticMacs, learned::NEVER, op::Op};
 use gateway_ha::peers::{Changes, Station, Stations};
 
 use super::{admitted::Admitted, error::AgentError, forwarding::Forwarding, state_sync::Ports, stations::Known};
@@ -30,8 +30,8 @@ impl Forwarding {
     }
 
     /// Returns the MACs given by the database.
-    pub(super) fn given(&self) -> &Given {
-        &self.programmed.given
+    pub(super) fn given(&self) -> &StaticMacs {
+        &self.programmed.static_macs
     }
 
     /// Returns the stations behind tunnels that were learned, not given.
@@ -109,7 +109,7 @@ impl Forwarding {
 
     fn unfollow(&mut self, keys: impl Iterator<Item = FdbKey>) -> Result<(), AgentError> {
         let mut change = self.maps.change();
-        for key in keys.filter(|key| !self.programmed.given.contains_key(key)) {
+        for key in keys.filter(|key| !self.programmed.static_macs.contains_key(key)) {
             change.remove_mac(&key)?;
             self.stations.gone(&key);
         }
@@ -121,7 +121,7 @@ impl Forwarding {
         let mut change = self.maps.change();
         for (key, Known { at, ip }) in stations {
             let binding = self.programmed.bindings.get(&at).filter(|binding| binding.vni == key.vni);
-            let (Some(binding), false) = (binding, self.programmed.given.contains_key(&key)) else { continue };
+            let (Some(binding), false) = (binding, self.programmed.static_macs.contains_key(&key)) else { continue };
             let to = Target::local(at.ifindex, at.vlan, binding.id);
             let entry = FdbEntry { to, seen: now, origin: fdb::LEARNED, flags: binding.flags };
             let same = |known: &FdbEntry| (known.to, known.origin, known.flags) == (to, fdb::LEARNED, binding.flags);

@@ -98,7 +98,7 @@ impl Agent<'_> {
             bindings_forwarding: (bound - self.forwarding.unforwarded()) as u64,
             tunnels: programmed.tunnels.len() as u64,
             tunnels_unresolved: unresolved.count() as u64,
-            macs: programmed.given.len() as u64,
+            macs: programmed.static_macs.len() as u64,
             stations: self.forwarding.stations.len() as u64,
             fdb_size: self.config.gateway.fdb_size.into(),
             problems: self.forwarding.report.all().map(str::to_owned).collect(),
@@ -262,7 +262,7 @@ impl Agent<'_> {
         for target in programmed.flood.values().filter(|target| target.kind == fdb::REMOTE) {
             used.entry(target.out).or_default().0.insert(target.vni);
         }
-        for (target, macs) in programmed.given.places().filter(|(target, _)| target.kind == fdb::REMOTE) {
+        for (target, macs) in programmed.static_macs.places().filter(|(target, _)| target.kind == fdb::REMOTE) {
             let used = used.entry(target.out).or_default();
             used.0.insert(target.vni);
             used.1 += u64::from(macs);

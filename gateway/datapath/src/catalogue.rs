@@ -322,7 +322,7 @@ pub const FORWARDING: [Entry; 30] = [
         value: of::<FdbEntry>("`Target`, time, origin, flags"),
         capacity: Capacity::Configured(limits::DEFAULT_FDB, "fdb_size"),
         pinned: true,
-        writers: &[(Writer::Agent, "given MACs, ageing"), (Writer::Programs, "learned MACs")],
+        writers: &[(Writer::Agent, "static MACs, ageing"), (Writer::Programs, "learned MACs")],
     },
     Entry {
         name: "drops",

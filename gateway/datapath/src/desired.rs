@@ -72,7 +72,7 @@ pub struct Desired {
     pub switches: BTreeMap<u32, SwitchPlan>,
     /// Bindings by port and VLAN.
     pub bindings: BTreeMap<BindingKey, BindingPlan>,
-    /// MACs given by configuration or controller.
+    /// Static MACs, placed by the configuration or the controller.
     pub macs: BTreeMap<FdbKey, Place>,
     /// Receivers of broadcast, unknown unicast and multicast, by VNI.
     pub flood: BTreeMap<u32, BTreeSet<Place>>,

@@ -70,7 +70,7 @@ pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTre
     ops
 }
 
-/// Returns the operations for `changes` of the places of given MACs only. Returns `None` if a place needs more than is
+/// Returns the operations for `changes` of the places of static MACs only. Returns `None` if a place needs more than is
 /// programmed, and a whole [`diff`] is needed.
 pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -> Option<Vec<Op>> {
     let mut ops = Vec::with_capacity(changes.len());
@@ -80,10 +80,10 @@ pub fn diff_macs(changes: &[(FdbKey, Option<Place>)], programmed: &Programmed) -
             Some(Place::Local(_)) => return None,
             Some(Place::Remote { ends, vni }) => {
                 let to = Target::remote(*programmed.remote_vteps.get(ends)?, *vni);
-                Some(FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags: 0 })
+                Some(FdbEntry { to, seen: 0, origin: fdb::STATIC, flags: 0 })
             }
         };
-        match (wanted, programmed.given.get(key)) {
+        match (wanted, programmed.static_macs.get(key)) {
             (Some(entry), old) if old != Some(entry) => ops.push(Op::PutMac(*key, entry)),
             (None, Some(_)) => ops.push(Op::DelMac(*key)),
             _ => {}
@@ -261,13 +261,13 @@ impl Work<'_> {
                 Place::Local(binding) => desired.bindings.get(binding).map_or(0, binding_flags),
                 Place::Remote { .. } => 0,
             };
-            let entry = FdbEntry { to, seen: 0, origin: fdb::GIVEN, flags };
-            if programmed.given.get(key) != Some(entry) {
+            let entry = FdbEntry { to, seen: 0, origin: fdb::STATIC, flags };
+            if programmed.static_macs.get(key) != Some(entry) {
                 self.put(Op::PutMac(*key, entry));
             }
         }
         let placed = |key| desired.macs.get(key).is_some_and(|place| target(place, tunnels, bindings).is_some());
-        let mut gone: Vec<FdbKey> = programmed.given.keys().filter(|key| !placed(key)).copied().collect();
+        let mut gone: Vec<FdbKey> = programmed.static_macs.keys().filter(|key| !placed(key)).copied().collect();
         gone.sort_unstable();
         self.changes.ops.extend(gone.into_iter().map(Op::DelMac));
     }

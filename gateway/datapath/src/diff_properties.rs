@@ -139,7 +139,7 @@ proptest! {
         for (at, state) in states(&start, &ops).iter().enumerate() {
             let reset: BTreeSet<u32> =
                 ops[..at].iter().filter_map(|op| if let Op::ResetBindingStats(id) = op { Some(*id) } else { None }).collect();
-            for to in state.flood.values().copied().chain(state.given.iter().map(|(_, entry)| entry.to)) {
+            for to in state.flood.values().copied().chain(state.static_macs.iter().map(|(_, entry)| entry.to)) {
                 // The number of a binding is that of its counters, which have to be zeroed first.
                 let sound = place(state, &to).is_some() || (to.kind == LOCAL && reset.contains(&to.binding));
                 prop_assert!(sound, "after {:?}: {to:?} leads nowhere", at.checked_sub(1).map(|at| &ops[at]));
@@ -176,11 +176,11 @@ proptest! {
     #[test]
     fn macs_that_stay_are_never_unknown((start, from) in lived_in(), to in desired()) {
         let states = states(&start, &changes(&to, &start).ops);
-        let after = &states[states.len() - 1].given;
+        let after = &states[states.len() - 1].static_macs;
         let staying: Vec<&FdbKey> =
-            from.macs.keys().filter(|key| start.given.contains_key(key) && after.contains_key(key)).collect();
+            from.macs.keys().filter(|key| start.static_macs.contains_key(key) && after.contains_key(key)).collect();
         for state in &states {
-            prop_assert!(staying.iter().all(|key| state.given.contains_key(key)));
+            prop_assert!(staying.iter().all(|key| state.static_macs.contains_key(key)));
         }
     }
 

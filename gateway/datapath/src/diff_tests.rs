@@ -284,7 +284,7 @@ fn what_is_behind_a_tunnel_too_many_is_left_out_and_the_rest_is_not() {
     desired = desired.mac(5001, 2, Place::Remote { ends, vni: 5001 });
     desired.flood.entry(5001).or_default().insert(Place::Remote { ends, vni: 5001 });
     let programmed = programmed(&desired);
-    assert_eq!(programmed.given.keys().copied().collect::<Vec<_>>(), [mac(5001, 1)]);
+    assert_eq!(programmed.static_macs.keys().copied().collect::<Vec<_>>(), [mac(5001, 1)]);
     assert_eq!(view(&programmed).flood[&5001], [Some(local(11, 100))]);
 }
 

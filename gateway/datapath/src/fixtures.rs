@@ -164,7 +164,7 @@ pub(super) fn view(programmed: &Programmed) -> View {
             .map(|(key, binding)| (*key, (binding.vni, binding.lease, binding.flags)))
             .collect(),
         macs: programmed
-            .given
+            .static_macs
             .iter()
             .map(|(key, entry)| (key, (place(programmed, &entry.to), entry.origin, entry.flags)))
             .collect(),

@@ -1,4 +1,4 @@
-//! Limits for the MACs that the kernel learns: ageing, the limit per logical switch, and the precedence of given MACs.
+//! Limits for the MACs that the kernel learns: ageing, the limit per logical switch, and the precedence of static MACs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,7 +38,7 @@ pub struct FdbScan {
     /// Learned MACs at places that are no longer theirs: an agent died, or a CPU was slow, while a binding or tunnel
     /// was removed. Its number may soon mean another place.
     pub stray: Vec<FdbKey>,
-    /// Given MACs that the kernel has overwritten by learning, and whose event was lost.
+    /// Static MACs that the kernel has overwritten by learning, and whose event was lost.
     pub overwritten: Vec<FdbKey>,
 }
 
@@ -57,7 +57,7 @@ impl FdbScan {
         let epoch = |vni| epochs.get(&programmed.switches.get(&vni)?.lease).copied();
         let silent = |key: &FdbKey, entry: &FdbEntry| now.saturating_sub(entry.seen.max(epoch(key.vni).unwrap_or(0)));
         for (key, entry) in rows.filter(|(_, entry)| entry.origin == fdb::LEARNED) {
-            if programmed.given.contains_key(&key) {
+            if programmed.static_macs.contains_key(&key) {
                 fdb_scan.overwritten.push(key);
             } else if !holds(&key, &entry, programmed) {
                 fdb_scan.stray.push(key);
@@ -94,7 +94,7 @@ const fn place(entry: &FdbEntry) -> BindingKey {
     BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }
 }
 
-/// Forgets MACs that have aged or strayed, restores given ones, and returns the learning ceiling of each logical
+/// Forgets MACs that have aged or strayed, restores static ones, and returns the learning ceiling of each logical
 /// switch.
 pub fn age_fdb(
     maps: &mut Maps,
@@ -115,7 +115,7 @@ pub fn age_fdb(
         change.remove_mac(key)?;
     }
     for key in &fdb_scan.overwritten {
-        if let Some(entry) = programmed.given.get(key) {
+        if let Some(entry) = programmed.static_macs.get(key) {
             change.write(&Op::PutMac(*key, entry))?;
         }
     }
@@ -124,7 +124,7 @@ pub fn age_fdb(
         if let Some(present) = present
             && *present > plan.learn_limit
         {
-            // The limit is lower now, or given MACs have taken room: the MACs that were silent for longest are removed.
+            // The limit is lower now, or static MACs have taken room: the MACs that were silent for longest are removed.
             let rows = change.fdb().filter_map(Result::ok);
             for key in silent_longest(rows, *vni, *present - plan.learn_limit) {
                 change.remove_mac(&key)?;

@@ -60,9 +60,9 @@ fn what_the_node_before_has_learned_ages_from_the_takeover_and_on_a_standby_not_
 }
 
 #[test]
-fn given_macs_never_age_and_are_not_counted() {
-    let given = FdbEntry { origin: fdb::GIVEN, ..learned(PORT, 0) };
-    assert_eq!(fdb_scan(&one_switch(), &[given]), FdbScan::default());
+fn static_macs_never_age_and_are_not_counted() {
+    let fixed = FdbEntry { origin: fdb::STATIC, ..learned(PORT, 0) };
+    assert_eq!(fdb_scan(&one_switch(), &[fixed]), FdbScan::default());
 }
 
 #[test]
@@ -105,7 +105,7 @@ fn a_mac_that_does_not_say_who_checks_its_senders_is_astray() {
 }
 
 #[test]
-fn a_given_mac_that_was_learned_over_is_found() {
+fn a_static_mac_that_was_learned_over_is_found() {
     let desired = one_switch().mac(5001, 10, crate::fixtures::remote(1, 5001));
     let fdb_scan = fdb_scan(&desired, &[learned(PORT, NOW)]);
     assert_eq!(fdb_scan, FdbScan { overwritten: vec![mac(5001, 10)], ..FdbScan::default() });
@@ -142,7 +142,7 @@ fn those_silent_for_longest_make_way() {
         (key(1), entry(30, fdb::LEARNED)),
         (key(2), entry(10, fdb::LEARNED)),
         (key(3), entry(20, fdb::LEARNED)),
-        (key(4), entry(0, fdb::GIVEN)),
+        (key(4), entry(0, fdb::STATIC)),
         (FdbKey::new(5002, [2, 0, 0, 0, 0, 5]), entry(1, fdb::LEARNED)),
     ];
     assert_eq!(silent_longest(rows.into_iter(), 5001, 2), [key(2), key(3)]);

@@ -81,7 +81,7 @@ pub(super) struct Walk<'m, K, V> {
     values: Vec<V>,
     /// Number of elements in the last batch, and of those already returned.
     count: usize,
-    given: usize,
+    returned: usize,
     over: bool,
 }
 
@@ -124,13 +124,13 @@ impl<'m, K: Pod, V: Pod> Walk<'m, K, V> {
     /// The error of the kernel, for example that it has no batches.
     pub(super) fn begin(map: BorrowedFd<'m>) -> io::Result<Self> {
         let (keys, values) = (vec![K::zeroed(); FETCHED], vec![V::zeroed(); FETCHED]);
-        let mut walk = Self { map, position: None, keys, values, count: 0, given: 0, over: false };
+        let mut walk = Self { map, position: None, keys, values, count: 0, returned: 0, over: false };
         walk.fetch()?;
         Ok(walk)
     }
 
     fn fetch(&mut self) -> io::Result<()> {
-        (self.given, self.count) = (0, 0);
+        (self.returned, self.count) = (0, 0);
         match fetch(self.map, self.position, &mut self.keys, &mut self.values) {
             Ok((count, next)) => {
                 (self.count, self.position, self.over) = (count, next, next.is_none());
@@ -148,7 +148,7 @@ impl<K: Pod, V: Pod> Iterator for Walk<'_, K, V> {
     type Item = io::Result<(K, V)>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.given == self.count {
+        while self.returned == self.count {
             if self.over {
                 return None;
             }
@@ -156,8 +156,8 @@ impl<K: Pod, V: Pod> Iterator for Walk<'_, K, V> {
                 return Some(Err(error));
             }
         }
-        let at = self.given;
-        self.given += 1;
+        let at = self.returned;
+        self.returned += 1;
         Some(Ok((self.keys[at], self.values[at])))
     }
 }

@@ -173,9 +173,9 @@ impl Maps {
             tunnels,
             switches: self.switches.iter().collect::<Result<_, _>>().of("switches")?,
             bindings: self.bindings.iter().collect::<Result<_, _>>().of("bindings")?,
-            given: self
+            static_macs: self
                 .fdb()
-                .filter(|row| row.as_ref().map_or(true, |(_, entry)| entry.origin == fdb::GIVEN))
+                .filter(|row| row.as_ref().map_or(true, |(_, entry)| entry.origin == fdb::STATIC))
                 .collect::<Result<_, _>>()?,
             flood: self.flood.iter().collect::<Result<_, _>>().of("flood")?,
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
@@ -289,7 +289,7 @@ impl Maps {
         self.leases.set(lease, until, 0).of("leases")
     }
 
-    /// Iterates over all MACs, given and learned.
+    /// Iterates over all MACs, static and learned.
     pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
         match map_batch::Walk::begin(self.fdb_fd()) {
             Ok(walk) => Box::new(walk.map(|row| row.map_err(MapError::IoError).of("fdb"))),

@@ -125,13 +125,13 @@ fn instance<'c>(config: &'c Config, switch: &LogicalSwitch) -> Option<&'c Instan
     config.instances.get(switch.instance)
 }
 
-/// Returns the learning limit of each logical switch: its own limit, or its share of the room that the given MACs leave
-/// in the database, whichever is less. So a flood of forged sources on one VLAN can't keep out a given MAC, or a MAC of
+/// Returns the learning limit of each logical switch: its own limit, or its share of the room that the static MACs leave
+/// in the database, whichever is less. So a flood of forged sources on one VLAN can't keep out a static MAC, or a MAC of
 /// another VLAN.
 pub fn learn_limits(config: &Config, rows: &Rows) -> BTreeMap<u32, SwitchPlan> {
     let (bound, _) = bound(rows);
-    let given: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
-    let share = u64::from(config.gateway.fdb_size).saturating_sub(given) / bound.len().max(1) as u64;
+    let fixed: u64 = bound.iter().map(|bound| bound.switch.macs.len() as u64).sum();
+    let share = u64::from(config.gateway.fdb_size).saturating_sub(fixed) / bound.len().max(1) as u64;
     let switch = |bound: &Bound<'_>| SwitchPlan {
         learn_remote: bound.switch.learn_remote,
         learn_limit: bound.switch.learn_limit.min(share),

@@ -10,8 +10,8 @@ use gateway_common::{
 };
 
 use super::{
-    given::Given,
     op::{Forget, Op},
+    static_macs::StaticMacs,
 };
 
 /// The agent's part of the maps; it does not contain learned MACs.
@@ -29,8 +29,8 @@ pub struct Programmed {
     pub switches: BTreeMap<u32, SwitchEntry>,
     /// Map `bindings`.
     pub bindings: BTreeMap<BindingKey, Binding>,
-    /// Map `fdb`, the given entries.
-    pub given: Given,
+    /// Map `fdb`, the static entries.
+    pub static_macs: StaticMacs,
     /// Map `flood`.
     pub flood: BTreeMap<FloodKey, Target>,
     /// Map `devmap`.
@@ -73,8 +73,8 @@ impl Programmed {
             Op::DelSwitch(vni) => drop(self.switches.remove(&vni)),
             Op::PutBinding(key, binding) => drop(self.bindings.insert(key, binding)),
             Op::DelBinding(key) => drop(self.bindings.remove(&key)),
-            Op::PutMac(key, entry) => self.given.insert(key, entry),
-            Op::DelMac(ref key) => self.given.remove(key),
+            Op::PutMac(key, entry) => self.static_macs.insert(key, entry),
+            Op::DelMac(ref key) => self.static_macs.remove(key),
             Op::Forget(ref whose) => self.outdated.retain(|outdated| !whose.contains(outdated)),
             Op::ResetBindingStats(_) | Op::ResetTunnelStats(_) => {}
         }

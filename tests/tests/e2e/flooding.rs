@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use anyhow::Result;
 use gateway_common::{
     counters::Drops,
-    fdb::{GIVEN, REMOTE},
+    fdb::{REMOTE, STATIC},
     net::MacAddr,
 };
 use lab::{
@@ -125,7 +125,7 @@ fn a_station_given_as_remote_is_not_learned_from_the_vlan() -> Result<()> {
     wait_for("the drop is counted", SOON, || drops(&lab).source_elsewhere == 1)?;
 
     let station = lab.gateway.read().station(VNI, VM.mac())?.expect("the VM was given");
-    assert_eq!((station.to.kind, station.origin), (REMOTE, GIVEN));
+    assert_eq!((station.to.kind, station.origin), (REMOTE, STATIC));
     lab.ext.wait_reaches(&VM.v4().to_string())
 }
 

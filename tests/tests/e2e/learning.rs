@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use gateway_common::{
-    fdb::{FdbEntry, GIVEN, LEARNED, LOCAL, REMOTE},
+    fdb::{FdbEntry, LEARNED, LOCAL, REMOTE, STATIC},
     net::MacAddr,
 };
 use lab::{
@@ -161,6 +161,6 @@ fn a_station_given_later_replaces_what_was_learned() -> Result<()> {
     lab.config.switch_mut(VNI).macs.push((VM2.mac(), Place::Vtep(hv)));
     lab.gateway.reload(&lab.config)?;
     let entry = station(&lab, VM2.mac()).expect("given");
-    assert_eq!((entry.to.kind, entry.origin), (REMOTE, GIVEN));
+    assert_eq!((entry.to.kind, entry.origin), (REMOTE, STATIC));
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN, LEARNED, Target};
+use gateway_common::fdb::{FdbEntry, FdbKey, LEARNED, STATIC, Target};
 use gateway_datapath::op::Op;
 
 use crate::plane::Plane;
@@ -15,7 +15,7 @@ fn key(number: u32) -> FdbKey {
 }
 
 fn put(number: u32, tunnel: u32) -> Op {
-    Op::PutMac(key(number), FdbEntry { to: Target::remote(tunnel, 5001), seen: 0, origin: GIVEN, flags: 0 })
+    Op::PutMac(key(number), FdbEntry { to: Target::remote(tunnel, 5001), seen: 0, origin: STATIC, flags: 0 })
 }
 
 fn fdb(plane: &Plane) -> BTreeMap<FdbKey, Target> {
@@ -70,15 +70,15 @@ fn a_full_map_leaves_out_exactly_the_rest_and_says_so() {
 }
 
 #[test]
-fn only_what_is_given_is_read_back() {
+fn only_static_macs_are_read_back() {
     let mut plane = Plane::take(ROOM);
     let learned = FdbEntry { to: Target::remote(1, 5001), seen: 5, origin: LEARNED, flags: 0 };
     let mut ops: Vec<Op> = (0..9000).map(|number| put(number, 1)).collect();
     ops.extend((9000..9010).map(|number| Op::PutMac(key(number), learned)));
     assert!(plane.maps.change().write_all(&ops).is_empty());
-    let given = plane.maps.programmed().unwrap().given;
-    assert_eq!(given.len(), 9000);
-    assert!((0..9000).all(|number| given.contains_key(&key(number))));
+    let macs = plane.maps.programmed().unwrap().static_macs;
+    assert_eq!(macs.len(), 9000);
+    assert!((0..9000).all(|number| macs.contains_key(&key(number))));
     plane.give_back();
 }
 

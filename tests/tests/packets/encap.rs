@@ -146,7 +146,7 @@ fn traffic_is_counted_by_binding_and_by_tunnel() {
     let binding = programmed.bindings[&world.binding(From::PortA, 100)].id;
     let traffic = world.maps.binding_traffic(binding).unwrap();
     assert_eq!((traffic.rx_packets, traffic.rx_bytes, traffic.tx_packets), (2, 2 * inner.len() as u64, 0));
-    let tunnel = programmed.given.get(&gateway_common::fdb::FdbKey::new(NET, VM1.0)).unwrap().to.out;
+    let tunnel = programmed.static_macs.get(&gateway_common::fdb::FdbKey::new(NET, VM1.0)).unwrap().to.out;
     let traffic = world.maps.tunnel_traffic(tunnel).unwrap();
     assert_eq!((traffic.tx_packets, traffic.tx_bytes, traffic.rx_packets), (2, 2 * inner.len() as u64, 0));
 }

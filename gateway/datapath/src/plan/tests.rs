@@ -1,4 +1,4 @@
-//! Plans for given rows, configuration and underlay.
+//! Plans for rows, configuration and underlay.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -470,7 +470,7 @@ fn a_switch_alone_may_learn_up_to_its_limit() {
 }
 
 #[test]
-fn given_macs_leave_less_to_learn() {
+fn static_macs_leave_less_to_learn() {
     let mut switch = switch();
     switch.macs.insert(STATION, at_port("eth1", 100));
     assert_eq!(learn_limits(&config(), &rows([("db-net", switch)]))[&5001].learn_limit, 999);
@@ -478,21 +478,21 @@ fn given_macs_leave_less_to_learn() {
 
 proptest! {
     #[test]
-    fn learned_and_given_macs_never_exceed_the_database(
+    fn learned_and_static_macs_never_exceed_the_database(
         fdb_size in 1..3000u32, switches in prop::collection::vec((0..50u8, 0..9000u64), 0..20),
     ) {
         let mut config = config();
         config.gateway.fdb_size = fdb_size;
         let mut rows = Rows::default();
-        let mut given = 0;
+        let mut fixed = 0;
         for (number, (macs, learn_limit)) in (1..).zip(switches) {
             let macs = (0..macs).map(|last| (MacAddr([2, 0, 0, 0, 0, last]), Location::Remote(far(FAR_V4))));
             let switch = LogicalSwitch { vni: Some(vni(number)), macs: macs.collect(), learn_limit, ..switch() };
-            given += switch.macs.len() as u64;
+            fixed += switch.macs.len() as u64;
             rows.switches.insert(number.to_string(), switch.into());
         }
         let learned: u64 = learn_limits(&config, &rows).values().map(|plan| plan.learn_limit).sum();
-        prop_assert!(learned + given <= u64::from(fdb_size).max(given));
+        prop_assert!(learned + fixed <= u64::from(fdb_size).max(fixed));
     }
 
     #[test]

@@ -81,7 +81,7 @@ fn argument(kind: Kind, words: [u64; 2], names: &Names) -> (Value, String) {
             _ => (seconds(word).into(), format!("runs for another {:.1} s", seconds(word))),
         },
         Kind::Ago => (seconds(word).into(), format!("{:.1} s", seconds(word))),
-        Kind::Origin => plain(if short == fdb::GIVEN { "given" } else { "learned" }.to_owned()),
+        Kind::Origin => plain(if short == fdb::STATIC { "given" } else { "learned" }.to_owned()),
         Kind::Reason => match DropReason::ALL.get(word as usize) {
             Some(reason) => (reason.name().into(), reason.name().to_owned()),
             None => (word.into(), format!("reason {word}")),
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn arguments_are_in_the_text_and_beside_it() {
         let [place, rest] = step::place(&Target::local(7, 100, 0));
-        let told = told(Step::Known, [place, rest, u64::from(fdb::GIVEN), 0]);
+        let told = told(Step::Known, [place, rest, u64::from(fdb::STATIC), 0]);
         assert_eq!(told.text, "The destination is behind interface 7, VLAN 100, given.");
         assert_eq!(
             serde_json::to_value(&told).unwrap(),

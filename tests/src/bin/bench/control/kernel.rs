@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use aya::maps::{HashMap, Map, MapData};
-use gateway_common::fdb::{FdbEntry, FdbKey, GIVEN, LEARNED};
+use gateway_common::fdb::{FdbEntry, FdbKey, LEARNED, STATIC};
 use gateway_datapath::pins::PINNED_MAPS;
 use lab::wait::{Stopwatch, pause};
 
@@ -51,7 +51,7 @@ impl Kernel {
 
     /// Returns true if station `number` is in the map as a given one.
     pub(crate) fn has(&self, number: u32) -> bool {
-        self.fdb.get(&cloud::key(number), 0).is_ok_and(|entry| entry.origin == GIVEN)
+        self.fdb.get(&cloud::key(number), 0).is_ok_and(|entry| entry.origin == STATIC)
     }
 
     /// Returns true if host `number` behind the access port is in the map as a learned one.

@@ -1,17 +1,17 @@
-//! Compact store of the given MACs, of which there may be a hundred thousand.
+//! Compact store of the static MACs, of which there may be a hundred thousand.
 
 use gateway_base::interner::Interner;
 use gateway_common::fdb::{FdbEntry, FdbKey, Target};
 use hashbrown::HashMap;
 
-/// Given MACs of map `fdb`. There are far fewer places than MACs, so each place is stored once.
+/// Static MACs of map `fdb`. There are far fewer places than MACs, so each place is stored once.
 #[derive(Clone, Debug, Default)]
-pub struct Given {
+pub struct StaticMacs {
     numbers: HashMap<FdbKey, u32>,
     entries: Interner<FdbEntry>,
 }
 
-impl Given {
+impl StaticMacs {
     /// Returns the number of MACs.
     pub fn len(&self) -> usize {
         self.numbers.len()
@@ -27,7 +27,7 @@ impl Given {
         self.numbers.get(key).map(|number| self.entries.value(*number))
     }
 
-    /// Returns true if `key` is given.
+    /// Returns true if `key` is static.
     pub fn contains_key(&self, key: &FdbKey) -> bool {
         self.numbers.contains_key(key)
     }
@@ -63,28 +63,28 @@ impl Given {
     }
 }
 
-impl FromIterator<(FdbKey, FdbEntry)> for Given {
+impl FromIterator<(FdbKey, FdbEntry)> for StaticMacs {
     fn from_iter<I: IntoIterator<Item = (FdbKey, FdbEntry)>>(entries: I) -> Self {
-        let mut given = Self::default();
-        entries.into_iter().for_each(|(key, entry)| given.insert(key, entry));
-        given
+        let mut macs = Self::default();
+        entries.into_iter().for_each(|(key, entry)| macs.insert(key, entry));
+        macs
     }
 }
 
 /// Equal if the entries are equal, whatever the numbers.
-impl PartialEq for Given {
+impl PartialEq for StaticMacs {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().all(|(key, entry)| other.get(&key) == Some(entry))
     }
 }
 
-impl Eq for Given {}
+impl Eq for StaticMacs {}
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use gateway_common::fdb::GIVEN;
+    use gateway_common::fdb::STATIC;
     use proptest::prelude::*;
 
     use super::*;
@@ -93,24 +93,24 @@ mod tests {
         /// Compares with the map of the standard library, with few MACs and places, so that they collide.
         #[test]
         fn a_map_as_any_other(steps in prop::collection::vec((0..20u8, prop::option::of(0..4u32)), 0..200)) {
-            let (mut given, mut model) = (Given::default(), BTreeMap::new());
+            let (mut macs, mut model) = (StaticMacs::default(), BTreeMap::new());
             for (mac, place) in steps {
                 let key = FdbKey::new(1, [2, 0, 0, 0, 0, mac]);
                 match place {
                     Some(tunnel) => {
-                        let entry = FdbEntry { to: Target::remote(tunnel, 1), seen: 0, origin: GIVEN, flags: 0 };
-                        given.insert(key, entry);
+                        let entry = FdbEntry { to: Target::remote(tunnel, 1), seen: 0, origin: STATIC, flags: 0 };
+                        macs.insert(key, entry);
                         model.insert(key, entry);
                     }
                     None => {
-                        given.remove(&key);
+                        macs.remove(&key);
                         model.remove(&key);
                     }
                 }
-                prop_assert_eq!(given.get(&key), model.get(&key).copied());
+                prop_assert_eq!(macs.get(&key), model.get(&key).copied());
             }
-            prop_assert_eq!(given.iter().collect::<BTreeMap<_, _>>(), model.clone());
-            prop_assert_eq!(given, model.into_iter().collect());
+            prop_assert_eq!(macs.iter().collect::<BTreeMap<_, _>>(), model.clone());
+            prop_assert_eq!(macs, model.into_iter().collect());
         }
     }
 }
