@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn control_protocols_are_told_from_other_groups() {
+    fn control_protocols_differ_from_other_groups() {
         for last in [0xcc, 0xcd] {
             assert!(is_control_protocol([0x01, 0x00, 0x0c, 0xcc, 0xcc, last]));
         }

@@ -2,7 +2,7 @@
 //! limits, and the header arithmetic that both sides and the tests use. Nothing else belongs here.
 //!
 //! Every type of the ABI is `repr(C)`, [`bytemuck::Pod`] (so without implicit padding), and keeps integers in host byte
-//! order unless a field says otherwise. Field names are those that `bpftool map dump` prints.
+//! order unless a field's comment differs. Field names are those that `bpftool map dump` prints.
 #![no_std]
 
 #[cfg(test)]

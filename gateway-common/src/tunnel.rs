@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_no_host_has_are_told_from_others() {
+    fn addresses_that_no_host_has_are_recognized() {
         let is_host = |text: &str| Addr::from(text.parse::<IpAddr>().unwrap()).is_host();
         for text in ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.5", "239.1.1.1", "240.0.0.1", "255.255.255.255"] {
             assert!(!is_host(text), "{text}");

@@ -29,7 +29,7 @@ fn run(path: &Path, config: Config, objects: Objects, log: &log::Control) -> Exi
         Err(error) => return fail(1, &error),
     };
     let outcome = runtime.block_on(agent::run(path, config, objects, log));
-    log.tell_left_out(true);
+    log.report_left_out(true);
     let Err(error) = outcome else { return ExitCode::SUCCESS };
     let code = fail(error.exit_code(), &error);
     // Where a second try does not help, the service manager does not make one.

@@ -96,8 +96,8 @@ fn discovery<F: Frame>(frame: &F, at: usize) -> Option<Addr> {
 fn notify_agent(station: FdbKey, ip: &Addr, from: &Target, now: u64) {
     let key = SnoopKey { station, ip: *ip };
     // SAFETY: a live map value, copied at once.
-    let told = unsafe { SNOOPED.get(key) }.copied();
-    if told.is_some_and(|told| now.wrapping_sub(told) < SNOOP_AGAIN_NS) {
+    let reported = unsafe { SNOOPED.get(key) }.copied();
+    if reported.is_some_and(|reported| now.wrapping_sub(reported) < SNOOP_AGAIN_NS) {
         return;
     }
     // Half of the ring buffer is reserved for MAC learning: stations that announce addresses, however fast, can't use

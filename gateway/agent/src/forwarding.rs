@@ -436,7 +436,7 @@ impl Forwarding {
         }
         self.tell();
         self.read_path_mtus()?;
-        Ok(ports != transmit(&self.devices) || !self.path_mtus.says_as(&paths))
+        Ok(ports != transmit(&self.devices) || !self.path_mtus.agrees_with(&paths))
     }
 
     /// Returns the losses on the way out of an interface.

@@ -16,7 +16,7 @@ impl Agent<'_> {
         }
         let status_line = self.status_line();
         self.systemd.status(status_line);
-        self.log.tell_left_out(false);
+        self.log.report_left_out(false);
         let now = clock::monotonic();
         if self.coverage.is_due(now) {
             let totals = self.totals();

@@ -2,8 +2,8 @@
 
 use std::{error::Error, io};
 
-/// Formats an error and its causes in one line. A cause that adds nothing new is left out.
-pub fn told(error: &dyn Error) -> String {
+/// Formats an error with its chain of causes in one line. A cause that adds nothing new is left out.
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {
@@ -53,9 +53,9 @@ mod tests {
     struct Map(#[from] Created);
 
     #[test]
-    fn the_kernel_s_reason_is_told_and_known_by_its_number() {
+    fn the_kernel_s_reason_is_included_and_known_by_its_number() {
         let error = Map(Created(io::Error::from_raw_os_error(libc::EMFILE)));
-        assert_eq!(told(&error), "map error: failed to create map `clocks`: Too many open files (os error 24)");
+        assert_eq!(chain(&error), "map error: failed to create map `clocks`: Too many open files (os error 24)");
         assert_eq!(errno(&error), Some(libc::EMFILE));
         assert!(remedy(errno(&error)).contains("LimitNOFILE="));
     }

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_kernel_says_of_a_map_is_read() {
+    fn the_memory_of_a_map_is_read_from_the_kernel() {
         let text = "pos:\t0\nflags:\t02000002\nmap_type:\t1\nmemlock:\t6291456\nmap_id:\t73\nfrozen:\t0\n";
         assert_eq!(of_map(text), Some((73, 6_291_456)));
         assert_eq!(of_map("pos:\t0\nprog_type:\t6\nmemlock:\t4096\n"), None);

@@ -70,7 +70,7 @@ fn a_few_go_one_by_one_and_none_is_no_call() {
 }
 
 #[test]
-fn what_is_refused_is_told_and_the_rest_is_done() {
+fn what_is_refused_is_reported_and_the_rest_is_done() {
     let refused = [0, 1, 17, BATCH - 1, BATCH, 9999];
     let mut kernel = Kernel::new(true, usize::MAX, &refused);
     let failed = kernel.carry_out(&items(10_000));

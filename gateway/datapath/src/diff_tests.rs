@@ -263,7 +263,7 @@ fn far_tunnels(numbers: std::ops::Range<u32>) -> Desired {
 }
 
 #[test]
-fn a_tunnel_too_many_is_left_out_and_told() {
+fn a_tunnel_too_many_is_left_out_and_reported() {
     let Changes { ops, limits } = changes(&far_tunnels(0..MAX_TUNNELS + 1), &Programmed::default());
     let last = IpAddr::V4(Ipv4Addr::new(10, 9, 32, 0));
     assert_eq!(limits, [Limit::Tunnels(last)]);
@@ -289,7 +289,7 @@ fn what_is_behind_a_tunnel_too_many_is_left_out_and_the_rest_is_not() {
 }
 
 #[test]
-fn a_binding_too_many_is_left_out_and_told() {
+fn a_binding_too_many_is_left_out_and_reported() {
     let keys = (0..=MAX_BINDINGS).map(|number| key(11 + number / 4000, (number % 4000) as u16));
     let mut desired = Desired::default().switch(5001);
     let plan = BindingPlan { vni: 5001, ..BindingPlan::default() };
@@ -301,7 +301,7 @@ fn a_binding_too_many_is_left_out_and_told() {
 }
 
 #[test]
-fn a_flood_list_too_long_is_cut_and_told_and_stays_as_it_was_cut() {
+fn a_flood_list_too_long_is_cut_and_reported_and_stays_as_it_was_cut() {
     let members = |ports: std::ops::RangeInclusive<u32>| {
         ports.fold(Desired::default().switch(5001), |desired, port| desired.bind(5001, port, 0))
     };
@@ -330,7 +330,7 @@ fn a_port_that_xdp_may_redirect_to_is_put_and_taken_away() {
 }
 
 #[test]
-fn ports_that_take_frames_in_several_buffers_are_told_and_taken_back() {
+fn ports_that_take_frames_in_several_buffers_are_added_and_removed() {
     let with = Desired { xdp_ports: [11].into(), xdp_sg_ports: [11].into(), ..Desired::default() };
     assert_eq!(changes(&with, &Programmed::default()).ops, [Op::PutXdpPort(11), Op::PutXdpSgPort(11)]);
     assert_eq!(changes(&Desired::default(), &programmed(&with)).ops, [Op::DelXdpSgPort(11), Op::DelXdpPort(11)]);

@@ -62,7 +62,7 @@ pub enum LoadError {
         reason: io::Error,
     },
     /// Error of the object, or of the verifier.
-    #[error("loading the BPF object: {}{}", causes::told(.0), causes::remedy(causes::errno(.0)))]
+    #[error("loading the BPF object: {}{}", causes::chain(.0), causes::remedy(causes::errno(.0)))]
     Object(#[from] EbpfError),
     /// Error of a map.
     #[error(transparent)]

@@ -208,12 +208,12 @@ impl<'a> Planner<'a> {
                 self.plan.desired.macs.insert(FdbKey::new(key, mac.0), place);
             }
         }
-        let told = elsewhere.into_iter().map(|(port, vlan)| Problem::NotBound {
+        let problems = elsewhere.into_iter().map(|(port, vlan)| Problem::NotBound {
             switch: name.to_owned(),
             port: port.clone(),
             vlan,
         });
-        self.plan.problems.extend(told);
+        self.plan.problems.extend(problems);
     }
 
     /// Assigns bindings to a switch: those whose port exists and that no earlier switch has.

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn virtual_macs_are_told_from_others() {
+    fn virtual_macs_are_recognized() {
         assert!(is_virtual(MacAddr([0, 0, 0x5e, 0, 1, 7])) && is_virtual(MacAddr([0, 0, 0x5e, 0, 2, 7])));
         assert!(!is_virtual(MacAddr([0, 0, 0x5e, 0, 0x53, 7])));
     }

@@ -131,7 +131,7 @@ fn missing_interface_is_an_error_naming_it() {
 }
 
 #[test]
-fn driver_and_xdp_features_of_a_veth_are_told() {
+fn driver_and_xdp_features_of_a_veth_are_reported() {
     in_new(|| async {
         let _lab = Lab::new("driver");
         assert_eq!(nic::driver("port0").unwrap(), "veth");

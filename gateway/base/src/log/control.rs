@@ -56,7 +56,7 @@ impl Control {
     }
 
     /// Logs the reports of left-out lines that are due, or all of them if `at_once`. Call it every few seconds.
-    pub fn tell_left_out(&self, at_once: bool) {
-        self.limit.tell(at_once);
+    pub fn report_left_out(&self, at_once: bool) {
+        self.limit.report(at_once);
     }
 }

@@ -22,7 +22,7 @@ const CLOSELY: u32 = 10;
 const TEXTS: usize = 128;
 
 /// Time after which left-out lines are reported.
-const TELL: Duration = Duration::from_secs(60);
+const REPORT_AFTER: Duration = Duration::from_secs(60);
 
 /// Characters of a left-out line that are shown.
 const SHOWN: usize = 200;
@@ -100,7 +100,7 @@ impl<P: Hash + Eq> Duplicates<P> {
     pub(super) fn due(&mut self, at_once: bool, now: Duration) -> Vec<LeftOut> {
         let mut due = Vec::new();
         self.places.retain(|_, place| {
-            if place.left_out > 0 && (at_once || now.saturating_sub(place.since) >= TELL) {
+            if place.left_out > 0 && (at_once || now.saturating_sub(place.since) >= REPORT_AFTER) {
                 let last = std::mem::take(&mut place.last);
                 due.push(LeftOut { count: place.left_out, time: now.saturating_sub(place.since), last });
                 place.left_out = 0;
@@ -136,7 +136,7 @@ mod tests {
             Self { duplicates: Duplicates::default(), now: Duration::from_secs(1000) }
         }
 
-        fn says(&mut self, place: &'static str, text: u64) -> bool {
+        fn admits(&mut self, place: &'static str, text: u64) -> bool {
             self.duplicates.admit(place, false, text, || format!("line {text}"), self.now)
         }
 
@@ -150,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn a_line_again_and_again_is_left_out_and_told_of_once() {
+    fn a_line_again_and_again_is_left_out_and_reported_once() {
         let mut log = Log::new();
-        assert_eq!(written((0..1000).map(|_| log.says("a", 7))), SAME.burst);
+        assert_eq!(written((0..1000).map(|_| log.admits("a", 7))), SAME.burst);
         log.later(59);
         assert_eq!(log.duplicates.due(false, log.now), []);
         log.later(1);
-        let told = LeftOut { count: 1000 - u64::from(SAME.burst), time: TELL, last: "line 7".to_owned() };
-        assert_eq!(log.duplicates.due(false, log.now), [told]);
+        let report = LeftOut { count: 1000 - u64::from(SAME.burst), time: REPORT_AFTER, last: "line 7".to_owned() };
+        assert_eq!(log.duplicates.due(false, log.now), [report]);
         log.later(60);
         assert_eq!(log.duplicates.due(false, log.now), []);
         assert_eq!(log.duplicates.left_out(), 980);
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn errors_that_differ_are_kept() {
         let mut log = Log::new();
-        written((0..1000).map(|_| log.says("a", 0)));
-        assert!(log.says("a", 1) && log.says("b", 0));
+        written((0..1000).map(|_| log.admits("a", 0)));
+        assert!(log.admits("a", 1) && log.admits("b", 0));
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let mut lines = 0;
         // An hour with twenty lines a second, each of them another one.
         for second in 0..3600 {
-            lines += written((0..20).map(|line| log.says("a", second * 20 + line)));
+            lines += written((0..20).map(|line| log.admits("a", second * 20 + line)));
             lines += u32::try_from(log.duplicates.due(false, log.now).len()).unwrap();
             log.later(1);
         }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn what_is_remembered_has_bounds_and_goes() {
         let mut log = Log::new();
-        written((0..10_000).map(|text| log.says("a", text)));
+        written((0..10_000).map(|text| log.admits("a", text)));
         assert!(log.duplicates.places["a"].texts.len() <= TEXTS);
         log.later(100_000);
         log.duplicates.due(false, log.now);
@@ -195,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn at_the_end_all_that_was_left_out_is_told() {
+    fn at_the_end_all_that_was_left_out_is_reported() {
         let mut log = Log::new();
-        assert_eq!(written((0..21).map(|_| log.says("a", 7))), 20);
+        assert_eq!(written((0..21).map(|_| log.admits("a", 7))), 20);
         assert_eq!(log.duplicates.due(true, log.now).len(), 1);
     }
 

@@ -73,9 +73,9 @@ impl Journal {
     fn write(&self, line: &[u8]) {
         let lost = self.lost.load(Ordering::Relaxed);
         if lost > 0 {
-            let mut told = Datagram::new(&Level::WARN);
-            told.put("MESSAGE", &format!("{lost} log lines were lost: the journal did not take them"));
-            if self.socket.send_to(&told.0, &self.path).is_ok() {
+            let mut report = Datagram::new(&Level::WARN);
+            report.put("MESSAGE", &format!("{lost} log lines were lost: the journal did not take them"));
+            if self.socket.send_to(&report.0, &self.path).is_ok() {
                 self.lost.fetch_sub(lost, Ordering::Relaxed);
             }
         }
@@ -160,9 +160,9 @@ mod tests {
     use super::*;
 
     /// Journal of the test, and the datagrams that it received.
-    struct Heard(PathBuf, UnixDatagram);
+    struct Socket(PathBuf, UnixDatagram);
 
-    impl Heard {
+    impl Socket {
         fn new(name: &str) -> Self {
             let path = env::temp_dir().join(format!("vtep-gateway-journal-{}-{name}", std::process::id()));
             let socket = UnixDatagram::bind(&path).unwrap();
@@ -177,22 +177,22 @@ mod tests {
         }
     }
 
-    impl Drop for Heard {
+    impl Drop for Socket {
         fn drop(&mut self) {
             let _ = fs::remove_file(&self.0);
         }
     }
 
-    fn with_journal(heard: &Heard, events: impl FnOnce()) {
-        let journal = Journal::open(&heard.0).unwrap();
+    fn with_journal(journal_socket: &Socket, events: impl FnOnce()) {
+        let journal = Journal::open(&journal_socket.0).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(journal), events);
     }
 
     #[test]
     fn a_line_has_its_values_as_fields_and_in_its_message() {
-        let heard = Heard::new("fields");
-        with_journal(&heard, || tracing::warn!(switches = 2, mac = %"02:00:00:00:00:01", "ready"));
-        let line = heard.next();
+        let journal_socket = Socket::new("fields");
+        with_journal(&journal_socket, || tracing::warn!(switches = 2, mac = %"02:00:00:00:00:01", "ready"));
+        let line = journal_socket.next();
         for field in [
             "PRIORITY=4\n",
             "SYSLOG_IDENTIFIER=vtep-gateway\n",
@@ -207,36 +207,36 @@ mod tests {
 
     #[test]
     fn a_value_of_many_lines_cannot_make_fields_of_its_own() {
-        let heard = Heard::new("lines");
-        with_journal(&heard, || tracing::info!(name = "a\nPRIORITY=0", "said"));
-        let line = heard.next();
+        let journal_socket = Socket::new("lines");
+        with_journal(&journal_socket, || tracing::info!(name = "a\nPRIORITY=0", "ready"));
+        let line = journal_socket.next();
         assert!(line.contains("VTEP_NAME\n\u{c}\0\0\0\0\0\0\0a\nPRIORITY=0\n"), "{line:?}");
     }
 
     #[test]
     fn a_line_of_any_length_arrives() {
-        let heard = Heard::new("long");
-        with_journal(&heard, || tracing::info!(long = "ü".repeat(LONGEST), "x{}", "ü".repeat(LONGEST)));
-        assert!(heard.next().contains("VTEP_LONG=üü"));
+        let journal_socket = Socket::new("long");
+        with_journal(&journal_socket, || tracing::info!(long = "ü".repeat(LONGEST), "x{}", "ü".repeat(LONGEST)));
+        assert!(journal_socket.next().contains("VTEP_LONG=üü"));
     }
 
     #[test]
-    fn lines_that_a_journal_does_not_take_are_counted_and_told() {
-        let heard = Heard::new("full");
-        let journal = Journal::open(&heard.0).unwrap();
+    fn lines_that_a_journal_does_not_take_are_counted_and_reported() {
+        let journal_socket = Socket::new("full");
+        let journal = Journal::open(&journal_socket.0).unwrap();
         let line = Datagram::new(&Level::INFO).0;
         while journal.lost.load(Ordering::Relaxed) < 3 {
             journal.write(&line);
         }
         let mut chunk = [0; 4096];
-        while heard.1.recv(&mut chunk).is_ok() {}
+        while journal_socket.1.recv(&mut chunk).is_ok() {}
         journal.write(&line);
-        assert!(heard.next().contains("MESSAGE=3 log lines were lost"));
-        assert_eq!(heard.next().as_bytes(), line);
+        assert!(journal_socket.next().contains("MESSAGE=3 log lines were lost"));
+        assert_eq!(journal_socket.next().as_bytes(), line);
     }
 
     #[test]
-    fn the_stream_is_told_by_device_and_inode() {
+    fn the_stream_is_known_by_device_and_inode() {
         assert!(names("8:1234", 8, 1234));
         for other in ["", "8", "9:1234", "8:123", "8:1234:1", "x:y"] {
             assert!(!names(other, 8, 1234), "{other}");

@@ -49,7 +49,7 @@ impl Limit {
     }
 
     /// Logs the reports of left-out lines that are due, or all of them if `at_once`.
-    pub(super) fn tell(&self, at_once: bool) {
+    pub(super) fn report(&self, at_once: bool) {
         for left_out in self.duplicates(|duplicates| duplicates.due(at_once, clock::monotonic())) {
             let (count, seconds) = (left_out.count, left_out.time.as_secs());
             tracing::warn!(target: OWN, count, seconds, "{count} more like this left out in {seconds} s: {}", left_out.last);

@@ -164,7 +164,7 @@ mod tests {
     }
 
     /// Returns the targets and levels that pass at `level`, of all that log at each.
-    fn heard(level: &str) -> Vec<&'static str> {
+    fn passed(level: &str) -> Vec<&'static str> {
         let text = logged_of(LogFormat::Text, level, || {
             tracing::info!(target: "gateway_agent::run", "own info;");
             tracing::debug!(target: "gateway_agent::run", "own debug;");
@@ -179,29 +179,29 @@ mod tests {
 
     #[test]
     fn a_bare_level_below_info_is_the_gateway_s_alone() {
-        assert_eq!(heard("debug"), ["own info", "own debug", "binary debug", "library info"]);
-        assert_eq!(heard("trace"), ["own info", "own debug", "binary debug", "own trace", "library info"]);
+        assert_eq!(passed("debug"), ["own info", "own debug", "binary debug", "library info"]);
+        assert_eq!(passed("trace"), ["own info", "own debug", "binary debug", "own trace", "library info"]);
     }
 
     #[test]
     fn a_bare_level_from_info_up_is_everybody_s() {
-        assert_eq!(heard("info"), ["own info", "library info"]);
-        assert_eq!(heard("warn"), [""; 0]);
-        assert_eq!(heard("off"), [""; 0]);
+        assert_eq!(passed("info"), ["own info", "library info"]);
+        assert_eq!(passed("warn"), [""; 0]);
+        assert_eq!(passed("off"), [""; 0]);
     }
 
     #[test]
     fn libraries_that_are_named_log_what_is_asked() {
         let all_but_trace = ["own info", "own debug", "binary debug", "library info", "library debug"];
-        assert_eq!(heard("debug,aya=debug"), all_but_trace);
-        assert_eq!(heard("warn,aya=debug"), ["library info", "library debug"]);
+        assert_eq!(passed("debug,aya=debug"), all_but_trace);
+        assert_eq!(passed("warn,aya=debug"), ["library info", "library debug"]);
     }
 
     #[test]
     fn modules_that_are_named_overrule_a_bare_level_wherever_it_stands() {
-        assert_eq!(heard("info,gateway_agent=debug"), ["own info", "own debug", "library info"]);
-        assert_eq!(heard("gateway_agent=debug,info"), ["own info", "own debug", "library info"]);
-        assert_eq!(heard("debug,vtep_gateway::agent=info"), ["own info", "binary debug", "library info"]);
+        assert_eq!(passed("info,gateway_agent=debug"), ["own info", "own debug", "library info"]);
+        assert_eq!(passed("gateway_agent=debug,info"), ["own info", "own debug", "library info"]);
+        assert_eq!(passed("debug,vtep_gateway::agent=info"), ["own info", "binary debug", "library info"]);
     }
 
     #[test]

@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_supported_is_told_and_why() {
+    fn what_is_not_supported_is_refused_with_the_reason() {
         assert!(spec("agent:syslog:dbg").unwrap_err().contains("goes to console and not to syslog"));
         assert!(spec("file:dbg").unwrap_err().contains("--log-format"));
         assert!(spec("PATTERN:console:%m").unwrap_err().contains("PATTERN can't be set"));

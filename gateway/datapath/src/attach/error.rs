@@ -92,7 +92,7 @@ fn foreign(name: &str) -> String {
 
 /// Formats an error and its causes. Of the verifier's output only the end is kept, which has the reason.
 pub(super) fn one_line(error: &(dyn std::error::Error + 'static)) -> String {
-    let text = causes::told(error) + causes::remedy(causes::errno(error));
+    let text = causes::chain(error) + causes::remedy(causes::errno(error));
     const LONG: usize = 600;
     if text.len() <= LONG {
         return text;

@@ -211,7 +211,7 @@ fn the_gateway_answers_for_its_addresses() {
 // === bindings and MACs ===
 
 #[test]
-fn a_port_that_is_missing_leaves_its_bindings_out_and_is_told_once() {
+fn a_port_that_is_missing_leaves_its_bindings_out_and_is_reported_once() {
     let mut switch = switch();
     switch.bindings =
         [("eth1".to_owned(), vlan(100)), ("eth2".to_owned(), vlan(1)), ("eth2".to_owned(), vlan(2))].into();
@@ -300,7 +300,7 @@ fn a_tunnel_starts_from_the_address_of_its_family() {
 
 /// If it were programmed, it would let in packets that claim to come from this gateway itself.
 #[test]
-fn the_gateway_s_own_address_is_no_remote_and_that_is_told() {
+fn the_gateway_s_own_address_is_no_remote_and_that_is_reported() {
     for own in [VTEP_V4, VTEP_V6] {
         let flooded = LogicalSwitch { flood: [far(own)].into(), ..switch() };
         let mut placed = LogicalSwitch { flood: BTreeSet::new(), ..switch() };
@@ -314,7 +314,7 @@ fn the_gateway_s_own_address_is_no_remote_and_that_is_told() {
 }
 
 #[test]
-fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_told() {
+fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_reported() {
     let mut config = config();
     config.instances[0].vteps.v6 = None;
     let switch = LogicalSwitch { flood: [far(FAR_V4), far(FAR_V6)].into(), ..switch() };
@@ -324,7 +324,7 @@ fn a_remote_of_a_family_the_gateway_lacks_is_left_out_and_told() {
 }
 
 #[test]
-fn a_remote_that_is_not_resolved_may_send_and_is_told() {
+fn a_remote_that_is_not_resolved_may_send_and_is_reported() {
     let mut underlay = underlay();
     let why = Why::NoRoute { down: Vec::new() };
     underlay.hops.insert(ip(FAR_V4), Resolution::Unresolved(why.clone()));
@@ -417,7 +417,7 @@ fn too_small(mtu: u32, needed: u32, fits: u32) -> Problem {
 }
 
 #[test]
-fn an_uplink_too_narrow_is_told_with_the_mtu_it_needs_and_the_one_that_fits() {
+fn an_uplink_too_narrow_is_reported_with_the_mtu_it_needs_and_the_one_that_fits() {
     assert_eq!(mtu_problems(1500, &[FAR_V4]), [too_small(1500, 1550, 1450)]);
     assert_eq!(mtu_problems(1500, &[FAR_V4, FAR_V6]), [too_small(1500, 1570, 1430)]);
 }
@@ -431,9 +431,9 @@ fn an_uplink_just_wide_enough_is_no_problem() {
 }
 
 #[test]
-fn the_mtu_that_is_told_to_fit_is_the_one_that_does() {
-    let told = mtu_problems(1500, &[FAR_V4]);
-    let [Problem::Mtu { fits, .. }] = told[..] else { panic!("{told:?}") };
+fn the_mtu_that_is_reported_to_fit_is_the_one_that_does() {
+    let found = mtu_problems(1500, &[FAR_V4]);
+    let [Problem::Mtu { fits, .. }] = found[..] else { panic!("{found:?}") };
     assert_eq!(fits + ETH_LEN as u32, next_hop_to(FAR_V4, &hop(1500)).max_frame);
 }
 
@@ -443,7 +443,7 @@ fn without_tunnels_no_mtu_is_too_small() {
 }
 
 #[test]
-fn an_interface_that_is_down_is_told() {
+fn an_interface_that_is_down_is_reported() {
     let mut underlay = underlay();
     underlay.links.insert("eth1".to_owned(), LinkState { up: false, ..link(PORT, 1500) });
     let problems = plan(&config(), &rows([("db-net", switch())]), &underlay, BTreeSet::new()).problems;
@@ -610,7 +610,7 @@ fn a_port_without_carrier_is_down_and_an_uplink_is_not_a_port() {
 }
 
 #[test]
-fn a_path_that_is_narrower_is_told_with_what_fits_it() {
+fn a_path_that_is_narrower_is_reported_with_what_fits_it() {
     let (_, underlay) = world();
     let (remote, hop) = underlay
         .hops

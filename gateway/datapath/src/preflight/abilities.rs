@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ability_is_told_with_the_release_that_brought_it() {
+    fn an_ability_is_reported_with_the_release_that_brought_it() {
         let ability = Ability { name: "the helper bpf_loop", since: "5.17" };
         assert_eq!(ability.to_string(), "the helper bpf_loop (Linux 5.17)");
     }

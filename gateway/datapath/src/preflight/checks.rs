@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_without_capabilities_is_told_to_be_root() {
+    fn a_user_without_capabilities_is_advised_to_be_root() {
         assert_eq!(
             said(capabilities(0)),
             "not permitted: CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON missing; run as root, or give the service these \
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_interface_is_told_with_those_that_are_there() {
+    fn a_missing_interface_is_reported_with_those_that_are_there() {
         assert_eq!(
             said(interface("uplink", "ens3f0np0", &facts().interfaces)),
             r#"uplink "ens3f0np0": no such interface; there are eth0, eth1"#
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_in_a_name_is_told() {
+    fn a_slip_in_a_name_is_reported() {
         assert_eq!(
             said(interface("port", "eth11", &facts().interfaces)),
             r#"port "eth11": no such interface (is eth1 meant?); there are eth0, eth1"#
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_without_interfaces_is_told() {
+    fn a_namespace_without_interfaces_is_reported() {
         assert!(said(interface("port", "eth0", &names(&["lo"]))).ends_with("there are none but lo"));
     }
 

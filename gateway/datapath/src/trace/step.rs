@@ -16,7 +16,7 @@ use super::names::{self, Names};
 
 /// A step, for people and for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Told {
+pub struct StepView {
     /// Its name, [`Step::name`].
     pub step: &'static str,
     /// One sentence.
@@ -26,7 +26,7 @@ pub struct Told {
     pub args: Map<String, Value>,
 }
 
-impl Told {
+impl StepView {
     /// Describes `step` with its record.
     pub fn new(step: Step, record: &StepRecord, names: &Names) -> Self {
         let mut text = step.text().to_owned();
@@ -50,10 +50,10 @@ impl Told {
 
     /// Describes a step of a packet that has arrived at this interface.
     pub fn at(step: Step, record: &StepRecord, entrance: &str, names: &Names) -> Self {
-        let told = Self::new(step, record, names);
+        let view = Self::new(step, record, names);
         match step {
-            Step::NoBinding => Self { text: names.no_binding(entrance, record.args[0] as u16), ..told },
-            _ => told,
+            Step::NoBinding => Self { text: names.no_binding(entrance, record.args[0] as u16), ..view },
+            _ => view,
         }
     }
 }
@@ -118,20 +118,20 @@ mod tests {
 
     use super::*;
 
-    fn told(step: Step, args: [u64; 4]) -> Told {
-        Told::new(step, &StepRecord { step: step as u32, tag: NO_TAG, args }, &Names::default())
+    fn view(step: Step, args: [u64; 4]) -> StepView {
+        StepView::new(step, &StepRecord { step: step as u32, tag: NO_TAG, args }, &Names::default())
     }
 
     #[test]
     fn arguments_are_in_the_text_and_beside_it() {
         let [place, rest] = step::place(&Target::local(7, 100, 0));
-        let told = told(Step::Known, [place, rest, u64::from(fdb::STATIC), 0]);
-        assert_eq!(told.text, "The destination is behind interface 7, VLAN 100, given.");
+        let view = view(Step::Known, [place, rest, u64::from(fdb::STATIC), 0]);
+        assert_eq!(view.text, "The destination is behind interface 7, VLAN 100, given.");
         assert_eq!(
-            serde_json::to_value(&told).unwrap(),
+            serde_json::to_value(&view).unwrap(),
             json!({
                 "step": "known",
-                "text": told.text,
+                "text": view.text,
                 "place": { "port": "interface 7", "vlan": 100 },
                 "origin": "given",
             })
@@ -142,13 +142,13 @@ mod tests {
     fn addresses_of_both_families_read_as_they_are_written() {
         let words = |text: &str| step::address(Addr::from(text.parse::<IpAddr>().unwrap()).bytes);
         let ([a, b], [c, d]) = (words("172.31.0.11"), words("fd00::21"));
-        assert_eq!(told(Step::Outer, [a, b, c, d]).text, "A VXLAN packet from 172.31.0.11 to fd00::21.");
+        assert_eq!(view(Step::Outer, [a, b, c, d]).text, "A VXLAN packet from 172.31.0.11 to fd00::21.");
     }
 
     #[test]
     fn no_step_leaves_a_brace() {
         for step in Step::ALL {
-            assert!(!told(*step, [1, 2, 3, 4]).text.contains('{'), "{step:?}");
+            assert!(!view(*step, [1, 2, 3, 4]).text.contains('{'), "{step:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::{
     names::Names,
     plane::{Hook, Plane, PlaneError, Recorded},
-    step::Told,
+    step::StepView,
 };
 use crate::packet::decode::{Layer, layers, with_tag};
 
@@ -59,7 +59,7 @@ pub struct Passage {
     /// The hook.
     pub hook: Hook,
     /// The steps, in order.
-    pub steps: Vec<Told>,
+    pub steps: Vec<StepView>,
 }
 
 /// The whole trace of a packet.
@@ -121,7 +121,7 @@ impl Way {
             way.counted.extend(run.counted);
             way.conclude(&run.steps, &run.bytes, names, vxlan_port);
             let steps =
-                run.steps.iter().map(|recorded| Told::at(recorded.step, &recorded.record, &entrance.name, names));
+                run.steps.iter().map(|recorded| StepView::at(recorded.step, &recorded.record, &entrance.name, names));
             way.hooks.push(Passage { hook: *hook, steps: steps.collect() });
             if !matches!(last, Some(Step::Passed | Step::LeftToTc)) {
                 break;

@@ -137,7 +137,7 @@ mod tests {
     use crate::nic::netlink::push_attribute;
 
     #[test]
-    fn an_xdp_program_is_told_by_its_id() {
+    fn an_xdp_program_is_reported_by_its_id() {
         let mut xdp = Vec::new();
         push_attribute(&mut xdp, IFLA_XDP_ATTACHED, &[1]);
         push_attribute(&mut xdp, IFLA_XDP_PROG_ID, &77_u32.to_ne_bytes());

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_and_acknowledgement_are_told_apart() {
+    fn answer_and_acknowledgement_are_distinguished() {
         let mut datagram = message(20, b"body!");
         datagram.extend(message(libc::NLMSG_ERROR as u16, &[0; 4]));
         let mut bodies = vec![];

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn fixed_setting_that_is_wrong_is_told() {
+    fn fixed_setting_that_is_wrong_is_reported() {
         assert_eq!(step(state(false, true, false), false), Step::Fixed);
     }
 

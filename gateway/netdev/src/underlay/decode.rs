@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn route_of_refusing_kind_says_so() {
+    fn route_of_refusing_kind_is_forbidden() {
         let mut message = RouteMessage::default();
         message.header.kind = RouteType::Prohibit;
         assert_eq!(answer(&message), Answer::Forbidden(Forbidden::Prohibit));

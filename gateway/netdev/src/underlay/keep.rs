@@ -101,7 +101,7 @@ mod tests {
     const MANAGE: Request = Request { key: KEY, manage: true, ext_learned: false };
     const RELEASE: Request = Request { key: KEY, manage: false, ext_learned: false };
 
-    #[expect(clippy::disallowed_methods, reason = "an origin for the times told to the keeper")]
+    #[expect(clippy::disallowed_methods, reason = "an origin for the times passed to the keeper")]
     fn start() -> Instant {
         Instant::now()
     }
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn flag_set_by_somebody_else_stays() {
+    fn flag_set_by_another_program_stays() {
         let (mut keeper, mut facts, start) = (Keeper::default(), Facts::default(), start());
         entry(&mut facts, NeighbourState::Valid, true);
         assert_eq!(keeper.plan(start, &[KEY].into(), &facts), []);

@@ -34,10 +34,10 @@ impl PathMtus {
     /// is raised to it.
     pub fn of(rows: &[(RemoteVtepKey, PathMtu)], now: u64) -> Self {
         let mut all = BTreeMap::<IpAddr, Narrow>::new();
-        for (ends, told) in rows.iter().filter(|(_, told)| !is_over(told, now)) {
+        for (ends, report) in rows.iter().filter(|(_, report)| !is_over(report, now)) {
             let remote = IpAddr::from(ends.remote);
             let least = if remote.is_ipv4() { LEAST_V4 } else { LEAST_V6 };
-            let new = Narrow { mtu: told.mtu.max(least), until: told.reported.saturating_add(PATH_MTU_NS) };
+            let new = Narrow { mtu: report.mtu.max(least), until: report.reported.saturating_add(PATH_MTU_NS) };
             let old = all.entry(remote).or_insert(new);
             if new.mtu < old.mtu || (new.mtu == old.mtu && new.until > old.until) {
                 *old = new;
@@ -47,7 +47,7 @@ impl PathMtus {
     }
 
     /// Returns true if the path MTUs equal those of `other`, regardless of their expiry.
-    pub fn says_as(&self, other: &Self) -> bool {
+    pub fn agrees_with(&self, other: &Self) -> bool {
         let mtus = |all: &Self| all.0.iter().map(|(remote, narrow)| (*remote, narrow.mtu)).collect::<BTreeMap<_, _>>();
         mtus(self) == mtus(other)
     }
@@ -77,8 +77,8 @@ impl PathMtus {
 }
 
 /// Returns true if a report has expired.
-pub fn is_over(told: &PathMtu, now: u64) -> bool {
-    now.saturating_sub(told.reported) >= PATH_MTU_NS
+pub fn is_over(report: &PathMtu, now: u64) -> bool {
+    now.saturating_sub(report.reported) >= PATH_MTU_NS
 }
 
 #[cfg(test)]
@@ -94,12 +94,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn told(remote: &str, mtu: u32, told: u64) -> (RemoteVtepKey, PathMtu) {
+    fn report(remote: &str, mtu: u32, reported: u64) -> (RemoteVtepKey, PathMtu) {
         let local = if remote.contains(':') { "fd00::21" } else { "172.31.0.21" };
-        (
-            RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() },
-            PathMtu { reported: told, mtu, reserved: 0 },
-        )
+        (RemoteVtepKey { local: ip(local).into(), remote: ip(remote).into() }, PathMtu { reported, mtu, reserved: 0 })
     }
 
     fn underlay(mtu: u32) -> Snapshot {
@@ -123,24 +120,24 @@ mod tests {
     }
 
     #[test]
-    fn a_path_becomes_as_narrow_as_a_router_says_and_never_wider() {
-        for (here, said, is) in [(1600, 1400, 1400), (1500, 1500, 1500), (1400, 1500, 1400)] {
+    fn a_path_becomes_as_narrow_as_a_router_reports_and_never_wider() {
+        for (here, reported, is) in [(1600, 1400, 1400), (1500, 1500, 1500), (1400, 1500, 1400)] {
             let here_it_is = underlay(here);
-            let (narrowed, remotes) = PathMtus::of(&[told(REMOTE, said, 5)], 6).narrow(&here_it_is);
+            let (narrowed, remotes) = PathMtus::of(&[report(REMOTE, reported, 5)], 6).narrow(&here_it_is);
             assert_eq!((mtu(&narrowed), remotes.len()), (is, usize::from(is < here)));
         }
     }
 
     #[test]
     fn what_is_too_little_to_be_true_is_taken_for_the_least_there_can_be() {
-        let mtus = PathMtus::of(&[told(REMOTE, 68, 5), told("fd00::11", 1000, 5)], 6);
+        let mtus = PathMtus::of(&[report(REMOTE, 68, 5), report("fd00::11", 1000, 5)], 6);
         assert_eq!(mtus.get(&ip(REMOTE)).unwrap().mtu, 576);
         assert_eq!(mtus.get(&ip("fd00::11")).unwrap().mtu, 1280);
     }
 
     #[test]
-    fn what_was_said_is_forgotten_after_ten_minutes() {
-        let rows = [told(REMOTE, 1400, 1_000)];
+    fn a_report_is_forgotten_after_ten_minutes() {
+        let rows = [report(REMOTE, 1400, 1_000)];
         let end = 1_000 + 600_000_000_000;
         assert_eq!(PathMtus::of(&rows, end - 1).get(&ip(REMOTE)), Some(Narrow { mtu: 1400, until: end }));
         assert_eq!(PathMtus::of(&rows, end), PathMtus::default());
@@ -149,9 +146,9 @@ mod tests {
     #[test]
     fn of_several_tunnels_to_a_remote_the_narrowest_path_holds() {
         let other = RemoteVtepKey { local: ip("172.31.0.22").into(), remote: ip(REMOTE).into() };
-        let rows = [told(REMOTE, 1400, 1), (other, PathMtu { reported: 2, mtu: 1300, reserved: 0 })];
+        let rows = [report(REMOTE, 1400, 1), (other, PathMtu { reported: 2, mtu: 1300, reserved: 0 })];
         assert_eq!(PathMtus::of(&rows, 3).get(&ip(REMOTE)).unwrap().mtu, 1300);
         let back: Vec<_> = rows.into_iter().rev().collect();
-        assert!(PathMtus::of(&back, 3).says_as(&PathMtus::of(&rows, 3)));
+        assert!(PathMtus::of(&back, 3).agrees_with(&PathMtus::of(&rows, 3)));
     }
 }

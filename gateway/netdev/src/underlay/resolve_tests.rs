@@ -145,7 +145,7 @@ fn permanent_neighbour_counts() {
 }
 
 #[test]
-fn neighbour_unknown_pending_and_failed_are_told_apart() {
+fn neighbour_unknown_pending_and_failed_are_distinguished() {
     let mut facts = facts();
     facts.answer(ip("10.0.0.2"), Answer::Via(on_link(UPLINK)));
     let pending = Why::NeighbourPending { address: ip("10.0.0.2"), link: "eth0".into() };

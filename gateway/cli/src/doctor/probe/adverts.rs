@@ -48,7 +48,7 @@ pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig, key
     };
     match AdvertSocket::open(&options) {
         Ok(socket) => collect(socket, vrrp, &addresses, keys.map(|keys| Authenticator::new(Some(keys)))),
-        Err(error) => (Err(gateway_base::causes::told(&error)), Vec::new()),
+        Err(error) => (Err(gateway_base::causes::chain(&error)), Vec::new()),
     }
 }
 

@@ -50,8 +50,8 @@ fn load(objects: Objects) -> Result<(), String> {
     for map in ["fdb", "flows"] {
         loader.map_max_entries(map, FEW);
     }
-    let mut ebpf = loader.load(objects.forwarding).map_err(|error| causes::told(&error))?;
-    Attacher::load(&mut ebpf).map_err(|error| causes::told(&error))
+    let mut ebpf = loader.load(objects.forwarding).map_err(|error| causes::chain(&error))?;
+    Attacher::load(&mut ebpf).map_err(|error| causes::chain(&error))
 }
 
 /// Returns the only line of a file.

@@ -77,7 +77,7 @@ fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
 fn look(wanted: &Wanted) -> Result<Snapshot, String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(underlay::look(wanted)).map_err(|error| gateway_base::causes::told(&error))
+    runtime.block_on(underlay::look(wanted)).map_err(|error| gateway_base::causes::chain(&error))
 }
 
 /// Returns the interface that has the address now.
