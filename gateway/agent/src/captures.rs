@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use gateway_api::ctl::Answer;
+use gateway_api::ctl::{Answer, CaptureControl};
 use gateway_common::capture::RENEW_NS;
 use gateway_datapath::{
     capture_programs::Pinned,
@@ -15,7 +15,7 @@ use gateway_datapath::{
 };
 use tokio::time::Instant;
 
-use super::{control::CaptureControl, forwarding::Forwarding};
+use super::forwarding::Forwarding;
 
 /// The current capture, if there is one.
 pub(super) struct Captures {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use gateway_api::events::Event;
+use gateway_api::{ctl::Control, events::Event};
 use gateway_base::{clock, log};
 use gateway_common::event::LearnEvent;
 use gateway_config::{Config, Interface, rows::Rows};
@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use super::{
     captures::Captures,
     cluster::Cluster,
-    control::Control,
     coverage::{Coverage, Turn},
     error::AgentError,
     event_log::EventLog,
@@ -118,9 +117,9 @@ impl Agent<'_> {
                 return Ok(Some(End { leave, request: Some(request) }));
             }
             Control::Show(what) => self.shown(&what, underlay),
-            Control::Handover { instance, force } => match &mut self.cluster {
+            Control::Handover { router, force } => match &mut self.cluster {
                 Some(cluster) => {
-                    cluster.handover(instance.as_deref(), force, &self.config, request);
+                    cluster.handover(router.as_deref(), force, &self.config, request);
                     return Ok(None);
                 }
                 None => Err("this gateway has no [[vrrp]]: there is no other node to hand over to".to_owned()),

@@ -3,9 +3,10 @@
 
 use std::sync::atomic::Ordering;
 
+use gateway_api::ctl::LogControl;
 use gateway_base::{clock, memory};
 
-use super::{cluster::Cluster, control::LogControl, coverage::Totals, handlers::Agent, status_line::StatusLine};
+use super::{cluster::Cluster, coverage::Totals, handlers::Agent, status_line::StatusLine};
 
 impl Agent<'_> {
     /// Does the work of each second.

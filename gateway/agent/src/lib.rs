@@ -2,8 +2,7 @@
 //! configuration, timers, and from learning in the kernel.
 //!
 //! [`run`] is the loop; [`handlers`] has the handler of each event. [`forwarding`] holds the data plane and reconciles
-//! it. [`report`] logs each problem once when it comes and once when it goes. [`control`] parses the requests of the
-//! control socket. [`housekeeping`] answers requests about the agent itself, with [`coverage`] and [`status_line`].
+//! it. [`report`] logs each problem once when it comes and once when it goes. [`housekeeping`] answers requests about the agent itself, with [`coverage`] and [`status_line`].
 //! [`systemd`] notifies the service manager. [`event_log`] records events for clients that monitor the gateway.
 //! [`captures`] installs the capture programs while a client wants them. [`cluster`] has the role of this node among
 //! several, with [`standby_fdb`], [`state_sync`], [`eligible`], [`strays`] and [`announcer`]. [`views`] and [`fdb`]
@@ -15,7 +14,6 @@ mod announcer;
 mod budgets;
 mod captures;
 mod cluster;
-pub mod control;
 mod coverage;
 pub mod ctl;
 mod detach;
@@ -26,9 +24,6 @@ mod event_log;
 mod events;
 mod fdb;
 mod forwarding;
-#[cfg(fuzzing)]
-#[allow(missing_docs, unreachable_pub, reason = "not part of the library")]
-pub mod fuzzing;
 mod handlers;
 mod housekeeping;
 mod losses;

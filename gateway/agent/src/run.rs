@@ -40,7 +40,6 @@ use tokio::{
 use super::{
     captures::Captures,
     cluster::{Cluster, shares_database},
-    control::COMMANDS,
     coverage::Coverage,
     error::AgentError,
     event_log::{EventLog, now as moment},
@@ -101,7 +100,7 @@ async fn run_until_told(
     load_keys(&mut config)?;
     let _instance = Instance::acquire(&config.gateway.run_dir)?;
     let group = config.gateway.control_group.as_deref();
-    let (requests, clients, control) = crate::ctl::open(&ctl::path(&config.gateway.run_dir), group, COMMANDS)?;
+    let (requests, clients, control) = crate::ctl::open(&ctl::path(&config.gateway.run_dir), group, ctl::COMMANDS)?;
     let mut control = pin!(control);
     // First of all: a lease of an earlier run is renewed while the rest starts.
     let ha = start_ha(&config)?;

@@ -1,14 +1,14 @@
 //! Serves read-only requests of the control socket.
 
 use gateway_api::{
-    ctl::Answer,
+    ctl::{Answer, Show},
     screen::{self, Look},
     view,
 };
 use gateway_netdev::underlay::Snapshot;
 use serde::Serialize;
 
-use super::{control::Show, error::AgentError, handlers::Agent};
+use super::{error::AgentError, handlers::Agent};
 
 impl Agent<'_> {
     /// Answers a request for `what`.

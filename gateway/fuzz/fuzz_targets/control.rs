@@ -1,4 +1,4 @@
-//! A client of the control socket that says anything, in reads of any size.
+//! Any bytes from a client of the control socket, in reads of any size.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_agent::fuzzing::client(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| gateway_api::ctl::fuzzing::client(bytes));

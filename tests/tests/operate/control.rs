@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, process::Output};
 
 use anyhow::{Result, ensure};
-use gateway_agent::control::COMMANDS;
+use gateway_api::ctl::COMMANDS;
 use lab::{
     crossing::{Crossing, EXT, Plan, Site},
     process,

@@ -14,7 +14,7 @@ use std::{
 
 use gateway_api::ctl::{
     Answer, Command,
-    commands::{Decision, decide},
+    dispatch::{Decision, decide},
     message::{BadCall, Call, LONGEST, reply},
 };
 use gateway_base::{

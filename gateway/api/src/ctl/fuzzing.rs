@@ -1,16 +1,16 @@
-//! Entry points for the fuzz target of `gateway/fuzz`.
+//! Entry point for the fuzz target in `gateway/fuzz`.
 
 use gateway_base::json_framing::Framer;
 
 use super::{
-    Command,
-    commands::{Decision, decide},
+    COMMANDS, Control,
+    dispatch::{Decision, decide},
     message::{Call, LONGEST, reply},
 };
 
-/// Simulates a client that sends these bytes. The first byte sets the size of reads, and if the client is root. `take`
-/// receives each request that would be passed to the agent.
-pub fn client(bytes: &[u8], commands: &'static [Command], take: impl Fn(&str, &[String])) {
+/// Simulates a client that sends these bytes, up to the parsed requests of the agent. The first byte sets the size of
+/// reads, and if the client is root.
+pub fn client(bytes: &[u8]) {
     let Some((&first, bytes)) = bytes.split_first() else { return };
     let (root, size) = (first & 1 == 1, usize::from(first >> 1) + 1);
     let mut framer = Framer::new(LONGEST);
@@ -25,10 +25,10 @@ pub fn client(bytes: &[u8], commands: &'static [Command], take: impl Fn(&str, &[
             // The server would close the connection.
             let Ok(call) = call else { return };
             let id = call.id.clone();
-            let answer = match decide(commands, root, call) {
+            let answer = match decide(COMMANDS, root, call) {
                 Decision::Reply(answer) => answer,
                 Decision::Ask { command, params } => {
-                    take(command, &params);
+                    let _request = Control::new(command, &params);
                     Ok(String::new())
                 }
             };

@@ -1,43 +1,6 @@
-//! Commands of the control socket, and the parser of their requests.
+//! Requests to the agent, parsed from a command of [`COMMANDS`](super::COMMANDS) and its parameters.
 
-use gateway_api::{
-    ctl::{Access, Command},
-    events::Cursor,
-    view::MacFilter,
-};
-
-/// Commands of the agent.
-pub const COMMANDS: &[Command] = &[
-    Command { name: "capture", usage: "start|renew|stop NUMBER", params: 2..=2, access: Access::Change },
-    Command { name: "coverage/show", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "exit", usage: "[keep-role]", params: 0..=1, access: Access::Change },
-    Command { name: "fdb/show", usage: "[SWITCH|VNI]", params: 0..=1, access: Access::Read },
-    Command { name: "fdb/stats", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "memory/show", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "monitor/next", usage: "[SEQ [RUN]]", params: 0..=2, access: Access::Read },
-    Command { name: "reload", usage: "", params: 0..=0, access: Access::Change },
-    Command { name: "show/bindings", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/counters", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/drops", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/everything", usage: "", params: 0..=0, access: Access::Read },
-    Command {
-        name: "show/macs",
-        usage: "[FROM] [switch=NAME] [vni=VNI] [port=PORT] [mac=MAC] [remote=IP]",
-        params: 0..=6,
-        access: Access::Read,
-    },
-    Command { name: "show/neighbours", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/switches", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/tunnels", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "show/vrrp", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "status", usage: "[json]", params: 0..=1, access: Access::Read },
-    Command { name: "vlog/disable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
-    Command { name: "vlog/enable-rate-limit", usage: "", params: 0..=0, access: Access::Change },
-    Command { name: "vlog/list", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "vlog/reopen", usage: "", params: 0..=0, access: Access::Read },
-    Command { name: "vlog/set", usage: "SPEC...", params: 1..=64, access: Access::Change },
-    Command { name: "vrrp/handover", usage: "[NAME|VRID] [--force]", params: 0..=2, access: Access::Change },
-];
+use crate::{events::Cursor, view::MacFilter};
 
 /// Operation on a capture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +19,7 @@ pub enum Control {
     /// Hands over the role of active node.
     Handover {
         /// Virtual router, by name or VRID; `None` means all of them.
-        instance: Option<String>,
+        router: Option<String>,
         /// Also if no other node is known to take the role.
         force: bool,
     },
@@ -91,7 +54,7 @@ pub enum Show {
         /// As a JSON object, instead of text for people.
         json: bool,
     },
-    /// [`gateway_api::view::Everything`].
+    /// [`Everything`](crate::view::Everything).
     Everything,
     /// Logical switches.
     Switches,
@@ -188,8 +151,8 @@ fn macs(words: &[&str]) -> Control {
 fn handover(words: &[&str]) -> Control {
     let force = words.contains(&"--force");
     match words.iter().filter(|word| **word != "--force").collect::<Vec<_>>().as_slice() {
-        [] => Control::Handover { instance: None, force },
-        [name] if !name.starts_with('-') => Control::Handover { instance: Some((**name).to_owned()), force },
+        [] => Control::Handover { router: None, force },
+        [name] if !name.starts_with('-') => Control::Handover { router: Some((**name).to_owned()), force },
         _ => Control::Unknown(format!("vrrp/handover does not take {:?}", words.join(" "))),
     }
 }
@@ -211,23 +174,24 @@ fn capture(what: &str, number: &str) -> Control {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::{Access, COMMANDS};
 
     fn control(command: &str, params: &str) -> Control {
         Control::new(command, &params.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
-    fn a_handover_may_name_an_instance_and_be_forced() {
-        for (params, instance, force) in
+    fn a_handover_may_name_a_virtual_router_and_be_forced() {
+        for (params, router, force) in
             [("", None, false), ("a", Some("a"), false), ("--force", None, true), ("7 --force", Some("7"), true)]
         {
-            let instance = instance.map(str::to_owned);
-            assert_eq!(control("vrrp/handover", params), Control::Handover { instance, force }, "{params}");
+            let router = router.map(str::to_owned);
+            assert_eq!(control("vrrp/handover", params), Control::Handover { router, force }, "{params}");
         }
     }
 
     #[test]
-    fn an_exit_keeps_roles_only_if_told_to() {
+    fn an_exit_keeps_roles_only_on_request() {
         assert_eq!(control("exit", ""), Control::Exit { keep: false });
         assert_eq!(control("exit", "keep-role"), Control::Exit { keep: true });
     }
@@ -250,8 +214,8 @@ mod tests {
 
     /// Each command, with parameters that it accepts.
     #[test]
-    fn all_that_is_listed_is_understood_and_described() {
-        let reference = include_str!("../../../docs/CONTROL.md");
+    fn every_command_is_parsed_and_documented() {
+        let reference = include_str!("../../../../docs/CONTROL.md");
         for command in COMMANDS {
             let params = match command.name {
                 "vlog/set" => "dbg",
@@ -290,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_misspelt_is_not_guessed_at() {
+    fn a_misspelt_request_is_unknown() {
         for (command, params) in [("exit", "keep"), ("vrrp/handover", "--forced"), ("vrrp/handover", "a b")] {
             assert!(matches!(control(command, params), Control::Unknown(_)), "{command} {params}");
         }
