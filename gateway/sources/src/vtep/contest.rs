@@ -1,9 +1,8 @@
 //! Detects that another writer undoes the writes of this gateway.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use super::schedule::Schedule;
 
 /// Limit of repeated undos. After it, a thing is left as the other writer wants it.
 pub(super) const UNDONE: u32 = 5;
@@ -24,8 +23,8 @@ pub(super) enum Act {
 #[derive(Debug)]
 pub(super) struct Contests<T> {
     tallies: BTreeMap<T, Tally>,
-    /// Things that are lost. They are few, while the others are many.
-    lost: BTreeSet<T>,
+    /// Things that are lost, with the time at which each counts as won if it stays correct.
+    lost: Schedule<T>,
     /// Time for which a lost thing has to stay correct before it counts as won.
     settled: Duration,
     prune: Duration,
@@ -41,7 +40,7 @@ struct Tally {
 impl<T: Copy + Ord> Contests<T> {
     /// Creates an empty record. A lost thing that stays correct for `settled` is not lost any more.
     pub(super) fn new(settled: Duration) -> Self {
-        Self { tallies: BTreeMap::new(), lost: BTreeSet::new(), settled, prune: Duration::ZERO }
+        Self { tallies: BTreeMap::new(), lost: Schedule::default(), settled, prune: Duration::ZERO }
     }
 
     /// Records a write at `now`.
@@ -52,7 +51,7 @@ impl<T: Copy + Ord> Contests<T> {
         };
         let tally = Tally { act, undone, last: now };
         if tally.is_lost() {
-            self.lost.insert(thing);
+            self.lost.put(thing, now + self.settled);
         } else {
             self.lost.remove(&thing);
         }
@@ -61,19 +60,22 @@ impl<T: Copy + Ord> Contests<T> {
 
     /// Returns true if the thing is lost: another writer keeps undoing it.
     pub(super) fn is_lost(&self, thing: &T) -> bool {
-        self.lost.contains(thing)
+        self.lost.due(thing).is_some()
     }
 
     /// Records that the thing is still not as it should be.
     pub(super) fn still(&mut self, thing: &T, now: Duration) {
         if let Some(tally) = self.tallies.get_mut(thing) {
             tally.last = now;
+            if tally.is_lost() {
+                self.lost.put(*thing, now + self.settled);
+            }
         }
     }
 
     /// Returns the lost things.
-    pub(super) fn lost(&self) -> impl Iterator<Item = &T> {
-        self.lost.iter()
+    pub(super) fn lost(&self) -> impl ExactSizeIterator<Item = &T> {
+        self.lost.things()
     }
 
     /// Returns the largest number of undos among the things that are not lost.
@@ -89,13 +91,12 @@ impl<T: Copy + Ord> Contests<T> {
         self.prune = now + FORGET;
         let settled = self.settled;
         self.tallies.retain(|_, tally| now < tally.last + if tally.is_lost() { settled } else { FORGET });
-        let tallies = &self.tallies;
-        self.lost.retain(|thing| tallies.contains_key(thing));
+        while self.lost.pop_due(now).is_some() {}
     }
 
     /// Returns the earliest time at which a lost thing may count as won.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.lost.iter().filter_map(|thing| self.tallies.get(thing)).map(|tally| tally.last + self.settled).min()
+        self.lost.deadline()
     }
 
     /// Removes all records.

@@ -8,11 +8,10 @@ use std::{
     sync::Arc,
 };
 
-use gateway_common::net::MacAddr;
 use gateway_ovsdb::{Change, RowError, Uuid};
 
 use super::{
-    rows::{Counters, Global, Group, Locator, LogicalSwitch, Mcast, PhysicalPort, PhysicalSwitch, Row, Ucast},
+    rows::{Counters, Global, Group, Locator, LogicalSwitch, Mcast, PhysicalPort, PhysicalSwitch, Row, Station, Ucast},
     tables,
     ucast::UcastTable,
 };
@@ -35,9 +34,6 @@ pub struct Mirror {
     pub(super) mcast_remote: McastTable,
     unreadable: BTreeMap<(Arc<str>, Uuid), Arc<RowError>>,
 }
-
-/// Station of a logical switch: the row of the switch, and the MAC.
-pub type Station = (Uuid, MacAddr);
 
 /// Rows that a change touches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -149,6 +149,9 @@ pub struct Ucast {
     pub ip: Option<IpAddr>,
 }
 
+/// Station of a logical switch: the row of the switch, and the MAC.
+pub type Station = (Uuid, MacAddr);
+
 /// Row of `Mcast_Macs_Local` or `Mcast_Macs_Remote`: the locations of the listeners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mcast {

@@ -14,7 +14,7 @@ use gateway_common::net::MacAddr;
 use gateway_ovsdb::Uuid;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use super::{mirror::Station, rows::Ucast};
+use super::rows::{Station, Ucast};
 
 /// Rows of one of the two tables.
 #[derive(Debug, Default)]
