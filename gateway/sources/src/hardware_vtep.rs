@@ -21,8 +21,8 @@ use tokio::{
 
 use super::Database;
 use crate::vtep::{
-    self, Engine, Fault, Faults, HoldTimes, Identity, LocalMac, Said, Settings, Status, TrafficByBinding, VtepDecoder,
-    rows::Row,
+    self, Engine, Fault, Faults, HoldTimes, Identity, LocalMac, LogLine, Settings, Status, TrafficByBinding,
+    VtepDecoder, rows::Row,
 };
 
 /// Interval of status updates while a remaining time in the status counts down.
@@ -409,11 +409,11 @@ impl Actor {
 
     /// Logs the messages of the engine, and publishes the rows and the status if they have changed.
     fn tell(&mut self) {
-        for said in self.engine.said() {
+        for said in self.engine.take_log() {
             match said {
-                Said::Warning(text) => tracing::warn!("{text}"),
-                Said::Info(text) => tracing::info!("{text}"),
-                Said::Debug(text) => tracing::debug!("{text}"),
+                LogLine::Warning(text) => tracing::warn!("{text}"),
+                LogLine::Info(text) => tracing::info!("{text}"),
+                LogLine::Debug(text) => tracing::debug!("{text}"),
             }
         }
         // The status comes first: a reader of the rows learns from it that the database is known.

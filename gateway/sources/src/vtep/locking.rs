@@ -82,7 +82,7 @@ impl Locking {
     }
 
     /// Processes the state that the server reports. Returns true if the state has changed.
-    pub(super) fn told(&mut self, lock: Lock, now: Duration) -> bool {
+    pub(super) fn reported(&mut self, lock: Lock, now: Duration) -> bool {
         let state = match (self.state, lock) {
             // The lock was already released.
             (LockState::None, _) => return false,
@@ -148,11 +148,11 @@ mod tests {
     fn a_node_that_takes_over_does_not_wait_for_the_one_before() {
         let mut locking = Locking::default();
         assert_eq!(locking.request(true), Some(LockRequest::Wait));
-        locking.told(Lock::Waiting, NOW);
+        locking.reported(Lock::Waiting, NOW);
         assert_eq!(locking.request(true), None);
         locking.take_over();
         assert_eq!(locking.request(true), Some(LockRequest::Steal));
-        locking.told(Lock::Held, NOW);
+        locking.reported(Lock::Held, NOW);
         assert!(locking.lets_write());
     }
 
@@ -160,23 +160,23 @@ mod tests {
     fn a_standby_gives_the_lock_back_and_hears_no_more_of_it() {
         let mut locking = Locking::default();
         locking.request(true);
-        locking.told(Lock::Held, NOW);
+        locking.reported(Lock::Held, NOW);
         assert_eq!(locking.request(false), Some(LockRequest::Release));
         assert_eq!(locking.request(false), None);
-        assert!(!locking.told(Lock::Held, NOW) && !locking.lets_write());
+        assert!(!locking.reported(Lock::Held, NOW) && !locking.lets_write());
     }
 
     #[test]
     fn a_lock_that_another_one_has_is_a_fault_after_a_while_and_a_stolen_one_at_once() {
         let mut locking = Locking::default();
         locking.request(true);
-        locking.told(Lock::Waiting, NOW);
+        locking.reported(Lock::Waiting, NOW);
         assert_eq!((locking.is_kept_out(NOW), locking.deadline()), (false, Some(NOW + GRACE)));
-        assert!(!locking.told(Lock::Waiting, NOW + GRACE));
+        assert!(!locking.reported(Lock::Waiting, NOW + GRACE));
         assert!(locking.is_kept_out(NOW + GRACE));
-        locking.told(Lock::Held, NOW + GRACE);
+        locking.reported(Lock::Held, NOW + GRACE);
         assert!(!locking.is_kept_out(NOW + GRACE));
-        locking.told(Lock::Stolen, NOW + GRACE);
+        locking.reported(Lock::Stolen, NOW + GRACE);
         assert!(locking.is_kept_out(NOW + GRACE));
     }
 }

@@ -47,6 +47,11 @@ impl Mapping {
         Self { identity, learn_limit, ..Self::default() }
     }
 
+    /// Returns the identity of the gateway.
+    pub(super) fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// Returns the rows that the tables map to.
     pub fn rows(&self) -> &Arc<Rows> {
         &self.rows

@@ -37,7 +37,7 @@ mod ucast;
 mod tests;
 
 pub use decode::VtepDecoder;
-pub use engine::{Engine, Said, Settings, Status};
+pub use engine::{Engine, LogLine, Settings, Status};
 pub use fault::{Fault, Faults};
 pub use hold::{Hold, HoldState, HoldTimes, Notice, Standing};
 pub use identity::Identity;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_ovsdb::{Cause, Datum, Event, Lock, LockRequest, Operation, RowError, TransactError};
 
 use super::*;
-use crate::vtep::{Engine, HoldState, HoldTimes, LocalMac, LockState, Said, Settings, rows::Counters};
+use crate::vtep::{Engine, HoldState, HoldTimes, LocalMac, LockState, LogLine, Settings, rows::Counters};
 
 const START: Duration = Duration::ZERO;
 
@@ -45,7 +45,7 @@ fn connected(rows: Vec<Change<Row>>) -> Engine {
     let mut engine = engine();
     engine.event(up(), START);
     engine.event(Event::Changes(rows), START);
-    engine.said();
+    engine.take_log();
     engine
 }
 
@@ -185,7 +185,7 @@ fn columns_that_the_schema_lacks_are_not_written() {
     engine.set_traffic([(("eth1".to_owned(), vlan(100)), Counters::default())].into());
     engine.set_faults(crate::vtep::Faults { switch: [crate::vtep::Fault::Unspecified].into(), ..Default::default() });
     assert_eq!(sent(&mut engine, START), None);
-    assert!(engine.said().iter().any(|said| matches!(said, Said::Warning(text) if text.contains("vlan_stats"))));
+    assert!(engine.take_log().iter().any(|line| matches!(line, LogLine::Warning(text) if text.contains("vlan_stats"))));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_row_that_cannot_be_read_is_a_fault_and_named() {
         "row {} of Ucast_Macs_Remote in the database is skipped: column MAC should hold a MAC, and holds x",
         uuid(7, 1)
     );
-    assert!(engine.said().contains(&Said::Warning(named)));
+    assert!(engine.take_log().contains(&LogLine::Warning(named)));
     let [Operation::Update { row, .. }] = &sent(&mut engine, START).unwrap()[..] else { panic!() };
     assert_eq!(row, &[("switch_fault_status", Datum::set(["unspecified_fault"]))]);
 }
@@ -211,7 +211,7 @@ fn of_many_rows_that_cannot_be_read_a_few_are_named() {
     let bad = |number| change(tables::UCAST_MACS_REMOTE, uuid(7, number), Row::Unreadable(Arc::clone(&error)));
     let mut engine = connected(settled());
     engine.event(Event::Changes((0..100).map(bad).collect()), START);
-    assert_eq!(engine.said().len(), 11);
+    assert_eq!(engine.take_log().len(), 11);
     assert_eq!(engine.status(START).unreadable, 100);
 }
 
@@ -220,7 +220,7 @@ fn a_server_that_stays_away_is_said_to_now_and_then() {
     let mut engine = connected(settled());
     let said = (0..120).map(|second| {
         engine.event(down(), Duration::from_secs(second));
-        engine.said().len()
+        engine.take_log().len()
     });
     // Two messages that there is no connection, one that forwarding stays.
     assert_eq!(said.sum::<usize>(), 3);
@@ -230,10 +230,10 @@ fn a_server_that_stays_away_is_said_to_now_and_then() {
 fn problems_are_said_when_they_come_and_when_they_go() {
     let mut engine = connected(settled());
     engine.event(Event::Changes(vec![switch(BLUE, "blue", keyed(5))]), START);
-    assert!(matches!(&engine.said()[..], [Said::Warning(text)] if text.contains("blue")));
+    assert!(matches!(&engine.take_log()[..], [LogLine::Warning(text)] if text.contains("blue")));
     assert_eq!(engine.status(START).problems.len(), 1);
     engine.event(Event::Changes(vec![switch(BLUE, "blue", keyed(6))]), START);
-    assert!(matches!(&engine.said()[..], [Said::Info(text)] if text.starts_with("no longer")));
+    assert!(matches!(&engine.take_log()[..], [LogLine::Info(text)] if text.starts_with("no longer")));
 }
 
 #[test]
@@ -258,8 +258,8 @@ fn readdressed(address: &str) -> Event<Row> {
 
 /// Returns the warnings among the log messages.
 fn warnings(engine: &mut Engine) -> Vec<String> {
-    let said = engine.said().into_iter();
-    said.filter_map(|said| if let Said::Warning(text) = said { Some(text) } else { None }).collect()
+    let said = engine.take_log().into_iter();
+    said.filter_map(|line| if let LogLine::Warning(text) = line { Some(text) } else { None }).collect()
 }
 
 #[test]
@@ -379,9 +379,9 @@ fn a_transaction_that_comes_too_late_for_its_lock_is_no_news_for_anybody() {
     engine.learn(learned());
     sent(&mut engine, START).unwrap();
     engine.event(Event::Lock(Lock::Stolen), START);
-    engine.said();
+    engine.take_log();
     engine.outcome(Err(TransactError::NotOwner), START);
-    assert!(matches!(&engine.said()[..], [Said::Debug(_)]));
+    assert!(matches!(&engine.take_log()[..], [LogLine::Debug(_)]));
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn each_binding_that_comes_or_goes_is_told_in_the_log() {
         r#"VLAN 100 of port "eth1" is no longer bound to logical switch "red""#,
         r#"VLAN 200 of port "eth1" is bound to logical switch "red""#,
     ];
-    assert_eq!(engine.said(), lines.map(|line| Said::Info(line.to_owned())));
+    assert_eq!(engine.take_log(), lines.map(|line| LogLine::Info(line.to_owned())));
 }
 
 #[test]
@@ -420,7 +420,7 @@ fn why_the_database_cannot_be_reached_is_in_the_status_and_in_the_log_at_once() 
     let mut engine = connected(settled());
     let why = |reason: &str, cause| Event::Down { remote: "ssl:db".to_owned(), reason: reason.to_owned(), cause };
     engine.event(why("it closed the connection", Cause::Closed), START);
-    engine.said();
+    engine.take_log();
     engine.event(why("its certificate has expired", Cause::Tls), START + Duration::from_secs(1));
     assert!(warnings(&mut engine)[0].contains("ssl:db: its certificate has expired"));
     let unreachable = ("ssl:db".to_owned(), "its certificate has expired".to_owned(), Cause::Tls);
