@@ -70,7 +70,7 @@ impl Agent<'_> {
         let one = |(instance, following): (Option<&str>, &view::Following)| measured::Database {
             name: instance.unwrap_or(alone).to_owned(),
             following: Some(following.clone()),
-            heard: self.database.heard(instance),
+            heard: self.database.last_received(instance),
         };
         followed.into_iter().map(one).collect()
     }

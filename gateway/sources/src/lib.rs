@@ -54,7 +54,7 @@ pub trait Database {
     /// Returns the time at which data last came from a server of the database, as time since the zero of the wall
     /// clock. If there is a database for each instance, it is that of `instance`. `None` if nothing ever came, or if
     /// there is no server.
-    fn heard(&self, _instance: Option<&str>) -> Option<Duration> {
+    fn last_received(&self, _instance: Option<&str>) -> Option<Duration> {
         None
     }
 

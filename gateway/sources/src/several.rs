@@ -123,9 +123,9 @@ impl Database for Several {
         view::Database::Several { instances: instances.collect() }
     }
 
-    fn heard(&self, instance: Option<&str>) -> Option<Duration> {
+    fn last_received(&self, instance: Option<&str>) -> Option<Duration> {
         let (_, part) = self.parts.iter().find(|(name, _)| Some(name.as_str()) == instance)?;
-        part.heard(None)
+        part.last_received(None)
     }
 
     fn reconfigure(&mut self, config: &Config) {
