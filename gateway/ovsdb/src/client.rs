@@ -49,7 +49,7 @@ pub struct Contact(Arc<AtomicU64>);
 
 impl Contact {
     /// Records that data came now, `time` after the zero of the wall clock.
-    pub fn heard(&self, time: Duration) {
+    pub fn received(&self, time: Duration) {
         self.0.store(time.as_millis() as u64, Ordering::Relaxed);
     }
 

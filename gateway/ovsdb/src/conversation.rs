@@ -17,7 +17,7 @@ use super::{
     failure::Failure,
     locking::Locking,
     message::{self, Message, RpcError},
-    monitor::{self, Method, MonitorId, Told},
+    monitor::{self, Contents, Method, MonitorId},
     outbox::Outbox,
     replica::Replica,
     schema::Schema,
@@ -228,8 +228,8 @@ impl Conversation {
                 }
                 (result, _) => {
                     let result = accepted(method.name(), result)?;
-                    let told = method.reply(result).map_err(|error| unreadable(method.name(), error))?;
-                    self.take_picture(&told, replica, outputs)
+                    let contents = method.reply(result).map_err(|error| unreadable(method.name(), error))?;
+                    self.take_picture(&contents, replica, outputs)
                 }
             },
             Call::Transaction(expected) => {
@@ -271,9 +271,9 @@ impl Conversation {
             return Ok(());
         }
         let Some(notification) = monitor::notification(method, params) else { return Ok(()) };
-        let (id, told) = notification.map_err(|error| unreadable("an update", error))?;
+        let (id, contents) = notification.map_err(|error| unreadable("an update", error))?;
         if id.is_name(SERVER_MONITOR) {
-            return self.take_server(told.updates);
+            return self.take_server(contents.updates);
         }
         if !id.is_number(self.round) {
             return Ok(());
@@ -281,9 +281,9 @@ impl Conversation {
         if !self.is_live() {
             return Err(Failure::TooEarly);
         }
-        let updates = update::read(told.updates, replica.layout(), told.format);
+        let updates = update::read(contents.updates, replica.layout(), contents.format);
         let events = replica.apply(updates.map_err(|error| unreadable("an update", error))?)?;
-        replica.set_last_transaction(told.transaction);
+        replica.set_last_transaction(contents.transaction);
         outputs.extend(events.into_iter().map(Output::Event));
         Ok(())
     }
@@ -325,14 +325,14 @@ impl Conversation {
 
     fn take_picture<D: Decoder>(
         &mut self,
-        told: &Told<'_>,
+        contents: &Contents<'_>,
         replica: &mut Replica<D>,
         outputs: &mut Vec<Output<D::Row>>,
     ) -> Result<(), Failure> {
-        let updates = update::read(told.updates, replica.layout(), told.format);
+        let updates = update::read(contents.updates, replica.layout(), contents.format);
         let updates = updates.map_err(|error| unreadable("a picture", error))?;
-        let events = if told.complete { replica.replace(updates) } else { replica.catch_up(updates)? };
-        replica.set_last_transaction(told.transaction);
+        let events = if contents.complete { replica.replace(updates) } else { replica.catch_up(updates)? };
+        replica.set_last_transaction(contents.transaction);
         if let Phase::Picture { schema_version } = mem::replace(&mut self.phase, Phase::Live) {
             let (remote, missing) = (self.remote.clone(), replica.layout().missing());
             outputs.push(Output::Event(Event::Up { remote, schema_version, missing }));

@@ -149,18 +149,18 @@ impl<D: Decoder> Driver<D> {
         let mut buffer = vec![0; READ];
         let mut flushed = true;
         // The last messages of a server explain more than a failed write. So the connection is read to its end.
-        let mut unheard: Option<io::Error> = None;
+        let mut send_error: Option<io::Error> = None;
         loop {
             let outgoing = session.unsent();
             let room = outgoing.len() < UNSENT;
-            let sending = unheard.is_none() && !(outgoing.is_empty() && flushed);
+            let sending = send_error.is_none() && !(outgoing.is_empty() && flushed);
             let deadline = session.deadline();
             tokio::select! {
                 read = reader.read(&mut buffer) => match read {
-                    Ok(0) => return Ok(ended(None, unheard)),
-                    Err(error) => return Ok(ended(Some(error), unheard)),
+                    Ok(0) => return Ok(ended(None, send_error)),
+                    Err(error) => return Ok(ended(Some(error), send_error)),
                     Ok(count) => {
-                        self.contact.heard(clock::realtime());
+                        self.contact.received(clock::realtime());
                         let mut outputs = Vec::new();
                         let result = session.receive(now(), &buffer[..count], &mut self.replica, &mut outputs);
                         self.give(outputs, waiting);
@@ -176,7 +176,7 @@ impl<D: Decoder> Driver<D> {
                         session.sent(count);
                         flushed = count == 0;
                     }
-                    Err(error) => unheard = Some(error),
+                    Err(error) => send_error = Some(error),
                 },
                 () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
                     if let Err(failure) = session.look(now()) {

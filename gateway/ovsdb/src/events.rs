@@ -164,11 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn few_events_are_told_one_by_one() {
+    fn few_events_are_reported_one_by_one() {
         let (sender, mut events) = queue();
-        let told: Vec<_> = (0..3).map(|n| Event::Changes(vec![change(1, Some(n))])).collect();
-        told.iter().for_each(|event| sender.send(event.clone()));
-        assert_eq!(drain(&mut events), told);
+        let reported: Vec<_> = (0..3).map(|n| Event::Changes(vec![change(1, Some(n))])).collect();
+        reported.iter().for_each(|event| sender.send(event.clone()));
+        assert_eq!(drain(&mut events), reported);
     }
 
     #[test]
@@ -178,9 +178,9 @@ mod tests {
             sender.send(Event::Changes(vec![change(1, Some(n)), change((n % 5) as u8 + 2, Some(n))]));
         }
         sender.send(Event::Changes(vec![change(2, None)]));
-        let told = drain(&mut events);
-        assert_eq!(told.len(), ONE_BY_ONE);
-        let Event::Changes(last) = told.last().unwrap() else { panic!("{told:?}") };
+        let reported = drain(&mut events);
+        assert_eq!(reported.len(), ONE_BY_ONE);
+        let Event::Changes(last) = reported.last().unwrap() else { panic!("{reported:?}") };
         assert_eq!(last.len(), 6);
         assert!(last.contains(&change(1, Some(999))) && last.contains(&change(2, None)), "{last:?}");
     }
@@ -194,21 +194,21 @@ mod tests {
         sender.send(down(0));
         sender.send(Event::Changes(vec![change(1, Some(7))]));
         sender.send(Event::Changes(vec![change(1, Some(8))]));
-        let told = drain(&mut events);
+        let reported = drain(&mut events);
         let end = [Event::Changes(vec![change(1, Some(99))]), down(0), Event::Changes(vec![change(1, Some(8))])];
-        assert_eq!(told[told.len() - 3..], end);
+        assert_eq!(reported[reported.len() - 3..], end);
     }
 
     #[test]
     fn repeated_downs_do_not_pile_up() {
         let (sender, mut events) = queue();
         (0..1000).for_each(|n| sender.send(down(n)));
-        let told = drain(&mut events);
-        assert_eq!((told.len(), told.last()), (ONE_BY_ONE, Some(&down(999))));
+        let reported = drain(&mut events);
+        assert_eq!((reported.len(), reported.last()), (ONE_BY_ONE, Some(&down(999))));
     }
 
     #[tokio::test]
-    async fn the_end_is_told_after_what_was_before_it() {
+    async fn the_end_is_reported_after_what_was_before_it() {
         let (sender, mut events) = queue();
         sender.send(down(1));
         drop(sender);

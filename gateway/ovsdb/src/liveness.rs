@@ -11,7 +11,8 @@ const PICTURE: Duration = Duration::from_secs(60);
 pub(crate) struct Liveness {
     /// Probe interval. `None`: never probe.
     probe: Option<Duration>,
-    heard: Instant,
+    /// Time at which bytes last came.
+    last_received: Instant,
     asked: Option<Instant>,
     /// True while the complete contents are awaited.
     patient: bool,
@@ -31,12 +32,12 @@ pub(crate) enum Silence {
 impl Liveness {
     /// Creates the timer with a probe interval; zero means never.
     pub(crate) fn new(now: Instant, probe: Duration) -> Self {
-        Self { probe: Some(probe).filter(|probe| !probe.is_zero()), heard: now, asked: None, patient: false }
+        Self { probe: Some(probe).filter(|probe| !probe.is_zero()), last_received: now, asked: None, patient: false }
     }
 
     /// Records that bytes came, whatever their contents.
-    pub(crate) fn heard(&mut self, now: Instant) {
-        self.heard = now;
+    pub(crate) fn received(&mut self, now: Instant) {
+        self.last_received = now;
         self.asked = None;
     }
 
@@ -49,7 +50,7 @@ impl Liveness {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let probe = self.probe?;
         let patience = if self.patient { PICTURE.max(probe) } else { probe };
-        Some(self.asked.map_or(self.heard + probe, |asked| asked + patience))
+        Some(self.asked.map_or(self.last_received + probe, |asked| asked + patience))
     }
 
     /// Checks the duration of the silence. A returned [`Silence::Ask`] counts as carried out.
@@ -59,7 +60,7 @@ impl Liveness {
                 self.asked = Some(now);
                 Silence::Ask
             }
-            (Some(deadline), Some(_)) if now >= deadline => Silence::Gone(now - self.heard),
+            (Some(deadline), Some(_)) if now >= deadline => Silence::Gone(now - self.last_received),
             _ => Silence::Short,
         }
     }
@@ -87,10 +88,10 @@ mod tests {
     }
 
     #[test]
-    fn any_word_starts_anew() {
+    fn any_byte_restarts_the_timer() {
         let (now, mut liveness) = start();
         assert_eq!(liveness.look(now + PROBE), Silence::Ask);
-        liveness.heard(now + PROBE);
+        liveness.received(now + PROBE);
         assert_eq!(liveness.look(now + PROBE * 3 / 2), Silence::Short);
         assert_eq!(liveness.look(now + PROBE * 2), Silence::Ask);
     }

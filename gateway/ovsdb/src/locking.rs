@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_asked_for_once_and_given_back_once() {
+    fn a_lock_is_requested_once_and_released_once() {
         let mut locking = Locking::default();
         assert_eq!(methods(&mut locking, LockRequest::Wait), ["lock"]);
         assert_eq!(methods(&mut locking, LockRequest::Wait), [""; 0]);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_a_lock_that_was_given_back_is_no_news() {
+    fn a_notification_about_a_released_lock_changes_nothing() {
         let mut locking = Locking::default();
         methods(&mut locking, LockRequest::Wait);
         methods(&mut locking, LockRequest::Release);

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_notifications_and_replies_are_told_apart() {
+    fn requests_notifications_and_replies_are_distinguished() {
         assert!(matches!(parse(r#"{"id":"echo","method":"echo","params":[]}"#), Message::Request { .. }));
         assert!(matches!(parse(r#"{"id":null,"method":"update","params":[]}"#), Message::Notification { .. }));
         assert!(matches!(parse(r#"{"method":"update","params":[]}"#), Message::Notification { .. }));

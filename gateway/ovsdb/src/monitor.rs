@@ -18,7 +18,7 @@ pub(crate) enum Method {
 
 /// Contents of a monitor reply or of an update notification.
 #[derive(Debug)]
-pub(crate) struct Told<'a> {
+pub(crate) struct Contents<'a> {
     /// True for the complete contents, false for the changes since then.
     pub complete: bool,
     /// Transaction that the copy corresponds to once this is applied.
@@ -55,15 +55,17 @@ impl Method {
     }
 
     /// Parses the reply.
-    pub(crate) fn reply(self, result: &RawValue) -> Result<Told<'_>, serde_json::Error> {
+    pub(crate) fn reply(self, result: &RawValue) -> Result<Contents<'_>, serde_json::Error> {
         match self {
             Self::Since => {
                 let (found, transaction, updates) = serde_json::from_str::<(bool, Uuid, _)>(result.get())?;
                 let transaction = Some(transaction).filter(|&transaction| transaction != Uuid::ZERO);
-                Ok(Told { complete: !found, transaction, updates, format: Format::Difference })
+                Ok(Contents { complete: !found, transaction, updates, format: Format::Difference })
             }
-            Self::Cond => Ok(Told { complete: true, transaction: None, updates: result, format: Format::Difference }),
-            Self::Plain => Ok(Told { complete: true, transaction: None, updates: result, format: Format::OldNew }),
+            Self::Cond => {
+                Ok(Contents { complete: true, transaction: None, updates: result, format: Format::Difference })
+            }
+            Self::Plain => Ok(Contents { complete: true, transaction: None, updates: result, format: Format::OldNew }),
         }
     }
 }
@@ -89,21 +91,21 @@ impl MonitorId<'_> {
 pub(crate) fn notification<'a>(
     method: &str,
     params: &'a RawValue,
-) -> Option<Result<(MonitorId<'a>, Told<'a>), serde_json::Error>> {
+) -> Option<Result<(MonitorId<'a>, Contents<'a>), serde_json::Error>> {
     #[derive(Deserialize)]
     struct Two<'a>(#[serde(borrow)] MonitorId<'a>, #[serde(borrow)] &'a RawValue);
     #[derive(Deserialize)]
     struct Three<'a>(#[serde(borrow)] MonitorId<'a>, Uuid, #[serde(borrow)] &'a RawValue);
-    let told = |transaction, updates, format| Told { complete: false, transaction, updates, format };
+    let contents = |transaction, updates, format| Contents { complete: false, transaction, updates, format };
     let two = |format| {
         let two = serde_json::from_str(params.get());
-        two.map(|Two(id, updates)| (id, told(None, updates, format)))
+        two.map(|Two(id, updates)| (id, contents(None, updates, format)))
     };
     Some(match method {
         "update" => two(Format::OldNew),
         "update2" => two(Format::Difference),
         "update3" => serde_json::from_str(params.get())
-            .map(|Three(id, transaction, updates)| (id, told(Some(transaction), updates, Format::Difference))),
+            .map(|Three(id, transaction, updates)| (id, contents(Some(transaction), updates, Format::Difference))),
         _ => return None,
     })
 }
@@ -132,27 +134,27 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_remembers_tells_what_changed() {
+    fn a_server_that_knows_the_transaction_sends_the_changes() {
         let json = format!(r#"[true,"{UUID}",{{}}]"#);
-        let told = Method::Since.reply(raw(&json)).unwrap();
-        assert_eq!((told.complete, told.transaction), (false, UUID.parse().ok()));
+        let contents = Method::Since.reply(raw(&json)).unwrap();
+        assert_eq!((contents.complete, contents.transaction), (false, UUID.parse().ok()));
     }
 
     #[test]
     fn a_standalone_database_has_no_transactions_to_go_back_to() {
-        let told = Method::Since.reply(raw(r#"[false,"00000000-0000-0000-0000-000000000000",{}]"#)).unwrap();
-        assert_eq!((told.complete, told.transaction), (true, None));
+        let contents = Method::Since.reply(raw(r#"[false,"00000000-0000-0000-0000-000000000000",{}]"#)).unwrap();
+        assert_eq!((contents.complete, contents.transaction), (true, None));
     }
 
     #[test]
     fn notifications_are_read() {
         let json = format!(r#"[7,"{UUID}",{{}}]"#);
-        let (id, told) = notification("update3", raw(&json)).unwrap().unwrap();
+        let (id, contents) = notification("update3", raw(&json)).unwrap().unwrap();
         assert!(id.is_number(7) && !id.is_number(8) && !id.is_name("7"));
-        assert_eq!((told.transaction, told.format), (UUID.parse().ok(), Format::Difference));
-        let (id, told) = notification("update", raw(r#"["x",{}]"#)).unwrap().unwrap();
+        assert_eq!((contents.transaction, contents.format), (UUID.parse().ok(), Format::Difference));
+        let (id, contents) = notification("update", raw(r#"["x",{}]"#)).unwrap().unwrap();
         assert!(id.is_name("x") && !id.is_name("y") && !id.is_number(7));
-        assert_eq!((told.transaction, told.format), (None, Format::OldNew));
+        assert_eq!((contents.transaction, contents.format), (None, Format::OldNew));
         assert!(notification("update2", raw("[1]")).unwrap().is_err());
         assert!(notification("locked", raw("[1]")).is_none());
     }

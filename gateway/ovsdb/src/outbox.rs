@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sent_is_given_back_even_if_there_is_always_more() {
+    fn sent_memory_is_freed_even_if_there_is_always_more() {
         let mut outbox = Outbox::default();
         outbox.writer().extend([0; 2 * SENT]);
         for _ in 0..100 {

@@ -34,26 +34,26 @@ struct Table {
     /// only their indices are in a hash table.
     rows: IndexMap<Uuid, Option<Packed>, DefaultHashBuilder>,
     /// The few rows that could not be decoded and were not reported.
-    untold: HashSet<Uuid>,
+    unreported: HashSet<Uuid>,
 }
 
 /// Row that has been removed from its table.
 struct Entry {
     packed: Option<Packed>,
     /// True if the row was decoded and reported.
-    told: bool,
+    reported: bool,
 }
 
 impl Table {
     fn remove(&mut self, uuid: &Uuid) -> Option<Entry> {
         let packed = self.rows.swap_remove(uuid)?;
-        Some(Entry { packed, told: !self.untold.remove(uuid) })
+        Some(Entry { packed, reported: !self.unreported.remove(uuid) })
     }
 
-    fn insert(&mut self, uuid: Uuid, Entry { packed, told }: Entry) {
+    fn insert(&mut self, uuid: Uuid, Entry { packed, reported }: Entry) {
         self.rows.insert(uuid, packed);
-        if !told {
-            self.untold.insert(uuid);
+        if !reported {
+            self.unreported.insert(uuid);
         }
     }
 }
@@ -117,8 +117,8 @@ impl<D: Decoder> Replica<D> {
             self.put(table, uuid, known, result, &mut news);
         }
         for (table, gone) in old.into_iter().enumerate() {
-            let told = gone.rows.into_keys().filter(|uuid| !gone.untold.contains(uuid));
-            told.for_each(|uuid| news.change(self.layout.table(table), uuid, None));
+            let reported = gone.rows.into_keys().filter(|uuid| !gone.unreported.contains(uuid));
+            reported.for_each(|uuid| news.change(self.layout.table(table), uuid, None));
         }
         news.events(true)
     }
@@ -148,7 +148,7 @@ impl<D: Decoder> Replica<D> {
         let mut news = News::new();
         for RowUpdate { table, uuid, what } in updates {
             let known = self.tables[table].remove(&uuid);
-            let told = match what {
+            let contents = match what {
                 What::Whole(packed) => Ok(packed),
                 What::Broken(error) => Err(error),
                 What::Difference(cells) => match &known {
@@ -160,13 +160,13 @@ impl<D: Decoder> Replica<D> {
                     }
                 },
                 What::Deleted => {
-                    if known.is_some_and(|entry| entry.told) {
+                    if known.is_some_and(|entry| entry.reported) {
                         news.change(self.layout.table(table), uuid, None);
                     }
                     continue;
                 }
             };
-            self.put(table, uuid, known, told, &mut news);
+            self.put(table, uuid, known, contents, &mut news);
         }
         Ok(news)
     }
@@ -188,11 +188,11 @@ impl<D: Decoder> Replica<D> {
         table: usize,
         uuid: Uuid,
         known: Option<Entry>,
-        told: Result<Packed, RowError>,
+        contents: Result<Packed, RowError>,
         news: &mut News<D::Row>,
     ) {
         let layout = self.layout.table(table);
-        let (packed, row) = match told {
+        let (packed, row) = match contents {
             Ok(packed) => match known {
                 Some(entry) if entry.packed.as_ref() == Some(&packed) => {
                     self.tables[table].insert(uuid, entry);
@@ -205,17 +205,17 @@ impl<D: Decoder> Replica<D> {
             },
             Err(error) => (None, Err(error)),
         };
-        let told = row.is_ok();
+        let reported = row.is_ok();
         match row {
             Ok(row) => news.change(layout, uuid, Some(row)),
             Err(error) => {
                 news.bad.push(Event::BadRow { table: layout.name.clone(), uuid, error });
-                if known.is_some_and(|entry| entry.told) {
+                if known.is_some_and(|entry| entry.reported) {
                     news.change(layout, uuid, None);
                 }
             }
         }
-        self.tables[table].insert(uuid, Entry { packed, told });
+        self.tables[table].insert(uuid, Entry { packed, reported });
     }
 }
 

@@ -53,12 +53,12 @@ fn a_second_picture_gives_only_what_is_different() {
     let mut replica = replica();
     replica.replace(vec![whole(1, "a"), whole(2, "b"), whole(3, "c")]);
     let events = replica.replace(vec![whole(1, "a"), whole(2, "B"), whole(4, "d")]);
-    let told = [change(2, Some("B[]")), change(4, Some("d[]")), change(3, None)];
-    assert_eq!(events, [Event::Changes(told.into())]);
+    let changes = [change(2, Some("B[]")), change(4, Some("d[]")), change(3, None)];
+    assert_eq!(events, [Event::Changes(changes.into())]);
 }
 
 #[test]
-fn a_picture_without_news_is_told_to_be_complete() {
+fn a_picture_without_changes_is_reported_as_complete() {
     let mut replica = replica();
     replica.replace(vec![whole(1, "a")]);
     assert_eq!(replica.replace(vec![whole(1, "a")]), [Event::Changes(vec![])]);
@@ -74,7 +74,7 @@ fn differences_add_up() {
 }
 
 #[test]
-fn a_change_that_changes_nothing_is_not_told() {
+fn a_change_that_changes_nothing_is_not_reported() {
     let mut replica = replica();
     replica.replace(vec![whole(1, "a")]);
     assert_eq!(replica.apply(vec![whole(1, "a")]).unwrap(), []);
@@ -100,7 +100,7 @@ fn a_row_that_turns_bad_is_taken_away_and_comes_back_good() {
 }
 
 #[test]
-fn a_bad_row_is_told_once_and_its_end_is_not() {
+fn a_bad_row_is_reported_once_and_its_end_is_not() {
     let mut replica = replica();
     let events = replica.replace(vec![whole(1, "bad")]);
     assert!(is_bad(&events[0], 1));
@@ -110,7 +110,7 @@ fn a_bad_row_is_told_once_and_its_end_is_not() {
 }
 
 #[test]
-fn differences_of_a_row_against_its_schema_wait_until_it_is_told_whole() {
+fn differences_of_a_row_against_its_schema_wait_until_it_is_sent_whole() {
     let mut replica = replica();
     let error = RowError { column: "tag".into(), expected: "one integer or none".into(), found: "true".into() };
     replica.replace(vec![RowUpdate { table: 0, uuid: uuid(1), what: What::Broken(error) }]);

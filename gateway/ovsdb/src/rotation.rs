@@ -1,8 +1,8 @@
-//! Rotation over the servers, with backoff.
+//! Rotation over the servers, with exponential backoff.
 
 use std::time::{Duration, Instant};
 
-/// Backoff after all servers have failed once.
+/// First backoff, after all servers have failed once.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Maximum backoff, after they have failed many times.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_good_connection_starts_anew_and_a_short_one_does_not() {
+    fn a_good_connection_resets_the_backoff_and_a_short_one_does_not() {
         let (now, mut rotation) = (now(), Rotation::new(1, 7));
         for _ in 0..10 {
             rotation.failed(now, Some(GOOD / 2));

@@ -50,6 +50,8 @@ pub(crate) struct ColumnType {
 }
 
 /// Error: the value of a column is not of its type. Holds the expected type.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 pub(crate) struct WrongType(pub String);
 
 #[derive(Deserialize)]

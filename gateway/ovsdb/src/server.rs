@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_database_is_told_with_the_ones_there_are() {
+    fn an_unknown_database_is_reported_with_the_ones_there_are() {
         let databases = databases(&[("a", "standalone", true, true), ("_Server", "standalone", true, true)]);
         let error = databases.judge("d", false).unwrap_err();
         assert_eq!(error.to_string(), "it has no database d, but a: is this the right server?");

@@ -49,7 +49,7 @@ impl Session {
         replica: &mut Replica<D>,
         outputs: &mut Vec<Output<D::Row>>,
     ) -> Result<(), Failure> {
-        self.liveness.heard(now);
+        self.liveness.received(now);
         self.framer.push(bytes);
         let result = self.take_messages(replica, outputs);
         if result.is_err() {

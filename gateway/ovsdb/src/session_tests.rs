@@ -112,7 +112,7 @@ fn server(leader: bool) -> Value {
 }
 
 #[test]
-fn a_picture_is_told_with_what_the_schema_lacks() {
+fn a_picture_is_reported_with_what_the_schema_lacks() {
     let mut bench = Bench::until_picture();
     bench.answer(3, json!([false, TRANSACTION, {"Port": {ROW: {"initial": {"name": "a"}}}}]));
     let up =
@@ -148,7 +148,7 @@ fn what_is_not_understood_makes_the_next_picture_complete() {
 }
 
 #[test]
-fn a_change_of_a_row_that_was_never_told_is_not_understood() {
+fn a_change_of_a_row_that_was_never_sent_is_not_understood() {
     let mut bench = Bench::until_live();
     let change = json!({"Port": {TRANSACTION: {"modify": {"name": "b"}}}});
     let change = json!({"method": "update3", "params": [1, TRANSACTION, change], "id": null});
@@ -202,7 +202,7 @@ fn part_of_a_message_is_a_sign_of_life() {
 }
 
 #[test]
-fn a_lock_is_asked_for_told_and_stolen() {
+fn a_lock_is_requested_granted_and_stolen() {
     let mut bench = Bench::until_live();
     let lock = |bench: &mut Bench, request| bench.session.lock::<usize>(bench.now, "gw1", request);
     assert_eq!(lock(&mut bench, LockRequest::Wait), None);
@@ -261,7 +261,7 @@ fn a_transaction_without_an_answer_ends_the_session_though_bytes_come() {
 }
 
 #[test]
-fn a_server_that_never_tells_its_schema_is_left_though_bytes_come() {
+fn a_server_that_never_sends_its_schema_is_left_though_bytes_come() {
     let mut bench = Bench::new();
     bench.answer(1, json!(["d"]));
     for _ in 0..30 {

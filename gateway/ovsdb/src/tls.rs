@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_certificate_is_told_from_a_certificate_that_is_refused() {
+    fn a_refused_certificate_is_distinguished_from_a_certificate_that_is_refused() {
         let ours = explained(Error::AlertReceived(AlertDescription::UnknownCA));
         let theirs = explained(Error::InvalidCertificate(CertificateError::UnknownIssuer));
         assert!(ours.starts_with("it refused our certificate"), "{ours}");

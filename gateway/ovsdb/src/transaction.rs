@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn the_assertion_of_a_lock_is_written_and_its_failure_told_apart() {
+    fn the_assertion_of_a_lock_is_written_and_its_failure_recognised() {
         assert_eq!(written(Operation::Assert("gw1".to_owned())), r#"["d",{"op":"assert","lock":"gw1"}]"#);
         let json = r#"[{"error":"not owner","details":"Asserted lock gw1 not held."},null]"#;
         assert_eq!(read(json, &[Expected::Nothing; 2]).unwrap_err(), TransactError::NotOwner);
@@ -268,13 +268,13 @@ mod tests {
     }
 
     #[test]
-    fn a_guard_that_fails_is_told_apart() {
+    fn a_guard_that_fails_is_recognised() {
         let json = r#"[{"error":"timed out","details":"..."},null]"#;
         assert_eq!(read(json, &[Expected::Nothing; 2]).unwrap_err(), TransactError::TimedOut { operation: 0 });
     }
 
     #[test]
-    fn a_refusal_of_the_request_is_told() {
+    fn a_refusal_of_the_request_is_reported() {
         let refused = RpcError { error: "canceled".into(), details: String::new() };
         let error = outcome(Err(refused), &[]).unwrap_err();
         assert!(matches!(error, TransactError::Refused { operation: None, .. }), "{error:?}");

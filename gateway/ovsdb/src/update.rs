@@ -15,7 +15,7 @@ use super::{
     Datum, RowError, Uuid,
     layout::{Layout, TableLayout},
     packed::Packed,
-    schema::ColumnType,
+    schema::{ColumnType, WrongType},
 };
 
 /// Length limit of the value of a column, in bytes of its text: a set of some 80,000 rows.
@@ -185,8 +185,9 @@ impl Cells<'_> {
             let Some((at, kind)) = self.layout.find(&name) else { continue };
             match cell(json, kind, self.whole) {
                 Ok(datum) => cells.push((at, datum)),
-                Err(expected) => {
-                    broken = Some(RowError { column: name.into_owned(), expected, found: shortened(json.get()) });
+                Err(error) => {
+                    let (expected, found) = (error.to_string(), shortened(json.get()));
+                    broken = Some(RowError { column: name.into_owned(), expected, found });
                 }
             }
         }
@@ -212,15 +213,25 @@ impl Cells<'_> {
     }
 }
 
-/// Parses the value or the difference of a column. The error is the expected type.
-fn cell(json: &RawValue, kind: ColumnType, whole: bool) -> Result<Datum, String> {
+/// Error: the value of a column does not fit. Its text is the expected contents.
+#[derive(Debug, thiserror::Error)]
+enum CellError {
+    #[error("at most {LONGEST_VALUE} bytes")]
+    TooLong,
+    #[error(transparent)]
+    NotAValue(#[from] serde_json::Error),
+    #[error(transparent)]
+    WrongType(#[from] WrongType),
+}
+
+/// Parses the value or the difference of a column.
+fn cell(json: &RawValue, kind: ColumnType, whole: bool) -> Result<Datum, CellError> {
     // Before it is packed, a value of many small parts takes many times the memory of its text.
     if json.get().len() > LONGEST_VALUE {
-        return Err(format!("at most {LONGEST_VALUE} bytes"));
+        return Err(CellError::TooLong);
     }
-    let datum = serde_json::from_str(json.get()).map_err(|error| error.to_string())?;
-    let datum = if whole || !kind.many { kind.whole(datum) } else { kind.part(datum) };
-    datum.map_err(|wrong| wrong.0)
+    let datum = serde_json::from_str(json.get())?;
+    Ok(if whole || !kind.many { kind.whole(datum)? } else { kind.part(datum)? })
 }
 
 fn shortened(text: &str) -> String {
@@ -274,7 +285,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_difference_holds_what_is_told_and_no_defaults() {
+    fn a_difference_holds_what_is_sent_and_no_defaults() {
         let what = read_one(r#"{"modify":{"tag":["set",[]],"peers":["set",["a","b"]]}}"#, Format::Difference);
         assert_eq!(what, What::Difference(vec![(2, Datum::EMPTY), (3, Datum::set(["a", "b"]))]));
     }

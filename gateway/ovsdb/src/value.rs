@@ -238,7 +238,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_are_equal_whatever_order_they_were_told_in() {
+    fn sets_are_equal_whatever_order_they_were_sent_in() {
         assert_eq!(Datum::set([2_i64, 1, 2]), Datum::set([1_i64, 2]));
     }
 

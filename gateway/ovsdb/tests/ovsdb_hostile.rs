@@ -27,8 +27,8 @@ fn peak() -> usize {
     line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() / 1024
 }
 
-/// Follows a server that says `parts` after a good start, again and again if it is `endless`, and never reads. Gives why it
-/// was left, or nothing if the last part was told as a change.
+/// Follows a server that sends `parts` after a good start, again and again if it is `endless`, and never reads. Returns why it
+/// was left, or nothing if the last part was reported as a change.
 async fn follow(parts: Vec<(usize, &'static str)>, endless: bool) -> Option<String> {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let remote = format!("tcp:{}", listener.local_addr().unwrap());
@@ -105,8 +105,8 @@ async fn a_hostile_server_costs_a_bounded_amount_of_memory() {
     // The id of a monitor as a tree of ten million arrays, 30 MiB of text.
     let last = r#"[]],{}]}{"id":null,"method":"update2","params":[1,{"Switch":{"00000000-0000-0000-0000-000000000001":{"insert":{}}}}]}"#;
     let bomb = vec![(1, r#"{"id":null,"method":"update2","params":[["#), (10 * MIB, "[],"), (1, last)];
-    let told = follow(bomb, false).await;
-    assert_eq!(told, None, "it is no monitor of ours, and what comes after it is taken");
+    let reason = follow(bomb, false).await;
+    assert_eq!(reason, None, "it is no monitor of ours, and what comes after it is taken");
     let tree = peak() - before;
     println!("an id of {} MiB: {tree} MiB", 30);
     assert!(tree < 128, "{tree} MiB");

@@ -88,7 +88,7 @@ async fn next(events: &mut gateway_ovsdb::Events<Mac>) -> Event<Mac> {
 }
 
 #[tokio::test]
-#[expect(clippy::disallowed_methods, reason = "tells how long it took; nothing depends on it")]
+#[expect(clippy::disallowed_methods, reason = "prints how long it took; nothing depends on it")]
 async fn a_hundred_thousand_macs_fit() {
     let place = Place::new();
     let mut server = place.serve("a", SCHEMA, &[]);
@@ -122,11 +122,11 @@ async fn a_hundred_thousand_macs_fit() {
     // One more is one change, whatever is there already.
     client.transact(inserts(ROWS, ROWS + 1)).await.unwrap();
     let Event::Changes(changes) = next(&mut events).await else {
-        panic!("a change is told before its transaction is done")
+        panic!("a change is reported before its transaction is done")
     };
     assert_eq!(changes.len(), 1);
 
-    // All told anew, and nothing is different.
+    // All is sent again, and nothing is different.
     server.restart();
     loop {
         if let Event::Changes(changes) = next(&mut events).await {

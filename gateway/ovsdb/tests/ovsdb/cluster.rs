@@ -50,7 +50,7 @@ fn insert(name: &str) -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn a_killed_leader_is_replaced_and_nothing_told_twice() {
+async fn a_killed_leader_is_replaced_and_nothing_reported_twice() {
     let mut cluster = Cluster::new();
     let (mut follower, leader) = cluster.follow().await;
     follower.client.transact(insert("s1")).await.unwrap();

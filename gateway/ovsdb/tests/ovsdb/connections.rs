@@ -19,7 +19,7 @@ fn insert(name: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn after_a_crash_only_what_changed_is_told() {
+async fn after_a_crash_only_what_changed_is_reported() {
     let place = Place::new();
     let mut server = place.serve("a", SCHEMA, &[]);
     for name in ["s1", "s2", "s3"] {
@@ -55,7 +55,7 @@ async fn after_a_crash_only_what_changed_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_stands_still_is_given_up_and_taken_up_again() {
+async fn a_server_that_stands_still_is_left_and_followed_again() {
     let place = Place::new();
     let server = place.serve("a", SCHEMA, &[]);
     let mut follower =
@@ -102,14 +102,14 @@ async fn a_server_that_probes_is_answered() {
     assert!(said.contains(r#"{"id":"echo","result":[1],"error":null}"#), "{said}");
 }
 
-/// What a server says until changes could come.
+/// Messages of a server up to its first changes.
 fn opening() -> String {
     let schema = std::fs::read_to_string(SCHEMA).unwrap();
     let zero = "00000000-0000-0000-0000-000000000000";
     format!(r#"{{"id":1,"result":["lab"]}}{{"id":2,"result":{schema}}}{{"id":3,"result":[false,"{zero}",{{}}]}}"#)
 }
 
-/// Pretends to be a server, says something without end, and never reads.
+/// Pretends to be a server, sends without end, and never reads.
 async fn babbler(listener: TcpListener, babble: Vec<u8>) {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -151,14 +151,14 @@ async fn a_server_that_never_stops_talking_leaves_room_for_others() {
     // Without the runtime's own bound, which is 128 reads.
     let mut driver = std::pin::pin!(tokio::task::unconstrained(driver));
     let mut polls = 0;
-    let told = std::future::poll_fn(|context| {
+    let reported = std::future::poll_fn(|context| {
         polls += 1;
         assert!(driver.as_mut().poll(context).is_pending());
-        let told = std::iter::from_fn(|| events.try_recv());
+        let reported = std::iter::from_fn(|| events.try_recv());
         let is_last = |event: Event<_>| matches!(event, Event::Changes(changes) if !changes.is_empty());
-        if told.into_iter().any(is_last) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if reported.into_iter().any(is_last) { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
     });
-    tokio::time::timeout(crate::lab::PATIENCE, told).await.unwrap();
+    tokio::time::timeout(crate::lab::PATIENCE, reported).await.unwrap();
     assert!(polls >= length / READ, "{polls} polls for {length} bytes");
     drop(server.join().unwrap());
 }

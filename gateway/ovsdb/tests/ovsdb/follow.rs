@@ -32,7 +32,7 @@ async fn the_first_picture_is_complete_with_defaults_and_without_what_the_schema
 }
 
 #[tokio::test]
-async fn changes_are_told_as_they_happen() {
+async fn changes_are_reported_as_they_happen() {
     let place = Place::new();
     let _server = place.serve("a", SCHEMA, &[]);
     let mut follower = Follower::of(&place.remote("a")).await;
@@ -114,7 +114,7 @@ async fn a_bad_row_is_named_and_all_others_are_there() {
 }
 
 #[tokio::test]
-async fn a_changed_schema_starts_over_and_tells_what_is_different() {
+async fn a_changed_schema_starts_over_and_reports_what_is_different() {
     let place = Place::new();
     let _server = place.serve("a", SCHEMA, &[]);
     place.transact("a", &inserted("Port", json!({"name": "p1"})));

@@ -27,7 +27,7 @@ impl Decoder for AsTheyAre {
     }
 }
 
-/// A client, what it has told so far, and its driver.
+/// A client, the contents it has reported so far, and its driver.
 pub(crate) struct Follower {
     pub(crate) client: Client,
     pub(crate) events: Events<Row>,
@@ -77,7 +77,7 @@ impl Follower {
                 let key = (table.to_string(), *uuid);
                 match row {
                     Some(row) => drop(self.picture.insert(key, row.clone())),
-                    None => assert!(self.picture.remove(&key).is_some(), "{key:?} was never told"),
+                    None => assert!(self.picture.remove(&key).is_some(), "{key:?} was never reported"),
                 }
             }
         }
@@ -95,7 +95,7 @@ impl Follower {
         }
     }
 
-    /// The changes that have to be told next.
+    /// Returns the changes that have to be reported next.
     pub(crate) async fn changes(&mut self) -> Vec<Change<Row>> {
         match self.next().await {
             Event::Changes(changes) => changes,

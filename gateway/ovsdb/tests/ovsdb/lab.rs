@@ -101,7 +101,7 @@ impl Drop for Place {
 }
 
 impl Server {
-    /// The port it chose, if it was told to listen at one.
+    /// The port it chose, if it listens at one.
     pub(crate) fn port(&self) -> u16 {
         let mut port = None;
         wait_until(|| {
@@ -162,12 +162,12 @@ fn spawn(arguments: &[String]) -> Child {
     Command::new("ovsdb-server").args(arguments).stdin(Stdio::null()).spawn().unwrap()
 }
 
-/// Runs a program to its end: what it says.
+/// Runs a program to its end: what it text.
 pub(crate) fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
-    let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{program} {arguments:?}: {}", says(&output.stderr));
-    says(&output.stdout)
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{program} {arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
 }
 
 /// Runs a program to its end in `directory`.

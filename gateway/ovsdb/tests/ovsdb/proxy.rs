@@ -25,7 +25,7 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// Opens the door `door` to the socket `to`. In what the client says, the first text of each pair of `replace` becomes
+    /// Opens the door `door` to the socket `to`. In messages of the client, the first text of each pair of `replace` becomes
     /// the second one.
     pub(crate) fn new(door: String, to: String, replace: &'static [(&'static str, &'static str)]) -> Self {
         let mut proxy = Self { door: door.into(), to: to.into(), replace, said: Arc::default(), passing: None };
@@ -70,10 +70,10 @@ impl Drop for Proxy {
 
 /// Passes messages on until one of the two ends the connection.
 async fn pass(mut client: UnixStream, mut server: UnixStream, replace: &[(&str, &str)], said: &Mutex<Transcript>) {
-    let (mut asked, mut told) = (Messages::default(), Messages::default());
+    let (mut from_client, mut from_server) = (Messages::default(), Messages::default());
     loop {
         tokio::select! {
-            message = asked.next(&mut client) => {
+            message = from_client.next(&mut client) => {
                 let Some(message) = message else { return };
                 said.lock().unwrap().push(('>', message.clone()));
                 let mut text = message.to_string();
@@ -82,7 +82,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, replace: &[(&str, 
                 }
                 server.write_all(text.as_bytes()).await.unwrap();
             }
-            message = told.next(&mut server) => {
+            message = from_server.next(&mut server) => {
                 let Some(message) = message else { return };
                 said.lock().unwrap().push(('<', message.clone()));
                 client.write_all(message.to_string().as_bytes()).await.unwrap();

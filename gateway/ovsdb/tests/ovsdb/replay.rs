@@ -1,7 +1,7 @@
 //! Conversations with `ovsdb-server` 3.1 that were recorded, each with what the client has to make of it.
 //!
 //! In the files of `recorded/`, a line starting with `>` is said by the client, with `<` by the server, with `=` it is what
-//! the client tells; `x` is the end of a connection. `cargo test --test ovsdb record -- --ignored` records them anew.
+//! the client reports; `x` is the end of a connection. `cargo test --test ovsdb record -- --ignored` records them again.
 
 use std::{collections::VecDeque, fmt::Write as _, fs};
 
@@ -26,11 +26,11 @@ fn line(event: &Event<Row>) -> Option<String> {
     match event {
         Event::Up { schema_version, missing, .. } => Some(format!("= up {schema_version}, missing {missing:?}")),
         Event::Changes(changes) => {
-            let mut told = json!({});
+            let mut reported = json!({});
             for change in changes {
-                told[&*change.table][change.uuid.to_string()] = json!(change.row);
+                reported[&*change.table][change.uuid.to_string()] = json!(change.row);
             }
-            Some(format!("= {told}"))
+            Some(format!("= {reported}"))
         }
         Event::BadRow { table, uuid, error } => Some(format!("= bad {table} {uuid}: {error}")),
         Event::Down { .. } | Event::Lock(_) => None,
@@ -70,14 +70,14 @@ async fn replay(name: &str) {
     let listener = UnixListener::bind(place.file("a.sock")).unwrap();
     let mut server = tokio::spawn(play(listener, recording));
     let mut follower = Follower::new(options(&place.remote("a")));
-    let mut told = Vec::new();
-    while told.len() < expected.len() {
+    let mut reported = Vec::new();
+    while reported.len() < expected.len() {
         tokio::select! {
-            event = follower.next() => told.extend(line(&event)),
+            event = follower.next() => reported.extend(line(&event)),
             failed = &mut server => failed.unwrap(),
         }
     }
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     server.abort();
 }
 
@@ -87,7 +87,7 @@ async fn rows_that_come_change_and_go() {
 }
 
 #[tokio::test]
-async fn a_cluster_tells_only_what_happened_since() {
+async fn a_cluster_sends_only_what_happened_since() {
     replay("since").await;
 }
 
@@ -110,23 +110,23 @@ async fn a_server_without_monitor_cond() {
 struct Recorder {
     proxy: Proxy,
     follower: Follower,
-    /// What was told, with how much had been said by then.
-    told: VecDeque<(usize, String)>,
+    /// What was reported, with how much had been said by then.
+    reported: VecDeque<(usize, String)>,
 }
 
 impl Recorder {
     fn new(place: &Place, replace: &'static [(&'static str, &'static str)]) -> Self {
         let proxy = Proxy::new(place.file("door.sock"), place.file("a.sock"), replace);
         let follower = Follower::new(options(&place.remote("door")));
-        Self { proxy, follower, told: VecDeque::new() }
+        Self { proxy, follower, reported: VecDeque::new() }
     }
 
     /// Waits for this many events more that are compared.
     async fn hear(&mut self, count: usize) {
-        let until = self.told.len() + count;
-        while self.told.len() < until {
+        let until = self.reported.len() + count;
+        while self.reported.len() < until {
             let event = self.follower.next().await;
-            self.told.extend(line(&event).map(|line| (self.proxy.said().len(), line)));
+            self.reported.extend(line(&event).map(|line| (self.proxy.said().len(), line)));
         }
     }
 
@@ -134,8 +134,8 @@ impl Recorder {
         let said: Transcript = self.proxy.said();
         let mut text = String::new();
         for at in 0..=said.len() {
-            while let Some((_, told)) = self.told.pop_front_if(|(after, _)| *after <= at) {
-                writeln!(text, "{told}").unwrap();
+            while let Some((_, reported)) = self.reported.pop_front_if(|(after, _)| *after <= at) {
+                writeln!(text, "{reported}").unwrap();
             }
             match said.get(at) {
                 Some(('x', _)) => text.push_str("x\n"),
@@ -176,7 +176,7 @@ async fn record_life(name: &str, replace: &'static [(&'static str, &'static str)
 }
 
 #[tokio::test]
-#[ignore = "records the conversations anew"]
+#[ignore = "records the conversations again"]
 async fn record() {
     record_life("changes", &[]).await;
     record_life("monitor_cond", &[("monitor_cond_since", "monitor_none")]).await;

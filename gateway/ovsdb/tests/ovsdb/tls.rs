@@ -88,15 +88,15 @@ async fn certificates_of_others_are_refused_and_it_is_said_whose() {
     assert!(reason.starts_with("it refused our certificate"), "{reason}");
 }
 
-/// Every client's certificate is signed by an authority, too: a pinned one tells a server from them.
+/// Every client's certificate is signed by an authority, too: a pinned one distinguishes a server from them.
 #[tokio::test]
 async fn a_certificate_of_the_right_authority_that_is_not_the_pinned_one_is_refused() {
     let pki = Pki::new();
     let server = pki.serve();
     let print = |name: &str| {
         let file = pki.file(&format!("{name}-cert.pem"));
-        let says = run("openssl", &["x509", "-noout", "-fingerprint", "-sha256", "-in", &file]);
-        says.trim().split_once('=').unwrap().1.to_owned()
+        let printed = run("openssl", &["x509", "-noout", "-fingerprint", "-sha256", "-in", &file]);
+        printed.trim().split_once('=').unwrap().1.to_owned()
     };
     let pinned = |names: &[&str], prints: &[String]| {
         let fingerprints = prints.iter().map(|print| print.parse().unwrap()).collect();
@@ -116,7 +116,7 @@ async fn a_certificate_of_the_right_authority_that_is_not_the_pinned_one_is_refu
 }
 
 #[tokio::test]
-async fn tls_and_its_lack_are_told_apart() {
+async fn tls_and_its_lack_are_distinguished() {
     let pki = Pki::new();
     let server = pki.serve();
     let mut follower = Follower::new(options(&format!("tcp:127.0.0.1:{}", server.port())));

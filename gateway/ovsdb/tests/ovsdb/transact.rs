@@ -42,7 +42,7 @@ async fn rows_that_refer_to_each_other_are_made_in_one() {
     let results = follower.client.transact(vec![switch, port, Operation::Comment("hello".into())]).await.unwrap();
 
     let Some(Event::Changes(changes)) = follower.events.try_recv() else {
-        panic!("what a transaction changed is told before it is answered");
+        panic!("the changes of a transaction are reported before its reply");
     };
     assert_eq!(changes.len(), 2);
     let [OperationResult::Inserted(switch), OperationResult::Inserted(port), OperationResult::Done] = results[..]
@@ -77,7 +77,7 @@ async fn a_guard_keeps_the_work_of_another_writer() {
 }
 
 #[tokio::test]
-async fn a_broken_rule_of_the_schema_is_told_though_each_operation_was_fine() {
+async fn a_broken_rule_of_the_schema_is_reported_though_each_operation_was_fine() {
     let place = Place::new();
     let _server = place.serve("a", SCHEMA, &[]);
     let follower = Follower::of(&place.remote("a")).await;
