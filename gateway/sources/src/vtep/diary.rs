@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn each_binding_that_comes_moves_or_goes_is_told_once() {
+    fn each_binding_that_comes_moves_or_goes_is_logged_once() {
         let mut diary = Diary::default();
         assert_eq!(diary.look(&rows(&[("red", 100)])), [r#"VLAN 100 of port "eth1" is bound to logical switch "red""#]);
         assert_eq!(diary.look(&rows(&[("red", 100)])), [""; 0]);

@@ -61,7 +61,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn the_reason_is_said_at_once_and_again_when_it_is_another_one() {
+    fn a_reason_is_logged_at_once_and_again_when_it_is_another_one() {
         let mut outage = Outage::default();
         let mut say = |reason: &str, second| outage.down("tcp:a", reason, Cause::Closed, SECOND * second);
         assert!(say("it closed the connection", 0));

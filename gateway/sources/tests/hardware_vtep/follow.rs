@@ -29,7 +29,7 @@ fn a_switch_that_is_filled_forwards() {
 }
 
 #[test]
-fn that_a_database_has_no_switches_is_told_too() {
+fn a_database_without_switches_is_known_too() {
     test(async {
         let vtep = Vtep::start();
         let mut gateway = vtep.gateway("gw1", "172.31.0.21", "");

@@ -9,7 +9,7 @@ use crate::{
     vtep::{Gateway, Vtep, test, vni},
 };
 
-/// What `ovn-controller-vtep` does when it is told to exit.
+/// Acts as `ovn-controller-vtep` when it exits.
 fn controller_exits(vtep: &Vtep) {
     vtep.place.transact(
         "vtep",
@@ -69,7 +69,7 @@ fn a_server_that_restarts_changes_nothing() {
 }
 
 #[test]
-fn that_the_server_has_gone_and_come_is_told() {
+fn the_loss_and_return_of_the_server_are_reported() {
     test(async {
         let mut vtep = Vtep::start();
         let gateway = filled(&vtep, "").await;
@@ -95,7 +95,7 @@ fn a_server_that_stays_away_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn without_a_hold_time_a_server_that_stays_away_is_waited_for_for_ever_and_status_says_why() {
+fn without_a_hold_time_a_server_that_stays_away_is_waited_for_for_ever_and_status_has_the_reason() {
     test(async {
         let mut vtep = Vtep::start();
         let mut gateway = filled(&vtep, "").await;
@@ -126,7 +126,7 @@ fn a_row_of_this_gateway_that_is_deleted_leaves_forwarding_as_it_was_until_it_is
 }
 
 #[test]
-fn a_database_that_is_made_anew_leaves_forwarding_as_it_was() {
+fn a_recreated_database_leaves_forwarding_as_it_was() {
     test(async {
         let mut vtep = Vtep::start();
         let mut gateway = filled(&vtep, "").await;

@@ -78,7 +78,7 @@ fn stations_of_a_switch_that_is_unbound_are_withdrawn() {
 }
 
 #[test]
-fn a_row_that_somebody_deletes_is_there_again_and_one_too_many_goes() {
+fn a_deleted_row_is_written_again_and_one_too_many_goes() {
     test(async {
         let vtep = Vtep::start();
         let gateway = filled(&vtep).await;
@@ -122,8 +122,8 @@ fn ten_thousand_stations_are_published() {
             let mac = MacAddr([2, 0xee, 0, 1, a, b]);
             gateway.database.publish(Local::There(LocalMac { vni: vni(5), mac, ip: None }));
         }
-        vtep.until("--bare --columns=MAC list Ucast_Macs_Local", |says| {
-            says.lines().filter(|line| !line.is_empty()).count() == 10_000
+        vtep.until("--bare --columns=MAC list Ucast_Macs_Local", |printed| {
+            printed.lines().filter(|line| !line.is_empty()).count() == 10_000
         })
         .await;
         let log = vtep.ctl("--bare --columns=dst_ip list Physical_Locator");

@@ -25,7 +25,7 @@ fn a_row_that_an_operator_has_made_is_completed() {
         vtep.ctl("add-ls red -- bind-ls gw1 eth1 100 red");
         let _gateway = vtep.gateway("gw1", "172.31.0.21", "");
         vtep.until_list("Physical_Port", "name", &["eth1", "eth2", "eth9"]).await;
-        vtep.until("--bare get Physical_Switch gw1 tunnel_ips", |says| says == "[\"172.31.0.21\"]\n").await;
+        vtep.until("--bare get Physical_Switch gw1 tunnel_ips", |printed| printed == "[\"172.31.0.21\"]\n").await;
         assert_eq!(vtep.ctl("get Physical_Switch gw1 description"), "mine\n");
         assert_eq!(vtep.ctl("list-bindings gw1 eth1"), "0100 red\n");
     });

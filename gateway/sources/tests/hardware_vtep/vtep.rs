@@ -65,7 +65,7 @@ impl Vtep {
         Config::load(Path::new(&file)).unwrap()
     }
 
-    /// What the operator and the controller do, and what `vtep-ctl` says.
+    /// Acts as operator and controller. Returns the output of `vtep-ctl`.
     pub(crate) fn ctl(&self, arguments: &str) -> String {
         let db = format!("--db={}", self.place.remote("vtep"));
         let arguments: Vec<&str> = arguments.split_whitespace().collect();
@@ -81,13 +81,13 @@ impl Vtep {
         );
     }
 
-    /// Waits until what `vtep-ctl` says is as it should be.
+    /// Waits until the output of `vtep-ctl` is right.
     pub(crate) async fn until(&self, arguments: &str, is_right: impl Fn(&str) -> bool) -> String {
         let asked = async {
             loop {
-                let says = self.ctl(arguments);
-                if is_right(&says) {
-                    return says;
+                let printed = self.ctl(arguments);
+                if is_right(&printed) {
+                    return printed;
                 }
                 sleep(Duration::from_millis(20)).await;
             }
@@ -99,8 +99,8 @@ impl Vtep {
     /// Waits until a column of the table has these values, one a row, sorted.
     pub(crate) async fn until_list(&self, table: &str, column: &str, expected: &[&str]) {
         let list = format!("--bare --columns={column} list {table}");
-        self.until(&list, |says| {
-            let mut found: Vec<_> = says.lines().filter(|line| !line.is_empty()).collect();
+        self.until(&list, |printed| {
+            let mut found: Vec<_> = printed.lines().filter(|line| !line.is_empty()).collect();
             found.sort_unstable();
             found == expected
         })

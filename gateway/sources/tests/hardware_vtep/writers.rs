@@ -1,4 +1,4 @@
-//! Two who write to one database: one of them does, and the other one says so. What is written is counted in the log of the
+//! Two who write to one database: one of them does, and the other one reports it. What is written is counted in the log of the
 //! database, which has a record for each transaction that has changed something.
 
 use gateway_common::net::MacAddr;
@@ -97,7 +97,7 @@ fn of_two_gateways_with_one_name_and_one_address_one_publishes() {
 
 /// A shared database, and nodes that do not hear each other's VRRP.
 #[test]
-fn in_a_split_brain_one_of_two_active_nodes_writes_and_the_other_one_says_so() {
+fn in_a_split_brain_one_of_two_active_nodes_writes_and_the_other_one_reports_it() {
     test(async {
         let vtep = Vtep::start();
         let mut first = filled(&vtep).await;
@@ -154,7 +154,7 @@ fn a_gateway_that_is_reached_again_has_its_lock_again() {
     });
 }
 
-/// Tells the tunnel addresses of a physical switch.
+/// Returns the tunnel addresses of a physical switch.
 struct Addresses;
 
 impl ovsdb::Decoder for Addresses {

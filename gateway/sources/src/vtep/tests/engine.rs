@@ -77,7 +77,7 @@ fn is_about(operations: &[Operation], name: &str) -> bool {
 }
 
 #[test]
-fn nothing_is_sent_before_all_that_is_there_was_told() {
+fn nothing_is_sent_before_the_contents_are_complete() {
     let mut engine = engine();
     assert_eq!(sent(&mut engine, START), None);
     engine.event(up(), START);
@@ -115,7 +115,7 @@ fn what_failed_is_sent_again_after_a_pause() {
 }
 
 #[test]
-fn a_refusal_is_said_once() {
+fn a_refusal_is_logged_once() {
     let mut engine = connected(settled());
     engine.learn(learned());
     for second in 0..3 {
@@ -123,8 +123,8 @@ fn a_refusal_is_said_once() {
         sent(&mut engine, now).unwrap();
         engine.outcome(Err(refused()), now);
     }
-    let said = warnings(&mut engine);
-    assert!(said.len() == 1 && said[0].contains("permission error"), "{said:?}");
+    let logged = warnings(&mut engine);
+    assert!(logged.len() == 1 && logged[0].contains("permission error"), "{logged:?}");
 }
 
 #[test]
@@ -216,18 +216,18 @@ fn of_many_rows_that_cannot_be_read_a_few_are_named() {
 }
 
 #[test]
-fn a_server_that_stays_away_is_said_to_now_and_then() {
+fn a_server_that_stays_away_is_logged_now_and_then() {
     let mut engine = connected(settled());
-    let said = (0..120).map(|second| {
+    let lines = (0..120).map(|second| {
         engine.event(down(), Duration::from_secs(second));
         engine.take_log().len()
     });
     // Two messages that there is no connection, one that forwarding stays.
-    assert_eq!(said.sum::<usize>(), 3);
+    assert_eq!(lines.sum::<usize>(), 3);
 }
 
 #[test]
-fn problems_are_said_when_they_come_and_when_they_go() {
+fn problems_are_logged_when_they_come_and_when_they_go() {
     let mut engine = connected(settled());
     engine.event(Event::Changes(vec![switch(BLUE, "blue", keyed(5))]), START);
     assert!(matches!(&engine.take_log()[..], [LogLine::Warning(text)] if text.contains("blue")));
@@ -258,8 +258,8 @@ fn readdressed(address: &str) -> Event<Row> {
 
 /// Returns the warnings among the log messages.
 fn warnings(engine: &mut Engine) -> Vec<String> {
-    let said = engine.take_log().into_iter();
-    said.filter_map(|line| if let LogLine::Warning(text) = line { Some(text) } else { None }).collect()
+    let lines = engine.take_log().into_iter();
+    lines.filter_map(|line| if let LogLine::Warning(text) = line { Some(text) } else { None }).collect()
 }
 
 #[test]
@@ -280,7 +280,7 @@ fn stations_are_published_five_times_a_second_at_most() {
 
 /// The other writer has a script that reverts every change.
 #[test]
-fn a_tunnel_address_that_somebody_keeps_changing_is_left_to_him_with_a_fault_that_names_it() {
+fn a_tunnel_address_that_another_writer_keeps_changing_is_left_to_it_with_a_fault_that_names_it() {
     let mut engine = connected(settled());
     let (mut now, mut writes) = (START, Vec::new());
     engine.event(readdressed(OTHER), now);
@@ -385,7 +385,7 @@ fn a_transaction_that_comes_too_late_for_its_lock_is_no_news_for_anybody() {
 }
 
 #[test]
-fn each_binding_that_comes_or_goes_is_told_in_the_log() {
+fn each_binding_that_comes_or_goes_is_logged() {
     let mut engine = connected(settled());
     engine.event(Event::Changes(vec![port(ETH1, "eth1", [(200, RED)])]), START);
     let lines = [
@@ -396,7 +396,7 @@ fn each_binding_that_comes_or_goes_is_told_in_the_log() {
 }
 
 #[test]
-fn a_gateway_without_any_binding_says_so() {
+fn a_gateway_without_any_binding_has_a_problem() {
     let mut engine = connected(settled());
     engine.event(Event::Changes(vec![port(ETH1, "eth1", [])]), START);
     let problems = engine.status(START).problems;

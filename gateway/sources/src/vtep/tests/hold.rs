@@ -194,7 +194,7 @@ fn an_operator_who_removes_it_all_at_once_is_followed() {
 }
 
 #[test]
-fn a_controller_that_is_back_is_followed_once_it_has_told_where_stations_are() {
+fn a_controller_that_is_back_is_followed_once_it_has_placed_stations() {
     let mut held = Held::new();
     held.exit(10, TunnelKey::Unset);
     assert_eq!(held.change(20, vec![switch(RED, "red", keyed(5))]), None);
@@ -213,7 +213,7 @@ fn a_controller_that_gives_another_vni_is_followed_at_once() {
 }
 
 #[test]
-fn a_vni_that_is_given_to_another_switch_is_not_held() {
+fn a_vni_that_moves_to_another_switch_is_not_held() {
     let mut held = Held::new();
     held.exit(10, TunnelKey::Unset);
     held.change(20, vec![switch(BLUE, "blue", keyed(5))]);
@@ -242,7 +242,7 @@ fn emptied() -> Vec<Change<Row>> {
 }
 
 #[test]
-fn a_database_that_was_made_anew_leaves_forwarding_as_it_was() {
+fn a_recreated_database_leaves_forwarding_as_it_was() {
     let mut held = Held::new();
     held.hold.gone(at_second(5));
     assert_eq!(held.change(10, emptied()), Some(Notice::Emptied(1, HOLD)));
@@ -251,7 +251,7 @@ fn a_database_that_was_made_anew_leaves_forwarding_as_it_was() {
 }
 
 #[test]
-fn a_database_that_was_made_anew_and_filled_is_followed() {
+fn a_recreated_and_filled_database_is_followed() {
     let mut held = Held::new();
     held.change(10, emptied());
     held.change(11, vec![global(), gateway(&[ETH1]), port(ETH1, "eth1", [(100, RED)]), switch(RED, "red", keyed(8))]);
@@ -259,7 +259,7 @@ fn a_database_that_was_made_anew_and_filled_is_followed() {
 }
 
 #[test]
-fn a_vlan_that_was_given_to_another_switch_is_not_held_for_the_old_one() {
+fn a_vlan_that_moved_to_another_switch_is_not_held_for_the_old_one() {
     let mut held = Held::new();
     held.change(10, emptied());
     held.change(
@@ -281,7 +281,7 @@ fn a_hold_time_of_zero_holds_nothing_after_the_next_tick() {
 
 /// The hold time of a kept switch starts at its first withdrawal: a controller that comes and goes does not extend it.
 #[test]
-fn what_is_held_is_not_held_anew_at_each_withdrawal() {
+fn the_hold_time_does_not_restart_at_each_withdrawal() {
     let mut held = Held::new();
     assert_eq!(held.exit(10, TunnelKey::Unset), Some(Notice::Withdrawn(1, HOLD)));
     // The controller sets the key, and exits again before it has written the stations.
@@ -294,7 +294,7 @@ fn what_is_held_is_not_held_anew_at_each_withdrawal() {
 }
 
 #[test]
-fn a_database_that_cannot_be_reached_is_waited_for_for_ever_unless_told_otherwise() {
+fn a_database_that_cannot_be_reached_is_waited_for_for_ever_unless_configured_otherwise() {
     let mut held = Held::new();
     held.hold.set_times(HoldTimes::default());
     assert_eq!(held.hold.gone(at_second(10)), Some(Notice::Gone(None)));

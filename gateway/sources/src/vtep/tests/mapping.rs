@@ -163,7 +163,7 @@ fn ports_of_other_gateways_are_not_ours() {
 }
 
 #[test]
-fn ports_that_are_not_here_are_told() {
+fn ports_that_are_not_here_are_reported() {
     let mut world = World::filled();
     world.change(vec![gateway(&[ETH1, uuid(2, 9)]), port(uuid(2, 9), "eth9", [(300, RED)])]);
     assert_eq!(world.red().bindings, [("eth1".to_owned(), vlan(100))].into());
@@ -254,7 +254,7 @@ fn a_binding_that_cannot_be_is_in_the_rows_with_its_reason() {
 }
 
 #[test]
-fn a_switch_without_its_vni_says_who_has_it() {
+fn a_switch_without_its_vni_names_the_switch_that_has_it() {
     let mut world = World::filled();
     world.change(vec![switch(BLUE, "blue", keyed(5))]);
     let contested = Some(Contested { vni: vni(5), holder: "red".to_owned() });

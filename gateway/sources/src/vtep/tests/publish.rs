@@ -139,7 +139,7 @@ fn of_a_new_set_of_stations_the_difference_is_looked_at() {
 }
 
 #[test]
-fn before_anything_is_told_what_an_earlier_run_published_stays() {
+fn before_any_station_is_reported_what_an_earlier_run_published_stays() {
     let mut published = Published::new(&[]);
     published.publisher = Publisher::new(identity());
     published.change(vec![local(1, ext(1), RED, AT_OWN, None)]);
@@ -346,7 +346,7 @@ fn a_host_that_announces_another_address_each_time_is_written_every_five_seconds
 }
 
 #[test]
-fn a_station_that_somebody_keeps_deleting_is_left_to_him_for_a_while() {
+fn a_station_that_another_writer_keeps_deleting_is_left_to_it_for_a_while() {
     let mut published = Published::new(&[learned(1)]);
     let mut writes = 0;
     for second in 0..100 {

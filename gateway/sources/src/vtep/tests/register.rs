@@ -120,7 +120,7 @@ fn what_the_configuration_does_not_say_is_left_alone() {
 }
 
 #[test]
-fn what_the_configuration_says_is_put_right() {
+fn configured_columns_are_put_right() {
     let identity = Identity { description: "ours".to_owned(), management_ips: [ip("192.0.2.2")].into(), ..identity() };
     let operations = register(&identity, &registered().mirror);
     assert_eq!(words(&operations), ["update Physical_Switch management_ips,description"]);
