@@ -222,7 +222,7 @@ impl Site {
         Ok(Self { plan, ovs, vm, ext, hv, gw, und, lab })
     }
 
-    /// Returns the configuration that joins the VM's network and the outside host's VLAN. The VM is given; the outside
+    /// Returns the configuration that joins the VM's network and the outside host's VLAN. The VM is static; the outside
     /// host is to be learned.
     pub fn config(&self) -> Config {
         let hv = self.hv.vtep();

@@ -44,7 +44,7 @@ impl Frame {
     }
 
     /// Returns true if the frame was made by [`Frame::text`] with this text.
-    pub fn says(&self, text: &str) -> bool {
+    pub fn has_text(&self, text: &str) -> bool {
         self.ethertype == EXPERIMENTAL && self.payload.starts_with(text.as_bytes())
     }
 

@@ -58,7 +58,7 @@ impl Gateway {
     /// If it ends or does not become ready; the error carries its log.
     pub fn start(host: &Host, config: &Config) -> Result<Self> {
         let mut gateway = Self::launch(host, config)?;
-        gateway.wait_says(|line| says(line, "ready"))?;
+        gateway.wait_log(|line| mentions(line, "ready"))?;
         Ok(gateway)
     }
 
@@ -89,7 +89,7 @@ impl Gateway {
     /// If it ends or does not become ready; the error carries its log.
     pub fn resume(&mut self) -> Result<()> {
         self.relaunch()?;
-        self.wait_says(|line| says(line, "ready")).map(drop)
+        self.wait_log(|line| mentions(line, "ready")).map(drop)
     }
 
     /// Starts the agent again after [`Gateway::stop`] or [`Gateway::kill`], without waiting.
@@ -105,7 +105,7 @@ impl Gateway {
     ///
     /// # Errors
     /// If it ends, or logs no such line; the error carries its log.
-    pub fn wait_says(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String> {
+    pub fn wait_log(&mut self, wanted: impl Fn(&str) -> bool) -> Result<String> {
         self.agent.as_mut().ok_or_else(not_running)?.wait_line(0, SOON, wanted)
     }
 
@@ -155,7 +155,7 @@ impl Gateway {
     /// If it refuses, or logs no result.
     pub fn reload(&mut self, config: &Config) -> Result<()> {
         let line = self.reload_text(&config.to_string())?;
-        ensure!(!says(&line, "refused"), "{line}");
+        ensure!(!mentions(&line, "refused"), "{line}");
         Ok(())
     }
 
@@ -168,7 +168,7 @@ impl Gateway {
         let agent = self.agent.as_mut().ok_or_else(not_running)?;
         let mark = agent.mark();
         agent.signal(Signal::SIGHUP)?;
-        agent.wait_line(mark, SOON, |line| says(line, "reloaded") || line.contains("reload refused"))
+        agent.wait_line(mark, SOON, |line| mentions(line, "reloaded") || line.contains("reload refused"))
     }
 
     /// Waits until the agent ends by itself. Returns its exit status and its log.
@@ -376,6 +376,6 @@ fn not_running() -> anyhow::Error {
 }
 
 /// Returns true if `line` contains `word` as a whole word.
-fn says(line: &str, word: &str) -> bool {
+fn mentions(line: &str, word: &str) -> bool {
     line.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word)
 }

@@ -22,7 +22,7 @@ pub fn make(version: &str, directory: &Path) -> Result<PathBuf> {
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
         .output()
         .context("starting cargo to make the package")?;
-    let (told, trouble) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (printed, trouble) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "`cargo xtask dist`: {}\n{trouble}", output.status);
-    Ok(PathBuf::from(told.trim()))
+    Ok(PathBuf::from(printed.trim()))
 }

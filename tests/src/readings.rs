@@ -98,11 +98,11 @@ impl Readings {
         Ok(fdb.get(&FdbKey::new(vni, mac.0), 0).ok())
     }
 
-    /// Returns the VTEP of a station that was given, not learned.
+    /// Returns the VTEP of a static MAC, which was not learned.
     ///
     /// # Errors
     /// If a map is not there.
-    pub fn told_vtep(&self, vni: u32, mac: MacAddr) -> Result<Option<IpAddr>> {
+    pub fn static_vtep(&self, vni: u32, mac: MacAddr) -> Result<Option<IpAddr>> {
         let Some(entry) = self.station(vni, mac)?.filter(|entry| entry.origin == STATIC && entry.to.kind == REMOTE)
         else {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The benchmark still measures what it says. How long anything takes is no matter here: a frame that is lost on its way
+//! The benchmark still measures what it claims. How long anything takes is no matter here: a frame that is lost on its way
 //! through any subject, or that arrives otherwise than it should, makes the benchmark fail.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
@@ -41,7 +41,7 @@ fn every_copy_of_a_broadcast_arrives_and_programs_redirect() {
 }
 
 #[test]
-fn what_the_database_tells_comes_into_the_maps() {
+fn rows_of_the_database_come_into_the_maps() {
     let arguments = ["--json", "--quick", "--macs", "1000", "--rest", "1", "--only", "control"];
     let (fine, report, said) = bench(&arguments);
     assert!(fine, "{said}");
@@ -53,7 +53,7 @@ fn what_the_database_tells_comes_into_the_maps() {
 }
 
 #[test]
-fn without_its_programs_it_says_how_to_get_them() {
+fn without_its_programs_it_explains_how_to_get_them() {
     let (fine, _, said) = bench(&["--object", "/nonexistent/programs"]);
     assert!(!fine);
     assert!(said.contains("/nonexistent/programs") && said.contains("cargo xtask build-ebpf"), "{said}");

@@ -51,7 +51,7 @@ pub(crate) fn output(command: &mut Command) -> Result<Vec<u8>> {
     let mut group = Group::start(command.stdout(Stdio::piped()))?;
     let mut bytes = Vec::new();
     if let Some(mut stdout) = group.child.stdout.take() {
-        stdout.read_to_end(&mut bytes).with_context(|| format!("cannot read what `{shown}` says"))?;
+        stdout.read_to_end(&mut bytes).with_context(|| format!("cannot read the output of `{shown}`"))?;
     }
     let status = group.child.wait().with_context(|| format!("cannot wait for `{shown}`"))?;
     if !status.success() {
@@ -137,7 +137,7 @@ pub(crate) fn shown(command: &Command) -> String {
 /// Returns the time, for limits and for reporting durations.
 #[expect(
     clippy::disallowed_methods,
-    reason = "xtask drives processes; nothing in it decides by a time it could be told"
+    reason = "xtask drives processes; nothing in it decides by a time that could be passed in"
 )]
 pub(crate) fn now() -> Instant {
     Instant::now()
@@ -168,7 +168,7 @@ impl Group {
 
 impl Group {
     /// Waits until the processes that were asked to end have ended, because labs have to clean up.
-    #[expect(clippy::disallowed_methods, reason = "nothing tells when a process group has become empty")]
+    #[expect(clippy::disallowed_methods, reason = "nothing reports when a process group has become empty")]
     fn wait_until_empty(&mut self) {
         let deadline = now() + GRACE;
         while now() < deadline {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_exit_code_is_told() {
+    fn the_exit_code_is_returned() {
         let (ended, _) = lines_of("exit 3");
         assert!(matches!(ended, Ended::Exited(status) if status.code() == Some(3)), "{ended:?}");
     }

@@ -36,11 +36,11 @@ struct Cli {
 enum Verb {
     /// Install whatever the other verbs need on a Debian or Ubuntu machine
     Setup {
-        /// Only tell what is missing; the exit code is 1 if anything is
+        /// Only list what is missing; the exit code is 1 if anything is
         #[arg(long)]
         check: bool,
     },
-    /// Build the BPF object, and tell where it is
+    /// Build the BPF object, and print its path
     BuildEbpf,
     /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels, instructions
     Test {
@@ -79,7 +79,7 @@ enum Verb {
     Dist(dist::Options),
     /// Write the pages of docs/ that are made from code
     Docs {
-        /// Only tell which are out of date; the exit code is 1 if any is
+        /// Only list which are out of date; the exit code is 1 if any is
         #[arg(long)]
         check: bool,
     },

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_says_what_is_set() {
+    fn a_file_has_the_settings() {
         let settings = Settings {
             unicast: Some(([172, 31, 0, 22].into(), [172, 31, 0, 21].into())),
             ..Settings::new([172, 31, 0, 20].into(), 200, 0.1)

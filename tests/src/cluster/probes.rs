@@ -80,13 +80,13 @@ pub struct Probes {
     /// Number of probes sent by either host so far.
     sent: [Arc<[AtomicU64; 2]>; 2],
     /// Probes received by either host so far, those of its own as well.
-    heard: [Arc<Mutex<Heard>>; 2],
+    received: [Arc<Mutex<Received>>; 2],
     senders: Vec<JoinHandle<()>>,
     receivers: Vec<JoinHandle<()>>,
 }
 
 /// Probes and when they were received, in that order.
-type Heard = Vec<(Probe, Duration)>;
+type Received = Vec<(Probe, Duration)>;
 
 /// Position in the flow of probes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,7 +94,7 @@ pub struct Mark {
     /// Number of probes sent before, unicast and broadcast.
     sent: [[u64; 2]; 2],
     /// Number of probes received before at either host.
-    heard: [usize; 2],
+    received: [usize; 2],
 }
 
 /// Source and destination of the probes of a host.
@@ -117,22 +117,22 @@ impl Probes {
         let counters = || [(); 2].map(|()| Arc::new([AtomicU64::new(0), AtomicU64::new(0)]));
         let (arrived, sent) = (counters(), counters());
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-        let heard = [(); 2].map(|()| Arc::new(Mutex::new(Heard::new())));
-        let counted = arrived.iter().zip(&sent).zip(&heard);
-        for ((own, place), ((arrived, sent), heard)) in [(0, vm), (1, ext)].into_iter().zip(counted) {
+        let received = [(); 2].map(|()| Arc::new(Mutex::new(Received::new())));
+        let counted = arrived.iter().zip(&sent).zip(&received);
+        for ((own, place), ((arrived, sent), received)) in [(0, vm), (1, ext)].into_iter().zip(counted) {
             let Place { tap, socket, target } = place;
             let (stop_sending, stop_receiving) = (stop.clone(), stop.clone());
-            let (arrived, sent, heard) = (arrived.clone(), sent.clone(), heard.clone());
-            receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived, &heard)));
+            let (arrived, sent, received) = (arrived.clone(), sent.clone(), received.clone());
+            receivers.push(thread::spawn(move || receive(own, &tap, &stop_receiving, &arrived, &received)));
             senders.push(thread::spawn(move || send(own, &socket, target, &stop_sending, &sent)));
         }
-        Ok(Self { stop, arrived, sent, heard, senders, receivers })
+        Ok(Self { stop, arrived, sent, received, senders, receivers })
     }
 
     /// Waits until `count` more unicast packets have arrived in each direction, and a broadcast.
     ///
     /// # Errors
-    /// If they do not; the error says in which direction.
+    /// If they do not; the error names the direction.
     pub fn wait_more(&self, count: u64) -> Result<()> {
         let now = || load(&self.arrived);
         let before = now();
@@ -153,8 +153,8 @@ impl Probes {
     /// Returns the current position.
     pub fn mark(&self) -> Mark {
         // The order matters: a packet sent after the mark is received after it, and looked for there.
-        let heard = self.heard.each_ref().map(|heard| lock(heard).len());
-        Mark { sent: load(&self.sent), heard }
+        let received = self.received.each_ref().map(|received| lock(received).len());
+        Mark { sent: load(&self.sent), received }
     }
 
     /// Returns the number of unicast packets that have arrived so far: at the outside host, and at the VM.
@@ -165,9 +165,10 @@ impl Probes {
 
     /// Returns the result of the probes sent between two marks so far. Those still on their way count as lost.
     pub fn between(&self, from: Mark, to: Mark) -> Report {
-        let [vm, ext] = self.heard.each_ref().map(|heard| lock(heard));
-        let heard = [(&vm, from.heard[0]), (&ext, from.heard[1])].map(|(heard, from)| heard.get(from..).unwrap_or(&[]));
-        report(from.sent, to.sent, heard)
+        let [vm, ext] = self.received.each_ref().map(|received| lock(received));
+        let received = [(&vm, from.received[0]), (&ext, from.received[1])]
+            .map(|(received, from)| received.get(from..).unwrap_or(&[]));
+        report(from.sent, to.sent, received)
     }
 
     /// Stops the probes, lets the last ones arrive, and counts.
@@ -199,20 +200,20 @@ fn load(counters: &[Arc<[AtomicU64; 2]>; 2]) -> [[u64; 2]; 2] {
     counters.each_ref().map(|counters| counters.each_ref().map(|counter| counter.load(Ordering::SeqCst)))
 }
 
-fn lock(heard: &Mutex<Heard>) -> MutexGuard<'_, Heard> {
-    heard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(received: &Mutex<Received>) -> MutexGuard<'_, Received> {
+    received.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Computes the report of the probes from `first` to before `sent`, which the VM and the outside host have sent,
-/// unicast and broadcast; `heard` are those received at the VM and the outside host.
-fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: [&[(Probe, Duration)]; 2]) -> Report {
+/// unicast and broadcast; `received` are those received at the VM and the outside host.
+fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], received: [&[(Probe, Duration)]; 2]) -> Report {
     let wanted = |probe: &Probe| {
         let [sender, cast] = [usize::from(probe.sender & 1), usize::from(probe.broadcast)];
         (first[sender][cast]..sent[sender][cast]).contains(&probe.number)
     };
     let tally = |sender: u8, broadcast: bool| {
         let first = first[usize::from(sender)][usize::from(broadcast)];
-        let at_other = heard[usize::from(1 - sender)].iter();
+        let at_other = received[usize::from(1 - sender)].iter();
         let these = at_other.filter(|(probe, _)| (probe.sender, probe.broadcast) == (sender, broadcast));
         let arrivals: Vec<Arrival> = these
             .filter(|(probe, _)| wanted(probe))
@@ -220,7 +221,8 @@ fn report(first: [[u64; 2]; 2], sent: [[u64; 2]; 2], heard: [&[(Probe, Duration)
             .collect();
         Tally::new(sent[usize::from(sender)][usize::from(broadcast)] - first, &arrivals)
     };
-    let own = (0u8..).zip(heard).flat_map(|(own, heard)| heard.iter().filter(move |(probe, _)| probe.sender == own));
+    let own =
+        (0u8..).zip(received).flat_map(|(own, received)| received.iter().filter(move |(probe, _)| probe.sender == own));
     let mut reflections: Vec<Duration> = own.filter(|(probe, _)| wanted(probe)).map(|(_, at)| *at).collect();
     reflections.sort();
     Report {
@@ -270,7 +272,7 @@ fn send(own: u8, socket: &UdpSocket, target: Ipv4Addr, stop: &AtomicBool, sent: 
 }
 
 /// Receives all probes, until they are stopped and no more arrive for a while.
-fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2], heard: &Mutex<Heard>) {
+fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2], received: &Mutex<Received>) {
     let mut quiet = 0;
     while quiet < 10 {
         let packet = tap.next(Duration::from_millis(50), PORT);
@@ -278,7 +280,7 @@ fn receive(own: u8, tap: &Tap, stop: &AtomicBool, arrived: &[AtomicU64; 2], hear
             quiet += u32::from(stop.load(Ordering::Relaxed));
             continue;
         };
-        lock(heard).push((probe, at));
+        lock(received).push((probe, at));
         if probe.sender != own {
             arrived[usize::from(probe.broadcast)].fetch_add(1, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! Attached means attached: what takes the programs off an interface is noticed, put right and told of.
+//! Attached means attached: what takes the programs off an interface is noticed, put right and reported.
 
 use std::{fs, path::Path};
 
@@ -23,7 +23,7 @@ fn xdp(host: &Host, dev: &str) -> Result<Option<u64>> {
     Ok(host.ip_json(&format!("link show dev {dev}"))?[0]["xdp"]["prog"]["id"].as_u64())
 }
 
-/// The problems that `status` tells with this severity.
+/// Returns the problems of `status` with this severity.
 fn problems(gateway: &Gateway, severity: &str) -> Result<Vec<String>> {
     let status = gateway.status()?;
     let all = status["problems"].as_array().cloned().unwrap_or_default();
@@ -45,7 +45,7 @@ fn without_tcx() -> Surroundings {
 
 fn start_in(site: Site, config: Config, surroundings: Surroundings) -> Result<Crossing> {
     let mut gateway = Gateway::launch_in(&site.gw, &config, surroundings)?;
-    gateway.wait_says(|line| line.contains("ready"))?;
+    gateway.wait_log(|line| line.contains("ready"))?;
     Ok(site.with(gateway, config))
 }
 
@@ -193,9 +193,9 @@ fn without_tcx_a_deleted_qdisc_is_noticed_at_once_and_packets_cross_again() -> R
 }
 
 #[test]
-fn without_tcx_it_says_healthy_whatever_was_there_before_and_a_mode_may_change() -> Result<()> {
+fn without_tcx_it_is_healthy_whatever_was_there_before_and_a_mode_may_change() -> Result<()> {
     let site = Site::build(Plan::mode(Mode::Tc))?;
-    // Somebody else's: not ours to take away.
+    // A foreign one: it stays.
     site.gw.run("tc qdisc add dev a0 clsact")?;
     let config = site.config();
     let mut lab = start_in(site, config, without_tcx())?;
@@ -287,7 +287,7 @@ fn an_uplink_that_is_in_a_bridge_is_a_fault_that_names_the_bridge() -> Result<()
 }
 
 #[test]
-fn a_full_run_dir_is_told_as_that() -> Result<()> {
+fn a_full_run_dir_is_reported_as_that() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let config = site.config();
     let file = site.lab.directory().join("full.toml");
@@ -308,7 +308,7 @@ fn a_full_run_dir_is_told_as_that() -> Result<()> {
 }
 
 #[test]
-fn too_few_files_are_told_with_the_limit_to_raise() -> Result<()> {
+fn too_few_files_are_reported_with_the_limit_to_raise() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let file = site.lab.directory().join("few.toml");
     fs::write(&file, site.config().to_string())?;

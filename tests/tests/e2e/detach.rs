@@ -29,7 +29,7 @@ fn programs_and_pins_are_gone_and_nothing_crosses() -> Result<()> {
         }
         assert!(!lab.vm.reaches(&EXT.v4().to_string()));
 
-        // And it can start anew.
+        // And it can start again.
         lab.gateway.resume()?;
         lab.vm.wait_reaches(&EXT.v4().to_string())?;
     }

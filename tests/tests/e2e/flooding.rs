@@ -52,25 +52,25 @@ fn flood_and_split_horizon(mode: Mode) -> Result<()> {
 
     // From a tunnel: to the VLAN, and not back into any tunnel.
     at_vm.send(&Frame::text(VM.mac(), MacAddr::BROADCAST, "from the vm"))?;
-    at_ext.expect("the broadcast of the VM", |frame| frame.says("from the vm"))?;
+    at_ext.expect("the broadcast of the VM", |frame| frame.has_text("from the vm"))?;
 
     // From the VLAN: to every VTEP, once.
     at_ext.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, "from outside"))?;
-    at_vm.expect("the broadcast from outside", |frame| frame.says("from outside"))?;
+    at_vm.expect("the broadcast from outside", |frame| frame.has_text("from outside"))?;
     at_vm2.expect("the broadcast from outside", |frame| {
-        assert!(!frame.says("from the vm"), "a broadcast went from tunnel to tunnel");
-        frame.says("from outside")
+        assert!(!frame.has_text("from the vm"), "a broadcast went from tunnel to tunnel");
+        frame.has_text("from outside")
     })?;
 
     // Anything sent twice, or back, is there by the time the next frame is.
     at_ext.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, "the last"))?;
     for wire in [&at_vm, &at_vm2] {
         wire.expect("the last broadcast", |frame| {
-            assert!(!frame.says("from outside"), "a broadcast came twice");
-            frame.says("the last")
+            assert!(!frame.has_text("from outside"), "a broadcast came twice");
+            frame.has_text("the last")
         })?;
     }
-    assert!(!at_ext.arrived()?.iter().any(|frame| frame.says("from outside")), "a broadcast came back");
+    assert!(!at_ext.arrived()?.iter().any(|frame| frame.has_text("from outside")), "a broadcast came back");
     Ok(())
 }
 
@@ -90,7 +90,7 @@ fn unicast_from_a_tunnel_to_a_station_behind_a_tunnel_is_dropped_and_counted() -
     let (at_vm, at_vm2) = (Wire::open(&lab.vm, "eth0")?, Wire::open(&vm2, "eth0")?);
     at_vm.send(&Frame::text(VM.mac(), VM2.mac(), "round the corner"))?;
     wait_for("the drop is counted", SOON, || drops(&lab).split_horizon == 1)?;
-    assert!(!at_vm2.arrived()?.iter().any(|frame| frame.says("round the corner")));
+    assert!(!at_vm2.arrived()?.iter().any(|frame| frame.has_text("round the corner")));
     Ok(())
 }
 
@@ -105,7 +105,7 @@ fn a_vtep_nobody_named_is_dropped_and_counted() -> Result<()> {
 
         tunnel(&stranger, VNI, &Frame::text(VM2.mac(), EXT.mac(), "let me in"))?;
         wait_for("the drop is counted", SOON, || drops(&lab).unknown_vtep == 1)?;
-        assert!(!at_ext.arrived()?.iter().any(|frame| frame.says("let me in")));
+        assert!(!at_ext.arrived()?.iter().any(|frame| frame.has_text("let me in")));
     }
     Ok(())
 }
@@ -118,13 +118,13 @@ fn a_vni_nobody_named_is_dropped_and_counted() -> Result<()> {
 }
 
 #[test]
-fn a_station_given_as_remote_is_not_learned_from_the_vlan() -> Result<()> {
+fn a_static_remote_station_is_not_learned_from_the_vlan() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let at_ext = Wire::open(&lab.ext, "eth0")?;
     at_ext.send(&Frame::text(VM.mac(), MacAddr::BROADCAST, "I am the vm"))?;
     wait_for("the drop is counted", SOON, || drops(&lab).source_elsewhere == 1)?;
 
-    let station = lab.gateway.read().station(VNI, VM.mac())?.expect("the VM was given");
+    let station = lab.gateway.read().station(VNI, VM.mac())?.expect("the VM is static");
     assert_eq!((station.to.kind, station.origin), (REMOTE, STATIC));
     lab.ext.wait_reaches(&VM.v4().to_string())
 }
@@ -136,7 +136,7 @@ fn unicast_to_a_station_unknown_on_both_sides_is_flooded() -> Result<()> {
     let wires = [Wire::open(&lab.vm, "eth0")?, Wire::open(&vm2, "eth0")?];
     Wire::open(&lab.ext, "eth0")?.send(&Frame::text(EXT.mac(), unknown, "anybody there?"))?;
     for wire in wires {
-        wire.expect("the flooded frame", |frame| frame.says("anybody there?"))?;
+        wire.expect("the flooded frame", |frame| frame.has_text("anybody there?"))?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Which logical switch a frame ends up in, told by the VNI or the VLAN that it leaves with: frames and packets made by hand,
+//! Which logical switch a frame ends up in, by the VNI or the VLAN that it leaves with: frames and packets made by hand,
 //! over cables on which the kernel takes tags off as it does everywhere.
 
 use std::{
@@ -111,10 +111,10 @@ fn vnis_out(taps: &Taps, frames: Vec<(&str, Frame)>) -> Result<BTreeMap<String, 
     taps.trunk.send(&tagged(last, ETH_P_8021Q, 100))?;
     taps.hv.expect("the last frame", |packet| {
         let Some((vni, inner)) = inside(packet) else { return false };
-        for (_, vnis) in out.borrow_mut().iter_mut().filter(|(text, _)| inner.says(text)) {
+        for (_, vnis) in out.borrow_mut().iter_mut().filter(|(text, _)| inner.has_text(text)) {
             vnis.push(vni);
         }
-        inner.says("the last")
+        inner.has_text("the last")
     })?;
     Ok(out.into_inner())
 }
@@ -153,7 +153,7 @@ fn tags_decide(mode: Mode) -> Result<()> {
         let expected: Vec<u32> = expected.get(text.as_str()).copied().into_iter().collect();
         assert_eq!(vnis, expected, "{text}, in {mode} mode");
     }
-    // The port is bound untagged, too, and a service tag makes no VLAN: told, not passed over in silence.
+    // The port is bound untagged, too, and a service tag makes no VLAN: it is reported.
     assert!(drops(&taps).inner_tagged >= 9, "{:?}", drops(&taps));
     Ok(())
 }
@@ -208,7 +208,8 @@ fn outermost_decides(mode: Mode) -> Result<()> {
     let to_ext = |text| Frame::text(VM.mac(), EXT.mac(), text);
     // The outside host is learned, so that there is known unicast.
     taps.trunk.send(&tagged(Frame::text(EXT.mac(), MacAddr::BROADCAST, "here I am"), ETH_P_8021Q, 100))?;
-    taps.hv.expect("the outside host", |packet| inside(packet).is_some_and(|(_, inner)| inner.says("here I am")))?;
+    taps.hv
+        .expect("the outside host", |packet| inside(packet).is_some_and(|(_, inner)| inner.has_text("here I am")))?;
     // A cached flow.
     for _ in 0..3 {
         taps.hv.send(&good().with(&to_ext("good")))?;
@@ -229,9 +230,9 @@ fn outermost_decides(mode: Mode) -> Result<()> {
     taps.hv.send(&good().with(&to_all("the last")))?;
     let seen = RefCell::new(Vec::new());
     taps.trunk.expect("the last frame", |frame| {
-        assert!(!frame.says("bad"), "a packet that is not for the gateway came out of it: {frame:?}");
-        seen.borrow_mut().extend(frame.says("good").then_some(frame.vlan));
-        frame.says("the last")
+        assert!(!frame.has_text("bad"), "a packet that is not for the gateway came out of it: {frame:?}");
+        seen.borrow_mut().extend(frame.has_text("good").then_some(frame.vlan));
+        frame.has_text("the last")
     })?;
     assert_eq!(seen.into_inner(), [Some(100); 3], "in {mode} mode");
     let drops = drops(&taps);
@@ -255,22 +256,22 @@ fn sources_decide(mode: Mode) -> Result<()> {
     for station in [EXT, EXT2] {
         taps.trunk.send(&tagged(Frame::text(station.mac(), MacAddr::BROADCAST, "here I am"), ETH_P_8021Q, 100))?;
         taps.hv2.expect("the outside host", |packet| {
-            inside(packet).is_some_and(|(_, inner)| inner.src == station.mac() && inner.says("here I am"))
+            inside(packet).is_some_and(|(_, inner)| inner.src == station.mac() && inner.has_text("here I am"))
         })?;
     }
     for dst in [EXT.mac(), MacAddr::BROADCAST] {
-        // The VM is given behind the other VTEP, and the outside host is on the VLAN.
+        // The VM is static behind the other VTEP, and the outside host is on the VLAN.
         taps.hv2.send(&from(HV2).with(&Frame::text(VM.mac(), dst, "forged")))?;
         taps.hv2.send(&from(HV2).with(&Frame::text(EXT2.mac(), dst, "forged")))?;
-        // Nobody has told of this one.
+        // Nothing places this one.
         taps.hv2.send(&from(HV2).with(&Frame::text(VM2.mac(), dst, "true")))?;
     }
     taps.hv2.send(&from(HV2).with(&Frame::text(VM2.mac(), MacAddr::BROADCAST, "the last")))?;
     let seen = Cell::new(0);
     taps.trunk.expect("the last frame", |frame| {
-        assert!(!frame.says("forged"), "{frame:?}");
-        seen.set(seen.get() + u64::from(frame.says("true")));
-        frame.says("the last")
+        assert!(!frame.has_text("forged"), "{frame:?}");
+        seen.set(seen.get() + u64::from(frame.has_text("true")));
+        frame.has_text("the last")
     })?;
     assert_eq!((seen.get(), drops(&taps).source_elsewhere), (2, 4), "in {mode} mode");
     Ok(())
@@ -297,8 +298,8 @@ fn control_protocols_leave_a_tunnel_only_where_a_switch_asks_for_it() -> Result<
         taps.hv.send(&from.with(&Frame::text(VM.mac(), MacAddr::BROADCAST, "the last")))?;
         let seen = Cell::new(0);
         taps.trunk.expect("the last frame", |frame| {
-            seen.set(seen.get() + u64::from(frame.says("control")));
-            frame.says("the last")
+            seen.set(seen.get() + u64::from(frame.has_text("control")));
+            frame.has_text("the last")
         })?;
         let expected = if allowed { (3, 0) } else { (0, 3) };
         assert_eq!((seen.get(), drops(&taps).control_protocol), expected, "in {mode} mode");

@@ -72,10 +72,10 @@ fn an_access_port_of_open_vswitch_is_tagged_on_the_trunk() -> Result<()> {
 
     let (trunk, access) = (Wire::open(&gw, "a0")?, Wire::open(&ext, "eth0")?);
     access.send(&Frame::text(EXT.mac(), VM.mac(), "tag me"))?;
-    let seen = trunk.expect("the tagged frame", |frame| frame.says("tag me"))?;
+    let seen = trunk.expect("the tagged frame", |frame| frame.has_text("tag me"))?;
     assert_eq!(seen.vlan, Some(100));
     trunk.send(&Frame::text(VM.mac(), EXT.mac(), "untag me").tagged(100))?;
-    let seen = access.expect("the untagged frame", |frame| frame.says("untag me"))?;
+    let seen = access.expect("the untagged frame", |frame| frame.has_text("untag me"))?;
     assert_eq!(seen.vlan, None);
     Ok(())
 }
@@ -88,7 +88,7 @@ fn without_a_gateway_nothing_crosses() -> Result<()> {
 }
 
 #[test]
-fn a_flow_over_a_cable_loses_nothing_and_says_so() -> Result<()> {
+fn a_flow_over_a_cable_loses_nothing_and_reports_it() -> Result<()> {
     let lab = Lab::new()?;
     let (a, b) = (lab.host("a")?, lab.host("b")?);
     connect(End::new(&a, "eth0"), End::new(&b, "eth0"))?;

@@ -91,11 +91,11 @@ fn a_remote_station_that_moves_to_another_vtep_is_followed() -> Result<()> {
     for (round, (here, there)) in [(&old, &new), (&new, &old)].into_iter().enumerate() {
         let text = format!("I am here {round}");
         here.send(&Frame::text(roamer, MacAddr::BROADCAST, &text))?;
-        ext.expect("the station's broadcast", |frame| frame.says(&text))?;
+        ext.expect("the station's broadcast", |frame| frame.has_text(&text))?;
         let text = format!("for you {round}");
         ext.send(&Frame::text(EXT.mac(), roamer, &text))?;
-        here.expect("the frame for the station that moved", |frame| frame.says(&text))?;
-        assert!(!there.arrived()?.iter().any(|frame| frame.says(&text)), "it went to the other VTEP too");
+        here.expect("the frame for the station that moved", |frame| frame.has_text(&text))?;
+        assert!(!there.arrived()?.iter().any(|frame| frame.has_text(&text)), "it went to the other VTEP too");
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ fn no_more_is_learned_than_allowed_and_the_rest_still_talks() -> Result<()> {
     for (number, mac) in macs.clone().enumerate() {
         let text = format!("station {number}");
         ext.send(&Frame::text(mac, VM.mac(), &text))?;
-        vm.expect("a frame of each station", |frame| frame.says(&text))?;
+        vm.expect("a frame of each station", |frame| frame.has_text(&text))?;
     }
     let readings = lab.gateway.read();
     let fdb = readings.fdb()?;
@@ -123,7 +123,7 @@ fn no_more_is_learned_than_allowed_and_the_rest_still_talks() -> Result<()> {
     // Nobody is cut off: a station that is not known is flooded to.
     let last = macs.into_iter().next_back().expect("eight stations");
     vm.send(&Frame::text(VM.mac(), last, "for the last"))?;
-    ext.expect("the flooded frame", |frame| frame.says("for the last"))?;
+    ext.expect("the flooded frame", |frame| frame.has_text("for the last"))?;
     Ok(())
 }
 
@@ -139,7 +139,7 @@ fn a_full_database_is_counted_and_everybody_still_talks() -> Result<()> {
     for number in 1..=40 {
         let (mac, text) = (MacAddr([2, 0xcc, 0, 0, 0, number]), format!("station {number}"));
         ext.send(&Frame::text(mac, VM.mac(), &text))?;
-        vm.expect("a frame of each station", |frame| frame.says(&text))?;
+        vm.expect("a frame of each station", |frame| frame.has_text(&text))?;
     }
     let readings = lab.gateway.read();
     let (known, paths) = (readings.fdb()?.len(), readings.paths()?);
@@ -151,7 +151,7 @@ fn a_full_database_is_counted_and_everybody_still_talks() -> Result<()> {
 }
 
 #[test]
-fn a_station_given_later_replaces_what_was_learned() -> Result<()> {
+fn a_later_static_mac_replaces_a_learned_one() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     let ext = Wire::open(&lab.ext, "eth0")?;
     ext.send(&Frame::text(VM2.mac(), VM.mac(), "I moved out"))?;
@@ -160,7 +160,7 @@ fn a_station_given_later_replaces_what_was_learned() -> Result<()> {
     let hv = lab.hv.vtep();
     lab.config.switch_mut(VNI).macs.push((VM2.mac(), Place::Vtep(hv)));
     lab.gateway.reload(&lab.config)?;
-    let entry = station(&lab, VM2.mac()).expect("given");
+    let entry = station(&lab, VM2.mac()).expect("a static MAC");
     assert_eq!((entry.to.kind, entry.origin), (REMOTE, STATIC));
     Ok(())
 }

@@ -67,8 +67,8 @@ fn a_station_that_moves_to_another_port_gets_its_frames_there() -> Result<()> {
         })?;
         let text = format!("for you {round}");
         from_vm.send(&Frame::text(VM.mac(), roamer, &text))?;
-        wires[here].expect("the frame for the station that moved", |frame| frame.says(&text))?;
-        assert!(!wires[1 - here].arrived()?.iter().any(|frame| frame.says(&text)), "it came to the old port too");
+        wires[here].expect("the frame for the station that moved", |frame| frame.has_text(&text))?;
+        assert!(!wires[1 - here].arrived()?.iter().any(|frame| frame.has_text(&text)), "it came to the old port too");
     }
     assert_eq!(lab.gateway.read().paths()?.moved, 2);
     Ok(())

@@ -1,4 +1,4 @@
-//! What is lost is told: ports that take no redirected frames, or not all, links that go, paths that are narrower.
+//! Losses are reported: ports that take no redirected frames, or not all, links that go, paths that are narrower.
 
 use std::{net::UdpSocket, time::Duration};
 
@@ -81,8 +81,8 @@ fn problem(gateway: &Gateway, about: &str) -> Option<(String, String)> {
     let status = gateway.status().ok()?;
     let text = |one: &Value, key: &str| one[key].as_str().map(str::to_owned);
     let problems = status["problems"].as_array()?.iter();
-    let mut told = problems.filter_map(|one| Some((text(one, "severity")?, text(one, "text")?)));
-    told.find(|(_, text)| text.contains(about))
+    let mut texts = problems.filter_map(|one| Some((text(one, "severity")?, text(one, "text")?)));
+    texts.find(|(_, text)| text.contains(about))
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn jumbo_frames_to_a_port_without_scatter_gather_are_delivered() -> Result<()> {
         let text = format!("{length} bytes");
         let frame = Frame::text(VM.mac(), STATION, &text).stretched(length);
         lab.send(std::slice::from_ref(&frame))?;
-        let seen = wait_some(&text, SOON, || lab.tap.taken().ok()?.into_iter().find(|frame| frame.says(&text)))?;
+        let seen = wait_some(&text, SOON, || lab.tap.taken().ok()?.into_iter().find(|frame| frame.has_text(&text)))?;
         assert_eq!(seen, frame);
     }
     let paths = lab.gateway.read().paths()?;
@@ -105,16 +105,16 @@ fn jumbo_frames_to_a_port_without_scatter_gather_are_delivered() -> Result<()> {
 }
 
 #[test]
-fn what_a_port_that_nobody_reads_loses_is_counted_and_told() -> Result<()> {
+fn losses_of_a_port_that_nobody_reads_are_counted_and_reported() -> Result<()> {
     let mut lab = Tapped::build()?;
     let frame = Frame::text(VM.mac(), STATION, "hello");
     let mut sent = 0;
-    let told = wait_some("the port to be told of", SOON, || {
+    let reported = wait_some("a problem of the port", SOON, || {
         lab.send(&vec![frame.clone(); 200]).ok()?;
         sent += 200;
         problem(&lab.gateway, "t0 loses frames")
     });
-    let (severity, text) = told?;
+    let (severity, text) = reported?;
     assert_eq!(severity, "warning");
     assert!(text.contains("queue is full"), "{text}");
     // Redirected minus lost is the truth.
@@ -125,7 +125,7 @@ fn what_a_port_that_nobody_reads_loses_is_counted_and_told() -> Result<()> {
     wait_for("the port's own count", SOON, || {
         interface(&lab.gateway, "t0").is_ok_and(|port| port["redirect_full"] == full)
     })?;
-    let taken = lab.tap.taken()?.into_iter().filter(|frame| frame.says("hello")).count() as u64;
+    let taken = lab.tap.taken()?.into_iter().filter(|frame| frame.has_text("hello")).count() as u64;
     assert_eq!(taken, sent - full);
     Ok(())
 }
@@ -212,12 +212,12 @@ fn a_narrow_link_behind_a_router_lowers_the_frame_limit_of_its_tunnel() -> Resul
         // 1600 less 20 of IPv4, 8 of UDP and 8 of VXLAN.
         assert_eq!(limit(), Some(1564));
         let long = Frame::text(EXT.mac(), VM.mac(), "long").stretched(1450);
-        wait_for("the router to be heard", SOON, || wire.send(&long).is_ok() && limit() == Some(1364))?;
+        wait_for("the router's message to be recorded", SOON, || wire.send(&long).is_ok() && limit() == Some(1364))?;
         let tunnel = gateway.show("tunnels")?.remove(0);
         assert_eq!(tunnel["path_mtu_bytes"], 1400);
         assert!(tunnel["path_mtu_seconds_left"].as_u64().is_some_and(|left| (1..=600).contains(&left)), "{tunnel}");
         let (severity, text) =
-            problem(&gateway, "carries packets of 1400 bytes at most").context("no problem is told")?;
+            problem(&gateway, "carries packets of 1400 bytes at most").context("no problem is reported")?;
         assert!(severity == "warning" && text.contains("172.31.1.11") && text.contains("1350"), "{text}");
         let before = gateway.read().drops()?.too_big;
         wire.send(&long)?;

@@ -18,7 +18,7 @@ fn narrow(plan: Plan) -> Result<Crossing> {
 }
 
 #[test]
-fn at_start_it_says_which_mtu_would_fit() -> Result<()> {
+fn at_start_it_logs_which_mtu_would_fit() -> Result<()> {
     // 1500 bytes, 14 of Ethernet, 8 of VXLAN, 8 of UDP, and 20 of IPv4 or 40 of IPv6.
     for (underlay, number) in [(Underlay::V4, "1550"), (Underlay::V6, "1570")] {
         let lab = narrow(Plan { underlay, ..Plan::default() })?;
@@ -29,7 +29,7 @@ fn at_start_it_says_which_mtu_would_fit() -> Result<()> {
 }
 
 #[test]
-fn of_an_underlay_with_room_it_says_nothing() -> Result<()> {
+fn of_an_underlay_with_room_it_logs_nothing() -> Result<()> {
     let log = Crossing::build(Plan::default())?.gateway.log()?;
     assert!(!log.contains("1550"), "{log}");
     Ok(())
@@ -42,7 +42,7 @@ fn only_too_big_frames_are_dropped(mode: Mode) -> Result<()> {
     let before = lab.gateway.read().drops()?.too_big;
 
     ext.send(&Frame::text(EXT.mac(), VM.mac(), "just fits").stretched(1450))?;
-    let seen = vm.expect("the longest frame that fits", |frame| frame.says("just fits"))?;
+    let seen = vm.expect("the longest frame that fits", |frame| frame.has_text("just fits"))?;
     assert_eq!(seen.payload.len(), 1450);
     assert_eq!(lab.gateway.read().drops()?.too_big, before);
 
@@ -50,7 +50,7 @@ fn only_too_big_frames_are_dropped(mode: Mode) -> Result<()> {
     wait_for("the drop is counted", SOON, || {
         lab.gateway.read().drops().is_ok_and(|drops| drops.too_big == before + 1)
     })?;
-    assert!(!vm.arrived()?.iter().any(|frame| frame.says("too long")));
+    assert!(!vm.arrived()?.iter().any(|frame| frame.has_text("too long")));
     Ok(())
 }
 

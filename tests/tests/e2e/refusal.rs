@@ -1,4 +1,4 @@
-//! What the agent refuses, and how it says so: one clear line, and nothing attached.
+//! What the agent refuses, and how it reports that: one clear line, and nothing attached.
 
 use std::{fs, process::Output};
 
@@ -59,7 +59,7 @@ fn a_wrong_configuration_is_named_by_file_line_and_field() -> Result<()> {
 }
 
 #[test]
-fn check_config_says_whether_a_file_is_good() -> Result<()> {
+fn check_config_reports_whether_a_file_is_good() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let file = site.lab.directory().join("check.toml");
     let check = format!("check-config --config {}", file.display());
@@ -89,7 +89,7 @@ fn an_interface_that_is_not_there_is_named() -> Result<()> {
 }
 
 #[test]
-fn a_second_instance_is_refused_and_the_first_goes_on() -> Result<()> {
+fn a_second_agent_is_refused_and_the_first_goes_on() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let output = gateway::try_run(&lab.gw, &lab.config.to_string())?;
     let text = stderr(&output);
@@ -99,7 +99,7 @@ fn a_second_instance_is_refused_and_the_first_goes_on() -> Result<()> {
 }
 
 #[test]
-fn without_root_it_says_what_it_needs() -> Result<()> {
+fn without_root_it_lists_what_it_needs() -> Result<()> {
     let site = Site::build(Plan::default())?;
     // The program may be where only root can read.
     let program = site.lab.directory().join("vtep-gateway");

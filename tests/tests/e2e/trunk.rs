@@ -85,10 +85,10 @@ fn a_broadcast_stays_in_its_network() -> Result<()> {
 
     let shout = |host: &Host, text| Wire::open(host, "eth0")?.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, text));
     shout(ext, "to the first")?;
-    at_vm.expect("the first broadcast", |frame| frame.says("to the first"))?;
+    at_vm.expect("the first broadcast", |frame| frame.has_text("to the first"))?;
     shout(ext2, "to the second")?;
-    let seen = at_vm2.expect("a broadcast", |frame| frame.says("to the"))?;
-    assert!(seen.says("to the second"), "the broadcast of another network came first");
-    assert!(!at_vm.arrived()?.iter().any(|frame| frame.says("to the second")));
+    let seen = at_vm2.expect("a broadcast", |frame| frame.has_text("to the"))?;
+    assert!(seen.has_text("to the second"), "the broadcast of another network came first");
+    assert!(!at_vm.arrived()?.iter().any(|frame| frame.has_text("to the second")));
     Ok(())
 }

@@ -38,22 +38,22 @@ fn faults(status: &Value) -> Vec<&str> {
     problems.filter(|problem| problem["severity"] == "fault").filter_map(|problem| problem["text"].as_str()).collect()
 }
 
-/// The able node carries traffic; the other one comes, says that it could not, and leaves it the role.
+/// The able node carries traffic; the other one comes, reports that it could not, and leaves it the role.
 fn leaves_the_role(pair: &mut Pair) -> Result<()> {
     pair.members[ABLE].start()?;
     pair.members[ABLE].wait_role(VRID, "active")?;
     pair.vm.wait_reaches(&EXT.v4().to_string())?;
     pair.members[UNABLE].start()?;
     pair.members[UNABLE].wait_role(VRID, "backup")?;
-    // It is told only after longer than a takeover takes.
-    let told = |status: &Value| {
+    // It is reported only after longer than a takeover takes.
+    let reported = |status: &Value| {
         faults(status).iter().any(|fault| {
             fault.contains("this node could forward 0 bindings, and ")
                 && fault.contains(" 1: it takes over only where nobody else")
         })
     };
-    wait_for("the unable node says so", SOON, || {
-        pair.members[UNABLE].started().and_then(lab::gateway::Gateway::status).is_ok_and(|status| told(&status))
+    wait_for("the unable node reports it", SOON, || {
+        pair.members[UNABLE].started().and_then(lab::gateway::Gateway::status).is_ok_and(|status| reported(&status))
     })?;
     let status = pair.members[UNABLE].started()?.status()?;
     assert_eq!(status["healthy"], false, "{status}");

@@ -29,9 +29,9 @@ fn a_node_whose_program_was_replaced_by_a_foreign_one_hands_over() -> Result<()>
     pair.members[0].wait_role(VRID, "backup")
 }
 
-/// Interface made anew: up before it has its programs.
+/// Recreated interface: up before it has its programs.
 #[test]
-fn an_interface_made_anew_makes_no_node_active_before_its_programs_are_on_it() -> Result<()> {
+fn a_recreated_interface_makes_no_node_active_before_its_programs_are_on_it() -> Result<()> {
     let mut pair = Pair::linux(&Plan::steady())?;
     pair.members[0].start()?;
     pair.members[0].wait_role(VRID, "active")?;

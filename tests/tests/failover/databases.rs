@@ -172,23 +172,23 @@ fn with_a_database_each_both_have_the_stations_of_the_active_node() -> Result<()
 }
 
 #[test]
-fn with_a_database_each_a_binding_in_one_of_them_is_told_by_both_nodes() -> Result<()> {
+fn with_a_database_each_a_binding_in_one_of_them_is_reported_by_both_nodes() -> Result<()> {
     let mut pair = pair(Deployment::PerNode)?;
     pair.start()?;
     cloud(&pair)?.vtep.bind(PORT, OTHER_VLAN, NETWORK)?;
     let is_named = |text: &str| text.contains(PORT) && text.contains("200") && text.contains(NETWORK);
     for member in &mut pair.members {
         let name = member.host.name().to_owned();
-        wait_for(&format!("{name} tells of it in its status"), SOON, || {
+        wait_for(&format!("{name} has it in its status"), SOON, || {
             let status = member.started().and_then(lab::gateway::Gateway::status).unwrap_or_default();
             let problems = status["nodes"]["problems"].as_array().cloned().unwrap_or_default();
             problems.iter().filter_map(|problem| problem.as_str()).any(is_named)
         })?;
-        member.gateway()?.wait_says(|line| line.contains("WARN") && is_named(line))?;
+        member.gateway()?.wait_log(|line| line.contains("WARN") && is_named(line))?;
     }
     cloud(&pair)?.vtep2.as_ref().context("there is one database")?.bind(PORT, OTHER_VLAN, NETWORK)?;
     for member in &pair.members {
-        wait_for(&format!("{} tells of nothing more", member.host.name()), SOON, || {
+        wait_for(&format!("{} has no problem any more", member.host.name()), SOON, || {
             let status = member.started().and_then(lab::gateway::Gateway::status).unwrap_or_default();
             status["nodes"]["problems"].as_array().is_some_and(Vec::is_empty)
         })?;

@@ -21,7 +21,7 @@ const SILENCE_1S_MS: u64 = 3700;
 fn upgrade() -> Result<()> {
     Event::new("agent upgraded, role kept", 0).measure(&Plan::interval(1.0), |pair, probes| {
         pair.upgrade(0)?;
-        // Longer than the lease, which somebody has to have renewed.
+        // Longer than the lease, which a node has to have renewed.
         probes.wait_more(3500)?;
         pair.wait_forwards(0)
     })
@@ -203,17 +203,17 @@ fn split_brain_healed() -> Result<()> {
     pause(Duration::from_secs(5));
     probes.wait_more(500)?;
     let (whole, after) = probes.finish_since(mark)?;
-    event.tell(&after, 1);
+    event.print(&after, 1);
     assert!(whole.strays(Duration::ZERO..=healed) > 0, "the nodes were not split, no broadcast came twice");
     let last = whole.last_stray().unwrap_or(healed).saturating_sub(healed);
     assert!(
         last <= event.bound + ALLOWANCE,
-        "packets still came twice {last:?} after the nodes heard each other again"
+        "packets still came twice {last:?} after the nodes received each other again"
     );
     let outage = after.outage();
     assert!(
         outage <= event.bound + ALLOWANCE,
-        "no packet passed for {outage:?} after the nodes heard each other again"
+        "no packet passed for {outage:?} after the nodes received each other again"
     );
     Ok(())
 }

@@ -11,7 +11,7 @@ const VRID: u8 = 20;
 const KEY: &str = "hex:000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 #[test]
-fn nodes_with_one_key_stand_in_for_each_other_and_tell_what_they_have_learned() -> Result<()> {
+fn nodes_with_one_key_stand_in_for_each_other_and_send_what_they_have_learned() -> Result<()> {
     let mut pair = Pair::linux(&Plan::default())?;
     let file = pair.lab.directory().join("vrrp.key");
     std::fs::write(&file, format!("{KEY}\n"))?;

@@ -30,7 +30,7 @@ fn one_gateway_carries_probes_without_loss_or_copies() -> Result<()> {
     pair.wait_forwards(0)?;
     probes.wait_more(500)?;
     let report = probes.finish()?;
-    Event::new("(nothing, one gateway)", 0).tell(&report, 1);
+    Event::new("(nothing, one gateway)", 0).print(&report, 1);
     assert_eq!((report.doubles(), report.reflections.len()), (0, 0));
     assert_eq!((report.lost(), report.broadcast_out.lost + report.broadcast_back.lost), (0, 0));
     assert!(report.broadcast_out.sent > 10 && report.broadcast_back.sent > 10);
@@ -48,7 +48,7 @@ fn an_outage_is_seen_with_its_length() -> Result<()> {
     pair.access_link(0, true)?;
     probes.wait_more(200)?;
     let report = probes.finish()?;
-    Event::new("(access link down for 300 ms, one gateway)", 0).tell(&report, 1);
+    Event::new("(access link down for 300 ms, one gateway)", 0).print(&report, 1);
     for way in [&report.out, &report.back] {
         assert!(way.lost > 100 && way.gap.as_millis() >= 290, "{report:?}");
     }
@@ -59,7 +59,7 @@ fn an_outage_is_seen_with_its_length() -> Result<()> {
 fn two_gateways_that_both_forward_are_seen_by_copies_and_reflections() -> Result<()> {
     let mut pair = unmoved(Pair::linux(&Plan::without_vrrp())?)?;
     for member in &mut pair.members {
-        // Nobody says where the VM is, so what the other node sends out for it is believed to be outside.
+        // Nothing places the VM, so what the other node sends out for it is believed to be outside.
         let switch = member.config.switch_mut(VNI);
         switch.macs.clear();
         switch.learn_remote = true;
@@ -68,7 +68,7 @@ fn two_gateways_that_both_forward_are_seen_by_copies_and_reflections() -> Result
     let probes = pair.probes()?;
     probes.wait_more(500)?;
     let report = probes.finish()?;
-    Event::new("(nothing, two gateways without VRRP)", 0).tell(&report, 1);
+    Event::new("(nothing, two gateways without VRRP)", 0).print(&report, 1);
     assert!(report.doubles() > 0 && !report.reflections.is_empty(), "{report:?}");
     Ok(())
 }

@@ -48,7 +48,7 @@ fn detach_takes_the_address_off() -> Result<()> {
 }
 
 #[test]
-fn detach_says_what_it_took_off_and_the_next_time_nothing() -> Result<()> {
+fn detach_lists_what_it_took_off_and_the_next_time_nothing() -> Result<()> {
     let pair = killed(&Plan::default(), |_| Ok(()))?;
     let detach = || {
         let output = pair.members[0].started()?.try_ask("detach")?;
@@ -151,8 +151,8 @@ fn detach_is_refused_while_the_agent_runs_and_changes_nothing() -> Result<()> {
     let member = &pair.members[0];
     let output = member.started()?.try_ask("detach")?;
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("another vtep-gateway"), "{told}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(printed.contains("another vtep-gateway"), "{printed}");
     assert!(has_address(&member.host, virtual_address())?);
     assert_eq!(member.role(VRID).as_deref(), Some("active"));
     Ok(())

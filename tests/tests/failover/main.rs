@@ -10,7 +10,7 @@
 //!
 //! What may never happen is asserted as it is: a packet that comes twice, or back to its sender. Times depend on the
 //! machine as well, so an outage may be longer than its bound by [`table::ALLOWANCE`], and is tried up to three times,
-//! each in a lab of its own; the line says how often.
+//! each in a lab of its own; the line has the number of attempts.
 //!
 //! `labs` shows without VRRP that the lab sees what it is there to see; `events` has the events of one node with another
 //! gateway as its peer, `clouds` the same with OVN and databases, `peers` keepalived as the other node, `flavours` other
@@ -18,7 +18,7 @@
 //!
 //! Not measured, but true or false: `able` has what keeps a node from the role, `keys` nodes that authenticate each other,
 //! `standby` what a standby knows and leaves alone, `databases` who writes what where, `sharing` two virtual routers on two
-//! nodes, `mistakes` what operators get wrong and are told, `leftovers` what a crash leaves behind.
+//! nodes, `mistakes` what operators get wrong and is reported, `leftovers` what a crash leaves behind.
 
 mod able;
 mod attached;

@@ -1,4 +1,4 @@
-//! What operators get wrong, and what they are told.
+//! What operators get wrong, and what they are printed.
 
 use std::{process::Output, thread};
 
@@ -42,7 +42,7 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn another_group_with_the_same_vrid_is_told_and_changes_no_role() -> Result<()> {
+fn another_group_with_the_same_vrid_is_reported_and_changes_no_role() -> Result<()> {
     let pair = started()?;
     let World::Linux { hv, .. } = &pair.world else { bail!("there is no Linux VTEP") };
     let before = pair.members[0].router()?["counters"]["release_master"].clone();
@@ -58,7 +58,7 @@ fn another_group_with_the_same_vrid_is_told_and_changes_no_role() -> Result<()> 
 }
 
 #[test]
-fn of_equal_priorities_one_is_active_and_both_tell() -> Result<()> {
+fn of_equal_priorities_one_is_active_and_both_warn() -> Result<()> {
     let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::steady() })?;
     pair.start()?;
     wait_problem(&pair, 1, &["same priority 100"])?;
@@ -70,7 +70,7 @@ fn of_equal_priorities_one_is_active_and_both_tell() -> Result<()> {
     wait_problem(&pair, 0, &["same priority 100"])
 }
 
-/// Both wait equally long for somebody else.
+/// Both wait equally long for another node.
 #[test]
 fn of_two_with_equal_priorities_that_start_together_one_is_active() -> Result<()> {
     let mut pair = Pair::linux(&Plan { priorities: [100, 100], ..Plan::steady() })?;
@@ -165,8 +165,8 @@ fn a_handover_to_nobody_is_refused_with_a_reason() -> Result<()> {
     let pair = alone()?;
     let output = pair.members[0].started()?.try_ask("handover")?;
     assert_eq!(output.status.code(), Some(1));
-    let told = text(&output);
-    assert!(told.contains("no other node is connected") && told.contains("--force"), "{told}");
+    let printed = text(&output);
+    assert!(printed.contains("no other node is connected") && printed.contains("--force"), "{printed}");
     let router = pair.members[0].router()?;
     assert_eq!((&router["role"], &router["counters"]["release_master"]), (&"active".into(), &0.into()));
     Ok(())
@@ -240,10 +240,13 @@ fn a_handover_names_the_node_that_has_the_role_by_then() -> Result<()> {
     let pair = started()?;
     let output = pair.members[0].started()?.try_ask("handover --wait=60")?;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
-    let told = text(&output);
+    let printed = text(&output);
     let other = pair.members[1].router()?;
     let source = other["source"].as_str().unwrap_or("nowhere");
-    assert!(told.contains("handed over to ") && told.contains(source) && told.contains(" ms"), "{told}, not {source}");
-    assert_eq!(other["role"], "active", "it was answered before the other node had the role: {told}");
+    assert!(
+        printed.contains("handed over to ") && printed.contains(source) && printed.contains(" ms"),
+        "{printed}, not {source}"
+    );
+    assert_eq!(other["role"], "active", "it was answered before the other node had the role: {printed}");
     Ok(())
 }

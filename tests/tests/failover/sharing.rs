@@ -189,7 +189,7 @@ fn in_a_cloud_when_one_node_dies_the_other_one_forwards_for_both_physical_switch
     Ok(())
 }
 
-/// Each station is published by whoever is active for its physical switch, behind the address of that one.
+/// Each station is published by the node that is active for its physical switch, behind the address of that one.
 #[test]
 fn in_a_cloud_each_physical_switch_has_the_stations_of_its_own() -> Result<()> {
     let shared = Shared::start_in_cloud()?;

@@ -82,7 +82,7 @@ fn it_loses_a_station_that_has_aged_at_the_active_node() -> Result<()> {
     let pair = started(|config| config.ageing = Some(3))?;
     let talk = pair.ext.start(&format!("ping -n -q -i 0.5 {}", VM.v4()))?;
     wait_has_station(&pair, 1, EXT.mac())?;
-    // Neither host says anything more.
+    // Neither host sends anything more.
     drop(talk);
     wait_lost_station(&pair, 0, EXT.mac())?;
     wait_lost_station(&pair, 1, EXT.mac())
@@ -115,7 +115,7 @@ fn it_keeps_the_stations_while_the_agent_of_the_active_node_is_upgraded() -> Res
             there
         });
         let upgraded = pair.upgrade(0).and_then(|()| pair.members[0].wait_role(VRID, "active"));
-        // Whatever the new agent has told first has come.
+        // The first messages of the new agent have come.
         pause(Duration::from_secs(2));
         stop.store(true, Ordering::Relaxed);
         upgraded?;
@@ -178,20 +178,20 @@ fn it_forwards_no_packet_of_a_tunnel() -> Result<()> {
 
 /// The hypervisor has the standby's MAC address for the tunnel address, and believes nothing else.
 #[test]
-fn who_sends_to_the_standby_is_told_and_the_active_node_announces_itself_again() -> Result<()> {
+fn frames_to_the_standby_are_reported_and_the_active_node_announces_itself_again() -> Result<()> {
     let pair = started(|_| ())?;
     let mac = pair.members[1].host.mac("u0")?;
     acquaint(&pair)?;
-    let told = |pair: &Pair| {
+    let reported = |pair: &Pair| {
         let problems = pair.members[1].router().map(|router| router["problems"].to_string()).unwrap_or_default();
         problems.contains("still receives tunnel packets for") && problems.contains("neighbour entry is outdated")
     };
-    assert!(!told(&pair));
+    assert!(!reported(&pair));
     hypervisor(&pair)?.ip(&format!("neigh replace {} lladdr {mac} nud permanent dev u0", virtual_address()))?;
     let send = || pair.vm.reaches(&EXT.v4().to_string());
-    wait_for("the standby tells what comes to it", SOON, || {
+    wait_for("the standby reports what comes to it", SOON, || {
         send();
-        told(&pair)
+        reported(&pair)
     })?;
     wait_for("the active node announces its addresses again", SOON, || {
         send();
@@ -200,7 +200,7 @@ fn who_sends_to_the_standby_is_told_and_the_active_node_announces_itself_again()
     })?;
     hypervisor(&pair)?.ip(&format!("neigh del {} dev u0", virtual_address()))?;
     pair.vm.wait_reaches(&EXT.v4().to_string())?;
-    wait_for("it is no longer told", SOON, || !told(&pair))
+    wait_for("it is no longer reported", SOON, || !reported(&pair))
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn stays(pair: &Pair, time: Duration) -> Result<()> {
     let watch = Stopwatch::start();
     loop {
         let there = pair.members[1].station_here(VNI, EXT.mac())?.is_some();
-        // A look that took too long says nothing.
+        // A reading that took too long proves nothing.
         let elapsed = watch.elapsed();
         if elapsed >= time {
             return Ok(());
@@ -256,7 +256,7 @@ fn stays(pair: &Pair, time: Duration) -> Result<()> {
 }
 
 #[test]
-fn what_it_was_told_does_not_age_while_it_stands_by_and_does_when_it_is_active() -> Result<()> {
+fn macs_of_state_sync_do_not_age_on_a_standby_and_do_once_it_is_active() -> Result<()> {
     let mut pair = started(|config| config.ageing = u32::try_from(AGEING.as_secs()).ok())?;
     acquaint(&pair)?;
     wait_has_station(&pair, 1, EXT.mac())?;

@@ -59,7 +59,7 @@ impl Event {
             happen(&mut pair, &probes)?;
             probes.wait_more(AROUND)?;
             let report = probes.finish()?;
-            self.tell(&report, attempt);
+            self.print(&report, attempt);
             assert_eq!((report.doubles(), report.reflections.len()), (0, 0), "{}: {report:?}", self.name);
             if self.is_kept(&report) {
                 return Ok(());
@@ -78,7 +78,7 @@ impl Event {
     }
 
     /// Writes the line, past the capturing of output: the numbers are wanted of tests that pass.
-    pub(crate) fn tell(self, report: &Report, attempt: u32) {
+    pub(crate) fn print(self, report: &Report, attempt: u32) {
         static HEADED: Mutex<bool> = Mutex::new(false);
         let ms = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1e3);
         let mut headed = HEADED.lock().unwrap_or_else(PoisonError::into_inner);
@@ -114,7 +114,7 @@ fn has_moved(pair: &Pair) -> bool {
     first.role(vrrp.vrid).is_some_and(|role| role != "active")
 }
 
-/// Tells what may explain an outage that was too long.
+/// Prints what may explain an outage that was too long.
 fn why(pair: &Pair, report: &Report) {
     let [out, back] = [&report.broadcast_out, &report.broadcast_back];
     let mut text =

@@ -1,6 +1,6 @@
 //! Instructions per packet, counted exactly: what each path through the programs costs, helpers and all.
 //!
-//! `BPF_PROG_TEST_RUN` tells how long a program took. In a virtual machine whose clock moves by one nanosecond with each
+//! `BPF_PROG_TEST_RUN` reports how long a program took. In a virtual machine whose clock moves by one nanosecond with each
 //! instruction that is the number of instructions, the same at every run. `cargo xtask instructions` makes such a machine
 //! and holds the counts against those that are checked in beside this file. Elsewhere nanoseconds are only that, so this
 //! first looks whether the clock counts, and goes no further if it does not.

@@ -54,7 +54,7 @@ const fn path(name: &'static str, hook: Hook, from: From, fate: Fate, packet: fn
     Path { name, hook, from, fate, packet }
 }
 
-/// Where the first packet of a flow is told from later ones. Sender and receiver are given, not learned.
+/// Where the first packet of a flow differs from later ones. Sender and receiver are static, not learned.
 const FLOWING: [Path; 6] = [
     path("xdp_decap", Hook::Xdp, From::Uplink, Fate::Taken(PathCounter::XdpDecap), from_tunnel),
     path("xdp_encap", Hook::Xdp, From::PortA, Fate::Taken(PathCounter::XdpEncap), to_tunnel),

@@ -1,4 +1,4 @@
-//! Asking a running gateway, and taking what it says for what it is.
+//! Queries a running gateway, and parses its answers.
 
 use std::process::Output;
 
@@ -7,13 +7,13 @@ use gateway_api::view::Status;
 use lab::gateway::Gateway;
 use serde::de::DeserializeOwned;
 
-/// What `show NOUN --json` says; `noun` may have filters.
+/// Returns the output of `show NOUN --json`; `noun` may have filters.
 pub(crate) fn shown<T: DeserializeOwned>(gateway: &Gateway, noun: &str) -> Result<Vec<T>> {
     let text = gateway.ask(&format!("show {noun} --json"))?;
-    serde_json::from_str(&text).with_context(|| format!("show {noun} says\n{text}"))
+    serde_json::from_str(&text).with_context(|| format!("show {noun} prints\n{text}"))
 }
 
-/// What `status --json` says, and the exit code with it.
+/// Returns the output of `status --json`, and its exit code.
 pub(crate) fn status(gateway: &Gateway) -> Result<(Status, Option<i32>)> {
     let output = gateway.try_ask("status --json")?;
     let status = serde_json::from_slice(&output.stdout).with_context(|| text(&output))?;

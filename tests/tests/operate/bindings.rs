@@ -82,11 +82,11 @@ fn a_binding_that_does_not_forward_is_shown_with_its_reason_everywhere() -> Resu
     let (now, code): (Status, _) = status(&scene.lab.gateway)?;
     assert_eq!((now.healthy, code), (false, Some(1)));
     assert_eq!((now.forwarding.bindings_bound, now.forwarding.bindings_forwarding), (2, 1));
-    let told = |status: &Status| {
+    let reported = |status: &Status| {
         let faults = status.problems.iter().filter(|problem| problem.severity == Severity::Fault);
         faults.map(|problem| problem.text.clone()).collect::<Vec<_>>().join("\n")
     };
-    let faults = told(&now);
+    let faults = reported(&now);
     assert!(faults.contains("1 of 2 bindings does not forward") && faults.contains("net2"), "{faults}");
     let text = screen(&scene.lab.gateway, "status")?;
     assert!(text.contains("1 of 2 bindings forward"), "{text}");
@@ -108,7 +108,7 @@ fn a_binding_that_does_not_forward_is_shown_with_its_reason_everywhere() -> Resu
         wait_for(line, SOON, || scene.http("/metrics").is_ok_and(|(_, metrics)| metrics.contains(line)))?;
     }
 
-    // The way of a packet says the same; where nothing is bound it says that.
+    // A trace shows the same; where nothing is bound it shows that.
     let text = scene.trace(200)?;
     assert!(!text.contains("No logical switch is bound") && text.contains("bound to logical switch net2"), "{text}");
     assert!(text.contains("waits for a tunnel_key"), "{text}");
@@ -124,7 +124,7 @@ fn a_binding_that_does_not_forward_is_shown_with_its_reason_everywhere() -> Resu
     scene.wait_state(("a0", 200), "forwards")?;
     let nowhere = scene.wait_state(("a9", 300), "no_port")?;
     assert!(nowhere.reason.is_some_and(|why| why.contains("no [[port]]")));
-    let faults = told(&status(&scene.lab.gateway)?.0);
+    let faults = reported(&status(&scene.lab.gateway)?.0);
     assert!(faults.contains("1 of 3 bindings does not forward: VLAN 300 of port a9"), "{faults}");
 
     // Its interface is missing.
@@ -151,7 +151,7 @@ fn a_remote_vtep_that_comes_while_the_agent_starts_is_resolved() -> Result<()> {
     wait_for("it is known", SOON, || shown::<Tunnel>(&scene.lab.gateway, "tunnels").is_ok_and(|all| all.len() == 1))?;
     scene.lab.gateway.stop()?;
     scene.lab.gateway.relaunch()?;
-    scene.lab.gateway.wait_says(|line| line.contains("connected to the database"))?;
+    scene.lab.gateway.wait_log(|line| line.contains("connected to the database"))?;
     scene.vtep_ctl(&format!("add-ucast-remote net1 {vm} {remote}"))?;
     wait_for("the other one is resolved", SOON, || {
         let tunnels = shown::<Tunnel>(&scene.lab.gateway, "tunnels").unwrap_or_default();

@@ -1,5 +1,5 @@
 //! `capture`: what is written is what the gateway drops and forwards, no more than was asked for, and nothing of it is
-//! left behind, whoever dies.
+//! left behind, whichever process dies.
 
 use std::{
     fs::{self, File},
@@ -37,7 +37,7 @@ struct Packet {
 }
 
 impl Packet {
-    fn says(&self, text: &str) -> bool {
+    fn has_text(&self, text: &str) -> bool {
         self.bytes.windows(text.len()).any(|part| part == text.as_bytes())
     }
 }
@@ -140,11 +140,11 @@ fn crosses(lab: &Crossing, text: &str) -> Result<()> {
     let (at_ext, at_vm) = (Wire::open(&lab.ext, "eth0")?, Wire::open(&lab.vm, "eth0")?);
     for dst in [VM.mac(), MacAddr::BROADCAST] {
         at_ext.send(&Frame::text(EXT.mac(), dst, text))?;
-        at_vm.expect(text, |frame| frame.says(text) && frame.dst == dst)?;
+        at_vm.expect(text, |frame| frame.has_text(text) && frame.dst == dst)?;
     }
     for dst in [EXT.mac(), MacAddr::BROADCAST] {
         at_vm.send(&Frame::text(VM.mac(), dst, text))?;
-        at_ext.expect(text, |frame| frame.says(text) && frame.dst == dst)?;
+        at_ext.expect(text, |frame| frame.has_text(text) && frame.dst == dst)?;
     }
     Ok(())
 }
@@ -155,14 +155,14 @@ fn drops_and_forwards(mode: Mode) -> Result<()> {
     let (at_ext, at_vm) = (Wire::open(&lab.ext, "eth0")?, Wire::open(&lab.vm, "eth0")?);
     at_ext.send(&Frame::text(GROUP, VM.mac(), "from a group"))?;
     at_ext.send(&Frame::text(EXT.mac(), VM.mac(), "to the vm"))?;
-    at_vm.expect("to the vm", |frame| frame.says("to the vm"))?;
+    at_vm.expect("to the vm", |frame| frame.has_text("to the vm"))?;
     at_vm.send(&Frame::text(VM.mac(), EXT.mac(), "to outside"))?;
-    at_ext.expect("to outside", |frame| frame.says("to outside"))?;
+    at_ext.expect("to outside", |frame| frame.has_text("to outside"))?;
     at_vm.send(&Frame::text(VM.mac(), MacAddr::BROADCAST, "to all"))?;
-    at_ext.expect("to all", |frame| frame.says("to all"))?;
+    at_ext.expect("to all", |frame| frame.has_text("to all"))?;
     let (packets, log) = capture.end()?;
     let find = |text: &str| -> Result<Packet> {
-        let mut found = packets.iter().filter(|packet| packet.says(text));
+        let mut found = packets.iter().filter(|packet| packet.has_text(text));
         let packet = found.next().with_context(|| format!("{text} is not in {packets:?}: {log}"))?;
         assert_eq!(found.next(), None, "{text} is there twice");
         Ok(packet.clone())
@@ -181,7 +181,7 @@ fn drops_and_forwards(mode: Mode) -> Result<()> {
         let decapsulated = find(text)?;
         assert_eq!(decapsulated.interface, "a0");
         let frame = Frame::parse(&decapsulated.bytes).context("no frame")?;
-        assert!(frame.says(text) && frame.vlan == Some(VLAN), "{decapsulated:?}");
+        assert!(frame.has_text(text) && frame.vlan == Some(VLAN), "{decapsulated:?}");
     }
     assert!(log.contains(&format!("{} packets captured", packets.len())), "{log}");
     // tcpdump reads it, too.
@@ -189,8 +189,12 @@ fn drops_and_forwards(mode: Mode) -> Result<()> {
     let output = Command::new("tcpdump").args(["-n", "-r"]).arg(&file).output()?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     // What is in a tunnel has a line of its own, which has no time of day.
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(told.lines().filter(|line| line.as_bytes().get(8) == Some(&b'.')).count(), packets.len(), "{told}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(
+        printed.lines().filter(|line| line.as_bytes().get(8) == Some(&b'.')).count(),
+        packets.len(),
+        "{printed}"
+    );
     Ok(())
 }
 
@@ -220,7 +224,7 @@ fn only_what_was_asked_for_is_taken_and_no_more_of_it() -> Result<()> {
     }
     let packets = capture.packets()?;
     assert_eq!(packets.len(), 2);
-    assert!(packets.iter().all(|packet| packet.says("a group")), "{packets:?}");
+    assert!(packets.iter().all(|packet| packet.has_text("a group")), "{packets:?}");
     wait_for("our own programs", SOON, || is_as_before(&lab))?;
 
     // By station, one in three, cut short.
@@ -231,7 +235,7 @@ fn only_what_was_asked_for_is_taken_and_no_more_of_it() -> Result<()> {
         send(EXT2.mac(), "this one")?;
     }
     send(EXT.mac(), "the last")?;
-    at_vm.expect("the last", |frame| frame.says("the last"))?;
+    at_vm.expect("the last", |frame| frame.has_text("the last"))?;
     let (packets, log) = capture.end()?;
     assert_eq!(packets.len(), 3, "{packets:?}");
     assert!(packets.iter().all(|packet| packet.bytes.len() == 60 && packet.length > 60), "{packets:?}");
@@ -244,7 +248,7 @@ fn only_what_was_asked_for_is_taken_and_no_more_of_it() -> Result<()> {
             send(EXT.mac(), "many")?;
         }
         send(EXT.mac(), "the end")?;
-        at_vm.expect("the end", |frame| frame.says("the end"))?;
+        at_vm.expect("the end", |frame| frame.has_text("the end"))?;
         let (packets, log) = capture.end()?;
         assert!((least..=most).contains(&packets.len()), "{} packets: {log}", packets.len());
         assert_eq!(log.contains(" 0 beyond 5 a second"), vni != VNI, "{log}");
@@ -264,7 +268,7 @@ fn a_capture_that_is_killed_ends_and_forwarding_never_stops() -> Result<()> {
     capture.process.signal(Signal::SIGKILL)?;
     capture.process.wait(SOON)?;
     crosses(&lab, "after it was killed")?;
-    lab.gateway.wait_says(|line| line.contains("was not renewed"))?;
+    lab.gateway.wait_log(|line| line.contains("was not renewed"))?;
     wait_for("our own programs", SOON, || is_as_before(&lab))?;
     crosses(&lab, "when all is over")
 }

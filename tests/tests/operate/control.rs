@@ -22,7 +22,7 @@ fn appctl(lab: &Crossing, words: &[&str]) -> Result<Output> {
 }
 
 /// What it prints.
-fn told(lab: &Crossing, words: &[&str]) -> Result<String> {
+fn answer(lab: &Crossing, words: &[&str]) -> Result<String> {
     let output = appctl(lab, words)?;
     ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
@@ -51,7 +51,7 @@ fn ovs_appctl_is_answered_whatever_it_asks() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
 
-    let list = told(&lab, &["list-commands"])?;
+    let list = answer(&lab, &["list-commands"])?;
     let listed: Vec<&str> = list.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
     let mut expected: Vec<&str> = COMMANDS.iter().map(|command| command.name).collect();
     expected.extend(["list-commands", "version"]);
@@ -69,37 +69,37 @@ fn ovs_appctl_is_answered_whatever_it_asks() -> Result<()> {
     assert!(refused(&lab, &["frobnicate"])?.contains("list-commands"));
     assert!(refused(&lab, &["status", "json", "more"])?.contains("at most 1"));
 
-    assert_eq!(told(&lab, &["version"])?.split_whitespace().next(), Some("vtep-gateway"));
-    let status: Value = serde_json::from_str(&told(&lab, &["status", "json"])?)?;
+    assert_eq!(answer(&lab, &["version"])?.split_whitespace().next(), Some("vtep-gateway"));
+    let status: Value = serde_json::from_str(&answer(&lab, &["status", "json"])?)?;
     assert_eq!(status["pid"].as_u64(), lab.gateway.pid().map(u64::from));
     assert!(refused(&lab, &["vrrp/handover"])?.contains("[[vrrp]]"));
 
-    assert!(told(&lab, &["exit"])?.trim().is_empty());
+    assert!(answer(&lab, &["exit"])?.trim().is_empty());
     let (status, log) = lab.gateway.wait_end()?;
     assert!(status.success(), "{log}");
     Ok(())
 }
 
 #[test]
-fn it_tells_what_it_has_done_and_what_that_takes() -> Result<()> {
+fn memory_and_coverage_are_shown() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
 
-    let memory = told(&lab, &["memory/show"])?;
+    let memory = answer(&lab, &["memory/show"])?;
     let memory = pairs(&memory);
     assert_eq!([memory["switches"], memory["bindings"], memory["tunnels"], memory["macs-given"]], [1, 1, 1, 1]);
     // The outside host has spoken; that is known at once.
     wait_for("the station that was learned", SOON, || {
-        told(&lab, &["memory/show"]).is_ok_and(|text| pairs(&text)["macs-learned"] == 1)
+        answer(&lab, &["memory/show"]).is_ok_and(|text| pairs(&text)["macs-learned"] == 1)
     })?;
     for kilobytes in ["heap-kB", "resident-kB", "maps-kB"] {
         assert!(memory[kilobytes] > 100, "{kilobytes}: {memory:?}");
     }
 
-    let before = told(&lab, &["coverage/show"])?;
+    let before = answer(&lab, &["coverage/show"])?;
     assert!(before.starts_with("Event coverage"));
-    told(&lab, &["reload"])?;
-    let after = told(&lab, &["coverage/show"])?;
+    answer(&lab, &["reload"])?;
+    let after = answer(&lab, &["coverage/show"])?;
     let (before, after) = (totals(&before), totals(&after));
     let more = |of: &str| after.get(of).copied().unwrap_or(0) - before.get(of).copied().unwrap_or(0);
     assert_eq!((more("turn_reload"), more("turn_request"), more("ctl_client")), (1, 2, 2), "{after:?}");
@@ -131,7 +131,7 @@ fn a_reload_answers_what_is_wrong_and_then_that_all_is_well() -> Result<()> {
     lab.config.switches.push(lab::config::Switch::new(5002, &[hv]).bound("a0", 200));
     fs::write(&file, lab.config.to_string())?;
     assert_eq!(lab.gateway.ask("reload")?, format!("reloaded {}\n", file.display()));
-    assert_eq!(pairs(&told(&lab, &["memory/show"])?)["switches"], 2);
+    assert_eq!(pairs(&answer(&lab, &["memory/show"])?)["switches"], 2);
     Ok(())
 }
 
@@ -166,6 +166,6 @@ fn members_of_the_group_look_root_changes_and_nobody_else_is_let_in() -> Result<
     wait_for("the status file", SOON, || run_dir.join("status.json").exists())?;
     let mode = |name: &str| fs::metadata(run_dir.join(name)).map(|found| found.permissions().mode() & 0o777);
     assert_eq!((mode("vtep-gateway.ctl")?, mode("status.json")?), (0o660, 0o640));
-    assert!(told(&lab, &["status"]).is_ok() && lab.vm.reaches(&EXT.v4().to_string()));
+    assert!(answer(&lab, &["status"]).is_ok() && lab.vm.reaches(&EXT.v4().to_string()));
     Ok(())
 }

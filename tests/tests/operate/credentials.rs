@@ -35,8 +35,8 @@ fn with_one_they_are_looked_for_where_it_put_them_and_other_verbs_need_none() ->
     let directory = site.lab.directory().join("credentials").display().to_string();
     let variables = Surroundings::variables(&[("CREDENTIALS_DIRECTORY", &directory)]);
     let mut gateway = Gateway::launch_in(&site.gw, &config(&site), variables)?;
-    gateway.wait_says(|line| line.contains(&format!("{directory}/")))?;
-    gateway.wait_says(|line| line.contains("ready"))?;
+    gateway.wait_log(|line| line.contains(&format!("{directory}/")))?;
+    gateway.wait_log(|line| line.contains("ready"))?;
     assert_eq!(gateway.status()?["pid"].as_u64(), gateway.pid().map(u64::from));
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use lab::gateway::binary;
 
-/// A process that somebody has left running.
+/// A process that was left running.
 struct Left {
     pid: String,
     command: String,

@@ -116,7 +116,7 @@ fn over_ipv6_it_sees_as_much() -> Result<()> {
 }
 
 #[test]
-fn before_the_first_start_a_warning_says_that_there_was_none() -> Result<()> {
+fn before_the_first_start_a_warning_reports_that_there_was_none() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let file = written(&site.gw, &site.config())?;
     let said = doctor(&site.gw, &file, "")?;
@@ -404,7 +404,7 @@ fn another_virtual_router_of_the_same_number_is_found() -> Result<()> {
     let said = doctor(&host, &file, "")?;
     let name = said.of("vrrp-heard").find(|finding| finding["mark"] == "bad").unwrap();
     assert!(name["remedy"].as_str().unwrap().contains("another vrid"), "{name:#}");
-    // It hands over to nobody, and is not heard any more.
+    // It hands over to nobody, and sends no advertisement any more.
     pair.members[1].gateway()?.stop()?;
     doctor(&host, &file, "")?.fine("vrrp-heard");
     Ok(())

@@ -1,4 +1,4 @@
-//! A configuration file that somebody has half edited takes no verb of a running agent away.
+//! A half-edited configuration file takes no verb of a running agent away.
 
 use std::{fs, process::Output};
 

@@ -65,7 +65,7 @@ fn each_line_of_json_is_an_object_with_its_values() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let mut gateway =
         Gateway::launch_in(&site.gw, &site.config(), Surroundings::default().options(&["--log-format", "json"]))?;
-    gateway.wait_says(|line| line.contains("\"ready\""))?;
+    gateway.wait_log(|line| line.contains("\"ready\""))?;
     let lines: Vec<Value> = gateway.log()?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let ready = lines.iter().find(|line| line["message"] == "ready").context("the line")?;
     assert_eq!((&ready["switches"], &ready["macs"], &ready["level"]), (&1.into(), &1.into(), &"INFO".into()));
@@ -139,7 +139,7 @@ fn levels_change_while_the_agent_runs() -> Result<()> {
 }
 
 #[test]
-fn what_is_said_again_and_again_is_left_out_and_told_of() -> Result<()> {
+fn repeated_lines_are_left_out_and_counted() -> Result<()> {
     const TIMES: usize = 300;
     let mut lab = Crossing::build(Plan::default())?;
     let socket = lab.config.run_dir.join("vtep-gateway.ctl");
@@ -165,7 +165,7 @@ fn what_is_said_again_and_again_is_left_out_and_told_of() -> Result<()> {
     let written = complaints(&lab)?;
     assert!((20..60).contains(&written) && count > 200, "{written} written, {count} left out");
 
-    // Whoever wants to see it all does.
+    // A log level shows all of it.
     vlog(&lab, &["vlog/disable-rate-limit"])?;
     complain()?;
     wait_for("all lines to be written", SOON, || complaints(&lab).is_ok_and(|now| now >= written + TIMES))?;
@@ -175,7 +175,7 @@ fn what_is_said_again_and_again_is_left_out_and_told_of() -> Result<()> {
 
     vlog(&lab, &["exit"])?;
     let (_, log) = lab.gateway.wait_end()?;
-    let told = log.lines().find(|line| line.contains("more like this left out in")).context("what was left out")?;
-    assert!(told.contains("hung up on a client"), "{told}");
+    let line = log.lines().find(|line| line.contains("more like this left out in")).context("what was left out")?;
+    assert!(line.contains("hung up on a client"), "{line}");
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The endpoint for monitoring: what it says of real traffic, and what clients can do to it.
+//! The endpoint for monitoring: its values for real traffic, and what clients can do to it.
 
 use std::{
     io::{Read, Write},
@@ -35,7 +35,7 @@ fn build() -> Result<Crossing> {
     Ok(lab)
 }
 
-/// Waits until the agent's loop turns: one that says it is ready forwards, and may not have come to that yet.
+/// Waits until the agent's loop turns: one that reports that it is ready forwards, and may not have come to that yet.
 fn wait_served(host: &Host) -> Result<()> {
     wait_for("the agent is alive", SOON, || get(host, "/healthz").is_ok_and(|reply| reply.status == 200))
 }
@@ -52,7 +52,7 @@ fn value(text: &str, series: &str) -> Option<u64> {
     value
 }
 
-/// What promtool says of a text, which is nothing if it finds nothing wrong.
+/// Returns the output of promtool for a text, which is empty if it finds nothing wrong.
 fn promtool(text: &str) -> Result<String> {
     let mut child = Command::new("promtool")
         .args(["check", "metrics"])
@@ -121,13 +121,13 @@ fn counters_are_those_of_the_maps() -> Result<()> {
 }
 
 #[test]
-fn the_gateway_is_alive_and_ready_and_says_what_is_missing() -> Result<()> {
+fn the_gateway_is_alive_and_ready_and_reports_what_is_missing() -> Result<()> {
     let lab = build()?;
     assert_eq!(get(&lab.gw, "/healthz")?.status, 200);
     assert_eq!(get(&lab.gw, "/readyz")?.status, 200);
     // A port that is gone is one that programs are not attached to.
     lab.gw.ip("link del a0")?;
-    wait_for("the link is told to be down", SOON, || {
+    wait_for("the link is reported to be down", SOON, || {
         let text = get(&lab.gw, "/metrics").map(|reply| reply.body).unwrap_or_default();
         value(&text, "vtep_gateway_link_up{interface=\"a0\",role=\"port\"}") == Some(0)
             && value(&text, "vtep_gateway_problems{severity=\"fault\"}").is_some_and(|faults| faults > 0)
@@ -170,7 +170,7 @@ fn a_reload_moves_the_endpoint_and_takes_series_along() -> Result<()> {
 
     let bad = lab.config.to_string().replace(&format!("vni = {VNI}"), "vni = 0");
     assert!(lab.gateway.reload_text(&bad)?.contains("reload refused"));
-    wait_for("a reload that is refused is told", SOON, || {
+    wait_for("a reload that is refused is reported", SOON, || {
         let text = get(&lab.gw, "/metrics").map(|reply| reply.body).unwrap_or_default();
         value(&text, "vtep_gateway_last_reload_successful") == Some(0)
             && value(&text, "vtep_gateway_reloads_total{outcome=\"refused\"}") == Some(1)

@@ -40,7 +40,7 @@ impl Monitor {
         Self::start(gateway, "monitor", "--history")
     }
 
-    /// What it has shown so far. Lines that are no objects are what it says on standard error.
+    /// Returns its output so far. Lines that are no objects are those on standard error.
     fn events(&self) -> Vec<Value> {
         self.process.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
@@ -127,7 +127,7 @@ fn a_station_is_learned_moves_and_ages() -> Result<()> {
 }
 
 #[test]
-fn an_address_that_a_station_announces_is_told() -> Result<()> {
+fn an_address_that_a_station_announces_is_an_event() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let monitor = Monitor::start(&lab.gateway, "monitor", "--history --only announced")?;
     lab.ext.wait_reaches(&VM.v4().to_string())?;
@@ -138,7 +138,7 @@ fn an_address_that_a_station_announces_is_told() -> Result<()> {
 }
 
 #[test]
-fn a_problem_is_told_when_it_appears_and_when_it_is_gone() -> Result<()> {
+fn a_problem_is_an_event_when_it_appears_and_when_it_is_gone() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let monitor = Monitor::all(&lab.gateway)?;
     monitor.expect_kind("started")?;
@@ -153,7 +153,7 @@ fn a_problem_is_told_when_it_appears_and_when_it_is_gone() -> Result<()> {
 }
 
 #[test]
-fn a_next_hop_that_is_lost_and_found_is_told() -> Result<()> {
+fn a_next_hop_that_is_lost_and_found_is_an_event() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let monitor = Monitor::all(&lab.gateway)?;
     monitor.expect_kind("started")?;
@@ -167,7 +167,7 @@ fn a_next_hop_that_is_lost_and_found_is_told() -> Result<()> {
 }
 
 #[test]
-fn bindings_and_switches_that_come_and_go_with_a_reload_are_told() -> Result<()> {
+fn bindings_and_switches_that_come_and_go_with_a_reload_are_events() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     let monitor = Monitor::all(&lab.gateway)?;
     monitor.expect_kind("started")?;
@@ -177,16 +177,16 @@ fn bindings_and_switches_that_come_and_go_with_a_reload_are_told() -> Result<()>
     monitor.expect_kind("reloaded")?;
     let added = monitor.expect_kind("binding_added")?;
     let binding = json!({ "port": "a0", "vlan": 200, "vni": 5002, "switch": "net-5002" });
-    let told = |event: &str| {
-        let mut told = binding.clone();
-        told["event"] = event.into();
-        told
+    let expected = |event: &str| {
+        let mut event_of_binding = binding.clone();
+        event_of_binding["event"] = event.into();
+        event_of_binding
     };
-    assert_eq!(bare(&added), told("binding_added"));
+    assert_eq!(bare(&added), expected("binding_added"));
     assert_eq!(monitor.expect_kind("switch_added")?["switch"], "net-5002");
 
     lab.gateway.reload(&lab.config)?;
-    assert_eq!(bare(&monitor.expect_kind("binding_removed")?), told("binding_removed"));
+    assert_eq!(bare(&monitor.expect_kind("binding_removed")?), expected("binding_removed"));
     assert_eq!(monitor.expect_kind("switch_removed")?["vni"], 5002);
 
     lab.gateway.reload_text("nonsense")?;
@@ -195,7 +195,7 @@ fn bindings_and_switches_that_come_and_go_with_a_reload_are_told() -> Result<()>
 }
 
 #[test]
-fn roles_are_told_on_both_nodes_of_a_pair() -> Result<()> {
+fn changes_of_roles_are_events_on_both_nodes_of_a_pair() -> Result<()> {
     let mut pair = Pair::linux(&PairPlan::steady())?;
     pair.start()?;
     let monitors =
@@ -216,7 +216,7 @@ fn roles_are_told_on_both_nodes_of_a_pair() -> Result<()> {
 }
 
 #[test]
-fn a_lease_that_runs_out_is_told() -> Result<()> {
+fn a_lease_that_runs_out_is_an_event() -> Result<()> {
     let mut pair = Pair::linux(&PairPlan::default())?;
     // Alone, so that nobody takes over and it becomes active again.
     pair.members[0].start()?;
@@ -281,7 +281,7 @@ fn what_the_journal_has_is_shown_from_wherever_it_is_wanted() -> Result<()> {
 }
 
 #[test]
-fn where_no_agent_runs_it_says_so_and_exits_with_3() -> Result<()> {
+fn where_no_agent_runs_it_exits_with_3_and_a_message() -> Result<()> {
     let lab = lab::Lab::new()?;
     let host = lab.host("gw")?;
     let config = Config::new(&host, &[Underlay::V4.ip(21)]).uplink("u0", Mode::Tc).port("a0", Mode::Tc);
@@ -318,7 +318,7 @@ fn a_reader_that_goes_away_ends_it_quietly() -> Result<()> {
     Ok(())
 }
 
-/// Whoever floods a VLAN with forged sources is counted, and the rest is told as always.
+/// A flood of forged sources on a VLAN is counted, and the rest is reported as always.
 #[test]
 fn a_flood_of_forged_sources_is_summed_up_and_hides_nothing() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
@@ -334,23 +334,23 @@ fn a_flood_of_forged_sources_is_summed_up_and_hides_nothing() -> Result<()> {
     lab.gw.ip("link set u0 mtu 1440")?;
     monitor.expect("a problem among all that", |event| event["event"] == "problem")?;
     let learned = |events: &[Value]| {
-        let told: BTreeSet<String> =
+        let reported: BTreeSet<String> =
             events.iter().filter(|event| event["event"] == "learned").map(|event| event["mac"].to_string()).collect();
         let left_out = events.iter().filter_map(|event| event["counts"]["learned"].as_u64()).sum::<u64>();
-        (told.len() as u64, left_out)
+        (reported.len() as u64, left_out)
     };
-    // Each is told or counted. The outside host itself may have said something, too.
+    // Each is reported or counted. The outside host itself may have sent something, too.
     wait_for("all are accounted for", SOON, || {
-        let (told, left_out) = learned(&monitor.events());
-        told + left_out >= FORGED
+        let (reported, left_out) = learned(&monitor.events());
+        reported + left_out >= FORGED
     })?;
-    let (told, left_out) = learned(&monitor.events());
-    assert!(left_out > 0 && (100..FORGED / 2).contains(&told), "{told} told, {left_out} left out");
+    let (reported, left_out) = learned(&monitor.events());
+    assert!(left_out > 0 && (100..FORGED / 2).contains(&reported), "{reported} reported, {left_out} left out");
     assert!(monitor.of_kind("missed").is_empty());
     Ok(())
 }
 
-/// More readers than there is room for: those that come too late are told, and those that go leave their place at once.
+/// More readers than there is room for: those that come too late are refused, and those that go leave their place at once.
 #[test]
 fn readers_that_go_away_leave_room_for_others() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;

@@ -1,4 +1,4 @@
-//! What the service manager is told: sd_notify(3), with a socket of the test's own in its place.
+//! Notifications to the service manager: sd_notify(3), with a socket of the test's own in its place.
 
 use std::{os::unix::net::UnixDatagram, path::PathBuf, time::Duration};
 
@@ -34,7 +34,7 @@ impl Manager {
         Gateway::launch_in(&site.gw, &site.config(), variables)
     }
 
-    /// The next message; the error says what was waited for.
+    /// The next message; the error names what was waited for.
     fn next(&self, what: &str) -> Result<String> {
         let mut bytes = [0; 4096];
         let length = self.socket.recv(&mut bytes).with_context(|| format!("waiting for {what}"))?;
@@ -59,7 +59,7 @@ fn status(message: &str) -> &str {
 }
 
 #[test]
-fn the_service_manager_is_told_of_everything_in_order() -> Result<()> {
+fn the_service_manager_is_notified_of_everything_in_order() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let manager = Manager::new(&site)?;
     let mut gateway = manager.start(&site)?;

@@ -76,7 +76,7 @@ fn bindings_and_tunnels_have_carried_what_the_maps_count_and_the_hosts_sent() ->
 }
 
 #[test]
-fn a_learned_station_is_behind_its_port_and_a_given_one_behind_its_vtep() -> Result<()> {
+fn a_learned_station_is_behind_its_port_and_a_static_one_behind_its_vtep() -> Result<()> {
     let lab = talked()?;
     let learned = |mac: &Mac| mac.kind == Kind::Learned;
     let all: Vec<Mac> = shown(&lab.gateway, "macs")?;
@@ -89,7 +89,7 @@ fn a_learned_station_is_behind_its_port_and_a_given_one_behind_its_vtep() -> Res
         let all = shown::<Mac>(&lab.gateway, &format!("macs --mac {}", EXT.mac())).unwrap();
         all.len() == 1 && all[0].ip == Some(EXT.v4().into())
     })?;
-    let vm = all.iter().find(|mac| !learned(mac)).context("nothing is given")?;
+    let vm = all.iter().find(|mac| !learned(mac)).context("there is no static MAC")?;
     assert_eq!((vm.vni, vm.mac, vm.age_seconds), (VNI, VM.mac(), None));
     assert_eq!(vm.place, Place::Tunnel { remote: Some(Underlay::V4.ip(HV)), remote_vni: VNI });
 
@@ -129,7 +129,7 @@ fn a_filter_with_a_name_that_nothing_has_is_an_error() -> Result<()> {
 }
 
 #[test]
-fn an_unresolved_tunnel_says_why() -> Result<()> {
+fn an_unresolved_tunnel_has_a_reason() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let (silent, nowhere) = (Underlay::V4.ip(99), IpAddr::from([192, 0, 2, 1]));
     let mut config = site.config();
@@ -168,8 +168,11 @@ fn drops_are_under_their_reason_with_what_to_do_about_it() -> Result<()> {
     wait_for("they are dropped", SOON, || lab.gateway.read().drops().is_ok_and(|drops| drops.bad_source >= 7))?;
     let after: Vec<Counter> = shown(&lab.gateway, "drops")?;
     assert_eq!(counter(&after, "bad_source") - counter(&before, "bad_source"), 7);
-    let told = screen(&lab.gateway, "show drops")?;
-    assert!(told.contains("bad_source") && told.contains("Remedy: ") && !told.contains("inner_tagged"), "{told}");
+    let printed = screen(&lab.gateway, "show drops")?;
+    assert!(
+        printed.contains("bad_source") && printed.contains("Remedy: ") && !printed.contains("inner_tagged"),
+        "{printed}"
+    );
     assert!(screen(&lab.gateway, "show drops --all")?.contains("inner_tagged"));
 
     let paths: Vec<Counter> = shown(&lab.gateway, "counters")?;
@@ -203,9 +206,9 @@ fn a_forwarding_database_of_many_pages_is_shown_whole() -> Result<()> {
 
     let socket = lab.config.run_dir.join("vtep-gateway.ctl");
     let appctl = |command: &str| lab.gw.run(&format!("ovs-appctl -t {} {command}", socket.display()));
-    let told = text(&appctl("fdb/show net-5001")?);
-    assert_eq!(told.lines().count(), 1 + expected.len());
-    let line = told.lines().find(|line| line.contains(&EXT.mac().to_string())).context("not shown")?;
+    let printed = text(&appctl("fdb/show net-5001")?);
+    assert_eq!(printed.lines().count(), 1 + expected.len());
+    let line = printed.lines().find(|line| line.contains(&EXT.mac().to_string())).context("not shown")?;
     let words: Vec<&str> = line.split_whitespace().collect();
     assert_eq!(words[..3], ["a0", "100", &EXT.mac().to_string()]);
     assert!(text(&appctl("fdb/stats")?).contains("Given MACs: 20001"));
@@ -233,7 +236,7 @@ fn the_virtual_router_of_a_pair_is_shown_by_both_nodes() -> Result<()> {
     assert_eq!(standby.other_routers[0].priority, 150);
     assert!(active.counters.advert_sent > 0 && standby.counters.advert_rcvd > 0);
     assert_eq!((active.counters.become_master, standby.counters.become_master), (1, 0));
-    let told = screen(pair.members[0].started()?, "show vrrp")?;
-    assert!(told.contains("VRID 20") && told.contains("active") && told.contains("172.31.0.20"), "{told}");
+    let printed = screen(pair.members[0].started()?, "show vrrp")?;
+    assert!(printed.contains("VRID 20") && printed.contains("active") && printed.contains("172.31.0.20"), "{printed}");
     Ok(())
 }

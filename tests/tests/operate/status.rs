@@ -20,7 +20,7 @@ fn faults(status: &Status) -> Vec<&str> {
 }
 
 #[test]
-fn a_sound_gateway_is_healthy_and_says_what_it_does() -> Result<()> {
+fn a_sound_gateway_is_healthy_and_shows_what_it_does() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     lab.ext.wait_reaches(&VM.v4().to_string())?;
     let (status, code) = status(&lab.gateway)?;
@@ -35,17 +35,17 @@ fn a_sound_gateway_is_healthy_and_says_what_it_does() -> Result<()> {
     assert_eq!(interfaces, [("u0", uplink, Some(Mode::Xdp)), ("a0", port, Some(Mode::Xdp))]);
     assert!(status.interfaces.iter().all(|one| one.link.is_some_and(|link| link.up)));
 
-    let told = screen(&lab.gateway, "status")?;
-    assert!(told.lines().count() <= 24, "{told}");
+    let shown = screen(&lab.gateway, "status")?;
+    assert!(shown.lines().count() <= 24, "{shown}");
     for word in ["healthy", "172.31.0.21", "u0", "a0", "1 switch, 1 binding, 1 tunnel", "none"] {
-        assert!(told.contains(word), "{word}:\n{told}");
+        assert!(shown.contains(word), "{word}:\n{shown}");
     }
     // The same in the file, and for who asks as one asks Open vSwitch.
     let file: Status = serde_json::from_slice(&std::fs::read(lab.config.run_dir.join("status.json"))?)?;
     assert_eq!(file.pid, status.pid);
     let socket = lab.config.run_dir.join("vtep-gateway.ctl");
-    let told = text(&lab.gw.run(&format!("ovs-appctl -t {} status", socket.display()))?);
-    assert!(told.contains("healthy") && !told.contains('\x1b'), "{told}");
+    let shown = text(&lab.gw.run(&format!("ovs-appctl -t {} status", socket.display()))?);
+    assert!(shown.contains("healthy") && !shown.contains('\x1b'), "{shown}");
     Ok(())
 }
 
@@ -59,8 +59,8 @@ fn a_port_that_is_down_makes_it_unhealthy_until_it_is_up() -> Result<()> {
     })?;
     assert!(!unhealthy.healthy);
     assert!(faults(&unhealthy).iter().any(|fault| fault.contains("a0 is down")), "{:?}", unhealthy.problems);
-    let told = screen(&lab.gateway, "status")?;
-    assert!(told.contains("NOT HEALTHY: 1 fault") && told.contains("FAULT"), "{told}");
+    let shown = screen(&lab.gateway, "status")?;
+    assert!(shown.contains("NOT HEALTHY: 1 fault") && shown.contains("FAULT"), "{shown}");
     lab.gw.ip("link set a0 up")?;
     wait_for("it is healthy again", SOON, || status(&lab.gateway).is_ok_and(|(_, code)| code == Some(0)))
 }
@@ -71,12 +71,12 @@ fn a_remote_vtep_that_does_not_answer_is_a_warning() -> Result<()> {
     let mut config = site.config();
     config.switch_mut(VNI).flood.push(Underlay::V4.ip(99));
     let lab = site.start(config)?;
-    let (told, code) = wait_some("it is warned of", SOON, || {
+    let (shown, code) = wait_some("it is warned of", SOON, || {
         let (status, code) = status(&lab.gateway).ok()?;
         status.problems.iter().any(|problem| problem.text.contains("172.31.0.99")).then_some((status, code))
     })?;
-    assert_eq!((told.healthy, code, faults(&told).len()), (true, Some(0), 0), "{:?}", told.problems);
-    assert_eq!(told.forwarding.tunnels_unresolved, 1);
+    assert_eq!((shown.healthy, code, faults(&shown).len()), (true, Some(0), 0), "{:?}", shown.problems);
+    assert_eq!(shown.forwarding.tunnels_unresolved, 1);
     Ok(())
 }
 
@@ -87,10 +87,10 @@ fn every_tunnel_without_a_next_hop_is_a_fault() -> Result<()> {
     let switch = config.switch_mut(VNI);
     (switch.flood, switch.macs) = (vec![Underlay::V4.ip(99)], vec![]);
     let lab = site.start(config)?;
-    let (told, code) =
+    let (shown, code) =
         wait_some("it is at fault", SOON, || status(&lab.gateway).ok().filter(|(status, _)| !status.healthy))?;
-    assert_eq!((code, told.forwarding.tunnels, told.forwarding.tunnels_unresolved), (Some(1), 1, 1));
-    assert!(faults(&told).iter().any(|fault| fault.contains("no tunnel has a next hop")), "{:?}", told.problems);
+    assert_eq!((code, shown.forwarding.tunnels, shown.forwarding.tunnels_unresolved), (Some(1), 1, 1));
+    assert!(faults(&shown).iter().any(|fault| fault.contains("no tunnel has a next hop")), "{:?}", shown.problems);
     Ok(())
 }
 
@@ -106,12 +106,12 @@ fn both_nodes_of_a_pair_are_healthy_and_say_who_is_active() -> Result<()> {
     })?;
     let (active, standby) = (of(0)?.0, of(1)?.0);
     assert_eq!((active.vrrp[0].role, standby.vrrp[0].role), (Role::Active, Role::Backup));
-    let told = screen(pair.members[0].started()?, "status")?;
-    assert!(told.contains("active") && told.contains("172.31.0.20") && told.contains("this node"), "{told}");
-    let told = screen(pair.members[1].started()?, "status")?;
-    assert!(told.contains("backup") && told.contains("172.31.0.21"), "{told}");
+    let shown = screen(pair.members[0].started()?, "status")?;
+    assert!(shown.contains("active") && shown.contains("172.31.0.20") && shown.contains("this node"), "{shown}");
+    let shown = screen(pair.members[1].started()?, "status")?;
+    assert!(shown.contains("backup") && shown.contains("172.31.0.21"), "{shown}");
 
-    // Without an access port a node can't be active, and says why.
+    // Without an access port a node can't be active, and reports why.
     pair.access_link(1, false)?;
     let fault = wait_some("the standby is at fault", SOON, || of(1).ok().filter(|(_, code)| *code == Some(1)))?.0;
     wait_for("its virtual router is, too", SOON, || of(1).is_ok_and(|(status, _)| status.vrrp[0].role == Role::Fault))?;
@@ -139,7 +139,7 @@ fn what_was_in_the_json_before_is_there() -> Result<()> {
 }
 
 #[test]
-fn exit_codes_tell_no_agent_from_wrong_arguments() -> Result<()> {
+fn exit_codes_distinguish_no_agent_from_wrong_arguments() -> Result<()> {
     let mut lab = Crossing::build(Plan::default())?;
     assert_eq!(lab.gateway.try_ask("show tunnels")?.status.code(), Some(0));
     lab.gateway.stop()?;
@@ -147,8 +147,8 @@ fn exit_codes_tell_no_agent_from_wrong_arguments() -> Result<()> {
     for verb in ["status", "status --json", "show macs", "show drops --json", "show vrrp", "show drops --watch"] {
         let output = lab.gateway.try_ask(verb)?;
         assert_eq!(output.status.code(), Some(3), "{verb}: {}", text(&output));
-        let told = text(&output);
-        assert!(told.contains(&socket) && told.contains("vtep-gateway run"), "{verb}: {told}");
+        let shown = text(&output);
+        assert!(shown.contains(&socket) && shown.contains("vtep-gateway run"), "{verb}: {shown}");
     }
     for wrong in ["show", "show elephants", "show macs --mac 1:2", "show switches --vni 0", "status --jason"] {
         let output = vtep_gateway(&wrong.split(' ').collect::<Vec<_>>());

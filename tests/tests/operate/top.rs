@@ -24,18 +24,18 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-/// A terminal of 80 columns and 24 lines that somebody looks at: a session of a tmux server of its own.
+/// A terminal of 80 columns and 24 lines: a session of a tmux server of its own.
 struct Terminal {
     socket: String,
 }
 
 impl Terminal {
-    /// Runs a command of the shell in it; `name` tells it from others of the lab. When that has ended the terminal stays, with what is on it.
+    /// Runs a command of the shell in it; `name` distinguishes it from others of the lab. When that has ended the terminal stays, with what is on it.
     fn run(directory: &Path, name: &str, command: &str) -> Result<Self> {
         let socket = directory.join(format!("tmux-{name}")).display().to_string();
         let this = Self { socket };
         let command = format!("LC_ALL=C.UTF-8 TERM=xterm-256color sh -c '{command}; echo ended with $?; exec cat'");
-        // The configuration of whoever runs the test is none of its business.
+        // The configuration of the user who runs the test is not used.
         this.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24", &command])?;
         Ok(this)
     }
@@ -151,7 +151,7 @@ fn one_sample_is_printed_as_tables() -> Result<()> {
 }
 
 #[test]
-fn without_a_terminal_it_says_what_to_do_instead() -> Result<()> {
+fn without_a_terminal_it_suggests_what_to_do_instead() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     let output = lab.gateway.try_ask("top")?;
     assert_eq!(output.status.code(), Some(1));
@@ -252,7 +252,7 @@ fn on_own_terminal(lab: &Crossing, controlling: bool) -> Result<(PtyMaster, Chil
     let mut options = File::options();
     let slave = options.read(true).write(true).custom_flags(OFlag::O_NOCTTY.bits()).open(ptsname_r(&master)?)?;
     let file = lab.gateway.file().display().to_string();
-    // Whoever starts it may ignore SIGHUP, as nohup(1) does.
+    // The parent may ignore SIGHUP, as nohup(1) does.
     let ignores = if controlling { "" } else { "trap '' HUP;" };
     let script = format!("stty cols 80 rows 24; {ignores} exec \"$@\"");
     let mut command = Command::new("setsid");

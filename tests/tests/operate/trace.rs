@@ -1,4 +1,4 @@
-//! `trace`: what it says would happen to a packet is what happens to it, and it changes nothing itself.
+//! `trace`: what it predicts for a packet is what happens to it, and it changes nothing itself.
 
 use std::{
     collections::BTreeMap,
@@ -36,7 +36,7 @@ const VTEP1: u8 = 11;
 const VTEP2: u8 = 12;
 const FOREIGN_VTEP: u8 = 13;
 
-/// The crossing, with a second VTEP that has the machine [`VM2`], and one that the gateway was not told of.
+/// The crossing, with a second VTEP that has the machine [`VM2`], and one that the gateway does not know.
 struct Scene {
     lab: Crossing,
     vm2: Host,
@@ -107,7 +107,7 @@ impl Scene {
         Ok(Self { lab, vm2, vteps })
     }
 
-    /// What `trace` says of a packet.
+    /// Returns the output of `trace` for a packet.
     fn trace(&self, arguments: &str) -> Result<Value> {
         let answer: Value = serde_json::from_str(&self.lab.gateway.ask(&format!("trace --json {arguments}"))?)?;
         Ok(answer["packets"][0].clone())
@@ -205,9 +205,9 @@ fn predictions_come_true(mode: Mode) -> Result<()> {
             assert!(interface == "u0" || interface == "a0", "{interface}");
         }
         let by = |interface: &str| predicted.iter().filter(|(by, ..)| by == interface).count();
-        let says = |frame: &Frame| frame.says(case.name);
+        let is_sent = |frame: &Frame| frame.has_text(case.name);
         if by("a0") > 0 {
-            at_ext.expect(case.name, says)?;
+            at_ext.expect(case.name, is_sent)?;
         }
         let at_vms = match (by("u0"), case.dst == VM2.mac()) {
             (0, _) => vec![],
@@ -215,10 +215,10 @@ fn predictions_come_true(mode: Mode) -> Result<()> {
             (1, true) => vec![&at_vm2],
             _ => vec![&at_vm, &at_vm2],
         };
-        at_vms.iter().try_for_each(|wire| wire.expect(case.name, says).map(drop))?;
+        at_vms.iter().try_for_each(|wire| wire.expect(case.name, is_sent).map(drop))?;
         let copies: usize = [&at_ext, &at_vm, &at_vm2]
             .iter()
-            .map(|wire| wire.arrived().map(|frames| frames.iter().filter(|frame| says(frame)).count()))
+            .map(|wire| wire.arrived().map(|frames| frames.iter().filter(|frame| is_sent(frame)).count()))
             .sum::<Result<usize>>()?;
         assert_eq!(copies, 0, "{}: more arrived than was predicted", case.name);
         // And nothing is counted that was not predicted, learning aside.
@@ -257,7 +257,7 @@ fn a_trace_changes_nothing() -> Result<()> {
 }
 
 #[test]
-fn steps_tell_binding_lease_source_destination_and_next_hop() -> Result<()> {
+fn steps_show_binding_lease_source_destination_and_next_hop() -> Result<()> {
     let scene = Scene::new(Mode::Xdp)?;
     let way = scene.trace_case(&CASES[0])?;
     let steps = way["hooks"][0]["steps"].as_array().unwrap();
@@ -322,7 +322,7 @@ fn write(file: &PathBuf, packets: &[Vec<u8>]) -> Result<()> {
 fn what_cannot_be_traced_is_said_with_a_code() -> Result<()> {
     let scene = Scene::new(Mode::Xdp)?;
     let macs = format!("--src {} --dst {}", EXT.mac(), VM.mac());
-    for (words, code, says) in [
+    for (words, code, expected) in [
         (format!("--in nosuch {macs}"), 2, "nosuch"),
         (format!("--in u0 {macs}"), 2, "--from"),
         (format!("--in a0 {macs} --vni 5"), 2, "access port"),
@@ -331,14 +331,14 @@ fn what_cannot_be_traced_is_said_with_a_code() -> Result<()> {
         ("--in a0 --pcap /proc/version".to_owned(), 2, "/proc/version"),
     ] {
         let output = scene.lab.gateway.try_ask(&format!("trace {words}"))?;
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), told.contains(says)), (Some(code), true), "{words}: {told}");
+        let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!((output.status.code(), printed.contains(expected)), (Some(code), true), "{words}: {printed}");
     }
     let Scene { mut lab, .. } = scene;
     lab.gateway.stop()?;
     lab.gateway.detach()?;
     let output = command(&lab.gw, &format!("trace --in a0 {macs} --config {}", lab.gateway.file().display()))?;
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!((output.status.code(), told.contains("nothing is pinned")), (Some(3), true), "{told}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), printed.contains("nothing is pinned")), (Some(3), true), "{printed}");
     Ok(())
 }

@@ -62,7 +62,7 @@ impl Filled {
         let taps = [Wire::open(&self.vms[0].host, "eth0")?, Wire::open(&self.vms[1].host, "eth0")?];
         Wire::open(&self.ext, "eth0")?.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, "to all VMs"))?;
         for tap in &taps {
-            tap.expect("the broadcast", |frame| frame.says("to all VMs"))?;
+            tap.expect("the broadcast", |frame| frame.has_text("to all VMs"))?;
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Without systemd, as in a chroot: somebody starts the agent by hand.
+//! Without systemd, as in a chroot: an operator starts the agent by hand.
 
 use anyhow::{Result, ensure};
 use lab::{

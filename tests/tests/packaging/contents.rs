@@ -68,13 +68,13 @@ fn the_configuration_is_a_conffile() -> Result<()> {
 fn systemd_rates_the_units_3_at_most() -> Result<()> {
     for unit in ["systemd/vtep-gateway", "ovn/hardware-vtep-db", "ovn/hardware-vtep-controller"] {
         // systemd-analyze looks for the program that the unit starts, which is installed nowhere here.
-        let told = Command::new("systemd-analyze")
+        let output = Command::new("systemd-analyze")
             .args(["security", "--no-pager", "--offline=true", "--threshold=30"])
             .arg(unit_file(unit))
             .output()?;
-        let told_text = String::from_utf8_lossy(&told.stdout) + String::from_utf8_lossy(&told.stderr);
-        ensure!(told.status.success(), "{told_text}");
-        ensure!(told_text.contains("Overall exposure level"), "{told_text}");
+        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{printed}");
+        ensure!(printed.contains("Overall exposure level"), "{printed}");
     }
     Ok(())
 }
@@ -82,8 +82,8 @@ fn systemd_rates_the_units_3_at_most() -> Result<()> {
 #[test]
 fn the_units_say_nothing_that_systemd_does_not_know() -> Result<()> {
     for unit in ["systemd/vtep-gateway", "ovn/hardware-vtep-db", "ovn/hardware-vtep-controller"] {
-        let told = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit_file(unit)).output()?;
-        let said = String::from_utf8_lossy(&told.stderr);
+        let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit_file(unit)).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
         let strange = said.lines().find(|line| line.contains("Unknown") || line.contains("ignoring"));
         ensure!(strange.is_none(), "{unit}: {strange:?}");
     }

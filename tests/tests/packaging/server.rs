@@ -148,7 +148,7 @@ fn the_unit_bounds_what_the_agent_takes_of_the_machine() -> Result<()> {
 fn a_start_that_fails_is_held_back_and_not_tried_twice_a_second() -> Result<()> {
     let system = System::boot(Init::Systemd)?;
     system.install(OLD)?;
-    // Somebody may yet make the group, so that a later try may succeed.
+    // An operator may yet make the group, so that a later try may succeed.
     system.configure_with(|config| Config { control_group: Some("nobody-made-it".to_owned()), ..config })?;
     system.debian.run("systemctl start --no-block vtep-gateway")?;
     wait_for("the failed start to be held back", SOON, || {
@@ -159,7 +159,7 @@ fn a_start_that_fails_is_held_back_and_not_tried_twice_a_second() -> Result<()> 
     ensure!(property(&system, "ActiveState")? == "activating");
     let said = property(&system, "StatusText")?;
     ensure!(said.contains("could not start"), "{said}");
-    // Whoever has mended it does not wait.
+    // An operator who has mended it does not wait.
     system.configure()?;
     system.debian.run("systemctl restart vtep-gateway")?;
     system.wait_reaches()

@@ -42,7 +42,7 @@ impl System {
         Ok(Self { debian, site, before })
     }
 
-    /// Has dpkg install a version; gives what it says.
+    /// Has dpkg install a version; returns its output.
     pub(crate) fn install(&self, version: &'static str) -> Result<String> {
         self.debian.put(package(version)?, "/root/vtep-gateway.deb")?;
         let said = self.debian.run("dpkg --install /root/vtep-gateway.deb");

@@ -57,7 +57,7 @@ fn seen_and_seen_gone(links: bool) {
     assert!(ours.pin_again(&devices).unwrap());
     assert!(!ours.pin_again(&devices).unwrap());
 
-    // Somebody takes it off.
+    // Another program takes it off.
     if !links {
         assert!(attacher().detach_filter(ifindex, "a0").unwrap());
         assert_eq!(ours.look_tc(&device).unwrap(), Seen::Nothing);

@@ -49,7 +49,7 @@ fn many_together_come_to_the_same_as_one_by_one() {
 }
 
 #[test]
-fn a_full_map_leaves_out_exactly_the_rest_and_says_so() {
+fn a_full_map_leaves_out_exactly_the_rest_and_reports_it() {
     const SIZE: u32 = 1024;
     let mut plane = Plane::take(SIZE);
     let ops: Vec<Op> = (0..SIZE + 76).map(|number| put(number, 1)).collect();

@@ -60,7 +60,7 @@ fn a_vlan_that_forges_sources_is_learned_from_within_its_budget_and_others_all_t
     let other = world.run(Hook::Xdp, From::PortB, &tagged(&udp(station(3), VM1), 300));
     assert_eq!((other.counted(Learned), other.counted(LearnBudget)), (1, 0));
     let refused = world.maps.budget(place).unwrap().refused;
-    assert_eq!(refused[Spent::Learn as usize], 1, "the agent can tell which VLAN it was");
+    assert_eq!(refused[Spent::Learn as usize], 1, "the agent knows which VLAN it was");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_station_that_moves_to_and_fro_is_followed_within_a_budget() {
 }
 
 #[test]
-fn what_stations_say_of_themselves_is_told_within_a_budget_and_leaves_room_for_who_is_where() {
+fn announced_addresses_are_reported_within_a_budget_and_leave_room_for_learn_events() {
     let mut world = roomy();
     world.events();
     let vlans = [(From::PortA, 100), (From::PortA, 200), (From::PortB, 0), (From::PortB, 300), (From::PortB, 400)];
@@ -107,11 +107,11 @@ fn what_stations_say_of_themselves_is_told_within_a_budget_and_leaves_room_for_w
     let events = world.events();
     let of = |kind| events.iter().filter(|event| event.kind == kind).count();
     assert!(of(LEARNED) >= 1000, "{} learned", of(LEARNED));
-    assert!(of(SNOOPED) >= 1000, "{} told", of(SNOOPED));
+    assert!(of(SNOOPED) >= 1000, "{} reported", of(SNOOPED));
 }
 
 #[test]
-fn an_address_that_no_host_has_is_not_told() {
+fn an_address_that_no_host_has_is_not_reported() {
     let mut world = World::new();
     let addresses = ["255.255.255.255", "127.0.0.1", "224.0.0.5", "0.0.0.7", "240.1.1.1"];
     for hook in [Hook::Xdp, Hook::Tc] {
@@ -124,12 +124,12 @@ fn an_address_that_no_host_has_is_not_told() {
             world.run(hook, From::PortA, &tagged(&claim, 100));
         }
     }
-    let told: Vec<_> = world.events().into_iter().filter(|event| event.kind == SNOOPED).collect();
-    assert!(told.is_empty(), "{told:?}");
+    let reported: Vec<_> = world.events().into_iter().filter(|event| event.kind == SNOOPED).collect();
+    assert!(reported.is_empty(), "{reported:?}");
 }
 
 #[test]
-fn the_time_of_a_station_that_goes_on_sending_is_written_anew() {
+fn the_time_of_a_station_that_goes_on_sending_is_renewed() {
     for hook in [Hook::Xdp, Hook::Tc] {
         let mut world = World::new();
         let binding = world.binding(From::PortA, 100);

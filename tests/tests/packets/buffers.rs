@@ -7,7 +7,7 @@ use gateway_common::{
 use gateway_datapath::desired::TunnelPlan;
 
 use crate::{
-    flows::told,
+    flows::observed,
     packets::*,
     world::{
         From::{self, PortA, PortB, Uplink},
@@ -43,7 +43,7 @@ fn jumbo_frames() -> Vec<(From, Vec<u8>)> {
     ]
 }
 
-/// Lengths that the outer headers of a packet over IPv4 tell.
+/// Lengths in the outer headers of a packet over IPv4.
 fn outer_lengths(packet: &[u8]) -> (usize, usize) {
     let word = |at: usize| usize::from(u16::from_be_bytes([packet[at], packet[at + 1]]));
     (word(16), word(38))
@@ -81,7 +81,7 @@ fn a_jumbo_frame_of_a_cached_flow_goes_as_the_first_one_did() {
     for (from, packet) in jumbo_frames() {
         let first = world.run(Hook::Xdp, from, &packet);
         assert_eq!(first.verdict, Verdict::Redirect, "{from:?}");
-        assert_eq!(told(&world.run(Hook::Xdp, from, &packet)), told(&first));
+        assert_eq!(observed(&world.run(Hook::Xdp, from, &packet)), observed(&first));
     }
 }
 

@@ -27,7 +27,7 @@ fn loaded(name: &str) -> Pins {
 }
 
 #[test]
-fn a_trace_loads_and_tells_a_packet_that_is_not_the_gateways() {
+fn a_trace_loads_and_recognises_a_packet_that_is_not_the_gateways() {
     let pins = loaded("t");
     for role in [Role::Uplink, Role::Access] {
         let mut plane = Plane::open(&pins.0, SETTINGS, ::gateway::OBJECTS, role).unwrap();

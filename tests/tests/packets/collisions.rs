@@ -8,7 +8,7 @@ use gateway_common::{
 };
 
 use crate::{
-    flows::{forget, told},
+    flows::{forget, observed},
     packets::*,
     world::{
         From, GATEWAY_MAC, GATEWAY_V4, Hook, LEARNING_NET, NET, Outcome, REMOTE_TAGGED, REMOTE_V4, Verdict, World,
@@ -93,8 +93,8 @@ fn keeps_apart(world: &mut World, (one, other): (One, One)) {
     let first = one.run(world);
     assert_eq!(first.verdict, Verdict::Redirect);
     let after = other.run(world);
-    assert_eq!(told(&after), told(&alone));
-    assert_ne!(after.verdict, first.verdict, "nobody could tell the two apart by what became of them");
+    assert_eq!(observed(&after), observed(&alone));
+    assert_ne!(after.verdict, first.verdict, "the two can be distinguished by their verdicts");
 }
 
 #[test]

@@ -80,8 +80,8 @@ fn cases() -> Vec<Case> {
             to(frame(VM1, MacAddr([1, 0, 0x0c, 0xcc, 0xcc, 0xcd]), 0x32, &[0xaa; 50])),
         ),
         case("IPv4 options", OuterOptions, Uplink, options(&good)),
-        case("a VTEP nobody told of", UnknownVtep, Uplink, tunnelled("172.31.0.66", NET, &udp(VM1, HOST1))),
-        case("an IPv6 VTEP nobody told of", UnknownVtep, Uplink, tunnelled("fd00::66", NET, &udp(VM1, HOST1))),
+        case("an unknown VTEP", UnknownVtep, Uplink, tunnelled("172.31.0.66", NET, &udp(VM1, HOST1))),
+        case("an unknown IPv6 VTEP", UnknownVtep, Uplink, tunnelled("fd00::66", NET, &udp(VM1, HOST1))),
         case("a VNI nobody has", UnknownVni, Uplink, tunnelled(REMOTE_V4, 6666, &udp(VM1, HOST1))),
         case(
             "broadcast on a VNI nobody has",

@@ -19,7 +19,7 @@ use crate::{
 pub(crate) type Counts<T> = Vec<(T, u64)>;
 
 /// Verdict, bytes and counters that both paths must share. The slow path also counts what it learns, which is left out.
-pub(crate) fn told(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
+pub(crate) fn observed(outcome: &Outcome) -> (Verdict, &[u8], Counts<DropReason>, Counts<PathCounter>) {
     const OF_LEARNING: [PathCounter; 2] = [PathCounter::Learned, PathCounter::Moved];
     let paths = PathCounter::ALL.iter().filter(|path| !OF_LEARNING.contains(path));
     let paths = paths.map(|path| (*path, outcome.counted(*path))).filter(|(_, count)| *count > 0).collect();
@@ -78,7 +78,7 @@ fn a_cached_flow_goes_as_its_first_frame_did() {
         let first = run(&mut world, from, &packet);
         assert_eq!(first.verdict, Verdict::Redirect);
         let later = run(&mut world, from, &packet);
-        assert_eq!(told(&later), told(&first));
+        assert_eq!(observed(&later), observed(&first));
     }
 }
 
@@ -91,7 +91,7 @@ fn a_frame_that_resembles_a_cached_flow_is_decided_as_without_a_cache() {
             let alone = run(&mut world, from, &variation);
             run(&mut world, from, &packet);
             let after = run(&mut world, from, &variation);
-            assert_eq!(told(&after), told(&alone), "{from:?} {variation:02x?}");
+            assert_eq!(observed(&after), observed(&alone), "{from:?} {variation:02x?}");
         }
     }
 }
@@ -130,7 +130,7 @@ fn a_lease_that_ends_ends_cached_flows() {
 }
 
 #[test]
-fn a_mac_that_is_given_elsewhere_is_believed_at_once() {
+fn a_static_mac_elsewhere_takes_effect_at_once() {
     let mut world = World::new();
     let frame = tagged(&udp(HOST1, VM1), 100);
     assert_eq!(run(&mut world, From::PortA, &frame).counted(PathCounter::XdpEncap), 1);
@@ -146,7 +146,7 @@ fn a_mac_that_is_given_elsewhere_is_believed_at_once() {
 }
 
 #[test]
-fn a_sender_that_is_given_elsewhere_is_refused_at_once() {
+fn a_sender_with_a_static_mac_elsewhere_is_refused_at_once() {
     let mut world = World::new();
     let frame = tagged(&udp(STRANGER, VM1), 100);
     for _ in 0..2 {

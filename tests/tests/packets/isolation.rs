@@ -123,7 +123,7 @@ fn underlay_v6(from: &str, to: &str, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn other_formats_than_vxlan_are_told_from_reserved_bits() {
+fn other_formats_than_vxlan_are_distinguished_from_reserved_bits() {
     let mut world = World::new();
     for hook in HOOKS {
         for inner in inners() {
@@ -247,7 +247,7 @@ fn with_source(source: MacAddr) -> [Vec<u8>; 3] {
 }
 
 #[test]
-fn a_source_that_is_given_behind_another_tunnel_is_refused() {
+fn a_source_that_is_static_behind_another_tunnel_is_refused() {
     let mut world = World::new();
     for hook in HOOKS {
         for inner in with_source(VM1) {
@@ -261,7 +261,7 @@ fn a_source_that_is_given_behind_another_tunnel_is_refused() {
 }
 
 #[test]
-fn a_source_that_is_on_a_vlan_is_refused_out_of_a_tunnel_given_or_learned() {
+fn a_source_that_is_on_a_vlan_is_refused_out_of_a_tunnel_static_or_learned() {
     let mut world = World::new();
     for hook in HOOKS {
         world.run(hook, PortA, &tagged(&udp(STRANGER, HOST2), 100));
@@ -272,7 +272,7 @@ fn a_source_that_is_on_a_vlan_is_refused_out_of_a_tunnel_given_or_learned() {
 }
 
 #[test]
-fn a_source_nobody_told_of_is_taken_as_it_comes() {
+fn an_unknown_source_is_accepted() {
     let mut world = World::new();
     for hook in HOOKS {
         for inner in with_source(MacAddr([2, 0xfd, 0, 0, 0, 9])) {
@@ -282,7 +282,7 @@ fn a_source_nobody_told_of_is_taken_as_it_comes() {
 }
 
 #[test]
-fn a_cached_flow_ends_when_its_source_is_given_elsewhere() {
+fn a_cached_flow_ends_when_its_source_becomes_static_elsewhere() {
     let mut world = World::new();
     let packet = tunnelled(REMOTE_V4, NET, &udp(STRANGER, HOST1));
     for _ in 0..2 {
@@ -296,7 +296,7 @@ fn a_cached_flow_ends_when_its_source_is_given_elsewhere() {
 }
 
 #[test]
-fn a_switch_that_is_not_strict_refuses_only_what_is_given_on_a_vlan() {
+fn a_switch_that_is_not_strict_refuses_only_static_macs_on_a_vlan() {
     let mut world = World::new();
     world.reprogram(|desired| {
         desired.switches.entry(NET).and_modify(|switch| switch.strict_sources = false);

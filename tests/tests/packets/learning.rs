@@ -56,7 +56,7 @@ fn one_mac_in_two_logical_switches_is_two_stations() {
 }
 
 #[test]
-fn what_was_given_is_never_changed_by_traffic() {
+fn traffic_never_changes_a_static_mac() {
     let mut world = World::new();
     let before = world.mac(NET, VM1).unwrap();
     for hook in [Hook::Xdp, Hook::Tc] {
@@ -134,7 +134,7 @@ fn a_full_database_is_counted_and_what_is_in_it_keeps_working() {
 }
 
 #[test]
-fn the_agent_is_told_what_is_learned_and_moved() {
+fn learned_and_moved_macs_are_events_for_the_agent() {
     let mut world = World::new();
     world.run(Hook::Xdp, From::PortA, &tagged(&udp(STRANGER, VM1), 100));
     world.run(Hook::Xdp, From::PortB, &udp(STRANGER, VM1));
@@ -145,15 +145,15 @@ fn the_agent_is_told_what_is_learned_and_moved() {
     assert!(events.iter().all(|event| FdbKey::new(event.vni, event.mac) == FdbKey::new(NET, STRANGER.0)));
 }
 
-/// What the kernel told of IP addresses.
+/// Returns the IP addresses that the kernel has reported.
 fn snooped(world: &mut World) -> Vec<(MacAddr, std::net::IpAddr)> {
     let events = world.events().into_iter().filter(|event| event.kind == gateway_common::event::SNOOPED);
     events.map(|event| (MacAddr(event.mac), event.ip.into())).collect()
 }
 
 #[test]
-fn an_arp_packet_tells_its_senders_address_once() {
-    // What has been told is remembered from test to test, so these are stations of their own.
+fn an_arp_packet_reports_its_senders_address_once() {
+    // Reported addresses are remembered from test to test, so these are stations of their own.
     for (hook, host) in [(Hook::Xdp, stranger(201)), (Hook::Tc, stranger(202))] {
         let mut world = World::new();
         for _ in 0..3 {
@@ -164,7 +164,7 @@ fn an_arp_packet_tells_its_senders_address_once() {
 }
 
 #[test]
-fn an_arp_packet_for_somebody_else_tells_nothing() {
+fn an_arp_packet_with_another_senders_mac_reports_nothing() {
     let mut world = World::new();
     let mut forged = arp(HOST1, MacAddr::BROADCAST);
     forged[6..12].copy_from_slice(&STRANGER.0);
@@ -173,7 +173,7 @@ fn an_arp_packet_for_somebody_else_tells_nothing() {
 }
 
 #[test]
-fn neighbour_discovery_tells_the_senders_address() {
+fn neighbour_discovery_reports_the_senders_address() {
     let (own, asked) = ("fd00::101", "fd00::11");
     for (hook, host) in [(Hook::Xdp, stranger(203)), (Hook::Tc, stranger(204))] {
         let mut world = World::new();

@@ -21,7 +21,7 @@ pub(crate) const HOST1: MacAddr = MacAddr([2, 0xee, 0, 0, 0, 1]);
 pub(crate) const HOST2: MacAddr = MacAddr([2, 0xee, 0, 0, 0, 2]);
 /// A host on VLAN 300 of port B.
 pub(crate) const HOST3: MacAddr = MacAddr([2, 0xee, 0, 0, 0, 3]);
-/// Somebody not seen before.
+/// A station not seen before.
 pub(crate) const STRANGER: MacAddr = MacAddr([2, 0xcc, 0, 0, 0, 9]);
 /// All nodes on the link, IPv6 multicast.
 pub(crate) const MULTICAST: MacAddr = MacAddr([0x33, 0x33, 0, 0, 0, 1]);

@@ -51,7 +51,7 @@ fn ends(remote: &str) -> RemoteVtepKey {
 }
 
 fn noted(world: &World) -> Vec<(RemoteVtepKey, u32)> {
-    world.maps.path_mtus().unwrap().into_iter().map(|(ends, told)| (ends, told.mtu)).collect()
+    world.maps.path_mtus().unwrap().into_iter().map(|(ends, entry)| (ends, entry.mtu)).collect()
 }
 
 fn with(packet: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
@@ -61,7 +61,7 @@ fn with(packet: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_router_that_quotes_a_packet_of_ours_is_heard_and_the_message_goes_on_up_the_stack() {
+fn a_message_that_quotes_a_packet_of_ours_is_recorded_and_goes_on_up_the_stack() {
     for (remote, local) in [(REMOTE_V4, GATEWAY_V4), (REMOTE_V6, GATEWAY_V6)] {
         for hook in [Hook::Xdp, Hook::Tc] {
             for on_vlan in [false, true] {
@@ -83,20 +83,20 @@ fn a_router_that_quotes_a_packet_of_ours_is_heard_and_the_message_goes_on_up_the
 fn a_path_becomes_narrower_by_word_of_a_router_and_never_wider() {
     let mut world = World::new();
     let quoted = sent(&mut world, REMOTE_V4);
-    for (told, is) in [(1450, 1450), (1300, 1300), (1400, 1300), (1200, 1200)] {
-        world.run(Hook::Xdp, From::Uplink, &too_big(GATEWAY_V4, told, &quoted));
-        assert_eq!(noted(&world), [(ends(REMOTE_V4), is)]);
+    for (reported, expected) in [(1450, 1450), (1300, 1300), (1400, 1300), (1200, 1200)] {
+        world.run(Hook::Xdp, From::Uplink, &too_big(GATEWAY_V4, reported, &quoted));
+        assert_eq!(noted(&world), [(ends(REMOTE_V4), expected)]);
     }
 }
 
 #[test]
-fn who_quotes_what_cannot_be_ours_is_not_heard() {
+fn a_message_that_quotes_no_packet_of_ours_is_not_recorded() {
     let mut world = World::new();
     let (v4, v6) = (sent(&mut world, REMOTE_V4), sent(&mut world, REMOTE_V6));
     let cases = [
         ("another source", too_big(GATEWAY_V4, 1400, &with(&v4, 12, &octets4("172.31.0.99")))),
         ("a VTEP that is not known", too_big(GATEWAY_V4, 1400, &with(&v4, 16, &octets4("172.31.0.99")))),
-        ("a message to somebody else", too_big("172.31.0.99", 1400, &v4)),
+        ("a message to another host", too_big("172.31.0.99", 1400, &v4)),
         ("another port", too_big(GATEWAY_V4, 1400, &with(&v4, 22, &53_u16.to_be_bytes()))),
         ("a source port that is none of ours", too_big(GATEWAY_V4, 1400, &with(&v4, 20, &4789_u16.to_be_bytes()))),
         ("a checksum, which we do not send", too_big(GATEWAY_V4, 1400, &with(&v4, 26, &[1, 2]))),
@@ -108,7 +108,7 @@ fn who_quotes_what_cannot_be_ours_is_not_heard() {
         ("another code", with(&too_big(GATEWAY_V4, 1400, &v4), 35, &[1])),
         ("another source, IPv6", too_big(GATEWAY_V6, 1400, &with(&v6, 8, &octets6("fd00::99")))),
         ("a VTEP that is not known, IPv6", too_big(GATEWAY_V6, 1400, &with(&v6, 24, &octets6("fd00::99")))),
-        ("a message to somebody else, IPv6", too_big("fd00::99", 1400, &v6)),
+        ("a message to another host, IPv6", too_big("fd00::99", 1400, &v6)),
         ("a packet shorter than what fits, IPv6", too_big(GATEWAY_V6, 1400, &with(&v6, 4, &900_u16.to_be_bytes()))),
     ];
     for (name, message) in cases {

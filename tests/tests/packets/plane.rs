@@ -55,7 +55,7 @@ impl Plane {
         Self { ebpf, maps, events, fdb_size }
     }
 
-    /// What the kernel has told the agent since the last call.
+    /// Returns the events that the kernel has sent since the last call.
     pub(crate) fn events(&mut self) -> Vec<LearnEvent> {
         std::iter::from_fn(|| self.events.next().map(|item| bytemuck::pod_read_unaligned(&item))).collect()
     }

@@ -36,7 +36,7 @@ fn a_frame_for_a_station_behind_a_port_that_is_down_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_frame_to_all_leaves_out_the_port_that_is_down_and_says_so() {
+fn a_frame_to_all_leaves_out_the_port_that_is_down_and_counts_it() {
     let mut world = World::new();
     unplug(&mut world, From::PortA);
     let outcome = world.run(Hook::Tc, From::Uplink, &tunnelled(REMOTE_V4, NET, &udp(VM1, STRANGER)));
@@ -54,7 +54,7 @@ fn stations_learned_behind_a_port_that_goes_down_are_forgotten_at_once() {
     assert_eq!(world.run(Hook::Xdp, From::Uplink, &to_it).verdict, Verdict::Redirect);
     unplug(&mut world, From::PortA);
     assert!(world.mac(NET, STRANGER).is_none() && world.mac(NET, elsewhere).is_some());
-    assert!(world.mac(NET, HOST1).is_some(), "what was given stays");
+    assert!(world.mac(NET, HOST1).is_some(), "a static MAC stays");
     // Nor is it cached: it may be anywhere now.
     assert_eq!(world.run(Hook::Xdp, From::Uplink, &to_it).counted(PathCounter::XdpToTc), 1);
 }

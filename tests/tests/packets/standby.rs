@@ -1,4 +1,4 @@
-//! What a node says of a VTEP address whose lease it does not hold: nothing, whoever asks and however.
+//! A node without the lease of a VTEP address answers no request for it, of any kind.
 
 use etherparse::{ArpOperation, PacketBuilder};
 use gateway_common::{
@@ -63,7 +63,7 @@ fn questions() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn without_the_lease_nobody_is_told_who_has_the_address() {
+fn without_the_lease_no_request_for_the_address_is_answered() {
     let mut world = World::new();
     world.maps.set_lease(0, 1).unwrap();
     for hook in HOOKS {
@@ -84,7 +84,7 @@ fn with_the_lease_the_host_answers() {
 }
 
 #[test]
-fn a_lease_never_given_is_none() {
+fn a_lease_never_written_is_none() {
     let mut world = World::new();
     world.maps.set_lease(0, 0).unwrap();
     for hook in HOOKS {
@@ -167,7 +167,7 @@ fn without_the_lease_no_tunnel_packet_reaches_the_host() {
     }
 }
 
-/// What is told of a neighbour entry that is outdated rests on this.
+/// The report that a neighbour entry is outdated rests on this.
 #[test]
 fn tunnel_packets_to_this_node_are_counted_while_another_one_has_the_lease() {
     let mut world = World::new();

@@ -89,7 +89,7 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
     /// The packet afterwards. At TC a VLAN tag is beside it, not in it.
     pub(crate) bytes: Vec<u8>,
-    /// How long the kernel says the program took.
+    /// Run time of the program, as the kernel reports it.
     #[allow(dead_code, reason = "for those who count instructions")]
     pub(crate) took: Duration,
     pub(crate) drops: (Drops, Drops),
@@ -418,7 +418,7 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// What the kernel itself says on a new link: IPv6 neighbour discovery and multicast listener reports.
+/// Frames that the kernel itself sends on a new link: IPv6 neighbour discovery and multicast listener reports.
 fn is_noise(frame: &Frame) -> bool {
     frame.ethertype == 0x86dd && matches!(frame.payload.get(6), Some(0 | 58))
 }

@@ -27,9 +27,9 @@ pub(super) fn architecture() -> Result<String> {
 
 /// Returns the maintainer of the package, from the variables that Debian's own tools use.
 pub(super) fn maintainer() -> String {
-    let told = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-    let name = told("DEBFULLNAME").unwrap_or_else(|| "The vtep-gateway authors".to_owned());
-    let email = told("DEBEMAIL").unwrap_or_else(|| "vtep-gateway@localhost".to_owned());
+    let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let name = variable("DEBFULLNAME").unwrap_or_else(|| "The vtep-gateway authors".to_owned());
+    let email = variable("DEBEMAIL").unwrap_or_else(|| "vtep-gateway@localhost".to_owned());
     format!("{name} <{email}>")
 }
 

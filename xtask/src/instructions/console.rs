@@ -11,8 +11,8 @@ pub(super) type Counts = BTreeMap<String, u64>;
 /// Adds the count in a line of the console, if there is one: `instructions: xdp_decap_first 512`.
 pub(super) fn read(line: &str, counts: &mut Counts) {
     // The kernel may have printed text of its own before it on the same line.
-    if let Some((_, told)) = line.split_once(MARKER)
-        && let Some((path, count)) = told.split_once(' ')
+    if let Some((_, measured)) = line.split_once(MARKER)
+        && let Some((path, count)) = measured.split_once(' ')
         && let Ok(count) = count.parse()
     {
         counts.insert(path.to_owned(), count);
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_is_read_also_behind_what_the_kernel_says() {
+    fn a_count_is_read_also_behind_output_of_the_kernel() {
         let console = "instructions: tc_decap 7\n[    1.000000] instructions: xdp_decap 512";
         assert_eq!(counts_of(console), [("tc_decap".to_owned(), 7), ("xdp_decap".to_owned(), 512)]);
     }

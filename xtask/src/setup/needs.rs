@@ -63,7 +63,7 @@ pub(super) const PROGRAMS: [Program; 31] = [
     program("prometheus", "prometheus", &[Lab], "reads metrics; its promtool checks them and the alert rules"),
     program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
-    program("modinfo", "kmod", &[Vm], "tells which modules a kernel module needs"),
+    program("modinfo", "kmod", &[Vm], "lists the modules that a kernel module needs"),
     program("xz", "xz-utils", &[Vm], "unpacks kernel modules"),
     program("strip", "binutils", &[Vm, Package], "takes debug information off what goes into a VM or a package"),
     program("dpkg-shlibdeps", "dpkg-dev", &[Package], "finds the packages that the agent's libraries are in"),

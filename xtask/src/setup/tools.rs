@@ -71,7 +71,7 @@ fn llvm_major(compiler: &Compiler) -> Result<u32> {
     };
     let output = child::output(command.arg("-vV"))?;
     parse_llvm_major(&String::from_utf8_lossy(&output))
-        .with_context(|| format!("`{}` does not tell its LLVM version", child::shown(&command)))
+        .with_context(|| format!("`{}` does not print its LLVM version", child::shown(&command)))
 }
 
 fn parse_llvm_major(version: &str) -> Option<u32> {
@@ -137,9 +137,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_of_llvm_is_read_from_what_rustc_tells() {
-        let told = "rustc 1.96.0\nbinary: rustc\nLLVM version: 22.1.2\n";
-        assert_eq!(parse_llvm_major(told), Some(22));
+    fn the_major_version_of_llvm_is_read_from_the_output_of_rustc() {
+        let printed = "rustc 1.96.0\nbinary: rustc\nLLVM version: 22.1.2\n";
+        assert_eq!(parse_llvm_major(printed), Some(22));
         assert_eq!(parse_llvm_major("rustc 1.96.0\n"), None);
     }
 }

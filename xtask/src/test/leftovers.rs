@@ -62,7 +62,7 @@ pub(crate) fn check(before: &BTreeSet<String>, tally: &mut Tally) -> Result<()> 
             tally.passed += 1;
             return Ok(());
         }
-        #[expect(clippy::disallowed_methods, reason = "nothing tells when the last of it has gone")]
+        #[expect(clippy::disallowed_methods, reason = "nothing reports when the last of it has gone")]
         thread::sleep(Duration::from_millis(100));
     }
     tally.failed += 1;

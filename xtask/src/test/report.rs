@@ -22,7 +22,7 @@ impl Report {
         }
     }
 
-    /// Prints the table and the counts, and says how to exit.
+    /// Prints the table and the counts. Returns the exit code.
     pub(crate) fn conclude(&self) -> ExitCode {
         println!("\n{}", self.text());
         if self.stages.iter().any(|stage| stage.failure.is_some()) { ExitCode::FAILURE } else { ExitCode::SUCCESS }

@@ -1,5 +1,5 @@
 #!/bin/busybox sh
-# The only process of a test VM: prepares the system, runs the tests, tells their exit code, and ends it all.
+# The only process of a test VM: prepares the system, runs the tests, reports their exit code, and ends it all.
 /bin/busybox --install -s /bin
 export PATH=/bin HOME=/ RUST_BACKTRACE=1
 

@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn ldd_names_libraries_and_the_loader_by_path() {
-        let told =
+        let printed =
             "\tlinux-vdso.so.1 (0x00007f)\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n\t/lib64/ld.so.2 (0x00007f)\n";
-        assert_eq!(parse_ldd(told), ["/lib/libc.so.6", "/lib64/ld.so.2"]);
+        assert_eq!(parse_ldd(printed), ["/lib/libc.so.6", "/lib64/ld.so.2"]);
         assert!(parse_ldd("\tstatically linked\n").is_empty());
     }
 }

@@ -95,12 +95,12 @@ fn a_driver_that_takes_sent_for_left_is_found() {
 }
 
 #[test]
-fn a_node_that_says_priority_zero_and_goes_on_is_found() {
+fn a_node_that_sends_priority_zero_and_goes_on_is_found() {
     finds(Flaw::Lies, BOTH);
 }
 
 #[test]
-fn a_driver_that_tells_nothing_of_others_is_found() {
+fn a_driver_that_reports_nothing_of_others_is_found() {
     finds(Flaw::Deaf, BOTH);
 }
 
@@ -110,7 +110,7 @@ fn a_node_that_forgets_the_tick_of_the_coarse_clock_is_found() {
 }
 
 #[test]
-fn a_driver_that_says_nothing_of_what_the_socket_has_lost_is_found() {
+fn a_driver_that_reports_no_socket_losses_is_found() {
     finds(Flaw::IgnoresOverrun, BOTH);
 }
 

@@ -36,7 +36,7 @@ use crate::{
 /// Size of the gateway's tables.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
-    /// VMs. More than [`GIVEN`] only with one VTEP and one logical switch.
+    /// VMs. More than [`STATIC`] only with one VTEP and one logical switch.
     pub(crate) vms: u32,
     /// Hosts, likewise.
     pub(crate) hosts: u32,
@@ -44,15 +44,15 @@ pub(crate) struct Scale {
     pub(crate) vteps: u32,
     /// Logical switches and VLANs, a power of two: station n is in number n modulo this.
     pub(crate) nets: u32,
-    /// Logical switches learn from tunnels, and no VM is given.
+    /// Logical switches learn from tunnels, and no VM has a static MAC.
     pub(crate) learning: bool,
     /// Remote VTEPs that receive the flooded frames of a logical switch.
     pub(crate) flooded: u32,
 }
 
-/// Number of stations that are given as an agent gives them; further ones are like the first one.
-const GIVEN: u32 = 1024;
-/// Room for MACs that are not given.
+/// Number of static MACs that are written as an agent writes them; further ones are like the first one.
+const STATIC: u32 = 1024;
+/// Room for MACs that are not static.
 const LEARNED: u32 = 4096;
 
 impl Default for Scale {
@@ -84,8 +84,8 @@ impl Gateway {
     pub(crate) fn new(ends: &mut Ends, rig: Rig, hook: Hook, scale: Scale) -> Result<Self> {
         rig.enter()?;
         let pins = PinDir::new(rig.host.lab().pins(rig.host.name()));
-        let given = scale.vms + scale.hosts + STATIONS;
-        let fdb_size = given + given / 4 + LEARNED;
+        let static_macs = scale.vms + scale.hosts + STATIONS;
+        let fdb_size = static_macs + static_macs / 4 + LEARNED;
         let loaded = load::load(&pins, Settings { udp_port: 4789, fdb_size, trace: false }, ::gateway::OBJECTS)?;
         loaded.committer().commit()?;
         let (mut ebpf, mut maps) = (loaded.ebpf, loaded.maps);
@@ -128,12 +128,12 @@ fn write(maps: &mut Maps, ops: &[Op]) -> Result<()> {
     maps.change().write_all(ops).into_iter().next().map_or(Ok(()), |(_, error)| Err(error.into()))
 }
 
-/// Returns the operations that give stations from number [`GIVEN`] to `count` the place of number 0. Plan and
+/// Returns the operations that give stations from number [`STATIC`] to `count` the place of number 0. Plan and
 /// comparison would take the benchmark longer than the writing, and are not measured. The operations are in no order,
 /// because stations that get frames one after the other would otherwise be side by side in memory.
 fn like_the_first(maps: &Maps, mac: fn(u32) -> MacAddr, count: u32) -> Result<Vec<Op>> {
     let Some(first) = maps.mac(&FdbKey::new(VNI, mac(0).0))? else { return Ok(Vec::new()) };
-    let mut numbers: Vec<u32> = (GIVEN..count).collect();
+    let mut numbers: Vec<u32> = (STATIC..count).collect();
     shuffle(&mut numbers);
     Ok(numbers.into_iter().map(|number| Op::PutMac(FdbKey::new(VNI, mac(number).0), first)).collect())
 }
@@ -187,7 +187,7 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
     }
     if !scale.learning {
         let vms =
-            (0..scale.vms.min(GIVEN)).map(|number| (FdbKey::new(VNI + net(number), vm(number).0), remote(number)));
+            (0..scale.vms.min(STATIC)).map(|number| (FdbKey::new(VNI + net(number), vm(number).0), remote(number)));
         desired.macs.extend(vms);
     }
     let mut hosts = |numbers: Range<u32>, port| {
@@ -196,7 +196,7 @@ fn desired(rig: &Rig, hook: Hook, scale: Scale) -> Result<Desired> {
             (key, Place::Local(binding(port, net(number))))
         }));
     };
-    hosts(0..scale.hosts.min(GIVEN), access);
+    hosts(0..scale.hosts.min(STATIC), access);
     hosts(NEIGHBOURS..NEIGHBOURS + STATIONS, other);
     Ok(desired)
 }

@@ -1,5 +1,5 @@
 //! The kernel's own bridge and VXLAN device as a subject, set up for the least possible work: every station is known
-//! and given, nothing is learned, no netfilter, no tags.
+//! and static, nothing is learned, no netfilter, no tags.
 
 use std::{fmt::Write, fs, path::Path};
 

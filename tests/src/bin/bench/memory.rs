@@ -53,5 +53,5 @@ fn accounted(pin: &Path) -> Result<u64> {
     let path = format!("/proc/self/fdinfo/{}", std::os::fd::AsFd::as_fd(map.fd()).as_raw_fd());
     let text = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let bytes = text.lines().find_map(|line| line.strip_prefix("memlock:")?.trim().parse().ok());
-    bytes.with_context(|| format!("{path} does not tell the memory of {}", pin.display()))
+    bytes.with_context(|| format!("{path} does not show the memory of {}", pin.display()))
 }

@@ -45,7 +45,7 @@ pub(crate) struct Scaled {
 pub(crate) struct Row {
     /// Description of the size.
     pub(crate) what: String,
-    /// MACs given on the side of the receivers.
+    /// Static MACs on the side of the receivers.
     pub(crate) macs: u32,
     /// Flows, each to another of those MACs if there are enough.
     pub(crate) flows: u32,

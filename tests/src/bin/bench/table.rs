@@ -143,7 +143,7 @@ impl Report {
             ("  of that the gateway's own, without the server", control.own_ms, 0),
             ("  at a start, from started to programmed, ms", control.start_programmed_ms, 0),
             ("  of that the gateway's own", control.start_own_ms, 0),
-            ("  one MAC more, from told to programmed, us", control.one_change_us, 0),
+            ("  one MAC more, from published to programmed, us", control.one_change_us, 0),
             ("  the same, nine of ten", control.one_change_p90_us, 0),
             ("  CPU time of the agent for one MAC more, us", control.one_change_agent_cpu_us, 0),
             ("  memory for 100,000, agent, MiB", control.agent_bytes_per_100k / MIB, 1),

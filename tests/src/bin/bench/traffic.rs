@@ -19,7 +19,7 @@ pub(crate) const VNI: u32 = 5000;
 pub(crate) const VLAN: u16 = 100;
 /// Default number of VMs, of hosts, and of hosts behind the other port.
 pub(crate) const STATIONS: u32 = 64;
-/// The first host that sends; the gateway is not given those.
+/// The first host that sends; the gateway has no static MACs of those.
 pub(crate) const SENDERS: u32 = 0x20_0000;
 /// The first host behind the other port.
 pub(crate) const NEIGHBOURS: u32 = 0x40_0000;

@@ -30,7 +30,7 @@ struct Cli {
     /// Two gateways that stand in for each other, and what happens when one goes
     #[arg(long, conflicts_with = "ovn")]
     ha: bool,
-    /// Leave everything up, and tell how to look around
+    /// Leave everything up, and print how to look around
     #[arg(long)]
     keep: bool,
     /// Take down what `--keep` left up

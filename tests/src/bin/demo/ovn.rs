@@ -45,7 +45,7 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     let vm2 = cloud.vm("vm2", NET, 1, VM2)?;
     let ext = cloud.host("ext", VLAN, EXT)?;
     vm1.host.wait_reaches(&VM2.v4().to_string())?;
-    heading("The cloud, as `ovn-sbctl show` tells");
+    heading("The cloud, as `ovn-sbctl show` prints it");
     lines(cloud.central.sbctl("show")?.lines());
 
     let mut gateway = Gateway::start(&cloud.gw, &cloud.driven_config(Mode::Xdp))?;

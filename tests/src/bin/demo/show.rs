@@ -27,7 +27,7 @@ impl Cast<'_> {
         heading("ARP: the VM asks who has the outside address");
         self.vm.wait_reaches(&ext)?;
         say(self.vm, &format!("ip neigh show {ext}"), usize::MAX)?;
-        ensure!(self.vm.neighbour(EXT.v4().into()) == Some(EXT.mac()), "somebody else answered");
+        ensure!(self.vm.neighbour(EXT.v4().into()) == Some(EXT.mac()), "another host answered");
         println!("  That is the address of the outside host itself: the two are on one network.");
 
         heading("Ping, both ways");
@@ -89,9 +89,9 @@ impl Cast<'_> {
 
 /// Prints the configuration of `name`, a gateway that has just been started.
 pub(crate) fn configuration(gateway: &Gateway, name: &str) -> Result<()> {
-    heading(&format!("{name} is told"));
+    heading(&format!("{name} is configured with"));
     fs::read_to_string(gateway.file())?.lines().for_each(|line| println!("  {line}"));
-    println!("  and says it is ready, process {}.", gateway.pid().unwrap_or_default());
+    println!("  and is ready, process {}.", gateway.pid().unwrap_or_default());
     Ok(())
 }
 

@@ -21,7 +21,7 @@ fn wait_forwarded(lab: &Filled, gateway: &Gateway, vm: &Vm, station: Station) ->
     let written = watch.elapsed();
     let (readings, vtep) = (gateway.read(), lab.cloud.vtep_of(vm));
     wait_some(&format!("the gateway has {} behind {vtep}", station.mac()), SOON, || {
-        (readings.told_vtep(lab.vni, station.mac()).ok()? == Some(vtep)).then_some(())
+        (readings.static_vtep(lab.vni, station.mac()).ok()? == Some(vtep)).then_some(())
     })?;
     println!("seen in the map {} ms after it was seen in the database", (watch.elapsed() - written).as_millis());
     Ok(())

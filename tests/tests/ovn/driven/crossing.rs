@@ -1,4 +1,4 @@
-//! The main job: a cloud and a VLAN are one network because the database says so.
+//! The main job: a cloud and a VLAN are one network because the database binds them.
 
 use anyhow::Result;
 use lab::{

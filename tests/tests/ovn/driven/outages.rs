@@ -19,10 +19,10 @@ use crate::{
     outer::{Outer, PORT},
 };
 
-/// Waits until the agent's status file says that its database is in this state.
+/// Waits until the agent's status has this state of its database.
 fn wait_state(lab: &Filled, state: &str) -> Result<()> {
     let path = lab.cloud.driven_config(Mode::Xdp).run_dir.join("status.json");
-    wait_for(&format!("the status says that the database is {state}"), SOON, || {
+    wait_for(&format!("the status has the database as {state}"), SOON, || {
         let text = std::fs::read_to_string(&path).unwrap_or_default();
         let status: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
         status["database"]["state"] == state
@@ -54,7 +54,7 @@ fn forwarding_goes_on_without_the_database_and_follows_it_again_once_it_is_back(
     lab.cloud.wait_written(NET, &vm3, VM3)?;
     let vtep = lab.cloud.vtep_of(&vm3);
     wait_for("the gateway has the VM that came after the outage", SOON, || {
-        gateway.read().told_vtep(lab.vni, VM3.mac()).is_ok_and(|told| told == Some(vtep))
+        gateway.read().static_vtep(lab.vni, VM3.mac()).is_ok_and(|found| found == Some(vtep))
     })?;
     lab.ext.wait_reaches(&VM3.v4().to_string())?;
     for flow in [there, back] {
@@ -80,15 +80,15 @@ fn forwarding_goes_on_when_the_controller_has_taken_everything_away() -> Result<
     let (underlay, outside) = (Wire::open(hypervisor.host(), UPLINK)?, Wire::open(&lab.ext, "eth0")?);
     outside.send(&Frame::text(EXT.mac(), VM.mac(), "to the VM"))?;
     underlay.expect("the frame to the VM, in VXLAN", |frame| {
-        Outer::parse(frame).is_some_and(|outer| outer.source == lab.cloud.tunnel() && outer.inner.says("to the VM"))
+        Outer::parse(frame).is_some_and(|outer| outer.source == lab.cloud.tunnel() && outer.inner.has_text("to the VM"))
     })?;
     let packet = Frame::text(VM.mac(), EXT.mac(), "to the outside").in_vxlan(lab.vni);
     hypervisor.host().enter(|| {
         let socket = UdpSocket::bind((hypervisor.vtep(), 0))?;
         Ok(socket.send_to(&packet, (lab.cloud.tunnel(), PORT))?)
     })?;
-    outside.expect("the frame to the outside", |frame| frame.says("to the outside"))?;
-    assert!(gateway.read().told_vtep(lab.vni, VM.mac())?.is_some());
+    outside.expect("the frame to the outside", |frame| frame.has_text("to the outside"))?;
+    assert!(gateway.read().static_vtep(lab.vni, VM.mac())?.is_some());
 
     lab.cloud.vtep.join(&lab.cloud.central.remote())?;
     lab.cloud.wait_written(NET, &lab.vms[0], VM)?;

@@ -1,4 +1,4 @@
-//! What the gateway tells of the outside: who is there, promptly, and nobody else.
+//! The gateway publishes the stations outside promptly, and no others.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ fn stations_outside_are_published_and_withdrawn() -> Result<()> {
     config.ageing = Some(5);
     let _gateway = Gateway::start(&lab.cloud.gw, &config)?;
 
-    // One that talks, and one that is heard once.
+    // One that sends all the time, and one that sends once.
     lab.ext.wait_reaches(&VM.v4().to_string())?;
     wait_local(&lab, EXT.mac(), true)?;
     let own = BTreeSet::from([lab.cloud.tunnel()]);
@@ -43,19 +43,19 @@ fn stations_outside_are_published_and_withdrawn() -> Result<()> {
         lab.cloud.vtep.local_macs(NET).is_ok_and(|macs| macs.unknown == own)
     })?;
     let wire = Wire::open(&lab.ext, "eth0")?;
-    let says = |mac| wire.send(&Frame::text(mac, MacAddr::BROADCAST, "I am here"));
+    let send = |mac| wire.send(&Frame::text(mac, MacAddr::BROADCAST, "I am here"));
 
-    // A station of the cloud is never published, whatever is heard outside. The other one comes after it.
-    says(VM.mac())?;
-    says(EXT2.mac())?;
+    // A station of the cloud is never published, whatever arrives from outside. The other one comes after it.
+    send(VM.mac())?;
+    send(EXT2.mac())?;
     wait_local(&lab, EXT2.mac(), true)?;
     assert!(!lab.cloud.vtep.local_macs(NET)?.unicast.contains_key(&VM.mac()));
 
-    // Not heard again, it is forgotten.
+    // It sends nothing more, and is forgotten.
     wait_local(&lab, EXT2.mac(), false)?;
 
     // A machine that moves into the cloud.
-    says(EXT2.mac())?;
+    send(EXT2.mac())?;
     wait_local(&lab, EXT2.mac(), true)?;
     let moved = lab.cloud.vm("moved", NET, 0, EXT2)?;
     lab.cloud.wait_written(NET, &moved, EXT2)?;

@@ -36,16 +36,16 @@ fn tenants_with_the_same_addresses_do_not_meet() -> Result<()> {
         vm.wait_reaches(&EXT.v4().to_string())?;
         transfer::tcp(vm, ext, EXT.v4().into(), 1)?;
         transfer::tcp(ext, vm, VM.v4().into(), 1)?;
-        assert_eq!(gateway.read().told_vtep(*vni, VM.mac())?, Some(cloud.hypervisors[0].vtep().into()));
+        assert_eq!(gateway.read().static_vtep(*vni, VM.mac())?, Some(cloud.hypervisors[0].vtep().into()));
     }
 
     let (at_vm1, at_vm2) = (Wire::open(vm1, "eth0")?, Wire::open(vm2, "eth0")?);
     let shout = |host, text| Wire::open(host, "eth0")?.send(&Frame::text(EXT.mac(), MacAddr::BROADCAST, text));
     shout(ext1, "to the first")?;
-    at_vm1.expect("the first broadcast", |frame| frame.says("to the first"))?;
+    at_vm1.expect("the first broadcast", |frame| frame.has_text("to the first"))?;
     shout(ext2, "to the second")?;
-    let seen = at_vm2.expect("a broadcast", |frame| frame.says("to the"))?;
-    assert!(seen.says("to the second"), "the broadcast of the other tenant came first");
-    assert!(!at_vm1.arrived()?.iter().any(|frame| frame.says("to the second")));
+    let seen = at_vm2.expect("a broadcast", |frame| frame.has_text("to the"))?;
+    assert!(seen.has_text("to the second"), "the broadcast of the other tenant came first");
+    assert!(!at_vm1.arrived()?.iter().any(|frame| frame.has_text("to the second")));
     Ok(())
 }

@@ -58,8 +58,8 @@ fn a_cluster_that_loses_its_leader_is_followed_to_the_next() -> Result<()> {
     })?;
     let hv = site.hv.vtep();
     vtep_ctl(&format!("add-ucast-remote {NET} {} {hv}", VM2.mac()))?;
-    wait_for("the gateway has what the new leader was told", SOON, || {
-        gateway.read().told_vtep(VNI, VM2.mac()).is_ok_and(|told| told == Some(hv))
+    wait_for("the gateway has what was written to the new leader", SOON, || {
+        gateway.read().static_vtep(VNI, VM2.mac()).is_ok_and(|found| found == Some(hv))
     })?;
 
     for flow in [there, back] {

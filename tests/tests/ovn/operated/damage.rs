@@ -41,7 +41,7 @@ fn a_row_that_makes_no_sense_is_named_and_the_others_count() -> Result<()> {
     lab.site.vm.wait_reaches(&EXT.v4().to_string())?;
     lab.site.ext.wait_reaches(&VM.v4().to_string())?;
     for text in ["not-a-mac", "not-an-address"] {
-        gateway.wait_says(|line| line.contains(text))?;
+        gateway.wait_log(|line| line.contains(text))?;
         assert_eq!(gateway.log()?.lines().filter(|line| line.contains(text)).count(), 1, "{}", gateway.log()?);
     }
     Ok(())
@@ -53,7 +53,7 @@ fn a_gateway_waits_for_its_database() -> Result<()> {
     lab.vtep.database().kill()?;
     let mut gateway = Gateway::launch(&lab.site.gw, &lab.config())?;
     let remote = lab.vtep.remote();
-    gateway.wait_says(|line| line.contains(&remote))?;
+    gateway.wait_log(|line| line.contains(&remote))?;
     assert!(!lab.site.vm.reaches(&EXT.v4().to_string()));
 
     lab.vtep.database().resume()?;

@@ -49,7 +49,7 @@ fn a_hundred_thousand_stations_are_programmed_and_one_more_is_quick() -> Result<
             && readings.fdb().is_ok_and(|fdb| fdb.len() > MANY as usize)
     })?;
     println!("{MANY} stations were in the map {} ms after the start", watch.elapsed().as_millis());
-    assert_eq!(readings.told_vtep(VNI, mac(MANY / 3))?, Some(vtep));
+    assert_eq!(readings.static_vtep(VNI, mac(MANY / 3))?, Some(vtep));
 
     let more = insert(MANY);
     let watch = Stopwatch::start();

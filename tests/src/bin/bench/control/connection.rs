@@ -103,17 +103,17 @@ impl Follower {
 
     /// Waits for the initial content.
     pub(crate) fn wait_picture(&mut self) -> Result<()> {
-        self.wait_told()
+        self.wait_published()
     }
 
     /// Waits for an update.
-    pub(crate) fn wait_told(&mut self) -> Result<()> {
+    pub(crate) fn wait_published(&mut self) -> Result<()> {
         while !self.0.read(true)? {}
         Ok(())
     }
 
     /// Returns true if an update has just arrived.
-    pub(crate) fn is_told(&mut self) -> Result<bool> {
+    pub(crate) fn is_published(&mut self) -> Result<bool> {
         self.0.read(false)
     }
 }

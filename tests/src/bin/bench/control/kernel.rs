@@ -49,7 +49,7 @@ impl Kernel {
         Ok(Self { fdb: HashMap::try_from(Map::from_map_data(open("fdb")?)?)?, maps })
     }
 
-    /// Returns true if station `number` is in the map as a given one.
+    /// Returns true if station `number` is in the map as a static one.
     pub(crate) fn has(&self, number: u32) -> bool {
         self.fdb.get(&cloud::key(number), 0).is_ok_and(|entry| entry.origin == STATIC)
     }

@@ -188,7 +188,7 @@ impl Many {
         let before = agent_cpu(gateway)?;
         let watch = Stopwatch::start();
         let (reply, server, programmed) = std::thread::scope(|scope| -> Result<_> {
-            let reading = scope.spawn(|| follower.wait_told().map(|()| watch.elapsed()));
+            let reading = scope.spawn(|| follower.wait_published().map(|()| watch.elapsed()));
             let writing = scope.spawn(|| writer.transact(&transaction).map(|()| watch.elapsed()));
             let programmed = kernel.wait_all(FEW..options.macs, &watch)?;
             let ended = |_| anyhow::anyhow!("a thread panicked");
@@ -219,14 +219,14 @@ impl One {
             let transaction = cloud.transaction(number, number + 1)?;
             let watch = Stopwatch::start();
             writer.send(&transaction)?;
-            let (mut reply, mut told, mut mapped) = (None, None, None);
+            let (mut reply, mut published, mut mapped) = (None, None, None);
             // One thread polls all three in turn, without waiting for any.
-            while reply.is_none() || told.is_none() || mapped.is_none() {
+            while reply.is_none() || published.is_none() || mapped.is_none() {
                 if mapped.is_none() && kernel.has(number) {
                     mapped = Some(watch.elapsed());
                 }
-                if told.is_none() && follower.is_told()? {
-                    told = Some(watch.elapsed());
+                if published.is_none() && follower.is_published()? {
+                    published = Some(watch.elapsed());
                 }
                 if reply.is_none() && writer.is_answered()? {
                     reply = Some(watch.elapsed());
@@ -234,7 +234,7 @@ impl One {
                 ensure!(watch.elapsed() < LATER, "station {number} did not come into the map");
             }
             let us = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64() * 1e6;
-            own.push(us(mapped) - us(told));
+            own.push(us(mapped) - us(published));
             replies.push(us(reply));
         }
         let cpu = (agent_cpu(gateway)? - before).as_secs_f64() * 1e6 / f64::from(options.changes);

@@ -22,7 +22,7 @@ struct Event {
     /// Its line in the table.
     name: &'static str,
     /// Its description, which is printed before it.
-    told: [&'static str; 2],
+    text: [&'static str; 2],
     happen: fn(&mut Pair, &Probes) -> Result<()>,
     /// The node that forwards afterwards.
     forwards: usize,
@@ -36,7 +36,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
     [
         Event {
             name: "handover",
-            told: [
+            text: [
                 "An operator has gw1 give its role away: `vtep-gateway handover`.",
                 "gw2 takes it after its skew time.",
             ],
@@ -46,7 +46,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         },
         Event {
             name: "agent killed, later started",
-            told: [
+            text: [
                 "The agent of gw2, which is active now, is killed with SIGKILL. The kernel",
                 "forwards until its lease ends, then gw1 takes over. gw2 is started again.",
             ],
@@ -63,7 +63,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         },
         Event {
             name: "node unplugged",
-            told: [
+            text: [
                 "gw1 loses all its cables at once, as if its power failed.",
                 "gw2 no longer hears it and takes over.",
             ],
@@ -73,7 +73,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         },
         Event {
             name: "node back",
-            told: ["gw1 has its cables again. It does not take the role back, for its file says", "preempt = false."],
+            text: ["gw1 has its cables again. It does not take the role back, for its file has", "preempt = false."],
             happen: |pair, probes| {
                 pair.all_links(0, true)?;
                 probes.wait_more(2000)
@@ -83,7 +83,7 @@ fn events(priorities: [u8; 2]) -> [Event; 5] {
         },
         Event {
             name: "agent upgraded",
-            told: [
+            text: [
                 "The agent of gw2 is replaced: `vtep-gateway exit --keep-role`, and a new one.",
                 "The old one leaves a lease of three seconds, and the kernel forwards on.",
             ],
@@ -141,8 +141,8 @@ impl Event {
     ) -> Outcome {
         let prepared = give_back(holder, pair, screen);
         screen.say("");
-        screen.say(&format!("{number}. {}", self.told[0]));
-        screen.say(&format!("   {}", self.told[1]));
+        screen.say(&format!("{number}. {}", self.text[0]));
+        screen.say(&format!("   {}", self.text[1]));
         live.restart();
         pause(READ);
         screen.say("   Now:");

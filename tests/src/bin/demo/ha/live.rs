@@ -75,7 +75,7 @@ impl<'a> Live<'a> {
             let seconds = now.1.saturating_sub(before.1).as_secs_f64();
             let rates = [0, 1].map(|way| (now.0[way] - before.0[way]) as f64 / seconds);
             before = now;
-            self.tell(rates);
+            self.show(rates);
         }
     }
 
@@ -92,7 +92,7 @@ impl<'a> Live<'a> {
         self.over.load(Ordering::SeqCst) || INTERRUPTED.load(Ordering::SeqCst)
     }
 
-    fn tell(&self, [out, back]: [f64; 2]) {
+    fn show(&self, [out, back]: [f64; 2]) {
         let states: Vec<State> = self.nodes.iter().map(Node::state).collect();
         let since = *self.since.lock().unwrap_or_else(PoisonError::into_inner);
         let report = self.probes.between(since, self.probes.mark());

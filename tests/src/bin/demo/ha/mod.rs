@@ -37,7 +37,7 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
     let mut pair = Pair::linux(&plan)?;
     stay.guard(&pair.lab);
     pair.start()?;
-    told(&mut pair)?;
+    configurations(&mut pair)?;
 
     heading("Now it is watched while things happen");
     println!("  vm ({}) and ext ({}) send each other some 1000 numbered packets", VM.v4(), EXT.v4());
@@ -58,11 +58,11 @@ pub(crate) fn show(stay: &Stay) -> Result<()> {
 }
 
 /// Prints the configuration of the nodes.
-fn told(pair: &mut Pair) -> Result<()> {
+fn configurations(pair: &mut Pair) -> Result<()> {
     let [one, two] = &mut pair.members;
     configuration(one.gateway()?, "gw1")?;
     let (one, two) = (one.config.to_string(), two.config.to_string());
-    heading("gw2 is told the same but for");
+    heading("gw2 has the same but for");
     lines(two.lines().filter(|line| one.lines().all(|other| other != *line)));
     Ok(())
 }

@@ -65,9 +65,9 @@ pub(super) fn print(outcomes: &[Outcome]) {
         );
     }
     println!("\n  vm>ext, ext>vm: the longest time without a packet; by VRRP: how long a standby");
-    println!("  waits since it last heard the active node, with advertisements each {INTERVAL} s;");
+    println!("  waits since the last advertisement of the active node, with advertisements each {INTERVAL} s;");
     println!("  lost: both ways, of some 2000 a second; twice: copies beyond the first;");
-    println!("  back: packets that their sender heard again.");
+    println!("  back: packets that their sender received again.");
 }
 
 fn ms(time: Duration) -> String {
