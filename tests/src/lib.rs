@@ -44,6 +44,7 @@ pub mod ovn;
 pub mod ovs;
 pub mod ovsdb;
 pub mod package;
+mod packet_socket;
 pub mod process;
 pub mod prometheus;
 pub mod readings;

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use super::{Pair, World};
 use crate::{
     Host,
-    bpf::{self, VrrpCut},
+    bpf::{self, PinnedLink},
     wait::pause,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 /// passes.
 #[derive(Debug)]
 pub struct Split {
-    _cuts: Vec<VrrpCut>,
+    _cuts: Vec<PinnedLink>,
 }
 
 impl Pair {
