@@ -39,10 +39,10 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
     Program { name, package, purpose, why }
 }
 
-use Purpose::{Fuzz, Install, Lab, Package, Vm};
+use Purpose::{Checks, Fuzz, Install, Lab, Package, Vm};
 
 /// All programs from packages. The compilers for BPF and the tools that cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 31] = [
+pub(super) const PROGRAMS: [Program; 32] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -62,6 +62,7 @@ pub(super) const PROGRAMS: [Program; 31] = [
     program("tmux", "tmux", &[Lab], "the terminal that full screens are looked at in"),
     program("prometheus", "prometheus", &[Lab], "reads metrics; its promtool checks them and the alert rules"),
     program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
+    program("codespell", "codespell", &[Checks], "finds misspelt words in code and docs"),
     program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
     program("modinfo", "kmod", &[Vm], "lists the modules that a kernel module needs"),
     program("xz", "xz-utils", &[Vm], "unpacks kernel modules"),

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write},
     path::Path,
-    process::ExitCode,
+    process::{Command, ExitCode},
     thread,
 };
 
@@ -70,6 +70,8 @@ impl Run<'_> {
         let clippy: Vec<_> = clippy.chain(["--all-targets", "--", "-D", "warnings"]).collect();
         self.cargo("lint", &clippy);
         self.stage("lint of the BPF programs", |tally| stage::command(&mut ebpf::lint_command(root)?, tally));
+        // codespell reads .codespellrc.
+        self.stage("spelling", |tally| stage::command(Command::new("codespell").current_dir(root), tally));
         // cargo-deny reads deny.toml. Its warnings of duplicates print the whole tree of dependents, which helps
         // nobody.
         self.cargo("dependencies", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
