@@ -48,6 +48,11 @@ pub fn attempt(words: &[&str]) -> Result<Output> {
     command(&limited).output().with_context(|| format!("starting `{}`", words.join(" ")))
 }
 
+/// Returns all that a command printed: its output, then its errors.
+pub fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
 /// Keeps inherited descriptors, except the three streams, from the processes that this process starts: a daemon that is
 /// left running must not hold a lock or a pipe of the caller of the demo.
 ///

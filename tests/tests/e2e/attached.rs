@@ -25,10 +25,8 @@ fn xdp(host: &Host, dev: &str) -> Result<Option<u64>> {
 
 /// Returns the problems of `status` with this severity.
 fn problems(gateway: &Gateway, severity: &str) -> Result<Vec<String>> {
-    let status = gateway.status()?;
-    let all = status["problems"].as_array().cloned().unwrap_or_default();
-    let of = all.iter().filter(|problem| problem["severity"] == severity);
-    Ok(of.filter_map(|problem| problem["text"].as_str().map(str::to_owned)).collect())
+    let all = gateway.problems()?.into_iter().filter(|(of, _)| of == severity);
+    Ok(all.map(|(_, text)| text).collect())
 }
 
 fn wait_problem(gateway: &Gateway, severity: &str, words: &[&str]) -> Result<String> {

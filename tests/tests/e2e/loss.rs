@@ -78,11 +78,7 @@ fn interface(gateway: &Gateway, name: &str) -> Result<Value> {
 }
 
 fn problem(gateway: &Gateway, about: &str) -> Option<(String, String)> {
-    let status = gateway.status().ok()?;
-    let text = |one: &Value, key: &str| one[key].as_str().map(str::to_owned);
-    let problems = status["problems"].as_array()?.iter();
-    let mut texts = problems.filter_map(|one| Some((text(one, "severity")?, text(one, "text")?)));
-    texts.find(|(_, text)| text.contains(about))
+    gateway.problems().ok()?.into_iter().find(|(_, text)| text.contains(about))
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! What operators get wrong, and what they are printed.
+//! Mistakes of operators, and the reports about them.
 
-use std::{process::Output, thread};
+use std::thread;
 
 use anyhow::{Result, anyhow, bail};
 use lab::{
@@ -9,6 +9,7 @@ use lab::{
         keepalived::{Keepalived, Settings},
     },
     crossing::{EXT, Underlay},
+    process::text,
     wait::{SOON, wait_for},
 };
 use serde_json::Value;
@@ -35,10 +36,6 @@ fn wait_problem(pair: &Pair, node: usize, parts: &[&str]) -> Result<()> {
         let all = member.router().map(|router| problems(&router)).unwrap_or_default();
         all.iter().any(|problem| parts.iter().all(|part| problem.contains(part)))
     })
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 #[test]

@@ -1,10 +1,8 @@
 //! Queries a running gateway, and parses its answers.
 
-use std::process::Output;
-
 use anyhow::{Context, Result, ensure};
 use gateway_api::view::Status;
-use lab::gateway::Gateway;
+use lab::{gateway::Gateway, process::text};
 use serde::de::DeserializeOwned;
 
 /// Returns the output of `show NOUN --json`; `noun` may have filters.
@@ -18,11 +16,6 @@ pub(crate) fn status(gateway: &Gateway) -> Result<(Status, Option<i32>)> {
     let output = gateway.try_ask("status --json")?;
     let status = serde_json::from_slice(&output.stdout).with_context(|| text(&output))?;
     Ok((status, output.status.code()))
-}
-
-/// All that a command said.
-pub(crate) fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A screen for people, which has to be as wide as 80 columns at most.

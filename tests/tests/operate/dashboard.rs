@@ -8,6 +8,7 @@ use lab::{
     crossing::{EXT, Underlay},
     http,
     ovn::cloud::Deployment,
+    process,
     prometheus::Prometheus,
     wait::{SOON, wait_for},
 };
@@ -47,7 +48,7 @@ fn named(expression: &str) -> BTreeSet<&str> {
 
 fn promtool(arguments: &[&str]) -> Result<()> {
     let output = Command::new("promtool").args(arguments).output().context("starting promtool")?;
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let said = process::text(&output);
     ensure!(output.status.success(), "promtool {}: {said}", arguments.join(" "));
     Ok(())
 }

@@ -6,10 +6,9 @@ use anyhow::{Context, Result, ensure};
 use lab::{
     crossing::{Crossing, EXT, Plan, VLAN, VM},
     gateway::command,
+    process::text,
 };
 use serde_json::Value;
-
-use crate::asking::text;
 
 fn said(output: &Output, code: i32) -> Result<String> {
     let text = text(output);

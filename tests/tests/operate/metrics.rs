@@ -15,6 +15,7 @@ use lab::{
     crossing::{Crossing, EXT, EXT2, Plan, Site, VLAN, VM, VNI},
     flow::Flow,
     http::{self, Reply},
+    process,
     prometheus::Prometheus,
     vlan,
     wait::{SOON, wait_for},
@@ -62,9 +63,9 @@ fn promtool(text: &str) -> Result<String> {
         .spawn()?;
     child.stdin.take().unwrap().write_all(text.as_bytes())?;
     let output = child.wait_with_output()?;
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let said = process::text(&output);
     ensure!(output.status.success() || !said.is_empty(), "promtool: {}", output.status);
-    Ok(said.into_owned())
+    Ok(said)
 }
 
 #[test]

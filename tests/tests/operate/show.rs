@@ -12,11 +12,12 @@ use lab::{
     config::Place as Placed,
     crossing::{Crossing, EXT, GW, HV, Plan, Site, Underlay, VLAN, VM, VNI},
     frame::Frame,
+    process::text,
     wait::{SOON, wait_for, wait_some},
     wire::Wire,
 };
 
-use crate::asking::{screen, shown, text};
+use crate::asking::{screen, shown};
 
 /// A crossing whose two ends have talked, so that the outside host is learned.
 fn talked() -> Result<Crossing> {

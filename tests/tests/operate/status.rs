@@ -5,12 +5,13 @@ use gateway_api::view::{Database, InterfaceRole, Mode, Role, Severity, Status};
 use lab::{
     cluster::{Pair, Plan as PairPlan},
     crossing::{Crossing, GW, Plan, Site, Underlay, VM, VNI},
+    process::text,
     wait::{SOON, wait_for, wait_some},
 };
 use serde_json::Value;
 
 use crate::{
-    asking::{screen, status, text},
+    asking::{screen, status},
     basics::vtep_gateway,
 };
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use lab::{package::make, process::run};
+use lab::{
+    package::make,
+    process::{run, text},
+};
 
 use crate::packages::{OLD, directory, package};
 
@@ -72,7 +75,7 @@ fn systemd_rates_the_units_3_at_most() -> Result<()> {
             .args(["security", "--no-pager", "--offline=true", "--threshold=30"])
             .arg(unit_file(unit))
             .output()?;
-        let printed = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        let printed = text(&output);
         ensure!(output.status.success(), "{printed}");
         ensure!(printed.contains("Overall exposure level"), "{printed}");
     }

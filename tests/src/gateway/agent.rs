@@ -1,20 +1,19 @@
-//! The agent under test.
+//! A running agent, from its start to its end.
 
 use std::{
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    process::{ExitStatus, Output},
-    sync::OnceLock,
+    process::ExitStatus,
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::sys::signal::Signal;
-use serde_json::Value;
 
+use super::{binary, surroundings::Surroundings};
 use crate::{
     Host,
     config::Config,
-    process::{self, Process},
+    process::Process,
     readings::Readings,
     wait::{SOON, in_vain},
 };
@@ -27,28 +26,6 @@ pub struct Gateway {
     pin_dir: PathBuf,
     surroundings: Surroundings,
     agent: Option<Process>,
-}
-
-/// Start of an agent, apart from its configuration.
-#[derive(Clone, Debug, Default)]
-pub struct Surroundings {
-    /// A command that starts the one after it, such as `env`, with its arguments.
-    pub before: Vec<String>,
-    /// Options of the agent.
-    pub options: Vec<String>,
-}
-
-impl Surroundings {
-    /// Sets these variables in the environment.
-    pub fn variables(all: &[(&str, &str)]) -> Self {
-        let all = all.iter().map(|(name, value)| format!("{name}={value}"));
-        Self { before: ["env".to_owned()].into_iter().chain(all).collect(), options: Vec::new() }
-    }
-
-    /// Sets these options.
-    pub fn options(self, options: &[&str]) -> Self {
-        Self { options: options.iter().map(|&option| option.to_owned()).collect(), ..self }
-    }
 }
 
 impl Gateway {
@@ -223,61 +200,6 @@ impl Gateway {
         Ok(())
     }
 
-    /// Runs a verb of `vtep-gateway` that queries the running agent. Returns its output.
-    ///
-    /// # Errors
-    /// The error output of the command.
-    pub fn ask(&self, verb: &str) -> Result<String> {
-        let output = self.host.run(&format!("{} {verb} --config {}", binary()?, self.file.display()))?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    /// Runs such a verb, and accepts any result.
-    ///
-    /// # Errors
-    /// If it could not be started.
-    pub fn try_ask(&self, verb: &str) -> Result<Output> {
-        command(&self.host, &format!("{verb} --config {}", self.file.display()))
-    }
-
-    /// Runs such a verb on a terminal of 80 columns and 24 lines, with these `NAME=VALUE` in the environment.
-    ///
-    /// # Errors
-    /// If it could not be started.
-    pub fn on_terminal(&self, verb: &str, environment: &str) -> Result<Output> {
-        // script(1) makes a terminal.
-        let command = format!("env {environment} {} {verb} --config {}", binary()?, self.file.display());
-        let sized = format!("stty cols 80 rows 24; {command}");
-        let prefix = self.host.prefix();
-        let words = [&[prefix[0].as_str(), prefix[1].as_str()], &["script", "-qec", &sized, "/dev/null"][..]].concat();
-        process::attempt(&words)
-    }
-
-    /// Returns the output of `vtep-gateway status --json`, healthy or not.
-    ///
-    /// # Errors
-    /// The output of the command, if that is no JSON.
-    pub fn status(&self) -> Result<Value> {
-        let Output { stdout, stderr, .. } = self.try_ask("status --json")?;
-        serde_json::from_slice(&stdout).with_context(|| String::from_utf8_lossy(&stderr).into_owned())
-    }
-
-    /// Returns the output of `vtep-gateway show NOUN --json`; `noun` may have options.
-    ///
-    /// # Errors
-    /// The error output of the command, or if its output is no JSON.
-    pub fn show(&self, noun: &str) -> Result<Vec<Value>> {
-        Ok(serde_json::from_str(&self.ask(&format!("show {noun} --json"))?)?)
-    }
-
-    /// Runs `vtep-gateway detach`.
-    ///
-    /// # Errors
-    /// The error output of the command.
-    pub fn detach(&self) -> Result<()> {
-        self.host.run(&format!("{} detach --config {}", binary()?, self.file.display())).map(drop)
-    }
-
     /// Returns the process id of the agent, `None` while it is not running.
     pub fn pid(&self) -> Option<u32> {
         self.agent.as_ref().map(Process::pid)
@@ -315,59 +237,8 @@ pub fn log_of(host: &Host) -> PathBuf {
     host.lab().directory().join(format!("{}-vtep-gateway.log", host.name()))
 }
 
-/// Runs the agent on `host` with a configuration of this text until it ends by itself, which it should do soon.
-///
-/// # Errors
-/// If it could not be started.
-pub fn try_run(host: &Host, text: &str) -> Result<Output> {
-    let file = host.lab().directory().join(format!("{}-try.toml", host.name()));
-    write(&file, text)?;
-    host.attempt(&format!("timeout 10 {} run --config {}", binary()?, file.display()))
-}
-
-/// Runs `vtep-gateway ARGUMENTS` on `host` to its end.
-///
-/// # Errors
-/// If it could not be started.
-pub fn command(host: &Host, arguments: &str) -> Result<Output> {
-    host.attempt(&format!("timeout 10 {} {arguments}", binary()?))
-}
-
-/// Returns the agent's program: `$VTEP_GATEWAY`, else the one that cargo builds beside this executable.
-///
-/// # Errors
-/// If it cannot be built.
-pub fn binary() -> Result<&'static str> {
-    static BINARY: OnceLock<Result<String, String>> = OnceLock::new();
-    let binary = BINARY.get_or_init(|| find().map_err(|trouble| format!("{trouble:#}")));
-    binary.as_deref().map_err(|trouble| anyhow!("{trouble}"))
-}
-
-fn find() -> Result<String> {
-    if let Ok(path) = env::var("VTEP_GATEWAY") {
-        ensure!(Path::new(&path).exists(), "VTEP_GATEWAY names {path}, which is not there");
-        return Ok(path);
-    }
-    // target/debug/deps/e2e-1234 or target/debug/demo
-    let executable = env::current_exe()?;
-    let profile = executable
-        .ancestors()
-        .find(|path| path.ends_with("debug") || path.ends_with("release"))
-        .context("this executable is not in a target directory; set VTEP_GATEWAY to the agent's program")?;
-    let mut words = vec!["cargo", "build", "--quiet", "--package", "gateway", "--bin", "vtep-gateway"];
-    if profile.ends_with("release") {
-        words.push("--release");
-    }
-    let status = std::process::Command::new(words[0])
-        .args(&words[1..])
-        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-        .status()
-        .context("starting cargo to build the agent; or set VTEP_GATEWAY to its program")?;
-    ensure!(status.success(), "`{}`: {status}", words.join(" "));
-    Ok(profile.join("vtep-gateway").to_string_lossy().into_owned())
-}
-
-fn write(file: &Path, text: &str) -> Result<()> {
+/// Writes a configuration file.
+pub(super) fn write(file: &Path, text: &str) -> Result<()> {
     fs::write(file, text).with_context(|| format!("writing {}", file.display()))
 }
 
