@@ -16,7 +16,7 @@ mod paths;
 #[path = "../packets/plane.rs"]
 #[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 mod plane;
-#[path = "../packets/world.rs"]
+#[path = "../packets/world/mod.rs"]
 #[allow(dead_code, reason = "shared with the packet tests, which use all of it")]
 mod world;
 
