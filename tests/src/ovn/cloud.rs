@@ -11,7 +11,7 @@ use super::{Central, Hypervisor, Vtep, translate};
 use crate::{
     Host, Lab,
     bridge::Bridge,
-    cluster::pair::NODES,
+    cluster::plan::NODES,
     config::{Config, Mode},
     crossing::{self, GW, HV, Station, UNDERLAY_MTU, Underlay},
     ovs::Ovs,

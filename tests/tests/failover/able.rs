@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lab::{
-    cluster::{Pair, Plan, pair::PORT},
+    cluster::{Pair, Plan, plan::PORT},
     config::{Database, Vrrp},
     crossing::{EXT, VLAN, VNI},
     ovn::Vtep,
@@ -93,7 +93,7 @@ fn a_node_whose_bindings_have_no_tunnel_key_does_not_take_the_role_until_they_ha
     let mut started = None;
     let mut pair = pair(|pair| {
         let vtep = started.insert(database(pair)?);
-        vtep.register(lab::cluster::pair::virtual_address(), PORT)?;
+        vtep.register(lab::cluster::plan::virtual_address(), PORT)?;
         vtep.ctl(&format!("add-ls {NETWORK}"))?;
         vtep.bind(PORT, VLAN, NETWORK)?;
         Ok(vtep.local_remote())

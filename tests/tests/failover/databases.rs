@@ -7,7 +7,7 @@ use lab::{
     Host,
     cluster::{
         Pair, Plan, World,
-        pair::{NETWORK, PORT},
+        plan::{NETWORK, PORT},
     },
     crossing::{EXT, EXT2, VLAN, VM},
     ovn::{Cloud, Vtep, cloud::Deployment},

@@ -5,7 +5,7 @@ use gateway_common::net::MacAddr;
 use lab::{
     cluster::{
         Pair, Plan, World,
-        pair::{NODES, virtual_address},
+        plan::{NODES, virtual_address},
     },
     config::{Mode, Vrrp},
     crossing::Underlay,

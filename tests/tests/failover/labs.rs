@@ -7,7 +7,7 @@ use lab::{
     cluster::{
         Pair, Plan,
         keepalived::{Keepalived, Settings},
-        pair::{VIRTUAL, virtual_address},
+        plan::{VIRTUAL, virtual_address},
     },
     crossing::{UNDERLAY_MTU, Underlay, VNI},
     ovn::cloud::Deployment,

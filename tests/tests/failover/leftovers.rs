@@ -7,7 +7,7 @@ use lab::{
     cluster::{
         Pair, Plan,
         keepalived::has_address,
-        pair::{VIRTUAL, virtual_address},
+        plan::{VIRTUAL, virtual_address},
     },
     crossing::Underlay,
     wait::{SOON, wait_for},

@@ -5,7 +5,7 @@ use lab::{
     cluster::{
         Pair, Plan,
         keepalived::{Keepalived, Settings, has_address},
-        pair::virtual_address,
+        plan::virtual_address,
     },
     config::Vrrp,
     crossing::Underlay,

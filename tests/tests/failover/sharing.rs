@@ -8,7 +8,7 @@ use lab::{
     Host,
     cluster::{
         Pair, Plan, World,
-        pair::{NETWORK, PORT, VIRTUAL, VLAN2},
+        plan::{NETWORK, PORT, VIRTUAL, VLAN2},
     },
     config::{Switch, Vrrp},
     crossing::{EXT, EXT2, Underlay, VLAN, VM2, VNI, texts},

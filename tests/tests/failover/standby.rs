@@ -13,7 +13,7 @@ use lab::{
     cluster::{
         Pair, Plan, World,
         keepalived::has_address,
-        pair::{PORT, virtual_address},
+        plan::{PORT, virtual_address},
     },
     crossing::{EXT, VLAN, VM, VNI},
     wait::{SOON, Stopwatch, pause, wait_for},

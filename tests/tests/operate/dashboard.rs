@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs, net::SocketAddr, path::Path, process::Comma
 
 use anyhow::{Context, Result, ensure};
 use lab::{
-    cluster::{Pair, Plan, pair::NODES},
+    cluster::{Pair, Plan, plan::NODES},
     crossing::{EXT, Underlay},
     http,
     ovn::cloud::Deployment,

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, ensure};
 use lab::{
-    cluster::{Pair, Plan, pair::Member},
+    cluster::{Pair, Plan, member::Member},
     crossing::{EXT, VM},
     flow::Flow,
     wait::{SOON, pause, wait_for},

@@ -7,7 +7,7 @@ mod table;
 
 use anyhow::{Result, bail};
 use lab::{
-    cluster::{Pair, Plan, World, pair::virtual_address},
+    cluster::{Pair, Plan, World, plan::virtual_address},
     crossing::{EXT, VM},
 };
 
