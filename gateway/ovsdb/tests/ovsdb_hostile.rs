@@ -1,4 +1,4 @@
-//! What a hostile server can cost in memory, in a process of its own: its memory is looked at.
+//! Memory that a hostile server can cost, measured in a process of its own.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
 
 use std::{fs, io::Write, net::TcpListener, thread, time::Duration};

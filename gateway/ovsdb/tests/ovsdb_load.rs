@@ -14,7 +14,7 @@ const SCHEMA: &str = "/usr/share/openvswitch/vtep.ovsschema";
 const ROWS: usize = 100_000;
 const BATCH: usize = 10_000;
 
-/// What a gateway needs of a row of `Ucast_Macs_Remote`.
+/// The columns that a gateway needs of a row of `Ucast_Macs_Remote`.
 struct Macs;
 
 #[derive(Clone, PartialEq)]

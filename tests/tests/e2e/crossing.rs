@@ -134,7 +134,7 @@ fn a_host_on_the_native_vlan_of_open_vswitch_talks_untagged() -> Result<()> {
     unicast(&lab)
 }
 
-/// What enters at the binding leaves at the tunnel, and the other way round, in frames and in bytes.
+/// All that enters at the binding leaves at the tunnel, and the other way round, in frames and in bytes.
 fn counters_agree(mode: Mode) -> Result<()> {
     let lab = Crossing::build(Plan::mode(mode))?;
     arp(&lab)?;

@@ -1,4 +1,4 @@
-//! What the gateway learns by listening, and what it forgets.
+//! MACs that the gateway learns, and those that it forgets.
 
 use anyhow::Result;
 use gateway_common::{

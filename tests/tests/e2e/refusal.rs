@@ -1,4 +1,4 @@
-//! What the agent refuses, and how it reports that: one clear line, and nothing attached.
+//! Refusals of the agent: one clear line, and nothing attached.
 
 use std::{fs, process::Output};
 

@@ -48,7 +48,7 @@ fn node_gone_with_the_leader_of_a_shared_database() -> Result<()> {
     measure(event, Deployment::Shared, |pair| pair.node_gone_with_database(0).map(drop))
 }
 
-/// What a hypervisor with Open vSwitch in userspace needs besides: an announcement like one that it has cached within ten
+/// Needs of a hypervisor with Open vSwitch in userspace: an announcement like one that it has cached within ten
 /// seconds it does not look at, and the switch outside may be late by two seconds for the same reason.
 const CACHED_MS: u64 = 2000;
 

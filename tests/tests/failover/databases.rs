@@ -1,4 +1,4 @@
-//! Who writes what into the databases of two nodes in a cloud of real OVN.
+//! Writers of the databases of two nodes in a cloud of real OVN.
 
 use std::net::IpAddr;
 
@@ -35,7 +35,7 @@ fn vteps(pair: &Pair) -> Result<Vec<&Vtep>> {
     Ok([Some(&cloud.vtep), cloud.vtep2.as_ref()].into_iter().flatten().collect())
 }
 
-/// What a node sends to database servers, wherever they are.
+/// Packets of a node to database servers, wherever they are.
 struct Tap {
     process: Process,
 }

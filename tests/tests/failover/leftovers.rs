@@ -1,4 +1,4 @@
-//! What an agent that was killed leaves behind, and who takes it away: `detach`, or the next agent.
+//! Leftovers of an agent that was killed. `detach` or the next agent removes them.
 
 use anyhow::{Result, ensure};
 use gateway_common::net::MacAddr;

@@ -8,7 +8,7 @@
 //!     cargo test -p gateway-tests --test failover -- --test-threads=1               one after the other: best numbers
 //!     cargo test -p gateway-tests --test failover events::node_gone -- --exact      one event
 //!
-//! What may never happen is asserted as it is: a packet that comes twice, or back to its sender. Times depend on the
+//! Faults that may never happen are asserted as they are: a packet that comes twice, or back to its sender. Times depend on the
 //! machine as well, so an outage may be longer than its bound by [`table::ALLOWANCE`], and is tried up to three times,
 //! each in a lab of its own; the line has the number of attempts.
 //!

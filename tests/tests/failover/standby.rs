@@ -1,4 +1,4 @@
-//! What a standby knows, and what it leaves alone.
+//! A standby: its knowledge, and its silence.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -125,7 +125,7 @@ fn it_keeps_the_stations_while_the_agent_of_the_active_node_is_upgraded() -> Res
     })
 }
 
-/// What the cloud sends to all comes to the standby's access port from the switch outside, as if it came from there.
+/// A broadcast of the cloud comes to the standby's access port from the switch outside, as if it came from there.
 #[test]
 fn it_learns_nothing_from_what_comes_back_over_the_vlan() -> Result<()> {
     let mut pair = started(|config| config.switch_mut(VNI).macs.clear())?;

@@ -10,11 +10,11 @@ use anyhow::{Result, bail};
 use gateway_common::counters::DropReason;
 use lab::cluster::{Pair, Plan, Probes, Report};
 
-/// What a machine with two busy processors adds to an outage: the agents, the switch outside and the probes share them,
+/// Time that a machine with two busy processors adds to an outage: the agents, the switch outside and the probes share them,
 /// and a thread that is to act waits its turn. Bounds of the protocol are tens to hundreds of milliseconds.
 pub(crate) const ALLOWANCE: Duration = Duration::from_millis(400);
 
-/// How often an event may be tried until its outage is within bounds.
+/// Limit of attempts of an event until its outage is within bounds.
 const ATTEMPTS: u32 = 3;
 
 /// Packets each way before an event and after it.
@@ -23,7 +23,7 @@ const AROUND: u64 = 500;
 /// An event and its bound.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Event {
-    /// What happens.
+    /// Description of the event.
     pub(crate) name: &'static str,
     /// The longest outage; zero: nothing may be lost.
     pub(crate) bound: Duration,

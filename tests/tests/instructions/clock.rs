@@ -19,7 +19,7 @@ const ROUNDING: u64 = 1;
 /// Test runs of which the middle one counts.
 const RUNS: usize = 15;
 
-/// What a test run costs by itself, which is reading the clock twice and a program that only returns.
+/// Cost of a test run by itself, which is reading the clock twice and a program that only returns.
 #[derive(Debug)]
 pub(crate) struct Clock {
     xdp: u64,

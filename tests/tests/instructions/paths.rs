@@ -32,7 +32,7 @@ const MANY_REMOTES: (u32, u16, u8) = (6016, 516, 16);
 /// Of no logical switch.
 const UNKNOWN_NET: u32 = 7777;
 
-/// What must become of a packet, or it was not this path that was counted.
+/// Expected result of a packet; with another one, it was not this path that was counted.
 #[derive(Clone, Copy)]
 enum Fate {
     Passed,
@@ -161,7 +161,7 @@ fn to_port(_: u16) -> Vec<u8> {
     tagged(&udp(HOST1, HOST3), 100)
 }
 
-/// What the host itself is sent, from an administrator's machine.
+/// A packet to the host itself, from an administrator's machine.
 fn ssh(_: u16) -> Vec<u8> {
     let mut bytes = Vec::new();
     let octets = |text: &str| text.parse::<std::net::Ipv4Addr>().unwrap().octets();

@@ -1,4 +1,4 @@
-//! What all verbs have in common.
+//! Properties of all verbs.
 
 use std::process::{Command, Output};
 

@@ -16,19 +16,19 @@ fn socket(lab: &Crossing) -> String {
     lab.config.run_dir.join("vtep-gateway.ctl").display().to_string()
 }
 
-/// What `ovs-appctl` comes to.
+/// Runs `ovs-appctl`, and accepts any result.
 fn appctl(lab: &Crossing, words: &[&str]) -> Result<Output> {
     process::attempt(&[&["ovs-appctl", "-t", &socket(lab)], words].concat())
 }
 
-/// What it prints.
+/// Returns its output.
 fn answer(lab: &Crossing, words: &[&str]) -> Result<String> {
     let output = appctl(lab, words)?;
     ensure!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
     Ok(String::from_utf8(output.stdout)?)
 }
 
-/// What it complains of; it exits with 2 then.
+/// Returns its error output; it exits with 2 then.
 fn refused(lab: &Crossing, words: &[&str]) -> Result<String> {
     let output = appctl(lab, words)?;
     assert_eq!(output.status.code(), Some(2), "{words:?}");

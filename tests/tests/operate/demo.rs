@@ -1,4 +1,4 @@
-//! What `cargo xtask demo --keep` leaves up.
+//! The lab that `cargo xtask demo --keep` leaves up.
 
 use std::{
     fs,

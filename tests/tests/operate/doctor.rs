@@ -16,7 +16,7 @@ use lab::{
 };
 use serde_json::Value;
 
-/// What the doctor said.
+/// Findings of the doctor.
 struct Said {
     json: Value,
     code: Option<i32>,

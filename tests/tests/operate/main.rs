@@ -1,4 +1,4 @@
-//! What an operator touches: every verb of the command line, the control socket, metrics and logs, on a running gateway
+//! The interface of operators: every verb of the command line, the control socket, metrics and logs, on a running gateway
 //! with real traffic. Output is compared as data.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 

@@ -45,7 +45,7 @@ impl Terminal {
         Ok(String::from_utf8_lossy(&process::run(&words)?.stdout).into_owned())
     }
 
-    /// What is on the screen.
+    /// Returns the contents of the screen.
     fn screen(&self) -> String {
         self.tmux(&["capture-pane", "-p"]).unwrap_or_default()
     }
@@ -65,7 +65,7 @@ impl Terminal {
         Ok(self.screen())
     }
 
-    /// What ran has ended with `code`, and has left the terminal as it was.
+    /// Asserts that the command has ended with `code`, and has left the terminal as it was.
     fn expect_restored(&self, code: u8) -> Result<()> {
         self.expect("it has ended", |screen| screen.contains(&format!("ended with {code}")))?;
         ensure!(!self.is("alternate_on")?, "the other screen is still shown");

@@ -57,7 +57,7 @@ struct Case {
     from: From,
     src: MacAddr,
     dst: MacAddr,
-    /// What is to come of it: `forwarded`, `flooded`, `passed` or the reason of a drop.
+    /// Expected result: `forwarded`, `flooded`, `passed` or the reason of a drop.
     end: &'static str,
 }
 

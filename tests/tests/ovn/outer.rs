@@ -10,9 +10,9 @@ pub(crate) const PORT: u16 = 4789;
 
 /// A frame in a VXLAN packet over IPv4.
 pub(crate) struct Outer {
-    /// Who sent the packet.
+    /// Sender of the packet.
     pub(crate) source: IpAddr,
-    /// What is in it.
+    /// The inner frame.
     pub(crate) inner: Frame,
 }
 

@@ -1,4 +1,4 @@
-//! What is in the package, without installing it.
+//! Contents of the package, without installing it.
 
 use std::{
     fs,

@@ -26,7 +26,7 @@ pub(crate) struct System {
     before: Traces,
 }
 
-/// What can be seen of a package on a machine.
+/// Traces of a package on a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Traces {
     files: BTreeSet<String>,

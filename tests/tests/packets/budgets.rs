@@ -1,4 +1,4 @@
-//! What one VLAN or tunnel can take of what all share.
+//! Budgets: the share of one VLAN or tunnel in resources of all.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ fn is_flooded(outcome: &Outcome, copies: u64) {
     assert_eq!((outcome.counted(PathCounter::TcFlood), outcome.counted(PathCounter::FloodCopies)), (1, copies));
 }
 
-/// What came out of an access port: tag and frame, without the padding that short frames may have.
+/// Frames that left an access port: tag and frame, without the padding that short frames may have.
 fn out(world: &World, port: From, like: &[u8]) -> Vec<(Option<u16>, Vec<u8>)> {
     let frames = world.sent(port).into_iter().map(|frame| {
         let plain = Frame { vlan: None, ..frame.clone() }.bytes();

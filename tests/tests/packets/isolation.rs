@@ -1,4 +1,4 @@
-//! Who may reach which logical switch: what is outermost, whose lease it is, and what the source is known as.
+//! Isolation of logical switches, by the outermost headers, the lease, and the place of the source.
 
 use gateway_common::{
     counters::DropReason::{

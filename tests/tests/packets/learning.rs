@@ -1,4 +1,4 @@
-//! What the kernel learns, and what it must not.
+//! Learning in the kernel, and its limits.
 
 use gateway_common::{
     counters::PathCounter,

@@ -1,4 +1,4 @@
-//! What routers say of paths, and who is not believed.
+//! Messages of routers about path MTUs, and those that are not believed.
 
 use gateway_common::{
     counters::PathCounter,

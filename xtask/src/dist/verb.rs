@@ -21,7 +21,7 @@ use crate::{
 /// The Debian revision of the package, which is not part of the program's version.
 const REVISION: &str = "1";
 
-/// What `cargo xtask dist` takes.
+/// Arguments of `cargo xtask dist`.
 #[derive(Args)]
 pub(crate) struct Options {
     /// Where to leave the package [default: target/dist]

@@ -17,7 +17,7 @@ use nix::{
 };
 use serde_json::Value;
 
-/// How long anything is waited for.
+/// Time limit of waiting for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The schema most tests use.

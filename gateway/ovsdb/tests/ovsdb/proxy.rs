@@ -12,7 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What was said: `>` by the client, `<` by the server, `x` that the door was shut.
+/// Messages: `>` from the client, `<` from the server, `x` when the door was shut.
 pub(crate) type Transcript = Vec<(char, Value)>;
 
 /// A socket that leads to that of a server.
@@ -33,7 +33,7 @@ impl Proxy {
         proxy
     }
 
-    /// What was said so far.
+    /// Returns the messages so far.
     pub(crate) fn said(&self) -> Transcript {
         self.said.lock().unwrap().clone()
     }

@@ -110,7 +110,7 @@ async fn a_server_without_monitor_cond() {
 struct Recorder {
     proxy: Proxy,
     follower: Follower,
-    /// What was reported, with how much had been said by then.
+    /// Reported lines, each with the number of messages before it.
     reported: VecDeque<(usize, String)>,
 }
 

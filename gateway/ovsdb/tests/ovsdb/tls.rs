@@ -48,7 +48,7 @@ impl Pki {
         self.place.serve("a", SCHEMA, &files.each_ref().map(String::as_str))
     }
 
-    /// What to open as `client`, who trusts the authority for servers of `authority`.
+    /// Returns the options of `client`, which trusts the authority for servers of `authority`.
     fn options(&self, server: &Server, client: &str, authority: &str) -> Options {
         let tls = TlsFiles {
             private_key: self.file(&format!("{client}-privkey.pem")).into(),

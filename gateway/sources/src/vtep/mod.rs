@@ -11,10 +11,10 @@
 //! difference, none if there is none. So after a failed transaction, the next comparison finds the rest. [`Engine`]
 //! combines all of these: input is events and the time, output is rows and transactions.
 
+mod binding_log;
 mod bindings;
 mod contest;
 pub mod decode;
-mod diary;
 mod engine;
 mod fault;
 mod hold;

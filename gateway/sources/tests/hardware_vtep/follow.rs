@@ -1,4 +1,4 @@
-//! What others write.
+//! Contents that others write are followed.
 
 use gateway_config::rows::{Location, Remote};
 use gateway_sources::vtep::HoldState;

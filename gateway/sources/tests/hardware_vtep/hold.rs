@@ -1,4 +1,4 @@
-//! What happens when others are gone.
+//! Forwarding while the server or the controller is gone.
 
 use gateway_sources::{Database, vtep::HoldState};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! What the gateway writes.
+//! Rows that the gateway writes.
 
 use std::collections::BTreeSet;
 

@@ -8,7 +8,7 @@ use gateway_ovsdb::Change;
 use super::{log::Log, settings::Settings};
 use crate::vtep::{
     Fault, Faults, Hold, HoldState, Mapping, Mirror, Notice, Problem, Standing, Touched, Unreadable, View,
-    diary::Diary, rows::Row,
+    binding_log::BindingLog, rows::Row,
 };
 
 /// Limit of unreadable rows of one change that the log names.
@@ -20,7 +20,7 @@ pub(super) struct Forwarding {
     mirror: Mirror,
     mapping: Mapping,
     hold: Hold,
-    diary: Diary,
+    binding_log: BindingLog,
     problems: BTreeSet<String>,
 }
 
@@ -31,7 +31,7 @@ impl Forwarding {
             mirror: Mirror::default(),
             mapping: Mapping::new(settings.identity.clone(), settings.learn_limit),
             hold: Hold::new(settings.hold, now),
-            diary: Diary::default(),
+            binding_log: BindingLog::default(),
             problems: BTreeSet::new(),
         }
     }
@@ -129,7 +129,7 @@ impl Forwarding {
     }
 
     fn log_bindings(&mut self, log: &mut Log) {
-        self.diary.look(self.hold.rows()).into_iter().for_each(|line| log.info(line));
+        self.binding_log.changes(self.hold.rows()).into_iter().for_each(|line| log.info(line));
     }
 
     /// Returns a message if no VLAN at all is bound, which may be intended or not.

@@ -13,14 +13,14 @@ const NAMED: usize = 50;
 
 /// Record of the bindings, for the log.
 #[derive(Debug, Default)]
-pub(super) struct Diary {
+pub(super) struct BindingLog {
     rows: Arc<Rows>,
     bound: BTreeMap<(String, VlanId), String>,
 }
 
-impl Diary {
+impl BindingLog {
     /// Compares with the rows now in force. Returns a line for each binding that was added, moved or removed.
-    pub(super) fn look(&mut self, rows: &Arc<Rows>) -> Vec<String> {
+    pub(super) fn changes(&mut self, rows: &Arc<Rows>) -> Vec<String> {
         if Arc::ptr_eq(&self.rows, rows) || self.same_bindings(rows) {
             self.rows = Arc::clone(rows);
             return Vec::new();
@@ -85,21 +85,24 @@ mod tests {
 
     #[test]
     fn each_binding_that_comes_moves_or_goes_is_logged_once() {
-        let mut diary = Diary::default();
-        assert_eq!(diary.look(&rows(&[("red", 100)])), [r#"VLAN 100 of port "eth1" is bound to logical switch "red""#]);
-        assert_eq!(diary.look(&rows(&[("red", 100)])), [""; 0]);
+        let mut binding_log = BindingLog::default();
+        assert_eq!(
+            binding_log.changes(&rows(&[("red", 100)])),
+            [r#"VLAN 100 of port "eth1" is bound to logical switch "red""#]
+        );
+        assert_eq!(binding_log.changes(&rows(&[("red", 100)])), [""; 0]);
         let moved = r#"VLAN 100 of port "eth1" is bound to logical switch "blue", and no longer to "red""#;
-        assert_eq!(diary.look(&rows(&[("blue", 100)])), [moved]);
+        assert_eq!(binding_log.changes(&rows(&[("blue", 100)])), [moved]);
         let gone = r#"VLAN 100 of port "eth1" is no longer bound to logical switch "blue""#;
-        assert_eq!(diary.look(&rows(&[])), [gone]);
+        assert_eq!(binding_log.changes(&rows(&[])), [gone]);
         let untagged = r#"untagged traffic of port "eth1" is bound to logical switch "red""#;
-        assert_eq!(diary.look(&rows(&[("red", 0)])), [untagged]);
+        assert_eq!(binding_log.changes(&rows(&[("red", 0)])), [untagged]);
     }
 
     #[test]
     fn of_many_bindings_a_few_are_named() {
         let many: Vec<(&str, u16)> = (1..=1000).map(|vlan| ("red", vlan)).collect();
-        let lines = Diary::default().look(&rows(&many));
+        let lines = BindingLog::default().changes(&rows(&many));
         assert_eq!((lines.len(), lines[NAMED].as_str()), (NAMED + 1, "950 more bindings have come or gone"));
     }
 }
