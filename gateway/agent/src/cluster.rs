@@ -157,7 +157,7 @@ impl<'a> Cluster<'a> {
             }
             forwarding.role(lease, active)?;
             if shares_database(config) {
-                database.role(index, active);
+                database.set_role(index, active);
             }
             if let Some(state_sync) = &mut self.state_sync {
                 state_sync.publish_soon();

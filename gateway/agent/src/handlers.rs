@@ -159,7 +159,7 @@ impl Agent<'_> {
             self.forwarding.wait(&self.config, underlay);
             return self.attached();
         }
-        self.database.unreachable(unreachable(underlay));
+        self.database.set_unreachable(unreachable(underlay));
         (self.planned, self.complete) = (Arc::clone(rows), true);
         let wanted = Arc::new(wanted(&self.config, rows));
         self.wanted.send_if_modified(|old| {
@@ -174,7 +174,7 @@ impl Agent<'_> {
         if let Some(cluster) = &mut self.cluster {
             cluster.update(&self.config, rows, self.forwarding.able(), underlay);
         }
-        self.database.faults(self.forwarding.faults());
+        self.database.report_faults(self.forwarding.faults());
         self.event_log.forwarding(&mut self.forwarding, rows, underlay);
         self.attached()
     }
@@ -196,7 +196,7 @@ impl Agent<'_> {
 
     /// Takes over what the database has done by itself.
     pub(super) fn poll(&mut self) {
-        self.event_log.database(&self.database.describe());
+        self.event_log.database(&self.database.view());
     }
 
     /// Publishes whether the data plane is attached as it should be.
@@ -226,7 +226,7 @@ impl Agent<'_> {
             cluster.update(&self.config, rows, self.forwarding.able(), underlay);
         }
         self.attached()?;
-        self.database.faults(self.forwarding.faults());
+        self.database.report_faults(self.forwarding.faults());
         self.event_log.forwarding(&mut self.forwarding, rows, underlay);
         Ok(())
     }
@@ -245,7 +245,7 @@ impl Agent<'_> {
         if let Some(cluster) = &mut self.cluster {
             cluster.stations_changed(&changed);
         }
-        self.database.learned(stations.changes(&changed));
+        self.database.publish(stations.changes(&changed));
     }
 
     /// Handles a change of the connection to the database.

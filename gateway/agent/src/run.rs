@@ -207,9 +207,9 @@ async fn drive(
     let mut exporter = Exporter::new();
     listen(&mut exporter, &config);
 
-    let (mut database, mut database_work) = open_database(&config)?;
+    let (database, mut database_work) = open_database(&config)?;
     if shares_database(&config) {
-        (0..config.instances.len()).for_each(|index| database.role(index, false));
+        (0..config.instances.len()).for_each(|index| database.set_role(index, false));
     }
     let mut rows = database.rows();
     let mut reached = database.reached();
@@ -347,7 +347,7 @@ async fn drive(
             _ = ageing.tick() => agent.age_fdb(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = reports.tick() => {
                 let traffic = agent.forwarding.traffic(&snapshots.borrow())?;
-                agent.database.carried(traffic);
+                agent.database.report_traffic(traffic);
             }
             () = filters_gone(filters.as_mut()) => agent.look_at_devices(&rows.borrow().clone(), &snapshots.borrow().clone())?,
             _ = statuses.tick() => {

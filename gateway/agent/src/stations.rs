@@ -116,7 +116,7 @@ impl Stations {
             return vec![Local::All(self.known.iter().filter_map(|(key, known)| local(key, known)).collect())];
         }
         let change = |key: &FdbKey| match self.known.get(key) {
-            Some(known) => local(key, known).map(Local::There),
+            Some(known) => local(key, known).map(Local::Learned),
             None => Some(Local::Gone(Vni::new(key.vni)?, MacAddr(key.mac))),
         };
         changed.iter().filter_map(change).collect()
@@ -178,7 +178,7 @@ mod tests {
         stations.event(&learned());
         assert_eq!(stations.take(), []);
         stations.event(&snooped(1));
-        assert_eq!(stations.take(), [Local::There(there(KEY, ip(1)))]);
+        assert_eq!(stations.take(), [Local::Learned(there(KEY, ip(1)))]);
         stations.event(&snooped(1));
         assert_eq!(stations.take(), []);
     }
@@ -220,7 +220,7 @@ mod tests {
         let other = FdbKey::new(5001, [2, 0xee, 0, 0, 0, 2]);
         stations.fdb_scan(&[(KEY, AT), (other, AT)].into());
         assert_eq!(stations.all(), &[(KEY, Known { at: AT, ip: ip(1) }), (other, Known { at: AT, ip: None })].into());
-        assert_eq!(stations.take(), [Local::There(there(other, None))]);
+        assert_eq!(stations.take(), [Local::Learned(there(other, None))]);
         stations.fdb_scan(&[(other, AT)].into());
         assert_eq!(stations.take(), [Local::Gone(Vni::new(5001).unwrap(), MacAddr(KEY.mac))]);
         let elsewhere = BindingKey { ifindex: 4, ..AT };
@@ -236,7 +236,7 @@ mod tests {
             assert!(matches!(stations.take()[..], [Local::All(_)]));
             for number in many..many + 100 {
                 stations.there(key(number), AT);
-                assert_eq!(stations.take(), [Local::There(there(key(number), None))], "of {many}");
+                assert_eq!(stations.take(), [Local::Learned(there(key(number), None))], "of {many}");
             }
         }
     }
@@ -295,7 +295,7 @@ mod tests {
                                 Local::All(all) => {
                                     database = all.into_iter().map(|one| ((one.vni, one.mac), one.ip)).collect();
                                 }
-                                Local::There(one) => {
+                                Local::Learned(one) => {
                                     database.insert((one.vni, one.mac), one.ip);
                                 }
                                 Local::Gone(vni, mac) => {

@@ -46,7 +46,7 @@ impl Agent<'_> {
     /// Returns the overall status.
     pub(super) fn status(&mut self, underlay: &Snapshot) -> view::Status {
         let now = clock::monotonic();
-        let mut database = self.database.describe();
+        let mut database = self.database.view();
         self.database_since.note(&mut database, now);
         let mut status = view::Status {
             schema: view::SCHEMA,

@@ -44,10 +44,10 @@ pub trait Database {
 
     /// Sets whether this node is the active one for an instance. A node that is not active does not write to a database
     /// that the nodes share.
-    fn role(&mut self, _instance: usize, _active: bool) {}
+    fn set_role(&self, _instance: usize, _active: bool) {}
 
     /// Returns the state of the database, for operators and programs.
-    fn describe(&self) -> view::Database {
+    fn view(&self) -> view::Database {
         view::Database::Static
     }
 
@@ -59,17 +59,17 @@ pub trait Database {
     }
 
     /// Applies a configuration that was read again.
-    fn reconfigure(&mut self, config: &Config);
+    fn reconfigure(&self, config: &Config);
 
     /// Publishes changes of the stations learned behind access ports. The first change is [`Local::All`].
-    fn learned(&mut self, _changes: Vec<Local>) {}
+    fn publish(&self, _changes: Vec<Local>) {}
 
     /// Reports the traffic counters of each binding.
-    fn carried(&mut self, _traffic: TrafficByBinding) {}
+    fn report_traffic(&self, _traffic: TrafficByBinding) {}
 
     /// Reports entries that could not be programmed because a table is full.
-    fn faults(&mut self, _faults: &BTreeSet<Fault>) {}
+    fn report_faults(&self, _faults: &BTreeSet<Fault>) {}
 
-    /// Sets the remote VTEPs that can't be reached.
-    fn unreachable(&mut self, _remotes: BTreeSet<IpAddr>) {}
+    /// Sets the remote VTEPs that can't be reached. None of them is chosen as a service node if there is another.
+    fn set_unreachable(&self, _remotes: BTreeSet<IpAddr>) {}
 }

@@ -114,12 +114,12 @@ impl Database for Several {
         self.reached.clone()
     }
 
-    fn role(&mut self, instance: usize, active: bool) {
-        self.parts.iter_mut().for_each(|(_, part)| part.role(instance, active));
+    fn set_role(&self, instance: usize, active: bool) {
+        self.parts.iter().for_each(|(_, part)| part.set_role(instance, active));
     }
 
-    fn describe(&self) -> view::Database {
-        let instances = self.parts.iter().map(|(name, part)| (name.clone(), part.describe()));
+    fn view(&self) -> view::Database {
+        let instances = self.parts.iter().map(|(name, part)| (name.clone(), part.view()));
         view::Database::Several { instances: instances.collect() }
     }
 
@@ -128,24 +128,24 @@ impl Database for Several {
         part.last_received(None)
     }
 
-    fn reconfigure(&mut self, config: &Config) {
-        self.parts.iter_mut().for_each(|(_, part)| part.reconfigure(config));
+    fn reconfigure(&self, config: &Config) {
+        self.parts.iter().for_each(|(_, part)| part.reconfigure(config));
     }
 
-    fn learned(&mut self, changes: Vec<Local>) {
-        self.parts.iter_mut().for_each(|(_, part)| part.learned(changes.clone()));
+    fn publish(&self, changes: Vec<Local>) {
+        self.parts.iter().for_each(|(_, part)| part.publish(changes.clone()));
     }
 
-    fn carried(&mut self, traffic: TrafficByBinding) {
-        self.parts.iter_mut().for_each(|(_, part)| part.carried(traffic.clone()));
+    fn report_traffic(&self, traffic: TrafficByBinding) {
+        self.parts.iter().for_each(|(_, part)| part.report_traffic(traffic.clone()));
     }
 
-    fn faults(&mut self, faults: &BTreeSet<Fault>) {
-        self.parts.iter_mut().for_each(|(_, part)| part.faults(faults));
+    fn report_faults(&self, faults: &BTreeSet<Fault>) {
+        self.parts.iter().for_each(|(_, part)| part.report_faults(faults));
     }
 
-    fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
-        self.parts.iter_mut().for_each(|(_, part)| part.unreachable(remotes.clone()));
+    fn set_unreachable(&self, remotes: BTreeSet<IpAddr>) {
+        self.parts.iter().for_each(|(_, part)| part.set_unreachable(remotes.clone()));
     }
 }
 

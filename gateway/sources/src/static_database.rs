@@ -25,7 +25,7 @@ impl Database for StaticDatabase {
         self.rows.subscribe()
     }
 
-    fn reconfigure(&mut self, config: &Config) {
+    fn reconfigure(&self, config: &Config) {
         self.rows.send_replace(Arc::clone(&config.rows));
     }
 }

@@ -73,26 +73,6 @@ impl HardwareVtep {
     pub fn status(&self) -> watch::Receiver<Arc<Status>> {
         self.status.clone()
     }
-
-    /// Publishes a change of the stations learned on access ports.
-    pub fn publish(&self, local: Local) {
-        self.inbox.put(|pending| pending.learned(local));
-    }
-
-    /// Reports the counters of all bindings.
-    pub fn report_traffic(&self, traffic: TrafficByBinding) {
-        self.inbox.put(|pending| pending.traffic = Some(traffic));
-    }
-
-    /// Reports the current faults.
-    pub fn report_faults(&self, faults: Faults) {
-        self.inbox.put(|pending| pending.faults = Some(faults));
-    }
-
-    /// Sets the remote VTEPs that cannot be reached. None of them is chosen as a service node if there is another.
-    pub(crate) fn set_unreachable(&self, unreachable: BTreeSet<IpAddr>) {
-        self.inbox.put(|pending| pending.unreachable = Some(unreachable));
-    }
 }
 
 impl Database for HardwareVtep {
@@ -100,13 +80,13 @@ impl Database for HardwareVtep {
         self.rows.clone()
     }
 
-    fn reconfigure(&mut self, config: &Config) {
+    fn reconfigure(&self, config: &Config) {
         let Some(database) = &config.database else { return };
         let settings = open::settings(config, self.instance, database, &self.host);
         self.inbox.put(|pending| pending.settings = Some(settings));
     }
 
-    fn describe(&self) -> view::Database {
+    fn view(&self) -> view::Database {
         state::view(&self.status.borrow())
     }
 
@@ -118,27 +98,28 @@ impl Database for HardwareVtep {
         state::is_known(&self.status.borrow())
     }
 
-    fn learned(&mut self, changes: Vec<Local>) {
+    fn publish(&self, changes: Vec<Local>) {
         self.inbox.put(|pending| changes.into_iter().for_each(|change| pending.learned(change)));
     }
 
-    fn carried(&mut self, traffic: TrafficByBinding) {
-        HardwareVtep::report_traffic(self, traffic);
+    fn report_traffic(&self, traffic: TrafficByBinding) {
+        self.inbox.put(|pending| pending.traffic = Some(traffic));
     }
 
-    fn faults(&mut self, faults: &BTreeSet<Fault>) {
-        self.report_faults(Faults { switch: faults.clone(), ..Faults::default() });
+    fn report_faults(&self, faults: &BTreeSet<Fault>) {
+        let faults = Faults { switch: faults.clone(), ..Faults::default() };
+        self.inbox.put(|pending| pending.faults = Some(faults));
     }
 
-    fn unreachable(&mut self, remotes: BTreeSet<IpAddr>) {
-        self.set_unreachable(remotes);
+    fn set_unreachable(&self, remotes: BTreeSet<IpAddr>) {
+        self.inbox.put(|pending| pending.unreachable = Some(remotes));
     }
 
     fn reached(&self) -> watch::Receiver<bool> {
         self.reached.clone()
     }
 
-    fn role(&mut self, instance: usize, active: bool) {
+    fn set_role(&self, instance: usize, active: bool) {
         if instance == self.instance {
             self.inbox.put(|pending| pending.writing = Some(active));
         }

@@ -18,7 +18,7 @@ pub enum Local {
     /// starts does not withdraw stations that it has not yet learned again.
     All(BTreeSet<LocalMac>),
     /// A station was learned, or its address became known.
-    There(LocalMac),
+    Learned(LocalMac),
     /// A station is gone: it aged out, moved behind a tunnel, or its logical switch was unbound.
     Gone(Vni, MacAddr),
 }
@@ -50,7 +50,7 @@ impl Pending {
     pub(super) fn learned(&mut self, change: Local) {
         match change {
             Local::All(all) => (self.all, self.local) = (Some(all), BTreeMap::new()),
-            Local::There(station) => {
+            Local::Learned(station) => {
                 self.local.insert((station.vni, station.mac), Some(station.ip));
             }
             Local::Gone(vni, mac) => {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use gateway_common::net::{MacAddr, VlanId};
 use gateway_sources::{
-    Local,
+    Database, Local,
     vtep::{LocalMac, rows::Counters},
 };
 
@@ -29,11 +29,11 @@ fn stations_are_published_and_withdrawn() {
     test(async {
         let vtep = Vtep::start();
         let gateway = filled(&vtep).await;
-        gateway.database.publish(Local::All([station(EXT1, Some("10.0.0.1"))].into()));
+        gateway.database.publish(vec![Local::All([station(EXT1, Some("10.0.0.1"))].into())]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1]).await;
         vtep.until_list("Ucast_Macs_Local", "ipaddr", &["10.0.0.1"]).await;
         assert!(vtep.ctl("list-local-macs red").contains("02:ee:00:00:00:01 -> vxlan_over_ipv4/172.31.0.21"));
-        gateway.database.publish(Local::Gone(vni(5), mac(EXT1)));
+        gateway.database.publish(vec![Local::Gone(vni(5), mac(EXT1))]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[]).await;
     });
 }
@@ -54,7 +54,7 @@ fn a_remote_station_is_never_published() {
     test(async {
         let vtep = Vtep::start();
         let gateway = filled(&vtep).await;
-        gateway.database.publish(Local::All([station("02:aa:00:00:00:01", None), station(EXT1, None)].into()));
+        gateway.database.publish(vec![Local::All([station("02:aa:00:00:00:01", None), station(EXT1, None)].into())]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1]).await;
         vtep.ctl(&format!("add-ucast-remote red {EXT1} 172.31.0.12"));
         vtep.until_list("Ucast_Macs_Local", "MAC", &[]).await;
@@ -68,7 +68,7 @@ fn stations_of_a_switch_that_is_unbound_are_withdrawn() {
     test(async {
         let vtep = Vtep::start();
         let gateway = filled(&vtep).await;
-        gateway.database.publish(Local::There(station(EXT1, None)));
+        gateway.database.publish(vec![Local::Learned(station(EXT1, None))]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1]).await;
         vtep.ctl("unbind-ls gw1 eth1 100");
         vtep.until_list("Ucast_Macs_Local", "MAC", &[]).await;
@@ -82,7 +82,7 @@ fn a_deleted_row_is_written_again_and_one_too_many_goes() {
     test(async {
         let vtep = Vtep::start();
         let gateway = filled(&vtep).await;
-        gateway.database.publish(Local::There(station(EXT1, None)));
+        gateway.database.publish(vec![Local::Learned(station(EXT1, None))]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1]).await;
         vtep.ctl("clear-local-macs red");
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1]).await;
@@ -103,11 +103,11 @@ fn two_gateways_leave_each_others_stations_alone() {
         vtep.until_list("Physical_Switch", "name", &["gw1", "gw2"]).await;
         vtep.until("list-ports gw2", |ports| ports.contains("eth1")).await;
         vtep.ctl("bind-ls gw2 eth1 100 red");
-        first.database.publish(Local::All([station(EXT1, None)].into()));
-        second.database.publish(Local::All([station("02:ee:00:00:00:02", None)].into()));
+        first.database.publish(vec![Local::All([station(EXT1, None)].into())]);
+        second.database.publish(vec![Local::All([station("02:ee:00:00:00:02", None)].into())]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &[EXT1, "02:ee:00:00:00:02"]).await;
         vtep.until_list("Mcast_Macs_Local", "MAC", &["unknown-dst", "unknown-dst"]).await;
-        first.database.publish(Local::All(BTreeSet::new()));
+        first.database.publish(vec![Local::All(BTreeSet::new())]);
         vtep.until_list("Ucast_Macs_Local", "MAC", &["02:ee:00:00:00:02"]).await;
     });
 }
@@ -120,7 +120,7 @@ fn ten_thousand_stations_are_published() {
         for number in 0..10_000_u32 {
             let [_, _, a, b] = number.to_be_bytes();
             let mac = MacAddr([2, 0xee, 0, 1, a, b]);
-            gateway.database.publish(Local::There(LocalMac { vni: vni(5), mac, ip: None }));
+            gateway.database.publish(vec![Local::Learned(LocalMac { vni: vni(5), mac, ip: None })]);
         }
         vtep.until("--bare --columns=MAC list Ucast_Macs_Local", |printed| {
             printed.lines().filter(|line| !line.is_empty()).count() == 10_000

@@ -62,9 +62,9 @@ fn of_two_gateways_with_one_name_and_two_addresses_one_writes() {
         let mut second = vtep.gateway("gw1", "172.31.0.22", "");
         second.until_status(|status| waits(status)).await;
         let before = records(&vtep);
-        second.database.publish(Local::All(stations(2, 20).into_iter().collect()));
+        second.database.publish(vec![Local::All(stations(2, 20).into_iter().collect())]);
         for count in 1..=10 {
-            first.database.publish(Local::All(stations(1, count).into_iter().collect()));
+            first.database.publish(vec![Local::All(stations(1, count).into_iter().collect())]);
             until_published(&vtep, &stations(1, count)).await;
         }
         assert_eq!(records(&vtep) - before, 10, "one for each change of the first one");
@@ -85,10 +85,10 @@ fn of_two_gateways_with_one_name_and_one_address_one_publishes() {
         first.until_status(|status| holds(status)).await;
         let mut second = vtep.gateway("gw1", "172.31.0.21", "");
         second.until_status(|status| waits(status)).await;
-        second.database.publish(Local::All(stations(2, 100).into_iter().collect()));
+        second.database.publish(vec![Local::All(stations(2, 100).into_iter().collect())]);
         let before = records(&vtep);
         for count in 1..=10 {
-            first.database.publish(Local::All(stations(1, count).into_iter().collect()));
+            first.database.publish(vec![Local::All(stations(1, count).into_iter().collect())]);
             until_published(&vtep, &stations(1, count)).await;
         }
         assert_eq!(records(&vtep) - before, 10);
@@ -102,24 +102,24 @@ fn in_a_split_brain_one_of_two_active_nodes_writes_and_the_other_one_reports_it(
         let vtep = Vtep::start();
         let mut first = filled(&vtep).await;
         let mut second = vtep.gateway("gw1", "172.31.0.21", "");
-        second.database.role(0, false);
+        second.database.set_role(0, false);
         second.until_status(|status| status.lock == LockState::None).await;
-        first.database.publish(Local::All(stations(1, 3).into_iter().collect()));
-        second.database.publish(Local::All(stations(2, 3).into_iter().collect()));
+        first.database.publish(vec![Local::All(stations(1, 3).into_iter().collect())]);
+        second.database.publish(vec![Local::All(stations(2, 3).into_iter().collect())]);
         until_published(&vtep, &stations(1, 3)).await;
         let before = records(&vtep);
-        second.database.role(0, true);
+        second.database.set_role(0, true);
         let status = first.until_status(|status| matches!(status.lock, LockState::Stolen { .. })).await;
         assert!(status.faults.iter().any(|fault| fault.contains("do the nodes hear each other's VRRP?")), "{status:?}");
         second.until_status(|status| holds(status)).await;
         until_published(&vtep, &stations(2, 3)).await;
         for count in 4..=10 {
-            second.database.publish(Local::All(stations(2, count).into_iter().collect()));
+            second.database.publish(vec![Local::All(stations(2, count).into_iter().collect())]);
             until_published(&vtep, &stations(2, count)).await;
         }
         assert_eq!(records(&vtep) - before, 8);
         // They hear each other again.
-        second.database.role(0, false);
+        second.database.set_role(0, false);
         let status = first.until_status(|status| holds(status)).await;
         assert!(status.faults.is_empty(), "{status:?}");
         until_published(&vtep, &stations(1, 3)).await;
@@ -149,7 +149,7 @@ fn a_gateway_that_is_reached_again_has_its_lock_again() {
         gateway.until_status(|status| status.lock == LockState::None).await;
         vtep.server.restart();
         gateway.until_status(|status| holds(status)).await;
-        gateway.database.publish(Local::All(stations(1, 1).into_iter().collect()));
+        gateway.database.publish(vec![Local::All(stations(1, 1).into_iter().collect())]);
         until_published(&vtep, &stations(1, 1)).await;
     });
 }
@@ -208,7 +208,7 @@ fn a_program_that_sets_the_tunnel_address_back_is_named_and_left_alone() {
         let fought = records(&vtep);
         assert!(fought - before <= 20, "{} transactions", fought - before);
         // All else is written as before, and this is not.
-        gateway.database.publish(Local::All(stations(1, 1).into_iter().collect()));
+        gateway.database.publish(vec![Local::All(stations(1, 1).into_iter().collect())]);
         until_published(&vtep, &stations(1, 1)).await;
         assert_eq!(records(&vtep) - fought, 1);
         vtep.until_list("Physical_Switch", "tunnel_ips", &["172.31.0.99"]).await;
