@@ -32,8 +32,8 @@ fn compiled(object: &[u8]) -> BTreeMap<String, Map> {
 
 fn hold(entry: &Entry, map: &Map) {
     let found = (map.map_type(), map.key_size() as usize, map.value_size() as usize, map.max_entries());
-    let told = (number(entry.kind) as u32, entry.key.bytes, entry.value.bytes, entry.capacity.declared());
-    assert_eq!(told, found, "{}: type, key, value, capacity", entry.name);
+    let declared = (number(entry.kind) as u32, entry.key.bytes, entry.value.bytes, entry.capacity.declared());
+    assert_eq!(declared, found, "{}: type, key, value, capacity", entry.name);
     let on_demand = matches!(entry.capacity, Capacity::OnDemand(_));
     assert_eq!(on_demand, map.map_flags() & NO_PREALLOC != 0, "{}: allocation", entry.name);
 }

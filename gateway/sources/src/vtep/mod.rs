@@ -13,7 +13,7 @@
 
 mod binding_log;
 mod bindings;
-mod contest;
+mod conflicts;
 pub mod decode;
 mod engine;
 mod fault;

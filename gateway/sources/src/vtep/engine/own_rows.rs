@@ -9,7 +9,7 @@ use gateway_ovsdb::Operation;
 
 use crate::vtep::{
     Identity, Mirror, Own, Registration,
-    contest::{Act, Contests},
+    conflicts::{Conflicts, Write},
     register,
 };
 
@@ -21,7 +21,7 @@ const SETTLED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct OwnRows {
     /// Parts that another writer keeps changing.
-    contests: Contests<Own>,
+    conflicts: Conflicts<Own>,
     /// Parts that the last transaction repairs.
     repaired: Vec<Own>,
     /// Wrong values of columns, as last seen.
@@ -30,18 +30,18 @@ pub(super) struct OwnRows {
 
 impl Default for OwnRows {
     fn default() -> Self {
-        Self { contests: Contests::new(SETTLED), repaired: Vec::new(), rival: BTreeMap::new() }
+        Self { conflicts: Conflicts::new(SETTLED), repaired: Vec::new(), rival: BTreeMap::new() }
     }
 }
 
 impl OwnRows {
     /// Returns the operations that repair the rows; none if they are correct, or left to another writer.
     pub(super) fn repair(&mut self, identity: &Identity, mirror: &Mirror, now: Duration) -> Vec<Operation> {
-        let contests = &self.contests;
-        let registration = register(identity, mirror, |own| contests.is_lost(&own));
+        let conflicts = &self.conflicts;
+        let registration = register(identity, mirror, |own| conflicts.is_lost(&own));
         let Registration { operations, done, left } = registration;
-        left.iter().for_each(|own| self.contests.still(own, now));
-        self.contests.prune(now);
+        left.iter().for_each(|own| self.conflicts.still(own, now));
+        self.conflicts.prune(now);
         for own in left.iter().chain(&done) {
             if let Some(found) = found(identity, mirror, *own) {
                 self.rival.insert(*own, found);
@@ -55,23 +55,23 @@ impl OwnRows {
     /// the next one: exponential backoff while another writer undoes the repairs.
     pub(super) fn done(&mut self, now: Duration) -> u32 {
         let repaired = std::mem::take(&mut self.repaired);
-        repaired.into_iter().for_each(|own| self.contests.done(own, Act::Put, now));
-        1 << self.contests.undone().min(5)
+        repaired.into_iter().for_each(|own| self.conflicts.done(own, Write::Set, now));
+        1 << self.conflicts.undone().min(5)
     }
 
     /// Repairs again all that was left to another writer.
     pub(super) fn insist(&mut self) {
-        self.contests.clear();
+        self.conflicts.clear();
     }
 
     /// Returns the time at which a part that was left to another writer may count as this gateway's again.
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.contests.deadline()
+        self.conflicts.deadline()
     }
 
     /// Returns the parts that are left to another writer, each with its wrong value if it is a column.
     pub(super) fn lost(&self) -> impl Iterator<Item = (Own, &str)> {
-        self.contests.lost().map(|own| (*own, self.rival.get(own).map_or("", String::as_str)))
+        self.conflicts.lost().map(|own| (*own, self.rival.get(own).map_or("", String::as_str)))
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) fn kept_out(name: &str, lock: &str, state: LockState) -> String {
 
 /// Returns the fault that another writer keeps changing this gateway's own rows. `rival` is the wrong value of a
 /// column.
-pub(super) fn own_rows_contested(name: &str, own: Own, rival: &str) -> String {
+pub(super) fn own_rows_in_conflict(name: &str, own: Own, rival: &str) -> String {
     let what = match own {
         Own::Row => "deletes the row".to_owned(),
         Own::Ports => "takes ports out of the row".to_owned(),
@@ -31,7 +31,7 @@ pub(super) fn own_rows_contested(name: &str, own: Own, rival: &str) -> String {
 }
 
 /// Returns the fault that another writer keeps undoing what this gateway publishes.
-pub(super) fn published_contested(name: &str) -> String {
+pub(super) fn published_in_conflict(name: &str) -> String {
     format!(
         "another program undoes what this gateway publishes as {name:?} in Ucast_Macs_Local or Mcast_Macs_Local \
          again and again; it is tried every five minutes. Is there another gateway with this one's tunnel address?"

@@ -88,7 +88,7 @@ impl Writer {
         self.evaluate(now, log);
     }
 
-    /// Sets whether this node writes. If not, all writes are left to another node, which acts as this gateway now.
+    /// Sets whether this node writes. If not, all writes are left to another node, which writes as this gateway now.
     pub(super) fn set_active(&mut self, active: bool, mirror: &Mirror) {
         if active && !self.active {
             // The other node may have written in the meantime. It may have gone without releasing the lock.
@@ -161,8 +161,8 @@ impl Writer {
         let name = &self.identity.name;
         let lock = self.locking.is_kept_out(now).then(|| self.locking.state());
         let lock = lock.map(|state| write_faults::kept_out(name, &self.lock_name(), state));
-        let own = self.own_rows.lost().map(|(own, rival)| write_faults::own_rows_contested(name, own, rival));
-        let published = (self.publisher.lost() > 0).then(|| write_faults::published_contested(name));
+        let own = self.own_rows.lost().map(|(own, rival)| write_faults::own_rows_in_conflict(name, own, rival));
+        let published = (self.publisher.lost() > 0).then(|| write_faults::published_in_conflict(name));
         lock.into_iter().chain(own).chain(published).collect()
     }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::vtep::{
     Mapping, Mirror, Station,
-    contest::{Act, Contests},
+    conflicts::{Conflicts, Write},
     rows::Ucast,
     schedule::Schedule,
     tables,
@@ -50,7 +50,7 @@ pub(super) enum Published {
 #[derive(Debug, Default)]
 pub(super) struct Results {
     /// Writes of the transaction, for the count of repeated ones.
-    pub(super) acts: Vec<(Published, Act)>,
+    pub(super) writes: Vec<(Published, Write)>,
     /// Stations whose address is written.
     pub(super) addresses: Vec<Station>,
     /// Rows to compare again later.
@@ -68,7 +68,7 @@ pub(super) struct Comparison<'p> {
     pub(super) addresses: &'p AddressLimit,
     /// Rows that are compared again later.
     pub(super) later: &'p Schedule<Published>,
-    pub(super) contests: &'p Contests<Published>,
+    pub(super) conflicts: &'p Conflicts<Published>,
 }
 
 impl Comparison<'_> {
@@ -99,7 +99,7 @@ impl Comparison<'_> {
         match (wanted, kept) {
             (Some(ip), None) => {
                 batch.insert_station(station, ip);
-                results.acts.push((what, Act::Put));
+                results.writes.push((what, Write::Set));
                 results.addresses.extend(ip.map(|_| station));
             }
             (Some(ip), Some((row, Ucast { ip: known, .. }))) if ip != known => {
@@ -111,7 +111,7 @@ impl Comparison<'_> {
                     }
                 }
             }
-            (None, _) if taken => results.acts.push((what, Act::Take)),
+            (None, _) if taken => results.writes.push((what, Write::Delete)),
             _ => {}
         }
         self.leave(what, results);
@@ -139,21 +139,21 @@ impl Comparison<'_> {
         }
         if wanted && !kept {
             batch.insert_flood_member(uuid);
-            results.acts.push((what, Act::Put));
+            results.writes.push((what, Write::Set));
         } else if !wanted && taken {
-            results.acts.push((what, Act::Take));
+            results.writes.push((what, Write::Delete));
         }
         self.leave(what, results);
     }
 
     /// Returns true if a row is left to another writer for now.
     fn is_left(&self, what: &Published) -> bool {
-        self.later.due(what).is_some_and(|due| due > self.now) && self.contests.is_lost(what)
+        self.later.due(what).is_some_and(|due| due > self.now) && self.conflicts.is_lost(what)
     }
 
     /// Leaves a row that is lost to another writer. One more attempt is made now, and the next one only after a while.
     fn leave(&self, what: Published, results: &mut Results) {
-        if self.contests.is_lost(&what) {
+        if self.conflicts.is_lost(&what) {
             results.later.push((what, self.now + LEFT));
         }
     }

@@ -16,7 +16,7 @@ use super::{
     learned::{Difference, Learned, LocalMac},
     owner::Owners,
 };
-use crate::vtep::{Identity, Mirror, Station, Touched, contest::Contests, schedule::Schedule};
+use crate::vtep::{Identity, Mirror, Station, Touched, conflicts::Conflicts, schedule::Schedule};
 
 /// Time for which a row has to stay correct after it was lost to another writer, to count as this gateway's.
 const SETTLED: Duration = Duration::from_secs(360);
@@ -41,7 +41,7 @@ pub struct Publisher {
     addresses: AddressLimit,
     /// Stations and switches to compare again later.
     later: Schedule<Published>,
-    contests: Contests<Published>,
+    conflicts: Conflicts<Published>,
 }
 
 /// Last requested operations, until their result is reported.
@@ -65,7 +65,7 @@ impl Publisher {
             requested: Requested::default(),
             addresses: AddressLimit::default(),
             later: Schedule::default(),
-            contests: Contests::new(SETTLED),
+            conflicts: Conflicts::new(SETTLED),
         }
     }
 
@@ -76,18 +76,18 @@ impl Publisher {
 
     /// Returns the number of rows that another writer keeps undoing, and that are left to it for now.
     pub fn lost(&self) -> usize {
-        self.contests.lost().len()
+        self.conflicts.lost().len()
     }
 
     /// Publishes again all that was left to another writer.
     pub(crate) fn insist(&mut self) {
-        self.contests.clear();
+        self.conflicts.clear();
         self.recall(Duration::MAX);
     }
 
     /// Returns the time at which there may be something to do even without events.
     pub fn deadline(&self) -> Option<Duration> {
-        self.later.deadline().into_iter().chain(self.contests.deadline()).min()
+        self.later.deadline().into_iter().chain(self.conflicts.deadline()).min()
     }
 
     /// Compares again the rows that were put off until `now`.
@@ -167,12 +167,12 @@ impl Publisher {
     /// [reported](Self::done) before the next call.
     pub fn next(&mut self, view: View<'_>, limit: usize, now: Duration) -> Vec<Operation> {
         self.recall(now);
-        self.contests.prune(now);
+        self.conflicts.prune(now);
         self.addresses.prune(now);
         self.follow_switches(view);
         let Some(own) = self.owners.published() else { return Vec::new() };
-        let Self { owners, learned, bound, addresses, later, contests, stations, switches, requested, .. } = self;
-        let comparison = Comparison { view, now, owners, learned, bound, addresses, later, contests };
+        let Self { owners, learned, bound, addresses, later, conflicts, stations, switches, requested, .. } = self;
+        let comparison = Comparison { view, now, owners, learned, bound, addresses, later, conflicts };
         let (mut batch, mut results) = (Batch::new(view.mirror, own), Results::default());
         while batch.len() < limit
             && let Some(switch) = switches.pop_first()
@@ -201,7 +201,7 @@ impl Publisher {
     pub fn done(&mut self, done: bool, now: Duration) {
         let Requested { stations, switches, results } = std::mem::take(&mut self.requested);
         if done {
-            results.acts.into_iter().for_each(|(what, act)| self.contests.done(what, act, now));
+            results.writes.into_iter().for_each(|(what, write)| self.conflicts.done(what, write, now));
             results.addresses.into_iter().for_each(|station| self.addresses.written(station, now));
         } else {
             self.stations.extend(stations);

@@ -11,17 +11,17 @@ const FORGET: Duration = Duration::from_secs(600);
 
 /// Kind of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum Write {
     /// The thing was created, or set.
-    Put,
+    Set,
     /// The thing was deleted.
-    Take,
+    Delete,
 }
 
 /// Counts how often each write had to be repeated. If this gateway writes the same thing twice, and not the opposite in
 /// between, another writer has undone it.
 #[derive(Debug)]
-pub(super) struct Contests<T> {
+pub(super) struct Conflicts<T> {
     tallies: BTreeMap<T, Tally>,
     /// Things that are lost, with the time at which each counts as won if it stays correct.
     lost: Schedule<T>,
@@ -32,24 +32,24 @@ pub(super) struct Contests<T> {
 
 #[derive(Clone, Copy, Debug)]
 struct Tally {
-    act: Act,
+    write: Write,
     undone: u32,
     last: Duration,
 }
 
-impl<T: Copy + Ord> Contests<T> {
+impl<T: Copy + Ord> Conflicts<T> {
     /// Creates an empty record. A lost thing that stays correct for `settled` is not lost any more.
     pub(super) fn new(settled: Duration) -> Self {
         Self { tallies: BTreeMap::new(), lost: Schedule::default(), settled, prune: Duration::ZERO }
     }
 
     /// Records a write at `now`.
-    pub(super) fn done(&mut self, thing: T, act: Act, now: Duration) {
+    pub(super) fn done(&mut self, thing: T, write: Write, now: Duration) {
         let undone = match self.tallies.get(&thing) {
-            Some(before) if before.act == act && now < before.last + FORGET => before.undone.saturating_add(1),
+            Some(before) if before.write == write && now < before.last + FORGET => before.undone.saturating_add(1),
             _ => 0,
         };
-        let tally = Tally { act, undone, last: now };
+        let tally = Tally { write, undone, last: now };
         if tally.is_lost() {
             self.lost.put(thing, now + self.settled);
         } else {
@@ -119,43 +119,43 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const SETTLED: Duration = Duration::from_secs(60);
 
-    fn contests(undone: u32) -> Contests<&'static str> {
-        let mut contests = Contests::new(SETTLED);
-        (0..=undone).for_each(|second| contests.done("ip", Act::Put, SECOND * second));
-        contests
+    fn conflicts(undone: u32) -> Conflicts<&'static str> {
+        let mut conflicts = Conflicts::new(SETTLED);
+        (0..=undone).for_each(|second| conflicts.done("ip", Write::Set, SECOND * second));
+        conflicts
     }
 
     #[test]
     fn what_is_undone_again_and_again_is_lost() {
-        assert!(!contests(UNDONE - 1).is_lost(&"ip"));
-        assert!(contests(UNDONE).is_lost(&"ip"));
-        assert_eq!(contests(UNDONE).lost().collect::<Vec<_>>(), [&"ip"]);
+        assert!(!conflicts(UNDONE - 1).is_lost(&"ip"));
+        assert!(conflicts(UNDONE).is_lost(&"ip"));
+        assert_eq!(conflicts(UNDONE).lost().collect::<Vec<_>>(), [&"ip"]);
     }
 
     #[test]
     fn what_this_gateway_takes_back_itself_is_not_undone_by_another() {
-        let mut contests = Contests::new(SETTLED);
+        let mut conflicts = Conflicts::new(SETTLED);
         for second in 0..100 {
-            contests.done("mac", if second % 2 == 0 { Act::Put } else { Act::Take }, SECOND * second);
+            conflicts.done("mac", if second % 2 == 0 { Write::Set } else { Write::Delete }, SECOND * second);
         }
-        assert_eq!((contests.is_lost(&"mac"), contests.undone()), (false, 0));
+        assert_eq!((conflicts.is_lost(&"mac"), conflicts.undone()), (false, 0));
     }
 
     #[test]
     fn what_is_undone_once_in_a_long_while_is_not_lost() {
-        let mut contests = Contests::new(SETTLED);
-        (0..100).for_each(|time| contests.done("ip", Act::Put, FORGET * time));
-        assert!(!contests.is_lost(&"ip"));
+        let mut conflicts = Conflicts::new(SETTLED);
+        (0..100).for_each(|time| conflicts.done("ip", Write::Set, FORGET * time));
+        assert!(!conflicts.is_lost(&"ip"));
     }
 
     #[test]
     fn what_is_as_it_should_be_for_long_enough_is_won() {
-        let mut contests = contests(UNDONE);
-        contests.still(&"ip", SECOND * 10);
-        assert_eq!(contests.deadline(), Some(SECOND * 10 + SETTLED));
-        contests.prune(SECOND * 69);
-        assert!(contests.is_lost(&"ip"));
-        contests.prune(SECOND * 70);
-        assert_eq!((contests.is_lost(&"ip"), contests.deadline()), (false, None));
+        let mut conflicts = conflicts(UNDONE);
+        conflicts.still(&"ip", SECOND * 10);
+        assert_eq!(conflicts.deadline(), Some(SECOND * 10 + SETTLED));
+        conflicts.prune(SECOND * 69);
+        assert!(conflicts.is_lost(&"ip"));
+        conflicts.prune(SECOND * 70);
+        assert_eq!((conflicts.is_lost(&"ip"), conflicts.deadline()), (false, None));
     }
 }
