@@ -68,7 +68,7 @@ impl Bench {
     }
 
     /// Returns the messages sent since the last call: methods, or `reply`.
-    fn said(&mut self) -> Vec<String> {
+    fn sent(&mut self) -> Vec<String> {
         let messages: Vec<Value> =
             serde_json::Deserializer::from_slice(self.session.unsent()).into_iter().map(Result::unwrap).collect();
         let count = self.session.unsent().len();
@@ -89,7 +89,7 @@ impl Bench {
         let mut bench = Self::new();
         bench.answer(1, json!(["d"]));
         bench.answer(2, serde_json::from_str(SCHEMA).unwrap());
-        assert_eq!(bench.said(), ["list_dbs", "get_schema", "monitor_cond_since"]);
+        assert_eq!(bench.sent(), ["list_dbs", "get_schema", "monitor_cond_since"]);
         bench
     }
 
@@ -132,10 +132,10 @@ fn a_change_before_the_picture_is_refused() {
 fn a_canceled_monitor_starts_over_and_its_last_words_are_ignored() {
     let mut bench = Bench::until_live();
     bench.hear(json!({"method": "monitor_canceled", "params": [1], "id": null})).unwrap();
-    assert_eq!(bench.said(), ["get_schema"]);
+    assert_eq!(bench.sent(), ["get_schema"]);
     bench.hear(update(1, json!({"delete": null}))).unwrap();
     bench.hear(json!({"method": "monitor_canceled", "params": [1], "id": null})).unwrap();
-    assert_eq!((bench.said().len(), bench.events().len()), (0, 0));
+    assert_eq!((bench.sent().len(), bench.events().len()), (0, 0));
     assert!(bench.session.transact(bench.now, &[]).is_err());
 }
 
@@ -159,9 +159,9 @@ fn a_change_of_a_row_that_was_never_sent_is_not_understood() {
 fn a_server_that_stops_leading_is_left() {
     let mut bench = Bench::new();
     bench.answer(1, json!(["d", "_Server"]));
-    assert_eq!(bench.said(), ["list_dbs", "set_db_change_aware", "monitor"]);
+    assert_eq!(bench.sent(), ["list_dbs", "set_db_change_aware", "monitor"]);
     bench.answer(3, server(true));
-    assert_eq!(bench.said(), ["get_schema"]);
+    assert_eq!(bench.sent(), ["get_schema"]);
     let update = json!({"method": "update", "params": ["server", server(false)], "id": null});
     assert!(matches!(bench.hear(update), Err(Failure::WrongServer(WrongServer::NotLeader))));
 }
@@ -170,10 +170,10 @@ fn a_server_that_stops_leading_is_left() {
 fn a_server_that_does_not_lead_is_not_asked_for_anything_else() {
     let mut bench = Bench::new();
     bench.answer(1, json!(["d", "_Server"]));
-    bench.said();
+    bench.sent();
     let reply = json!({"id": 3, "result": server(false), "error": null});
     assert!(matches!(bench.hear(reply), Err(Failure::WrongServer(WrongServer::NotLeader))));
-    assert_eq!(bench.said().len(), 0);
+    assert_eq!(bench.sent().len(), 0);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn silence_is_asked_about_and_ends_the_session() {
     let mut bench = Bench::until_live();
     assert_eq!(bench.session.deadline(), Some(bench.now + PROBE));
     bench.session.look(bench.now + PROBE).unwrap();
-    assert_eq!(bench.said(), ["echo"]);
+    assert_eq!(bench.sent(), ["echo"]);
     assert!(matches!(bench.session.look(bench.now + PROBE * 2), Err(Failure::Silent(_))));
 }
 
@@ -206,14 +206,14 @@ fn a_lock_is_requested_granted_and_stolen() {
     let mut bench = Bench::until_live();
     let lock = |bench: &mut Bench, request| bench.session.lock::<usize>(bench.now, "gw1", request);
     assert_eq!(lock(&mut bench, LockRequest::Wait), None);
-    assert_eq!(bench.said(), ["lock"]);
+    assert_eq!(bench.sent(), ["lock"]);
     bench.answer(4, json!({"locked": false}));
     bench.hear(json!({"method": "locked", "params": ["gw1"], "id": null})).unwrap();
     bench.hear(json!({"method": "stolen", "params": ["gw1"], "id": null})).unwrap();
     let states = [Lock::Waiting, Lock::Held, Lock::Stolen];
     assert_eq!(bench.events(), states.map(Event::Lock));
     assert_eq!(lock(&mut bench, LockRequest::Release), None);
-    assert_eq!(bench.said(), ["unlock"]);
+    assert_eq!(bench.sent(), ["unlock"]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Proxy {
     door: PathBuf,
     to: PathBuf,
     replace: &'static [(&'static str, &'static str)],
-    said: Arc<Mutex<Transcript>>,
+    transcript: Arc<Mutex<Transcript>>,
     passing: Option<JoinHandle<()>>,
 }
 
@@ -28,32 +28,32 @@ impl Proxy {
     /// Opens the door `door` to the socket `to`. In messages of the client, the first text of each pair of `replace` becomes
     /// the second one.
     pub(crate) fn new(door: String, to: String, replace: &'static [(&'static str, &'static str)]) -> Self {
-        let mut proxy = Self { door: door.into(), to: to.into(), replace, said: Arc::default(), passing: None };
+        let mut proxy = Self { door: door.into(), to: to.into(), replace, transcript: Arc::default(), passing: None };
         proxy.open();
         proxy
     }
 
     /// Returns the messages so far.
-    pub(crate) fn said(&self) -> Transcript {
-        self.said.lock().unwrap().clone()
+    pub(crate) fn transcript(&self) -> Transcript {
+        self.transcript.lock().unwrap().clone()
     }
 
     /// Ends all connections and lets in no other.
     pub(crate) fn shut(&mut self) {
         self.passing.take().unwrap().abort();
         std::fs::remove_file(&self.door).unwrap();
-        self.said.lock().unwrap().push(('x', Value::Null));
+        self.transcript.lock().unwrap().push(('x', Value::Null));
     }
 
     /// Lets connections in, one after the other.
     pub(crate) fn open(&mut self) {
         let listener = UnixListener::bind(&self.door).unwrap();
-        let (to, replace, said) = (self.to.clone(), self.replace, self.said.clone());
+        let (to, replace, transcript) = (self.to.clone(), self.replace, self.transcript.clone());
         self.passing = Some(tokio::spawn(async move {
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 if let Ok(server) = UnixStream::connect(&to).await {
-                    pass(client, server, replace, &said).await;
+                    pass(client, server, replace, &transcript).await;
                 }
             }
         }));
@@ -69,13 +69,18 @@ impl Drop for Proxy {
 }
 
 /// Passes messages on until one of the two ends the connection.
-async fn pass(mut client: UnixStream, mut server: UnixStream, replace: &[(&str, &str)], said: &Mutex<Transcript>) {
+async fn pass(
+    mut client: UnixStream,
+    mut server: UnixStream,
+    replace: &[(&str, &str)],
+    transcript: &Mutex<Transcript>,
+) {
     let (mut from_client, mut from_server) = (Messages::default(), Messages::default());
     loop {
         tokio::select! {
             message = from_client.next(&mut client) => {
                 let Some(message) = message else { return };
-                said.lock().unwrap().push(('>', message.clone()));
+                transcript.lock().unwrap().push(('>', message.clone()));
                 let mut text = message.to_string();
                 for (from, to) in replace {
                     text = text.replace(from, to);
@@ -84,7 +89,7 @@ async fn pass(mut client: UnixStream, mut server: UnixStream, replace: &[(&str, 
             }
             message = from_server.next(&mut server) => {
                 let Some(message) = message else { return };
-                said.lock().unwrap().push(('<', message.clone()));
+                transcript.lock().unwrap().push(('<', message.clone()));
                 client.write_all(message.to_string().as_bytes()).await.unwrap();
             }
         }

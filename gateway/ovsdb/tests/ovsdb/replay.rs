@@ -1,7 +1,7 @@
-//! Conversations with `ovsdb-server` 3.1 that were recorded, each with what the client has to make of it.
+//! Recorded conversations with `ovsdb-server` 3.1, each with the events that the client has to report.
 //!
-//! In the files of `recorded/`, a line starting with `>` is said by the client, with `<` by the server, with `=` it is what
-//! the client reports; `x` is the end of a connection. `cargo test --test ovsdb record -- --ignored` records them again.
+//! In the files of `recorded/`, a line that starts with `>` is a message of the client, with `<` one of the server, with `=`
+//! an event; `x` is the end of a connection. `cargo test --test ovsdb record -- --ignored` records them again.
 
 use std::{collections::VecDeque, fmt::Write as _, fs};
 
@@ -126,18 +126,18 @@ impl Recorder {
         let until = self.reported.len() + count;
         while self.reported.len() < until {
             let event = self.follower.next().await;
-            self.reported.extend(line(&event).map(|line| (self.proxy.said().len(), line)));
+            self.reported.extend(line(&event).map(|line| (self.proxy.transcript().len(), line)));
         }
     }
 
     fn write(mut self, name: &str) {
-        let said: Transcript = self.proxy.said();
+        let transcript: Transcript = self.proxy.transcript();
         let mut text = String::new();
-        for at in 0..=said.len() {
+        for at in 0..=transcript.len() {
             while let Some((_, reported)) = self.reported.pop_front_if(|(after, _)| *after <= at) {
                 writeln!(text, "{reported}").unwrap();
             }
-            match said.get(at) {
+            match transcript.get(at) {
                 Some(('x', _)) => text.push_str("x\n"),
                 Some((who, message)) => writeln!(text, "{who} {message}").unwrap(),
                 None => {}
@@ -220,9 +220,9 @@ async fn after_a_break_a_cluster_is_caught_up_with() {
     tokio::time::timeout(PATIENCE, recorder.hear(2)).await.unwrap();
     assert_eq!(recorder.follower.rows("Switch").into_keys().collect::<Vec<_>>(), ["s1", "s2"]);
 
-    let said = recorder.proxy.said();
+    let transcript = recorder.proxy.transcript();
     let pictures: Vec<_> =
-        said.iter().filter(|(who, message)| *who == '<' && message["result"][0].is_boolean()).collect();
+        transcript.iter().filter(|(who, message)| *who == '<' && message["result"][0].is_boolean()).collect();
     let rows = |at: usize| pictures[at].1["result"][2]["Switch"].as_object().map(serde_json::Map::len);
     assert_eq!((&pictures[0].1["result"][0], rows(0)), (&json!(false), Some(1)));
     assert_eq!((&pictures[1].1["result"][0], rows(1)), (&json!(true), Some(1)));

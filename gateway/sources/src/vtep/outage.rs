@@ -14,7 +14,7 @@ const REASONS: u32 = 10;
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     /// Failure that was logged for each server.
-    said: BTreeMap<String, (Cause, String)>,
+    logged: BTreeMap<String, (Cause, String)>,
     again: Option<Duration>,
     lines: u32,
     last: Option<(String, String, Cause)>,
@@ -29,12 +29,12 @@ impl Outage {
             self.again = Some(now + EVERY);
             self.lines = 0;
         } else if self.lines >= REASONS
-            || self.said.get(remote).is_some_and(|said| said.0 == cause && said.1 == without_digits(reason))
+            || self.logged.get(remote).is_some_and(|logged| logged.0 == cause && logged.1 == without_digits(reason))
         {
             return false;
         }
         self.lines += 1;
-        self.said.insert(remote.to_owned(), (cause, without_digits(reason)));
+        self.logged.insert(remote.to_owned(), (cause, without_digits(reason)));
         true
     }
 
@@ -63,12 +63,12 @@ mod tests {
     #[test]
     fn a_reason_is_logged_at_once_and_again_when_it_is_another_one() {
         let mut outage = Outage::default();
-        let mut say = |reason: &str, second| outage.down("tcp:a", reason, Cause::Closed, SECOND * second);
-        assert!(say("it closed the connection", 0));
-        assert!(!say("it closed the connection", 1));
-        assert!(say("its schema can't be read", 2));
-        assert!(!say("its schema can't be read", 3));
-        assert!(say("its schema can't be read", 60));
+        let mut is_logged = |reason: &str, second| outage.down("tcp:a", reason, Cause::Closed, SECOND * second);
+        assert!(is_logged("it closed the connection", 0));
+        assert!(!is_logged("it closed the connection", 1));
+        assert!(is_logged("its schema can't be read", 2));
+        assert!(!is_logged("its schema can't be read", 3));
+        assert!(is_logged("its schema can't be read", 60));
         assert_eq!(outage.last().unwrap().1, "its schema can't be read");
     }
 
@@ -85,8 +85,8 @@ mod tests {
         assert!(outage.down("tcp:a", "x", Cause::Closed, SECOND));
         assert!(outage.down("tcp:b", "x", Cause::Closed, SECOND));
         let reasons = (b'a'..=b'z').map(|letter| char::from(letter).to_string().repeat(3));
-        let said = reasons.filter(|reason| outage.down("tcp:a", reason, Cause::Protocol, SECOND)).count();
-        assert_eq!(said, REASONS as usize - 2);
+        let logged = reasons.filter(|reason| outage.down("tcp:a", reason, Cause::Protocol, SECOND)).count();
+        assert_eq!(logged, REASONS as usize - 2);
     }
 
     #[test]

@@ -81,8 +81,8 @@ fn words(operation: &Operation) -> String {
 fn a_station_is_published_under_guard() {
     let mut published = Published::new(&[learned(1)]);
     let operations = published.next();
-    let said: Vec<_> = operations.iter().map(words).collect();
-    assert_eq!(said, ["wait Logical_Switch", "insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
+    let texts: Vec<_> = operations.iter().map(words).collect();
+    assert_eq!(texts, ["wait Logical_Switch", "insert Ucast_Macs_Local 02:ee:00:00:00:01"]);
 }
 
 #[test]
@@ -252,9 +252,9 @@ fn a_locator_that_is_missing_is_made_once_in_a_transaction() {
     let mut publisher = Publisher::new(identity());
     publisher.replace(&world.mirror, [learned(1), learned(2)]);
     let view = View { mirror: &world.mirror, mapping: &world.mapping, rows: world.mapping.rows() };
-    let said: Vec<_> = publisher.next(view, 1000, Duration::ZERO).iter().map(words).collect();
-    let made = said.iter().filter(|words| *words == "insert Physical_Locator").count();
-    assert_eq!((made, said.len()), (1, 6), "{said:?}");
+    let texts: Vec<_> = publisher.next(view, 1000, Duration::ZERO).iter().map(words).collect();
+    let made = texts.iter().filter(|words| *words == "insert Physical_Locator").count();
+    assert_eq!((made, texts.len()), (1, 6), "{texts:?}");
     world.change(vec![]);
 }
 
