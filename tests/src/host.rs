@@ -101,7 +101,7 @@ impl Host {
     /// The error output of `ip`.
     pub fn ip_json(&self, arguments: &str) -> Result<Value> {
         let output = self.ip(&format!("-j {arguments}"))?;
-        serde_json::from_slice(&output.stdout).with_context(|| format!("reading what `ip -j {arguments}` said"))
+        serde_json::from_slice(&output.stdout).with_context(|| format!("reading the output of `ip -j {arguments}`"))
     }
 
     /// Gives `dev` an address, like `10.0.0.1/24`.

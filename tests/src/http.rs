@@ -45,10 +45,10 @@ pub fn ask(host: &Host, address: SocketAddr, request: &str) -> Result<Reply> {
         }
     })?;
     let text = String::from_utf8(answer)?;
-    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("{address} said {text:?}"))?;
+    let (head, body) = text.split_once("\r\n\r\n").with_context(|| format!("{address} answered {text:?}"))?;
     let (first, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.with_context(|| format!("{address} said {first:?}"))?;
+    let status = status.with_context(|| format!("{address} answered {first:?}"))?;
     Ok(Reply { status, headers: headers.replace('\r', ""), body: body.into() })
 }
 

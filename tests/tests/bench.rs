@@ -8,14 +8,14 @@ use serde_json::Value;
 
 fn bench(arguments: &[&str]) -> (bool, Value, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_bench")).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default(), said)
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.success(), serde_json::from_slice(&output.stdout).unwrap_or_default(), printed)
 }
 
 /// A tiny run of these parts.
 fn tiny(parts: &str) -> Value {
-    let (fine, report, said) = bench(&["--json", "--rounds", "1", "--frames", "500", "--only", parts]);
-    assert!(fine, "{said}");
+    let (fine, report, printed) = bench(&["--json", "--rounds", "1", "--frames", "500", "--only", parts]);
+    assert!(fine, "{printed}");
     report
 }
 
@@ -43,8 +43,8 @@ fn every_copy_of_a_broadcast_arrives_and_programs_redirect() {
 #[test]
 fn rows_of_the_database_come_into_the_maps() {
     let arguments = ["--json", "--quick", "--macs", "1000", "--rest", "1", "--only", "control"];
-    let (fine, report, said) = bench(&arguments);
-    assert!(fine, "{said}");
+    let (fine, report, printed) = bench(&arguments);
+    assert!(fine, "{printed}");
     let control = &report["control"];
     assert_eq!(control["macs"], 1000);
     for what in ["programmed_ms", "start_programmed_ms", "one_change_agent_cpu_us", "kernel_bytes_per_100k"] {
@@ -54,7 +54,7 @@ fn rows_of_the_database_come_into_the_maps() {
 
 #[test]
 fn without_its_programs_it_explains_how_to_get_them() {
-    let (fine, _, said) = bench(&["--object", "/nonexistent/programs"]);
+    let (fine, _, printed) = bench(&["--object", "/nonexistent/programs"]);
     assert!(!fine);
-    assert!(said.contains("/nonexistent/programs") && said.contains("cargo xtask build-ebpf"), "{said}");
+    assert!(printed.contains("/nonexistent/programs") && printed.contains("cargo xtask build-ebpf"), "{printed}");
 }

@@ -145,18 +145,18 @@ fn fuzz(root: &Path, target: &str, program: &Path, seconds: u64) -> Result<u64> 
         command.arg(seeds);
     }
     let outcome = child::run(&mut command);
-    let said = fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let printed = fs::read(&log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     if let Err(error) = outcome {
-        let why = said.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: "));
+        let why = printed.lines().skip_while(|line| !line.contains("panicked at") && !line.contains("ERROR: "));
         let why: Vec<_> = why.take(4).collect();
         let artifacts = artifacts.display();
-        bail!("{error:#}; its input is in {artifacts}, what it said in {}:\n{}", log.display(), why.join("\n"));
+        bail!("{error:#}; its input is in {artifacts}, its output is in {}:\n{}", log.display(), why.join("\n"));
     }
-    inputs(&said).with_context(|| format!("{target} did not say how many inputs it tried: {}", log.display()))
+    inputs(&printed).with_context(|| format!("{target} did not print how many inputs it tried: {}", log.display()))
 }
 
-fn inputs(said: &str) -> Option<u64> {
-    let line = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
+fn inputs(printed: &str) -> Option<u64> {
+    let line = printed.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
     line.trim().parse().ok().filter(|&inputs| inputs > 0)
 }
 

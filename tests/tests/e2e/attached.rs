@@ -157,8 +157,8 @@ fn status_and_doctor_agree_on_a_foreign_program_that_was_there_first() -> Result
     let lab = site.start(config)?;
     wait_problem(&lab.gateway, "fault", &["XDP on a0", "not this gateway's"])?;
     let doctor = lab.gateway.try_ask("doctor --json --no-probe")?;
-    let said: Value = serde_json::from_slice(&doctor.stdout)?;
-    let all = said["findings"].as_array().context("there are findings")?;
+    let report: Value = serde_json::from_slice(&doctor.stdout)?;
+    let all = report["findings"].as_array().context("there are findings")?;
     let foreign = all.iter().find(|one| one["check"] == "xdp-foreign").context("it is found")?;
     assert_eq!((&foreign["mark"], &foreign["subject"]), (&"bad".into(), &"a0".into()), "{foreign:#}");
     Ok(())

@@ -45,7 +45,7 @@ fn a_recreated_interface_makes_no_node_active_before_its_programs_are_on_it() ->
     let new = host.ifindex("a0")?;
     let link = pair.members[0].config.pin_dir.join("links").join(format!("a0-{new}-tc"));
     wait_for("the new one has its programs", SOON, || link.exists())?;
-    // It was at fault for the interface, and said that the programs are on it before it was active again.
+    // It was at fault for the interface, and reported that the programs are on it before it was active again.
     let log = pair.members[0].log()?;
     let after = log.rsplit_once("attached interface=\"a0\"").map_or("", |(_, after)| after);
     assert!(after.contains("active"), "{log}");

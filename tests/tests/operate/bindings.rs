@@ -32,7 +32,7 @@ impl Scene {
         let lab = site.start(config.database(&database.remote(), "gw1"))?;
         let scene = Self { lab, node, database };
         wait_for("the gateway is registered", SOON, || {
-            scene.vtep_ctl("list-ports gw1").is_ok_and(|said| said.contains("a0"))
+            scene.vtep_ctl("list-ports gw1").is_ok_and(|printed| printed.contains("a0"))
         })?;
         Ok(scene)
     }

@@ -48,8 +48,8 @@ fn named(expression: &str) -> BTreeSet<&str> {
 
 fn promtool(arguments: &[&str]) -> Result<()> {
     let output = Command::new("promtool").args(arguments).output().context("starting promtool")?;
-    let said = process::text(&output);
-    ensure!(output.status.success(), "promtool {}: {said}", arguments.join(" "));
+    let printed = process::text(&output);
+    ensure!(output.status.success(), "promtool {}: {printed}", arguments.join(" "));
     Ok(())
 }
 

@@ -40,9 +40,9 @@ fn what_a_demo_leaves_up_inherits_neither_signal_masks_nor_descriptors() -> Resu
         .env("VTEP_GATEWAY", binary()?)
         .stdin(Stdio::null())
         .output()?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let id = said.lines().find_map(|line| line.trim().strip_prefix("cargo xtask demo --down "));
-    let id = id.with_context(|| format!("{said}{}", String::from_utf8_lossy(&output.stderr)))?.to_owned();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let id = printed.lines().find_map(|line| line.trim().strip_prefix("cargo xtask demo --down "));
+    let id = id.with_context(|| format!("{printed}{}", String::from_utf8_lossy(&output.stderr)))?.to_owned();
     let outcome = look_at(&id, &held);
     let down = Command::new(demo).args(["--down", &id]).output()?;
     let _ = fs::remove_file(&held);

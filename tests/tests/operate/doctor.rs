@@ -17,25 +17,25 @@ use lab::{
 use serde_json::Value;
 
 /// Findings of the doctor.
-struct Said {
+struct Findings {
     json: Value,
     code: Option<i32>,
 }
 
 /// Runs the doctor on `host` for the gateway of a configuration file.
-fn doctor(host: &Host, file: &Path, options: &str) -> Result<Said> {
+fn doctor(host: &Host, file: &Path, options: &str) -> Result<Findings> {
     let output =
         host.attempt(&format!("timeout 90 {} doctor --json {options} --config {}", binary()?, file.display()))?;
     let json = serde_json::from_slice(&output.stdout)
         .with_context(|| format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)))?;
-    Ok(Said { json, code: output.status.code() })
+    Ok(Findings { json, code: output.status.code() })
 }
 
-fn of(lab: &Crossing) -> Result<Said> {
+fn of(lab: &Crossing) -> Result<Findings> {
     doctor(&lab.gw, lab.gateway.file(), "")
 }
 
-impl Said {
+impl Findings {
     fn all(&self) -> impl Iterator<Item = &Value> {
         self.json["findings"].as_array().unwrap().iter()
     }
@@ -88,16 +88,16 @@ fn hypervisor() -> String {
 fn a_gateway_that_works_has_nothing_bad() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
-    let said = of(&lab)?;
-    said.nothing_bad();
-    assert_eq!(said.json["schema"], 1);
+    let findings = of(&lab)?;
+    findings.nothing_bad();
+    assert_eq!(findings.json["schema"], 1);
     for check in
         ["bpf-programs", "agent", "agent-problem", "pins", "attached", "nic-settings", "vtep-address", "address-clash"]
     {
-        said.fine(check);
+        findings.fine(check);
     }
-    said.fine("remote-vtep");
-    let path = said.of("path-mtu").next().unwrap();
+    findings.fine("remote-vtep");
+    let path = findings.of("path-mtu").next().unwrap();
     assert_eq!((&path["mark"], &path["subject"]), (&"ok".into(), &hypervisor().into()), "{path:#}");
     assert!(path["what"].as_str().unwrap().contains("1550 bytes"), "{path:#}");
     Ok(())
@@ -107,10 +107,10 @@ fn a_gateway_that_works_has_nothing_bad() -> Result<()> {
 fn over_ipv6_it_sees_as_much() -> Result<()> {
     let lab = Crossing::build(Plan { underlay: Underlay::V6, ..Plan::default() })?;
     lab.vm.wait_reaches(&EXT.v4().to_string())?;
-    let said = of(&lab)?;
-    said.nothing_bad();
+    let findings = of(&lab)?;
+    findings.nothing_bad();
     for check in ["remote-vtep", "path-mtu", "vtep-address", "address-clash"] {
-        said.fine(check);
+        findings.fine(check);
     }
     Ok(())
 }
@@ -119,10 +119,10 @@ fn over_ipv6_it_sees_as_much() -> Result<()> {
 fn before_the_first_start_a_warning_reports_that_there_was_none() -> Result<()> {
     let site = Site::build(Plan::default())?;
     let file = written(&site.gw, &site.config())?;
-    let said = doctor(&site.gw, &file, "")?;
-    said.nothing_bad();
-    assert_eq!(said.trouble("agent", "")["mark"], "warn");
-    said.fine("path-mtu");
+    let findings = doctor(&site.gw, &file, "")?;
+    findings.nothing_bad();
+    assert_eq!(findings.trouble("agent", "")["mark"], "warn");
+    findings.fine("path-mtu");
     assert_eq!(doctor(&site.gw, &file, "--strict")?.code, Some(1));
     Ok(())
 }
@@ -149,8 +149,8 @@ fn a_link_too_narrow_on_the_far_side_is_found() -> Result<()> {
 fn an_uplink_too_narrow_is_a_warning_with_the_command_that_helps() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
     lab.gw.ip("link set u0 mtu 1500")?;
-    let said = of(&lab)?;
-    let warning = said.trouble("uplink-mtu", "u0");
+    let findings = of(&lab)?;
+    let warning = findings.trouble("uplink-mtu", "u0");
     assert_eq!(warning["mark"], "warn");
     lab.gw.run(command(warning["remedy"].as_str().unwrap()))?;
     of(&lab)?.fine("uplink-mtu");
@@ -217,9 +217,9 @@ fn a_program_of_others_on_a_port_is_found() -> Result<()> {
     fs::remove_file(lab.lab.pins("peers").join("gw_a0_pass"))?;
     lab.gateway.stop()?;
     lab.gateway.resume()?;
-    let said = of(&lab)?;
-    said.nothing_bad();
-    assert_eq!(said.of("xdp-foreign").count(), 0);
+    let findings = of(&lab)?;
+    findings.nothing_bad();
+    assert_eq!(findings.of("xdp-foreign").count(), 0);
     Ok(())
 }
 
@@ -240,9 +240,9 @@ fn pins_that_are_missing_are_found() -> Result<()> {
     // An agent that runs makes them again within a second.
     lab.gateway.stop()?;
     fs::remove_file(lab.gateway.pin_dir().join("maps/switches"))?;
-    let said = of(&lab)?;
-    let remedy = said.bad("pins", "");
-    assert!(said.trouble("pins", "")["what"].as_str().unwrap().contains("switches"));
+    let findings = of(&lab)?;
+    let remedy = findings.bad("pins", "");
+    assert!(findings.trouble("pins", "")["what"].as_str().unwrap().contains("switches"));
     assert_eq!(command(&remedy), "systemctl restart vtep-gateway");
     lab.gateway.resume()?;
     of(&lab)?.fine("pins");
@@ -257,8 +257,8 @@ fn drops_that_grow_come_with_their_remedy() -> Result<()> {
     // Long pings from outside do not fit any more.
     let mut pings = lab.ext.start(&format!("ping -n -q -i 0.05 -s 1472 {}", lab::crossing::VM.v4()))?;
     wait_for("something is dropped", SOON, || lab.gateway.read().drops().is_ok_and(|drops| drops.too_big > 0))?;
-    let said = of(&lab)?;
-    let warning = said.trouble("drops", "too_big");
+    let findings = of(&lab)?;
+    let warning = findings.trouble("drops", "too_big");
     assert!(warning["remedy"].as_str().unwrap().contains("MTU"), "{warning:#}");
     pings.signal(nix::sys::signal::Signal::SIGINT)?;
     pings.wait(SOON)?;
@@ -279,12 +279,12 @@ fn a_database_is_judged_and_missed() -> Result<()> {
     wait_for("the gateway is registered", SOON, || {
         vtep_ctl("list-ports gw1").is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("a0"))
     })?;
-    let said = of(&lab)?;
-    said.nothing_bad();
+    let findings = of(&lab)?;
+    findings.nothing_bad();
     for check in ["database-reach", "database-switch", "database-tunnel-ips", "database-clash", "database-ports"] {
-        said.fine(check);
+        findings.fine(check);
     }
-    assert_eq!(said.trouble("database-bindings", "gw1")["mark"], "warn");
+    assert_eq!(findings.trouble("database-bindings", "gw1")["mark"], "warn");
 
     // Bound to a logical switch that no controller has given a key.
     vtep_ctl("add-ls net -- bind-ls gw1 a0 100 net")?;
@@ -316,9 +316,9 @@ fn a_database_is_judged_and_missed() -> Result<()> {
     wait_for("the database is followed", SOON, || {
         lab.gateway.status().is_ok_and(|status| status["database"]["state"] == "following")
     })?;
-    let said = of(&lab)?;
-    said.nothing_bad();
-    said.fine("database-reach");
+    let findings = of(&lab)?;
+    findings.nothing_bad();
+    findings.fine("database-reach");
     Ok(())
 }
 
@@ -333,19 +333,19 @@ fn ovn_is_judged_where_it_is_named() -> Result<()> {
     let options = format!("--ovn-nb {} --ovn-sb {}", nb.remote(), sb.remote());
     node.run(&format!("ovn-nbctl --db={} init", nb.remote()))?;
     node.run(&format!("ovn-sbctl --db={} chassis-add hv1 geneve 172.31.0.11", sb.remote()))?;
-    let said = doctor(&site.gw, &file, &options)?;
-    let warning = said.trouble("ovn-vxlan-mode", "");
+    let findings = doctor(&site.gw, &file, &options)?;
+    let warning = findings.trouble("ovn-vxlan-mode", "");
     assert_eq!(warning["mark"], "warn");
-    let remedy = said.bad("ovn-encap", "");
+    let remedy = findings.bad("ovn-encap", "");
     assert!(remedy.contains("ovn-encap-type=geneve,vxlan"), "{remedy}");
     let by_hand =
         command(warning["remedy"].as_str().unwrap()).replace("ovn-nbctl", &format!("ovn-nbctl --db={}", nb.remote()));
     node.run(&by_hand)?;
     node.run(&format!("ovn-sbctl --db={} chassis-del hv1 -- chassis-add hv1 geneve,vxlan 172.31.0.11", sb.remote()))?;
-    let said = doctor(&site.gw, &file, &options)?;
-    said.nothing_bad();
+    let findings = doctor(&site.gw, &file, &options)?;
+    findings.nothing_bad();
     for check in ["ovn-vxlan-mode", "ovn-encap"] {
-        said.fine(check);
+        findings.fine(check);
     }
     Ok(())
 }
@@ -357,10 +357,10 @@ fn both_nodes_of_a_pair_have_nothing_bad() -> Result<()> {
     pair.members[1].wait_role(20, "backup")?;
     for member in &mut pair.members {
         let host = member.host.clone();
-        let said = doctor(&host, member.gateway()?.file(), "")?;
-        said.nothing_bad();
+        let findings = doctor(&host, member.gateway()?.file(), "")?;
+        findings.nothing_bad();
         for check in ["vrrp-heard", "lease", "address-clash", "vtep-address"] {
-            said.fine(check);
+            findings.fine(check);
         }
     }
     Ok(())
@@ -376,13 +376,13 @@ fn nodes_that_do_not_hear_each_other_are_two_active_ones() -> Result<()> {
     pair.members[1].wait_role(20, "active")?;
     let host = pair.members[0].host.clone();
     let file = pair.members[0].gateway()?.file().to_owned();
-    let said = doctor(&host, &file, "")?;
-    let remedies: Vec<String> = said
+    let findings = doctor(&host, &file, "")?;
+    let remedies: Vec<String> = findings
         .of("vrrp-heard")
         .filter(|finding| finding["mark"] == "bad")
         .map(|finding| finding["remedy"].as_str().unwrap().to_owned())
         .collect();
-    assert!(remedies.iter().any(|remedy| remedy.contains("protocol 112")), "{:#}", said.json);
+    assert!(remedies.iter().any(|remedy| remedy.contains("protocol 112")), "{:#}", findings.json);
     drop(cut);
     wait_for("one of the two has stepped down", SOON, || {
         let roles: Vec<_> = pair.members.iter().map(|member| member.role(20)).collect();
@@ -401,8 +401,8 @@ fn another_virtual_router_of_the_same_number_is_found() -> Result<()> {
     pair.members[1].wait_role(20, "active")?;
     let host = pair.members[0].host.clone();
     let file = pair.members[0].gateway()?.file().to_owned();
-    let said = doctor(&host, &file, "")?;
-    let name = said.of("vrrp-heard").find(|finding| finding["mark"] == "bad").unwrap();
+    let findings = doctor(&host, &file, "")?;
+    let name = findings.of("vrrp-heard").find(|finding| finding["mark"] == "bad").unwrap();
     assert!(name["remedy"].as_str().unwrap().contains("another vrid"), "{name:#}");
     // It hands over to nobody, and sends no advertisement any more.
     pair.members[1].gateway()?.stop()?;

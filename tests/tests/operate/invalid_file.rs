@@ -10,7 +10,7 @@ use lab::{
 };
 use serde_json::Value;
 
-fn said(output: &Output, code: i32) -> Result<String> {
+fn printed(output: &Output, code: i32) -> Result<String> {
     let text = text(output);
     ensure!(output.status.code() == Some(code), "exit code {:?}, not {code}:\n{text}", output.status.code());
     Ok(text)
@@ -24,21 +24,21 @@ fn every_verb_works(broken: impl Fn(&str) -> String, place: &str) -> Result<()> 
     let sound = fs::read_to_string(&file)?;
     fs::write(&file, broken(&sound))?;
     let ask = |verb: &str| lab.gateway.try_ask(verb);
-    ensure!(said(&ask("check-config")?, 2)?.contains(place), "the file is not broken");
+    ensure!(printed(&ask("check-config")?, 2)?.contains(place), "the file is not broken");
 
-    ensure!(said(&ask("status")?, 0)?.contains("healthy"));
+    ensure!(printed(&ask("status")?, 0)?.contains("healthy"));
     for noun in ["switches", "bindings", "macs", "tunnels", "neighbours", "vrrp", "counters", "drops"] {
-        said(&ask(&format!("show {noun}"))?, 0)?;
+        printed(&ask(&format!("show {noun}"))?, 0)?;
     }
-    said(&ask("top --once --interval 0.1")?, 0)?;
-    said(&ask("monitor --history --no-follow")?, 0)?;
+    printed(&ask("top --once --interval 0.1")?, 0)?;
+    printed(&ask("monitor --history --no-follow")?, 0)?;
     let frame = format!("--vlan {VLAN} --src {} --dst {}", EXT.mac(), VM.mac());
-    let way = said(&ask(&format!("trace --in a0 {frame} --expect forwarded"))?, 0)?;
+    let way = printed(&ask(&format!("trace --in a0 {frame} --expect forwarded"))?, 0)?;
     ensure!(way.contains("=> forwarded"), "{way}");
-    ensure!(said(&ask(&format!("trace --in a1 {frame}"))?, 2)?.contains("is a0 meant?"));
+    ensure!(printed(&ask(&format!("trace --in a1 {frame}"))?, 2)?.contains("is a0 meant?"));
     // What they are refused for is not the file.
-    ensure!(said(&ask("handover")?, 1)?.contains("no [[vrrp]]"));
-    let refused = said(&ask("reload")?, 1)?;
+    ensure!(printed(&ask("handover")?, 1)?.contains("no [[vrrp]]"));
+    let refused = printed(&ask("reload")?, 1)?;
     ensure!(refused.contains(place), "{refused}");
 
     // The doctor names the file's fault among the others, and looks at what is sound.
@@ -54,7 +54,7 @@ fn every_verb_works(broken: impl Fn(&str) -> String, place: &str) -> Result<()> 
     // The agent is found by its socket, or by its run directory, too.
     let socket = lab.config.run_dir.join("vtep-gateway.ctl");
     for of in [socket.as_path(), &lab.config.run_dir] {
-        said(&command(&lab.gw, &format!("status -t {}", of.display()))?, 0)?;
+        printed(&command(&lab.gw, &format!("status -t {}", of.display()))?, 0)?;
     }
     lab.gateway.exit("--keep-role")?;
     ensure!(text(&command(&lab.gw, &format!("status --config {}", file.display()))?).contains("no agent is running"));

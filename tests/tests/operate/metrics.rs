@@ -63,9 +63,9 @@ fn promtool(text: &str) -> Result<String> {
         .spawn()?;
     child.stdin.take().unwrap().write_all(text.as_bytes())?;
     let output = child.wait_with_output()?;
-    let said = process::text(&output);
-    ensure!(output.status.success() || !said.is_empty(), "promtool: {}", output.status);
-    Ok(said)
+    let printed = process::text(&output);
+    ensure!(output.status.success() || !printed.is_empty(), "promtool: {}", output.status);
+    Ok(printed)
 }
 
 #[test]

@@ -289,8 +289,8 @@ fn where_no_agent_runs_it_exits_with_3_and_a_message() -> Result<()> {
     std::fs::write(&file, config.to_string())?;
     let output = lab::gateway::command(&host, &format!("monitor --config {}", file.display()))?;
     assert_eq!(output.status.code(), Some(3));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("no agent is running") && said.contains("vtep-gateway.ctl"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("no agent is running") && printed.contains("vtep-gateway.ctl"), "{printed}");
     Ok(())
 }
 

@@ -102,7 +102,7 @@ fn an_agent_that_stands_still_gives_no_sign_of_life() -> Result<()> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", gateway.pid().unwrap_or_default()));
         stat.is_ok_and(|stat| stat.contains(") T "))
     })?;
-    // What it had said before.
+    // Its message before.
     manager.socket.set_nonblocking(true)?;
     while manager.next("nothing").is_ok() {}
     manager.socket.set_nonblocking(false)?;

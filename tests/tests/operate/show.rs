@@ -121,8 +121,8 @@ fn a_filter_with_a_name_that_nothing_has_is_an_error() -> Result<()> {
         ("vrrp nosuch", "no such virtual router; there is none"),
     ] {
         let output = lab.gateway.try_ask(&format!("show {filter}"))?;
-        let said = text(&output);
-        assert!(output.status.code() == Some(2) && said.contains(meant), "{filter}: {said}");
+        let printed = text(&output);
+        assert!(output.status.code() == Some(2) && printed.contains(meant), "{filter}: {printed}");
     }
     // What is there and has nothing to show is none.
     assert_eq!(shown::<Mac>(&lab.gateway, "macs --switch net-5001 --mac 02:cc:00:00:00:09")?, []);

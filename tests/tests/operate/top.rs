@@ -97,7 +97,7 @@ fn rates_are_those_of_what_was_sent() -> Result<()> {
     let flow = Flow::start(&lab.ext, &lab.vm, VM.v4().into())?;
     flow.wait_more(100)?;
     let ifindex = lab.gw.ifindex("a0")?;
-    // What the maps say around it bounds what it may say: the two samples lie between the two readings.
+    // Two readings of the maps bound what it may show: the two samples lie between the two readings.
     let before = lab.gateway.read().binding(ifindex, VLAN)?;
     let rates: Value = serde_json::from_str(&lab.gateway.ask("top --json --interval 0.5")?)?;
     let after = lab.gateway.read().binding(ifindex, VLAN)?;
@@ -131,7 +131,7 @@ fn rates_are_those_of_what_was_sent() -> Result<()> {
 #[test]
 fn a_gateway_at_rest_has_no_rates() -> Result<()> {
     let lab = Crossing::build(Plan::default())?;
-    // Whatever hosts say to each other unasked, they are silent at some time.
+    // Hosts send each other frames unasked, but are silent at some time.
     let quiet = || -> Result<bool> {
         let rates: Value = serde_json::from_str(&lab.gateway.ask("top --json --interval 0.1")?)?;
         Ok(WAYS.iter().all(|way| number(&rates["total_bindings"], way) == 0.0)

@@ -21,15 +21,15 @@ fn start(system: &System) -> Result<Process> {
 #[test]
 fn a_life_without_systemd_forwards_upgrades_and_leaves_nothing() -> Result<()> {
     let system = System::boot(Init::Nothing)?;
-    let said = system.install(OLD)?;
-    ensure!(said.contains("not started yet. Edit /etc/vtep-gateway/gateway.toml"), "{said}");
+    let printed = system.install(OLD)?;
+    ensure!(printed.contains("not started yet. Edit /etc/vtep-gateway/gateway.toml"), "{printed}");
     system.configure()?;
     let mut agent = start(&system)?;
     system.wait_reaches()?;
 
     let mut agent = system.under_traffic(|| {
-        let said = system.install(NEW)?;
-        ensure!(said.contains("the agent that runs is the old version's"), "{said}");
+        let printed = system.install(NEW)?;
+        ensure!(printed.contains("the agent that runs is the old version's"), "{printed}");
         ensure!(agent.runs(), "the upgrade ended the agent:\n{}", agent.log());
         system.debian.run("vtep-gateway exit --keep-role")?;
         agent.wait(SOON)?;
@@ -52,9 +52,9 @@ fn a_configuration_that_no_longer_reads_keeps_the_package_while_something_forwar
 
     system.debian.write("/etc/vtep-gateway/gateway.toml", "[gateway]\nvtep = 1\n")?;
     let refused = system.debian.attempt("dpkg --remove vtep-gateway")?;
-    let said = String::from_utf8_lossy(&refused.stderr);
-    ensure!(!refused.status.success() && said.contains("cannot take the data plane down"), "{said}");
-    ensure!(said.contains("gateway.toml:2:8"), "{said}");
+    let printed = String::from_utf8_lossy(&refused.stderr);
+    ensure!(!refused.status.success() && printed.contains("cannot take the data plane down"), "{printed}");
+    ensure!(printed.contains("gateway.toml:2:8"), "{printed}");
     system.wait_reaches()?;
 
     system.configure()?;

@@ -86,8 +86,8 @@ fn systemd_rates_the_units_3_at_most() -> Result<()> {
 fn the_units_say_nothing_that_systemd_does_not_know() -> Result<()> {
     for unit in ["systemd/vtep-gateway", "ovn/hardware-vtep-db", "ovn/hardware-vtep-controller"] {
         let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(unit_file(unit)).output()?;
-        let said = String::from_utf8_lossy(&output.stderr);
-        let strange = said.lines().find(|line| line.contains("Unknown") || line.contains("ignoring"));
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let strange = printed.lines().find(|line| line.contains("Unknown") || line.contains("ignoring"));
         ensure!(strange.is_none(), "{unit}: {strange:?}");
     }
     Ok(())

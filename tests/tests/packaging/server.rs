@@ -76,8 +76,8 @@ fn a_configuration_that_the_new_version_does_not_take_leaves_the_old_one_running
     let old = property(&system, "MainPID")?;
 
     system.debian.run("echo 'frobnicate = 1' >> /etc/vtep-gateway/gateway.toml")?;
-    let said = system.install(NEW)?;
-    ensure!(said.contains("the old version goes on running") && said.contains("frobnicate"), "{said}");
+    let printed = system.install(NEW)?;
+    ensure!(printed.contains("the old version goes on running") && printed.contains("frobnicate"), "{printed}");
     ensure!(is_active(&system)? && property(&system, "MainPID")? == old, "it was stopped");
     system.wait_reaches()
 }
@@ -157,8 +157,8 @@ fn a_start_that_fails_is_held_back_and_not_tried_twice_a_second() -> Result<()> 
     })?;
     ensure!(property(&system, "NRestarts")? == "0", "it was tried again at once");
     ensure!(property(&system, "ActiveState")? == "activating");
-    let said = property(&system, "StatusText")?;
-    ensure!(said.contains("could not start"), "{said}");
+    let printed = property(&system, "StatusText")?;
+    ensure!(printed.contains("could not start"), "{printed}");
     // An operator who has mended it does not wait.
     system.configure()?;
     system.debian.run("systemctl restart vtep-gateway")?;

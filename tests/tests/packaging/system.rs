@@ -45,9 +45,9 @@ impl System {
     /// Has dpkg install a version; returns its output.
     pub(crate) fn install(&self, version: &'static str) -> Result<String> {
         self.debian.put(package(version)?, "/root/vtep-gateway.deb")?;
-        let said = self.debian.run("dpkg --install /root/vtep-gateway.deb");
+        let printed = self.debian.run("dpkg --install /root/vtep-gateway.deb");
         self.debian.run("rm /root/vtep-gateway.deb")?;
-        said
+        printed
     }
 
     /// Writes the configuration that joins VM and outside host.

@@ -45,10 +45,10 @@ pub(super) fn run(
         .arg(initramfs);
 
     let mut exit_code = None;
-    let ended = child::stream(&mut qemu, LIMIT, echo, |said| {
-        line(said);
+    let ended = child::stream(&mut qemu, LIMIT, echo, |output| {
+        line(output);
         // The kernel may have printed text of its own before it on the same line.
-        if let Some((_, code)) = said.split_once(MARKER) {
+        if let Some((_, code)) = output.split_once(MARKER) {
             exit_code = code.parse::<i32>().ok();
         }
     })?;

@@ -60,9 +60,9 @@ fn a_row_that_is_taken_away_is_made_again() {
 fn other_settings_are_taken_over() {
     test(async {
         let vtep = Vtep::start();
-        let mut gateway = vtep.gateway("gw1", "172.31.0.21", "");
+        let gateway = vtep.gateway("gw1", "172.31.0.21", "");
         vtep.until_list("Physical_Switch", "tunnel_ips", &["172.31.0.21"]).await;
-        gateway_sources::Database::reconfigure(&mut gateway.database, &vtep.config("gw1", "172.31.0.22", ""));
+        gateway_sources::Database::reconfigure(&gateway.database, &vtep.config("gw1", "172.31.0.22", ""));
         vtep.until_list("Physical_Switch", "tunnel_ips", &["172.31.0.22"]).await;
     });
 }

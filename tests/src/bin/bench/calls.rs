@@ -133,7 +133,7 @@ impl Call<'_> {
         }
         .with_context(|| format!("calling {}", self.name))?;
         let as_it_should = self.result.is_none_or(|result| result == return_value);
-        ensure!(as_it_should, "{} said {return_value}, and did not redirect", self.name);
+        ensure!(as_it_should, "{} returned {return_value}, and did not redirect", self.name);
         Ok(duration.as_nanos() as f64)
     }
 }
