@@ -14,16 +14,21 @@ use aya::Ebpf;
 use gateway_config::{Config, Interface, Mode};
 use gateway_datapath::{
     attach::{AttachError, Attacher, Device},
-    capture_programs::Pinned,
     claim::Claim,
     sys::Hook,
 };
 use gateway_netdev::{
-    nic::{self, Change, NicSettings, Outcome, Role, Setting},
+    nic::{self, Change, NicSettings, Outcome, Role},
     underlay::Snapshot,
 };
 
+mod capture;
+mod modes;
 mod poll;
+mod release;
+
+pub(crate) use modes::Transmit;
+use modes::{hidden_tags, possible_mode, transmit};
 
 /// State of an interface in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,15 +45,6 @@ struct InUse {
     refuses: bool,
     /// Reasons why programs are not attached.
     trouble: BTreeMap<Hook, String>,
-}
-
-/// Frames that an interface accepts from XDP redirects.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Transmit {
-    /// Frames.
-    pub frames: bool,
-    /// Frames in several buffers, too.
-    pub(crate) in_several_buffers: bool,
 }
 
 /// All interfaces in use.
@@ -200,41 +196,6 @@ impl Devices {
         first.map_or(Ok(()), Err)
     }
 
-    /// Installs the programs of a capture on all interfaces in use, in place of the ones that forward.
-    ///
-    /// # Errors
-    /// The first interface that does not accept them. [`Devices::remove_capture`] then restores all.
-    pub(crate) fn install_capture(&mut self, capture: &mut Pinned) -> Result<(), AttachError> {
-        let Self { in_use, attacher, .. } = self;
-        in_use.values().try_for_each(|used| attacher.put_on(capture, &used.device, used.xdp))
-    }
-
-    /// Removes the programs of a capture and installs the ones that forward again.
-    ///
-    /// # Errors
-    /// The first interface that does not accept them. The others have them all the same.
-    pub(crate) fn remove_capture(&mut self, ebpf: &mut Ebpf) -> Result<(), AttachError> {
-        let Self { in_use, attacher, .. } = self;
-        let mut first = Ok(());
-        for used in in_use.values() {
-            let done = attacher.attach_tc(ebpf, &used.device);
-            let done = done.and_then(|()| match used.xdp {
-                true => attacher.attach_xdp(ebpf, &used.device),
-                false => Ok(()),
-            });
-            first = first.and(done);
-        }
-        first
-    }
-
-    /// Detaches programs and restores settings everywhere after a failed first start.
-    pub(crate) fn undo(&mut self) {
-        let tried = std::mem::take(&mut self.failed).into_keys().collect();
-        if let Err(error) = self.release_others(&[], tried) {
-            tracing::warn!("{error}");
-        }
-    }
-
     fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
         self.claim(device)?;
         let hidden = hidden_tags(&self.prepare(device));
@@ -315,75 +276,6 @@ impl Devices {
             }
         }
     }
-
-    /// Detaches programs and restores settings on all interfaces but `keep`: on those in use, and on those `tried`,
-    /// which may be half set up. Interfaces of another agent are left alone.
-    fn release_others(&mut self, keep: &[Device], tried: BTreeSet<String>) -> Result<(), AttachError> {
-        let detached = self.attacher.detach_others(keep);
-        for link in detached.iter().flatten() {
-            tracing::info!(link, "detached");
-        }
-        let known: BTreeSet<String> = self.in_use.keys().cloned().chain(tried).collect();
-        for name in known.into_iter().filter(|name| !keep.iter().any(|device| device.name == *name)) {
-            self.in_use.remove(&name);
-            self.before_tc.remove(&name);
-            self.gone.retain(|(gone, _), _| *gone != name);
-            let Some((ifindex, _claim)) = self.claims.remove(&name) else { continue };
-            if let Err(error) = self.attacher.detach_filter(ifindex, &name) {
-                tracing::debug!("{error}");
-            }
-            self.put_back(&name);
-        }
-        detached.map(drop)
-    }
-
-    fn put_back(&mut self, name: &str) {
-        match self.nic.restore(name) {
-            Ok(restored) => {
-                for setting in restored {
-                    tracing::info!(interface = name, setting = %setting.setting, outcome = ?setting.outcome, "put back");
-                }
-            }
-            Err(error) => tracing::warn!("{error}"),
-        }
-    }
-}
-
-/// Returns the setting that makes a NIC strip VLAN tags, if it can't be turned off: XDP would see every VLAN untagged.
-fn hidden_tags(changes: &[Change]) -> Option<Setting> {
-    let hides = |setting| matches!(setting, Setting::RxVlanOffload | Setting::RxVlanStagOffload);
-    changes.iter().find(|change| hides(change.setting) && change.outcome != Outcome::Made).map(|change| change.setting)
-}
-
-/// Returns the mode that keeps VLANs apart. TC receives the tag that the NIC has stripped; XDP does not.
-fn possible_mode(mode: Mode, hidden: Option<Setting>, interface: &str) -> Result<Mode, AttachError> {
-    match (mode, hidden) {
-        (Mode::Auto, Some(setting)) => {
-            tracing::warn!(
-                "{interface}: the NIC takes VLAN tags off before XDP sees a frame, and its driver does not let {setting} be \
-                 turned off: TC carries its traffic"
-            );
-            Ok(Mode::Tc)
-        }
-        (Mode::Xdp, Some(setting)) => Err(AttachError::TagsHidden { interface: interface.to_owned(), setting }),
-        _ => Ok(mode),
-    }
-}
-
-/// Returns the frames that the driver accepts from XDP redirects. A kernel before 6.3 does not report that. Then the
-/// driver is assumed to accept frames, as most drivers with XDP do, and none in several buffers, as few did then.
-/// Losses are counted all the same, see [`Devices::refuses`].
-fn transmit(device: &Device) -> Transmit {
-    match nic::xdp_features(device.ifindex) {
-        Ok(Some(features)) => {
-            Transmit { frames: features.ndo_xmit(), in_several_buffers: features.ndo_xmit() && features.ndo_xmit_sg() }
-        }
-        Ok(None) => Transmit { frames: true, in_several_buffers: false },
-        Err(error) => {
-            tracing::warn!("{error}");
-            Transmit { frames: true, in_several_buffers: false }
-        }
-    }
 }
 
 fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
@@ -394,40 +286,4 @@ fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
     let uplinks = config.uplinks.iter().filter_map(|interface| existing(interface, Role::Uplink));
     let ports = config.ports.iter().filter_map(|interface| existing(interface, Role::Access));
     uplinks.chain(ports).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn left_on(setting: Setting, outcome: Outcome) -> Option<Setting> {
-        hidden_tags(&[Change { setting, value: false, outcome }])
-    }
-
-    #[test]
-    fn a_nic_whose_tag_stripping_is_fixed_is_used_by_tc_alone() {
-        for outcome in [Outcome::Fixed, Outcome::NotFollowed] {
-            for setting in [Setting::RxVlanOffload, Setting::RxVlanStagOffload] {
-                let hidden = left_on(setting, outcome);
-                assert_eq!(possible_mode(Mode::Auto, hidden, "eth1").unwrap(), Mode::Tc);
-                assert_eq!(possible_mode(Mode::Tc, hidden, "eth1").unwrap(), Mode::Tc);
-            }
-        }
-    }
-
-    #[test]
-    fn insisting_on_xdp_where_tags_are_hidden_is_an_error_that_names_the_remedy() {
-        let error = possible_mode(Mode::Xdp, left_on(Setting::RxVlanOffload, Outcome::Fixed), "eth1").unwrap_err();
-        let text = error.to_string();
-        assert!(["eth1", "rx-vlan-offload", "mode = \"tc\""].iter().all(|word| text.contains(word)), "{text}");
-    }
-
-    #[test]
-    fn a_nic_that_shows_tags_is_used_as_it_is_configured() {
-        for mode in [Mode::Auto, Mode::Xdp, Mode::Tc] {
-            for hidden in [left_on(Setting::RxVlanOffload, Outcome::Made), left_on(Setting::Lro, Outcome::Fixed)] {
-                assert_eq!(possible_mode(mode, hidden, "eth1").unwrap(), mode);
-            }
-        }
-    }
 }

@@ -11,27 +11,30 @@ use gateway_datapath::{
 };
 use gateway_netdev::nic;
 
-use super::{Devices, InUse, Transmit, transmit};
+use super::{
+    Devices, InUse,
+    modes::{Transmit, transmit},
+};
 
 /// Time for which a program that had gone is reported after it was put back.
-const TOLD: Duration = Duration::from_secs(300);
+const REPORTED: Duration = Duration::from_secs(300);
 
 impl Devices {
     /// Checks that the programs are attached, puts back those that have gone, and pins links that have lost their pins.
     /// Returns true if the state has changed.
     pub(crate) fn poll(&mut self, ebpf: &mut Ebpf, now: Duration) -> bool {
-        let told = |this: &Self| (this.problems().collect::<Vec<_>>(), this.warnings().collect::<Vec<_>>());
-        let before = (told(self), self.xdp_ports());
+        let reported = |this: &Self| (this.problems().collect::<Vec<_>>(), this.warnings().collect::<Vec<_>>());
+        let before = (reported(self), self.xdp_ports());
         self.gone.retain(|_, until| *until > now);
         for mut used in std::mem::take(&mut self.in_use).into_values() {
-            self.look_at(ebpf, &mut used, now);
+            self.check(ebpf, &mut used, now);
             self.in_use.insert(used.device.name.clone(), used);
         }
         self.pin_again();
-        before != (told(self), self.xdp_ports())
+        before != (reported(self), self.xdp_ports())
     }
 
-    fn look_at(&mut self, ebpf: &mut Ebpf, used: &mut InUse, now: Duration) {
+    fn check(&mut self, ebpf: &mut Ebpf, used: &mut InUse, now: Duration) {
         let name = used.device.name.clone();
         // An interface that has gone, or come back as another, is a change of the underlay.
         let Ok(Some(interface)) = nic::interface(&name) else { return };
@@ -73,7 +76,7 @@ impl Devices {
                     "the gateway's program had gone, and is put back"
                 );
                 used.trouble.remove(&hook);
-                self.gone.insert((name.clone(), hook), now + TOLD);
+                self.gone.insert((name.clone(), hook), now + REPORTED);
             }
             // As at a start, TC carries the traffic if the driver does not accept XDP.
             Err(error) if hook == Hook::Xdp && used.mode == Mode::Auto && !error.is_busy() => {
