@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use gateway_common::fdb::FdbKey;
 
-use super::stations::{Heard, Known};
+use super::stations::{Known, LearnedStations};
 
 /// Stations of another node: those that this node takes, as many of each logical switch as it would learn itself, and
 /// those that wait for room. The cost of a change does not depend on the number of stations.
 #[derive(Debug, Default)]
 pub(super) struct Admitted {
-    taken: Heard,
-    waiting: Heard,
+    taken: LearnedStations,
+    waiting: LearnedStations,
     /// Number of stations taken of each logical switch, by VNI.
     counts: BTreeMap<u32, u64>,
 }
 
 impl Admitted {
     /// Returns the stations taken.
-    pub(super) const fn taken(&self) -> &Heard {
+    pub(super) const fn taken(&self) -> &LearnedStations {
         &self.taken
     }
 

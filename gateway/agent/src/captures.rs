@@ -13,9 +13,9 @@ use gateway_datapath::{
     load::{LoadError, remove_tree},
     pins::PinDir,
 };
-use tokio::time::Instant;
+use gateway_vrrp::Time;
 
-use super::forwarding::Forwarding;
+use super::data_plane::DataPlane;
 
 /// The current capture, if there is one.
 pub(super) struct Captures {
@@ -26,7 +26,7 @@ pub(super) struct Captures {
 struct Running {
     id: u32,
     /// The capture ends at this time unless it is renewed.
-    until: Instant,
+    until: Time,
 }
 
 impl Captures {
@@ -37,20 +37,20 @@ impl Captures {
     }
 
     /// Returns the time at which the current capture ends.
-    pub(super) fn due(&self) -> Option<Instant> {
+    pub(super) fn due(&self) -> Option<Time> {
         self.running.as_ref().map(|running| running.until)
     }
 
     /// Handles a request for capture number `id`.
-    pub(super) fn request(&mut self, what: CaptureControl, id: u32, forwarding: &mut Forwarding) -> Answer {
-        let until = Instant::now() + Duration::from_nanos(RENEW_NS);
+    pub(super) fn request(&mut self, what: CaptureControl, id: u32, plane: &mut impl DataPlane, now: Time) -> Answer {
+        let until = now + Duration::from_nanos(RENEW_NS);
         match (what, &mut self.running) {
             (CaptureControl::Start, Some(other)) => {
                 Err(format!("capture {} is running; there can be one at a time", other.id))
             }
             (CaptureControl::Start, None) => {
                 let mut capture = Pinned::open(&self.pins, id).map_err(|error| error.to_string())?;
-                forwarding.install_capture(&mut capture).map_err(|error| error.to_string())?;
+                plane.install_capture(&mut capture).map_err(|error| error.to_string())?;
                 tracing::info!(capture = id, "packets are captured; they take the slow path meanwhile");
                 self.running = Some(Running { id, until });
                 Ok(String::new())
@@ -60,7 +60,7 @@ impl Captures {
                 Ok(String::new())
             }
             (CaptureControl::Stop, Some(running)) if running.id == id => {
-                self.end(forwarding);
+                self.end(plane);
                 Ok(String::new())
             }
             (CaptureControl::Renew | CaptureControl::Stop, _) => {
@@ -69,11 +69,19 @@ impl Captures {
         }
     }
 
+    /// Ends a capture that its client has not renewed in time.
+    pub(super) fn expire(&mut self, plane: &mut impl DataPlane, now: Time) {
+        if self.due().is_some_and(|due| due <= now) {
+            tracing::warn!("a capture was not renewed, and is over");
+            self.end(plane);
+        }
+    }
+
     /// Installs the usual programs again, if capture programs are in their place.
-    pub(super) fn end(&mut self, forwarding: &mut Forwarding) {
+    pub(super) fn end(&mut self, plane: &mut impl DataPlane) {
         let Some(Running { id, .. }) = self.running.take() else { return };
         // First the programs, then the pins: the pinned map is the one by which they replicate.
-        match forwarding.remove_capture() {
+        match plane.remove_capture() {
             Ok(()) => {
                 tracing::info!(capture = id, "capture ended");
                 if let Err(error) = remove_tree(&self.pins.capture(id)) {

@@ -45,10 +45,25 @@ const TURNS: [(&str, Turn); 8] = [
     ("turn_announce", Turn::Announce),
 ];
 
-/// Counts turns, and keeps a history of all counters.
+/// Numbers of turns of the loop, by event.
+#[derive(Debug, Default)]
+pub(super) struct Turns([u64; TURNS.len()]);
+
+impl Turns {
+    /// Counts a turn of the loop.
+    pub(super) fn count(&mut self, turn: Turn) {
+        self.0[turn as usize] += 1;
+    }
+
+    /// Returns the number of turns by event.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        TURNS.into_iter().map(|(name, turn)| (name, self.0[turn as usize]))
+    }
+}
+
+/// History of all counters.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
-    turns: [u64; TURNS.len()],
     /// Totals at each [`STEP`] of the last minute, oldest first.
     fine: VecDeque<(Time, Totals)>,
     /// Totals at each minute of the last hour.
@@ -56,16 +71,6 @@ pub(super) struct Coverage {
 }
 
 impl Coverage {
-    /// Counts a turn of the loop.
-    pub(super) fn turn(&mut self, turn: Turn) {
-        self.turns[turn as usize] += 1;
-    }
-
-    /// Returns the number of turns by event.
-    pub(super) fn turns(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        TURNS.into_iter().map(|(name, turn)| (name, self.turns[turn as usize]))
-    }
-
     /// Returns true if [`Coverage::poll`] is due.
     pub(super) fn is_due(&self, now: Time) -> bool {
         self.fine.back().is_none_or(|(last, _)| now.saturating_sub(*last) >= STEP)
@@ -129,11 +134,11 @@ mod tests {
 
     #[test]
     fn turns_are_counted_by_cause() {
-        let mut coverage = Coverage::default();
-        coverage.turn(Turn::Announce);
-        coverage.turn(Turn::Rows);
-        coverage.turn(Turn::Rows);
-        let counted: Vec<_> = coverage.turns().filter(|(_, count)| *count > 0).collect();
+        let mut turns = Turns::default();
+        turns.count(Turn::Announce);
+        turns.count(Turn::Rows);
+        turns.count(Turn::Rows);
+        let counted: Vec<_> = turns.all().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("turn_rows", 2), ("turn_announce", 1)]);
     }
 

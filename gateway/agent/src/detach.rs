@@ -14,14 +14,14 @@ use gateway_ha::HaError;
 use gateway_netdev::nic::{NicError, NicSettings, PutBack};
 
 use super::status::StatusFile;
-use crate::process_lock::{Instance, InstanceError};
+use crate::process_lock::{ProcessLock, ProcessLockError};
 
 /// Error that keeps parts of the data plane from being removed.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each wraps the error of the part it is named after")]
 pub enum DetachError {
     #[error(transparent)]
-    Instance(#[from] InstanceError),
+    ProcessLock(#[from] ProcessLockError),
     #[error(transparent)]
     Addresses(#[from] HaError),
     #[error(transparent)]
@@ -38,7 +38,7 @@ pub enum DetachError {
 /// # Errors
 /// An agent runs, or the kernel refuses something.
 pub fn detach(config: &Config, mut say: impl FnMut(String)) -> Result<(), DetachError> {
-    let _instance = Instance::acquire(&config.gateway.run_dir)?;
+    let _lock = ProcessLock::acquire(&config.gateway.run_dir)?;
     // This comes first: without the programs, the host would answer ARP for an address that is still there.
     ha::withdraw(&config.instances, &mut say)?;
     let pins = PinDir::new(&config.gateway.pin_dir);

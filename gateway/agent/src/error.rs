@@ -2,7 +2,7 @@
 
 use std::io;
 
-use gateway_config::KeyError;
+use gateway_config::{ConfigError, KeyError};
 use gateway_datapath::{
     attach::AttachError, filter_news::FilterNewsError, load::LoadError, maps::MapsError, preflight::PreflightError,
 };
@@ -11,7 +11,7 @@ use gateway_netdev::{nic::NicError, underlay::UnderlayError};
 use gateway_sources::OpenError;
 use nix::errno::Errno;
 
-use crate::{ctl::server::CtlError, process_lock::InstanceError};
+use crate::{ctl::server::CtlError, process_lock::ProcessLockError};
 
 /// Error that ended the agent, or kept it from starting.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,7 @@ pub enum AgentError {
     #[error(transparent)]
     Preflight(#[from] PreflightError),
     #[error(transparent)]
-    Instance(#[from] InstanceError),
+    ProcessLock(#[from] ProcessLockError),
     #[error(transparent)]
     Nic(#[from] NicError),
     #[error(transparent)]
@@ -48,7 +48,9 @@ pub enum AgentError {
     #[error("the thread of the virtual routers has ended, which it should not; start the agent again")]
     HaEnded,
     #[error("the conversation with other nodes has ended, which it should not; start the agent again")]
-    SiblingsEnded,
+    StateSyncEnded,
+    #[error("the tracking of the underlay has ended, which it should not; start the agent again")]
+    UnderlayEnded,
     #[error("the control socket has ended, which it should not; start the agent again")]
     ControlEnded,
     #[error("the work on the database has ended, which it should not; start the agent again")]
@@ -76,4 +78,18 @@ impl AgentError {
     pub(super) fn io(doing: &'static str, reason: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Io { doing, reason: io::Error::other(reason) }
     }
+}
+
+/// Error of a reload: the agent goes on with the configuration that it has.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReloadError {
+    /// The file can't be read, or has errors.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The keys can't be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// Something has changed that only a start applies.
+    #[error("these need a restart: {0}")]
+    NeedsRestart(String),
 }

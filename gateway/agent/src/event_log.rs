@@ -13,7 +13,6 @@ use gateway_api::{
     events::{Cursor, Event, Kind, Source, Why},
     view::{self, Place},
 };
-use gateway_base::clock;
 use gateway_common::{
     binding::BindingKey,
     event::{self, LearnEvent},
@@ -24,9 +23,9 @@ use gateway_config::rows::Rows;
 use gateway_datapath::learned::FdbScan;
 use gateway_ha::InstanceStatus;
 use gateway_netdev::underlay::{Resolution, Snapshot};
-use tokio::time::Instant;
+use gateway_vrrp::Time;
 
-use super::forwarding::Forwarding;
+use super::data_plane::DataPlane;
 use crate::{
     ctl::server::Request,
     events::{
@@ -42,17 +41,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Time that an event waits for others, so that a reader receives a burst in one page and polls seldom.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// Returns the current time of both clocks.
-pub(super) fn now() -> Moment {
-    Moment { wall: clock::realtime(), steady: clock::monotonic() }
-}
-
 /// Client that waits for an event.
 struct Reader {
     cursor: Cursor,
     request: Request,
     /// Time at which it is answered at the latest.
-    until: Instant,
+    until: Time,
 }
 
 /// Journal, and the last state of everything that it records.
@@ -61,7 +55,7 @@ pub(super) struct EventLog {
     places: Places,
     readers: Vec<Reader>,
     /// Time at which waiting readers are answered.
-    tell: Option<Instant>,
+    answer_at: Option<Time>,
     /// Names of interfaces by index.
     interfaces: BTreeMap<u32, String>,
     /// Remote VTEPs by number of the tunnel.
@@ -77,13 +71,18 @@ pub(super) struct EventLog {
 
 impl EventLog {
     /// Starts the log with the state that a newly started agent has found and made.
-    pub(super) fn start(adopted: bool, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) -> Self {
-        let now = now();
+    pub(super) fn start(
+        adopted: bool,
+        forwarding: &mut impl DataPlane,
+        rows: &Rows,
+        underlay: &Snapshot,
+        now: Moment,
+    ) -> Self {
         let mut this = Self {
             journal: Journal::new(now),
             places: Places::default(),
             readers: Vec::new(),
-            tell: None,
+            answer_at: None,
             interfaces: interfaces(underlay),
             tunnels: tunnels(forwarding),
             switches: switches(forwarding, rows),
@@ -95,7 +94,7 @@ impl EventLog {
             databases: Databases::new(),
         };
         this.bindings = this.bindings_of(forwarding);
-        for fdb_scan in forwarding.fdb_scans() {
+        for fdb_scan in forwarding.take_fdb_scans() {
             this.places.fdb_scan(&fdb_scan.local, &fdb_scan.remote);
         }
         let started = Event::Started {
@@ -106,21 +105,21 @@ impl EventLog {
             bindings: this.bindings.len(),
             tunnels: this.tunnels.len(),
         };
-        this.note(started);
-        this.forwarding(forwarding, rows, underlay);
+        this.note(started, now);
+        this.forwarding(forwarding, rows, underlay, now);
         this
     }
 
     /// Records an event.
-    pub(super) fn note(&mut self, event: Event) {
-        self.journal.note(event, now());
+    pub(super) fn note(&mut self, event: Event, now: Moment) {
+        self.journal.note(event, now);
     }
 
     /// Records a learning event of the kernel.
-    pub(super) fn station(&mut self, event: &LearnEvent, forwarding: &Forwarding, now: Moment) {
+    pub(super) fn station(&mut self, event: &LearnEvent, forwarding: &impl DataPlane, now: Moment) {
         let key = FdbKey::new(event.vni, event.mac);
         // A MAC given by the database has been restored.
-        if forwarding.given().contains_key(&key) {
+        if forwarding.programmed().static_macs.contains_key(&key) {
             return;
         }
         let kind = match event.kind {
@@ -144,10 +143,15 @@ impl EventLog {
     }
 
     /// Records changes of interfaces, logical switches, bindings, next hops and problems, and stations that are gone.
-    pub(super) fn forwarding(&mut self, forwarding: &mut Forwarding, rows: &Rows, underlay: &Snapshot) {
-        let now = now();
+    pub(super) fn forwarding(
+        &mut self,
+        forwarding: &mut impl DataPlane,
+        rows: &Rows,
+        underlay: &Snapshot,
+        now: Moment,
+    ) {
         // Events have the names from before the change.
-        for fdb_scan in forwarding.fdb_scans() {
+        for fdb_scan in forwarding.take_fdb_scans() {
             self.fdb_scan(&fdb_scan, forwarding, now);
         }
         self.interfaces = interfaces(underlay);
@@ -167,15 +171,15 @@ impl EventLog {
         events.extend(standing::faults(&self.faults, &faults));
         self.faults = faults;
         self.note_all(events, now);
-        self.problems(Source::Forwarding, forwarding.problems());
+        self.problems(Source::Forwarding, forwarding.problems(), now);
     }
 
     /// Records changes of problems only.
-    pub(super) fn forwarding_problems(&mut self, forwarding: &Forwarding) {
-        self.problems(Source::Forwarding, forwarding.problems());
+    pub(super) fn forwarding_problems(&mut self, forwarding: &impl DataPlane, now: Moment) {
+        self.problems(Source::Forwarding, forwarding.problems(), now);
     }
 
-    fn fdb_scan(&mut self, fdb_scan: &FdbScan, forwarding: &Forwarding, now: Moment) {
+    fn fdb_scan(&mut self, fdb_scan: &FdbScan, forwarding: &impl DataPlane, now: Moment) {
         let Self { journal, places, interfaces, tunnels, switches, .. } = self;
         let difference = places.fdb_scan(&fdb_scan.local, &fdb_scan.remote);
         let aged: BTreeSet<&FdbKey> = fdb_scan.aged.iter().collect();
@@ -185,7 +189,7 @@ impl EventLog {
                 let at = at.map(|at| place(interfaces, tunnels, at));
                 let (vni, mac) = (key.vni, MacAddr(key.mac));
                 let switch = switches.get(&vni).cloned().flatten();
-                let given = forwarding.given().contains_key(&key);
+                let given = forwarding.programmed().static_macs.contains_key(&key);
                 match kind {
                     Kind::Aged => Event::Aged { vni, switch, mac, at },
                     _ => Event::Forgotten { vni, switch, mac, at, why: if given { Why::Given } else { Why::Gone } },
@@ -194,10 +198,10 @@ impl EventLog {
         }
         for key in difference.found {
             // A station that another node has learned and published to this one is no event here.
-            if forwarding.standby_fdb.values().any(|followed| followed.contains(&key)) {
+            if forwarding.is_followed(&key) {
                 continue;
             }
-            let Ok(Some(entry)) = forwarding.maps.mac(&key) else { continue };
+            let Some(entry) = forwarding.mac(&key) else { continue };
             let at = At::of(&entry.to);
             places.found(key, at);
             journal.note_with(Kind::Learned, key.vni, now, || {
@@ -208,7 +212,7 @@ impl EventLog {
     }
 
     /// Records changes of the virtual routers.
-    pub(super) fn routers(&mut self, statuses: &[InstanceStatus]) {
+    pub(super) fn routers(&mut self, statuses: &[InstanceStatus], now: Moment) {
         let router = |one: &InstanceStatus| Router {
             name: one.name.clone(),
             role: one.status.role.into(),
@@ -219,20 +223,20 @@ impl EventLog {
         let routers = statuses.iter().map(|one| (one.vrid.get(), router(one))).collect();
         let events = standing::roles(&self.routers, &routers);
         self.routers = routers;
-        self.note_all(events, now());
+        self.note_all(events, now);
         let problem =
             |one: &InstanceStatus, text: &String| format!("virtual router {} ({}): {text}", one.vrid, one.name);
         let problems = statuses.iter().flat_map(|one| one.problems.iter().map(move |text| problem(one, text)));
-        self.problems(Source::Vrrp, &problems.collect());
+        self.problems(Source::Vrrp, &problems.collect(), now);
     }
 
     /// Records changes of the problems with other nodes.
-    pub(super) fn nodes(&mut self, problems: &BTreeSet<String>) {
-        self.problems(Source::Nodes, problems);
+    pub(super) fn nodes(&mut self, problems: &BTreeSet<String>, now: Moment) {
+        self.problems(Source::Nodes, problems, now);
     }
 
     /// Records changes of the state of the database.
-    pub(super) fn database(&mut self, database: &view::Database) {
+    pub(super) fn database(&mut self, database: &view::Database, now: Moment) {
         let followed = database.followed();
         let one = |(instance, is): &(Option<&str>, &view::Following)| {
             let database = standing::Database { state: is.state, remote: is.remote.clone() };
@@ -241,17 +245,17 @@ impl EventLog {
         let databases = followed.iter().map(one).collect();
         let events = standing::databases(&self.databases, &databases);
         self.databases = databases;
-        self.note_all(events, now());
+        self.note_all(events, now);
         let problems = followed.iter().flat_map(|(_, is)| is.problems.iter().cloned()).collect();
-        self.problems(Source::Database, &problems);
+        self.problems(Source::Database, &problems, now);
     }
 
-    fn problems(&mut self, source: Source, problems: &BTreeSet<String>) {
+    fn problems(&mut self, source: Source, problems: &BTreeSet<String>, now: Moment) {
         let known = self.problems.entry(source).or_default();
         if known != problems {
             let events = standing::problems(source, known, problems);
             known.clone_from(problems);
-            self.note_all(events, now());
+            self.note_all(events, now);
         }
     }
 
@@ -260,49 +264,49 @@ impl EventLog {
     }
 
     /// Answers a reader: at once if there are events, else when there are.
-    pub(super) fn ask(&mut self, cursor: Cursor, request: Request) {
+    pub(super) fn read(&mut self, cursor: Cursor, request: Request, now: Time) {
         let page = self.journal.page(&cursor);
         if cursor == Cursor::End || !page.records.is_empty() || page.missed > 0 {
             return answer(request, &page);
         }
-        self.readers.push(Reader { cursor, request, until: Instant::now() + PATIENCE });
+        self.readers.push(Reader { cursor, request, until: now + PATIENCE });
     }
 
     /// Returns the time at which [`EventLog::answer`] is due.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.tell.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
+    pub(super) fn due(&self) -> Option<Time> {
+        self.answer_at.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
     }
 
     /// Answers waiting readers if their event happened a moment ago, or if they have waited for too long.
-    pub(super) fn answer(&mut self) {
-        self.journal.settle(now());
+    pub(super) fn answer(&mut self, now: Moment) {
+        self.journal.settle(now);
         if self.readers.is_empty() {
-            self.tell = None;
+            self.answer_at = None;
             return;
         }
-        let now = Instant::now();
-        let tell = self.tell.is_some_and(|tell| tell <= now);
+        let now = now.steady;
+        let is_due = self.answer_at.is_some_and(|due| due <= now);
         for reader in std::mem::take(&mut self.readers) {
             if reader.request.is_abandoned() {
                 continue;
             }
-            if tell && self.has_news(&reader) || reader.until <= now {
+            if is_due && self.has_news(&reader) || reader.until <= now {
                 answer(reader.request, &self.journal.page(&reader.cursor));
             } else {
                 self.readers.push(reader);
             }
         }
         let news = self.readers.iter().any(|reader| self.has_news(reader));
-        self.tell = news.then(|| self.tell.filter(|tell| *tell > now).unwrap_or(now + GATHER));
+        self.answer_at = news.then(|| self.answer_at.filter(|due| *due > now).unwrap_or(now + GATHER));
     }
 
     fn has_news(&self, reader: &Reader) -> bool {
         matches!(reader.cursor, Cursor::From { seq, .. } if seq < self.journal.next())
     }
 
-    fn bindings_of(&self, forwarding: &Forwarding) -> Bindings {
+    fn bindings_of(&self, forwarding: &impl DataPlane) -> Bindings {
         let name = |key: &BindingKey| name(&self.interfaces, key.ifindex);
-        let bindings = forwarding.programmed.bindings.iter();
+        let bindings = forwarding.programmed().bindings.iter();
         bindings.map(|(key, binding)| ((name(key), key.vlan), binding.vni)).collect()
     }
 }
@@ -317,12 +321,12 @@ fn interfaces(underlay: &Snapshot) -> BTreeMap<u32, String> {
     underlay.links.iter().map(|(name, link)| (link.ifindex, name.clone())).collect()
 }
 
-fn tunnels(forwarding: &Forwarding) -> BTreeMap<u32, IpAddr> {
-    forwarding.programmed.remote_vteps.iter().map(|(ends, id)| (*id, ends.remote.into())).collect()
+fn tunnels(forwarding: &impl DataPlane) -> BTreeMap<u32, IpAddr> {
+    forwarding.programmed().remote_vteps.iter().map(|(ends, id)| (*id, ends.remote.into())).collect()
 }
 
-fn switches(forwarding: &Forwarding, rows: &Rows) -> Switches {
-    let mut switches: Switches = forwarding.programmed.switches.keys().map(|vni| (*vni, None)).collect();
+fn switches(forwarding: &impl DataPlane, rows: &Rows) -> Switches {
+    let mut switches: Switches = forwarding.programmed().switches.keys().map(|vni| (*vni, None)).collect();
     for (name, switch) in &rows.switches {
         // Of two logical switches with one VNI, the first one forwards.
         if let Some(unnamed @ None) = switch.vni.and_then(|vni| switches.get_mut(&vni.get())) {

@@ -6,9 +6,8 @@ use gateway_api::view::{self, MacFilter};
 use gateway_base::{clock, suggest as nearest};
 use gateway_common::fdb::{self, FdbEntry, FdbKey};
 use gateway_datapath::maps::MapsError;
-use gateway_netdev::underlay::Snapshot;
 
-use super::{error::AgentError, handlers::Agent, names::Names};
+use super::{agent::Agent, data_plane::DataPlane as _, error::AgentError, names::Names};
 
 /// MACs that `fdb/show` returns at most: it is one text, and the loop stands still while it is written.
 const SHOWN: usize = 65_536;
@@ -18,17 +17,11 @@ const PAGES: usize = 256;
 impl Agent<'_> {
     /// Returns the MACs on a page of the forwarding database that pass `filter`. The cost of a page does not depend on
     /// the number of MACs.
-    pub(super) fn macs(
-        &self,
-        from: Option<u32>,
-        filter: &MacFilter,
-        underlay: &Snapshot,
-    ) -> Result<view::Macs, AgentError> {
-        let forwarding = &self.forwarding;
-        let names = Names::new(&self.planned, underlay, &forwarding.programmed);
+    pub(super) fn macs(&self, from: Option<u32>, filter: &MacFilter) -> Result<view::Macs, AgentError> {
+        let names = self.names();
         let (rows, next) = match filter.mac {
             Some(mac) => (self.everywhere(mac.0)?, None),
-            None => forwarding.maps.fdb_page(from)?,
+            None => self.forwarding().maps().fdb_page(from)?,
         };
         let now = clock::coarse_ns()?;
         // No logical switch has VNI 0, so an unknown one has no MACs.
@@ -41,9 +34,9 @@ impl Agent<'_> {
     /// Finds one MAC in all logical switches.
     fn everywhere(&self, mac: [u8; 6]) -> Result<Vec<(FdbKey, FdbEntry)>, MapsError> {
         let mut found = Vec::new();
-        for vni in self.forwarding.programmed.switches.keys() {
+        for vni in self.forwarding().programmed().switches.keys() {
             let key = FdbKey::new(*vni, mac);
-            found.extend(self.forwarding.maps.mac(&key)?.map(|entry| (key, entry)));
+            found.extend(self.forwarding().maps().mac(&key)?.map(|entry| (key, entry)));
         }
         Ok(found)
     }
@@ -62,13 +55,13 @@ impl Agent<'_> {
             kind: if learned { view::Kind::Learned } else { view::Kind::Given },
             place,
             age_seconds: learned.then(|| now.saturating_sub(entry.seen) / 1_000_000_000),
-            ip: self.forwarding.stations.get(&key).and_then(|known| known.ip),
+            ip: self.forwarding().stations().get(&key).and_then(|known| known.ip),
         }
     }
 
     /// Formats the forwarding database like `ovs-appctl fdb/show`, with the logical switch added: of one logical
     /// switch, by name or VNI, or of all.
-    pub(super) fn fdb_show(&self, switch: Option<&str>, underlay: &Snapshot) -> Result<String, AgentError> {
+    pub(super) fn fdb_show(&self, switch: Option<&str>) -> Result<String, AgentError> {
         let filter = match switch {
             Some(word) => match word.parse() {
                 Ok(vni) => MacFilter { vni: Some(vni), ..MacFilter::default() },
@@ -81,7 +74,7 @@ impl Agent<'_> {
         }
         let (mut macs, mut from, mut pages) = (Vec::new(), None, 0);
         loop {
-            let page = self.macs(from, &filter, underlay)?;
+            let page = self.macs(from, &filter)?;
             macs.extend(page.macs);
             (from, pages) = (page.next, pages + 1);
             if from.is_none() {
@@ -106,8 +99,8 @@ impl Agent<'_> {
 
     /// Checks that a logical switch exists. An unknown name or VNI must not look like a logical switch without MACs.
     fn has_switch(&self, word: &str) -> Result<(), AgentError> {
-        let names = || self.planned.switches.keys().map(String::as_str);
-        let vni = word.parse().is_ok_and(|vni: u32| self.forwarding.programmed.switches.contains_key(&vni));
+        let names = || self.source().planned().switches.keys().map(String::as_str);
+        let vni = word.parse().is_ok_and(|vni: u32| self.forwarding().programmed().switches.contains_key(&vni));
         if vni || names().any(|name| name == word) {
             return Ok(());
         }
@@ -116,13 +109,17 @@ impl Agent<'_> {
 
     /// Formats the use of the forwarding database and the learning statistics, like `ovs-appctl fdb/stats-show`.
     pub(super) fn fdb_stats(&self) -> Result<String, AgentError> {
-        let paths = self.forwarding.maps.paths()?;
-        let (given, stations) = (self.forwarding.programmed.static_macs.len(), self.forwarding.stations.len());
+        let paths = self.forwarding().maps().paths()?;
+        let (given, stations) = (self.forwarding().programmed().static_macs.len(), self.forwarding().stations().len());
         Ok(format!(
             "Statistics for the forwarding database:\n  Size: {} MACs at most\n  Given MACs: {given}\n  Learned behind \
              access ports: {stations}\n  Total number of learned MACs: {}\n  Total number of port moves: {}\n  Frames \
              not learned from, limit of the switch reached: {}\n  Frames not learned from, database full: {}\n",
-            self.config.gateway.fdb_size, paths.learned, paths.moved, paths.learn_limit, paths.fdb_full
+            self.config().gateway.fdb_size,
+            paths.learned,
+            paths.moved,
+            paths.learn_limit,
+            paths.fdb_full
         ))
     }
 }

@@ -1,67 +1,51 @@
-//! Housekeeping of the agent: its status line for the service manager, `memory/show`, `coverage/show`, `vlog/*`, and
-//! the work for these each second.
+//! Views of the agent itself: its status line for the service manager, `memory/show`, and the counters of
+//! `coverage/show`.
 
 use std::sync::atomic::Ordering;
 
-use gateway_api::ctl::LogControl;
-use gateway_base::{clock, memory};
+use gateway_base::{log, memory};
 
-use super::{cluster::Cluster, coverage::Totals, handlers::Agent, status_line::StatusLine};
+use super::{agent::Agent, cluster::Cluster, coverage::Totals, data_plane::DataPlane as _, status_line::StatusLine};
+use crate::ctl::server::Counters;
 
 impl Agent<'_> {
-    /// Does the work of each second.
-    pub(super) fn look_after(&mut self) {
-        if let Some(cluster) = &mut self.cluster {
-            cluster.look_for_strays(&self.forwarding.maps, clock::monotonic());
-            cluster.tell_shortfalls(&self.config, clock::monotonic());
-        }
-        let status_line = self.status_line();
-        self.systemd.status(status_line);
-        self.log.report_left_out(false);
-        let now = clock::monotonic();
-        if self.coverage.is_due(now) {
-            let totals = self.totals();
-            self.coverage.poll(totals, now);
-        }
-    }
-
     /// Returns the status line.
     pub(super) fn status_line(&self) -> String {
-        let cluster = self.cluster.as_ref();
-        let mut problems: Vec<String> = self.refused.iter().map(|why| format!("reload refused: {why}")).collect();
-        problems.extend(self.forwarding.problems().iter().cloned());
+        let cluster = self.cluster();
+        let mut problems: Vec<String> =
+            self.refused().into_iter().map(|why| format!("reload refused: {why}")).collect();
+        problems.extend(self.forwarding().problems().iter().cloned());
         problems.extend(cluster.into_iter().flat_map(Cluster::problems_of_routers));
-        problems.extend(cluster.into_iter().flat_map(Cluster::shortfalls));
-        problems.extend(self.differences.all().map(str::to_owned));
-        let programmed = &self.forwarding.programmed;
+        problems.extend(cluster.into_iter().flat_map(Cluster::shortfalls).cloned());
+        problems.extend(cluster.into_iter().flat_map(Cluster::differences).cloned());
+        let programmed = self.forwarding().programmed();
         let status_line = StatusLine {
             roles: cluster.map(Cluster::roles_by_name).unwrap_or_default(),
             switches: programmed.switches.len(),
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),
             given: programmed.static_macs.len(),
-            learned: self.forwarding.stations.len(),
-            database: self.config.database.as_ref().map(|_| *self.database.reached().borrow()),
+            learned: self.forwarding().stations().len(),
+            database: self.config().database.as_ref().map(|_| self.source().is_reached()),
             problems,
         };
         status_line.to_string()
     }
 
     /// Returns the counters since the start.
-    fn totals(&self) -> Totals {
-        let mut totals: Totals = self.coverage.turns().collect();
-        let work = self.forwarding.work;
+    pub(super) fn totals(&self, log: &log::Control, clients: &Counters) -> Totals {
+        let mut totals: Totals = self.turns().all().collect();
+        let (work, (reached, lost)) = (self.forwarding().work(), self.source().counts());
         totals.extend([
             ("plan", work.plans),
             ("map_operation", work.operations),
             ("map_operation_failed", work.failed),
             ("census", work.fdb_scans),
             ("learn_event", work.learned),
-            ("database_reached", self.reached.0),
-            ("database_lost", self.reached.1),
-            ("log_line_left_out", self.log.left_out()),
+            ("database_reached", reached),
+            ("database_lost", lost),
+            ("log_line_left_out", log.left_out()),
         ]);
-        let clients = &self.clients;
         totals.extend([
             ("ctl_client", clients.clients.load(Ordering::Relaxed)),
             ("ctl_request", clients.requests.load(Ordering::Relaxed)),
@@ -72,20 +56,15 @@ impl Agent<'_> {
         totals
     }
 
-    /// Formats `coverage/show`.
-    pub(super) fn show_coverage(&self) -> String {
-        self.coverage.show(self.totals(), clock::monotonic())
-    }
-
     /// Formats `memory/show`: counts, and kilobytes where the name has that unit, in one line sorted by name.
-    pub(super) fn show_memory(&self) -> String {
-        let programmed = &self.forwarding.programmed;
+    pub(super) fn memory(&self, log: &log::Control) -> String {
+        let programmed = self.forwarding().programmed();
         let mut shown: Vec<(&str, u64)> = vec![
             ("bindings", programmed.bindings.len() as u64),
-            ("log-texts", self.log.remembered() as u64),
+            ("log-texts", log.remembered() as u64),
             ("macs-given", programmed.static_macs.len() as u64),
-            ("macs-heard", self.forwarding.standby_fdb.values().map(|followed| followed.len() as u64).sum()),
-            ("macs-learned", self.forwarding.stations.len() as u64),
+            ("macs-heard", self.forwarding().followed()),
+            ("macs-learned", self.forwarding().stations().len() as u64),
             ("switches", programmed.switches.len() as u64),
             ("tunnels", programmed.tunnels.len() as u64),
         ];
@@ -98,20 +77,5 @@ impl Agent<'_> {
         shown.sort_unstable();
         let shown: Vec<String> = shown.iter().map(|(name, count)| format!("{name}:{count}")).collect();
         shown.join(" ") + "\n"
-    }
-
-    /// Handles `vlog/*`.
-    pub(super) fn control_log(&self, control: LogControl) -> Result<String, String> {
-        match control {
-            LogControl::List => Ok(self.log.list()),
-            LogControl::Set(specs) => self.log.set(&specs).map(|()| String::new()),
-            LogControl::Limit(on) => {
-                self.log.limit(on);
-                Ok(String::new())
-            }
-            LogControl::Reopen => {
-                Ok("there is no file to open again: the log goes to standard error or the journal\n".to_owned())
-            }
-        }
     }
 }

@@ -6,9 +6,8 @@ use gateway_api::view::{self, Severity};
 use gateway_base::clock;
 use gateway_common::net::VlanId;
 use gateway_datapath::plan;
-use gateway_netdev::underlay::Snapshot;
 
-use super::{handlers::Agent, names::Names, views::in_force};
+use super::{agent::Agent, data_plane::DataPlane as _, names::Names, views::in_force};
 use crate::metrics::{
     Measured, Readiness,
     measured::{self, MAX_SERIES},
@@ -22,21 +21,21 @@ impl Agent<'_> {
     pub(super) fn readiness(&self) -> Readiness {
         let (shown, now) = (self.programmed(), clock::monotonic());
         Readiness {
-            attached: self.forwarding.is_attached(),
-            known: self.database.is_known(),
-            unforwarded: self.forwarding.unforwarded(),
-            able: self.cluster.as_ref().is_none_or(|cluster| cluster.is_able(now)),
+            attached: self.forwarding().is_attached(),
+            known: self.source().is_known(),
+            unforwarded: self.forwarding().unforwarded(),
+            able: self.cluster().is_none_or(|cluster| cluster.is_able(now)),
             reaches: shown.tunnels == 0 || shown.tunnels_unresolved < shown.tunnels,
         }
     }
 
     /// Measures everything. A value that can't be read is left out.
-    pub(super) fn measure(&mut self, underlay: &Snapshot) -> Measured {
-        let status = self.status(underlay);
-        let programmed = &self.forwarding.programmed;
+    pub(super) fn measure(&self) -> Measured {
+        let status = self.status();
+        let programmed = self.forwarding().programmed();
         let mut measured = Measured {
             at: clock::monotonic(),
-            attached: self.forwarding.is_attached(),
+            attached: self.forwarding().is_attached(),
             programmed: measured::Programmed {
                 switches: programmed.switches.len(),
                 bindings: programmed.bindings.len(),
@@ -44,17 +43,17 @@ impl Agent<'_> {
                 flood_members: programmed.flood.len(),
                 vteps: programmed.vteps.len(),
             },
-            drops: self.forwarding.maps.drops().ok(),
-            paths: self.forwarding.maps.paths().ok(),
-            programs: self.forwarding.programs(),
+            drops: self.forwarding().maps().drops().ok(),
+            paths: self.forwarding().maps().paths().ok(),
+            programs: self.forwarding().programs(),
             databases: self.databases(&status.database),
             routers: routers(status.vrrp, status.nodes.as_ref()),
             problems: problems(&status.problems),
             interfaces: status.interfaces,
-            reloads: self.reloads,
+            reloads: self.reloads(),
             ..Measured::default()
         };
-        let names = Names::new(&self.planned, underlay, programmed);
+        let names = self.names();
         self.measure_bindings(&names, &mut measured);
         self.measure_tunnels(&mut measured);
         self.measure_macs(&names, &mut measured);
@@ -66,24 +65,24 @@ impl Agent<'_> {
         if followed.is_empty() {
             return vec![measured::Database { name: STATIC.to_owned(), following: None, heard: None }];
         }
-        let alone = self.config.instances.first().map(|instance| instance.name.as_str()).unwrap_or_default();
+        let alone = self.config().instances.first().map(|instance| instance.name.as_str()).unwrap_or_default();
         let one = |(instance, following): (Option<&str>, &view::Following)| measured::Database {
             name: instance.unwrap_or(alone).to_owned(),
             following: Some(following.clone()),
-            heard: self.database.last_received(instance),
+            heard: self.source().last_received(instance),
         };
         followed.into_iter().map(one).collect()
     }
 
     fn measure_bindings(&self, names: &Names<'_>, to: &mut Measured) {
-        for bound in &self.forwarding.bindings {
+        for bound in self.forwarding().bindings() {
             *to.binding_states.entry(bound.state.name()).or_default() += 1;
         }
-        let all = &self.forwarding.programmed.bindings;
+        let all = &self.forwarding().programmed().bindings;
         to.left_out.bindings = all.len().saturating_sub(MAX_SERIES);
         for (key, binding) in all.iter().take(MAX_SERIES) {
             let Some(vlan) = VlanId::new(key.vlan) else { continue };
-            let Ok(traffic) = self.forwarding.maps.binding_traffic(binding.id) else { continue };
+            let Ok(traffic) = self.forwarding().maps().binding_traffic(binding.id) else { continue };
             to.bindings.push(measured::Binding {
                 port: names.interface(key.ifindex),
                 vlan,
@@ -95,10 +94,10 @@ impl Agent<'_> {
     }
 
     fn measure_tunnels(&self, to: &mut Measured) {
-        let programmed = &self.forwarding.programmed;
+        let programmed = self.forwarding().programmed();
         to.left_out.tunnels = programmed.remote_vteps.len().saturating_sub(MAX_SERIES);
         for (ends, id) in programmed.remote_vteps.iter().take(MAX_SERIES) {
-            let Ok(traffic) = self.forwarding.maps.tunnel_traffic(*id) else { continue };
+            let Ok(traffic) = self.forwarding().maps().tunnel_traffic(*id) else { continue };
             to.tunnels.push(measured::Tunnel {
                 local: ends.local.into(),
                 remote: ends.remote.into(),
@@ -109,16 +108,16 @@ impl Agent<'_> {
     }
 
     fn measure_macs(&self, names: &Names<'_>, to: &mut Measured) {
-        let forwarding = &self.forwarding;
-        let limits = plan::learn_limits(&self.config, &self.planned);
+        let forwarding = self.forwarding();
+        let limits = plan::learn_limits(self.config(), self.source().planned());
         let mut given = BTreeMap::<u32, u64>::new();
-        forwarding.programmed.static_macs.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
-        to.fdb.given = forwarding.programmed.static_macs.len() as u64;
-        to.fdb.size = self.config.gateway.fdb_size.into();
-        to.left_out.switches = forwarding.programmed.switches.len().saturating_sub(MAX_SERIES);
-        for (place, vni) in forwarding.programmed.switches.keys().copied().enumerate() {
+        forwarding.programmed().static_macs.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
+        to.fdb.given = forwarding.programmed().static_macs.len() as u64;
+        to.fdb.size = self.config().gateway.fdb_size.into();
+        to.left_out.switches = forwarding.programmed().switches.len().saturating_sub(MAX_SERIES);
+        for (place, vni) in forwarding.programmed().switches.keys().copied().enumerate() {
             if place >= MAX_SERIES {
-                to.fdb.learned += forwarding.fdb_scan.get(&vni).map_or(0, |fdb_scan| fdb_scan.present);
+                to.fdb.learned += forwarding.last_scan(vni).map_or(0, |scan| scan.present);
                 continue;
             }
             let Ok(learned) = self.learned(vni) else { continue };

@@ -11,7 +11,7 @@ use gateway_common::{
 };
 use gateway_ha::peers::{Station, Stations};
 
-use super::stations::{Heard, Known};
+use super::stations::{Known, LearnedStations};
 
 /// Stations of each lease that this node is active for, and the changes that are not applied yet. The cost of a change
 /// does not depend on the number of stations. All of them are read only when this node becomes active, or when
@@ -42,7 +42,7 @@ impl Outgoing {
 
     /// Updates the published stations from `known`, with the leases of logical switches by VNI. This node is active for
     /// the leases `active`.
-    pub(super) fn update(&mut self, known: &Heard, leases: BTreeMap<u32, u32>, active: &BTreeSet<u32>) {
+    pub(super) fn update(&mut self, known: &LearnedStations, leases: BTreeMap<u32, u32>, active: &BTreeSet<u32>) {
         if self.leases != leases {
             self.leases = leases;
             self.published.clear();
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_learned_mac_is_one_change_for_other_nodes_however_many_there_are() {
         for many in [10, 1000, 20_000] {
-            let mut all: Heard = (0..many).map(|number| (key(number), known(1, None))).collect();
+            let mut all: LearnedStations = (0..many).map(|number| (key(number), known(1, None))).collect();
             let mut outgoing = Outgoing::default();
             outgoing.name(names(&[(1, "eth1")]));
             outgoing.update(&all, leases(0), &[1, 2].into());
@@ -155,7 +155,7 @@ mod tests {
         /// Updating by changes gives the same result as publishing all stations again.
         #[test]
         fn changes_add_up_to_all(steps in prop::collection::vec(step(), 0..150)) {
-            let mut all = Heard::new();
+            let mut all = LearnedStations::new();
             let (mut active, mut shift, mut ports) = (BTreeSet::from([1]), 0, names(&[(1, "eth1"), (2, "eth2")]));
             let mut outgoing = Outgoing::default();
             outgoing.name(ports.clone());

@@ -19,13 +19,13 @@ const LOCK: &str = "vtep-gateway.lock";
 /// Exclusive right to a run directory, while this value lives. The kernel releases the lock when the process ends, in
 /// whatever way, so a crash leaves nothing to clean up.
 #[derive(Debug)]
-pub(crate) struct Instance {
+pub(crate) struct ProcessLock {
     _lock: Flock<File>,
 }
 
 /// Error that keeps this process from running.
 #[derive(Debug, Error)]
-pub enum InstanceError {
+pub enum ProcessLockError {
     /// Another agent runs.
     #[error(
         "another vtep-gateway (pid {pid}) runs with run_dir {}; stop it first or set another gateway.run_dir and \
@@ -60,17 +60,17 @@ fn hint(source: &io::Error) -> &'static str {
     }
 }
 
-impl Instance {
+impl ProcessLock {
     /// Takes the lock in `run_dir` and writes this process's id into it. Makes the directory (mode 0755) if it does not
     /// exist.
     ///
     /// # Errors
     /// Another process holds the lock, or the directory cannot be used.
-    pub(crate) fn acquire(run_dir: &Path) -> Result<Self, InstanceError> {
+    pub(crate) fn acquire(run_dir: &Path) -> Result<Self, ProcessLockError> {
         let path = run_dir.join(LOCK);
         let unusable = |action, path: &Path| {
             let path = path.to_owned();
-            move |source: io::Error| InstanceError::Unusable { action, path, source }
+            move |source: io::Error| ProcessLockError::Unusable { action, path, source }
         };
         DirBuilder::new().recursive(true).mode(0o755).create(run_dir).map_err(unusable("create", run_dir))?;
         let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(&path);
@@ -78,7 +78,7 @@ impl Instance {
         let mut lock = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(lock) => lock,
             Err((file, Errno::EWOULDBLOCK)) => {
-                return Err(InstanceError::Running { pid: pid_in(file), run_dir: run_dir.to_owned() });
+                return Err(ProcessLockError::Running { pid: pid_in(file), run_dir: run_dir.to_owned() });
             }
             Err((_, errno)) => return Err(unusable("lock", &path)(errno.into())),
         };
@@ -111,7 +111,7 @@ mod tests {
 
     impl Scratch {
         fn new(name: &str) -> Self {
-            Self(std::env::temp_dir().join(format!("vtep-gateway-instance-{}-{name}", process::id())))
+            Self(std::env::temp_dir().join(format!("vtep-gateway-lock-{}-{name}", process::id())))
         }
     }
 
@@ -124,17 +124,17 @@ mod tests {
     #[test]
     fn the_directory_is_made_and_the_lock_names_the_process() {
         let dir = Scratch::new("fresh");
-        let _instance = Instance::acquire(&dir.0.join("a/b")).unwrap();
+        let _lock = ProcessLock::acquire(&dir.0.join("a/b")).unwrap();
         let text = fs::read_to_string(dir.0.join("a/b").join(LOCK)).unwrap();
         assert_eq!(text, format!("{}\n", process::id()));
     }
 
     #[test]
-    fn a_second_instance_is_told_of_the_first() {
+    fn a_second_agent_gets_an_error_that_names_the_first() {
         let dir = Scratch::new("second");
-        let _first = Instance::acquire(&dir.0).unwrap();
+        let _first = ProcessLock::acquire(&dir.0).unwrap();
         assert_eq!(
-            Instance::acquire(&dir.0).unwrap_err().to_string(),
+            ProcessLock::acquire(&dir.0).unwrap_err().to_string(),
             format!(
                 "another vtep-gateway (pid {}) runs with run_dir {}; stop it first or set another gateway.run_dir and \
                  gateway.pin_dir",
@@ -145,27 +145,27 @@ mod tests {
     }
 
     #[test]
-    fn an_ended_instance_is_not_in_the_way() {
+    fn the_lock_of_an_ended_agent_is_free() {
         let dir = Scratch::new("again");
-        drop(Instance::acquire(&dir.0).unwrap());
+        drop(ProcessLock::acquire(&dir.0).unwrap());
         fs::write(dir.0.join(LOCK), "4294967295 and more\n").unwrap();
-        let _again = Instance::acquire(&dir.0).unwrap();
+        let _again = ProcessLock::acquire(&dir.0).unwrap();
         assert_eq!(fs::read_to_string(dir.0.join(LOCK)).unwrap(), format!("{}\n", process::id()));
     }
 
     #[test]
     fn a_lock_without_a_pid_still_holds() {
         let dir = Scratch::new("empty");
-        let _first = Instance::acquire(&dir.0).unwrap();
+        let _first = ProcessLock::acquire(&dir.0).unwrap();
         fs::write(dir.0.join(LOCK), "").unwrap();
-        assert!(matches!(Instance::acquire(&dir.0), Err(InstanceError::Running { pid, .. }) if pid == "unknown"));
+        assert!(matches!(ProcessLock::acquire(&dir.0), Err(ProcessLockError::Running { pid, .. }) if pid == "unknown"));
     }
 
     #[test]
-    fn a_full_file_system_is_told_as_that_and_not_as_a_lack_of_rights() {
+    fn a_full_file_system_is_reported_as_that_and_not_as_a_lack_of_rights() {
         let unusable = |errno| {
             let source = io::Error::from_raw_os_error(errno);
-            InstanceError::Unusable { action: "write", path: "/run/x".into(), source }.to_string()
+            ProcessLockError::Unusable { action: "write", path: "/run/x".into(), source }.to_string()
         };
         let full = unusable(libc::ENOSPC);
         assert!(full.contains("No space left") && full.contains("make room") && !full.contains("root"), "{full}");
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_directory_that_cannot_be_is_an_error_that_names_it() {
-        let error = Instance::acquire(Path::new("/proc/vtep-gateway")).unwrap_err().to_string();
+        let error = ProcessLock::acquire(Path::new("/proc/vtep-gateway")).unwrap_err().to_string();
         assert!(error.starts_with("cannot create /proc/vtep-gateway: "), "{error}");
     }
 }

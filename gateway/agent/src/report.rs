@@ -29,18 +29,8 @@ impl Report {
     }
 
     /// Returns the standing problems.
-    pub(super) fn all(&self) -> impl Iterator<Item = &str> {
-        self.standing.iter().map(String::as_str)
-    }
-
-    /// Returns the standing problems as a set.
     pub(super) fn texts(&self) -> &BTreeSet<String> {
         &self.standing
-    }
-
-    /// Returns the number of standing problems.
-    pub(super) fn standing(&self) -> usize {
-        self.standing.len()
     }
 
     /// Logs what the kernel could not learn since the last call. The first call after a start only reads the counters.

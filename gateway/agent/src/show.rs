@@ -5,31 +5,30 @@ use gateway_api::{
     screen::{self, Look},
     view,
 };
-use gateway_netdev::underlay::Snapshot;
 use serde::Serialize;
 
-use super::{error::AgentError, handlers::Agent};
+use super::{agent::Agent, error::AgentError};
 
 impl Agent<'_> {
     /// Answers a request for `what`.
-    pub(super) fn shown(&mut self, what: &Show, underlay: &Snapshot) -> Answer {
-        self.text(what, underlay).map_err(|error| error.to_string())
+    pub(super) fn shown(&self, what: &Show) -> Answer {
+        self.text(what).map_err(|error| error.to_string())
     }
 
-    fn text(&mut self, what: &Show, underlay: &Snapshot) -> Result<String, AgentError> {
+    fn text(&self, what: &Show) -> Result<String, AgentError> {
         Ok(match what {
-            Show::Status { json: true } => format!("{}\n", pretty(&self.status(underlay))),
-            Show::Status { json: false } => screen::status(&self.status(underlay), Look::PLAIN),
-            Show::Everything => json(&self.everything(underlay)?),
+            Show::Status { json: true } => format!("{}\n", pretty(&self.status())),
+            Show::Status { json: false } => screen::status(&self.status(), Look::PLAIN),
+            Show::Everything => json(&self.everything()?),
             Show::Switches => json(&self.switches()?),
-            Show::Bindings => json(&self.bindings(underlay)?),
-            Show::Macs { from, filter } => json::<view::Macs>(&self.macs(*from, filter, underlay)?),
-            Show::Tunnels => json(&self.tunnels(underlay)?),
-            Show::Neighbours => json(&self.neighbours(underlay)),
+            Show::Bindings => json(&self.bindings()?),
+            Show::Macs { from, filter } => json::<view::Macs>(&self.macs(*from, filter)?),
+            Show::Tunnels => json(&self.tunnels()?),
+            Show::Neighbours => json(&self.neighbours()),
             Show::Vrrp => json(&self.routers()),
             Show::Counters => json(&self.counters()?),
             Show::Drops => json(&self.drops()?),
-            Show::FdbShow(switch) => self.fdb_show(switch.as_deref(), underlay)?,
+            Show::FdbShow(switch) => self.fdb_show(switch.as_deref())?,
             Show::FdbStats => self.fdb_stats()?,
         })
     }

@@ -15,13 +15,12 @@ use gateway_ha::{
     peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote},
 };
 use gateway_netdev::underlay::Snapshot;
-use gateway_vrrp::Vrid;
-use tokio::time::Instant;
+use gateway_vrrp::{Time, Vrid};
 
-use super::{outgoing::Outgoing, stations::Heard};
+use super::{outgoing::Outgoing, stations::LearnedStations};
 
 /// Minimum interval between two publications of stations, so that a burst of learning is sent at once.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 
 /// Interfaces by name, with their indices.
 pub(super) type Ports = BTreeMap<String, u32>;
@@ -36,7 +35,8 @@ pub(super) struct StateSync {
     ports: Arc<Ports>,
     /// Published stations of this node.
     outgoing: Outgoing,
-    tell: Option<Instant>,
+    /// Time of the next publication.
+    due: Option<Time>,
 }
 
 impl StateSync {
@@ -44,7 +44,7 @@ impl StateSync {
     pub(super) fn new(peers: Peers, host: String) -> Self {
         let description = Description::default();
         let (received, ports, outgoing) = (Arc::default(), Arc::default(), Outgoing::default());
-        Self { peers, host, description, received, ports, outgoing, tell: None }
+        Self { peers, host, description, received, ports, outgoing, due: None }
     }
 
     /// Takes over the bindings and their places, the numbers of programmed bindings by lease, and the nodes that may
@@ -68,7 +68,7 @@ impl StateSync {
     }
 
     /// Asks the active node to announce the addresses again, because packets for it arrive here.
-    pub(super) fn ask(&mut self, vrid: Vrid) {
+    pub(super) fn request_announcement(&mut self, vrid: Vrid) {
         if let Some(instance) = self.description.instances.get_mut(&vrid) {
             instance.misled = instance.misled.wrapping_add(1);
             self.peers.local(self.description.clone());
@@ -96,19 +96,19 @@ impl StateSync {
     }
 
     /// Notes stations that have changed here.
-    pub(super) fn changed(&mut self, changed: &BTreeSet<FdbKey>) {
+    pub(super) fn changed(&mut self, changed: &BTreeSet<FdbKey>, now: Time) {
         self.outgoing.note(changed);
-        self.publish_soon();
+        self.publish_soon(now);
     }
 
     /// Schedules a call of [publish](Self::publish).
-    pub(super) fn publish_soon(&mut self) {
-        self.tell.get_or_insert(Instant::now() + TELL_EVERY);
+    pub(super) fn publish_soon(&mut self, now: Time) {
+        self.due.get_or_insert(now + PUBLISH_EVERY);
     }
 
     /// Returns the time at which to [publish](Self::publish).
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.tell
+    pub(super) fn due(&self) -> Option<Time> {
+        self.due
     }
 
     /// Publishes the stations of `known` that were learned here to other nodes, in the logical switches of the leases
@@ -116,12 +116,12 @@ impl StateSync {
     /// not active here, it publishes none.
     pub(super) fn publish(
         &mut self,
-        known: &Heard,
+        known: &LearnedStations,
         leases: BTreeMap<u32, u32>,
         active: &BTreeSet<u32>,
         vrids: impl Iterator<Item = Vrid>,
     ) {
-        self.tell = None;
+        self.due = None;
         self.outgoing.update(known, leases, active);
         for vrid in vrids {
             self.peers.stations(vrid, self.outgoing.of(vrid.get().into()).cloned());

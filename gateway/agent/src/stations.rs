@@ -17,7 +17,7 @@ use gateway_common::{
 use gateway_sources::{Local, vtep::LocalMac};
 
 /// Learned stations by logical switch and MAC.
-pub(super) type Heard = BTreeMap<FdbKey, Known>;
+pub(super) type LearnedStations = BTreeMap<FdbKey, Known>;
 
 /// State of a station behind an access port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) struct Known {
 /// on the number of stations; only an FDB scan compares all of them.
 #[derive(Debug, Default)]
 pub(super) struct Stations {
-    known: Heard,
+    known: LearnedStations,
     changed: BTreeSet<FdbKey>,
     /// True if the database has received all stations once. From then on it receives changes.
     published: bool,
@@ -87,7 +87,7 @@ impl Stations {
     }
 
     /// Returns all stations.
-    pub(super) fn all(&self) -> &Heard {
+    pub(super) fn all(&self) -> &LearnedStations {
         &self.known
     }
 

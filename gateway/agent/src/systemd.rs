@@ -1,7 +1,8 @@
 //! Notifies the service manager: sd_notify(3). Does nothing without one.
 
-use std::{env, time::Duration};
+use std::{env, pin::Pin, time::Duration};
 
+use gateway_ha::Handle;
 use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -19,14 +20,14 @@ pub(super) struct Systemd {
 impl Systemd {
     /// Notifies that everything known is programmed and attached: units that wait for the gateway may start.
     pub(super) fn ready(&mut self, status: String) {
-        tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
+        notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
         self.shown = status;
     }
 
     /// Notifies that the configuration is being read again; [`Systemd::ready`] follows.
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => tell(&[NotifyState::Reloading, now]),
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
             Err(error) => tracing::debug!("the service manager is not told of a reload: {error}"),
         }
     }
@@ -34,7 +35,7 @@ impl Systemd {
     /// Sends the status line, if it has changed.
     pub(super) fn status(&mut self, status: String) {
         if status != self.shown {
-            tell(&[NotifyState::Status(&status)]);
+            notify(&[NotifyState::Status(&status)]);
             self.shown = status;
         }
     }
@@ -42,20 +43,48 @@ impl Systemd {
 
 /// Notifies that the agent ends.
 pub(super) fn stopping(status: &str) {
-    tell(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
 }
 
-/// Sends a keep-alive to the watchdog.
-pub(super) fn alive() {
-    tell(&[NotifyState::Watchdog]);
+/// Watchdog of the service manager. A loop that hangs sends no keep-alive. If its virtual routers hang, it sends no
+/// second one.
+pub(super) struct Watchdog<'a> {
+    /// Half the watchdog's timeout; `None` if there is no watchdog.
+    clock: Option<Interval>,
+    ha: Option<&'a Handle>,
+    /// Answer of the virtual routers after the last keep-alive.
+    pulse: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
 }
 
-/// Returns the interval of keep-alives: half the watchdog's timeout. `None` if there is no watchdog.
-pub(super) fn watchdog() -> Option<Interval> {
-    let limit = sd_notify::watchdog_enabled()?;
-    let mut due = interval((limit / 2).max(Duration::from_millis(1)));
-    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Some(due)
+impl<'a> Watchdog<'a> {
+    /// Starts the watchdog, if the service manager has set one.
+    pub(super) fn start(ha: Option<&'a Handle>) -> Self {
+        let clock = sd_notify::watchdog_enabled().map(|limit| {
+            let mut due = interval((limit / 2).max(Duration::from_millis(1)));
+            due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            due
+        });
+        Self { clock, ha, pulse: None }
+    }
+
+    /// Waits until a keep-alive is due and the virtual routers have answered after the last one. Never ends without a
+    /// watchdog. Cancel safe.
+    pub(super) async fn due(&mut self) {
+        if let Some(pulse) = &mut self.pulse {
+            pulse.await;
+            self.pulse = None;
+        }
+        match &mut self.clock {
+            Some(clock) => drop(clock.tick().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Sends a keep-alive.
+    pub(super) fn keep_alive(&mut self) {
+        notify(&[NotifyState::Watchdog]);
+        self.pulse = self.ha.map(|ha| Box::pin(ha.settled()) as Pin<Box<_>>);
+    }
 }
 
 /// Time for which a failed start is held back.
@@ -70,7 +99,7 @@ pub async fn hold_back(error: &AgentError) {
     }
     let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
     let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else { return };
-    tell(&[NotifyState::Status(&format!("could not start: {error}"))]);
+    notify(&[NotifyState::Status(&format!("could not start: {error}"))]);
     tracing::warn!("it could not start: held back for {} s before it is tried again", HOLD.as_secs());
     tokio::select! {
         () = sleep(HOLD) => {}
@@ -79,7 +108,7 @@ pub async fn hold_back(error: &AgentError) {
     }
 }
 
-fn tell(state: &[NotifyState<'_>]) {
+fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!("the service manager can't be told how things stand ($NOTIFY_SOCKET): {error}");
     }

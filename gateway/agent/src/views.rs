@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::Duration,
 };
 
 use gateway_api::view;
@@ -17,37 +16,17 @@ use gateway_common::{
 };
 use gateway_config::{Interface, Mode, rows::LogicalSwitch};
 use gateway_datapath::{maps::MapsError, plan};
-use gateway_netdev::underlay::{Resolution, Snapshot, Why};
+use gateway_netdev::underlay::{Resolution, Why};
 
-use super::{handlers::Agent, names::Names};
+use super::{agent::Agent, cluster::Cluster, data_plane::DataPlane as _, names::Names};
 
 /// Nanoseconds in a second.
 const NANOSECONDS: u64 = 1_000_000_000;
 
-/// Times since which the databases have been in their states.
-#[derive(Debug, Default)]
-pub(super) struct DatabaseSince(BTreeMap<Option<String>, (bool, view::DatabaseState, Duration)>);
-
-impl DatabaseSince {
-    /// Tracks the states at `now`, and sets in each view the time for which it has had its state.
-    fn note(&mut self, database: &mut view::Database, now: Duration) {
-        for (instance, following) in database.followed_mut() {
-            let is = (following.reached, following.state);
-            let noted = self.0.entry(instance.map(str::to_owned)).or_insert((is.0, is.1, now));
-            if (noted.0, noted.1) != is {
-                *noted = (is.0, is.1, now);
-            }
-            following.state_seconds = Some(now.saturating_sub(noted.2).as_secs());
-        }
-    }
-}
-
 impl Agent<'_> {
     /// Returns the overall status.
-    pub(super) fn status(&mut self, underlay: &Snapshot) -> view::Status {
+    pub(super) fn status(&self) -> view::Status {
         let now = clock::monotonic();
-        let mut database = self.database.view();
-        self.database_since.note(&mut database, now);
         let mut status = view::Status {
             schema: view::SCHEMA,
             node: nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -56,62 +35,63 @@ impl Agent<'_> {
             kernel: nix::sys::utsname::uname()
                 .map(|kernel| kernel.release().to_string_lossy().into_owned())
                 .unwrap_or_default(),
-            uptime_seconds: now.saturating_sub(self.started).as_secs(),
+            uptime_seconds: now.saturating_sub(self.started()).as_secs(),
             healthy: true,
             problems: Vec::new(),
-            vteps: self.config.vteps().collect(),
-            udp_port: Some(self.config.gateway.udp_port),
-            pin_dir: Some(self.config.gateway.pin_dir.clone()),
-            database,
+            vteps: self.config().vteps().collect(),
+            udp_port: Some(self.config().gateway.udp_port),
+            pin_dir: Some(self.config().gateway.pin_dir.clone()),
+            database: self.source().view(now),
             forwarding: self.programmed(),
-            interfaces: self.interfaces(underlay),
+            interfaces: self.interfaces(),
             vrrp: self.routers(),
-            nodes: self.cluster.as_ref().and_then(super::cluster::Cluster::nodes),
+            nodes: self.cluster().and_then(Cluster::nodes),
         };
-        status.judge(|text| self.forwarding.warnings.contains(text));
+        status.judge(|text| self.forwarding().is_warning(text));
         status
     }
 
     /// Returns everything but the MACs.
-    pub(super) fn everything(&mut self, underlay: &Snapshot) -> Result<view::Everything, MapsError> {
+    pub(super) fn everything(&self) -> Result<view::Everything, MapsError> {
         Ok(view::Everything {
-            status: self.status(underlay),
+            status: self.status(),
             switches: self.switches()?,
-            bindings: self.bindings(underlay)?,
-            tunnels: self.tunnels(underlay)?,
-            neighbours: self.neighbours(underlay),
-            counters: view::Counter::paths(&self.forwarding.maps.paths()?),
-            drops: view::Counter::drops(&self.forwarding.maps.drops()?),
+            bindings: self.bindings()?,
+            tunnels: self.tunnels()?,
+            neighbours: self.neighbours(),
+            counters: view::Counter::paths(&self.forwarding().maps().paths()?),
+            drops: view::Counter::drops(&self.forwarding().maps().drops()?),
         })
     }
 
     pub(super) fn programmed(&self) -> view::Forwarding {
-        let programmed = &self.forwarding.programmed;
+        let programmed = self.forwarding().programmed();
         // Before the database is known, the bindings are those of an earlier run.
-        let known = &self.forwarding.bindings;
+        let known = self.forwarding().bindings();
         let bound = if known.is_empty() { programmed.bindings.len() } else { known.len() };
         let unresolved = programmed.tunnels.values().filter(|tunnel| in_force(tunnel).ifindex == 0);
         view::Forwarding {
             switches: programmed.switches.len() as u64,
             bindings: programmed.bindings.len() as u64,
             bindings_bound: bound as u64,
-            bindings_forwarding: (bound - self.forwarding.unforwarded()) as u64,
+            bindings_forwarding: (bound - self.forwarding().unforwarded()) as u64,
             tunnels: programmed.tunnels.len() as u64,
             tunnels_unresolved: unresolved.count() as u64,
             macs: programmed.static_macs.len() as u64,
-            stations: self.forwarding.stations.len() as u64,
-            fdb_size: self.config.gateway.fdb_size.into(),
-            problems: self.forwarding.report.all().map(str::to_owned).collect(),
+            stations: self.forwarding().stations().len() as u64,
+            fdb_size: self.config().gateway.fdb_size.into(),
+            problems: self.forwarding().problems().iter().cloned().collect(),
         }
     }
 
-    fn interfaces(&self, underlay: &Snapshot) -> Vec<view::Interface> {
+    fn interfaces(&self) -> Vec<view::Interface> {
+        let underlay = &self.latest().underlay;
         let one = |interface: &Interface, role| {
-            let attached = self.forwarding.devices.attached(&interface.name);
+            let attached = self.forwarding().devices().attached(&interface.name);
             let link = underlay.links.get(&interface.name);
             let (transmit, loss) = (
                 attached.map(|(_, transmit)| transmit).unwrap_or_default(),
-                link.map(|link| self.forwarding.loss(link.ifindex)).unwrap_or_default(),
+                link.map(|link| self.forwarding().loss(link.ifindex)).unwrap_or_default(),
             );
             view::Interface {
                 name: interface.name.clone(),
@@ -123,35 +103,35 @@ impl Agent<'_> {
                 redirect_refused: loss.refused,
                 redirect_full: loss.full,
                 link: link.map(|link| view::Link { ifindex: link.ifindex, up: link.up, mtu: link.mtu, mac: link.mac }),
-                problem: self.forwarding.devices.problem(&interface.name).map(str::to_owned),
+                problem: self.forwarding().devices().problem(&interface.name).map(str::to_owned),
             }
         };
-        let uplinks = self.config.uplinks.iter().map(|uplink| one(uplink, view::InterfaceRole::Uplink));
-        uplinks.chain(self.config.ports.iter().map(|port| one(port, view::InterfaceRole::Port))).collect()
+        let uplinks = self.config().uplinks.iter().map(|uplink| one(uplink, view::InterfaceRole::Uplink));
+        uplinks.chain(self.config().ports.iter().map(|port| one(port, view::InterfaceRole::Port))).collect()
     }
 
     /// Returns the virtual routers.
     pub(super) fn routers(&self) -> Vec<view::Router> {
-        self.cluster.as_ref().map(|cluster| cluster.routers(&self.config, clock::monotonic())).unwrap_or_default()
+        self.cluster().map(|cluster| cluster.routers(self.config(), clock::monotonic())).unwrap_or_default()
     }
 
     /// Returns the logical switches: those of the database, then others that are programmed.
     pub(super) fn switches(&self) -> Result<Vec<view::Switch>, MapsError> {
-        let programmed = &self.forwarding.programmed;
+        let programmed = self.forwarding().programmed();
         let mut bindings = BTreeMap::<u32, u32>::new();
         programmed.bindings.values().for_each(|binding| *bindings.entry(binding.vni).or_default() += 1);
         let mut remotes = BTreeMap::<u32, u32>::new();
         let flooded = programmed.flood.iter().filter(|(_, target)| target.kind == fdb::REMOTE);
         flooded.for_each(|(key, _)| *remotes.entry(key.vni).or_default() += 1);
-        let mut untold: BTreeSet<u32> = programmed.switches.keys().copied().collect();
+        let mut unlisted: BTreeSet<u32> = programmed.switches.keys().copied().collect();
         let mut all = Vec::new();
-        for (name, switch) in &self.planned.switches {
+        for (name, switch) in &self.source().planned().switches {
             // The second of two logical switches with one VNI is not programmed.
             let vni = switch.vni.map(Vni::get);
-            let own = vni.filter(|vni| untold.remove(vni));
+            let own = vni.filter(|vni| unlisted.remove(vni));
             all.push(self.switch(Some((name, switch)), vni, own.is_some(), &bindings, &remotes)?);
         }
-        for vni in untold {
+        for vni in unlisted {
             all.push(self.switch(None, Some(vni), true, &bindings, &remotes)?);
         }
         Ok(all)
@@ -167,12 +147,12 @@ impl Agent<'_> {
     ) -> Result<view::Switch, MapsError> {
         let own = vni.filter(|_| programmed);
         let count = |of: &BTreeMap<u32, u32>| own.and_then(|vni| of.get(&vni)).copied().unwrap_or(0);
-        let entry = own.and_then(|vni| self.forwarding.programmed.switches.get(&vni));
-        let plan = own.and_then(|vni| self.forwarding.desired.switches.get(&vni));
+        let entry = own.and_then(|vni| self.forwarding().programmed().switches.get(&vni));
+        let plan = own.and_then(|vni| self.forwarding().desired().switches.get(&vni));
         let row_of = row.map(|(_, switch)| switch);
         let instance = match (row_of, entry) {
-            (Some(switch), _) => self.config.instances.get(switch.instance),
-            (None, Some(entry)) => self.config.instances.iter().find(|instance| instance.lease() == entry.lease),
+            (Some(switch), _) => self.config().instances.get(switch.instance),
+            (None, Some(entry)) => self.config().instances.iter().find(|instance| instance.lease() == entry.lease),
             (None, None) => None,
         };
         Ok(view::Switch {
@@ -193,7 +173,7 @@ impl Agent<'_> {
 
     /// Returns the reason why a logical switch is not programmed.
     fn why_not(&self, switch: &LogicalSwitch) -> String {
-        let first = || self.planned.switches.iter().find(|(_, other)| other.vni == switch.vni);
+        let first = || self.source().planned().switches.iter().find(|(_, other)| other.vni == switch.vni);
         let holder = switch.vni.zip(first()).filter(|(_, (_, first))| !std::ptr::eq(&raw const ***first, switch));
         let taken = holder.map(|(vni, (holder, _))| BindingState::VniTaken { vni, holder: holder.clone() });
         plan::state_of_switch(switch).or(taken).unwrap_or(BindingState::NotProgrammed).to_string()
@@ -201,29 +181,29 @@ impl Agent<'_> {
 
     /// Returns the number of bindings that the database has for a logical switch.
     fn bound_to(&self, switch: &str) -> u32 {
-        self.forwarding.bindings.iter().filter(|binding| binding.switch == switch).count() as u32
+        self.forwarding().bindings().iter().filter(|binding| binding.switch == switch).count() as u32
     }
 
     /// Returns the number of learned MACs of a logical switch: those of the last FDB scan, and those learned since
     /// then.
     pub(super) fn learned(&self, vni: u32) -> Result<u64, MapsError> {
-        let Some(fdb_scan) = self.forwarding.fdb_scan.get(&vni) else { return self.forwarding.maps.learned(vni) };
-        Ok(fdb_scan.present + self.forwarding.maps.learned(vni)?.saturating_sub(fdb_scan.counted))
+        let Some(fdb_scan) = self.forwarding().last_scan(vni) else { return self.forwarding().maps().learned(vni) };
+        Ok(fdb_scan.present + self.forwarding().maps().learned(vni)?.saturating_sub(fdb_scan.counted))
     }
 
     /// Returns the bindings: those of the database, then others that are programmed.
-    pub(super) fn bindings(&self, underlay: &Snapshot) -> Result<Vec<view::Binding>, MapsError> {
-        let programmed = &self.forwarding.programmed;
-        let names = Names::new(&self.planned, underlay, programmed);
+    pub(super) fn bindings(&self) -> Result<Vec<view::Binding>, MapsError> {
+        let programmed = self.forwarding().programmed();
+        let names = self.names();
         let key = |(key, binding): (&BindingKey, &Binding)| ((names.interface(key.ifindex), key.vlan), *binding);
-        let mut untold: BTreeMap<(String, u16), Binding> = programmed.bindings.iter().map(key).collect();
+        let mut unlisted: BTreeMap<(String, u16), Binding> = programmed.bindings.iter().map(key).collect();
         let mut all = Vec::new();
-        for bound in &self.forwarding.bindings {
+        for bound in self.forwarding().bindings() {
             let place = (bound.port.clone(), bound.vlan);
             let vni = bound.vni.map(Vni::get);
-            let own = untold.get(&place).copied().filter(|binding| Some(binding.vni) == vni);
+            let own = unlisted.get(&place).copied().filter(|binding| Some(binding.vni) == vni);
             if own.is_some() {
-                untold.remove(&place);
+                unlisted.remove(&place);
             }
             all.push(view::Binding {
                 port: place.0,
@@ -235,7 +215,7 @@ impl Agent<'_> {
                 traffic: own.map_or(Ok(view::Traffic::default()), |binding| self.carried(&binding))?,
             });
         }
-        for ((port, vlan), binding) in untold {
+        for ((port, vlan), binding) in unlisted {
             all.push(view::Binding {
                 port,
                 vlan,
@@ -251,13 +231,14 @@ impl Agent<'_> {
     }
 
     fn carried(&self, binding: &Binding) -> Result<view::Traffic, MapsError> {
-        Ok(self.forwarding.maps.binding_traffic(binding.id)?.into())
+        Ok(self.forwarding().maps().binding_traffic(binding.id)?.into())
     }
 
     /// Returns the tunnels.
-    pub(super) fn tunnels(&self, underlay: &Snapshot) -> Result<Vec<view::Tunnel>, MapsError> {
-        let programmed = &self.forwarding.programmed;
-        let names = Names::new(&self.planned, underlay, programmed);
+    pub(super) fn tunnels(&self) -> Result<Vec<view::Tunnel>, MapsError> {
+        let underlay = &self.latest().underlay;
+        let programmed = self.forwarding().programmed();
+        let names = self.names();
         let mut used = BTreeMap::<u32, (BTreeSet<u32>, u64)>::new();
         for target in programmed.flood.values().filter(|target| target.kind == fdb::REMOTE) {
             used.entry(target.out).or_default().0.insert(target.vni);
@@ -283,9 +264,9 @@ impl Agent<'_> {
                 (_, Some(Resolution::Unresolved(why))) => view::Path::Unresolved { why: why.to_string() },
                 (_, Some(Resolution::Resolved(_)) | None) => view::Path::Unresolved { why: Why::NotAsked.to_string() },
             };
-            let traffic = self.forwarding.maps.tunnel_traffic(*id)?.into();
+            let traffic = self.forwarding().maps().tunnel_traffic(*id)?.into();
             let vnis = vnis.into_iter().collect();
-            let narrow = self.forwarding.path_mtus.get(&remote);
+            let narrow = self.forwarding().path_mtus().get(&remote);
             let left = narrow.map(|narrow| narrow.until.saturating_sub(now) / NANOSECONDS);
             all.push(view::Tunnel {
                 local: ends.local.into(),
@@ -302,8 +283,9 @@ impl Agent<'_> {
     }
 
     /// Returns the next hops.
-    pub(super) fn neighbours(&self, underlay: &Snapshot) -> Vec<view::Neighbour> {
-        let names = Names::new(&self.planned, underlay, &self.forwarding.programmed);
+    pub(super) fn neighbours(&self) -> Vec<view::Neighbour> {
+        let underlay = &self.latest().underlay;
+        let names = self.names();
         let mut all = BTreeMap::<(String, IpAddr), view::Neighbour>::new();
         for (remote, resolution) in &underlay.hops {
             let (address, interface, state, mac) = match resolution {
@@ -333,14 +315,19 @@ impl Agent<'_> {
         all.into_values().collect()
     }
 
+    /// Returns the names for the numbers in the maps.
+    pub(super) fn names(&self) -> Names<'_> {
+        Names::new(self.source().planned(), &self.latest().underlay, self.forwarding().programmed())
+    }
+
     /// Returns the path counters.
     pub(super) fn counters(&self) -> Result<Vec<view::Counter>, MapsError> {
-        Ok(view::Counter::paths(&self.forwarding.maps.paths()?))
+        Ok(view::Counter::paths(&self.forwarding().maps().paths()?))
     }
 
     /// Returns the drop counters.
     pub(super) fn drops(&self) -> Result<Vec<view::Counter>, MapsError> {
-        Ok(view::Counter::drops(&self.forwarding.maps.drops()?))
+        Ok(view::Counter::drops(&self.forwarding().maps().drops()?))
     }
 }
 

@@ -108,6 +108,16 @@ pub struct Request {
 }
 
 impl Request {
+    /// Makes a request, and the receiver of its answer.
+    #[cfg(test)]
+    pub(crate) fn sample(
+        command: &'static str,
+        params: &[&str],
+    ) -> (Self, oneshot::Receiver<(Answer, oneshot::Sender<()>)>) {
+        let (reply, answer) = oneshot::channel();
+        (Self { command, params: params.iter().map(|word| (*word).to_owned()).collect(), reply }, answer)
+    }
+
     /// Returns true if the client no longer waits for the answer.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.reply.is_closed()

@@ -9,9 +9,8 @@ use hyper::{
 };
 
 use super::{
-    Readiness,
-    exporter::{ALIVE, Shared},
     negotiate::Format,
+    shared::{ALIVE, Readiness, Shared},
 };
 
 /// Answer of which all bytes are known before the first is sent.
@@ -37,8 +36,8 @@ pub(super) async fn answer<B>(request: &Request<B>, shared: &Shared) -> Answer {
     }
     match path {
         "/metrics" => metrics(request, shared).await,
-        "/healthz" => told(health(shared)),
-        "/readyz" => told(readiness(shared)),
+        "/healthz" => verdict(health(shared)),
+        "/readyz" => verdict(readiness(shared)),
         _ => plain(StatusCode::OK, INDEX.to_owned()),
     }
 }
@@ -52,35 +51,59 @@ async fn metrics<B>(request: &Request<B>, shared: &Shared) -> Answer {
     }
 }
 
-/// Returns the readiness if the loop turns, or the reason why it counts as dead.
-fn health(shared: &Shared) -> Result<Readiness, String> {
+/// Reason why the gateway is not alive or not ready.
+#[derive(Debug, thiserror::Error)]
+enum Unready {
+    #[error("the agent is starting")]
+    Starting,
+    #[error("the agent's loop has not turned for {0} s")]
+    Hangs(u64),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Missing(Vec<Missing>),
+}
+
+/// Condition of readiness that is not met.
+#[derive(Debug, thiserror::Error)]
+enum Missing {
+    #[error("the programs are not attached to all interfaces")]
+    Programs,
+    #[error("the database has not been reached yet")]
+    Database,
+    #[error("another node could forward more bindings than this one")]
+    Bindings,
+    #[error("no tunnel can send")]
+    Tunnels,
+    #[error("{0} bindings do not forward; `vtep-gateway show bindings` says why")]
+    Unforwarded(usize),
+}
+
+/// Returns the readiness if the loop turns.
+fn health(shared: &Shared) -> Result<Readiness, Unready> {
     match shared.last_turn(clock::monotonic()) {
-        None => Err("the agent is starting".to_owned()),
-        Some((_, ago)) if ago > ALIVE => Err(format!("the agent's loop has not turned for {} s", ago.as_secs())),
+        None => Err(Unready::Starting),
+        Some((_, ago)) if ago > ALIVE => Err(Unready::Hangs(ago.as_secs())),
         Some((readiness, _)) => Ok(readiness),
     }
 }
 
-/// Returns the readiness if the gateway forwards or stands by, or the reason why it does not.
-fn readiness(shared: &Shared) -> Result<Readiness, String> {
+/// Returns the readiness if the gateway forwards or stands by.
+fn readiness(shared: &Shared) -> Result<Readiness, Unready> {
     let readiness = health(shared)?;
-    let missing = [
-        (readiness.attached, "the programs are not attached to all interfaces"),
-        (readiness.known, "the database has not been reached yet"),
-        (readiness.able, "another node could forward more bindings than this one"),
-        (readiness.reaches, "no tunnel can send"),
+    let conditions = [
+        (readiness.attached, Missing::Programs),
+        (readiness.known, Missing::Database),
+        (readiness.able, Missing::Bindings),
+        (readiness.reaches, Missing::Tunnels),
+        (readiness.unforwarded == 0, Missing::Unforwarded(readiness.unforwarded)),
     ];
-    let missing = missing.into_iter().filter(|(there, _)| !there).map(|(_, what)| what.to_owned());
-    let unforwarded = (readiness.unforwarded > 0)
-        .then(|| format!("{} bindings do not forward; `vtep-gateway show bindings` says why", readiness.unforwarded));
-    let missing: Vec<String> = missing.chain(unforwarded).collect();
-    if missing.is_empty() { Ok(readiness) } else { Err(missing.join("\n")) }
+    let missing: Vec<Missing> = conditions.into_iter().filter(|(met, _)| !met).map(|(_, missing)| missing).collect();
+    if missing.is_empty() { Ok(readiness) } else { Err(Unready::Missing(missing)) }
 }
 
-fn told(verdict: Result<Readiness, String>) -> Answer {
-    match verdict {
+fn verdict(outcome: Result<Readiness, Unready>) -> Answer {
+    match outcome {
         Ok(_) => plain(StatusCode::OK, "ok\n".to_owned()),
-        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, why + "\n"),
+        Err(why) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
     }
 }
 

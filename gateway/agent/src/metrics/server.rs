@@ -19,7 +19,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{exporter::Shared, http};
+use super::{http, shared::Shared};
 
 /// Clients at a time. For one more, the oldest connection is closed. A client that reads metrics stays for some
 /// milliseconds only, so idle connections are closed first.

@@ -67,12 +67,12 @@ fn exporter(addresses: &BTreeSet<SocketAddr>) -> Exporter {
 
 /// Plays the loop until `work` is done. Returns the number of measurements.
 async fn serving<T>(exporter: &Exporter, work: impl Future<Output = T>) -> (T, usize) {
-    let mut times = 0;
+    let (requests, mut times) = (exporter.requests(), 0);
     let mut work = std::pin::pin!(work);
     loop {
         tokio::select! {
             done = &mut work => return (done, times),
-            () = exporter.request() => {
+            () = requests.next() => {
                 times += 1;
                 exporter.publish(Measured { at: clock::monotonic(), attached: true, ..Measured::default() });
             }
