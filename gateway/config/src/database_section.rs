@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{
     gateway_section::MAX_FDB,
-    key_files::{KeyFile, KeyFiles},
+    key_files::KeyFiles,
     raw::{RawConfig, RawDatabase},
     report::{Quoted, Report},
     types::DatabaseConfig,
@@ -94,10 +94,10 @@ fn remotes(raw: &RawDatabase, tls: bool, report: &mut Report<'_>) -> Option<Remo
 fn tls(raw: &RawDatabase, report: &mut Report<'_>) -> Option<KeyFiles> {
     let files = [("private_key", &raw.private_key), ("certificate", &raw.certificate), ("ca_cert", &raw.ca_cert)];
     let (_, given) = files.iter().find_map(|(key, file)| Some((key, file.as_ref()?)))?;
-    let [private_key, certificate, ca_cert] = files.map(|(key, file)| -> Option<KeyFile> {
+    let [private_key, certificate, ca_cert] = files.map(|(key, file)| {
         let field = format_args!("database.{key}");
         match file {
-            Some(file) => report.check(file.span(), field, KeyFile::parse(file.get_ref())),
+            Some(file) => report.check(file.span(), field, values::key_file(file.get_ref())),
             None => {
                 report.add(given.span(), field, "required with the other two of TLS, but missing");
                 None

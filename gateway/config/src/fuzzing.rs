@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Config, lenient};
+use super::{Config, DEFAULT_RUN_DIR, lenient};
 
 /// Loads a configuration file with this text. A refused file must give an error text. For an accepted file, the lenient
 /// loader must find the same run directory.
@@ -11,7 +11,7 @@ pub fn file(text: &str) {
     let found = lenient::run_dir_in(text);
     match Config::parse(text, path) {
         Ok(config) => {
-            let run_dir = found.unwrap_or_else(|| lenient::DEFAULT_RUN_DIR.into());
+            let run_dir = found.unwrap_or_else(|| DEFAULT_RUN_DIR.into());
             assert_eq!(config.gateway.run_dir, run_dir);
         }
         Err(error) => {

@@ -6,13 +6,14 @@ use gateway_common::limits::{DEFAULT_FDB, VXLAN_PORT};
 use toml::Spanned;
 
 use super::{
-    lenient::DEFAULT_RUN_DIR,
     raw::RawGateway,
     report::Report,
     types::{GatewayConfig, Vteps},
     values,
 };
 
+/// Default directory of the agent's sockets.
+pub const DEFAULT_RUN_DIR: &str = "/run/vtep-gateway";
 /// Longest ageing time of a learned MAC, in seconds: eleven days.
 const MAX_AGEING: i64 = 1_000_000;
 /// Smallest size of the forwarding database, in MACs.

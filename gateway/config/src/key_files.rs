@@ -8,16 +8,11 @@ use std::{
 
 use gateway_ovsdb::TlsFiles;
 
-use super::{report::Quoted, values};
-
 /// Prefix of the name of a credential.
-const SCHEME: &str = "credential:";
+pub(super) const SCHEME: &str = "credential:";
 
 /// Environment variable with the directory of credentials (systemd.exec(5)).
 pub const DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
-
-/// Longest name of a credential, in bytes: the limit of a file name.
-const MAX_NAME: usize = 255;
 
 /// A file with a key or certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,18 +52,6 @@ impl fmt::Display for KeyFile {
 }
 
 impl KeyFile {
-    /// Parses `/path/to/file` or `credential:NAME`.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let Some(name) = text.strip_prefix(SCHEME) else { return values::directory(text).map(Self::Path) };
-        // credential_name_valid() in src/shared/creds-util.c: a file name that can stand in a unit's setting.
-        let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
-        if !name.is_empty() && name.len() <= MAX_NAME && !matches!(name, "." | "..") && name.chars().all(fine) {
-            Ok(Self::Credential(name.to_owned()))
-        } else {
-            Err(format!("expected the name of a credential after {SCHEME}, found {}", Quoted(name)))
-        }
-    }
-
     /// Returns the path of the file; `credentials` is the directory of credentials, if there is one.
     pub(super) fn find(&self, credentials: Option<&OsStr>) -> Result<PathBuf, NoCredentials> {
         match (self, credentials) {
@@ -96,12 +79,13 @@ impl KeyFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::key_file;
 
     fn files() -> KeyFiles {
         KeyFiles {
-            private_key: KeyFile::parse("credential:key.pem").unwrap(),
-            certificate: KeyFile::parse("/etc/x/cert.pem").unwrap(),
-            ca_cert: KeyFile::parse("credential:ca").unwrap(),
+            private_key: key_file("credential:key.pem").unwrap(),
+            certificate: key_file("/etc/x/cert.pem").unwrap(),
+            ca_cert: key_file("credential:ca").unwrap(),
         }
     }
 
@@ -124,14 +108,14 @@ mod tests {
     #[test]
     fn a_name_can_t_lead_out_of_the_directory() {
         for name in ["", ".", "..", "../key", "a/b", "a:b", "a b", &"x".repeat(256)] {
-            assert!(KeyFile::parse(&format!("credential:{name}")).is_err(), "{name}");
+            assert!(key_file(&format!("credential:{name}")).is_err(), "{name}");
         }
     }
 
     #[test]
     fn it_reads_as_it_is_written() {
         for text in ["credential:key.pem", "/etc/x/key.pem"] {
-            assert_eq!(KeyFile::parse(text).unwrap().to_string(), text);
+            assert_eq!(key_file(text).unwrap().to_string(), text);
         }
     }
 }

@@ -4,15 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use super::{
+    gateway_section::DEFAULT_RUN_DIR,
     load::{self, check},
     raw::RawConfig,
     report::{ConfigError, Report},
     shape,
     types::Config,
 };
-
-/// Default directory of the agent's sockets.
-pub const DEFAULT_RUN_DIR: &str = "/run/vtep-gateway";
 
 /// Returns `gateway.run_dir` of the file at `path`; the default if it cannot be determined.
 ///

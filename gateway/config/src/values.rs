@@ -10,6 +10,7 @@ use std::{
 use gateway_common::net::{MacAddr, VlanId, Vni};
 
 use super::{
+    key_files::{KeyFile, SCHEME},
     raw::{RawTrack, Seconds},
     report::Quoted,
     types::{Mode, Track},
@@ -19,6 +20,8 @@ use super::{
 const MAX_SWITCH_NAME: usize = 128;
 /// Longest name of an interface, in bytes: `IFNAMSIZ` without the final zero.
 const MAX_INTERFACE_NAME: usize = 15;
+/// Longest name of a credential, in bytes: the limit of a file name.
+const MAX_CREDENTIAL_NAME: usize = 255;
 /// Usual mount point of the BPF file system.
 const BPF_FS: &str = "/sys/fs/bpf";
 
@@ -169,5 +172,18 @@ pub(crate) fn pin_directory(text: &str) -> Result<PathBuf, String> {
         }
         Ok(_) => Ok(path),
         Err(_) => Err(format!("expected a directory below {BPF_FS}, found {}", Quoted(text))),
+    }
+}
+
+/// Parses `/path/to/file` or `credential:NAME`.
+pub(crate) fn key_file(text: &str) -> Result<KeyFile, String> {
+    let Some(name) = text.strip_prefix(SCHEME) else { return directory(text).map(KeyFile::Path) };
+    // credential_name_valid() in src/shared/creds-util.c: a file name that can stand in a unit's setting.
+    let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
+    let length = 1..=MAX_CREDENTIAL_NAME;
+    if length.contains(&name.len()) && !matches!(name, "." | "..") && name.chars().all(fine) {
+        Ok(KeyFile::Credential(name.to_owned()))
+    } else {
+        Err(format!("expected the name of a credential after {SCHEME}, found {}", Quoted(name)))
     }
 }

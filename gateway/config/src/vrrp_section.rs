@@ -11,7 +11,7 @@ use gateway_vrrp::{Checksum, Interval, Priority, Version, Vrid};
 use toml::Spanned;
 
 use super::{
-    auth, gateway_section,
+    auth_section, gateway_section,
     raw::{RawConfig, RawTrack, RawVrrp, Seconds},
     report::{Quoted, Report},
     types::{AnnounceConfig, DatabaseConfig, InstanceConfig, SyncConfig, Track, VrrpConfig, Vteps},
@@ -114,7 +114,7 @@ impl Sections<'_, '_, '_> {
             },
             track_data_plane: self.track(raw.track_data_plane.as_ref(), field("track_data_plane"), Track::Fault),
             track_database: self.track(raw.track_database.as_ref(), field("track_database"), Track::Ignore),
-            auth: auth::check(raw, &field, self.report),
+            auth: auth_section::check(raw, &field, self.report),
         };
         Some(InstanceConfig { name, vteps, switch, vrrp: Some(vrrp) })
     }
