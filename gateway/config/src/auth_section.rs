@@ -7,6 +7,7 @@ use toml::Spanned;
 
 use super::{
     auth::{AuthConfig, KeySource},
+    invalid::Invalid,
     keys::{HEX, decode},
     raw::RawVrrp,
     report::{Quoted, Report},
@@ -41,7 +42,7 @@ pub(super) fn check(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut 
     for (number, source) in &keys.get_ref().0 {
         let of = || field(&format!("auth_keys.{number}"));
         let id = number.parse().ok().filter(|id: &u8| *id > 0);
-        let id = id.ok_or_else(|| format!("expected a number from 1 to 255 for a key, found {}", Quoted(number)));
+        let id = id.ok_or_else(|| Invalid::new("a number from 1 to 255 for a key", Quoted(number)));
         let id = report.check(source.span(), of(), id);
         let source = report.check(source.span(), of(), parse(source.get_ref()));
         sources.extend(id.zip(source));
@@ -50,7 +51,7 @@ pub(super) fn check(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut 
         (Some(id), _) => {
             let checked = values::number::<u8>(*id.get_ref(), 1..=255).and_then(|found| match sources.get(&found) {
                 Some(_) => Ok(found),
-                None => Err(format!("expected the number of one of the auth_keys, found {found}")),
+                None => Err(Invalid::new("the number of one of the auth_keys", found)),
             });
             report.check(id.span(), field("auth_key"), checked)?
         }
@@ -71,12 +72,12 @@ pub(super) fn check(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut 
 
 /// Parses `/path/to/file`, `credential:NAME` or `hex:` with the key itself. An error does not contain the text, which
 /// may be a key.
-fn parse(text: &str) -> Result<KeySource, String> {
+fn parse(text: &str) -> Result<KeySource, Invalid> {
     if text.starts_with(HEX) {
         return decode(text.as_bytes()).map(KeySource::Here);
     }
-    let refused = "expected /path/to/a/file, credential:NAME, or hex: with the key in hexadecimal digits";
-    values::key_file(text).map(KeySource::File).map_err(|_| refused.to_owned())
+    let expected = "/path/to/a/file, credential:NAME, or hex: with the key in hexadecimal digits";
+    values::key_file(text).map(KeySource::File).map_err(|_| Invalid::hidden(expected))
 }
 
 fn mode(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut Report<'_>) -> AuthMode {
@@ -85,7 +86,7 @@ fn mode(raw: &RawVrrp, field: &dyn Fn(&str) -> String, report: &mut Report<'_>) 
         "enforce" => Ok(AuthMode::Enforce),
         "permissive" => Ok(AuthMode::Permissive),
         "receive-only" => Ok(AuthMode::ReceiveOnly),
-        other => Err(format!(r#"expected "enforce", "permissive" or "receive-only", found {}"#, Quoted(other))),
+        other => Err(Invalid::new(r#""enforce", "permissive" or "receive-only""#, Quoted(other))),
     };
     report.check(mode.span(), field("auth_mode"), checked).unwrap_or_default()
 }
@@ -102,8 +103,8 @@ fn replay(raw: &RawVrrp, window: u16, field: &dyn Fn(&str) -> String, report: &m
     let checked = match (replay.get_ref().as_str(), &raw.auth_window) {
         ("time", _) => Ok(AntiReplay::Time(window)),
         ("monotonic", None) => Ok(AntiReplay::Monotonic),
-        ("monotonic", Some(_)) => Err(r#"expected "time", as there is an auth_window, found "monotonic""#.to_owned()),
-        (other, _) => Err(format!(r#"expected "time" or "monotonic", found {}"#, Quoted(other))),
+        ("monotonic", Some(_)) => Err(Invalid::new(r#""time", as there is an auth_window"#, r#""monotonic""#)),
+        (other, _) => Err(Invalid::new(r#""time" or "monotonic""#, Quoted(other))),
     };
     report.check(replay.span(), field("auth_replay"), checked).unwrap_or(AntiReplay::Time(window))
 }

@@ -8,6 +8,7 @@ use toml::Spanned;
 
 use super::{
     gateway_section::MAX_FDB,
+    invalid::Invalid,
     key_files::KeyFiles,
     raw::{RawConfig, RawDatabase},
     report::{Quoted, Report},
@@ -74,8 +75,7 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> Option<Database
 
 fn remotes(raw: &RawDatabase, tls: bool, report: &mut Report<'_>) -> Option<Remotes> {
     let (at, text) = (raw.remote.span(), raw.remote.get_ref());
-    let remotes: Remotes =
-        report.check(at.clone(), "database.remote", text.parse().map_err(|error| format!("{error}")))?;
+    let remotes = report.check(at.clone(), "database.remote", text.parse::<Remotes>())?;
     // A relative path would depend on where the agent was started.
     let relative = |remote: &&Remote| matches!(remote, Remote::Unix(path) if !path.is_absolute());
     if let Some(remote) = remotes.iter().find(relative) {
@@ -130,7 +130,7 @@ fn management_ips(raw: &RawDatabase, report: &mut Report<'_>) -> BTreeSet<IpAddr
     let mut ips = BTreeSet::new();
     for (i, text) in raw.management_ips.iter().enumerate() {
         let ip = text.get_ref().parse::<IpAddr>();
-        let ip = ip.map_err(|_| format!("expected an IPv4 or IPv6 address, found {}", Quoted(text.get_ref())));
+        let ip = ip.map_err(|_| Invalid::new("an IPv4 or IPv6 address", Quoted(text.get_ref())));
         ips.extend(report.check(text.span(), format_args!("database.management_ips[{i}]"), ip));
     }
     ips

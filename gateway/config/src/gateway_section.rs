@@ -6,6 +6,7 @@ use gateway_common::limits::{DEFAULT_FDB, VXLAN_PORT};
 use toml::Spanned;
 
 use super::{
+    invalid::Invalid,
     raw::RawGateway,
     report::Report,
     types::{GatewayConfig, Vteps},
@@ -55,7 +56,7 @@ fn path(
     raw: Option<&Spanned<String>>,
     key: &str,
     default: &str,
-    check: fn(&str) -> Result<PathBuf, String>,
+    check: fn(&str) -> Result<PathBuf, Invalid>,
     report: &mut Report<'_>,
 ) -> PathBuf {
     raw.and_then(|raw| report.check(raw.span(), format_args!("gateway.{key}"), check(raw.get_ref())))

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use super::{
     auth::KeySource,
+    invalid::Invalid,
     key_files::{KeyFile, NoCredentials},
     types::{Config, VrrpConfig},
 };
@@ -48,7 +49,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// The file does not contain a key.
-    #[error("vrrp {vrid}: key {id} of auth_keys in {path}: {what}")]
+    #[error("vrrp {vrid}: key {id} of auth_keys in {path}: {reason}")]
     NoKey {
         /// The virtual router.
         vrid: u8,
@@ -57,7 +58,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
         /// The expected contents. Never contains the actual ones.
-        what: String,
+        reason: Invalid,
     },
 }
 
@@ -99,7 +100,7 @@ impl VrrpConfig {
             if others && matches!(file, KeyFile::Path(_)) {
                 open.push(path.clone());
             }
-            let secret = decode(&text).map_err(|what| KeyError::NoKey { vrid, id, path, what })?;
+            let secret = decode(&text).map_err(|reason| KeyError::NoKey { vrid, id, path, reason })?;
             Ok((id, secret))
         });
         keys.collect()
@@ -117,18 +118,19 @@ fn read(path: &Path) -> io::Result<(Zeroizing<Vec<u8>>, bool)> {
 
 /// Decodes a key: `hex:` with digits, or the raw bytes, as in a key file of keepalived. Line ends at its end are not
 /// part of it.
-pub(super) fn decode(text: &[u8]) -> Result<Secret, String> {
+pub(super) fn decode(text: &[u8]) -> Result<Secret, Invalid> {
     let end = text.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     let text = &text[..end];
     let bytes = match text.strip_prefix(HEX.as_bytes()) {
-        Some(digits) => from_hex(digits).ok_or("expected pairs of hexadecimal digits after hex:")?,
+        Some(digits) => from_hex(digits).ok_or_else(|| Invalid::hidden("pairs of hexadecimal digits after hex:"))?,
         None => text.to_vec(),
     };
     let length = bytes.len();
     let (least, most) = (KEY_BYTES.start(), KEY_BYTES.end());
     Secret::new(bytes).ok_or_else(|| {
         let found = if length > *most { "more".to_owned() } else { length.to_string() };
-        format!("expected {least} to {most} bytes, found {found} (openssl rand -hex 32 makes some)")
+        let found = format_args!("{found} (openssl rand -hex 32 makes some)");
+        Invalid::new(format_args!("{least} to {most} bytes"), found)
     })
 }
 
@@ -162,7 +164,7 @@ mod tests {
             (b"hex:0102".to_vec(), "found 2"),
             (b"\n".to_vec(), "found 0"),
         ] {
-            let error = decode(&text).unwrap_err();
+            let error = decode(&text).unwrap_err().to_string();
             assert!(error.contains(part) && !error.contains("hunter2"), "{error}");
         }
     }

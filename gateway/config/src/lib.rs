@@ -17,6 +17,7 @@ mod field_path;
 pub mod fuzzing;
 mod gateway_section;
 mod interfaces;
+mod invalid;
 mod key_files;
 mod keys;
 mod lenient;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use auth::{AuthConfig, KeySource};
 pub use gateway_section::{DEFAULT_RUN_DIR, MAX_FDB};
+pub use invalid::Invalid;
 pub use key_files::DIRECTORY as CREDENTIALS;
 pub use key_files::{KeyFile, KeyFiles, NoCredentials};
 pub use keys::KeyError;

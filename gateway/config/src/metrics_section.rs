@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use super::{
+    invalid::Invalid,
     raw::RawConfig,
     report::{Quoted, Report},
     types::MetricsConfig,
@@ -30,10 +31,10 @@ pub(super) fn check(raw: &RawConfig, report: &mut Report<'_>) -> MetricsConfig {
 }
 
 /// Parses an address and port that a server can listen on.
-fn address(text: &str) -> Result<SocketAddr, String> {
+fn address(text: &str) -> Result<SocketAddr, Invalid> {
     let refused = || {
-        let example = r#"like "127.0.0.1:9959" or "[::1]:9959""#;
-        format!("expected an address of this machine and a port, {example}, found {}", Quoted(text))
+        let expected = r#"an address of this machine and a port, like "127.0.0.1:9959" or "[::1]:9959""#;
+        Invalid::new(expected, Quoted(text))
     };
     let address: SocketAddr = text.parse().map_err(|_| refused())?;
     let broadcast = matches!(address, SocketAddr::V4(v4) if v4.ip().is_broadcast());

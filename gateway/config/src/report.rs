@@ -164,7 +164,7 @@ impl<'t> Report<'t> {
         &mut self,
         at: Range<usize>,
         field: impl fmt::Display,
-        result: Result<T, String>,
+        result: Result<T, impl fmt::Display>,
     ) -> Option<T> {
         result.map_err(|what| self.add(at, field, what)).ok()
     }

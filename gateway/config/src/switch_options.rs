@@ -47,14 +47,14 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::Config;
+    use crate::{Config, ConfigError};
 
     const BARE: &str = "[gateway]\nvtep = ['172.31.0.21']\n[[uplink]]\nname = 'eth0'\n[[port]]\nname = 'eth1'\n";
     const DATABASE: &str = "[database]\nremote = 'unix:/run/openvswitch/db.sock'\n";
 
-    fn parse(rest: &str) -> Result<BTreeMap<String, SwitchOptions>, String> {
+    fn parse(rest: &str) -> Result<BTreeMap<String, SwitchOptions>, ConfigError> {
         let parsed = Config::parse(&format!("{BARE}{rest}"), Path::new("gateway.toml"));
-        parsed.map(|config| config.switch_options).map_err(|error| error.to_string())
+        parsed.map(|config| config.switch_options)
     }
 
     #[test]
@@ -72,10 +72,10 @@ mod tests {
 
     #[test]
     fn sections_without_a_database_and_names_given_twice_are_refused() {
-        let error = parse("[[switch_options]]\nname = 'red'\n").unwrap_err();
+        let error = parse("[[switch_options]]\nname = 'red'\n").unwrap_err().to_string();
         assert!(error.contains("switch_options \"red\": name: expected a switch of a [database]"), "{error}");
         let twice = "[[switch_options]]\nname = 'red'\n".repeat(2);
-        let error = parse(&format!("{DATABASE}{twice}")).unwrap_err();
+        let error = parse(&format!("{DATABASE}{twice}")).unwrap_err().to_string();
         assert!(error.contains("found it a second time"), "{error}");
     }
 }

@@ -10,6 +10,7 @@ use std::{
 use gateway_common::net::{MacAddr, VlanId, Vni};
 
 use super::{
+    invalid::Invalid,
     key_files::{KeyFile, SCHEME},
     raw::{RawTrack, Seconds},
     report::Quoted,
@@ -26,8 +27,8 @@ const MAX_CREDENTIAL_NAME: usize = 255;
 const BPF_FS: &str = "/sys/fs/bpf";
 
 /// Checks that a number is in `range`.
-pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, String> {
-    let refused = || format!("expected {} to {}, found {value}", range.start(), range.end());
+pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result<T, Invalid> {
+    let refused = || Invalid::new(format_args!("{} to {}", range.start(), range.end()), value);
     if !range.contains(&value) {
         return Err(refused());
     }
@@ -35,54 +36,53 @@ pub fn number<T: TryFrom<i64>>(value: i64, range: RangeInclusive<i64>) -> Result
 }
 
 /// Checks that a time in seconds is in `range`; rounds it to milliseconds.
-pub fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, String> {
+pub fn seconds(value: Seconds, range: RangeInclusive<f64>) -> Result<Duration, Invalid> {
     if range.contains(&value.0) {
         Ok(Duration::from_millis((value.0 * 1000.0).round() as u64))
     } else {
-        Err(format!("expected {} to {} seconds, found {}", range.start(), range.end(), value.0))
+        Err(Invalid::new(format_args!("{} to {} seconds", range.start(), range.end()), value.0))
     }
 }
 
 /// Checks the effect of a tracked object on a virtual router.
-pub fn track(value: &RawTrack) -> Result<Track, String> {
+pub fn track(value: &RawTrack) -> Result<Track, Invalid> {
     match value {
         RawTrack::Weight(weight) => Ok(Track::Weight(number(*weight, -253..=253)?)),
         RawTrack::Word(word) if word == "fault" => Ok(Track::Fault),
         RawTrack::Word(word) if word == "ignore" => Ok(Track::Ignore),
-        RawTrack::Word(other) => {
-            Err(format!(r#"expected "fault", "ignore" or a number from -253 to 253, found {}"#, Quoted(other)))
-        }
+        RawTrack::Word(other) => Err(Invalid::new(r#""fault", "ignore" or a number from -253 to 253"#, Quoted(other))),
     }
 }
 
 /// Checks a VXLAN network identifier.
-pub fn vni(value: i64) -> Result<Vni, String> {
-    let refused = || format!("expected 1 to {}, found {value}", Vni::MAX);
+pub fn vni(value: i64) -> Result<Vni, Invalid> {
+    let refused = || Invalid::new(format_args!("1 to {}", Vni::MAX), value);
     u32::try_from(value).ok().and_then(Vni::new).ok_or_else(refused)
 }
 
 /// Checks a VLAN, or 0 for untagged.
-pub fn vlan(value: i64) -> Result<VlanId, String> {
-    let refused = || format!("expected 0 (untagged) to {}, found {value}", VlanId::MAX);
+pub fn vlan(value: i64) -> Result<VlanId, Invalid> {
+    let refused = || Invalid::new(format_args!("0 (untagged) to {}", VlanId::MAX), value);
     u16::try_from(value).ok().and_then(VlanId::new).ok_or_else(refused)
 }
 
-/// The address of one station.
-pub fn station(text: &str) -> Result<MacAddr, String> {
-    let mac: MacAddr = text.parse().map_err(|_| {
-        format!("expected six hexadecimal bytes with colons between, like 02:00:5e:00:00:01, found {}", Quoted(text))
-    })?;
-    match mac {
-        mac if mac.is_station() => Ok(mac),
-        MacAddr::BROADCAST => Err(format!("expected the address of one station, found broadcast {mac}")),
-        mac if mac.is_group() => Err(format!("expected the address of one station, found multicast {mac}")),
-        mac => Err(format!("expected the address of one station, found {mac}")),
-    }
+/// Parses the address of one station.
+pub fn station(text: &str) -> Result<MacAddr, Invalid> {
+    let mac: MacAddr = text
+        .parse()
+        .map_err(|_| Invalid::new("six hexadecimal bytes with colons between, like 02:00:5e:00:00:01", Quoted(text)))?;
+    let kind = match mac {
+        mac if mac.is_station() => return Ok(mac),
+        MacAddr::BROADCAST => "broadcast ",
+        mac if mac.is_group() => "multicast ",
+        _ => "",
+    };
+    Err(Invalid::new("the address of one station", format_args!("{kind}{mac}")))
 }
 
 /// Parses an address at which a tunnel can start or end.
-pub fn tunnel_end(text: &str) -> Result<IpAddr, String> {
-    let ip: IpAddr = text.parse().map_err(|_| format!("expected an IPv4 or IPv6 address, found {}", Quoted(text)))?;
+pub fn tunnel_end(text: &str) -> Result<IpAddr, Invalid> {
+    let ip: IpAddr = text.parse().map_err(|_| Invalid::new("an IPv4 or IPv6 address", Quoted(text)))?;
     let kind = match ip {
         IpAddr::V4(ip) if ip.is_broadcast() => "the broadcast",
         IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some() => "an IPv4-mapped",
@@ -93,90 +93,91 @@ pub fn tunnel_end(text: &str) -> Result<IpAddr, String> {
         ip if ip.is_multicast() => "a multicast",
         ip => return Ok(ip),
     };
-    Err(format!("expected a unicast address of the underlay, found {kind} address {ip}"))
+    Err(Invalid::new("a unicast address of the underlay", format_args!("{kind} address {ip}")))
 }
 
 /// Checks a name that the kernel accepts for an interface (`dev_valid_name()` in `net/core/dev.c`).
-pub fn interface_name(name: &str) -> Result<String, String> {
+pub fn interface_name(name: &str) -> Result<String, Invalid> {
     let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
     if name.is_empty() || name.len() > MAX_INTERFACE_NAME {
-        Err(format!("expected an interface's name, 1 to {MAX_INTERFACE_NAME} bytes, found {}", Quoted(name)))
+        Err(Invalid::new(format_args!("an interface's name, 1 to {MAX_INTERFACE_NAME} bytes"), Quoted(name)))
     } else if name == "." || name == ".." || name.contains(bad) {
-        Err(format!("expected an interface's name, without slash, colon or space, found {}", Quoted(name)))
+        Err(Invalid::new("an interface's name, without slash, colon or space", Quoted(name)))
     } else {
         Ok(name.to_owned())
     }
 }
 
 /// Checks the name of a logical switch.
-pub fn switch_name(name: &str) -> Result<String, String> {
+pub fn switch_name(name: &str) -> Result<String, Invalid> {
     let length = name.chars().count();
     if length == 0 || length > MAX_SWITCH_NAME {
-        Err(format!("expected 1 to {MAX_SWITCH_NAME} characters, found {length}"))
+        Err(Invalid::new(format_args!("1 to {MAX_SWITCH_NAME} characters"), length))
     } else if name.contains(char::is_control) {
-        Err(format!("expected printable characters, found {}", Quoted(name)))
+        Err(Invalid::new("printable characters", Quoted(name)))
     } else {
         Ok(name.to_owned())
     }
 }
 
 /// Checks a name or an address that a certificate can be for.
-pub(crate) fn certificate_name(name: &str) -> Result<String, String> {
+pub(crate) fn certificate_name(name: &str) -> Result<String, Invalid> {
     match rustls::pki_types::ServerName::try_from(name) {
         Ok(_) => Ok(name.to_owned()),
-        Err(_) => Err(format!("expected a DNS name or an address, found {}", Quoted(name))),
+        Err(_) => Err(Invalid::new("a DNS name or an address", Quoted(name))),
     }
 }
 
 /// Parses the attach mode of programs.
-pub fn mode(text: &str) -> Result<Mode, String> {
+pub fn mode(text: &str) -> Result<Mode, Invalid> {
     match text {
         "auto" => Ok(Mode::Auto),
         "xdp" => Ok(Mode::Xdp),
         "tc" => Ok(Mode::Tc),
-        other => Err(format!(r#"expected "auto", "xdp" or "tc", found {}"#, Quoted(other))),
+        other => Err(Invalid::new(r#""auto", "xdp" or "tc""#, Quoted(other))),
     }
 }
 
 /// Checks the name of a group, by the rules of useradd(8) except length and case, which differ between systems.
-pub(crate) fn group_name(text: &str) -> Result<String, String> {
+pub(crate) fn group_name(text: &str) -> Result<String, Invalid> {
     let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let named = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     if named && text.len() <= 255 && text.chars().all(fine) {
         Ok(text.to_owned())
     } else {
-        Err(format!("expected the name of a group, found {}", Quoted(text)))
+        Err(Invalid::new("the name of a group", Quoted(text)))
     }
 }
 
 /// Checks an absolute path without `..`.
-pub fn directory(text: &str) -> Result<PathBuf, String> {
+pub fn directory(text: &str) -> Result<PathBuf, Invalid> {
     let path = Path::new(text);
     let straight = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     if path.is_absolute() && straight && path != "/" && !text.contains(char::is_control) {
         // Rebuilt from its components, so that two spellings of one path are equal.
         Ok(path.components().collect())
     } else {
-        Err(format!("expected an absolute path without \"..\", found {}", Quoted(text)))
+        Err(Invalid::new(r#"an absolute path without "..""#, Quoted(text)))
     }
 }
 
 /// Checks a directory for pins: below the mount point of the BPF file system, which refuses names with a dot
 /// (`bpf_lookup()` in `kernel/bpf/inode.c`).
-pub(crate) fn pin_directory(text: &str) -> Result<PathBuf, String> {
+pub(crate) fn pin_directory(text: &str) -> Result<PathBuf, Invalid> {
     let path = directory(text)?;
+    let below = format_args!("a directory below {BPF_FS}");
     match path.strip_prefix(BPF_FS) {
-        Ok(below) if below == "" => Err(format!("expected a directory below {BPF_FS}, found that directory itself")),
+        Ok(rest) if rest == "" => Err(Invalid::new(below, "that directory itself")),
         Ok(_) if text.contains('.') => {
-            Err(format!("expected a path without a dot, which the BPF file system refuses, found {}", Quoted(text)))
+            Err(Invalid::new("a path without a dot, which the BPF file system refuses", Quoted(text)))
         }
         Ok(_) => Ok(path),
-        Err(_) => Err(format!("expected a directory below {BPF_FS}, found {}", Quoted(text))),
+        Err(_) => Err(Invalid::new(below, Quoted(text))),
     }
 }
 
 /// Parses `/path/to/file` or `credential:NAME`.
-pub(crate) fn key_file(text: &str) -> Result<KeyFile, String> {
+pub(crate) fn key_file(text: &str) -> Result<KeyFile, Invalid> {
     let Some(name) = text.strip_prefix(SCHEME) else { return directory(text).map(KeyFile::Path) };
     // credential_name_valid() in src/shared/creds-util.c: a file name that can stand in a unit's setting.
     let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | ':');
@@ -184,6 +185,6 @@ pub(crate) fn key_file(text: &str) -> Result<KeyFile, String> {
     if length.contains(&name.len()) && !matches!(name, "." | "..") && name.chars().all(fine) {
         Ok(KeyFile::Credential(name.to_owned()))
     } else {
-        Err(format!("expected the name of a credential after {SCHEME}, found {}", Quoted(name)))
+        Err(Invalid::new(format_args!("the name of a credential after {SCHEME}"), Quoted(name)))
     }
 }

@@ -12,6 +12,7 @@ use toml::Spanned;
 
 use super::{
     auth_section, gateway_section,
+    invalid::Invalid,
     raw::{RawConfig, RawTrack, RawVrrp, Seconds},
     report::{Quoted, Report},
     types::{AnnounceConfig, DatabaseConfig, InstanceConfig, SyncConfig, Track, VrrpConfig, Vteps},
@@ -288,7 +289,7 @@ impl Sections<'_, '_, '_> {
     /// Parses the address of a node, of the family of the virtual router.
     fn address(&mut self, text: &Spanned<String>, family_v4: bool, field: String) -> Option<IpAddr> {
         let parsed = text.get_ref().parse::<IpAddr>();
-        let parsed = parsed.map_err(|_| format!("expected an address, found {}", Quoted(text.get_ref())));
+        let parsed = parsed.map_err(|_| Invalid::new("an address", Quoted(text.get_ref())));
         let address = self.report.check(text.span(), &field, parsed)?;
         let sound = !address.is_multicast() && !address.is_unspecified() && !address.is_loopback();
         if address.is_ipv4() != family_v4 || !sound {
