@@ -5,16 +5,13 @@ use std::{path::Path, process::ExitCode};
 use clap::Parser;
 use gateway_agent::{self as agent, AgentError};
 use gateway_base::{log, memory};
-use gateway_cli::{
-    Cli,
-    verbs::{self, BAD_INPUT, Duties, fail},
-};
+use gateway_cli::{BAD_INPUT, Cli, Duties, execute, fail};
 use gateway_config::Config;
 use gateway_datapath::load::Objects;
 use nix::sys::signal::{SigSet, Signal};
 
 fn main() -> ExitCode {
-    verbs::carry_out(&Cli::parse(), &Duties { objects: gateway::OBJECTS, run, detach })
+    execute(&Cli::parse(), &Duties { objects: gateway::OBJECTS, run, detach })
 }
 
 fn run(path: &Path, config: Config, objects: Objects, log: &log::Control) -> ExitCode {

@@ -6,8 +6,8 @@ use clap_mangen::{
     roff::{Roff, bold, italic, roman},
 };
 
-use super::Page;
-use crate::DEFAULT_CONFIG;
+use super::page::Page;
+use crate::options::DEFAULT_CONFIG;
 
 /// Returns the pages of `command` and of all its subcommands that are not hidden.
 pub(super) fn pages(command: Command) -> Vec<Page> {

@@ -6,30 +6,19 @@
 
 mod commands;
 mod markdown;
+mod page;
 mod reference;
 
-use clap::CommandFactory;
-
+use clap::Command;
 use gateway_datapath::catalogue;
 
-use crate::Cli;
+pub use page::Page;
 
 const CONFIGURATION: &str = include_str!("../../../../docs/CONFIGURATION.md");
 
-/// A manual page.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// Its name, without the section.
-    pub name: String,
-    /// Its section: 8 for commands, 5 for files.
-    pub section: u8,
-    /// Its text in man(7).
-    pub text: String,
-}
-
-/// Returns all manual pages: of the command, of its verbs, and of the configuration file.
-pub fn pages() -> Vec<Page> {
-    let mut pages = commands::pages(Cli::command());
+/// Returns all manual pages: of `command`, of its verbs, and of the configuration file.
+pub fn pages(command: Command) -> Vec<Page> {
+    let mut pages = commands::pages(command);
     // The file itself is called gateway.toml, so people look for that name.
     for name in ["gateway.toml", "vtep-gateway.toml"] {
         let about = "configuration of the VXLAN to VLAN gateway";
@@ -40,29 +29,32 @@ pub fn pages() -> Vec<Page> {
     pages
 }
 
-/// Returns the pages of `docs/` that are generated from code: file name and contents.
-pub fn documents() -> Vec<(&'static str, String)> {
-    vec![("CLI.md", reference::commands(Cli::command())), ("MAPS.md", catalogue::document())]
+/// Returns the pages of `docs/` that are generated from `command` and other code: file name and contents.
+pub fn documents(command: Command) -> Vec<(&'static str, String)> {
+    vec![("CLI.md", reference::commands(command)), ("MAPS.md", catalogue::document())]
 }
 
 #[cfg(test)]
 mod tests {
     use std::{fs, path::Path};
 
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::Cli;
 
     #[test]
-    fn docs_say_what_the_code_says() {
+    fn generated_documents_are_up_to_date() {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
-        for (name, text) in documents() {
+        for (name, text) in documents(Cli::command()) {
             let found = fs::read_to_string(docs.join(name)).unwrap_or_default();
-            assert!(found == text, "docs/{name} is out of date: `cargo xtask docs` writes it anew");
+            assert!(found == text, "docs/{name} is out of date: `cargo xtask docs` writes it again");
         }
     }
 
     #[test]
     fn every_verb_has_a_page() {
-        let pages = pages();
+        let pages = pages(Cli::command());
         for verb in Cli::command().get_subcommands() {
             let name = format!("vtep-gateway-{}", verb.get_name());
             assert!(pages.iter().any(|page| page.name == name && page.section == 8), "{name}");
@@ -71,7 +63,7 @@ mod tests {
 
     #[test]
     fn every_key_of_the_configuration_is_in_its_page() {
-        let page = pages().pop().unwrap();
+        let page = pages(Cli::command()).pop().unwrap();
         assert_eq!(page.name, "vtep-gateway.toml");
         for line in CONFIGURATION.lines().filter(|line| line.starts_with("| `")) {
             let key = line.split('`').nth(1).unwrap().replace('-', "\\-");

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command};
 const HEAD: &str = "\
 # Command line
 
-<!-- Made from the definition in gateway/src/cli: `cargo xtask docs` writes it. -->
+<!-- Made from the definition in gateway/cli/src: `cargo xtask docs` writes it. -->
 
 ";
 
@@ -46,12 +46,12 @@ fn section(command: &Command, is_top: bool, text: &mut String) {
     }
     text.push('\n');
     // Common arguments of all verbs are described once.
-    let is_told = |argument: &&Arg| {
+    let is_listed = |argument: &&Arg| {
         !argument.is_hide_set()
             && !matches!(argument.get_action(), ArgAction::Help | ArgAction::HelpShort | ArgAction::HelpLong)
             && (is_top || !argument.is_global_set())
     };
-    let arguments: Vec<&Arg> = command.get_arguments().filter(is_told).collect();
+    let arguments: Vec<&Arg> = command.get_arguments().filter(is_listed).collect();
     if !arguments.is_empty() {
         text.push_str("| argument | default | |\n|---|---|---|\n");
         for argument in arguments {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_verbs_take_is_told_once() {
+    fn what_all_verbs_take_is_listed_once() {
         assert_eq!(commands(sample()).matches("`--level").count(), 1);
     }
 

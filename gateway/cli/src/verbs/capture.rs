@@ -27,11 +27,11 @@ use gateway_datapath::{
 use pcap_file::PcapError;
 
 use super::{
-    BAD_INPUT, fail,
+    output::{BAD_INPUT, fail},
     target::{Gateway, Target},
     trace::vni,
 };
-use crate::AgentOption;
+use crate::options::AgentOption;
 
 /// `capture`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ fn reasons(text: &str) -> Result<u32, String> {
 const ALL_REASONS: u32 = u32::MAX >> (32 - DropReason::ALL.len());
 
 /// Executes the verb.
-pub(super) fn carry_out(options: &CaptureOptions, target: &Target, objects: Objects) -> ExitCode {
+pub(crate) fn carry_out(options: &CaptureOptions, target: &Target, objects: Objects) -> ExitCode {
     let to_stdout = options.write.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
         let error = "--write -: standard output is a terminal; redirect it, or leave --write out for a line per packet";

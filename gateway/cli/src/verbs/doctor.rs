@@ -1,6 +1,5 @@
 //! `doctor`: finds problems around this gateway, and suggests remedies.
 
-use gateway_datapath::load::Objects;
 use std::{
     io::{self, IsTerminal},
     process::ExitCode,
@@ -8,15 +7,16 @@ use std::{
 
 use clap::Args;
 use gateway_config::Config;
+use gateway_datapath::load::Objects;
 use gateway_ovsdb::{Remote, Remotes};
 
 use super::{
-    output,
+    output::{self, BAD_INPUT},
     target::{Gateway, Target},
 };
 use crate::{
-    AgentOption,
     doctor::{self, Options},
+    options::AgentOption,
 };
 
 /// Exit code if a finding is bad or, with `--strict`, a warning.
@@ -53,7 +53,7 @@ pub struct DoctorOptions {
 }
 
 /// Executes the verb.
-pub(super) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objects) -> ExitCode {
+pub(crate) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objects) -> ExitCode {
     let file = &target.file;
     let (mut config, invalid) = Config::load_leniently(file);
     if config.uplinks.is_empty()
@@ -69,7 +69,7 @@ pub(super) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objec
         eprintln!(
             "vtep-gateway: {remote} takes private_key, certificate and ca_cert in [database], which are used for it too"
         );
-        return ExitCode::from(super::BAD_INPUT);
+        return ExitCode::from(BAD_INPUT);
     }
     let progress = io::stderr().is_terminal();
     let say = |what: &str| {

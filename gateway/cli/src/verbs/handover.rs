@@ -7,38 +7,59 @@ use std::{
     time::{Duration, Instant},
 };
 
+use clap::Args;
 use gateway_api::{
-    ctl::{self, CallError},
+    ctl::CallError,
     view::{Role, Status},
 };
 
-use super::{ANSWER, fail, told};
-use crate::HandoverOptions;
+use super::{
+    agent::Agent,
+    output::{self, fail},
+};
+use crate::options::AgentOption;
 
 /// Time between two polls for another node.
 const AGAIN: Duration = Duration::from_millis(100);
 
+/// `handover`.
+#[derive(Args, Clone, Debug, PartialEq, Eq)]
+pub struct HandoverOptions {
+    /// Name or VRID of the instance; all of them if none is named.
+    #[arg(value_name = "NAME|VRID")]
+    pub instance: Option<String>,
+    /// Also if no other node is known to take it.
+    #[arg(long)]
+    pub force: bool,
+    /// First wait so many seconds at most, 30 if no number is given, until another node is connected.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "30",
+        value_parser = clap::value_parser!(u16).range(1..=3600), require_equals = true)]
+    pub wait: Option<u16>,
+    /// Of which agent.
+    #[command(flatten)]
+    pub agent: AgentOption,
+}
+
 /// Requests the handover; the agent replies when another node has the role.
-pub(super) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
+pub(crate) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
+    let agent = Agent::new(socket);
     if let Some(seconds) = options.wait
-        && let Err(error) = wait(socket, options.instance.as_deref(), Duration::from_secs(seconds.into()))
+        && let Err(error) = wait(agent, options.instance.as_deref(), Duration::from_secs(seconds.into()))
     {
         return fail(error.exit_code(), &error);
     }
     let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
     params.extend(options.force.then_some("--force"));
-    told(ctl::call(socket, "vrrp/handover", &params, ANSWER))
+    output::reply(agent.call("vrrp/handover", &params))
 }
 
 /// Waits until another node is connected for one of the selected virtual routers that are active here. If there is none
 /// in time, the agent reports the error later.
-#[expect(clippy::disallowed_methods, reason = "whoever waits does so in real time")]
-fn wait(socket: &Path, which: Option<&str>, limit: Duration) -> Result<(), CallError> {
+#[expect(clippy::disallowed_methods, reason = "a command waits in real time")]
+fn wait(agent: Agent<'_>, which: Option<&str>, limit: Duration) -> Result<(), CallError> {
     let deadline = Instant::now() + limit;
     loop {
-        let answer = ctl::call(socket, "status", &["json"], ANSWER)?;
-        let status: Status =
-            serde_json::from_str(&answer).map_err(|_| CallError::Foreign { path: socket.to_owned() })?;
+        let status: Status = agent.ask("status", &["json"])?;
         if is_ready(&status, which) || Instant::now() >= deadline {
             return Ok(());
         }
@@ -67,8 +88,8 @@ mod tests {
         assert!(is_ready(&status, None) && is_ready(&status, Some("51")));
         status.nodes.as_mut().unwrap().standbys.clear();
         assert!(!is_ready(&status, None) && !is_ready(&status, Some("a")));
-        assert!(is_ready(&status, Some("nosuch")), "the agent says that there is none");
+        assert!(is_ready(&status, Some("nosuch")), "the agent reports that there is none");
         status.vrrp[0].role = Role::Backup;
-        assert!(is_ready(&status, None), "the agent says that it is not active");
+        assert!(is_ready(&status, None), "the agent reports that it is not active");
     }
 }

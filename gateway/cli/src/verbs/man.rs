@@ -6,10 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use clap::Args;
+use clap::{Args, Command};
 use thiserror::Error;
 
-use super::{BAD_INPUT, fail, output};
+use super::output::{self, BAD_INPUT, fail};
 use crate::manual::{self, Page};
 
 /// `man`.
@@ -31,9 +31,9 @@ enum ManError {
     Write { path: PathBuf, source: io::Error },
 }
 
-/// Prints a page in man(7), for `man -l -`, or writes all of them to files.
-pub(super) fn carry_out(options: &ManOptions) -> ExitCode {
-    let pages = manual::pages();
+/// Prints a page of `command` in man(7), for `man -l -`, or writes all of them to files.
+pub(crate) fn carry_out(options: &ManOptions, command: Command) -> ExitCode {
+    let pages = manual::pages(command);
     if let Some(dir) = &options.dir {
         return match write(&pages, dir) {
             Ok(()) => ExitCode::SUCCESS,
@@ -65,25 +65,28 @@ fn write(pages: &[Page], dir: &Path) -> Result<(), ManError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::Cli;
 
     #[test]
     fn a_page_is_found_by_its_verb() {
-        let pages = manual::pages();
+        let pages = manual::pages(Cli::command());
         assert_eq!(find(&pages, "status").unwrap().name, "vtep-gateway-status");
         assert_eq!(find(&pages, "vtep-gateway-status").unwrap().name, "vtep-gateway-status");
         assert_eq!(find(&pages, "vtep-gateway.toml").unwrap().section, 5);
     }
 
     #[test]
-    fn a_page_that_is_not_there_is_told_with_those_that_are() {
-        let error = find(&manual::pages(), "frobnicate").unwrap_err().to_string();
+    fn the_error_of_an_unknown_page_lists_the_others() {
+        let error = find(&manual::pages(Cli::command()), "frobnicate").unwrap_err().to_string();
         assert!(error.starts_with("there is no manual page \"frobnicate\"; there are vtep-gateway, "), "{error}");
     }
 
     #[test]
     fn a_directory_that_is_not_there_is_named() {
-        let error = write(&manual::pages(), Path::new("/nonexistent")).unwrap_err().to_string();
+        let error = write(&manual::pages(Cli::command()), Path::new("/nonexistent")).unwrap_err().to_string();
         assert!(error.starts_with("cannot write the manual page /nonexistent/vtep-gateway"), "{error}");
     }
 }

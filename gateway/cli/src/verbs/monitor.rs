@@ -8,6 +8,7 @@ use std::{
     io::{self, Write},
     os::fd::AsFd,
     path::Path,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -21,7 +22,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::AgentOption;
+use super::output::fail;
+use crate::options::AgentOption;
 
 /// Name of the control command.
 const COMMAND: &str = "monitor/next";
@@ -95,7 +97,7 @@ impl Since {
 
 /// Reasons for which the command ended.
 #[derive(Debug, thiserror::Error)]
-pub enum MonitorError {
+pub(crate) enum MonitorError {
     /// The first request to the agent failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -151,14 +153,12 @@ impl Filter<'_> {
     }
 }
 
-/// Shows events until standard output is closed, or without end.
-///
-/// # Errors
-/// See [`MonitorError`]. A closed standard output is not an error.
-pub fn watch(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
+/// Shows events until standard output is closed, or without end. A closed standard output is not an error.
+pub(crate) fn carry_out(options: &MonitorOptions, socket: &Path) -> ExitCode {
     match show(socket, options) {
-        Err(MonitorError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
+        Err(MonitorError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(error.exit_code(), &error),
+        Ok(()) => ExitCode::SUCCESS,
     }
 }
 
@@ -204,7 +204,7 @@ fn show(socket: &Path, options: &MonitorOptions) -> Result<(), MonitorError> {
         };
         if std::mem::take(&mut gone) {
             let same = page.run == run;
-            eprintln!("vtep-gateway: the agent is {}", if same { "back" } else { "back, started anew" });
+            eprintln!("vtep-gateway: the agent is {}", if same { "back" } else { "back, started again" });
         }
     }
 }

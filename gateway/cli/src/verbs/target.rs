@@ -14,17 +14,17 @@ use gateway_config as config;
 use gateway_config::{Config, ConfigError, DEFAULT_RUN_DIR};
 use gateway_datapath::{load::Settings, pins::PinDir};
 
-use crate::{AgentOption, DEFAULT_CONFIG};
+use crate::options::{AgentOption, DEFAULT_CONFIG};
 
 /// Timeout of the request to the agent, after which its configuration file is read instead.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Agent that a verb is for.
-pub(super) struct Target {
+pub(crate) struct Target {
     /// Its control socket.
-    pub(super) socket: PathBuf,
+    pub(crate) socket: PathBuf,
     /// Its configuration file.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 impl Target {
@@ -32,7 +32,7 @@ impl Target {
     ///
     /// # Errors
     /// The named file cannot be read. Falling back to the default could end another agent after a typing error.
-    pub(super) fn of(option: &AgentOption) -> Result<Self, ConfigError> {
+    pub(crate) fn of(option: &AgentOption) -> Result<Self, ConfigError> {
         let file = option.file.config.clone();
         let socket = match &option.socket {
             Some(directory) if directory.is_dir() => ctl::path(directory),
@@ -48,21 +48,21 @@ impl Target {
 }
 
 /// Data plane settings of a gateway.
-pub(super) struct Gateway {
+pub(crate) struct Gateway {
     /// Its uplinks, by name.
-    pub(super) uplinks: Vec<String>,
+    pub(crate) uplinks: Vec<String>,
     /// Its access ports, by name.
-    pub(super) ports: Vec<String>,
+    pub(crate) ports: Vec<String>,
     /// Its tunnel addresses.
-    pub(super) vteps: Vec<IpAddr>,
+    pub(crate) vteps: Vec<IpAddr>,
     /// UDP port of VXLAN.
-    pub(super) udp_port: u16,
+    pub(crate) udp_port: u16,
     /// Directory of its pinned maps.
-    pub(super) pins: PinDir,
+    pub(crate) pins: PinDir,
     /// Settings that its programs are loaded with.
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
     /// Source of these values.
-    pub(super) source: String,
+    pub(crate) source: String,
 }
 
 impl Gateway {
@@ -70,7 +70,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The agent does not reply, and the file is not valid.
-    pub(super) fn find(target: &Target) -> Result<Self, ConfigError> {
+    pub(crate) fn find(target: &Target) -> Result<Self, ConfigError> {
         match Self::running(&target.socket) {
             Some(running) => Ok(running),
             None => Ok(Self::configured(&Config::load(&target.file)?, &target.file)),
@@ -78,7 +78,7 @@ impl Gateway {
     }
 
     /// Returns the values of the agent behind `socket`.
-    pub(super) fn running(socket: &Path) -> Option<Self> {
+    pub(crate) fn running(socket: &Path) -> Option<Self> {
         let status: Status = serde_json::from_str(&ctl::call(socket, "status", &["json"], ANSWER).ok()?).ok()?;
         let named = |role| {
             let those = status.interfaces.iter().filter(move |one| one.role == role);
@@ -97,7 +97,7 @@ impl Gateway {
     }
 
     /// Copies the values into a configuration that is invalid as a whole and has none.
-    pub(super) fn fill(self, config: &mut Config) {
+    pub(crate) fn fill(self, config: &mut Config) {
         let interface =
             |name: String| config::Interface { name, mode: config::Mode::Auto, track: config::Track::Ignore };
         config.uplinks = self.uplinks.into_iter().map(interface).collect();

@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write},
     path::Path,
+    process::ExitCode,
     time::Duration,
 };
 
@@ -13,8 +14,9 @@ use gateway_api::{
 };
 use gateway_base::clock;
 
+use super::output::fail;
 use crate::{
-    AgentOption,
+    options::AgentOption,
     top::{Rates, Sample, text},
 };
 
@@ -57,7 +59,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 
 /// Reasons for which the command ended.
 #[derive(Debug, thiserror::Error)]
-pub enum TopError {
+pub(crate) enum TopError {
     /// The request to the agent failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -83,10 +85,14 @@ impl TopError {
 }
 
 /// Shows rates.
-///
-/// # Errors
-/// See [`TopError`].
-pub fn show(socket: &Path, options: &TopOptions) -> Result<(), TopError> {
+pub(crate) fn carry_out(options: &TopOptions, socket: &Path) -> ExitCode {
+    match show(socket, options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.exit_code(), &error),
+    }
+}
+
+fn show(socket: &Path, options: &TopOptions) -> Result<(), TopError> {
     // First request before the terminal changes, so that an error is printed on the ordinary terminal.
     let first = take(socket)?;
     if !options.once && !options.json {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use gateway_api::{ctl, view::Switch};
+use gateway_api::view::Switch;
 use gateway_base::suggest as nearest;
 use gateway_common::{
     headers::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
@@ -31,10 +31,11 @@ use gateway_netdev::nic::Role;
 use serde_json::json;
 
 use super::{
-    ANSWER, BAD_INPUT, fail,
+    agent::Agent,
+    output::{BAD_INPUT, fail},
     target::{Gateway, Target},
 };
-use crate::AgentOption;
+use crate::options::AgentOption;
 
 /// Exit code if there is no data plane.
 const NO_DATA_PLANE: u8 = 3;
@@ -131,7 +132,7 @@ fn vlan(text: &str) -> Result<VlanId, String> {
     vlan.ok_or_else(|| format!("expected a VLAN, 1 to {}, or 0 for untagged", VlanId::MAX))
 }
 
-pub(super) fn vni(text: &str) -> Result<Vni, String> {
+pub(crate) fn vni(text: &str) -> Result<Vni, String> {
     text.parse().ok().and_then(Vni::new).ok_or_else(|| format!("expected a VNI, 1 to {}", Vni::MAX))
 }
 
@@ -151,7 +152,7 @@ fn ethertype(text: &str) -> Result<u16, String> {
 }
 
 /// Executes the verb.
-pub(super) fn carry_out(options: &TraceOptions, target: &Target, objects: Objects) -> ExitCode {
+pub(crate) fn carry_out(options: &TraceOptions, target: &Target, objects: Objects) -> ExitCode {
     let gateway = match Gateway::find(target) {
         Ok(gateway) => gateway,
         Err(error) => return fail(BAD_INPUT, &error),
@@ -194,12 +195,10 @@ pub(super) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
 
 /// Returns the names, with those that the agent knows from the database; the trace works without these.
 fn known(names: Names, socket: &Path) -> Names {
-    fn ask<T: serde::de::DeserializeOwned>(socket: &Path, command: &str) -> Option<Vec<T>> {
-        serde_json::from_str(&ctl::call(socket, command, &[], ANSWER).ok()?).ok()
-    }
-    let switches: Vec<Switch> = ask(socket, "show/switches").unwrap_or_default();
+    let agent = Agent::new(socket);
+    let switches: Vec<Switch> = agent.ask("show/switches", &[]).unwrap_or_default();
     let switches = switches.into_iter().filter(|one| one.programmed).filter_map(|one| Some((one.vni?, one.name?)));
-    names.with_bindings(ask(socket, "show/bindings"), switches)
+    names.with_bindings(agent.ask("show/bindings", &[]).ok(), switches)
 }
 
 /// Returns the interface at which the packet enters.

@@ -10,68 +10,67 @@ mod watch;
 use std::{io, path::Path, process::ExitCode};
 
 use gateway_api::{
-    ctl::{self, CallError},
+    ctl::CallError,
     screen::{self, Look},
     view::{Binding, Counter, Mac, MacFilter, Macs, Neighbour, Router, Switch, Tunnel},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{ANSWER, BAD_INPUT, fail, output};
+use super::{
+    agent::Agent,
+    output::{self, BAD_INPUT, fail},
+};
 
-pub use options::{Noun, ShowOptions};
+use options::Noun;
+pub use options::ShowOptions;
 
 /// Shows the state that `options` select, from the agent behind `socket`.
-pub(super) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
-    let agent = Agent { socket };
+pub(crate) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
+    let agent = Agent::new(socket);
     let json = options.noun.output().json;
     let look = Look::of_stdout();
     let text = match &options.noun {
         Noun::Counters(counted) | Noun::Drops(counted) if counted.watch.is_some() => {
-            return watch::carry_out(&options.noun, counted, &agent, look);
+            return watch::carry_out(&options.noun, counted, agent, look);
         }
-        Noun::Switches(wanted) => agent
-            .all("show/switches", |one: &Switch| {
-                fits(&wanted.switch, one.name.as_ref()) && fits(&wanted.vni, one.vni.as_ref())
-            })
-            .map(|all| (all.is_empty(), written(json, &all, || screen::switches(&all, look)))),
-        Noun::Bindings(wanted) => agent
-            .all("show/bindings", |one: &Binding| {
-                fits(&wanted.switch, one.switch.as_ref())
-                    && fits(&wanted.vni, one.vni.as_ref())
-                    && fits(&wanted.port, Some(&one.port))
-            })
-            .map(|all| (all.is_empty(), written(json, &all, || screen::bindings(&all, look)))),
+        Noun::Switches(wanted) => all(agent, "show/switches", |one: &Switch| {
+            fits(&wanted.switch, one.name.as_ref()) && fits(&wanted.vni, one.vni.as_ref())
+        })
+        .map(|all| (all.is_empty(), written(json, &all, || screen::switches(&all, look)))),
+        Noun::Bindings(wanted) => all(agent, "show/bindings", |one: &Binding| {
+            fits(&wanted.switch, one.switch.as_ref())
+                && fits(&wanted.vni, one.vni.as_ref())
+                && fits(&wanted.port, Some(&one.port))
+        })
+        .map(|all| (all.is_empty(), written(json, &all, || screen::bindings(&all, look)))),
         Noun::Macs(wanted) => {
-            agent.macs(&wanted.filter()).map(|all| (all.is_empty(), written(json, &all, || screen::macs(&all, look))))
+            macs(agent, &wanted.filter()).map(|all| (all.is_empty(), written(json, &all, || screen::macs(&all, look))))
         }
-        Noun::Tunnels(wanted) => agent
-            .all("show/tunnels", |one: &Tunnel| {
-                fits(&wanted.remote, Some(&one.remote)) && wanted.vni.is_none_or(|vni| one.vnis.contains(&vni))
-            })
-            .map(|all| (all.is_empty(), written(json, &all, || screen::tunnels(&all, look)))),
-        Noun::Neighbours(wanted) => agent
-            .all("show/neighbours", |one: &Neighbour| {
-                wanted.remote.is_none_or(|remote| one.remotes.contains(&remote) || one.address == remote)
-            })
-            .map(|all| (all.is_empty(), written(json, &all, || screen::neighbours(&all, look)))),
-        Noun::Vrrp(wanted) => agent
-            .all("show/vrrp", |one: &Router| {
-                wanted.instance.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
-            })
-            .map(|all| (all.is_empty(), written(json, &all, || screen::vrrp(&all, look)))),
-        Noun::Counters(wanted) => agent.counters("show/counters").map(|all| {
+        Noun::Tunnels(wanted) => all(agent, "show/tunnels", |one: &Tunnel| {
+            fits(&wanted.remote, Some(&one.remote)) && wanted.vni.is_none_or(|vni| one.vnis.contains(&vni))
+        })
+        .map(|all| (all.is_empty(), written(json, &all, || screen::tunnels(&all, look)))),
+        Noun::Neighbours(wanted) => all(agent, "show/neighbours", |one: &Neighbour| {
+            wanted.remote.is_none_or(|remote| one.remotes.contains(&remote) || one.address == remote)
+        })
+        .map(|all| (all.is_empty(), written(json, &all, || screen::neighbours(&all, look)))),
+        Noun::Vrrp(wanted) => all(agent, "show/vrrp", |one: &Router| {
+            wanted.instance.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
+        })
+        .map(|all| (all.is_empty(), written(json, &all, || screen::vrrp(&all, look)))),
+        Noun::Counters(wanted) => agent.ask::<Vec<Counter>>("show/counters", &[]).map(|all| {
             (
                 all.is_empty(),
                 written(json, &all, || screen::counters(&all, wanted.all, &screen::Rates::default(), look)),
             )
         }),
-        Noun::Drops(wanted) => agent.counters("show/drops").map(|all| {
+        Noun::Drops(wanted) => agent.ask::<Vec<Counter>>("show/drops", &[]).map(|all| {
             (all.is_empty(), written(json, &all, || screen::drops(&all, wanted.all, &screen::Rates::default(), look)))
         }),
     };
     // Only an empty result can be due to a wrong name.
     let unknown = match &text {
-        Ok((true, _)) => names::unknown(&options.noun, &agent),
+        Ok((true, _)) => names::unknown(&options.noun, agent),
         _ => Ok(None),
     };
     match (text, unknown) {
@@ -102,44 +101,29 @@ fn json_lines<T: Serialize>(all: &[T]) -> String {
     text
 }
 
-/// Client of the agent.
-struct Agent<'a> {
-    socket: &'a Path,
+/// Returns the elements of a noun that are wanted.
+fn all<T: DeserializeOwned>(agent: Agent<'_>, command: &str, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>, CallError> {
+    let mut all: Vec<T> = agent.ask(command, &[])?;
+    all.retain(wanted);
+    Ok(all)
 }
 
-impl Agent<'_> {
-    fn ask<T: DeserializeOwned>(&self, command: &str, params: &[&str]) -> Result<T, CallError> {
-        let answer = ctl::call(self.socket, command, params, ANSWER)?;
-        serde_json::from_str(&answer).map_err(|_| CallError::Foreign { path: self.socket.to_owned() })
-    }
-
-    fn all<T: DeserializeOwned>(&self, command: &str, wanted: impl Fn(&T) -> bool) -> Result<Vec<T>, CallError> {
-        let mut all: Vec<T> = self.ask(command, &[])?;
-        all.retain(wanted);
-        Ok(all)
-    }
-
-    fn counters(&self, command: &str) -> Result<Vec<Counter>, CallError> {
-        self.ask(command, &[])
-    }
-
-    /// Returns the entries of all pages, sorted.
-    fn macs(&self, filter: &MacFilter) -> Result<Vec<Mac>, CallError> {
-        let words = filter.words();
-        let (mut all, mut from) = (Vec::new(), None::<u32>);
-        loop {
-            let from_word = from.map(|from| from.to_string());
-            let params: Vec<&str> = from_word.iter().chain(&words).map(String::as_str).collect();
-            let page: Macs = self.ask("show/macs", &params)?;
-            all.extend(page.macs);
-            from = page.next;
-            if from.is_none() {
-                break;
-            }
+/// Returns the MACs of all pages, sorted.
+fn macs(agent: Agent<'_>, filter: &MacFilter) -> Result<Vec<Mac>, CallError> {
+    let words = filter.words();
+    let (mut all, mut from) = (Vec::new(), None::<u32>);
+    loop {
+        let from_word = from.map(|from| from.to_string());
+        let params: Vec<&str> = from_word.iter().chain(&words).map(String::as_str).collect();
+        let page: Macs = agent.ask("show/macs", &params)?;
+        all.extend(page.macs);
+        from = page.next;
+        if from.is_none() {
+            break;
         }
-        all.sort_by_key(|mac: &Mac| (mac.vni, mac.mac));
-        Ok(all)
     }
+    all.sort_by_key(|mac: &Mac| (mac.vni, mac.mac));
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -6,15 +6,16 @@ use gateway_api::{
     ctl::CallError,
     view::{Binding, InterfaceRole, Router, Status, Switch, Tunnel},
 };
-use gateway_base::suggest as nearest;
+use gateway_base::suggest;
 
-use super::{Agent, Noun};
+use super::options::Noun;
+use crate::verbs::agent::Agent;
 
 /// Most names listed.
 const LISTED: usize = 10;
 
 /// Returns a sentence about names in `noun` that do not exist; None if all exist.
-pub(super) fn unknown(noun: &Noun, agent: &Agent<'_>) -> Result<Option<String>, CallError> {
+pub(super) fn unknown(noun: &Noun, agent: Agent<'_>) -> Result<Option<String>, CallError> {
     let (mut switch, mut vni, mut port, mut remote, mut instance) = (None, None, None, None, None);
     match noun {
         Noun::Switches(wanted) => (switch, vni) = (wanted.switch.as_deref(), wanted.vni),
@@ -73,9 +74,9 @@ fn not_among<T: Display>(
     if all.contains(&wanted) {
         return None;
     }
-    let meant = nearest::question(&wanted, all.iter().map(String::as_str));
+    let meant = suggest::question(&wanted, all.iter().map(String::as_str));
     let more = if all.len() > LISTED { ", ..." } else { "" };
-    let there = match nearest::by_likeness(&wanted, all.iter().map(String::as_str)).get(..all.len().min(LISTED)) {
+    let there = match suggest::by_likeness(&wanted, all.iter().map(String::as_str)).get(..all.len().min(LISTED)) {
         None | Some([]) => "there is none".to_owned(),
         Some(listed) => format!("there are {}{more}", listed.join(", ")),
     };
@@ -87,11 +88,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_nothing_has_is_told_with_the_one_that_is_meant() {
+    fn the_error_of_an_unknown_name_suggests_the_closest() {
         let of = |wanted, all: &[&str]| not_among("--switch", "logical switch", wanted, all.iter());
         assert_eq!(of("net1", &["net1", "net2"]), None);
-        let told = "--switch nte1: no such logical switch (is net1 meant?); there are net1, other";
-        assert_eq!(of("nte1", &["other", "net1"]).as_deref(), Some(told));
+        let error = "--switch nte1: no such logical switch (is net1 meant?); there are net1, other";
+        assert_eq!(of("nte1", &["other", "net1"]).as_deref(), Some(error));
         assert_eq!(of("x", &[]).as_deref(), Some("--switch x: no such logical switch; there is none"));
     }
 }

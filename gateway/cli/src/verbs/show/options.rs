@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use gateway_api::view::MacFilter;
 use gateway_common::net::MacAddr;
 
-use crate::AgentOption;
+use crate::options::AgentOption;
 
 const EXAMPLES: &str = "\
 Examples:

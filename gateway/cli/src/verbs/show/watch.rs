@@ -7,23 +7,27 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gateway_api::screen::{self, Look, Rates};
+use gateway_api::{
+    screen::{self, Look, Rates},
+    view::Counter,
+};
 
-use super::{Agent, Noun, fail, options::CountersOptions};
+use super::options::{CountersOptions, Noun};
+use crate::verbs::{agent::Agent, output::fail};
 
 /// Escape sequences that clear the terminal and move to its top (ECMA-48, ED and CUP).
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Shows counters until the agent or the reader is gone.
-#[expect(clippy::disallowed_methods, reason = "whoever watches does so in real time")]
-pub(super) fn carry_out(noun: &Noun, options: &CountersOptions, agent: &Agent<'_>, look: Look) -> ExitCode {
+#[expect(clippy::disallowed_methods, reason = "a command waits in real time")]
+pub(super) fn carry_out(noun: &Noun, options: &CountersOptions, agent: Agent<'_>, look: Look) -> ExitCode {
     let pause = Duration::from_secs(options.watch.unwrap_or(1).into());
     let drops = matches!(noun, Noun::Drops(_));
     let command = if drops { "show/drops" } else { "show/counters" };
     let (mut rates, mut before) = (Rates::default(), None::<Instant>);
     let clear = if stdout().is_terminal() { CLEAR } else { "" };
     loop {
-        let counters = match agent.counters(command) {
+        let counters = match agent.ask::<Vec<Counter>>(command, &[]) {
             Ok(counters) => counters,
             Err(error) => return fail(error.exit_code(), &error),
         };
