@@ -2,12 +2,12 @@
 //! and the switches outside. VRRP elects the active node ([`gateway_ha`]).
 //!
 //! [`ability`] compares the nodes, [`handover`] gives the role away on request, [`announcements`] moves the cloud's
-//! stations to this node at the switches outside, and [`views`] shows the cluster.
+//! stations to this node at the switches outside, [`shortfalls`] reports what this node lacks, and [`views`] shows the
+//! cluster.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use gateway_common::fdb::FdbKey;
@@ -29,6 +29,7 @@ use crate::{
 mod ability;
 mod announcements;
 mod handover;
+mod shortfalls;
 mod views;
 
 use ability::Ability;
@@ -309,41 +310,6 @@ impl<'a> Cluster<'a> {
             self.compare(now);
         }
         self.announcements.on_time(config, plane, now);
-    }
-
-    /// Checks whether tunnel packets arrive here that are for another node. If so, requests that node to announce the
-    /// addresses again.
-    pub(super) fn check_strays(&mut self, plane: &impl DataPlane, now: Time) {
-        for one in self.statuses.iter() {
-            // A failed read is tried again at the next check.
-            let Some(count) = plane.strays(one.vrid) else { continue };
-            let elsewhere = one.status.role == Role::Backup && one.status.active.is_some();
-            if self.strays.poll(one.vrid, elsewhere, count, now)
-                && let Some(state_sync) = &mut self.state_sync
-            {
-                state_sync.request_announcement(one.vrid);
-            }
-        }
-        let statuses = &self.statuses;
-        self.strays.retain(|vrid| statuses.iter().any(|one| one.vrid == vrid));
-    }
-
-    /// Logs the virtual routers that other nodes could serve better, and those whose packets arrive at the wrong node.
-    /// Each is logged once when it begins and once when it ends.
-    pub(super) fn report_shortfalls(&mut self, config: &Config, now: Duration) {
-        let routers = self.routers(config, now);
-        let shortfalls = routers.iter().filter_map(|one| Some(format!("{}: {}", one.name, one.shortfall()?)));
-        let strays = self.statuses.iter().filter_map(|one| {
-            let (_, instance) = instance_of(config, one.vrid)?;
-            Some(format!("{}: {}", one.name, self.stray_problem(one, instance)?))
-        });
-        let all: Vec<String> = shortfalls.chain(strays).collect();
-        self.shortfalls.problems(all.into_iter());
-    }
-
-    /// Returns the shortfalls that were logged and still stand.
-    pub(super) fn shortfalls(&self) -> &BTreeSet<String> {
-        self.shortfalls.texts()
     }
 
     /// Returns the differences between nodes, and the nodes that can't be reached.

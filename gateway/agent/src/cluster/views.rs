@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_api::view;
-use gateway_config::{Config, InstanceConfig};
+use gateway_config::Config;
 use gateway_ha::InstanceStatus;
 use gateway_vrrp::Version;
 
@@ -64,19 +64,6 @@ impl Cluster<'_> {
             held: self.ability.is_held(one.vrid),
             counters: one.counters,
         })
-    }
-
-    /// Describes the tunnel packets that arrive here and are for another node.
-    pub(super) fn stray_problem(&self, one: &InstanceStatus, instance: &InstanceConfig) -> Option<String> {
-        let active = one.status.active.filter(|_| self.strays.stand(one.vrid))?;
-        let name = self.state_sync.as_ref().and_then(|state_sync| state_sync.received().active.get(&one.vrid));
-        let node = name.map_or_else(|| format!("node {active}"), |name| format!("node {name} ({active})"));
-        let addresses: Vec<String> = instance.vteps.iter().map(|address| address.to_string()).collect();
-        Some(format!(
-            "still receives tunnel packets for {} that {node} should get: somebody's neighbour entry is outdated; compare \
-             `ip neigh` and `ovs-appctl tnl/neigh/show` on the hypervisors, and the router's table",
-            addresses.join(" and ")
-        ))
     }
 
     /// Returns the view of the other nodes.
