@@ -29,22 +29,22 @@ pub(super) struct Announcer {
 }
 
 impl Announcer {
-    /// Starts the announcement of all stations of lease `lease`: those `given` behind tunnels, then the `learned` ones.
+    /// Starts the announcement of all stations of lease `lease`: the static ones behind tunnels, then the `learned` ones.
     /// Restarts an announcement that is not complete.
     pub(super) fn start(
         &mut self,
         desired: &Desired,
-        given: &StaticMacs,
+        static_macs: &StaticMacs,
         lease: u32,
         learned: impl IntoIterator<Item = FdbKey>,
     ) {
         let of_lease = |vni: u32| desired.switches.get(&vni).is_some_and(|switch| switch.lease == lease);
         self.waiting.retain(|key| !of_lease(key.vni));
-        let remote = given.iter().filter(|(key, entry)| entry.to.kind == fdb::REMOTE && of_lease(key.vni));
+        let remote = static_macs.iter().filter(|(key, entry)| entry.to.kind == fdb::REMOTE && of_lease(key.vni));
         let mut remote: Vec<FdbKey> = remote.map(|(key, _)| key).collect();
         remote.sort_unstable();
         self.waiting.extend(remote);
-        self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !given.contains_key(key)));
+        self.waiting.extend(learned.into_iter().filter(|key| of_lease(key.vni) && !static_macs.contains_key(key)));
     }
 
     /// Stops the announcement of the stations of lease `lease`: another node has them.
@@ -59,7 +59,7 @@ impl Announcer {
     }
 
     /// Takes the next calls, at most `most`. Leaves out a station that has moved behind an access port since then.
-    pub(super) fn next(&mut self, desired: &Desired, given: &StaticMacs, most: usize) -> Vec<Call> {
+    pub(super) fn next(&mut self, desired: &Desired, static_macs: &StaticMacs, most: usize) -> Vec<Call> {
         let mut calls = Vec::new();
         let mut places: BTreeMap<u32, Vec<BindingKey>> = BTreeMap::new();
         while calls.len() < most {
@@ -68,7 +68,7 @@ impl Announcer {
                 continue;
             }
             let Some(key) = self.waiting.pop_front() else { break };
-            if given.get(&key).is_some_and(|entry| entry.to.kind == fdb::LOCAL) {
+            if static_macs.get(&key).is_some_and(|entry| entry.to.kind == fdb::LOCAL) {
                 continue;
             }
             let bound = places.entry(key.vni).or_insert_with(|| bound(desired, key.vni));
@@ -129,15 +129,15 @@ mod tests {
         FdbEntry { to, seen: 0, origin: STATIC, flags: 0 }
     }
 
-    fn given() -> StaticMacs {
+    fn static_macs() -> StaticMacs {
         let (remote, local) = (entry(Target::remote(0, 1)), entry(Target::local(3, 100, 0)));
         [(key(1, 2), remote), (key(1, 1), remote), (key(1, 3), local), (key(2, 1), remote)].into_iter().collect()
     }
 
-    fn all(announcer: &mut Announcer, desired: &Desired, given: &StaticMacs) -> Vec<(u8, u16)> {
+    fn all(announcer: &mut Announcer, desired: &Desired, static_macs: &StaticMacs) -> Vec<(u8, u16)> {
         let mut calls = Vec::new();
         while !announcer.is_done() {
-            let batch = announcer.next(desired, given, 3);
+            let batch = announcer.next(desired, static_macs, 3);
             assert!(batch.len() <= 3);
             calls.extend(batch.iter().map(|call| (call.station.0[5], call.to.vlan)));
         }
@@ -145,35 +145,38 @@ mod tests {
     }
 
     #[test]
-    fn each_remote_station_is_called_on_each_vlan_it_is_bound_to_the_given_ones_first() {
-        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
-        announcer.start(&desired, &given, LEASE, [key(1, 9), key(1, 1)]);
-        assert_eq!(all(&mut announcer, &desired, &given), [(1, 100), (1, 200), (2, 100), (2, 200), (9, 100), (9, 200)]);
+    fn each_remote_station_is_announced_on_each_vlan_it_is_bound_to_the_static_ones_first() {
+        let (desired, static_macs, mut announcer) = (desired(), static_macs(), Announcer::default());
+        announcer.start(&desired, &static_macs, LEASE, [key(1, 9), key(1, 1)]);
+        assert_eq!(
+            all(&mut announcer, &desired, &static_macs),
+            [(1, 100), (1, 200), (2, 100), (2, 200), (9, 100), (9, 200)]
+        );
     }
 
     #[test]
-    fn an_instance_that_is_lost_is_announced_no_further_and_another_is() {
-        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
-        announcer.start(&desired, &given, LEASE, []);
-        announcer.start(&desired, &given, LEASE + 1, []);
+    fn the_stations_of_a_lost_lease_are_announced_no_further_and_those_of_another_are() {
+        let (desired, static_macs, mut announcer) = (desired(), static_macs(), Announcer::default());
+        announcer.start(&desired, &static_macs, LEASE, []);
+        announcer.start(&desired, &static_macs, LEASE + 1, []);
         announcer.stop(&desired, LEASE);
-        assert_eq!(all(&mut announcer, &desired, &given), [(1, 300)]);
+        assert_eq!(all(&mut announcer, &desired, &static_macs), [(1, 300)]);
     }
 
     #[test]
     fn a_station_that_is_behind_a_port_by_now_is_not_called() {
-        let (desired, mut given, mut announcer) = (desired(), given(), Announcer::default());
-        announcer.start(&desired, &given, LEASE, []);
-        given.insert(key(1, 1), entry(Target::local(3, 100, 0)));
-        assert_eq!(all(&mut announcer, &desired, &given), [(2, 100), (2, 200)]);
+        let (desired, mut static_macs, mut announcer) = (desired(), static_macs(), Announcer::default());
+        announcer.start(&desired, &static_macs, LEASE, []);
+        static_macs.insert(key(1, 1), entry(Target::local(3, 100, 0)));
+        assert_eq!(all(&mut announcer, &desired, &static_macs), [(2, 100), (2, 200)]);
     }
 
     #[test]
-    fn started_again_it_begins_anew() {
-        let (desired, given, mut announcer) = (desired(), given(), Announcer::default());
-        announcer.start(&desired, &given, LEASE, []);
-        announcer.next(&desired, &given, 2);
-        announcer.start(&desired, &given, LEASE, []);
-        assert_eq!(all(&mut announcer, &desired, &given).len(), 4);
+    fn a_restarted_announcement_begins_again_at_the_first_station() {
+        let (desired, static_macs, mut announcer) = (desired(), static_macs(), Announcer::default());
+        announcer.start(&desired, &static_macs, LEASE, []);
+        announcer.next(&desired, &static_macs, 2);
+        announcer.start(&desired, &static_macs, LEASE, []);
+        assert_eq!(all(&mut announcer, &desired, &static_macs).len(), 4);
     }
 }

@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_budget_that_acted_is_told_by_the_name_of_who_used_it_up() {
+    fn each_budget_that_acted_is_reported_with_the_name_of_its_place() {
         let texts: Vec<_> = text("VLAN 100 of eth1", [1, 2, 3], [2, 2, 4]).collect();
         assert_eq!(texts.len(), 2);
         assert!(
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_is_told_once_and_taken_back() {
+    fn a_problem_of_a_budget_is_reported_once_and_taken_back() {
         let mut budgets = Budgets::default();
         let one = BTreeSet::from(["a loop".to_owned()]);
         assert!(budgets.now(one.clone()));

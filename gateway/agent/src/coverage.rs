@@ -21,7 +21,7 @@ pub(super) enum Turn {
     /// Full plan: after changes of rows that need it, of the underlay, or of the configuration.
     Update,
     /// Ageing of stations.
-    Sweep,
+    Age,
     /// Roles of virtual routers have changed.
     Roles,
     /// State was received from other nodes.
@@ -37,7 +37,7 @@ pub(super) enum Turn {
 const TURNS: [(&str, Turn); 8] = [
     ("turn_rows", Turn::Rows),
     ("turn_update", Turn::Update),
-    ("turn_sweep", Turn::Sweep),
+    ("turn_sweep", Turn::Age),
     ("turn_roles", Turn::Roles),
     ("turn_nodes", Turn::Nodes),
     ("turn_request", Turn::Request),

@@ -161,9 +161,9 @@ impl Devices {
     /// Returns true if the interfaces in use are no longer those of `config` that exist.
     pub(crate) fn differ(&self, config: &Config, underlay: &Snapshot) -> bool {
         let wanted = wanted(config, underlay);
-        let given_up = |name: &String| !wanted.iter().any(|(device, _)| device.name == *name);
+        let is_unwanted = |name: &String| !wanted.iter().any(|(device, _)| device.name == *name);
         wanted.len() != self.in_use.len()
-            || self.failed.keys().any(given_up)
+            || self.failed.keys().any(is_unwanted)
             || wanted.iter().any(|(device, mode)| {
                 self.in_use.get(&device.name).is_none_or(|used| used.device != *device || used.mode != *mode)
             })

@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 struct One {
     verdict: Verdict,
     /// Last reported number of the active node.
-    told: Option<(IpAddr, u32)>,
+    reported: Option<(IpAddr, u32)>,
     /// Time since which a report of the active node is awaited.
     asked: Option<(IpAddr, Time)>,
     /// Time of the next poll if nothing changes.
@@ -41,7 +41,7 @@ struct One {
 
 impl Default for One {
     fn default() -> Self {
-        Self { verdict: Verdict::Unknown, told: None, asked: None, again: None }
+        Self { verdict: Verdict::Unknown, reported: None, asked: None, again: None }
     }
 }
 
@@ -65,11 +65,11 @@ impl Eligible {
             (Role::Backup, Some(active)) => one.compare(active, ours, others, now),
             // An active node would have been received by then.
             (Role::Backup, None) if one.verdict == Verdict::Unknown => {
-                let heard = status.since + 2 * status.interval.duration();
-                if now >= heard {
+                let deadline = status.since + 2 * status.interval.duration();
+                if now >= deadline {
                     one.verdict = Verdict::Eligible;
                 } else {
-                    one.again = Some(heard);
+                    one.again = Some(deadline);
                 }
             }
             (Role::Starting | Role::Fault, _) => one.verdict = Verdict::Unknown,
@@ -94,10 +94,10 @@ impl One {
     fn compare(&mut self, active: IpAddr, ours: u32, others: Option<&BTreeMap<IpAddr, Able>>, now: Time) {
         let theirs = others.and_then(|others| others.get(&active));
         if let Some(bindings) = theirs.and_then(|able| able.bindings) {
-            self.told = Some((active, bindings));
+            self.reported = Some((active, bindings));
         }
         // The last report counts even if the connection breaks, as long as that node is active.
-        match &self.told {
+        match &self.reported {
             Some((of, theirs)) if *of == active => {
                 self.verdict = if ours < *theirs { Verdict::Less { theirs: *theirs } } else { Verdict::Eligible };
             }
@@ -119,7 +119,7 @@ impl One {
 
     /// Evaluates an active node: the hold ends when no other node has more bindings.
     fn settle(&mut self, ours: u32, others: Option<&BTreeMap<IpAddr, Able>>) {
-        (self.told, self.asked) = (None, None);
+        (self.reported, self.asked) = (None, None);
         let Verdict::Less { theirs } = self.verdict else {
             self.verdict = Verdict::Eligible;
             return;
@@ -150,7 +150,7 @@ mod tests {
         Status { role, since: START, priority, active, interval, lease: None, unheard: None, holdup: None }
     }
 
-    fn tells(bindings: Option<u32>) -> BTreeMap<IpAddr, Able> {
+    fn reports(bindings: Option<u32>) -> BTreeMap<IpAddr, Able> {
         [(OTHER, Able { node: "gw2".to_owned(), bindings })].into()
     }
 
@@ -166,34 +166,38 @@ mod tests {
     #[test]
     fn a_node_that_could_forward_less_than_the_active_one_is_held_until_it_could() {
         let mut eligible = Eligible::default();
-        assert_eq!(standby(&mut eligible, 0, Some(&tells(Some(3))), START), less(3));
-        assert_eq!(standby(&mut eligible, 2, Some(&tells(Some(3))), START), less(3));
-        assert_eq!(standby(&mut eligible, 3, Some(&tells(Some(3))), START), Verdict::Eligible);
-        assert_eq!(standby(&mut eligible, 4, Some(&tells(Some(3))), START), Verdict::Eligible);
+        assert_eq!(standby(&mut eligible, 0, Some(&reports(Some(3))), START), less(3));
+        assert_eq!(standby(&mut eligible, 2, Some(&reports(Some(3))), START), less(3));
+        assert_eq!(standby(&mut eligible, 3, Some(&reports(Some(3))), START), Verdict::Eligible);
+        assert_eq!(standby(&mut eligible, 4, Some(&reports(Some(3))), START), Verdict::Eligible);
         assert_eq!(eligible.due(), None);
     }
 
     #[test]
-    fn it_waits_for_word_of_the_active_node_and_not_for_ever() {
+    fn it_waits_for_a_report_of_the_active_node_and_not_for_ever() {
         let mut eligible = Eligible::default();
         assert_eq!(standby(&mut eligible, 3, None, START), Verdict::Unknown);
         assert_eq!(eligible.due(), Some(START + GRACE));
-        let silent = tells(None);
+        let silent = reports(None);
         assert_eq!(standby(&mut eligible, 3, Some(&silent), START + GRACE - SECOND), Verdict::Unknown);
-        assert_eq!(standby(&mut eligible, 3, Some(&silent), START + GRACE), Verdict::Eligible, "keepalived never says");
-        assert_eq!(standby(&mut eligible, 3, Some(&tells(Some(4))), START + GRACE), less(4), "it says so late");
+        assert_eq!(
+            standby(&mut eligible, 3, Some(&silent), START + GRACE),
+            Verdict::Eligible,
+            "keepalived never reports it"
+        );
+        assert_eq!(standby(&mut eligible, 3, Some(&reports(Some(4))), START + GRACE), less(4), "a late report counts");
     }
 
     #[test]
     fn what_was_said_counts_on_when_the_connection_breaks() {
         let mut eligible = Eligible::default();
-        standby(&mut eligible, 0, Some(&tells(Some(3))), START);
+        standby(&mut eligible, 0, Some(&reports(Some(3))), START);
         assert_eq!(standby(&mut eligible, 0, None, START + GRACE * 10), less(3));
         assert_eq!(standby(&mut eligible, 3, None, START + GRACE * 10), Verdict::Eligible);
     }
 
     #[test]
-    fn where_nobody_is_active_it_takes_part_once_it_would_have_heard_one() {
+    fn without_an_active_node_it_takes_part_once_it_would_have_received_one() {
         let mut eligible = Eligible::default();
         let alone = status(Role::Backup, None);
         assert_eq!(eligible.poll(VRID, &alone, 0, None, START), Verdict::Unknown);
@@ -204,27 +208,27 @@ mod tests {
     #[test]
     fn one_that_is_held_and_takes_over_stays_held_while_a_connected_one_has_more() {
         let mut eligible = Eligible::default();
-        standby(&mut eligible, 0, Some(&tells(Some(3))), START);
+        standby(&mut eligible, 0, Some(&reports(Some(3))), START);
         for role in [Role::Claiming, Role::Active] {
             assert_eq!(eligible.poll(VRID, &status(role, None), 0, None, START), less(3), "{role:?}");
         }
         let active = status(Role::Active, None);
-        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(2))), START), less(2));
-        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(0))), START), Verdict::Eligible);
-        assert_eq!(eligible.poll(VRID, &active, 0, Some(&tells(Some(2))), START), Verdict::Eligible, "never again");
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&reports(Some(2))), START), less(2));
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&reports(Some(0))), START), Verdict::Eligible);
+        assert_eq!(eligible.poll(VRID, &active, 0, Some(&reports(Some(2))), START), Verdict::Eligible, "never again");
     }
 
     #[test]
     fn one_that_is_active_is_not_held_for_what_is_bound_elsewhere_first() {
         let mut eligible = Eligible::default();
         let active = status(Role::Active, None);
-        assert_eq!(eligible.poll(VRID, &active, 2, Some(&tells(Some(3))), START), Verdict::Eligible);
+        assert_eq!(eligible.poll(VRID, &active, 2, Some(&reports(Some(3))), START), Verdict::Eligible);
     }
 
     #[test]
-    fn after_a_fault_all_is_asked_anew() {
+    fn after_a_fault_all_is_asked_again() {
         let mut eligible = Eligible::default();
-        assert_eq!(standby(&mut eligible, 3, Some(&tells(Some(3))), START), Verdict::Eligible);
+        assert_eq!(standby(&mut eligible, 3, Some(&reports(Some(3))), START), Verdict::Eligible);
         assert_eq!(eligible.poll(VRID, &status(Role::Fault, None), 3, None, START), Verdict::Unknown);
     }
 }

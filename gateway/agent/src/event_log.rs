@@ -118,7 +118,7 @@ impl EventLog {
     /// Records a learning event of the kernel.
     pub(super) fn station(&mut self, event: &LearnEvent, forwarding: &impl DataPlane, now: Moment) {
         let key = FdbKey::new(event.vni, event.mac);
-        // A MAC given by the database has been restored.
+        // A static MAC has been restored.
         if forwarding.programmed().static_macs.contains_key(&key) {
             return;
         }
@@ -189,10 +189,10 @@ impl EventLog {
                 let at = at.map(|at| place(interfaces, tunnels, at));
                 let (vni, mac) = (key.vni, MacAddr(key.mac));
                 let switch = switches.get(&vni).cloned().flatten();
-                let given = forwarding.programmed().static_macs.contains_key(&key);
+                let is_static = forwarding.programmed().static_macs.contains_key(&key);
                 match kind {
                     Kind::Aged => Event::Aged { vni, switch, mac, at },
-                    _ => Event::Forgotten { vni, switch, mac, at, why: if given { Why::Given } else { Why::Gone } },
+                    _ => Event::Forgotten { vni, switch, mac, at, why: if is_static { Why::Given } else { Why::Gone } },
                 }
             });
         }

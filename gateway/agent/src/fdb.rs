@@ -110,9 +110,10 @@ impl Agent<'_> {
     /// Formats the use of the forwarding database and the learning statistics, like `ovs-appctl fdb/stats-show`.
     pub(super) fn fdb_stats(&self) -> Result<String, AgentError> {
         let paths = self.forwarding().maps().paths()?;
-        let (given, stations) = (self.forwarding().programmed().static_macs.len(), self.forwarding().stations().len());
+        let (static_macs, stations) =
+            (self.forwarding().programmed().static_macs.len(), self.forwarding().stations().len());
         Ok(format!(
-            "Statistics for the forwarding database:\n  Size: {} MACs at most\n  Given MACs: {given}\n  Learned behind \
+            "Statistics for the forwarding database:\n  Size: {} MACs at most\n  Given MACs: {static_macs}\n  Learned behind \
              access ports: {stations}\n  Total number of learned MACs: {}\n  Total number of port moves: {}\n  Frames \
              not learned from, limit of the switch reached: {}\n  Frames not learned from, database full: {}\n",
             self.config().gateway.fdb_size,

@@ -24,7 +24,7 @@ impl Agent<'_> {
             switches: programmed.switches.len(),
             bindings: programmed.bindings.len(),
             tunnels: programmed.tunnels.len(),
-            given: programmed.static_macs.len(),
+            static_macs: programmed.static_macs.len(),
             learned: self.forwarding().stations().len(),
             database: self.config().database.as_ref().map(|_| self.source().is_reached()),
             problems,

@@ -127,7 +127,7 @@ mod tests {
         [(7, Loss { refused, full, error: error.cast_unsigned().into() })].into()
     }
 
-    fn told(losses: &Losses) -> Vec<bool> {
+    fn warnings(losses: &Losses) -> Vec<bool> {
         losses.problems(|_| Some("a0")).into_iter().map(|problem| problem.is_warning).collect()
     }
 
@@ -136,7 +136,7 @@ mod tests {
         let mut losses = Losses::default();
         losses.poll(counted(500, 500, libc::ENXIO), at(0));
         losses.poll(counted(500, 500, libc::ENXIO), at(1));
-        assert!(told(&losses).is_empty());
+        assert!(warnings(&losses).is_empty());
         assert_eq!(losses.of(7).refused, 500);
     }
 
@@ -145,9 +145,9 @@ mod tests {
         let mut losses = Losses::default();
         losses.poll(counted(0, 0, 0), at(0));
         losses.poll(counted(1, 1, libc::ENETDOWN), at(1));
-        assert!(told(&losses).is_empty(), "once may be a link that goes");
+        assert!(warnings(&losses).is_empty(), "once may be a link that goes");
         losses.poll(counted(2, 2, libc::ENETDOWN), at(2));
-        assert_eq!(told(&losses), [false, true]);
+        assert_eq!(warnings(&losses), [false, true]);
         let text = &losses.problems(|_| Some("a0"))[0].text;
         assert!(text.contains("a0") && text.contains("Network is down"), "{text}");
     }
@@ -157,9 +157,9 @@ mod tests {
         let mut losses = Losses::default();
         (0..3).for_each(|n| drop(losses.poll(counted(n, 0, libc::ENXIO), at(n))));
         losses.poll(counted(2, 0, libc::ENXIO), at(61));
-        assert_eq!(told(&losses), [false]);
+        assert_eq!(warnings(&losses), [false]);
         losses.poll(counted(2, 0, libc::ENXIO), at(62));
-        assert!(told(&losses).is_empty());
+        assert!(warnings(&losses).is_empty());
     }
 
     #[test]

@@ -63,13 +63,13 @@ impl Agent<'_> {
     fn databases(&self, database: &view::Database) -> Vec<measured::Database> {
         let followed = database.followed();
         if followed.is_empty() {
-            return vec![measured::Database { name: STATIC.to_owned(), following: None, heard: None }];
+            return vec![measured::Database { name: STATIC.to_owned(), following: None, last_received: None }];
         }
         let alone = self.config().instances.first().map(|instance| instance.name.as_str()).unwrap_or_default();
         let one = |(instance, following): (Option<&str>, &view::Following)| measured::Database {
             name: instance.unwrap_or(alone).to_owned(),
             following: Some(following.clone()),
-            heard: self.source().last_received(instance),
+            last_received: self.source().last_received(instance),
         };
         followed.into_iter().map(one).collect()
     }
@@ -110,9 +110,9 @@ impl Agent<'_> {
     fn measure_macs(&self, names: &Names<'_>, to: &mut Measured) {
         let forwarding = self.forwarding();
         let limits = plan::learn_limits(self.config(), self.source().planned());
-        let mut given = BTreeMap::<u32, u64>::new();
-        forwarding.programmed().static_macs.keys().for_each(|key| *given.entry(key.vni).or_default() += 1);
-        to.fdb.given = forwarding.programmed().static_macs.len() as u64;
+        let mut static_macs = BTreeMap::<u32, u64>::new();
+        forwarding.programmed().static_macs.keys().for_each(|key| *static_macs.entry(key.vni).or_default() += 1);
+        to.fdb.static_macs = forwarding.programmed().static_macs.len() as u64;
         to.fdb.size = self.config().gateway.fdb_size.into();
         to.left_out.switches = forwarding.programmed().switches.len().saturating_sub(MAX_SERIES);
         for (place, vni) in forwarding.programmed().switches.keys().copied().enumerate() {
@@ -125,7 +125,7 @@ impl Agent<'_> {
             to.switches.push(measured::Switch {
                 name: names.switch(vni).unwrap_or_default().to_owned(),
                 vni,
-                given: given.get(&vni).copied().unwrap_or(0),
+                static_macs: static_macs.get(&vni).copied().unwrap_or(0),
                 learned,
                 learn_limit: limits.get(&vni).map_or(0, |plan| plan.learn_limit),
             });

@@ -46,7 +46,7 @@ impl Stations {
             return self.gone(&key);
         }
         if event.kind == event::SNOOPED {
-            // An address alone is not a station. The MAC may be given, or not learned because of a limit.
+            // An address alone is not a station. The MAC may be static, or not learned because of a limit.
             return self.announced(key, event.ip.into());
         }
         self.there(key, BindingKey { ifindex: event.to.out, vlan: event.to.vlan, reserved: 0 });
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_station_is_told_of_once_and_again_with_its_address() {
+    fn a_station_is_published_once_and_again_with_its_address() {
         let mut stations = Stations::default();
         stations.event(&learned());
         assert_eq!(stations.take(), [Local::All([there(KEY, None)].into())]);
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_census_adds_what_was_missed_and_takes_what_has_aged() {
+    fn an_fdb_scan_adds_missed_stations_and_removes_aged_ones() {
         let mut stations = Stations::default();
         stations.event(&learned());
         stations.event(&snooped(1));

@@ -16,8 +16,8 @@ pub(super) struct StatusLine {
     pub(super) bindings: usize,
     /// Remote VTEPs.
     pub(super) tunnels: usize,
-    /// MACs given by the database.
-    pub(super) given: usize,
+    /// Static MACs of the database.
+    pub(super) static_macs: usize,
     /// MACs that were learned behind access ports.
     pub(super) learned: usize,
     /// True if the database is reached; `None` if there is no database.
@@ -44,7 +44,7 @@ impl fmt::Display for StatusLine {
             counted(self.switches, "switch", "switches"),
             counted(self.bindings, "binding", "bindings"),
             counted(self.tunnels, "tunnel", "tunnels"),
-            self.given,
+            self.static_macs,
             self.learned
         )?;
         match self.database {
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn a_gateway_that_stands_alone() {
         let status_line =
-            StatusLine { switches: 1, bindings: 2, tunnels: 1, given: 1200, learned: 3, ..StatusLine::default() };
+            StatusLine { switches: 1, bindings: 2, tunnels: 1, static_macs: 1200, learned: 3, ..StatusLine::default() };
         let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 MACs given, 3 learned";
         assert_eq!(status_line.to_string(), line);
     }

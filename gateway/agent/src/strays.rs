@@ -114,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn a_few_packets_after_a_change_of_roles_are_nothing_to_tell() {
-        assert!(looks(&[7, 60, 61, 61, 62, 63, 63]).iter().all(|told| *told == (false, false)));
+    fn a_few_packets_after_a_change_of_roles_are_not_reported() {
+        assert!(looks(&[7, 60, 61, 61, 62, 63, 63]).iter().all(|seen| *seen == (false, false)));
     }
 
     #[test]
-    fn packets_that_keep_coming_are_told_until_they_no_longer_do() {
+    fn packets_that_keep_coming_are_reported_until_they_stop() {
         let stands: Vec<bool> =
             looks(&[0, 1, 2, 3, 4, 4, 4, 5, 5, 5, 5, 6]).iter().map(|(stands, _)| *stands).collect();
         assert_eq!(stands, [false, false, false, true, true, true, true, true, true, true, false, false]);
@@ -155,7 +155,7 @@ mod tests {
         assert!(!strays.stand(VRID));
         strays.poll(VRID, true, 9, second(6));
         strays.poll(VRID, true, 10, second(7));
-        assert!(!strays.stand(VRID), "it counts anew");
+        assert!(!strays.stand(VRID), "it counts again from zero");
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl<P: DataPlane> Agent<'_, P> {
 
     /// Ages the forwarding database.
     pub(super) fn age_fdb(&mut self, now: Moment) -> Result<(), AgentError> {
-        self.turns.count(Turn::Sweep);
+        self.turns.count(Turn::Age);
         if !self.source.is_known() {
             return Ok(());
         }

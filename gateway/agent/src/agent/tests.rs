@@ -248,7 +248,7 @@ fn a_reload_is_read_then_applied_then_answered() {
 }
 
 #[test]
-fn a_refused_reload_changes_nothing_and_says_why_until_one_is_applied() {
+fn a_refused_reload_changes_nothing_and_its_reason_stands_until_one_is_applied() {
     let mut scene = Scene::start(true);
     let effects = scene.handle(Input::Configuration(Ok(Box::new(config("udp_port = 4790"))), None));
     assert!(matches!(effects[..], [Effect::Output(Output::Ready)]), "the service manager waits for it");
@@ -261,7 +261,7 @@ fn a_refused_reload_changes_nothing_and_says_why_until_one_is_applied() {
 }
 
 #[test]
-fn a_standalone_gateway_has_nobody_to_hand_over_to() {
+fn a_standalone_gateway_refuses_a_handover() {
     let why = Scene::start(true).request("vrrp/handover", &["--force"]).unwrap_err();
     assert!(why.contains("no [[vrrp]]"), "{why}");
 }

@@ -18,7 +18,7 @@ const SUCCESSOR: Duration = Duration::from_secs(5);
 pub(super) struct Handover {
     pub(super) leases: BTreeSet<u32>,
     pub(super) request: Request,
-    /// True if the role is given away even if no other node takes it.
+    /// True if the role is handed over even if no other node takes it.
     pub(super) force: bool,
     pub(super) since: Time,
     /// Names of the nodes that could take the role.
@@ -56,17 +56,17 @@ impl Handovers {
         for handover in std::mem::take(&mut self.0) {
             let concerned: Vec<_> =
                 statuses.iter().filter(|one| handover.leases.contains(&one.vrid.get().into())).collect();
-            let given_away = handover.leases.is_disjoint(active);
-            let taken = given_away && concerned.iter().all(|one| one.status.active.is_some());
+            let left = handover.leases.is_disjoint(active);
+            let taken = left && concerned.iter().all(|one| one.status.active.is_some());
             let late = now >= handover.since + SUCCESSOR;
             // With `force`, a missing other node is accepted.
-            if !(taken || late || given_away && handover.force) {
+            if !(taken || late || left && handover.force) {
                 self.0.push(handover);
                 continue;
             }
             let outcome = concerned.iter().map(|one| handover.outcome(&one.name, one.status.active, now));
             let outcome: String = outcome.collect();
-            drop(handover.request.answer(match (given_away, taken || handover.force) {
+            drop(handover.request.answer(match (left, taken || handover.force) {
                 (true, true) => Ok(outcome),
                 (true, false) => Err(format!("{outcome}no other node has taken it within {} s", SUCCESSOR.as_secs())),
                 (false, _) => {

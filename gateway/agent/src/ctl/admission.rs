@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seat_that_was_given_up_is_not_kept_by_its_late_client() {
+    fn a_seat_that_was_taken_away_is_not_kept_by_its_late_client() {
         let mut admission = Admission::default();
         let first = come(&mut admission, 1000, EACH, 0);
         let Entry::Instead { of, .. } = admission.enter(1000, at(9)) else { panic!() };

@@ -158,7 +158,7 @@ fn what_is_not_a_socket_is_left_alone() {
 }
 
 #[test]
-fn where_no_agent_runs_the_caller_is_told_which_socket_was_tried() {
+fn without_an_agent_the_error_names_the_socket_that_was_tried() {
     let scratch = Scratch::new();
     let error = call(&scratch.0, "status", &[], LIMIT).unwrap_err();
     assert_eq!(error.exit_code(), 3);

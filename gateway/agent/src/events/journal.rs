@@ -34,7 +34,7 @@ pub(crate) struct Journal {
     stations: VecDeque<Record>,
     others: VecDeque<Record>,
     pace: Pace,
-    told: Duration,
+    reported: Duration,
 }
 
 impl Journal {
@@ -46,7 +46,7 @@ impl Journal {
             stations: VecDeque::new(),
             others: VecDeque::new(),
             pace: Pace::default(),
-            told: now.steady,
+            reported: now.steady,
         }
     }
 
@@ -76,11 +76,11 @@ impl Journal {
 
     /// Records that events were left out, if there were any and it was not just reported.
     pub(crate) fn settle(&mut self, now: Moment) {
-        if now.steady.saturating_sub(self.told) < LEFT_OUT_EVERY {
+        if now.steady.saturating_sub(self.reported) < LEFT_OUT_EVERY {
             return;
         }
         if let Some(counts) = self.pace.left_out() {
-            self.told = now.steady;
+            self.reported = now.steady;
             self.keep(Event::LeftOut { counts }, now);
         }
     }

@@ -59,7 +59,7 @@ fn a_long_stretch_comes_in_several_pages() {
 }
 
 #[test]
-fn who_is_too_slow_is_told_how_many_are_gone() {
+fn a_reader_that_is_too_slow_gets_the_number_of_missed_events() {
     let mut journal = Journal::new(at(0));
     (0..KEPT + 10).for_each(|number| journal.note(reloaded(number), at(number as u64)));
     let page = journal.page(&from(1));

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_out_is_counted_by_kind_and_told_once() {
+    fn left_out_events_are_counted_by_kind_and_reported_once() {
         let mut pace = Pace::default();
         assert_eq!(pace.left_out(), None);
         admitted(&mut pace, 1, 130, Duration::ZERO);

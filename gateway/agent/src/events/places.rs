@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_move_says_from_where() {
+    fn a_move_has_the_old_place() {
         let mut places = Places::default();
         assert_eq!(places.event(&event(event::LEARNED, Target::local(3, 100, 0))), None);
         let before = places.event(&event(event::MOVED, Target::remote(7, 5001)));
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_census_finds_what_is_gone_and_what_was_missed_once() {
+    fn an_fdb_scan_finds_what_is_gone_and_what_was_missed_once() {
         let mut places = Places::default();
         places.event(&event(event::LEARNED, Target::remote(7, 5001)));
         let at = BindingKey { ifindex: 3, vlan: 100, reserved: 0 };

@@ -111,8 +111,8 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
             events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
         }
         // For a backup, a change of the active node is an event, too.
-        let told = |router: &Router| (router.role, router.active_node);
-        if before.map(told) == Some(told(after)) {
+        let shown = |router: &Router| (router.role, router.active_node);
+        if before.map(shown) == Some(shown(after)) {
             continue;
         }
         events.push(Event::RoleChanged {

@@ -41,7 +41,7 @@ fn a_switch_that_only_gets_a_name_is_no_news() {
 }
 
 #[test]
-fn a_binding_tells_the_switch_it_is_bound_to() {
+fn a_binding_has_the_switch_it_is_bound_to() {
     let names = Switches::from([(1, Some("a".to_owned())), (2, Some("b".to_owned()))]);
     let bound = |vni| Bindings::from([(("a0".to_owned(), 100), vni)]);
     let added =
@@ -59,19 +59,19 @@ fn a_next_hop_is_lost_only_if_it_was_there() {
     let resolved = |last| BTreeMap::from([(remote, Resolution::Resolved(hop(last)))]);
     let pending = BTreeMap::from([(remote, Resolution::Unresolved(Why::NotAsked))]);
     let lost = BTreeMap::from([(remote, Resolution::Unresolved(Why::LinkDown { link: "u0".to_owned() }))]);
-    let told = |old: &BTreeMap<_, _>, new: &BTreeMap<_, _>| hops(old, new, |ifindex| format!("u{ifindex}"));
-    assert_eq!(kinds(&told(&BTreeMap::new(), &pending)), []);
-    assert_eq!(kinds(&told(&pending, &lost)), []);
+    let events = |old: &BTreeMap<_, _>, new: &BTreeMap<_, _>| hops(old, new, |ifindex| format!("u{ifindex}"));
+    assert_eq!(kinds(&events(&BTreeMap::new(), &pending)), []);
+    assert_eq!(kinds(&events(&pending, &lost)), []);
     let event = Event::NextHopResolved {
         remote,
         uplink: "u3".to_owned(),
         uplink_vlan: vlan,
         next_hop_mac: MacAddr([2, 0, 0, 0, 0, 1]),
     };
-    assert_eq!(told(&pending, &resolved(1)), [event]);
-    assert_eq!(kinds(&told(&resolved(1), &resolved(2))), [Kind::NextHopResolved]);
-    assert_eq!(kinds(&told(&resolved(1), &lost)), [Kind::NextHopLost]);
-    assert_eq!(kinds(&told(&resolved(1), &BTreeMap::new())), []);
+    assert_eq!(events(&pending, &resolved(1)), [event]);
+    assert_eq!(kinds(&events(&resolved(1), &resolved(2))), [Kind::NextHopResolved]);
+    assert_eq!(kinds(&events(&resolved(1), &lost)), [Kind::NextHopLost]);
+    assert_eq!(kinds(&events(&resolved(1), &BTreeMap::new())), []);
 }
 
 fn router(role: Role, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, Router> {
@@ -81,22 +81,22 @@ fn router(role: Role, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, 
 }
 
 #[test]
-fn a_role_is_told_when_it_changes_and_at_first() {
-    let told = |old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>| kinds(&roles(old, new));
-    assert_eq!(told(&BTreeMap::new(), &router(Starting, 0, None)), [Kind::RoleChanged]);
-    assert_eq!(told(&router(Backup, 1, None), &router(Backup, 1, None)), []);
-    assert_eq!(told(&router(Backup, 1, None), &router(Active, 2, None)), [Kind::RoleChanged]);
-    assert_eq!(told(&router(Active, 1, None), &router(Backup, 2, Some([10, 0, 0, 2]))), [Kind::RoleChanged]);
+fn a_role_is_an_event_when_it_changes_and_at_first() {
+    let events = |old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>| kinds(&roles(old, new));
+    assert_eq!(events(&BTreeMap::new(), &router(Starting, 0, None)), [Kind::RoleChanged]);
+    assert_eq!(events(&router(Backup, 1, None), &router(Backup, 1, None)), []);
+    assert_eq!(events(&router(Backup, 1, None), &router(Active, 2, None)), [Kind::RoleChanged]);
+    assert_eq!(events(&router(Active, 1, None), &router(Backup, 2, Some([10, 0, 0, 2]))), [Kind::RoleChanged]);
 }
 
 #[test]
-fn a_backup_tells_when_another_node_becomes_active() {
+fn another_active_node_is_an_event_for_a_backup() {
     let (one, other) = (router(Backup, 1, Some([10, 0, 0, 2])), router(Backup, 1, Some([10, 0, 0, 3])));
     assert_eq!(kinds(&roles(&one, &other)), [Kind::RoleChanged]);
 }
 
 #[test]
-fn who_was_active_and_claims_anew_has_lost_its_lease_even_if_it_has_it_again() {
+fn a_node_that_was_active_and_claims_again_has_lost_its_lease_even_if_it_has_it_again() {
     assert_eq!(
         kinds(&roles(&router(Active, 1, None), &router(Claiming, 9, None))),
         [Kind::LeaseLost, Kind::RoleChanged]
@@ -106,7 +106,7 @@ fn who_was_active_and_claims_anew_has_lost_its_lease_even_if_it_has_it_again() {
 }
 
 #[test]
-fn a_database_is_told_in_each_state_and_at_each_server() {
+fn each_state_and_each_server_of_a_database_is_an_event() {
     let database = |state: DatabaseState, remote: Option<&str>| {
         let database = Database { state, remote: remote.map(str::to_owned) };
         Databases::from([(None, database)])

@@ -73,7 +73,7 @@ fn a_counter_that_could_not_be_read_is_missing_and_not_zero() {
 }
 
 #[test]
-fn refused_macs_are_told_by_reason_and_times_in_seconds() {
+fn refused_macs_are_counted_by_reason_and_times_are_in_seconds() {
     let paths = Paths { learn_limit: 4, fdb_full: 5, ..Paths::default() };
     let programs = vec![Program { name: "xdp_uplink", run_time: Duration::from_millis(1500), runs: 9 }];
     let text = expose(Measured { paths: Some(paths), programs, ..Measured::default() }, Format::Text);
@@ -135,7 +135,7 @@ fn parse(line: &str) -> Option<(BTreeMap<String, String>, u64)> {
 proptest! {
     #[test]
     fn any_name_comes_back_but_for_control_characters(name in "\\PC{0,40}|.{0,40}|[\"\\\\{},= \n]{0,20}") {
-        let switches = vec![Switch { name: name.clone(), vni: 7, given: 1, learned: 2, learn_limit: 3 }];
+        let switches = vec![Switch { name: name.clone(), vni: 7, static_macs: 1, learned: 2, learn_limit: 3 }];
         for format in [Format::Text, Format::OpenMetrics] {
             let text = expose(Measured { switches: switches.clone(), ..Measured::default() }, format);
             let samples: Vec<&str> =

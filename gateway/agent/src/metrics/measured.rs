@@ -104,7 +104,7 @@ pub struct Switch {
     /// VNI of the logical switch.
     pub vni: u32,
     /// Given by the database.
-    pub given: u64,
+    pub static_macs: u64,
     /// Learned. MACs that were aged since the last FDB scan are still included.
     pub learned: u64,
     /// Number of MACs that may be learned.
@@ -125,8 +125,8 @@ pub struct LeftOut {
 /// The forwarding database as a whole.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fdb {
-    /// MACs given by the database.
-    pub given: u64,
+    /// Static MACs of the database.
+    pub static_macs: u64,
     /// MACs learned.
     pub learned: u64,
     /// MACs that it has room for.
@@ -153,7 +153,7 @@ pub struct Database {
     pub following: Option<view::Following>,
     /// Time of the last message from a server, since the zero of the wall clock. `None` if there never was one, or
     /// there is no server.
-    pub heard: Option<Duration>,
+    pub last_received: Option<Duration>,
 }
 
 /// A virtual router.

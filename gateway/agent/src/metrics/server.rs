@@ -89,13 +89,13 @@ async fn accept(address: SocketAddr, shared: Arc<Shared>, clients: Arc<Clients>)
 }
 
 async fn listener(address: SocketAddr) -> TcpListener {
-    let mut told = None;
+    let mut logged = None;
     loop {
         match open(address) {
             Ok(listener) => return listener,
             Err(error) => {
-                if told != Some(error.kind()) {
-                    told = Some(error.kind());
+                if logged != Some(error.kind()) {
+                    logged = Some(error.kind());
                     let again = AGAIN.as_secs();
                     tracing::warn!("metrics: cannot listen on {address}: {error}; it is tried again every {again} s");
                 }

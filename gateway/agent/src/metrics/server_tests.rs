@@ -152,7 +152,7 @@ fn many_scrapes_cost_few_measurements() {
 }
 
 #[test]
-fn a_gateway_that_is_not_ready_says_why_and_is_alive() {
+fn a_gateway_that_is_not_ready_answers_with_the_reason_and_is_alive() {
     let addresses = free(1);
     let at = *addresses.first().unwrap();
     let exporter = exporter(&addresses);

@@ -146,7 +146,7 @@ pub(super) const FAMILIES: &[Family] = &[
         &["origin"],
         "MACs in the forwarding database, given by the database or learned from frames.",
         |scrape, to| {
-            to.put(&["given"], scrape.measured.fdb.given)?;
+            to.put(&["given"], scrape.measured.fdb.static_macs)?;
             to.put(&["learned"], scrape.measured.fdb.learned)
         },
     ),
@@ -158,7 +158,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
     gauge("vtep_gateway_switch_fdb_given", SWITCH, "MACs of a logical switch given by the database.", |scrape, to| {
         let mut switches = scrape.measured.switches.iter();
-        switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.given))
+        switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.static_macs))
     }),
     gauge(
         "vtep_gateway_switch_fdb_learned",

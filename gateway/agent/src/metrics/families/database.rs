@@ -82,7 +82,7 @@ pub(super) const FAMILIES: &[Family] = &[
         NAME,
         "When something last came from a server of the database, in Unix time. While nothing changes, that is once in each \
          inactivity_probe.",
-        |scrape, to| each(scrape, to, |one| one.heard),
+        |scrape, to| each(scrape, to, |one| one.last_received),
     ),
     gauge(
         "vtep_gateway_database_hold_left_seconds",
