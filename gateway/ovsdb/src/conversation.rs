@@ -64,7 +64,7 @@ enum Phase {
     /// The server is not yet known to be the right one, or the schema is awaited.
     Opening,
     /// The complete contents are awaited; the schema has this version.
-    Picture { schema_version: String },
+    Snapshot { schema_version: String },
     /// Changes arrive, and transactions may be sent.
     Live,
 }
@@ -115,8 +115,8 @@ impl Conversation {
     }
 
     /// Returns true while the complete contents are awaited, which can take a while.
-    pub(crate) fn awaits_picture(&self) -> bool {
-        matches!(self.phase, Phase::Picture { .. })
+    pub(crate) fn awaits_snapshot(&self) -> bool {
+        matches!(self.phase, Phase::Snapshot { .. })
     }
 
     /// Returns true once the schema was received. From then on messages may be as long as the tables are.
@@ -217,7 +217,7 @@ impl Conversation {
             Call::Schema { round } if round == self.round => {
                 let schema: Schema = read("get_schema", accepted("get_schema", result)?)?;
                 replica.set_layout(replica.layout().with(&schema));
-                self.phase = Phase::Picture { schema_version: schema.version };
+                self.phase = Phase::Snapshot { schema_version: schema.version };
                 self.ask_for_tables(Method::Since, replica);
                 Ok(())
             }
@@ -229,7 +229,7 @@ impl Conversation {
                 (result, _) => {
                     let result = accepted(method.name(), result)?;
                     let contents = method.reply(result).map_err(|error| unreadable(method.name(), error))?;
-                    self.take_picture(&contents, replica, outputs)
+                    self.take_snapshot(&contents, replica, outputs)
                 }
             },
             Call::Transaction(expected) => {
@@ -323,7 +323,7 @@ impl Conversation {
         self.call(method.name(), &params, Call::Tables { round, method });
     }
 
-    fn take_picture<D: Decoder>(
+    fn take_snapshot<D: Decoder>(
         &mut self,
         contents: &Contents<'_>,
         replica: &mut Replica<D>,
@@ -333,7 +333,7 @@ impl Conversation {
         let updates = updates.map_err(|error| unreadable("a picture", error))?;
         let events = if contents.complete { replica.replace(updates) } else { replica.catch_up(updates)? };
         replica.set_last_transaction(contents.transaction);
-        if let Phase::Picture { schema_version } = mem::replace(&mut self.phase, Phase::Live) {
+        if let Phase::Snapshot { schema_version } = mem::replace(&mut self.phase, Phase::Live) {
             let (remote, missing) = (self.remote.clone(), replica.layout().missing());
             outputs.push(Output::Event(Event::Up { remote, schema_version, missing }));
         }

@@ -179,7 +179,7 @@ impl<D: Decoder> Driver<D> {
                     Err(error) => send_error = Some(error),
                 },
                 () = sleep_until(deadline.unwrap_or_else(now).into()), if deadline.is_some() => {
-                    if let Err(failure) = session.look(now()) {
+                    if let Err(failure) = session.check(now()) {
                         return Ok((failure.to_string(), failure.cause()));
                     }
                 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Time a server may need to prepare the complete contents, during which it answers nothing else.
-const PICTURE: Duration = Duration::from_secs(60);
+const SNAPSHOT: Duration = Duration::from_secs(60);
 
 /// Inactivity timer of a server. A server that is silent for the probe interval is sent an echo, and then has the same
 /// time again to answer.
@@ -49,12 +49,12 @@ impl Liveness {
     /// Returns the time at which to check again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let probe = self.probe?;
-        let patience = if self.patient { PICTURE.max(probe) } else { probe };
+        let patience = if self.patient { SNAPSHOT.max(probe) } else { probe };
         Some(self.asked.map_or(self.last_received + probe, |asked| asked + patience))
     }
 
     /// Checks the duration of the silence. A returned [`Silence::Ask`] counts as carried out.
-    pub(crate) fn look(&mut self, now: Instant) -> Silence {
+    pub(crate) fn check(&mut self, now: Instant) -> Silence {
         match (self.deadline(), self.asked) {
             (Some(deadline), None) if now >= deadline => {
                 self.asked = Some(now);
@@ -81,34 +81,34 @@ mod tests {
     #[test]
     fn silence_is_asked_about_then_taken_for_the_end() {
         let (now, mut liveness) = start();
-        assert_eq!(liveness.look(now + PROBE / 2), Silence::Short);
-        assert_eq!(liveness.look(now + PROBE), Silence::Ask);
-        assert_eq!(liveness.look(now + PROBE * 3 / 2), Silence::Short);
-        assert_eq!(liveness.look(now + PROBE * 2), Silence::Gone(PROBE * 2));
+        assert_eq!(liveness.check(now + PROBE / 2), Silence::Short);
+        assert_eq!(liveness.check(now + PROBE), Silence::Ask);
+        assert_eq!(liveness.check(now + PROBE * 3 / 2), Silence::Short);
+        assert_eq!(liveness.check(now + PROBE * 2), Silence::Gone(PROBE * 2));
     }
 
     #[test]
     fn any_byte_restarts_the_timer() {
         let (now, mut liveness) = start();
-        assert_eq!(liveness.look(now + PROBE), Silence::Ask);
+        assert_eq!(liveness.check(now + PROBE), Silence::Ask);
         liveness.received(now + PROBE);
-        assert_eq!(liveness.look(now + PROBE * 3 / 2), Silence::Short);
-        assert_eq!(liveness.look(now + PROBE * 2), Silence::Ask);
+        assert_eq!(liveness.check(now + PROBE * 3 / 2), Silence::Short);
+        assert_eq!(liveness.check(now + PROBE * 2), Silence::Ask);
     }
 
     #[test]
-    fn a_picture_may_take_longer() {
+    fn a_snapshot_may_take_longer() {
         let (now, mut liveness) = start();
         liveness.set_patient(true);
-        assert_eq!(liveness.look(now + PROBE), Silence::Ask);
-        assert_eq!(liveness.look(now + PICTURE), Silence::Short);
-        assert_eq!(liveness.look(now + PROBE + PICTURE), Silence::Gone(PROBE + PICTURE));
+        assert_eq!(liveness.check(now + PROBE), Silence::Ask);
+        assert_eq!(liveness.check(now + SNAPSHOT), Silence::Short);
+        assert_eq!(liveness.check(now + PROBE + SNAPSHOT), Silence::Gone(PROBE + SNAPSHOT));
     }
 
     #[test]
     fn zero_is_never() {
         let (now, _) = start();
         let mut liveness = Liveness::new(now, Duration::ZERO);
-        assert_eq!((liveness.deadline(), liveness.look(now + PROBE * 1000)), (None, Silence::Short));
+        assert_eq!((liveness.deadline(), liveness.check(now + PROBE * 1000)), (None, Silence::Short));
     }
 }

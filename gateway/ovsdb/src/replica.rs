@@ -67,7 +67,7 @@ pub struct UnknownRow {
 }
 
 /// Changes and bad rows that are being collected.
-struct News<R> {
+struct Collected<R> {
     bad: Vec<Event<R>>,
     changes: Vec<Change<R>>,
 }
@@ -104,7 +104,7 @@ impl<D: Decoder> Replica<D> {
 
     /// Replaces the copy with complete contents.
     pub(crate) fn replace(&mut self, updates: Vec<RowUpdate>) -> Vec<Event<D::Row>> {
-        let mut news = News::new();
+        let mut collected = Collected::new();
         let mut old: Vec<Table> = self.tables.iter_mut().map(mem::take).collect();
         for RowUpdate { table, uuid, what } in updates {
             let known = old[table].remove(&uuid);
@@ -114,13 +114,13 @@ impl<D: Decoder> Replica<D> {
                 // Never part of complete contents.
                 What::Difference(_) | What::Deleted => continue,
             };
-            self.put(table, uuid, known, result, &mut news);
+            self.put(table, uuid, known, result, &mut collected);
         }
         for (table, gone) in old.into_iter().enumerate() {
             let reported = gone.rows.into_keys().filter(|uuid| !gone.unreported.contains(uuid));
-            reported.for_each(|uuid| news.change(self.layout.table(table), uuid, None));
+            reported.for_each(|uuid| collected.change(self.layout.table(table), uuid, None));
         }
-        news.events(true)
+        collected.events(true)
     }
 
     /// Applies the changes since the last transaction, after which the copy is complete.
@@ -139,13 +139,13 @@ impl<D: Decoder> Replica<D> {
         Ok(self.change(updates)?.events(false))
     }
 
-    fn change(&mut self, updates: Vec<RowUpdate>) -> Result<News<D::Row>, UnknownRow> {
+    fn change(&mut self, updates: Vec<RowUpdate>) -> Result<Collected<D::Row>, UnknownRow> {
         for RowUpdate { table, uuid, what } in &updates {
             if matches!(what, What::Difference(_)) && !self.tables[*table].rows.contains_key(uuid) {
                 return Err(UnknownRow { table: self.layout.table(*table).name.clone(), uuid: *uuid });
             }
         }
-        let mut news = News::new();
+        let mut collected = Collected::new();
         for RowUpdate { table, uuid, what } in updates {
             let known = self.tables[table].remove(&uuid);
             let contents = match what {
@@ -161,14 +161,14 @@ impl<D: Decoder> Replica<D> {
                 },
                 What::Deleted => {
                     if known.is_some_and(|entry| entry.reported) {
-                        news.change(self.layout.table(table), uuid, None);
+                        collected.change(self.layout.table(table), uuid, None);
                     }
                     continue;
                 }
             };
-            self.put(table, uuid, known, contents, &mut news);
+            self.put(table, uuid, known, contents, &mut collected);
         }
-        Ok(news)
+        Ok(collected)
     }
 
     /// Returns all known rows as complete contents.
@@ -189,7 +189,7 @@ impl<D: Decoder> Replica<D> {
         uuid: Uuid,
         known: Option<Entry>,
         contents: Result<Packed, RowError>,
-        news: &mut News<D::Row>,
+        collected: &mut Collected<D::Row>,
     ) {
         let layout = self.layout.table(table);
         let (packed, row) = match contents {
@@ -207,11 +207,11 @@ impl<D: Decoder> Replica<D> {
         };
         let reported = row.is_ok();
         match row {
-            Ok(row) => news.change(layout, uuid, Some(row)),
+            Ok(row) => collected.change(layout, uuid, Some(row)),
             Err(error) => {
-                news.bad.push(Event::BadRow { table: layout.name.clone(), uuid, error });
+                collected.bad.push(Event::BadRow { table: layout.name.clone(), uuid, error });
                 if known.is_some_and(|entry| entry.reported) {
-                    news.change(layout, uuid, None);
+                    collected.change(layout, uuid, None);
                 }
             }
         }
@@ -229,7 +229,7 @@ fn changed(layout: &TableLayout, packed: &Packed, cells: Vec<(usize, Datum)>) ->
     Packed::new(&columns)
 }
 
-impl<R> News<R> {
+impl<R> Collected<R> {
     fn new() -> Self {
         Self { bad: Vec::new(), changes: Vec::new() }
     }

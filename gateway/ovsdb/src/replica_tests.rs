@@ -49,7 +49,7 @@ fn is_bad(event: &Event<String>, row: u8) -> bool {
 }
 
 #[test]
-fn a_second_picture_gives_only_what_is_different() {
+fn a_second_snapshot_gives_only_what_is_different() {
     let mut replica = replica();
     replica.replace(vec![whole(1, "a"), whole(2, "b"), whole(3, "c")]);
     let events = replica.replace(vec![whole(1, "a"), whole(2, "B"), whole(4, "d")]);
@@ -58,7 +58,7 @@ fn a_second_picture_gives_only_what_is_different() {
 }
 
 #[test]
-fn a_picture_without_changes_is_reported_as_complete() {
+fn a_snapshot_without_changes_is_reported_as_complete() {
     let mut replica = replica();
     replica.replace(vec![whole(1, "a")]);
     assert_eq!(replica.replace(vec![whole(1, "a")]), [Event::Changes(vec![])]);

@@ -10,8 +10,8 @@ use super::{
     failure::Failure,
     liveness::{Liveness, Silence},
     message::Message,
-    patience::Patience,
     replica::Replica,
+    timeouts::Timeouts,
 };
 
 /// Length limit in bytes of a message before the schema was received. A schema takes some ten thousand.
@@ -23,7 +23,7 @@ pub struct Session {
     framer: Framer,
     longest: usize,
     liveness: Liveness,
-    patience: Patience,
+    timeouts: Timeouts,
     conversation: Conversation,
     live_since: Option<Instant>,
 }
@@ -34,7 +34,7 @@ impl Session {
         Self {
             framer: Framer::new(LONGEST_OPENING.min(options.longest_message)),
             longest: options.longest_message,
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             liveness: Liveness::new(now, options.probe),
             conversation: Conversation::new(remote, options),
             live_since: None,
@@ -57,7 +57,7 @@ impl Session {
             // contents, not only the later changes.
             replica.set_last_transaction(None);
         }
-        self.liveness.set_patient(self.conversation.awaits_picture());
+        self.liveness.set_patient(self.conversation.awaits_snapshot());
         self.note(now);
         if self.live_since.is_none() && self.conversation.is_live() {
             self.live_since = Some(now);
@@ -72,7 +72,7 @@ impl Session {
     ) -> Result<(), Failure> {
         while let Some(text) = self.framer.next_text()? {
             self.conversation.take(Message::parse(text)?, replica, outputs)?;
-            self.patience.message_ended();
+            self.timeouts.message_ended();
             if self.conversation.knows_schema() {
                 self.framer.set_limit(self.longest);
             }
@@ -83,19 +83,19 @@ impl Session {
     /// Updates the timeouts of the replies that are still awaited.
     fn note(&mut self, now: Instant) {
         let (conversation, within) = (&self.conversation, self.framer.is_within());
-        let (last, patient) = (conversation.last_call(), conversation.awaits_picture());
-        self.patience.note(now, last, |call| conversation.awaits(call), within, patient);
+        let (last, patient) = (conversation.last_call(), conversation.awaits_snapshot());
+        self.timeouts.note(now, last, |call| conversation.awaits(call), within, patient);
     }
 
     /// Returns the time at which to call [`look`](Self::look).
     pub fn deadline(&self) -> Option<Instant> {
-        self.liveness.deadline().into_iter().chain(self.patience.deadline()).min()
+        self.liveness.deadline().into_iter().chain(self.timeouts.deadline()).min()
     }
 
     /// Checks the timeouts, and sends an echo if the server is silent.
-    pub fn look(&mut self, now: Instant) -> Result<(), Failure> {
-        self.patience.look(now)?;
-        match self.liveness.look(now) {
+    pub fn check(&mut self, now: Instant) -> Result<(), Failure> {
+        self.timeouts.check(now)?;
+        match self.liveness.check(now) {
             Silence::Short => Ok(()),
             Silence::Ask => {
                 self.conversation.echo();

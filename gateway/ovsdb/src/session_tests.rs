@@ -85,7 +85,7 @@ impl Bench {
     }
 
     /// Runs the session until the complete contents are awaited, from a server without `_Server`.
-    fn until_picture() -> Self {
+    fn until_snapshot() -> Self {
         let mut bench = Self::new();
         bench.answer(1, json!(["d"]));
         bench.answer(2, serde_json::from_str(SCHEMA).unwrap());
@@ -95,7 +95,7 @@ impl Bench {
 
     /// Runs the session until changes are reported, with one row.
     fn until_live() -> Self {
-        let mut bench = Self::until_picture();
+        let mut bench = Self::until_snapshot();
         bench.answer(3, json!([false, TRANSACTION, {"Port": {ROW: {"initial": {"name": "a"}}}}]));
         assert_eq!(bench.events().len(), 2);
         bench
@@ -112,8 +112,8 @@ fn server(leader: bool) -> Value {
 }
 
 #[test]
-fn a_picture_is_reported_with_what_the_schema_lacks() {
-    let mut bench = Bench::until_picture();
+fn a_snapshot_is_reported_with_what_the_schema_lacks() {
+    let mut bench = Bench::until_snapshot();
     bench.answer(3, json!([false, TRANSACTION, {"Port": {ROW: {"initial": {"name": "a"}}}}]));
     let up =
         Event::Up { remote: "unix:/nowhere".into(), schema_version: "1.0.0".into(), missing: vec!["Port.gone".into()] };
@@ -123,8 +123,8 @@ fn a_picture_is_reported_with_what_the_schema_lacks() {
 }
 
 #[test]
-fn a_change_before_the_picture_is_refused() {
-    let failure = Bench::until_picture().hear(update(1, json!({"insert": {}}))).unwrap_err();
+fn a_change_before_the_snapshot_is_refused() {
+    let failure = Bench::until_snapshot().hear(update(1, json!({"insert": {}}))).unwrap_err();
     assert!(matches!(failure, Failure::TooEarly), "{failure}");
 }
 
@@ -140,7 +140,7 @@ fn a_canceled_monitor_starts_over_and_its_last_words_are_ignored() {
 }
 
 #[test]
-fn what_is_not_understood_makes_the_next_picture_complete() {
+fn what_is_not_understood_makes_the_next_snapshot_complete() {
     let mut bench = Bench::until_live();
     assert!(bench.replica.last_transaction().is_some());
     assert!(matches!(bench.hear(update(1, json!({"rename": {}}))), Err(Failure::Unreadable { .. })));
@@ -178,7 +178,7 @@ fn a_server_that_does_not_lead_is_not_asked_for_anything_else() {
 
 #[test]
 fn a_monitor_that_is_refused_for_another_reason_is_not_tried_in_an_older_way() {
-    let mut bench = Bench::until_picture();
+    let mut bench = Bench::until_snapshot();
     let refusal = json!({"id": 3, "result": null, "error": {"error": "syntax error", "details": "no"}});
     let failure = bench.hear(refusal).unwrap_err();
     assert_eq!(failure.to_string(), "it refused monitor_cond_since: syntax error: no");
@@ -188,9 +188,9 @@ fn a_monitor_that_is_refused_for_another_reason_is_not_tried_in_an_older_way() {
 fn silence_is_asked_about_and_ends_the_session() {
     let mut bench = Bench::until_live();
     assert_eq!(bench.session.deadline(), Some(bench.now + PROBE));
-    bench.session.look(bench.now + PROBE).unwrap();
+    bench.session.check(bench.now + PROBE).unwrap();
     assert_eq!(bench.sent(), ["echo"]);
-    assert!(matches!(bench.session.look(bench.now + PROBE * 2), Err(Failure::Silent(_))));
+    assert!(matches!(bench.session.check(bench.now + PROBE * 2), Err(Failure::Silent(_))));
 }
 
 #[test]
@@ -255,9 +255,9 @@ fn a_transaction_without_an_answer_ends_the_session_though_bytes_come() {
     bench.session.transact(bench.now, &[]).unwrap();
     bench.now += Duration::from_secs(59);
     bench.hear(json!({"id": "echo", "method": "echo", "params": []})).unwrap();
-    bench.session.look(bench.now).unwrap();
+    bench.session.check(bench.now).unwrap();
     bench.now += Duration::from_secs(1);
-    assert!(matches!(bench.session.look(bench.now), Err(Failure::Unanswered(_))));
+    assert!(matches!(bench.session.check(bench.now), Err(Failure::Unanswered(_))));
 }
 
 #[test]
@@ -268,7 +268,7 @@ fn a_server_that_never_sends_its_schema_is_left_though_bytes_come() {
         bench.now += Duration::from_secs(2);
         bench.hear(json!({"id": "echo", "method": "echo", "params": []})).unwrap();
     }
-    assert!(matches!(bench.session.look(bench.now), Err(Failure::Unanswered(_))));
+    assert!(matches!(bench.session.check(bench.now), Err(Failure::Unanswered(_))));
 }
 
 /// Returns all messages that a server sends in a short session.

@@ -13,7 +13,7 @@ fn inserted(table: &str, row: serde_json::Value) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn the_first_picture_is_complete_with_defaults_and_without_what_the_schema_lacks() {
+async fn the_first_snapshot_is_complete_with_defaults_and_without_what_the_schema_lacks() {
     let place = Place::new();
     let _server = place.serve("a", SCHEMA, &[]);
     place.transact("a", &inserted("Switch", json!({"name": "s1", "count": 7, "load": 2})));

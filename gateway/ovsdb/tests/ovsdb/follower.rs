@@ -1,4 +1,4 @@
-//! A client under test, and the picture that it gives.
+//! A client under test, and the snapshot that it gives.
 #![allow(dead_code, reason = "each test crate uses its part of this module")]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -31,7 +31,7 @@ impl Decoder for AsTheyAre {
 pub(crate) struct Follower {
     pub(crate) client: Client,
     pub(crate) events: Events<Row>,
-    pub(crate) picture: BTreeMap<(String, Uuid), Row>,
+    pub(crate) snapshot: BTreeMap<(String, Uuid), Row>,
     driver: JoinHandle<()>,
 }
 
@@ -58,10 +58,10 @@ pub(crate) fn options(remotes: &str) -> Options {
 impl Follower {
     pub(crate) fn new(options: Options) -> Self {
         let (client, events, driver) = open(options, AsTheyAre).unwrap();
-        Self { client, events, picture: BTreeMap::new(), driver: tokio::spawn(driver) }
+        Self { client, events, snapshot: BTreeMap::new(), driver: tokio::spawn(driver) }
     }
 
-    /// Follows the lab's database, and has the first picture.
+    /// Follows the lab's database, and has the first snapshot.
     pub(crate) async fn of(remote: &str) -> Self {
         let mut follower = Self::new(options(remote));
         follower.up().await;
@@ -69,15 +69,15 @@ impl Follower {
         follower
     }
 
-    /// The next event. Changes are in the picture when this returns.
+    /// The next event. Changes are in the snapshot when this returns.
     pub(crate) async fn next(&mut self) -> Event<Row> {
         let event = timeout(PATIENCE, self.events.recv()).await.expect("an event within the patience").unwrap();
         if let Event::Changes(changes) = &event {
             for Change { table, uuid, row } in changes {
                 let key = (table.to_string(), *uuid);
                 match row {
-                    Some(row) => drop(self.picture.insert(key, row.clone())),
-                    None => assert!(self.picture.remove(&key).is_some(), "{key:?} was never reported"),
+                    Some(row) => drop(self.snapshot.insert(key, row.clone())),
+                    None => assert!(self.snapshot.remove(&key).is_some(), "{key:?} was never reported"),
                 }
             }
         }
@@ -119,13 +119,13 @@ impl Follower {
 
     /// Rows of `table` by name.
     pub(crate) fn rows(&self, table: &str) -> BTreeMap<&str, &Row> {
-        let rows = self.picture.iter().filter(|((of, _), _)| of == table);
+        let rows = self.snapshot.iter().filter(|((of, _), _)| of == table);
         rows.map(|(_, row)| (row["name"].string().unwrap(), row)).collect()
     }
 
     /// The row of `table` with this name.
     pub(crate) fn uuid(&self, table: &str, name: &str) -> Uuid {
-        let row = self.picture.iter().find(|((of, _), row)| of == table && row["name"].string() == Some(name));
+        let row = self.snapshot.iter().find(|((of, _), row)| of == table && row["name"].string() == Some(name));
         row.unwrap().0.1
     }
 }

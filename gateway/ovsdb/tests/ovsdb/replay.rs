@@ -161,7 +161,7 @@ fn change() -> Value {
             "mutations": [["peers", "delete", "a"], ["peers", "insert", "c"], ["bindings", "delete", 100]]}])
 }
 
-/// A picture, a transaction with new rows, one with changes, one with deletions.
+/// A snapshot, a transaction with new rows, one with changes, one with deletions.
 async fn record_life(name: &str, replace: &'static [(&'static str, &'static str)]) {
     let place = Place::new();
     let _server = place.serve("a", SCHEMA, &[]);
@@ -221,9 +221,9 @@ async fn after_a_break_a_cluster_is_caught_up_with() {
     assert_eq!(recorder.follower.rows("Switch").into_keys().collect::<Vec<_>>(), ["s1", "s2"]);
 
     let transcript = recorder.proxy.transcript();
-    let pictures: Vec<_> =
+    let snapshots: Vec<_> =
         transcript.iter().filter(|(who, message)| *who == '<' && message["result"][0].is_boolean()).collect();
-    let rows = |at: usize| pictures[at].1["result"][2]["Switch"].as_object().map(serde_json::Map::len);
-    assert_eq!((&pictures[0].1["result"][0], rows(0)), (&json!(false), Some(1)));
-    assert_eq!((&pictures[1].1["result"][0], rows(1)), (&json!(true), Some(1)));
+    let rows = |at: usize| snapshots[at].1["result"][2]["Switch"].as_object().map(serde_json::Map::len);
+    assert_eq!((&snapshots[0].1["result"][0], rows(0)), (&json!(false), Some(1)));
+    assert_eq!((&snapshots[1].1["result"][0], rows(1)), (&json!(true), Some(1)));
 }

@@ -98,7 +98,7 @@ impl Forwarding {
     /// Updates the rows in force. Returns true if the hold has begun or ended, so that any of them may have changed.
     pub(super) fn follow(&mut self, now: Duration, log: &mut Log) -> bool {
         let standing = Standing::of(&self.mirror, self.mapping.identity());
-        let notice = self.hold.picture(self.mapping.rows(), standing, now);
+        let notice = self.hold.update(self.mapping.rows(), standing, now);
         if let Some(notice) = notice {
             match notice {
                 Notice::Restored => log.info(notice.to_string()),

@@ -103,7 +103,7 @@ impl Hold {
     }
 
     /// Processes the current rows of the database.
-    pub fn picture(&mut self, rows: &Arc<Rows>, standing: Standing, now: Duration) -> Option<Notice> {
+    pub fn update(&mut self, rows: &Arc<Rows>, standing: Standing, now: Duration) -> Option<Notice> {
         let held = self.holds() && !matches!(self.link, Link::Waiting { .. });
         let before = std::mem::replace(&mut self.standing, standing);
         let bound = rows.switches.values().any(|switch| !switch.bindings.is_empty());

@@ -22,19 +22,19 @@ impl Held {
     /// Returns a filled database, seen in second 0.
     fn new() -> Self {
         let mut held = Self { world: World::filled(), hold: Hold::new(TIMES, Duration::ZERO) };
-        assert_eq!(held.picture(0), None);
+        assert_eq!(held.update(0), None);
         assert_eq!(held.hold.state(Duration::ZERO), HoldState::Following);
         held
     }
 
-    fn picture(&mut self, second: u64) -> Option<Notice> {
+    fn update(&mut self, second: u64) -> Option<Notice> {
         let standing = Standing::of(&self.world.mirror, &identity());
-        self.hold.picture(self.world.mapping.rows(), standing, at_second(second))
+        self.hold.update(self.world.mapping.rows(), standing, at_second(second))
     }
 
     fn change(&mut self, second: u64, changes: Vec<Change<Row>>) -> Option<Notice> {
         self.world.change(changes);
-        self.picture(second)
+        self.update(second)
     }
 
     fn red(&self) -> Option<&gateway_config::rows::LogicalSwitch> {
@@ -62,7 +62,7 @@ fn forwarding(switch: Option<&gateway_config::rows::LogicalSwitch>) -> (Option<V
 const AS_BEFORE: (Option<Vni>, usize, usize, usize) = (Vni::new(5), 2, 2, 1);
 
 #[test]
-fn nothing_is_known_before_the_first_picture() {
+fn nothing_is_known_before_the_first_rows() {
     let mut hold = Hold::new(TIMES, at_second(10));
     assert_eq!(hold.state(at_second(20)), HoldState::Waiting { remaining: Some(at_second(290)) });
     assert_eq!(hold.gone(at_second(11)), None);
@@ -113,7 +113,7 @@ fn a_database_that_is_back_after_the_hold_time_is_followed() {
     let mut held = Held::new();
     held.hold.gone(at_second(10));
     held.hold.tick(at_second(400));
-    assert_eq!(held.picture(500), Some(Notice::Restored));
+    assert_eq!(held.update(500), Some(Notice::Restored));
     assert_eq!(forwarding(held.red()), AS_BEFORE);
 }
 

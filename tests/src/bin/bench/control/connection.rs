@@ -102,7 +102,7 @@ impl Follower {
     }
 
     /// Waits for the initial content.
-    pub(crate) fn wait_picture(&mut self) -> Result<()> {
+    pub(crate) fn wait_snapshot(&mut self) -> Result<()> {
         self.wait_published()
     }
 

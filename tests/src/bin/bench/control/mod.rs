@@ -183,7 +183,7 @@ impl Many {
     fn measure(cloud: &Cloud, gateway: &Gateway, kernel: &Kernel, options: &Options) -> Result<Self> {
         let mut writer = Writer::connect(&cloud.socket())?;
         let mut follower = Follower::connect(&cloud.socket())?;
-        follower.wait_picture()?;
+        follower.wait_snapshot()?;
         let transaction = cloud.transaction(FEW, options.macs)?;
         let before = agent_cpu(gateway)?;
         let watch = Stopwatch::start();
@@ -211,7 +211,7 @@ impl One {
     fn measure(cloud: &Cloud, gateway: &Gateway, kernel: &Kernel, options: &Options) -> Result<Self> {
         let mut writer = Writer::connect(&cloud.socket())?;
         let mut follower = Follower::connect(&cloud.socket())?;
-        follower.wait_picture()?;
+        follower.wait_snapshot()?;
         pause(QUIET);
         let before = agent_cpu(gateway)?;
         let (mut own, mut replies) = (Vec::new(), Vec::new());
@@ -256,7 +256,7 @@ impl Start {
         cloud.restart_server()?;
         let watch = Stopwatch::start();
         let mut follower = Follower::connect(&cloud.socket())?;
-        follower.wait_picture()?;
+        follower.wait_snapshot()?;
         let server = watch.elapsed();
         // The server caches none of it for the agent.
         drop(follower);

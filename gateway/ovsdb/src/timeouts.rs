@@ -10,18 +10,18 @@ use super::failure::Failure;
 /// Timeout for the reply to a request.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Timeout for the complete contents, and for receiving any single message.
-const PICTURE: Duration = Duration::from_secs(180);
+const SNAPSHOT: Duration = Duration::from_secs(180);
 
 /// Times of the requests without a reply, and of the message that is being received.
 #[derive(Debug, Default)]
-pub(crate) struct Patience {
+pub(crate) struct Timeouts {
     asked: VecDeque<(u64, Instant)>,
     within_since: Option<Instant>,
     /// True while the complete contents are awaited.
     patient: bool,
 }
 
-impl Patience {
+impl Timeouts {
     /// Records the current state. Requests up to the number `last` were sent; `is_open` returns true for those without
     /// a reply. `within` is true if a message has begun and not ended. `patient` is true if the complete contents are
     /// awaited.
@@ -47,22 +47,22 @@ impl Patience {
     /// Returns the time at which to check again.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let asked = self.asked.front().map(|(_, at)| *at + self.answer());
-        asked.into_iter().chain(self.within_since.map(|at| at + PICTURE)).min()
+        asked.into_iter().chain(self.within_since.map(|at| at + SNAPSHOT)).min()
     }
 
     /// Checks the timeouts.
-    pub(crate) fn look(&self, now: Instant) -> Result<(), Failure> {
+    pub(crate) fn check(&self, now: Instant) -> Result<(), Failure> {
         if let Some((_, at)) = self.asked.front().filter(|(_, at)| now >= *at + self.answer()) {
             return Err(Failure::Unanswered(now - *at));
         }
-        match self.within_since.filter(|at| now >= *at + PICTURE) {
+        match self.within_since.filter(|at| now >= *at + SNAPSHOT) {
             Some(at) => Err(Failure::Slow(now - at)),
             None => Ok(()),
         }
     }
 
     fn answer(&self) -> Duration {
-        if self.patient { PICTURE } else { ANSWER }
+        if self.patient { SNAPSHOT } else { ANSWER }
     }
 }
 
@@ -77,43 +77,43 @@ mod tests {
 
     #[test]
     fn the_oldest_request_without_an_answer_counts() {
-        let (now, mut patience) = (start(), Patience::default());
+        let (now, mut timeouts) = (start(), Timeouts::default());
         let second = Duration::from_secs(1);
-        patience.note(now, 2, |_| true, false, false);
-        patience.note(now + second, 3, |id| id != 1, false, false);
-        assert_eq!(patience.deadline(), Some(now + ANSWER));
-        assert!(matches!(patience.look(now + ANSWER), Err(Failure::Unanswered(_))));
-        patience.note(now + second * 2, 3, |id| id == 3, false, false);
-        assert_eq!(patience.deadline(), Some(now + second + ANSWER));
-        patience.note(now + second * 3, 3, |_| false, false, false);
-        assert_eq!(patience.deadline(), None);
+        timeouts.note(now, 2, |_| true, false, false);
+        timeouts.note(now + second, 3, |id| id != 1, false, false);
+        assert_eq!(timeouts.deadline(), Some(now + ANSWER));
+        assert!(matches!(timeouts.check(now + ANSWER), Err(Failure::Unanswered(_))));
+        timeouts.note(now + second * 2, 3, |id| id == 3, false, false);
+        assert_eq!(timeouts.deadline(), Some(now + second + ANSWER));
+        timeouts.note(now + second * 3, 3, |_| false, false, false);
+        assert_eq!(timeouts.deadline(), None);
     }
 
     #[test]
-    fn a_picture_may_take_longer_and_not_for_ever() {
-        let (now, mut patience) = (start(), Patience::default());
-        patience.note(now, 1, |_| true, false, true);
-        assert!(patience.look(now + ANSWER).is_ok());
-        assert!(matches!(patience.look(now + PICTURE), Err(Failure::Unanswered(_))));
+    fn a_snapshot_may_take_longer_and_not_for_ever() {
+        let (now, mut timeouts) = (start(), Timeouts::default());
+        timeouts.note(now, 1, |_| true, false, true);
+        assert!(timeouts.check(now + ANSWER).is_ok());
+        assert!(matches!(timeouts.check(now + SNAPSHOT), Err(Failure::Unanswered(_))));
     }
 
     #[test]
-    fn what_was_asked_for_beside_the_picture_has_its_time_after_it() {
-        let (now, mut patience) = (start(), Patience::default());
-        patience.note(now, 2, |_| true, false, true);
-        patience.note(now + ANSWER * 2, 2, |id| id == 2, false, false);
-        assert_eq!(patience.deadline(), Some(now + ANSWER * 3));
+    fn what_was_asked_for_beside_the_snapshot_has_its_time_after_it() {
+        let (now, mut timeouts) = (start(), Timeouts::default());
+        timeouts.note(now, 2, |_| true, false, true);
+        timeouts.note(now + ANSWER * 2, 2, |id| id == 2, false, false);
+        assert_eq!(timeouts.deadline(), Some(now + ANSWER * 3));
     }
 
     #[test]
     fn a_message_that_never_ends_is_not_waited_for_for_ever() {
-        let (now, mut patience) = (start(), Patience::default());
-        patience.note(now, 0, |_| false, true, false);
-        patience.note(now + PICTURE / 2, 0, |_| false, true, false);
-        assert_eq!(patience.deadline(), Some(now + PICTURE));
-        assert!(matches!(patience.look(now + PICTURE), Err(Failure::Slow(_))));
-        patience.message_ended();
-        patience.note(now + PICTURE, 0, |_| false, true, false);
-        assert!(patience.look(now + PICTURE).is_ok());
+        let (now, mut timeouts) = (start(), Timeouts::default());
+        timeouts.note(now, 0, |_| false, true, false);
+        timeouts.note(now + SNAPSHOT / 2, 0, |_| false, true, false);
+        assert_eq!(timeouts.deadline(), Some(now + SNAPSHOT));
+        assert!(matches!(timeouts.check(now + SNAPSHOT), Err(Failure::Slow(_))));
+        timeouts.message_ended();
+        timeouts.note(now + SNAPSHOT, 0, |_| false, true, false);
+        assert!(timeouts.check(now + SNAPSHOT).is_ok());
     }
 }
