@@ -14,7 +14,7 @@ use crate::{
     bridge::Bridge,
     config::Switch,
     crossing::{EXT, HV, UNDERLAY_MTU, VLAN, VM, VNI, gateway_host, texts},
-    ovn::{Cloud, Vm, cloud::Deployment},
+    ovn::{Cloud, Deployment, Vm},
     ovs::Ovs,
     vxlan::VmHost,
     wait::{SOON, pause, wait_for},

@@ -7,11 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{Central, Hypervisor, Vtep, translate};
+use super::{Central, Deployment, Hypervisor, Vm, Vtep, translate};
 use crate::{
     Host, Lab,
     bridge::Bridge,
-    cluster::plan::NODES,
     config::{Config, Mode},
     crossing::{self, GW, HV, Station, UNDERLAY_MTU, Underlay},
     ovs::Ovs,
@@ -27,28 +26,6 @@ pub const VLANS: [u16; 2] = [100, 200];
 
 /// Number of the centre on the management network; all others have the same number there as on the underlay.
 const CENTRE: u8 = 1;
-
-/// Layout of gateways and their databases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deployment {
-    /// One gateway.
-    Single,
-    /// Two gateways, each with a database and an `ovn-controller-vtep` of its own, for the same physical switch.
-    PerNode,
-    /// Two gateways with one clustered database: a member beside each, and one in the centre, together with the only
-    /// `ovn-controller-vtep`.
-    Shared,
-}
-
-impl Deployment {
-    /// Returns the numbers of the gateways, and their names.
-    fn nodes(self) -> Vec<(u8, &'static str)> {
-        match self {
-            Self::Single => vec![(GW, "gw")],
-            Self::PerNode | Self::Shared => NODES.to_vec(),
-        }
-    }
-}
 
 /// The cloud without a gateway: one can be started on the machine [`Cloud::gw`]. Fields are dropped in this order.
 #[derive(Debug)]
@@ -75,14 +52,6 @@ pub struct Cloud {
     tunnel: IpAddr,
     /// The lab itself.
     pub lab: Lab,
-}
-
-/// A virtual machine.
-#[derive(Debug)]
-pub struct Vm {
-    /// Its machine.
-    pub host: Host,
-    hypervisor: usize,
 }
 
 impl Cloud {
@@ -208,58 +177,6 @@ impl Cloud {
             .map(drop)
     }
 
-    /// Adds a VM called `name` to a network, on the hypervisor of this index, and waits until OVN has bound it.
-    ///
-    /// # Errors
-    /// If the name is taken.
-    pub fn vm(&self, name: &str, network: &str, hypervisor: usize, station: Station) -> Result<Vm> {
-        let (mac, address) = (station.mac().to_string(), station.v4());
-        let known = format!("{mac} {address}");
-        let port = ["lsp-add", network, name, "--", "lsp-set-addresses", name, &known];
-        self.central.nbctl_words(&port)?;
-        let host = self.lab.host(name)?;
-        self.hypervisors[hypervisor].cable(&host, &mac)?;
-        self.hypervisors[hypervisor].plug(&host)?;
-        host.address("eth0", &format!("{address}/24"))?;
-        let vm = Vm { host, hypervisor };
-        self.wait_bound(&vm)?;
-        Ok(vm)
-    }
-
-    /// Moves a VM to another hypervisor, as a live migration looks to the network, and waits until OVN has bound it
-    /// there.
-    ///
-    /// # Errors
-    /// If it cannot be moved.
-    pub fn migrate(&self, vm: &mut Vm, to: usize) -> Result<()> {
-        let (from, to, name) = (&self.hypervisors[vm.hypervisor], to, vm.host.name());
-        let target = &self.hypervisors[to];
-        from.unplug(&vm.host)?;
-        from.host().ip(&format!("link set {name} netns {}", target.host().namespace()))?;
-        target.host().ip(&format!("link set {name} up"))?;
-        target.plug(&vm.host)?;
-        vm.hypervisor = to;
-        self.wait_bound(vm)
-    }
-
-    /// Removes a VM.
-    ///
-    /// # Errors
-    /// If it is gone.
-    pub fn remove(&self, vm: Vm) -> Result<()> {
-        self.hypervisors[vm.hypervisor].unplug(&vm.host)?;
-        self.central.nbctl(&format!("lsp-del {}", vm.host.name()))?;
-        vm.host.ip("link del eth0").map(drop)
-    }
-
-    fn wait_bound(&self, vm: &Vm) -> Result<()> {
-        let (name, chassis) = (vm.host.name(), self.hypervisors[vm.hypervisor].name());
-        wait_for(&format!("{name} is bound to {chassis}"), SOON, || {
-            self.central.chassis_of(name).is_ok_and(|bound| bound.as_deref() == Some(chassis))
-        })?;
-        self.central.nbctl(&format!("wait-until Logical_Switch_Port {name} up=true")).map(drop)
-    }
-
     /// Adds a host outside, on an access port of `vlan`.
     ///
     /// # Errors
@@ -312,11 +229,6 @@ impl Cloud {
         self.vtep.vni(network)?.context("the network has stations but no VNI")
     }
 
-    /// Returns the tunnel address of the hypervisor that has a VM.
-    pub fn vtep_of(&self, vm: &Vm) -> IpAddr {
-        self.hypervisors[vm.hypervisor].vtep().into()
-    }
-
     /// Returns the gateway's tunnel address.
     pub fn tunnel(&self) -> IpAddr {
         self.tunnel
@@ -348,13 +260,6 @@ impl Cloud {
         self.hypervisors.iter_mut().for_each(Hypervisor::leave);
         self.central.leave();
         self.outside.leave();
-    }
-}
-
-impl Vm {
-    /// Returns the index of its hypervisor.
-    pub fn hypervisor(&self) -> usize {
-        self.hypervisor
     }
 }
 

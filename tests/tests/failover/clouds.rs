@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use lab::{
     cluster::{Pair, Plan},
-    ovn::cloud::Deployment,
+    ovn::Deployment,
     wait::pause,
 };
 

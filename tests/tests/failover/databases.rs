@@ -10,7 +10,7 @@ use lab::{
         plan::{NETWORK, PORT},
     },
     crossing::{EXT, EXT2, VLAN, VM},
-    ovn::{Cloud, Vtep, cloud::Deployment},
+    ovn::{Cloud, Deployment, Vtep},
     process::Process,
     wait::{SOON, wait_for},
 };

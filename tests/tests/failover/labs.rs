@@ -10,7 +10,7 @@ use lab::{
         plan::{VIRTUAL, virtual_address},
     },
     crossing::{UNDERLAY_MTU, Underlay, VNI},
-    ovn::cloud::Deployment,
+    ovn::Deployment,
     wait::{SOON, wait_for},
 };
 

@@ -12,7 +12,7 @@ use lab::{
     },
     config::{Switch, Vrrp},
     crossing::{EXT, EXT2, Underlay, VLAN, VM2, VNI, texts},
-    ovn::cloud::Deployment,
+    ovn::Deployment,
     wait::{SOON, wait_for},
 };
 

@@ -7,7 +7,7 @@ use lab::{
     cluster::{Pair, Plan, plan::NODES},
     crossing::{EXT, Underlay},
     http,
-    ovn::cloud::Deployment,
+    ovn::Deployment,
     process,
     prometheus::Prometheus,
     wait::{SOON, wait_for},
