@@ -2,7 +2,7 @@
 
 use super::{Access, Command, message::Call};
 
-/// Result of a command: a text, or an error message.
+/// Result of a command: a text or an error message, both as they go over the wire.
 pub type Answer = Result<String, String>;
 
 /// Commands that the server handles itself.

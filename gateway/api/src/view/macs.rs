@@ -83,6 +83,27 @@ pub struct MacFilter {
     pub remote: Option<IpAddr>,
 }
 
+/// Reasons for which a word is no condition of a [`MacFilter`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FilterError {
+    /// The word has no `=`.
+    #[error("expected KEY=VALUE, found {0:?}")]
+    NoKey(String),
+    /// There is no such key.
+    #[error("{0}: expected switch, vni, port, mac or remote")]
+    Key(String),
+    /// The key has no such value.
+    #[error("{key}: expected {expected}, found {found:?}")]
+    Value {
+        /// The key.
+        key: String,
+        /// The kind of values that it has.
+        expected: &'static str,
+        /// The value.
+        found: String,
+    },
+}
+
 impl MacFilter {
     /// Returns true if a MAC matches.
     pub fn accepts(&self, mac: &Mac) -> bool {
@@ -113,18 +134,18 @@ impl MacFilter {
     ///
     /// # Errors
     /// The word is not a valid condition.
-    pub fn take(&mut self, word: &str) -> Result<(), String> {
+    pub fn take(&mut self, word: &str) -> Result<(), FilterError> {
         let Some((key, value)) = word.split_once('=') else {
-            return Err(format!("expected KEY=VALUE, found {word:?}"));
+            return Err(FilterError::NoKey(word.to_owned()));
         };
-        let bad = |what: &str| format!("{key}: expected {what}, found {value:?}");
+        let bad = |expected| FilterError::Value { key: key.to_owned(), expected, found: value.to_owned() };
         match key {
             "switch" => self.switch = Some(value.to_owned()),
             "vni" => self.vni = Some(value.parse().map_err(|_| bad("a number"))?),
             "port" => self.port = Some(value.to_owned()),
             "mac" => self.mac = Some(value.parse().map_err(|_| bad("an Ethernet address"))?),
             "remote" => self.remote = Some(value.parse().map_err(|_| bad("an IP address"))?),
-            _ => return Err(format!("{key}: expected switch, vni, port, mac or remote")),
+            _ => return Err(FilterError::Key(key.to_owned())),
         }
         Ok(())
     }
@@ -157,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_all_that_is_asked_for_is_shown() {
+    fn a_mac_has_to_match_all_conditions() {
         let mac = samples::mac();
         assert!(MacFilter::default().accepts(&mac));
         let here = MacFilter { port: Some("eth1".into()), vni: Some(5001), ..MacFilter::default() };

@@ -38,7 +38,7 @@ pub use counters::{Counter, remedy};
 pub use database::{Database, DatabaseLock, DatabaseState, Following, Unreachable};
 pub use health::{Problem, Severity};
 pub use interfaces::{Interface, InterfaceRole, Link, Mode};
-pub use macs::{Kind, Mac, MacFilter, Macs, Place};
+pub use macs::{FilterError, Kind, Mac, MacFilter, Macs, Place};
 pub use neighbours::{Neighbour, NeighbourState};
 pub use status::EVERY_TUNNEL;
 pub use status::{Forwarding, Status};

@@ -10,6 +10,7 @@ use super::{
         DatabaseSwitch, DatabaseTunnelIps, TlsFiles,
     },
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Time before its end from which a certificate is reported, in seconds: 30 days.
@@ -26,7 +27,7 @@ pub(super) struct Facts {
     /// Contents of the database, or the error of each server.
     pub(super) picture: Result<Picture, Vec<(String, String)>>,
     /// Result of each server, where there are several.
-    pub(super) members: Vec<(String, Result<(), String>)>,
+    pub(super) members: Vec<(String, Result<(), ProbeError>)>,
     pub(super) tls: Vec<TlsFile>,
     /// Current time in seconds since 1970.
     pub(super) now: i64,
@@ -77,7 +78,7 @@ pub(super) struct TlsFile {
     /// True for the private key.
     pub(super) secret: bool,
     /// Its mode, or the error from reading it.
-    pub(super) mode: Result<u32, String>,
+    pub(super) mode: Result<u32, ProbeError>,
     /// For certificates: the earliest end of validity, in seconds since 1970.
     pub(super) ends: Option<i64>,
 }
@@ -382,7 +383,7 @@ mod tests {
                 Mark::Bad,
             ),
             (
-                Facts { members: vec![("tcp:x:1".to_owned(), Err("refused".to_owned()))], ..facts(|_| ()) },
+                Facts { members: vec![("tcp:x:1".to_owned(), Err(ProbeError::new("refused")))], ..facts(|_| ()) },
                 DatabaseMembers,
                 Mark::Warn,
             ),
@@ -410,11 +411,11 @@ mod tests {
 
     #[test]
     fn files_of_tls_are_judged_by_mode_and_end() {
-        let file = |secret, mode: Result<u32, String>, ends| TlsFile { path: "/x".to_owned(), secret, mode, ends };
+        let file = |secret, mode: Result<u32, ProbeError>, ends| TlsFile { path: "/x".to_owned(), secret, mode, ends };
         let mark = |file: TlsFile| tls(&file, 1000 * DAY).mark;
         assert_eq!(mark(file(true, Ok(0o100_600), None)), Mark::Ok);
         assert_eq!(mark(file(true, Ok(0o100_644), None)), Mark::Warn);
-        assert_eq!(mark(file(false, Err("no".to_owned()), None)), Mark::Bad);
+        assert_eq!(mark(file(false, Err(ProbeError::new("no")), None)), Mark::Bad);
         assert_eq!(mark(file(false, Ok(0o644), Some(1100 * DAY))), Mark::Ok);
         assert_eq!(mark(file(false, Ok(0o644), Some(1010 * DAY))), Mark::Warn);
         assert_eq!(mark(file(false, Ok(0o644), Some(999 * DAY))), Mark::Bad);

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::{
     check::Check::{ConfigFile, Firewall, IpForward, RpFilter},
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Value of `rp_filter` for strict mode, which drops packets whose reply would leave by another interface
@@ -17,9 +18,9 @@ const WRITABLE: u32 = 0o022;
 /// Facts about the machine.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    pub(super) routers: Vec<Router>,
+    pub(super) filters: Vec<VrrpFilter>,
     /// Output of `nft -j list ruleset`, or its error.
-    pub(super) rules: Option<Result<Value, String>>,
+    pub(super) rules: Option<Result<Value, ProbeError>>,
     /// `net.ipv4.ip_forward`.
     pub(super) forwards: bool,
     /// Access ports that have an IP address.
@@ -28,9 +29,9 @@ pub(super) struct Facts {
     pub(super) config: Option<(String, u32)>,
 }
 
-/// Virtual router, with the properties that filters must allow for.
+/// Packet filter that VRRP of a virtual router has to pass.
 #[derive(Clone, Debug)]
-pub(super) struct Router {
+pub(super) struct VrrpFilter {
     pub(super) interface: String,
     /// True if it has configured peers, which need not be on the link, or a virtual MAC.
     pub(super) beyond_the_link: bool,
@@ -39,7 +40,7 @@ pub(super) struct Router {
 
 /// Returns the findings on tunnel addresses and other nodes.
 pub(super) fn judge_nodes(facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.routers.iter().filter_map(rp_filter).collect();
+    let mut findings: Vec<Finding> = facts.filters.iter().filter_map(rp_filter).collect();
     findings.extend(firewall(facts));
     findings.push(forward(facts));
     findings
@@ -70,9 +71,9 @@ pub(super) fn invalid(error: &ConfigError, running: bool) -> Finding {
     )
 }
 
-fn rp_filter(router: &Router) -> Option<Finding> {
-    let (interface, value) = (&router.interface, router.rp_filter?);
-    let finding = if value == STRICT && router.beyond_the_link {
+fn rp_filter(filter: &VrrpFilter) -> Option<Finding> {
+    let (interface, value) = (&filter.interface, filter.rp_filter?);
+    let finding = if value == STRICT && filter.beyond_the_link {
         Finding::warn(
             RpFilter,
             "it is strict",
@@ -85,7 +86,7 @@ fn rp_filter(router: &Router) -> Option<Finding> {
 }
 
 fn firewall(facts: &Facts) -> Option<Finding> {
-    if facts.routers.is_empty() {
+    if facts.filters.is_empty() {
         return None;
     }
     Some(match facts.rules.as_ref()? {
@@ -132,9 +133,9 @@ fn closed_tables(rules: &Value, facts: &Facts) -> Vec<String> {
 /// Returns true if a rule may accept VRRP: it accepts or jumps, and names the protocol, its groups or the interface.
 fn lets_in(rule: &Value, facts: &Facts) -> bool {
     let text = rule["expr"].to_string();
-    let interface = |router: &Router| text.contains(&format!("\"right\":\"{}\"", router.interface));
+    let interface = |filter: &VrrpFilter| text.contains(&format!("\"right\":\"{}\"", filter.interface));
     let named = ["\"vrrp\"", ":112", "[112", "224.0.0.18", "ff02::12"].iter().any(|word| text.contains(word));
-    text.contains("\"accept\"") && (named || facts.routers.iter().any(interface))
+    text.contains("\"accept\"") && (named || facts.filters.iter().any(interface))
 }
 
 fn forward(facts: &Facts) -> Finding {
@@ -158,8 +159,8 @@ mod tests {
     use crate::doctor::{Check, Mark};
 
     fn facts(rules: Value) -> Facts {
-        let router = Router { interface: "eth0".to_owned(), beyond_the_link: false, rp_filter: Some(1) };
-        Facts { routers: vec![router], rules: Some(Ok(rules)), ..Facts::default() }
+        let filter = VrrpFilter { interface: "eth0".to_owned(), beyond_the_link: false, rp_filter: Some(1) };
+        Facts { filters: vec![filter], rules: Some(Ok(rules)), ..Facts::default() }
     }
 
     fn ruleset(policy: &str, expr: Value) -> Value {
@@ -195,7 +196,7 @@ mod tests {
     #[test]
     fn strict_filtering_matters_beyond_the_link() {
         let mut facts = facts(json!({}));
-        facts.routers[0].beyond_the_link = true;
+        facts.filters[0].beyond_the_link = true;
         assert_eq!(found(&facts), [(RpFilter, Mark::Warn)]);
     }
 

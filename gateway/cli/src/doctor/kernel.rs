@@ -10,6 +10,7 @@ use super::{
         UnprivilegedBpf,
     },
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Fast clock sources: read in user space, in some ten nanoseconds.
@@ -36,7 +37,7 @@ pub(super) struct Facts {
     pub(super) pin_dir: String,
     pub(super) bpffs: bool,
     /// Result of loading the programs; `None`: not tried.
-    pub(super) programs: Option<Result<(), String>>,
+    pub(super) programs: Option<Result<(), ProbeError>>,
     /// True if the kernel supports TC links (tcx).
     pub(super) tcx: bool,
     /// `kernel.bpf_stats_enabled`.
@@ -240,7 +241,7 @@ mod tests {
         let cases = [
             (Facts { missing: Some(vec![LOOP]), ..sound() }, KernelRelease, Mark::Bad),
             (Facts { release: "next".to_owned(), missing: None, ..sound() }, KernelRelease, Mark::Unknown),
-            (Facts { programs: Some(Err("no".to_owned())), ..sound() }, BpfPrograms, Mark::Bad),
+            (Facts { programs: Some(Err(ProbeError::new("no"))), ..sound() }, BpfPrograms, Mark::Bad),
             (Facts { programs: None, ..sound() }, BpfPrograms, Mark::Unknown),
             (Facts { jit: false, ..sound() }, BpfJit, Mark::Warn),
             (Facts { btf: false, ..sound() }, KernelBtf, Mark::Warn),

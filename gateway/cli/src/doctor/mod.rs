@@ -22,6 +22,7 @@ mod nics;
 mod nodes;
 mod ovn;
 mod probe;
+mod probe_error;
 mod report;
 mod run;
 mod tunnels;

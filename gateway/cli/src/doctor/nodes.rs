@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use gateway_api::view::{Role, Router};
 use gateway_common::net::MacAddr;
 use gateway_vrrp::AuthMode;
 
 use super::{
     check::Check::{AddressClash, Lease, NodesAuthenticated, VrrpHeard, VtepAddress},
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Least number of advertisements from an active node while the doctor listens.
@@ -20,7 +22,7 @@ pub(super) struct Facts {
     /// The interface on which its addresses are probed.
     pub(super) interface: String,
     pub(super) addresses: Vec<Address>,
-    pub(super) router: Option<Router>,
+    pub(super) vrrp: Option<VrrpFacts>,
     /// True if an agent runs.
     pub(super) agent: bool,
 }
@@ -32,24 +34,28 @@ pub(super) struct Address {
     /// True if this machine has it.
     pub(super) here: bool,
     /// Other hosts that answer for it, or the reason why it was not probed.
-    pub(super) claims: Result<Vec<MacAddr>, String>,
+    pub(super) claims: Result<Vec<MacAddr>, ProbeError>,
 }
 
-/// Virtual router of the instance.
+/// Facts about the virtual router of the instance.
 #[derive(Clone, Debug)]
-pub(super) struct Router {
+pub(super) struct VrrpFacts {
     pub(super) vrid: u8,
-    /// Its role, as the agent reports it: `active`, `backup` and so on.
-    pub(super) role: Option<String>,
-    pub(super) lease_left_ms: Option<u64>,
-    /// The active node, as the agent reports it.
-    pub(super) active_node: Option<String>,
+    /// State that the agent reports; `None` if no agent runs.
+    pub(super) reported: Option<Router>,
     /// Authentication of advertisements.
     pub(super) auth: Auth,
-    /// VRRP peers received from, or the error of listening.
-    pub(super) heard: Result<Vec<Heard>, String>,
+    /// VRRP peers whose advertisements were received, or the error of listening.
+    pub(super) peers: Result<Vec<Peer>, ProbeError>,
     /// Problems of the received advertisements, one sentence each.
     pub(super) problems: Vec<String>,
+}
+
+impl VrrpFacts {
+    /// Returns this node's role, as the agent reports it.
+    fn role(&self) -> Option<Role> {
+        self.reported.as_ref().map(|router| router.role)
+    }
 }
 
 /// Authentication between nodes.
@@ -77,7 +83,7 @@ impl Auth {
 
 /// VRRP peer from which advertisements were received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
+pub(super) struct Peer {
     pub(super) from: IpAddr,
     pub(super) priority: u8,
     /// Number of advertisements while the doctor listened.
@@ -98,16 +104,16 @@ fn one(facts: &Facts) -> Vec<Finding> {
         findings.push(place(facts, address).about(address.ip));
         findings.push(clash(facts, address).about(address.ip));
     }
-    if let Some(router) = &facts.router {
-        findings.extend(heard(facts, router).into_iter().map(|finding| finding.about(&facts.name)));
-        findings.push(authenticated(router).about(&facts.name));
-        findings.extend(lease(router).map(|finding| finding.about(&facts.name)));
+    if let Some(vrrp) = &facts.vrrp {
+        findings.extend(advertisements(facts, vrrp).into_iter().map(|finding| finding.about(&facts.name)));
+        findings.push(authenticated(vrrp).about(&facts.name));
+        findings.extend(lease(vrrp).map(|finding| finding.about(&facts.name)));
     }
     findings
 }
 
-fn authenticated(router: &Router) -> Finding {
-    match &router.auth {
+fn authenticated(vrrp: &VrrpFacts) -> Finding {
+    match &vrrp.auth {
         Auth::Enforced => Finding::ok(NodesAuthenticated, "only nodes with the same key are heard"),
         Auth::Open(why) => Finding::warn(
             NodesAuthenticated,
@@ -127,7 +133,7 @@ fn authenticated(router: &Router) -> Finding {
 fn place(facts: &Facts, address: &Address) -> Finding {
     let (ip, interface) = (address.ip, &facts.interface);
     let prefix = if ip.is_ipv4() { 32 } else { 128 };
-    let role = facts.router.as_ref().map(|router| router.role.as_deref());
+    let role = facts.vrrp.as_ref().map(VrrpFacts::role);
     match (role, address.here) {
         (None, true) => Finding::ok(VtepAddress, "it is an address of this machine"),
         (None, false) => Finding::bad(
@@ -137,17 +143,17 @@ fn place(facts: &Facts, address: &Address) -> Finding {
                 "`ip addr add {ip}/{prefix} dev {interface}`, and the same in the network configuration; or correct gateway.vtep"
             ),
         ),
-        (Some(Some("active")), false) => Finding::bad(
+        (Some(Some(Role::Active)), false) => Finding::bad(
             VtepAddress,
             "this node is active and no interface has it",
             format!(
                 "somebody has taken it off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"
             ),
         ),
-        (Some(Some("active")), true) => Finding::ok(VtepAddress, "this node is active, and has it"),
+        (Some(Some(Role::Active)), true) => Finding::ok(VtepAddress, "this node is active, and has it"),
         (Some(Some(role)), true) => Finding::warn(
             VtepAddress,
-            format!("this node is {role}, and has it all the same"),
+            format!("this node is {}, and has it all the same", role.name()),
             format!(
                 "if it is in the network configuration, take it out there: the agent puts it on. Now: `ip addr del {ip}/{prefix} dev {interface}`"
             ),
@@ -157,7 +163,9 @@ fn place(facts: &Facts, address: &Address) -> Finding {
             "no agent runs, and this machine still has it",
             "start the agent, or `vtep-gateway detach`, which takes it off",
         ),
-        (Some(Some(role)), false) => Finding::ok(VtepAddress, format!("this node is {role}, and does not have it")),
+        (Some(Some(role)), false) => {
+            Finding::ok(VtepAddress, format!("this node is {}, and does not have it", role.name()))
+        }
         (Some(None), false) => Finding::ok(VtepAddress, "this machine does not have it while no agent runs"),
     }
 }
@@ -176,7 +184,7 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
             return Finding::unknown(AddressClash, format!("nobody was asked for it on {interface}: {reason}"), remedy);
         }
     };
-    let others = facts.router.as_ref().map(active_others).unwrap_or_default();
+    let others = facts.vrrp.as_ref().map(active_others).unwrap_or_default();
     match (claims.as_slice(), address.here) {
         ([], false) if !others.is_empty() => Finding::warn(
             AddressClash,
@@ -195,13 +203,13 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
         (macs @ [_, _, ..], false) => {
             Finding::bad(AddressClash, format!("{} machines answer for it", macs.len()), find(macs))
         }
-        ([mac], false) if facts.router.is_none() => {
+        ([mac], false) if facts.vrrp.is_none() => {
             Finding::bad(AddressClash, format!("it is this gateway's, and {mac} answers for it"), find(&[*mac]))
         }
         ([mac], false) if !others.is_empty() => {
             Finding::ok(AddressClash, format!("{mac} answers for it, and {} is active", list(&others)))
         }
-        ([mac], false) if facts.router.as_ref().is_some_and(|router| router.heard.is_err()) => Finding::unknown(
+        ([mac], false) if facts.vrrp.as_ref().is_some_and(|vrrp| vrrp.peers.is_err()) => Finding::unknown(
             AddressClash,
             format!("{mac} answers for it, and whether that is the active node could not be heard"),
             "`vtep-gateway status` on the other nodes says who is active",
@@ -218,18 +226,18 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
 }
 
 /// Returns the other nodes that are active.
-fn active_others(router: &Router) -> Vec<IpAddr> {
-    let heard = router.heard.as_deref().unwrap_or_default();
-    heard.iter().filter(|one| !one.foreign && one.priority > 0).map(|one| one.from).collect()
+fn active_others(vrrp: &VrrpFacts) -> Vec<IpAddr> {
+    let peers = vrrp.peers.as_deref().unwrap_or_default();
+    peers.iter().filter(|one| !one.foreign && one.priority > 0).map(|one| one.from).collect()
 }
 
 fn list(addresses: &[IpAddr]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
-    let (vrid, interface) = (router.vrid, &facts.interface);
-    let all = match &router.heard {
+fn advertisements(facts: &Facts, vrrp: &VrrpFacts) -> Vec<Finding> {
+    let (vrid, interface) = (vrrp.vrid, &facts.interface);
+    let all = match &vrrp.peers {
         Ok(all) => all,
         Err(reason) => {
             let remedy = format!("`tcpdump -ni {interface} ip proto 112` shows advertisements");
@@ -248,7 +256,7 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
         )
     });
     let mut findings: Vec<Finding> = foreign.collect();
-    let problems = router.problems.iter().map(|problem| {
+    let problems = vrrp.problems.iter().map(|problem| {
         Finding::warn(
             VrrpHeard,
             problem.clone(),
@@ -261,8 +269,7 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
         .filter(|one| !one.foreign && one.priority > 0 && one.count >= AT_ONCE)
         .map(|one| one.from.to_string())
         .collect();
-    let own = router.role.as_deref() == Some("active");
-    if own {
+    if vrrp.role() == Some(Role::Active) {
         active.push("this node".to_owned());
     }
     if active.len() > 1 {
@@ -272,7 +279,7 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
             format!("they hear each other one way or not at all: check filters for protocol 112 and multicast (IGMP snooping) between them, or name them in `peers`; `tcpdump -ni {interface} ip proto 112` on each"),
         ));
     } else if active.is_empty() && facts.agent && all.iter().all(|one| one.foreign) {
-        let role = router.role.as_deref().unwrap_or("unknown");
+        let role = vrrp.role().map_or("unknown", Role::name);
         findings.push(Finding::bad(
             VrrpHeard,
             format!("no node is active, and this one is {role}"),
@@ -280,31 +287,33 @@ fn heard(facts: &Facts, router: &Router) -> Vec<Finding> {
         ));
     }
     if findings.is_empty() {
-        let who = match (active.first(), &router.active_node) {
-            (Some(active), _) => format!("{active} is active for VRID {vrid}, and nobody else advertises"),
-            (None, _) if all.is_empty() => format!("nobody advertises VRID {vrid}"),
-            (None, _) => format!("VRID {vrid} changes hands"),
+        let who = match active.first() {
+            Some(active) => format!("{active} is active for VRID {vrid}, and nobody else advertises"),
+            None if all.is_empty() => format!("nobody advertises VRID {vrid}"),
+            None => format!("VRID {vrid} changes hands"),
         };
         findings.push(Finding::ok(VrrpHeard, who));
     }
     findings
 }
 
-fn lease(router: &Router) -> Option<Finding> {
-    let role = router.role.as_deref()?;
-    Some(match (role, router.lease_left_ms) {
-        ("active", Some(left)) => Finding::ok(Lease, format!("active, with a lease for {left} ms more")),
-        ("active", None) => Finding::bad(
+fn lease(vrrp: &VrrpFacts) -> Option<Finding> {
+    let router = vrrp.reported.as_ref()?;
+    Some(match (router.role, router.lease_left_ms) {
+        (Role::Active, Some(left)) => Finding::ok(Lease, format!("active, with a lease for {left} ms more")),
+        (Role::Active, None) => Finding::bad(
             Lease,
             "this node is active and has no lease: it does not forward",
             "its advertisements do not leave: is the interface up, and does its driver send? See send_err in `vtep-gateway status --json`",
         ),
-        (role, _) => Finding::ok(Lease, format!("{role}: it does not forward")),
+        (role, _) => Finding::ok(Lease, format!("{}: it does not forward", role.name())),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use gateway_api::view::samples;
+
     use super::*;
     use crate::doctor::{Check, Mark};
 
@@ -318,22 +327,20 @@ mod tests {
         Facts { interface: "eth0".to_owned(), addresses: vec![address(here, claims)], ..Facts::default() }
     }
 
-    fn node(role: Option<&str>, here: bool, claims: &[MacAddr], heard: Vec<Heard>) -> Facts {
-        let lease_left_ms = (role == Some("active")).then_some(200);
-        let router = Router {
+    fn node(role: Option<Role>, here: bool, claims: &[MacAddr], peers: Vec<Peer>) -> Facts {
+        let lease_left_ms = (role == Some(Role::Active)).then_some(200);
+        let vrrp = VrrpFacts {
             vrid: 51,
-            role: role.map(str::to_owned),
-            lease_left_ms,
-            active_node: None,
+            reported: role.map(|role| Router { role, lease_left_ms, ..samples::router() }),
             auth: Auth::Enforced,
-            heard: Ok(heard),
+            peers: Ok(peers),
             problems: vec![],
         };
-        Facts { router: Some(router), agent: role.is_some(), ..alone(here, claims) }
+        Facts { vrrp: Some(vrrp), agent: role.is_some(), ..alone(here, claims) }
     }
 
-    fn peer(count: u32) -> Heard {
-        Heard { from: "192.0.2.2".parse().unwrap(), priority: 150, count, foreign: false }
+    fn peer(count: u32) -> Peer {
+        Peer { from: "192.0.2.2".parse().unwrap(), priority: 150, count, foreign: false }
     }
 
     fn found(facts: Facts) -> Vec<(Check, Mark)> {
@@ -343,8 +350,8 @@ mod tests {
     #[test]
     fn sound_nodes_are_fine() {
         assert_eq!(found(alone(true, &[])), []);
-        assert_eq!(found(node(Some("active"), true, &[], vec![])), []);
-        assert_eq!(found(node(Some("backup"), false, &[OTHER], vec![peer(3)])), []);
+        assert_eq!(found(node(Some(Role::Active), true, &[], vec![])), []);
+        assert_eq!(found(node(Some(Role::Backup), false, &[OTHER], vec![peer(3)])), []);
         assert_eq!(found(node(None, false, &[OTHER], vec![peer(3)])), []);
         assert_eq!(found(node(None, false, &[], vec![])), []);
     }
@@ -354,8 +361,8 @@ mod tests {
         for facts in [
             alone(true, &[OTHER]),
             alone(true, &[OTHER, OTHER]),
-            node(Some("active"), true, &[OTHER], vec![]),
-            node(Some("backup"), false, &[OTHER, MacAddr([2; 6])], vec![peer(3)]),
+            node(Some(Role::Active), true, &[OTHER], vec![]),
+            node(Some(Role::Backup), false, &[OTHER, MacAddr([2; 6])], vec![peer(3)]),
             node(None, false, &[OTHER], vec![]),
         ] {
             assert_eq!(found(facts), [(AddressClash, Mark::Bad)]);
@@ -365,7 +372,7 @@ mod tests {
     #[test]
     fn an_address_that_is_nowhere_is_bad() {
         assert_eq!(found(alone(false, &[])), [(VtepAddress, Mark::Bad)]);
-        assert_eq!(found(node(Some("active"), false, &[], vec![])), [(VtepAddress, Mark::Bad)]);
+        assert_eq!(found(node(Some(Role::Active), false, &[], vec![])), [(VtepAddress, Mark::Bad)]);
     }
 
     #[test]
@@ -375,15 +382,15 @@ mod tests {
 
     #[test]
     fn two_active_nodes_are_bad() {
-        assert_eq!(found(node(Some("active"), true, &[], vec![peer(2)])), [(VrrpHeard, Mark::Bad)]);
+        assert_eq!(found(node(Some(Role::Active), true, &[], vec![peer(2)])), [(VrrpHeard, Mark::Bad)]);
         // A node that has just stepped down does not count as active.
-        assert_eq!(found(node(Some("active"), true, &[], vec![peer(1)])), []);
+        assert_eq!(found(node(Some(Role::Active), true, &[], vec![peer(1)])), []);
     }
 
     #[test]
     fn the_same_number_for_other_addresses_is_bad() {
-        let foreign = Heard { foreign: true, ..peer(3) };
-        assert_eq!(found(node(Some("active"), true, &[], vec![foreign])), [(VrrpHeard, Mark::Bad)]);
+        let foreign = Peer { foreign: true, ..peer(3) };
+        assert_eq!(found(node(Some(Role::Active), true, &[], vec![foreign])), [(VrrpHeard, Mark::Bad)]);
     }
 
     #[test]
@@ -394,28 +401,28 @@ mod tests {
             (Some(AuthMode::Permissive), Some(Mark::Warn)),
             (Some(AuthMode::Enforce), None),
         ] {
-            let mut facts = node(Some("active"), true, &[], vec![]);
-            facts.router.as_mut().unwrap().auth = Auth::of(mode);
+            let mut facts = node(Some(Role::Active), true, &[], vec![]);
+            facts.vrrp.as_mut().unwrap().auth = Auth::of(mode);
             assert_eq!(found(facts), mark.map(|mark| (NodesAuthenticated, mark)).into_iter().collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn nobody_active_is_bad_where_an_agent_runs() {
-        assert_eq!(found(node(Some("fault"), false, &[], vec![])), [(VrrpHeard, Mark::Bad)]);
+        assert_eq!(found(node(Some(Role::Fault), false, &[], vec![])), [(VrrpHeard, Mark::Bad)]);
     }
 
     #[test]
     fn an_active_node_without_a_lease_is_bad() {
-        let mut facts = node(Some("active"), true, &[], vec![]);
-        facts.router.as_mut().unwrap().lease_left_ms = None;
+        let mut facts = node(Some(Role::Active), true, &[], vec![]);
+        facts.vrrp.as_mut().unwrap().reported.as_mut().unwrap().lease_left_ms = None;
         assert_eq!(found(facts), [(Lease, Mark::Bad)]);
     }
 
     #[test]
-    fn who_could_not_ask_does_not_know() {
+    fn a_failed_probe_is_unknown() {
         let facts = Facts {
-            addresses: vec![Address { claims: Err("no".to_owned()), ..address(true, &[]) }],
+            addresses: vec![Address { claims: Err(ProbeError::new("no")), ..address(true, &[]) }],
             ..alone(true, &[])
         };
         assert_eq!(found(facts), [(AddressClash, Mark::Unknown)]);

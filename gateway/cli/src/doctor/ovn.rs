@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     check::Check::{OvnChassis, OvnEncap, OvnVxlanMode},
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Most chassis named; the rest is only counted.
@@ -14,9 +15,9 @@ const NAMED: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// `options:vxlan_mode` of the northbound database.
-    pub(super) vxlan_mode: Option<Result<Option<String>, String>>,
+    pub(super) vxlan_mode: Option<Result<Option<String>, ProbeError>>,
     /// The chassis of the southbound database.
-    pub(super) chassis: Option<Result<Vec<Chassis>, String>>,
+    pub(super) chassis: Option<Result<Vec<Chassis>, ProbeError>>,
     /// This gateway's physical switches with their tunnel addresses.
     pub(super) gateways: Vec<(String, BTreeSet<String>)>,
 }

@@ -1,15 +1,16 @@
 //! Runs all probes, in parallel where they take long, and evaluates the facts.
 
-use gateway_datapath::load::Objects;
 use std::{collections::BTreeSet, net::IpAddr, path::Path, thread};
 
 use gateway_api::view::Status;
 use gateway_common::net::MacAddr;
 use gateway_config::{Config, ConfigError, InstanceConfig};
-use gateway_datapath::plan;
+use gateway_datapath::{load::Objects, plan};
 use gateway_ovsdb::Remotes;
 
-use super::{agent, database, finding::Finding, host, kernel, nics, nodes, ovn, probe, tunnels};
+use super::{
+    agent, database, finding::Finding, host, kernel, nics, nodes, ovn, probe, probe_error::ProbeError, tunnels,
+};
 
 /// Options of the doctor.
 #[derive(Clone, Copy, Debug)]
@@ -29,14 +30,14 @@ pub struct Options<'a> {
 }
 
 /// Probes and evaluates everything that concerns the gateway of `config`, which was read from `file`. Announces each
-/// step through `say`. Takes some 15 seconds at most, and changes nothing.
-pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(&str)) -> Vec<Finding> {
+/// step through `announce`. Takes some 15 seconds at most, and changes nothing.
+pub fn examine(config: &Config, file: &Path, options: Options<'_>, announce: &dyn Fn(&str)) -> Vec<Finding> {
     let (drops, paths) = (probe::counters::drops(config), probe::counters::paths(config));
-    say("asking the agent");
+    announce("asking the agent");
     let answer = probe::agent::probe(options.socket);
     let status = answer.status();
     let running = status.is_some();
-    say("looking at the database, the kernel and the interfaces");
+    announce("looking at the database, the kernel and the interfaces");
     let (database, ovn, kernel, nics, host) = thread::scope(|scope| {
         let database = scope.spawn(|| probe::database::probe(config, running));
         let ovn = scope.spawn(|| probe::database::probe_ovn(config, options.ovn_nb, options.ovn_sb));
@@ -48,7 +49,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, say: &dyn Fn(
         (join(database), join(ovn), kernel, nics, join(host))
     });
     let around = probe::nics::around(config, running);
-    say("listening for other nodes, and trying the tunnels");
+    announce("listening for other nodes, and trying the tunnels");
     let remotes = remotes(config, database.as_ref());
     let (tunnels, nodes) = thread::scope(|scope| {
         let tunnels = scope.spawn(|| probe::underlay::probe(config, remotes, options.probe));
@@ -108,41 +109,34 @@ fn look_at(config: &Config, instance: &InstanceConfig, status: Option<&Status>, 
             scope.spawn(move || nodes::Address {
                 ip,
                 here: probe::underlay::interface_of(ip).is_some(),
-                claims: if probe { claims(interface, ip) } else { Err("--no-probe was given".to_owned()) },
+                claims: if probe { claims(interface, ip) } else { Err(ProbeError::new("--no-probe was given")) },
             })
         });
         let addresses: Vec<_> = addresses.collect();
-        let router = instance.vrrp.as_ref().map(|vrrp| {
+        let vrrp = instance.vrrp.as_ref().map(|vrrp| {
             let keys = probe::adverts::keys(vrrp);
             let auth = match &keys {
                 Ok(keys) => nodes::Auth::of(keys.as_ref().map(|keys| keys.mode)),
-                Err(why) => nodes::Auth::Unreadable(why.clone()),
+                Err(why) => nodes::Auth::Unreadable(why.to_string()),
             };
-            let (heard, problems) = probe::adverts::listen(instance, vrrp, keys.ok().flatten());
-            let told = status.and_then(|status| status.vrrp.iter().find(|one| one.vrid == vrrp.vrid.get()));
-            nodes::Router {
-                vrid: vrrp.vrid.get(),
-                role: told.map(|told| told.role.name().to_owned()),
-                lease_left_ms: told.and_then(|told| told.lease_left_ms),
-                active_node: told.and_then(|told| told.active_node).map(|node| node.to_string()),
-                auth,
-                heard,
-                problems,
-            }
+            let (peers, problems) = probe::adverts::listen(instance, vrrp, keys.ok().flatten());
+            let vrid = vrrp.vrid.get();
+            let reported = status.and_then(|status| status.vrrp.iter().find(|one| one.vrid == vrid)).cloned();
+            nodes::VrrpFacts { vrid, reported, auth, peers, problems }
         });
         let addresses = addresses.into_iter().map(join).collect();
         nodes::Facts {
             name: instance.name.clone(),
             interface: interface.clone(),
             addresses,
-            router,
+            vrrp,
             agent: status.is_some(),
         }
     })
 }
 
 /// Returns other hosts that answer for an address; probes on the interface that has it, else on `interface`.
-fn claims(interface: &str, ip: IpAddr) -> Result<Vec<MacAddr>, String> {
+fn claims(interface: &str, ip: IpAddr) -> Result<Vec<MacAddr>, ProbeError> {
     match probe::underlay::interface_of(ip).as_deref() {
         // On a routed underlay it may be on the loopback interface: no neighbour can have it too.
         Some("lo") => Ok(Vec::new()),

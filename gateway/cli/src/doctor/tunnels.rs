@@ -7,6 +7,7 @@ use gateway_netdev::underlay::{Resolution, Why};
 use super::{
     check::Check::{PathMtu, RemoteVtep, UplinkMtu},
     finding::Finding,
+    probe_error::ProbeError,
 };
 
 /// Most good tunnels reported one by one; above it, only their number.
@@ -23,7 +24,7 @@ pub(super) struct Facts {
     pub(super) overhead: Option<u32>,
     pub(super) remotes: Vec<Remote>,
     /// Error from probing the underlay.
-    pub(super) failed: Option<String>,
+    pub(super) failed: Option<ProbeError>,
 }
 
 /// Facts about one remote VTEP.

@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, time::Duration};
 
-use gateway_api::screen::clean;
+use gateway_api::{ctl::CallError, screen::clean};
 
 use super::{History, Rate, Rates, Sample};
 
@@ -215,11 +215,11 @@ impl Model {
     }
 
     /// Adds a sample, or the error from taking it.
-    pub(crate) fn sample(&mut self, sample: Result<Sample, String>) {
+    pub(crate) fn sample(&mut self, sample: Result<Sample, CallError>) {
         let sample = match sample {
             Ok(sample) => sample,
-            Err(trouble) => {
-                self.trouble = Some(trouble);
+            Err(error) => {
+                self.trouble = Some(error.to_string());
                 return;
             }
         };

@@ -165,7 +165,7 @@ fn a_history_grows_with_the_samples() {
 #[test]
 fn an_agent_that_does_not_answer_is_told_until_it_does() {
     let mut model = model();
-    model.sample(Err("no agent is running".to_owned()));
+    model.sample(Err(CallError::Refused("no agent is running".to_owned())));
     assert!(model.trouble.is_some() && model.rates.is_some());
     let mut after = three(9);
     tunnel_carries(&mut after, 1, 1, 1, 1);

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use gateway_api::view::{Path, Problem};
+use gateway_api::{
+    ctl::CallError,
+    view::{Path, Problem},
+};
 use ratatui::{Terminal, backend::TestBackend};
 
 use super::*;
@@ -93,10 +96,10 @@ fn what_is_wrong_stands_out() {
 fn an_agent_that_is_gone_is_told_and_what_was_last_stays() {
     let mut model = Model::new("gw1".to_owned(), Duration::from_secs(1));
     assert!(lines(&model)[1].contains("waiting"));
-    model.sample(Err("no agent is running".to_owned()));
+    model.sample(Err(CallError::Refused("no agent is running".to_owned())));
     assert!(lines(&model)[1].contains("no agent is running"));
     let mut model = busy();
-    model.sample(Err("no agent is running".to_owned()));
+    model.sample(Err(CallError::Refused("no agent is running".to_owned())));
     let shown = lines(&model);
     assert!(line(&shown, "agent").contains("no agent is running"));
     line(&shown, "eth1");

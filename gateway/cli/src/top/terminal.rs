@@ -42,7 +42,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// Message from the other threads.
 enum Message {
-    Sample(Result<Box<Sample>, String>),
+    Sample(Result<Box<Sample>, CallError>),
     Quit,
 }
 
@@ -193,7 +193,7 @@ fn sample(
     sender: &Sender<Message>,
 ) {
     loop {
-        let sample = take(socket).map(Box::new).map_err(|error| error.to_string());
+        let sample = take(socket).map(Box::new);
         if sender.send(Message::Sample(sample)).is_err() {
             return;
         }

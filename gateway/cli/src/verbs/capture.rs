@@ -1,6 +1,5 @@
 //! `capture`: packets that the gateway drops or forwards.
 
-use gateway_datapath::load::Objects;
 use std::{
     fs::File,
     io::{self, BufWriter, IsTerminal, StdoutLock, Write},
@@ -9,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use gateway_base::suggest as nearest;
+use gateway_base::suggest;
 use gateway_common::{
     capture::{CAPTURE_BYTES, Filter},
     counters::DropReason,
@@ -22,14 +21,16 @@ use gateway_datapath::{
         packet::Packet,
         session::{self, SessionError, Sink, Wanted},
     },
+    load::Objects,
     trace::names::Names,
 };
+use nix::net::if_::if_nametoindex;
 use pcap_file::PcapError;
 
 use super::{
     output::{BAD_INPUT, fail},
     target::{Gateway, Target},
-    trace::vni,
+    values::{reasons, vni},
 };
 use crate::options::AgentOption;
 
@@ -64,7 +65,7 @@ pub struct CaptureOptions {
     /// End after so many packets.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
-    /// Write them to a pcapng file, - for standard output; without it each is told on a line.
+    /// Write them to a pcapng file, - for standard output; without it each is shown on a line.
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
     /// Of which agent.
@@ -72,26 +73,27 @@ pub struct CaptureOptions {
     pub agent: AgentOption,
 }
 
-fn reasons(text: &str) -> Result<u32, String> {
-    text.split(',').try_fold(0, |mask, name| {
-        let reason = DropReason::ALL.iter().find(|reason| reason.name() == name.trim());
-        let reason = reason.ok_or_else(|| {
-            let all: Vec<_> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
-            format!("{name} is no reason; there are {}", all.join(", "))
-        })?;
-        Ok(mask | 1 << *reason as u32)
-    })
-}
-
 /// Mask with a bit for each drop reason.
 const ALL_REASONS: u32 = u32::MAX >> (32 - DropReason::ALL.len());
+
+/// Reasons for which there is no capture.
+#[derive(Debug, thiserror::Error)]
+enum CaptureError {
+    #[error("--write -: standard output is a terminal; redirect it, or leave --write out for a line per packet")]
+    Terminal,
+    #[error("--port {name}: that is neither an uplink nor an access port of {source_of}{meant}")]
+    NoPort { name: String, source_of: String, meant: String },
+    #[error("--port {0}: there is no such interface here now")]
+    NoInterface(String),
+    #[error("cannot write to {}: {source}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+}
 
 /// Executes the verb.
 pub(crate) fn carry_out(options: &CaptureOptions, target: &Target, objects: Objects) -> ExitCode {
     let to_stdout = options.write.as_deref() == Some(Path::new("-"));
     if to_stdout && io::stdout().is_terminal() {
-        let error = "--write -: standard output is a terminal; redirect it, or leave --write out for a line per packet";
-        return fail(BAD_INPUT, &io::Error::other(error));
+        return fail(BAD_INPUT, &CaptureError::Terminal);
     }
     let gateway = match Gateway::find(target) {
         Ok(gateway) => gateway,
@@ -99,7 +101,7 @@ pub(crate) fn carry_out(options: &CaptureOptions, target: &Target, objects: Obje
     };
     let filter = match filter(options, &gateway) {
         Ok(filter) => filter,
-        Err(error) => return fail(BAD_INPUT, &io::Error::other(error)),
+        Err(error) => return fail(BAD_INPUT, &error),
     };
     let names = Names::of([]).unwrap_or_default();
     let port = gateway.udp_port;
@@ -113,8 +115,8 @@ pub(crate) fn carry_out(options: &CaptureOptions, target: &Target, objects: Obje
     let output = match output {
         Ok(output) => output,
         Err(error) => {
-            let path = options.write.as_deref().unwrap_or(Path::new("-")).display();
-            return fail(1, &io::Error::other(format!("cannot write to {path}: {}", io_error(error))));
+            let path = options.write.clone().unwrap_or_else(|| "-".into());
+            return fail(1, &CaptureError::Write { path, source: io_error(error) });
         }
     };
     let mut output = Named { output, names };
@@ -152,18 +154,16 @@ pub(crate) fn carry_out(options: &CaptureOptions, target: &Target, objects: Obje
     }
 }
 
-fn filter(options: &CaptureOptions, gateway: &Gateway) -> Result<Filter, String> {
+fn filter(options: &CaptureOptions, gateway: &Gateway) -> Result<Filter, CaptureError> {
     let ifindex = match &options.port {
         None => 0,
         Some(name) => {
             let all = || gateway.uplinks.iter().chain(&gateway.ports);
             if !all().any(|interface| interface == name) {
-                let meant = nearest::question(name, all().map(String::as_str));
-                let source = &gateway.source;
-                return Err(format!("--port {name}: that is neither an uplink nor an access port of {source}{meant}"));
+                let meant = suggest::question(name, all().map(String::as_str));
+                return Err(CaptureError::NoPort { name: name.clone(), source_of: gateway.source.clone(), meant });
             }
-            nix::net::if_::if_nametoindex(name.as_str())
-                .map_err(|_| format!("--port {name}: there is no such interface here now"))?
+            if_nametoindex(name.as_str()).map_err(|_| CaptureError::NoInterface(name.clone()))?
         }
     };
     let both = options.dropped.is_none() && !options.forwarded;
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn reasons_are_named() {
         assert_eq!(reasons("outer_malformed,unknown_vni"), Ok(1 | 1 << DropReason::UnknownVni as u32));
-        assert!(reasons("unknown").unwrap_err().contains("unknown_vtep"));
+        assert!(reasons("unknown").unwrap_err().to_string().contains("unknown_vtep"));
         assert_eq!(ALL_REASONS.count_ones() as usize, DropReason::ALL.len());
     }
 }

@@ -72,7 +72,7 @@ pub(crate) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objec
         return ExitCode::from(BAD_INPUT);
     }
     let progress = io::stderr().is_terminal();
-    let say = |what: &str| {
+    let announce = |what: &str| {
         if progress {
             eprint!("\r\x1b[K{what} ...");
         }
@@ -85,7 +85,7 @@ pub(crate) fn carry_out(options: &DoctorOptions, target: &Target, objects: Objec
         socket: &target.socket,
         invalid: invalid.as_ref(),
     };
-    let findings = doctor::examine(&config, file, looks, &say);
+    let findings = doctor::examine(&config, file, looks, &announce);
     if progress {
         eprint!("\r\x1b[K");
     }

@@ -18,6 +18,8 @@ pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod top;
 pub(crate) mod trace;
+mod trace_input;
+mod values;
 
 pub use capture::CaptureOptions;
 pub use completions::CompletionsOptions;

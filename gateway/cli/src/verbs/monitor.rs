@@ -22,7 +22,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::output::fail;
+use super::{output::fail, values::ValueError};
 use crate::options::AgentOption;
 
 /// Name of the control command.
@@ -75,7 +75,7 @@ pub enum Since {
 }
 
 impl Since {
-    fn parse(text: &str) -> Result<Self, String> {
+    fn parse(text: &str) -> Result<Self, ValueError> {
         if let Ok(number) = text.parse() {
             return Ok(Self::Number(number));
         }
@@ -87,11 +87,7 @@ impl Since {
             let count: u64 = text.strip_suffix(*unit)?.parse().ok()?;
             count.checked_mul(*seconds)
         });
-        ago.map(|seconds| Self::Ago(Duration::from_secs(seconds))).ok_or_else(|| {
-            "expected a number of an event, a time such as 2026-01-31T12:00:00Z, or a time span before now: 90s, 10m, \
-             2h, 1d"
-                .to_owned()
-        })
+        ago.map(|seconds| Self::Ago(Duration::from_secs(seconds))).ok_or(ValueError::Since)
     }
 }
 

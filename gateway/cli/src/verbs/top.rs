@@ -14,7 +14,7 @@ use gateway_api::{
 };
 use gateway_base::clock;
 
-use super::output::fail;
+use super::{output::fail, values::interval};
 use crate::{
     options::AgentOption,
     top::{Rates, Sample, text},
@@ -51,11 +51,6 @@ pub struct TopOptions {
 }
 
 impl Eq for TopOptions {}
-
-fn interval(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse::<f64>().ok().filter(|seconds| (0.1..=3600.0).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or_else(|| "expected seconds, 0.1 to 3600".to_owned())
-}
 
 /// Reasons for which the command ended.
 #[derive(Debug, thiserror::Error)]

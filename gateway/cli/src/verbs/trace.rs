@@ -1,6 +1,5 @@
 //! `trace`: shows the path of a packet through the gateway.
 
-use gateway_datapath::load::Objects;
 use std::{
     io::{self, Write},
     net::IpAddr,
@@ -10,30 +9,25 @@ use std::{
 
 use clap::Args;
 use gateway_api::view::Switch;
-use gateway_base::suggest as nearest;
-use gateway_common::{
-    headers::{ETH_P_ARP, ETH_P_IP, ETH_P_IPV6},
-    net::{MacAddr, VlanId, Vni},
-};
+use gateway_common::net::{MacAddr, VlanId, Vni};
 use gateway_datapath::{
-    attach::{Attacher, Device},
     capture_programs::CaptureProgramsError,
-    packet::build::{FrameSpec, TunnelSpec},
+    load::Objects,
     trace::{
         names::Names,
-        pcap,
         plane::{Plane, PlaneError},
         text,
-        walk::{Entrance, Verdict, Way},
+        walk::{Verdict, Way},
     },
 };
-use gateway_netdev::nic::Role;
 use serde_json::json;
 
 use super::{
     agent::Agent,
     output::{BAD_INPUT, fail},
     target::{Gateway, Target},
+    trace_input::{entrance, packets},
+    values::{ethertype, vlan, vni},
 };
 use crate::options::AgentOption;
 
@@ -48,7 +42,7 @@ Examples:
   vtep-gateway trace --in eth0 --from VTEP --vni 5001 --src MAC --dst MAC
   vtep-gateway trace --in eth1 --pcap FILE --expect forwarded
 
-Exit codes: 0 told, and with --expect each packet ends so; 1 failed, or one ends otherwise; 2 wrong arguments; 3 nothing is \
+Exit codes: 0 shown, and with --expect each packet ends so; 1 failed, or one ends otherwise; 2 wrong arguments; 3 nothing is \
 attached.")]
 pub struct TraceOptions {
     /// The uplink or access port that the packet comes in by.
@@ -124,32 +118,16 @@ impl Expected {
     }
 }
 
+/// Error: a packet does not end as `--expect` has it.
+#[derive(Debug, thiserror::Error)]
+#[error("packet {number} does not end as expected: {verdict}")]
+struct Unexpected {
+    number: usize,
+    verdict: String,
+}
+
 /// Version of the JSON document.
 const SCHEMA: u32 = 1;
-
-fn vlan(text: &str) -> Result<VlanId, String> {
-    let vlan = text.parse().ok().and_then(VlanId::new);
-    vlan.ok_or_else(|| format!("expected a VLAN, 1 to {}, or 0 for untagged", VlanId::MAX))
-}
-
-pub(crate) fn vni(text: &str) -> Result<Vni, String> {
-    text.parse().ok().and_then(Vni::new).ok_or_else(|| format!("expected a VNI, 1 to {}", Vni::MAX))
-}
-
-fn ethertype(text: &str) -> Result<u16, String> {
-    let number = || match text.strip_prefix("0x") {
-        Some(digits) => u16::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    match text {
-        "arp" => Ok(ETH_P_ARP),
-        "ipv4" => Ok(ETH_P_IP),
-        "ipv6" => Ok(ETH_P_IPV6),
-        _ => number()
-            .filter(|number| *number >= 0x600)
-            .ok_or_else(|| "expected arp, ipv4, ipv6 or an EtherType, 0x600 to 0xffff".to_owned()),
-    }
-}
 
 /// Executes the verb.
 pub(crate) fn carry_out(options: &TraceOptions, target: &Target, objects: Objects) -> ExitCode {
@@ -161,7 +139,7 @@ pub(crate) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
         .and_then(|entrance| packets(options, &gateway, &entrance).map(|packets| (entrance, packets)))
     {
         Ok(both) => both,
-        Err(error) => return fail(BAD_INPUT, &io::Error::other(error)),
+        Err(error) => return fail(BAD_INPUT, &error),
     };
     let ways = Plane::open(&gateway.pins, gateway.settings, objects, entrance.role).and_then(|mut plane| {
         let names = known(Names::of(plane.tunnels()?).unwrap_or_default(), &target.socket);
@@ -173,12 +151,12 @@ pub(crate) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
         Err(error @ PlaneError::Watch(CaptureProgramsError::NothingPinned(_))) => return fail(NO_DATA_PLANE, &error),
         Err(error) => return fail(1, &error),
     };
-    let told = if options.json {
+    let text = if options.json {
         format!("{:#}\n", json!({ "schema": SCHEMA, "packets": ways }))
     } else {
         ways.iter().enumerate().map(|(index, way)| text::text(index + 1, way)).collect::<Vec<_>>().join("\n")
     };
-    match io::stdout().write_all(told.as_bytes()) {
+    match io::stdout().write_all(text.as_bytes()) {
         // The reader may stop reading.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return fail(1, &error),
         _ => {}
@@ -186,8 +164,8 @@ pub(crate) fn carry_out(options: &TraceOptions, target: &Target, objects: Object
     let Some(expected) = options.expect else { return ExitCode::SUCCESS };
     match ways.iter().position(|way| !expected.is_met(way)) {
         Some(at) => {
-            let words = format!("packet {} does not end as expected: {}", at + 1, text::verdict(&ways[at]));
-            fail(1, &io::Error::other(words))
+            let error = Unexpected { number: at + 1, verdict: text::verdict(&ways[at]) };
+            fail(1, &error)
         }
         None => ExitCode::SUCCESS,
     }
@@ -199,85 +177,4 @@ fn known(names: Names, socket: &Path) -> Names {
     let switches: Vec<Switch> = agent.ask("show/switches", &[]).unwrap_or_default();
     let switches = switches.into_iter().filter(|one| one.programmed).filter_map(|one| Some((one.vni?, one.name?)));
     names.with_bindings(agent.ask("show/bindings", &[]).ok(), switches)
-}
-
-/// Returns the interface at which the packet enters.
-fn entrance(options: &TraceOptions, gateway: &Gateway) -> Result<Entrance, String> {
-    let name = &options.port;
-    let role = match (gateway.uplinks.contains(name), gateway.ports.contains(name)) {
-        (true, _) => Role::Uplink,
-        (_, true) => Role::Access,
-        _ => {
-            return Err(format!(
-                "--in {name}: that is neither an uplink ({}) nor an access port ({}) of {}{}",
-                gateway.uplinks.join(", "),
-                gateway.ports.join(", "),
-                gateway.source,
-                nearest::question(name, gateway.uplinks.iter().chain(&gateway.ports).map(String::as_str))
-            ));
-        }
-    };
-    let ifindex = nix::net::if_::if_nametoindex(name.as_str())
-        .map_err(|_| format!("--in {name}: there is no such interface here now"))?;
-    let (device, attacher) = (Device { name: name.clone(), ifindex, role }, Attacher::new(gateway.pins.clone()));
-    let (xdp, tc) = (attacher.has_xdp(&device), attacher.has_tc(&device));
-    if gateway.pins.maps().exists() && !xdp && !tc {
-        return Err(format!(
-            "--in {name}: no programs are attached to it, so its packets pass by the gateway; see `status`"
-        ));
-    }
-    Ok(Entrance { name: name.clone(), ifindex, role, xdp })
-}
-
-/// Returns the packets that enter there.
-fn packets(options: &TraceOptions, gateway: &Gateway, entrance: &Entrance) -> Result<Vec<Vec<u8>>, String> {
-    if let Some(path) = &options.pcap {
-        return pcap::packets(path, options.count as usize).map_err(|error| error.to_string());
-    }
-    let (Some(src), Some(dst)) = (options.src, options.dst) else {
-        return Err("--src and --dst are needed, or --pcap".to_owned());
-    };
-    let ethertype = options.ethertype.unwrap_or(match options.src_ip.or(options.dst_ip) {
-        Some(IpAddr::V6(_)) => ETH_P_IPV6,
-        _ => ETH_P_IP,
-    });
-    let families = [options.src_ip, options.dst_ip].into_iter().flatten().map(|ip| ip.is_ipv4());
-    let family = match ethertype {
-        ETH_P_ARP | ETH_P_IP => Some(true),
-        ETH_P_IPV6 => Some(false),
-        _ => None,
-    };
-    for is_v4 in families {
-        if family != Some(is_v4) {
-            return Err("--src-ip and --dst-ip have to be of one family, the one of --ethertype".to_owned());
-        }
-    }
-    let frame = FrameSpec {
-        src,
-        dst,
-        vlan: options.vlan,
-        ethertype,
-        src_ip: options.src_ip,
-        dst_ip: options.dst_ip,
-        length: options.length.into(),
-    };
-    if entrance.role == Role::Access {
-        if options.from.is_some() || options.to.is_some() || options.vni.is_some() {
-            return Err(format!("--from, --to and --vni are for uplinks, and {} is an access port", entrance.name));
-        }
-        return Ok(vec![frame.bytes()]);
-    }
-    let (Some(from), Some(vni)) = (options.from, options.vni) else {
-        return Err(format!("{} is an uplink: --from and --vni are needed", entrance.name));
-    };
-    let own = gateway.vteps.iter().copied().find(|vtep| vtep.is_ipv4() == from.is_ipv4());
-    let Some(to) = options.to.or(own) else {
-        return Err(format!("this gateway has no tunnel address of the family of {from}: --to is needed"));
-    };
-    let tunnel = TunnelSpec { from, to, vni, vlan: options.vlan, port: gateway.udp_port };
-    let inner = FrameSpec { vlan: VlanId::UNTAGGED, ..frame }.bytes();
-    let own = gateway_netdev::nic::address(&entrance.name).map_err(|error| error.to_string())?;
-    let router = MacAddr([2, 0, 0, 0, 0, 1]);
-    let packet = tunnel.around(&inner, router, own).ok_or("--from and --to have to be of one family")?;
-    Ok(vec![packet])
 }

@@ -8,26 +8,26 @@ use std::{
 };
 
 use gateway_base::clock;
-use gateway_config::{InstanceConfig, VrrpConfig};
+use gateway_config::{InstanceConfig, KeyError, VrrpConfig};
 use gateway_ha::{AdvertSocket, Expected, Family, Observer, SocketOptions, Verdict};
 use gateway_vrrp::{Advertisement, AuthSettings, Authentic, Authenticator, UnixTime};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::doctor::nodes::Heard;
+use crate::doctor::{nodes::Peer, probe_error::ProbeError};
 
 /// Shortest and longest time to listen.
 const LEAST: Duration = Duration::from_millis(1500);
 const MOST: Duration = Duration::from_secs(5);
 
 /// Other routers, and problems of their advertisements.
-pub(in super::super) type Listened = (Result<Vec<Heard>, String>, Vec<String>);
+pub(in super::super) type Listened = (Result<Vec<Peer>, ProbeError>, Vec<String>);
 
 /// Returns the keys with which advertisements are checked as in the agent, if there are any, or the error from reading
 /// them.
-pub(in super::super) fn keys(vrrp: &VrrpConfig) -> Result<Option<AuthSettings>, String> {
+pub(in super::super) fn keys(vrrp: &VrrpConfig) -> Result<Option<AuthSettings>, KeyError> {
     let Some(auth) = &vrrp.auth else { return Ok(None) };
     let credentials = super::database::credentials();
-    let keys = vrrp.read_keys(credentials.as_deref(), &mut Vec::new()).map_err(|error| error.to_string())?;
+    let keys = vrrp.read_keys(credentials.as_deref(), &mut Vec::new())?;
     let mut settings = auth.settings.clone();
     settings.keyring.keys = keys;
     Ok(Some(settings))
@@ -48,7 +48,7 @@ pub(in super::super) fn listen(instance: &InstanceConfig, vrrp: &VrrpConfig, key
     };
     match AdvertSocket::open(&options) {
         Ok(socket) => collect(socket, vrrp, &addresses, keys.map(|keys| Authenticator::new(Some(keys)))),
-        Err(error) => (Err(gateway_base::causes::chain(&error)), Vec::new()),
+        Err(error) => (Err(ProbeError::of(&error)), Vec::new()),
     }
 }
 
@@ -61,7 +61,7 @@ fn collect(
 ) -> Listened {
     let own = socket.source();
     let until = Instant::now() + (vrrp.interval.three() + vrrp.interval.duration() / 2).clamp(LEAST, MOST);
-    let (mut heard, mut observer) = (BTreeMap::<IpAddr, Heard>::new(), Observer::default());
+    let (mut peers, mut observer) = (BTreeMap::<IpAddr, Peer>::new(), Observer::default());
     let expected = Expected {
         own,
         version: vrrp.version,
@@ -89,7 +89,7 @@ fn collect(
                 continue;
             }
             let (foreign, priority) = (verdict == Verdict::Foreign, advertisement.priority);
-            let one = heard.entry(from).or_insert(Heard { from, priority, count: 0, foreign });
+            let one = peers.entry(from).or_insert(Peer { from, priority, count: 0, foreign });
             one.count += 1;
             (one.priority, one.foreign) = (priority, foreign);
         }
@@ -101,8 +101,8 @@ fn collect(
         // The result does not matter: the socket is read again, and the time limit ends the loop.
         let _ = poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout);
     }
-    let foreign: Vec<String> = heard.values().filter(|one| one.foreign).map(|one| one.from.to_string()).collect();
+    let foreign: Vec<String> = peers.values().filter(|one| one.foreign).map(|one| one.from.to_string()).collect();
     // Advertisements of other virtual routers are findings of their own.
     let problems = observer.problems().filter(|text| !foreign.iter().any(|from| text.starts_with(from.as_str())));
-    (Ok(heard.into_values().collect()), problems.map(str::to_owned).collect())
+    (Ok(peers.into_values().collect()), problems.map(str::to_owned).collect())
 }

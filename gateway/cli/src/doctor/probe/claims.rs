@@ -21,6 +21,8 @@ use nix::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::doctor::probe_error::ProbeError;
+
 /// Number of probes, and the time to wait after each.
 const ROUNDS: u32 = 3;
 const ROUND: Duration = Duration::from_millis(400);
@@ -29,8 +31,8 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 
 /// Returns the MAC addresses, other than this machine's own, that answer for `address` on `interface`. Takes about a
 /// second.
-pub(in super::super) fn probe(interface: &str, address: IpAddr) -> Result<Vec<MacAddr>, String> {
-    collect(interface, address).map_err(|error| error.to_string())
+pub(in super::super) fn probe(interface: &str, address: IpAddr) -> Result<Vec<MacAddr>, ProbeError> {
+    collect(interface, address).map_err(ProbeError::new)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is a driver: answers are waited for in real time")]

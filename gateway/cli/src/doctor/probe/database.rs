@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     ffi::OsString,
-    fs,
+    fs, io,
     os::unix::fs::PermissionsExt,
     path::Path,
     pin::pin,
@@ -13,7 +13,7 @@ use std::{
 
 use futures_util::future::join_all;
 use gateway_base::clock;
-use gateway_config::{CREDENTIALS, Config, DatabaseConfig};
+use gateway_config::{CREDENTIALS, Config, DatabaseConfig, NoCredentials};
 use gateway_ovsdb as ovsdb;
 use gateway_ovsdb::{
     Atom, Columns, Datum, Decoder, Event, Options, Remotes, RowError, ServerIdentity, TableSelect, TlsFiles, Uuid,
@@ -27,6 +27,7 @@ use crate::doctor::{
     certificate,
     database::{Facts, Gateway, PhysicalSwitch, Picture, TlsFile},
     ovn,
+    probe_error::ProbeError,
 };
 
 /// Timeout for the first contents of a database.
@@ -81,7 +82,7 @@ pub(in super::super) fn probe(config: &Config, agent: bool) -> Option<Facts> {
                 tls,
                 now,
                 agent,
-                hidden: Some(reason),
+                hidden: Some(reason.to_string()),
             });
         }
     };
@@ -90,15 +91,14 @@ pub(in super::super) fn probe(config: &Config, agent: bool) -> Option<Facts> {
         let whole = look(options(&database.remotes, true));
         let options = &options;
         let each = all.iter().filter(|_| all.len() > 1).map(|remote| async move {
-            let alone = remote.parse().map_err(|_| "it is no server".to_owned())?;
+            let alone = remote.parse().map_err(|_| ProbeError::new("it is no server"))?;
             let looked = look(options(&alone, false)).await;
-            looked
-                .map(drop)
-                .map_err(|reasons| reasons.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>().join("; "))
+            let reasons = |all: Vec<(String, String)>| all.into_iter().map(|(_, reason)| reason).collect::<Vec<_>>();
+            looked.map(drop).map_err(|all| ProbeError::new(reasons(all).join("; ")))
         });
         tokio::join!(whole, join_all(each))
     })
-    .unwrap_or_else(|error| (Err(vec![(all.join(","), error)]), Vec::new()));
+    .unwrap_or_else(|error| (Err(vec![(all.join(","), error.to_string())]), Vec::new()));
     let members = if members.is_empty() { Vec::new() } else { all.iter().cloned().zip(members).collect() };
     Some(Facts {
         remote,
@@ -143,22 +143,24 @@ pub(in super::super) fn probe_ovn(config: &Config, nb: Option<&Remotes>, sb: Opt
         Some(open(sb?, "OVN_Southbound", tables).await.map_err(one_line).map(|look| chassis(&look)))
     };
     let looked = block_on(async { tokio::join!(northbound, southbound) });
-    let (vxlan_mode, chassis) = looked.unwrap_or_else(|error| (nb.map(|_| Err(error.clone())), sb.map(|_| Err(error))));
+    let (vxlan_mode, chassis) = looked.unwrap_or_else(|error| {
+        let error = ProbeError::new(error);
+        (nb.map(|_| Err(error.clone())), sb.map(|_| Err(error)))
+    });
     let gateways = gateways(config).into_iter().map(|gateway| (gateway.name, gateway.tunnel_ips)).collect();
     ovn::Facts { vxlan_mode, chassis, gateways }
 }
 
 /// Runs `work` to its end; an error if a runtime cannot be created, for example for lack of file descriptors.
-fn block_on<T>(work: impl Future<Output = T>) -> Result<T, String> {
+fn block_on<T>(work: impl Future<Output = T>) -> io::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(|error| error.to_string())?.block_on(work))
+    Ok(runtime?.block_on(work))
 }
 
 /// Returns the TLS files, if there are any. Credentials are searched for in this process's directory, else in the
 /// service's.
-fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, String> {
-    let found = database.tls.as_ref().map(|files| files.find(credentials().as_deref())).transpose();
-    found.map_err(|error| error.to_string())
+fn key_files(database: &DatabaseConfig) -> Result<Option<TlsFiles>, NoCredentials> {
+    database.tls.as_ref().map(|files| files.find(credentials().as_deref())).transpose()
 }
 
 /// Returns the directory of credentials: that of this process, else that of the service.
@@ -232,8 +234,9 @@ async fn look(options: Options) -> Result<Look, Vec<(String, String)>> {
     })
 }
 
-fn one_line(reasons: Vec<(String, String)>) -> String {
-    reasons.into_iter().map(|(server, reason)| format!("{server}: {reason}")).collect::<Vec<_>>().join("; ")
+fn one_line(reasons: Vec<(String, String)>) -> ProbeError {
+    let reasons = reasons.into_iter().map(|(server, reason)| format!("{server}: {reason}"));
+    ProbeError::new(reasons.collect::<Vec<_>>().join("; "))
 }
 
 fn gateways(config: &Config) -> Vec<Gateway> {
@@ -305,7 +308,7 @@ fn tls(files: &TlsFiles) -> Vec<TlsFile> {
         mode: fs::File::open(path)
             .and_then(|file| file.metadata())
             .map(|found| found.permissions().mode())
-            .map_err(|error| error.to_string()),
+            .map_err(ProbeError::new),
         ends: if secret { None } else { ends(path) },
     };
     vec![file(&files.private_key, true), file(&files.certificate, false), file(&files.ca_cert, false)]

@@ -63,14 +63,14 @@ pub(in super::super) fn probe(targets: &[Target], sources: &[IpAddr]) -> Vec<Ech
 
 /// Replies from one target.
 #[derive(Clone, Debug, Default)]
-struct Heard {
+struct Replies {
     short: bool,
     long: bool,
     narrow: Option<(Option<IpAddr>, u32)>,
     unreachable: Option<IpAddr>,
 }
 
-impl Heard {
+impl Replies {
     fn settled(&self) -> bool {
         self.long || self.narrow.is_some()
     }
@@ -116,28 +116,28 @@ impl Asker {
     fn probe(&self, targets: &[Target]) -> Vec<Echo> {
         // Numbers of requests are 16 bits, two for each target.
         let targets = &targets[..targets.len().min(usize::from(u16::MAX / 2))];
-        let mut heard = vec![Heard::default(); targets.len()];
+        let mut replies = vec![Replies::default(); targets.len()];
         for _ in 0..ROUNDS {
             for (at, target) in targets.iter().enumerate() {
-                if !heard[at].short {
-                    self.send(target, at, false, &mut heard);
+                if !replies[at].short {
+                    self.send(target, at, false, &mut replies);
                 }
-                if !heard[at].settled() {
-                    self.send(target, at, true, &mut heard);
+                if !replies[at].settled() {
+                    self.send(target, at, true, &mut replies);
                 }
                 if at % BURST == BURST - 1 {
-                    self.listen(Instant::now(), &mut heard);
+                    self.listen(Instant::now(), &mut replies);
                 }
             }
-            self.listen(Instant::now() + ROUND, &mut heard);
-            if heard.iter().all(Heard::settled) {
+            self.listen(Instant::now() + ROUND, &mut replies);
+            if replies.iter().all(Replies::settled) {
                 break;
             }
         }
-        heard.into_iter().map(Heard::echo).collect()
+        replies.into_iter().map(Replies::echo).collect()
     }
 
-    fn send(&self, target: &Target, at: usize, long: bool, heard: &mut [Heard]) {
+    fn send(&self, target: &Target, at: usize, long: bool, replies: &mut [Replies]) {
         let headers = if self.v4 { 20 } else { 40 } + ICMP;
         let payload = if long { (target.longest as usize).saturating_sub(headers).max(SHORT) } else { SHORT };
         let request = self.request(at * 2 + usize::from(long), payload);
@@ -146,7 +146,7 @@ impl Asker {
         let sent = sendmsg(self.socket.as_raw_fd(), &parts, &[], MsgFlags::MSG_DONTWAIT, Some(&to));
         // An error may be that of an earlier request; the error queue has the details.
         if sent.is_err() {
-            self.errors(heard);
+            self.errors(replies);
         }
     }
 
@@ -165,12 +165,12 @@ impl Asker {
 
     /// Reads the replies that have arrived, and those until `until`, or until all results are known.
     #[expect(clippy::disallowed_methods, reason = "this is a driver: answers are waited for in real time")]
-    fn listen(&self, until: Instant, heard: &mut [Heard]) {
+    fn listen(&self, until: Instant, replies: &mut [Replies]) {
         loop {
-            self.answers(heard);
-            self.errors(heard);
+            self.answers(replies);
+            self.errors(replies);
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() || heard.iter().all(Heard::settled) {
+            if left.is_zero() || replies.iter().all(Replies::settled) {
                 return;
             }
             let timeout = PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::ZERO);
@@ -181,7 +181,7 @@ impl Asker {
         }
     }
 
-    fn answers(&self, heard: &mut [Heard]) {
+    fn answers(&self, replies: &mut [Replies]) {
         let mut buffer = vec![0; 65_536];
         loop {
             let mut parts = [IoSliceMut::new(&mut buffer)];
@@ -191,15 +191,15 @@ impl Asker {
                 Err(Errno::EAGAIN) => return,
                 // A pending error, cleared by reading it; the error queue has the details.
                 Err(_) => {
-                    self.errors(heard);
+                    self.errors(replies);
                     continue;
                 }
             };
             let bytes = &buffer[..length];
             let header = if self.v4 { bytes.first().map_or(0, |first| usize::from(first & 0xf) * 4) } else { 0 };
             let reply = if self.v4 { 0 } else { 129 };
-            if let Some((at, long)) = self.number(bytes.get(header..).unwrap_or_default(), reply, heard.len()) {
-                let one = &mut heard[at];
+            if let Some((at, long)) = self.number(bytes.get(header..).unwrap_or_default(), reply, replies.len()) {
+                let one = &mut replies[at];
                 one.short = true;
                 one.long |= long;
             }
@@ -213,7 +213,7 @@ impl Asker {
         (fits && number / 2 < targets).then_some((number / 2, number % 2 == 1))
     }
 
-    fn errors(&self, heard: &mut [Heard]) {
+    fn errors(&self, replies: &mut [Replies]) {
         let mut control = cmsg_space!(libc::sock_extended_err, libc::sockaddr_in6, [u8; 64]);
         let mut buffer = [0; 128];
         // At most as many as may be queued; the next call reads the rest.
@@ -238,14 +238,14 @@ impl Asker {
             });
             let Some((error, by)) = found else { continue };
             let request = if self.v4 { 8 } else { 128 };
-            let Some((at, long)) = self.number(&buffer[..length], request, heard.len()) else { continue };
+            let Some((at, long)) = self.number(&buffer[..length], request, replies.len()) else { continue };
             let local = error.ee_origin == libc::SO_EE_ORIGIN_LOCAL;
             if error.ee_errno == libc::EMSGSIZE as u32 {
                 if long {
-                    heard[at].narrow = Some((by.filter(|_| !local), error.ee_info));
+                    replies[at].narrow = Some((by.filter(|_| !local), error.ee_info));
                 }
             } else if !local {
-                heard[at].unreachable = by;
+                replies[at].unreachable = by;
             }
         }
         let _ = self.socket.take_error();
@@ -285,11 +285,11 @@ mod tests {
     #[test]
     fn what_was_heard_comes_to_one_word() {
         let by: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(Heard::default().echo(), Echo::Silent);
-        assert_eq!(Heard { short: true, ..Heard::default() }.echo(), Echo::LongOnesLost);
-        assert_eq!(Heard { short: true, long: true, ..Heard::default() }.echo(), Echo::Fits);
-        let narrow = Heard { short: true, narrow: Some((Some(by), 1400)), ..Heard::default() };
+        assert_eq!(Replies::default().echo(), Echo::Silent);
+        assert_eq!(Replies { short: true, ..Replies::default() }.echo(), Echo::LongOnesLost);
+        assert_eq!(Replies { short: true, long: true, ..Replies::default() }.echo(), Echo::Fits);
+        let narrow = Replies { short: true, narrow: Some((Some(by), 1400)), ..Replies::default() };
         assert_eq!(narrow.echo(), Echo::Narrow { by: Some(by), mtu: 1400 });
-        assert_eq!(Heard { unreachable: Some(by), ..Heard::default() }.echo(), Echo::Unreachable { by });
+        assert_eq!(Replies { unreachable: Some(by), ..Replies::default() }.echo(), Echo::Unreachable { by });
     }
 }

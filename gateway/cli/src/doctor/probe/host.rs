@@ -6,15 +6,18 @@ use gateway_config::Config;
 use nix::ifaddrs::getifaddrs;
 
 use super::{kernel::number, underlay::ip};
-use crate::doctor::host::{Facts, Router};
+use crate::doctor::{
+    host::{Facts, VrrpFilter},
+    probe_error::ProbeError,
+};
 
 /// Collects all facts.
 pub(in super::super) fn probe(config: &Config, file: &Path) -> Facts {
-    let routers: Vec<Router> = config
+    let filters: Vec<VrrpFilter> = config
         .instances
         .iter()
         .filter_map(|instance| instance.vrrp.as_ref())
-        .map(|vrrp| Router {
+        .map(|vrrp| VrrpFilter {
             interface: vrrp.interface.clone(),
             beyond_the_link: !vrrp.peers.is_empty() || vrrp.virtual_mac,
             rp_filter: ["all", &vrrp.interface]
@@ -24,8 +27,8 @@ pub(in super::super) fn probe(config: &Config, file: &Path) -> Facts {
         })
         .collect();
     Facts {
-        rules: (!routers.is_empty()).then(rules),
-        routers,
+        rules: (!filters.is_empty()).then(rules),
+        filters,
         forwards: number("/proc/sys/net/ipv4/ip_forward") == Some(1_u32),
         ports_with_addresses: ports_with_addresses(config),
         config: fs::metadata(file).ok().map(|found| (file.display().to_string(), found.permissions().mode())),
@@ -46,16 +49,17 @@ fn ports_with_addresses(config: &Config) -> Vec<String> {
     config.ports.iter().filter(|port| has(&port.name)).map(|port| port.name.clone()).collect()
 }
 
-fn rules() -> Result<serde_json::Value, String> {
+fn rules() -> Result<serde_json::Value, ProbeError> {
     // `timeout` (coreutils) enforces the deadline.
     let words = ["5", "nft", "-j", "list", "ruleset"];
-    let output = Command::new("timeout").args(words).output().map_err(|error| format!("nft: {error}"))?;
+    let output =
+        Command::new("timeout").args(words).output().map_err(|error| ProbeError::new(format_args!("nft: {error}")))?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        return Err(ProbeError::new(String::from_utf8_lossy(&output.stderr).trim()));
     }
     // Older versions print nothing if there are no rules.
     if output.stdout.is_empty() {
         return Ok(serde_json::Value::Null);
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("nft: {error}"))
+    serde_json::from_slice(&output.stdout).map_err(|error| ProbeError::new(format_args!("nft: {error}")))
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, str::FromStr};
 
 use aya::EbpfLoader;
-use gateway_base::{causes, clock};
+use gateway_base::clock;
 use gateway_config::Config;
 use gateway_datapath::{
     attach::{self, Attacher},
@@ -11,7 +11,7 @@ use gateway_datapath::{
     preflight,
 };
 
-use crate::doctor::kernel::Facts;
+use crate::doctor::{kernel::Facts, probe_error::ProbeError};
 
 /// Size of the large maps in the test, which are freed at once.
 const FEW: u32 = 16;
@@ -45,13 +45,13 @@ pub(in super::super) fn probe(config: &Config, objects: Objects, agent: Option<u
 }
 
 /// Creates the maps, with a small size, and lets the kernel verify the programs. All of them are freed on return.
-fn load(objects: Objects) -> Result<(), String> {
+fn load(objects: Objects) -> Result<(), ProbeError> {
     let mut loader = EbpfLoader::new();
     for map in ["fdb", "flows"] {
         loader.map_max_entries(map, FEW);
     }
-    let mut ebpf = loader.load(objects.forwarding).map_err(|error| causes::chain(&error))?;
-    Attacher::load(&mut ebpf).map_err(|error| causes::chain(&error))
+    let mut ebpf = loader.load(objects.forwarding).map_err(|error| ProbeError::of(&error))?;
+    Attacher::load(&mut ebpf).map_err(|error| ProbeError::of(&error))
 }
 
 /// Returns the only line of a file.

@@ -8,7 +8,10 @@ use gateway_netdev::underlay::{self, Snapshot, Wanted};
 use nix::{ifaddrs::getifaddrs, sys::socket::SockaddrStorage};
 
 use super::echo;
-use crate::doctor::tunnels::{Echo, Facts, Remote};
+use crate::doctor::{
+    probe_error::ProbeError,
+    tunnels::{Echo, Facts, Remote},
+};
 
 /// Most remote VTEPs that echo requests are sent to; of more, the first ones.
 const ASKED: usize = 256;
@@ -74,10 +77,9 @@ fn longest(config: &Config, snapshot: &Snapshot, remote: IpAddr) -> u32 {
     needed.min(mtus(&config.uplinks).into_iter().min().unwrap_or(needed))
 }
 
-fn look(wanted: &Wanted) -> Result<Snapshot, String> {
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(underlay::look(wanted)).map_err(|error| gateway_base::causes::chain(&error))
+fn look(wanted: &Wanted) -> Result<Snapshot, ProbeError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ProbeError::new)?;
+    runtime.block_on(underlay::look(wanted)).map_err(|error| ProbeError::of(&error))
 }
 
 /// Returns the interface that has the address now.
