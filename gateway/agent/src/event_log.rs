@@ -192,7 +192,9 @@ impl EventLog {
                 let is_static = forwarding.programmed().static_macs.contains_key(&key);
                 match kind {
                     Kind::Aged => Event::Aged { vni, switch, mac, at },
-                    _ => Event::Forgotten { vni, switch, mac, at, why: if is_static { Why::Given } else { Why::Gone } },
+                    _ => {
+                        Event::Forgotten { vni, switch, mac, at, why: if is_static { Why::Static } else { Why::Gone } }
+                    }
                 }
             });
         }

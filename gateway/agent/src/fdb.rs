@@ -52,7 +52,7 @@ impl Agent<'_> {
             vni: key.vni,
             switch: names.switch(key.vni).map(str::to_owned),
             mac: gateway_common::net::MacAddr(key.mac),
-            kind: if learned { view::Kind::Learned } else { view::Kind::Given },
+            kind: if learned { view::Kind::Learned } else { view::Kind::Static },
             place,
             age_seconds: learned.then(|| now.saturating_sub(entry.seen) / 1_000_000_000),
             ip: self.forwarding().stations().get(&key).and_then(|known| known.ip),

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_handover_may_name_a_virtual_router() {
         let Command::Handover(options) = parse("handover a --force").unwrap().command else { panic!() };
-        assert_eq!((options.instance.as_deref(), options.force), (Some("a"), true));
+        assert_eq!((options.router.as_deref(), options.force), (Some("a"), true));
     }
 
     #[test]

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_without_a_database_and_names_given_twice_are_refused() {
+    fn sections_without_a_database_and_repeated_names_are_refused() {
         let error = parse("[[switch_options]]\nname = 'red'\n").unwrap_err().to_string();
         assert!(error.contains("switch_options \"red\": name: expected a switch of a [database]"), "{error}");
         let twice = "[[switch_options]]\nname = 'red'\n".repeat(2);

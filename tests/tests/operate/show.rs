@@ -102,7 +102,7 @@ fn a_learned_station_is_behind_its_port_and_a_static_one_behind_its_vtep() -> Re
     assert_eq!(macs(&format!("--mac {} --vni {VNI}", VM.mac()))?, [VM.mac()]);
     assert_eq!(macs("--switch net-5001")?.len(), 2);
     let table = screen(&lab.gateway, "show macs")?;
-    assert!(table.contains(&EXT.mac().to_string()) && table.contains("given"), "{table}");
+    assert!(table.contains(&EXT.mac().to_string()) && table.contains("static"), "{table}");
 
     let [switch] = shown::<Switch>(&lab.gateway, "switches")?.try_into().expect("one switch");
     assert_eq!((switch.name.as_deref(), switch.vni, switch.programmed), (Some("net-5001"), Some(VNI), true));

@@ -174,7 +174,7 @@ fn on_a_terminal_rates_are_seen_and_keys_do_what_they_say() -> Result<()> {
         (words.get(..4)? == ["a0", "100", "5001", "net-5001"] && *words.get(4)? != "0").then_some(())
     };
     let screen = terminal.expect("the binding and its rate", |screen| carries(screen).is_some())?;
-    for text in ["alone, VTEP 172.31.0.21", "static (configuration file)", "fdb", "q quit"] {
+    for text in ["standalone (no VRRP), VTEP 172.31.0.21", "static (configuration file)", "fdb", "q quit"] {
         assert!(screen.contains(text), "{text:?}:\n{screen}");
     }
     terminal.press(&["?"])?;

@@ -56,7 +56,7 @@ pub enum CallError {
     #[error("{}", .0.trim_end())]
     Refused(String),
     /// There was no answer in time.
-    #[error("the agent at {} has not answered within {} s; it may be hung, its log and status.json tell more", path.display(), limit.as_secs_f32())]
+    #[error("the agent at {} has not answered within {} s; it may be hung, see its log and status.json", path.display(), limit.as_secs_f32())]
     TimedOut {
         /// The socket.
         path: PathBuf,

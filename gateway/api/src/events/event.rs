@@ -248,7 +248,8 @@ pub enum Why {
     /// Its location is gone, or another node no longer has it.
     Gone,
     /// The database now has the station.
-    Given,
+    #[serde(rename = "given")]
+    Static,
 }
 
 /// Part of the gateway that has a problem.

@@ -69,7 +69,7 @@ fn fields_described(body: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn there_is_a_sample_of_each_kind_and_its_json_says_which_it_is() {
+fn each_kind_has_a_sample_whose_json_names_it() {
     let kinds: Vec<Kind> = samples().iter().map(Event::kind).collect();
     assert_eq!(kinds, Kind::ALL);
     for event in samples() {

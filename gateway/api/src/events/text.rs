@@ -103,7 +103,7 @@ impl fmt::Display for Event {
                 left(f, *vni, switch, *mac, at.as_ref())?;
                 f.write_str(match why {
                     Why::Gone => ": its place is gone",
-                    Why::Given => ": its place is now given",
+                    Why::Static => ": its place is now static",
                 })
             }
             Self::SwitchAdded { vni, switch } | Self::SwitchRemoved { vni, switch } => {

@@ -37,7 +37,7 @@ pub fn switches(all: &[Switch], look: Look) -> String {
         ("INSTANCE", Name),
         ("VLANS", Number),
         ("REMOTES", Number),
-        ("GIVEN", Number),
+        ("STATIC", Number),
         ("LEARNED", Number),
         ("LIMIT", Number),
         ("FORWARDS", Word),
@@ -123,7 +123,7 @@ pub fn macs(all: &[Mac], look: Look) -> String {
             Place::Port { port, vlan: on } => (port.clone(), vlan(*on)),
             Place::Tunnel { remote, .. } => (or_dash(*remote), "-".to_owned()),
         };
-        let age = one.age_seconds.map_or("given".to_owned(), |age| format!("{age} s"));
+        let age = one.age_seconds.map_or("static".to_owned(), |age| format!("{age} s"));
         let row = [one.vni.to_string(), or_dash(one.switch.as_ref()), one.mac.to_string(), behind, vlan, age];
         table.row(row.into_iter().chain(with_ip.then(|| or_dash(one.ip))));
     }
@@ -319,14 +319,14 @@ mod tests {
     }
 
     #[test]
-    fn an_unresolved_tunnel_says_why_below_the_table() {
+    fn the_reason_of_an_unresolved_tunnel_is_below_the_table() {
         let path = Path::Unresolved { why: "no route to it: add one that leaves by an uplink".into() };
         let text = tunnels(&[samples::tunnel(), Tunnel { path, ..samples::tunnel() }], Look::PLAIN);
         assert_fits(&text, &["unresolved", "172.31.0.11: no route to it"]);
     }
 
     #[test]
-    fn a_tunnel_with_a_narrow_path_says_so_below_the_table() {
+    fn a_narrow_path_is_reported_below_the_table() {
         let text = tunnels(&[samples::tunnel()], Look::PLAIN);
         assert_fits(&text, &["172.31.0.11: a router on the path lets 1400 bytes through"]);
     }

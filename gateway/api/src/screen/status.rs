@@ -58,7 +58,7 @@ fn line(label: &str, what: &str, look: Look) -> String {
 fn roles(status: &Status, look: Look) -> String {
     if status.vrrp.is_empty() {
         let vteps: Vec<String> = status.vteps.iter().map(ToString::to_string).collect();
-        return line("Role", &format!("alone, with tunnel address {}", vteps.join(" and ")), look);
+        return line("Role", &format!("standalone (no VRRP), with tunnel address {}", vteps.join(" and ")), look);
     }
     let mut table = Table::new(&[
         ("Router", Text),
@@ -140,7 +140,7 @@ fn ground(status: &Status, look: Look) -> String {
     );
     text.push_str(&line("Forwarding", &what, look));
     let macs = format!(
-        "{} given, {} learned on access ports, room for {}",
+        "{} static, {} learned on access ports, room for {}",
         forwarding.macs, forwarding.stations, forwarding.fdb_size
     );
     text.push_str(&line("MACs", &macs, look));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn many_problems_are_counted_rather_than_told() {
+    fn many_problems_are_counted_rather_than_listed() {
         let mut many = samples::healthy();
         many.healthy = false;
         many.problems = (0..20).map(|number| Problem::fault(format!("number {number}"))).collect();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_says_so() {
+    fn an_empty_table_is_a_sentence() {
         assert_eq!(Table::new(&[("PORT", Word)]).write(Look::PLAIN, &[], "no ports"), "no ports\n");
     }
 }

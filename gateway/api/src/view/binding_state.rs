@@ -72,7 +72,7 @@ impl BindingState {
     }
 
     /// Returns true if a problem of the interface already reports the same.
-    pub const fn is_told(&self) -> bool {
+    pub const fn is_reported_elsewhere(&self) -> bool {
         matches!(self, Self::NoInterface | Self::PortDown | Self::NotAttached)
     }
 

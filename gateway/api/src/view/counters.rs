@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn each_counter_is_told_under_its_own_name() {
+    fn each_counter_is_shown_under_its_own_name() {
         let drops = Counter::drops(&Drops { too_big: 7, ..Drops::default() });
         assert_eq!(drops.len(), DropReason::ALL.len());
         let counted: Vec<_> = drops.iter().filter(|one| one.count > 0).map(|one| (&*one.name, one.count)).collect();

@@ -31,7 +31,7 @@ pub struct Mac {
     /// Its location.
     #[serde(flatten)]
     pub place: Place,
-    /// Time since its last frame, accurate to two seconds. None for given MACs, which do not age.
+    /// Time since its last frame, accurate to two seconds. None for static MACs, which do not age.
     pub age_seconds: Option<u64>,
     /// The IP address that it announced last, if an announcement arrived on an access port.
     pub ip: Option<IpAddr>,
@@ -41,8 +41,9 @@ pub struct Mac {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// From the database.
-    Given,
+    /// From the database or the configuration.
+    #[serde(rename = "given")]
+    Static,
     /// From the station's own frames, received here or on the node that was active before.
     Learned,
 }

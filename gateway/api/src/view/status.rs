@@ -63,11 +63,11 @@ pub struct Forwarding {
     pub tunnels: u64,
     /// Tunnels whose next hop is not resolved.
     pub tunnels_unresolved: u64,
-    /// MACs given by the database.
+    /// Static MACs.
     pub macs: u64,
     /// Stations learned behind access ports.
     pub stations: u64,
-    /// Capacity for MACs, given and learned.
+    /// Capacity for MACs, static and learned.
     pub fdb_size: u64,
     /// Reasons why more is not programmed, one sentence each.
     pub problems: Vec<String>,
@@ -141,7 +141,7 @@ impl Status {
             let (faults, rest): (Vec<_>, Vec<_>) =
                 router.problems.iter().partition(|text| router.faults.contains(*text));
             problems.extend(faults.into_iter().map(|text| Problem::fault(format!("{name}: {text}"))));
-            let told = rest.into_iter().map(|text| format!("{name}: {text}"));
+            let other = rest.into_iter().map(|text| format!("{name}: {text}"));
             problems.extend(router.shortfall().map(|text| Problem::fault(format!("{name}: {text}"))));
             match router.role {
                 Role::Fault => {
@@ -149,7 +149,7 @@ impl Status {
                         problems
                             .push(Problem::fault(format!("{name}: this node can't be active, something is at fault")));
                     }
-                    problems.extend(told.map(Problem::fault));
+                    problems.extend(other.map(Problem::fault));
                     continue;
                 }
                 Role::Starting => problems.push(Problem::fault(format!("{name}: this node does not take part yet"))),
@@ -168,7 +168,7 @@ impl Status {
                 }
                 Role::Backup | Role::Claiming => {}
             }
-            problems.extend(told.map(Problem::warning));
+            problems.extend(other.map(Problem::warning));
         }
     }
 }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_is_told_and_leaves_it_healthy() {
+    fn a_warning_is_reported_and_leaves_it_healthy() {
         let (healthy, problems) = judged(|status| {
             status.forwarding.problems = vec!["MTU 1500 is small".into()];
             status.vrrp[0].problems = vec!["10.0.0.9 speaks version 2".into()];

@@ -22,11 +22,11 @@ pub struct Switch {
     pub bindings_bound: u32,
     /// Remote VTEPs that get a copy of broadcast, unknown unicast and multicast, as programmed.
     pub flood_remotes: u32,
-    /// MACs given by the database.
+    /// Static MACs.
     pub macs_given: u64,
     /// MACs that were learned and not forgotten yet.
     pub macs_learned: u64,
-    /// Limit of learned MACs: its own, or its share of the capacity that given MACs leave.
+    /// Limit of learned MACs: its own, or its share of the capacity that static MACs leave.
     pub learn_limit: u64,
     /// True if MACs of remote stations are learned from frames that arrive through tunnels.
     pub learn_remote: bool,

@@ -16,7 +16,7 @@ pub struct Tunnel {
     pub remote: IpAddr,
     /// VNIs of the packets sent to it, in order.
     pub vnis: Vec<u32>,
-    /// Given MACs behind it.
+    /// Static MACs behind it.
     pub macs_given: u64,
     /// Path of the packets, or the reason why there is none.
     #[serde(flatten)]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A virtual router: tunnel addresses that move between nodes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Router {
-    /// Name of the instance.
+    /// Name of the virtual router.
     pub name: String,
     /// Virtual router identifier, 1 to 255; also the number of the lease.
     pub vrid: u8,

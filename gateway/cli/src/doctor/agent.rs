@@ -110,7 +110,7 @@ fn problems(status: &Status) -> Vec<Finding> {
     if status.problems.is_empty() {
         return vec![Finding::ok(AgentProblem, "the agent knows of no problem")];
     }
-    let told = status.problems.iter().map(|problem| {
+    let findings = status.problems.iter().map(|problem| {
         let remedy =
             "docs/FAULTS.md lists what the agent can say, and what to do; `journalctl -u vtep-gateway` says since when";
         match problem.severity {
@@ -118,7 +118,7 @@ fn problems(status: &Status) -> Vec<Finding> {
             Severity::Warning => Finding::warn(AgentProblem, &*problem.text, remedy),
         }
     });
-    told.collect()
+    findings.collect()
 }
 
 fn pins(facts: &Facts) -> Finding {
@@ -129,16 +129,16 @@ fn pins(facts: &Facts) -> Finding {
     match pinned {
         Pinned::Nothing if runs => Finding::bad(
             Pins,
-            format!("an agent runs, and nothing is pinned under {dir}: somebody has removed or covered it"),
+            format!("an agent runs, and nothing is pinned under {dir}: it has been removed or covered"),
             "is another BPF file system mounted over it (`findmnt /sys/fs/bpf`)? Else `systemctl restart vtep-gateway` programs all \
-             anew",
+             again",
         ),
         Pinned::Nothing => Finding::ok(Pins, format!("nothing is pinned under {dir} yet")),
         Pinned::Adoptable => Finding::ok(Pins, "maps are pinned, and of this version's layout"),
         Pinned::Other if runs => Finding::warn(
             Pins,
             "the maps are not of the layout of this version and configuration",
-            "`systemctl restart vtep-gateway` replaces them; learned MACs are forgotten, and flooded until they are heard again",
+            "`systemctl restart vtep-gateway` replaces them; learned MACs are forgotten, and flooded until they send again",
         ),
         Pinned::Other => Finding::warn(
             Pins,
@@ -152,7 +152,7 @@ fn pins(facts: &Facts) -> Finding {
                 if missing.len() == 1 { "one is" } else { "some are" },
                 missing.join(", ")
             ),
-            "`systemctl restart vtep-gateway` makes all of them anew; learned MACs are forgotten. Find out what removes files there",
+            "`systemctl restart vtep-gateway` makes all of them again; learned MACs are forgotten. Find out what removes files there",
         ),
     }
 }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_says_is_told_as_it_says_it() {
+    fn problems_of_the_agent_are_reported_unchanged() {
         let problems = vec![Problem::fault("a"), Problem::warning("b")];
         let status = Status { problems, version: env!("CARGO_PKG_VERSION").to_owned(), ..view::samples::healthy() };
         let found = found(&facts(Answer::Status(Box::new(status)), Pinned::Adoptable));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_lost_after_a_redirect_are_told() {
+    fn frames_lost_after_a_redirect_are_reported() {
         let lost = Paths { redirect_refused: 7, ..Paths::default() };
         let drops = Some((Drops::default(), Drops::default()));
         let facts = Facts { drops, paths: Some((Paths::default(), lost)), ..facts(running(), Pinned::Adoptable) };

@@ -157,7 +157,7 @@ checks! {
         "The controller gives it; a switch without one does not forward.",
 
     OvnVxlanMode Ovn "ovn-vxlan-mode" "OVN's options:vxlan_mode, in the northbound database."
-        "A vxlan encapsulation anywhere limits the cloud to 4095 networks, unless OVN (24.09 or newer) is told that only VTEPs use it.",
+        "A vxlan encapsulation anywhere limits the cloud to 4095 networks, unless OVN (24.09 or newer) knows that only VTEPs use it.",
     OvnEncap Ovn "ovn-encap" "Whether each hypervisor has a vxlan encapsulation."
         "The gateway speaks nothing else: VMs on a hypervisor without it are unreachable.",
     OvnChassis Ovn "ovn-chassis" "The gateway's chassis in the southbound database, and its address."

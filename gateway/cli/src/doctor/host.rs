@@ -96,10 +96,7 @@ fn firewall(facts: &Facts) -> Option<Finding> {
             "`nft list ruleset`, or `iptables-save`: input has to accept protocol 112 and TCP port 8477 from the other nodes",
         ),
         Ok(rules) => match closed_tables(rules, facts).as_slice() {
-            [] => Finding::ok(
-                Firewall,
-                "no input chain of nftables drops all that it is not told of, or it is told of VRRP",
-            ),
+            [] => Finding::ok(Firewall, "no input chain of nftables drops by default without a rule for VRRP"),
             tables => Finding::warn(
                 Firewall,
                 format!(

@@ -107,7 +107,7 @@ fn jit(facts: &Facts) -> Finding {
 
 fn btf(facts: &Facts) -> Finding {
     if facts.btf {
-        Finding::ok(KernelBtf, "the kernel tells its types")
+        Finding::ok(KernelBtf, "the kernel publishes its types")
     } else {
         Finding::warn(KernelBtf, "the kernel has no type information", "boot a kernel with CONFIG_DEBUG_INFO_BTF")
     }

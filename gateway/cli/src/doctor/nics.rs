@@ -114,7 +114,7 @@ fn settings(facts: &Facts, around: Around) -> Finding {
         return Finding::ok(NicSettings, format!("{list}; the agent changes that when it starts"));
     }
     let commands: Vec<String> = facts.wrong.iter().map(|wrong| command(name, wrong)).collect();
-    let what = format!("{list} although the gateway is attached: somebody has changed {} since", first.setting);
+    let what = format!("{list} although the gateway is attached: {} has been changed since", first.setting);
     Finding::bad(
         NicSettings,
         what,
@@ -150,7 +150,7 @@ fn native(facts: &Facts) -> Option<Finding> {
     } else if !known {
         Finding::unknown(
             XdpNative,
-            format!("this kernel does not tell whether driver {driver} runs XDP"),
+            format!("this kernel does not report whether driver {driver} runs XDP"),
             "the agent's log says so at start: `attached ... mode=\"xdp\"`",
         )
     } else {
@@ -175,7 +175,7 @@ fn transmit(facts: &Facts) -> Option<Finding> {
     let Some(features) = facts.xdp else {
         return Some(Finding::unknown(
             XdpTransmit,
-            "this kernel (before 6.3) does not tell whether the driver takes frames that XDP redirects to it",
+            "this kernel (before 6.3) does not report whether the driver takes frames that XDP redirects to it",
             "`vtep-gateway show counters`: if redirect_refused grows, it does not; TC sends to it from the first such loss on",
         ));
     };
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_uses_a_bridge_on_purpose_is_told_to_name_the_bridge() {
+    fn the_remedy_for_a_port_of_a_bridge_is_to_name_the_bridge() {
         let facts = Facts { master: Some(bridge()), role: Role::Uplink, ..sound() };
         let findings = evaluate(&[facts], AROUND);
         let finding = findings.iter().find(|one| one.check == InterfaceMaster).unwrap();
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_others_is_told_with_its_name() {
+    fn a_foreign_program_is_reported_with_its_name() {
         let facts = Facts { own_xdp: None, mode: Mode::Auto, xdp_name: Some("theirs".to_owned()), ..sound() };
         let findings = evaluate(&[facts], AROUND);
         let foreign = findings.iter().find(|one| one.check == XdpForeign).unwrap();

@@ -114,17 +114,17 @@ fn one(facts: &Facts) -> Vec<Finding> {
 
 fn authenticated(vrrp: &VrrpFacts) -> Finding {
     match &vrrp.auth {
-        Auth::Enforced => Finding::ok(NodesAuthenticated, "only nodes with the same key are heard"),
+        Auth::Enforced => Finding::ok(NodesAuthenticated, "only nodes with the same key are accepted"),
         Auth::Open(why) => Finding::warn(
             NodesAuthenticated,
             format!(
-                "{why}: whoever is on the link can take the role, keep it from all nodes, and read what nodes tell each other"
+                "{why}: any host on the link can take the role, keep it from all nodes, and read what nodes send each other"
             ),
             "give all nodes the same auth_keys, step by step: see Security in HIGH-AVAILABILITY.md",
         ),
         Auth::Unreadable(why) => Finding::unknown(
             NodesAuthenticated,
-            format!("what is heard can't be checked: {why}"),
+            format!("received advertisements can't be checked: {why}"),
             "run the doctor as root; correct auth_keys if the agent does not start either",
         ),
     }
@@ -146,9 +146,7 @@ fn place(facts: &Facts, address: &Address) -> Finding {
         (Some(Some(Role::Active)), false) => Finding::bad(
             VtepAddress,
             "this node is active and no interface has it",
-            format!(
-                "somebody has taken it off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"
-            ),
+            format!("it was taken off: `vtep-gateway handover`, or `ip addr add {ip}/{prefix} dev {interface}`"),
         ),
         (Some(Some(Role::Active)), true) => Finding::ok(VtepAddress, "this node is active, and has it"),
         (Some(Some(role)), true) => Finding::warn(
@@ -211,7 +209,7 @@ fn clash(facts: &Facts, address: &Address) -> Finding {
         }
         ([mac], false) if facts.vrrp.as_ref().is_some_and(|vrrp| vrrp.peers.is_err()) => Finding::unknown(
             AddressClash,
-            format!("{mac} answers for it, and whether that is the active node could not be heard"),
+            format!("{mac} answers for it, and whether that is the active node is not known"),
             "`vtep-gateway status` on the other nodes says who is active",
         ),
         ([mac], false) => Finding::bad(

@@ -14,7 +14,7 @@ use super::{Check, Group};
 
 const REFERENCE: &str = include_str!("../../../../docs/FAULTS.md");
 
-fn is_told(message: &str) -> bool {
+fn is_documented(message: &str) -> bool {
     REFERENCE.contains(&format!("\n| {message} |"))
 }
 
@@ -28,11 +28,11 @@ fn every_check_is_in_the_reference_in_its_own_words() {
 
 #[test]
 fn the_reference_has_no_check_that_is_gone() {
-    let (_, doctor) = REFERENCE.split_once("## What the doctor looks at").unwrap();
+    let (_, doctor) = REFERENCE.split_once("## Checks of the doctor").unwrap();
     let (_, groups) = doctor.split_once("\n### ").unwrap();
-    let told: Vec<&str> = groups.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    let documented: Vec<&str> = groups.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
     let names: Vec<&str> = Check::ALL.iter().map(|check| check.name()).collect();
-    assert_eq!(told, names);
+    assert_eq!(documented, names);
     let titles: Vec<&str> = doctor.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     assert_eq!(titles, Group::ALL.iter().map(|group| group.title()).collect::<Vec<_>>());
 }
@@ -94,9 +94,9 @@ fn every_problem_of_a_plan_is_in_the_reference() {
     let all = plan_problems();
     for (_, problem) in &all {
         let mark = if problem.is_warning() { "warning" } else { "fault" };
-        assert!(is_told(&format!("{problem} | {mark}")), "{problem} | {mark}");
+        assert!(is_documented(&format!("{problem} | {mark}")), "{problem} | {mark}");
     }
-    assert!(is_told(&format!("{} | fault", gateway_api::view::EVERY_TUNNEL)));
+    assert!(is_documented(&format!("{} | fault", gateway_api::view::EVERY_TUNNEL)));
     // `Unresolved` has a table of its own.
     assert!(REFERENCE.contains("\n| tunnel to 172.31.0.11 can't send: ... | warning |"));
     let numbers: BTreeSet<usize> = all.iter().map(|(number, _)| *number).chain([6]).collect();
@@ -138,7 +138,7 @@ fn every_reason_for_an_unresolved_tunnel_is_in_the_reference() {
         Why::NeighbourFailed { address, link: link() },
     ];
     for why in &all {
-        assert!(is_told(&why.to_string()), "{why}");
+        assert!(is_documented(&why.to_string()), "{why}");
     }
     assert_eq!(all.iter().map(number).collect::<BTreeSet<_>>(), (0..13).collect());
 }
@@ -159,7 +159,7 @@ fn every_problem_in_the_database_is_in_the_reference() {
         InDatabase::VlanTwice { port: port(), vlan: VlanId::new(100).unwrap(), switch: second(), holder: first() },
     ];
     for problem in &all {
-        assert!(is_told(&format!("{problem} | warning")), "{problem}");
+        assert!(is_documented(&format!("{problem} | warning")), "{problem}");
     }
     assert_eq!(all.iter().map(number).collect::<BTreeSet<_>>(), (0..4).collect());
 }
@@ -178,7 +178,7 @@ fn every_limit_is_in_the_reference() {
         Limit::Flood(5001),
     ];
     for limit in &all {
-        assert!(is_told(&format!("{limit} | fault")), "{limit}");
+        assert!(is_documented(&format!("{limit} | fault")), "{limit}");
     }
     assert_eq!(all.iter().map(number).collect::<BTreeSet<_>>(), (0..3).collect());
 }
@@ -186,7 +186,7 @@ fn every_limit_is_in_the_reference() {
 #[test]
 fn every_fault_for_controllers_is_in_the_reference() {
     for fault in [Fault::MacTableExhaustion, Fault::TunnelExhaustion, Fault::InvalidVlanMap, Fault::Unspecified] {
-        assert!(is_told(&format!("`{fault}` | {}", of(fault))), "{fault}");
+        assert!(is_documented(&format!("`{fault}` | {}", of(fault))), "{fault}");
     }
 }
 
@@ -220,8 +220,8 @@ fn what_follows_from_how_things_stand_is_in_the_reference() {
         }
         status.judge(|_| false);
         assert_eq!(status.problems.len(), 2);
-        assert!(is_told(&format!("{} | fault", status.problems[0].text)), "{}", status.problems[0].text);
-        assert!(is_told(&format!("{} | warning", status.problems[1].text)), "{}", status.problems[1].text);
+        assert!(is_documented(&format!("{} | fault", status.problems[0].text)), "{}", status.problems[0].text);
+        assert!(is_documented(&format!("{} | warning", status.problems[1].text)), "{}", status.problems[1].text);
     }
     for (role, there, lease) in [
         (Role::Fault, false, None),
@@ -236,8 +236,8 @@ fn what_follows_from_how_things_stand_is_in_the_reference() {
         (router.interface, router.problems) = ("eth0".to_owned(), Vec::new());
         let name = format!("{}: ", router.name);
         status.judge(|_| false);
-        let told: Vec<&str> = status.problems.iter().map(|one| one.text.strip_prefix(&name).unwrap()).collect();
-        assert!(told.len() == 1 && is_told(told[0]), "{told:?}");
+        let texts: Vec<&str> = status.problems.iter().map(|one| one.text.strip_prefix(&name).unwrap()).collect();
+        assert!(texts.len() == 1 && is_documented(texts[0]), "{texts:?}");
     }
 }
 

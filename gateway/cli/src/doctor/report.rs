@@ -59,7 +59,7 @@ pub fn text(findings: &[Finding], colour: bool) -> String {
         for finding in of_group {
             // The reason is that of the check: shown once for several findings of one check.
             let again = explained == Some(finding.check);
-            tell(&mut out, finding, colour, again);
+            print(&mut out, finding, colour, again);
             if finding.mark > Mark::Unknown {
                 explained = Some(finding.check);
             }
@@ -79,7 +79,7 @@ pub fn text(findings: &[Finding], colour: bool) -> String {
     out
 }
 
-fn tell(out: &mut String, finding: &Finding, colour: bool, again: bool) {
+fn print(out: &mut String, finding: &Finding, colour: bool, again: bool) {
     let what = match &finding.subject {
         Some(subject) => format!("{}: {}", printable(subject), printable(&finding.what)),
         None => printable(&finding.what),
@@ -149,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_is_told_once() {
-        let told = text(&findings(), false);
-        assert_eq!(told.matches("transfers hang").count(), 1, "{told}");
-        assert_eq!(told.matches("-> set an MTU").count(), 2, "{told}");
+    fn a_reason_is_printed_once() {
+        let report = text(&findings(), false);
+        assert_eq!(report.matches("transfers hang").count(), 1, "{report}");
+        assert_eq!(report.matches("-> set an MTU").count(), 2, "{report}");
     }
 
     #[test]
@@ -167,8 +167,8 @@ mod tests {
 
     #[test]
     fn names_of_others_cannot_drive_the_terminal() {
-        let told = text(&[Finding::ok(Check::DatabaseClash, "\x1b[2J\nx")], false);
-        assert!(!told.contains('\x1b'), "{told:?}");
+        let report = text(&[Finding::ok(Check::DatabaseClash, "\x1b[2J\nx")], false);
+        assert!(!report.contains('\x1b'), "{report:?}");
     }
 
     #[test]

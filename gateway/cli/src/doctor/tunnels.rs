@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_echoes_tell_is_judged() {
+    fn results_of_echo_requests_are_evaluated() {
         let by = "192.0.2.1".parse().unwrap();
         for (echo, mark) in [
             (Echo::Narrow { by: Some(by), mtu: 1500 }, Mark::Bad),
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_resolved_is_told_once_with_its_remedy() {
+    fn an_unresolved_remote_vtep_is_reported_once_with_its_remedy() {
         let why = Why::NoRoute { down: vec![] };
         let findings = evaluate(&facts(vec![remote(Resolution::Unresolved(why), Echo::Silent)]));
         let bad: Vec<_> = findings.iter().filter(|one| one.mark != Mark::Ok).collect();
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn no_remote_at_all_is_told() {
+    fn the_lack_of_remote_vteps_is_reported() {
         assert_eq!(found(&facts(vec![])), [(RemoteVtep, Mark::Unknown)]);
     }
 }

@@ -88,13 +88,13 @@ impl Writer<'_> {
         }
         let Some((first, rest)) = cells.split_first() else { return };
         self.roff.control("TP", []).text(inlines(first));
-        let told: Vec<String> = rest
+        let cells: Vec<String> = rest
             .iter()
             .zip(&self.head[1..])
             .filter(|(cell, _)| !cell.is_empty())
             .map(|(cell, head)| if head == "default" { format!("(default: {cell})") } else { cell.clone() })
             .collect();
-        self.roff.text(inlines(&told.join(". ").replace(". (", " (")));
+        self.roff.text(inlines(&cells.join(". ").replace(". (", " (")));
     }
 
     fn flush(&mut self) {

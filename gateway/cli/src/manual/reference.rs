@@ -106,11 +106,11 @@ fn meaning(argument: &Arg) -> String {
     let values = argument.get_possible_values();
     let values: Vec<_> = values.iter().filter(|value| !value.is_hide_set()).collect();
     if argument.get_action().takes_values() && !values.is_empty() {
-        let told = values.iter().map(|value| match value.get_help() {
+        let listed = values.iter().map(|value| match value.get_help() {
             Some(help) => format!("`{}` ({})", value.get_name(), cell(help.to_string().trim_end_matches('.'))),
             None => format!("`{}`", value.get_name()),
         });
-        parts.push(format!("One of {}.", told.collect::<Vec<_>>().join(", ")));
+        parts.push(format!("One of {}.", listed.collect::<Vec<_>>().join(", ")));
     }
     if let Some(variable) = argument.get_env() {
         parts.push(format!("From the environment: `{}`.", variable.to_string_lossy()));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn options_are_told_with_their_defaults_and_values() {
+    fn options_are_listed_with_their_defaults_and_values() {
         let text = commands(sample());
         assert!(text.contains("| `--config FILE` | `/etc/x` | Which \\| file. |"), "{text}");
         assert!(text.contains("How much. One of `low`, `high`."), "{text}");

@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_is_gone_begins_anew() {
+    fn a_row_that_returns_has_a_new_history() {
         let mut history = History::default();
         history.push([("a", 1.0), ("b", 1.0)].into_iter());
         history.push([("b", 2.0)].into_iter());

@@ -163,7 +163,7 @@ fn a_history_grows_with_the_samples() {
 }
 
 #[test]
-fn an_agent_that_does_not_answer_is_told_until_it_does() {
+fn an_agent_that_does_not_answer_is_reported_until_it_does() {
     let mut model = model();
     model.sample(Err(CallError::Refused("no agent is running".to_owned())));
     assert!(model.trouble.is_some() && model.rates.is_some());

@@ -79,8 +79,9 @@ pub struct DropRate {
 /// Fill level of the forwarding database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fill {
-    /// MACs given by the database.
-    pub given: u64,
+    /// Static MACs.
+    #[serde(rename = "given")]
+    pub static_macs: u64,
     /// MACs learned.
     pub learned: u64,
     /// Capacity for MACs.
@@ -125,7 +126,7 @@ pub struct Rates {
     pub drops: Vec<DropRate>,
 }
 
-/// Returns the growth of a counter. If it is smaller than before, there are two cases, told apart by the distance: it
+/// Returns the growth of a counter. If it is smaller than before, there are two cases, which differ by the distance: it
 /// was reset with its map or its entry, and its value is the growth since then; or it has wrapped at 64 bits.
 const fn growth(before: u64, after: u64) -> u64 {
     let distance = after.wrapping_sub(before);
@@ -219,7 +220,7 @@ impl Rates {
             vrrp: new.status.vrrp.clone(),
             database: new.status.database.clone(),
             fdb: Fill {
-                given: forwarding.macs,
+                static_macs: forwarding.macs,
                 learned: new.switches.iter().map(|switch| switch.macs_learned).sum(),
                 size: forwarding.fdb_size,
             },
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_that_begins_anew_has_counted_since_what_it_shows() {
+    fn a_counter_that_restarts_has_counted_from_zero() {
         assert_eq!(growth(1000, 7), 7);
         let mut before = sample(10);
         binding_carries(&mut before, 1_000_000, 0, 0, 0);
@@ -323,7 +324,7 @@ mod tests {
             }
         }
         let reference = include_str!("../../../../docs/MONITOR.md");
-        let (_, part) = reference.split_once("## How much goes through").unwrap();
+        let (_, part) = reference.split_once("## Rates").unwrap();
         let part = part.split("\n## ").next().unwrap();
         let mut names = Vec::new();
         let rates = serde_json::to_value(rates(&sample(10), &sample(11))).unwrap();

@@ -78,7 +78,7 @@ fn head(model: &Model, means: Means, width: usize) -> Vec<Line<'static>> {
     let right = format!("{clock}Z every {} s", model.interval.as_secs_f32());
     let used: usize = first.iter().map(Span::width).sum();
     first.push(format!("{right:>space$}", space = width.saturating_sub(used)).into());
-    let used = rates.fdb.given + rates.fdb.learned;
+    let used = rates.fdb.static_macs + rates.fdb.learned;
     let percent = (used * 100).checked_div(rates.fdb.size).unwrap_or(0);
     let full = if percent >= 90 { bad } else { Style::new() };
     let mut lines = vec![
@@ -87,8 +87,11 @@ fn head(model: &Model, means: Means, width: usize) -> Vec<Line<'static>> {
         named("database", text::database(&rates.database)),
         Line::from(vec![
             format!("{:<NAME$}", "fdb").dim(),
-            format!("{used} of {} MACs ({} given, {} learned) ", rates.fdb.size, rates.fdb.given, rates.fdb.learned)
-                .into(),
+            format!(
+                "{used} of {} MACs ({} static, {} learned) ",
+                rates.fdb.size, rates.fdb.static_macs, rates.fdb.learned
+            )
+            .into(),
             Span::styled(format!("{percent}%"), full),
         ]),
         total(model, means, "bindings", &rates.total_bindings),

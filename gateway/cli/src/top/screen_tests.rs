@@ -55,7 +55,7 @@ fn at_eighty_columns_all_that_matters_is_in_sight() {
     assert!(lines[0].ends_with("every 1 s") && lines[0].chars().count() == 80, "{}", lines[0]);
     assert_eq!(line(&lines, "role"), "role      a active, prio 150, lease 2.9 s, VIP 172.31.0.21");
     assert_eq!(line(&lines, "database"), "database  following tcp:172.31.0.100:6640");
-    assert_eq!(line(&lines, "fdb"), "fdb       7 of 262144 MACs (5 given, 2 learned) 0%");
+    assert_eq!(line(&lines, "fdb"), "fdb       7 of 262144 MACs (5 static, 2 learned) 0%");
     assert_eq!(line(&lines, "drops"), "drops     7 pkt/s: outer_malformed 7");
     let total = line(&lines, "bindings");
     assert!(total.contains("RX 7.20 Mbit/s 9.00 kpkt/s") && total.contains("TX 3.60 Mbit/s 4.50 kpkt/s"), "{total}");
@@ -93,7 +93,7 @@ fn what_is_wrong_stands_out() {
 }
 
 #[test]
-fn an_agent_that_is_gone_is_told_and_what_was_last_stays() {
+fn a_lost_agent_is_reported_and_the_last_rates_stay() {
     let mut model = Model::new("gw1".to_owned(), Duration::from_secs(1));
     assert!(lines(&model)[1].contains("waiting"));
     model.sample(Err(CallError::Refused("no agent is running".to_owned())));

@@ -52,12 +52,12 @@ pub fn database(database: &Database) -> String {
     parts.collect::<Vec<_>>().join("; ")
 }
 
-/// Formats the role of this node, or that it is alone.
+/// Formats the role of this node, or that it is standalone.
 pub fn role(rates: &Rates) -> String {
     let list =
         |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     if rates.vrrp.is_empty() {
-        return format!("alone, VTEP {}", list(&rates.vteps));
+        return format!("standalone (no VRRP), VTEP {}", list(&rates.vteps));
     }
     let routers = rates.vrrp.iter().map(|router| {
         let lease = match router.lease_left_ms {
@@ -95,7 +95,7 @@ pub(crate) fn sparkline(rates: impl Iterator<Item = f64>, width: usize, unicode:
 pub fn tables(rates: &Rates) -> String {
     let mut text = String::new();
     let state = if rates.healthy { "healthy" } else { "NOT HEALTHY" };
-    let used = rates.fdb.given + rates.fdb.learned;
+    let used = rates.fdb.static_macs + rates.fdb.learned;
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}  up {}  {state}", rates.time, span(rates.uptime_seconds));
     let _ = writeln!(text, "role      {}", role(rates));

@@ -25,9 +25,9 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// `handover`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct HandoverOptions {
-    /// Name or VRID of the instance; all of them if none is named.
+    /// Name or VRID of the virtual router; all of them if none is named.
     #[arg(value_name = "NAME|VRID")]
-    pub instance: Option<String>,
+    pub router: Option<String>,
     /// Also if no other node is known to take it.
     #[arg(long)]
     pub force: bool,
@@ -44,11 +44,11 @@ pub struct HandoverOptions {
 pub(crate) fn carry_out(options: &HandoverOptions, socket: &Path) -> ExitCode {
     let agent = Agent::new(socket);
     if let Some(seconds) = options.wait
-        && let Err(error) = wait(agent, options.instance.as_deref(), Duration::from_secs(seconds.into()))
+        && let Err(error) = wait(agent, options.router.as_deref(), Duration::from_secs(seconds.into()))
     {
         return fail(error.exit_code(), &error);
     }
-    let mut params: Vec<&str> = options.instance.as_deref().into_iter().collect();
+    let mut params: Vec<&str> = options.router.as_deref().into_iter().collect();
     params.extend(options.force.then_some("--force"));
     output::reply(agent.call("vrrp/handover", &params))
 }

@@ -46,7 +46,7 @@ fn a_remote_is_all_it_takes() {
 }
 
 #[test]
-fn what_is_given_is_taken() {
+fn configured_values_are_used() {
     let database = accepted(
         "remote = \"ssl:10.0.0.1:6640,ssl:[::1]\"\nswitch = \"gw1\"\nmanagement_ips = [\"192.0.2.1\", \"::1\"]\n\
          description = \"rack 1\"\nprivate_key = \"/a/key\"\ncertificate = \"/a/cert\"\nca_cert = \"credential:ca\"\n\

@@ -9,7 +9,7 @@ fn listen(addresses: &str) -> Result<Vec<String>, ConfigError> {
 }
 
 #[test]
-fn it_is_off_unless_an_address_is_given() {
+fn metrics_are_off_without_an_address() {
     assert!(parse(GOOD).unwrap().metrics.listen.is_empty());
     assert!(listen("").unwrap().is_empty());
     assert!(parse(&format!("{GOOD}[metrics]\n")).unwrap().metrics.listen.is_empty());

@@ -13,13 +13,13 @@ fn refusal(from: &str, to: &str) -> String {
 
 /// Checks cases of (text to replace, replacement, expected error without the file name).
 fn refuses(cases: &[(&str, &str, &str)]) {
-    let said = |from, to| refusal(from, to).replacen("g.toml:", "", 1);
+    let actual = |from, to| refusal(from, to).replacen("g.toml:", "", 1);
     let others: Vec<_> = cases
         .iter()
-        .map(|(from, to, message)| (from, to, said(from, to), message))
-        .filter(|(_, _, said, message)| said != *message)
+        .map(|(from, to, message)| (from, to, actual(from, to), message))
+        .filter(|(_, _, actual, message)| actual != *message)
         .collect();
-    assert!(others.is_empty(), "replaced, by, said, expected: {others:#?}");
+    assert!(others.is_empty(), "replaced, by, actual, expected: {others:#?}");
 }
 
 #[test]
@@ -65,12 +65,12 @@ fn unknown_keys_and_what_could_be_meant() {
 }
 
 #[test]
-fn unknown_keys_and_bad_values_are_told_together() {
+fn unknown_keys_and_bad_values_are_reported_together() {
     let text = GOOD.replacen("vlan = 0", "vln = 5000, frobnicate = 1", 1).replacen("vni = 5002", "vni = 0", 1);
     let error = parse(&text).map(drop).unwrap_err().to_string();
-    let told: Vec<&str> = error.lines().collect();
-    assert_eq!(told.len(), 4, "{error}");
-    for (line, what) in told.iter().zip([
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.len(), 4, "{error}");
+    for (line, what) in lines.iter().zip([
         "vln: no such key, is `vlan` meant?",
         "5000",
         "frobnicate: no such key; expected one of port, vlan",
@@ -436,7 +436,7 @@ fn macs() {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let text = GOOD.replace("5002", "0").replace("eth0", "et h0").replace("vlan = 0", "vlan = 5000");
     assert_eq!(
         parse(&text).unwrap_err().to_string(),

@@ -63,8 +63,8 @@ fn tracking_is_a_fault_a_weight_or_nothing() {
     assert_eq!((vrrp.track_database, vrrp.track_data_plane), (Track::Weight(-20), Track::Ignore));
     let text = text.replacen("name = \"eth1\"", "name = \"eth1\"\ntrack = \"ignore\"", 1);
     assert_eq!(accepted(&text).ports[0].track, Track::Ignore);
-    let said = refusal(&alone("track_database = \"faulty\""));
-    assert!(said.ends_with(r#"expected "fault", "ignore" or a number from -253 to 253, found "faulty""#), "{said}");
+    let error = refusal(&alone("track_database = \"faulty\""));
+    assert!(error.ends_with(r#"expected "fault", "ignore" or a number from -253 to 253, found "faulty""#), "{error}");
     assert!(refusal(&alone("track_database = -254")).ends_with("expected -253 to 253, found -254"));
 }
 
@@ -86,18 +86,18 @@ fn with_several_a_switch_names_its_own() {
     let both = two("vtep = [\"172.31.0.100\"]\nname = \"red\"", "vtep = [\"172.31.0.101\"]\nname = \"blue\"");
     let switch = |instance: &str| format!("{both}[[switch]]\nname = \"db-net\"\nvni = 5001\n{instance}\n");
     assert_eq!(accepted(&switch("instance = \"blue\"")).rows.switches["db-net"].instance, 1);
-    let said = refusal(&switch(""));
-    assert!(said.contains("instance: required where there are several [[vrrp]], but missing"), "{said}");
-    let said = refusal(&switch("instance = \"green\""));
-    assert!(said.contains("instance: expected the name of a [[vrrp]], found \"green\""), "{said}");
+    let error = refusal(&switch(""));
+    assert!(error.contains("instance: required where there are several [[vrrp]], but missing"), "{error}");
+    let error = refusal(&switch("instance = \"green\""));
+    assert!(error.contains("instance: expected the name of a [[vrrp]], found \"green\""), "{error}");
 }
 
 #[test]
 fn with_several_and_a_database_each_is_a_physical_switch_of_its_own() {
     let (first, second) = ("vtep = [\"172.31.0.100\"]", "vtep = [\"172.31.0.101\"]");
     let database = "[database]\nremote = \"unix:/run/db.sock\"\n";
-    let said = refusal(&format!("{}{database}", two(first, second)));
-    assert!(said.contains("vrrp 51: switch: required where there are several [[vrrp]] and a [database]"), "{said}");
+    let error = refusal(&format!("{}{database}", two(first, second)));
+    assert!(error.contains("vrrp 51: switch: required where there are several [[vrrp]] and a [database]"), "{error}");
     let named = two(&format!("{first}\nswitch = \"ps1\""), &format!("{second}\nswitch = \"ps2\""));
     let config = accepted(&format!("{named}{database}"));
     let names: Vec<_> = config.instances.iter().map(|one| one.switch.as_deref().unwrap()).collect();
@@ -117,14 +117,14 @@ fn version_2_has_no_ipv6_and_no_fractions() {
 #[test]
 fn peers_are_addresses_of_the_family_it_speaks() {
     assert_eq!(router(&alone("peers = [\"172.31.0.22\"]")).peers.len(), 1);
-    let said = refusal(&alone("peers = [\"2001:db8::22\"]"));
+    let error = refusal(&alone("peers = [\"2001:db8::22\"]"));
     assert!(
-        said.ends_with("expected a unicast IPv4 address, as VRRP here runs over IPv4, found 2001:db8::22"),
-        "{said}"
+        error.ends_with("expected a unicast IPv4 address, as VRRP here runs over IPv4, found 2001:db8::22"),
+        "{error}"
     );
     assert!(refusal(&alone("source = \"224.0.0.18\"")).contains("source: expected a unicast IPv4 address"));
-    let said = refusal(&alone("peers = [\"172.31.0.22\", \"172.31.0.22\"]"));
-    assert!(said.ends_with("expected each address once, found 172.31.0.22 a second time"), "{said}");
+    let error = refusal(&alone("peers = [\"172.31.0.22\", \"172.31.0.22\"]"));
+    assert!(error.ends_with("expected each address once, found 172.31.0.22 a second time"), "{error}");
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn keys_that_can_t_be_used_are_refused_without_being_shown() {
         (format!("{one}\nauth_replay = \"none\""), "expected \"time\" or \"monotonic\""),
         (format!("{one}\nauth_window = 5\nauth_replay = \"monotonic\""), "as there is an auth_window"),
     ] {
-        let said = refusal(&alone(&keys));
-        assert!(said.contains(part), "{keys}: {said}");
-        assert!(!said.contains("sesame") && !said.contains("c0ffee"), "{said}");
+        let error = refusal(&alone(&keys));
+        assert!(error.contains(part), "{keys}: {error}");
+        assert!(!error.contains("sesame") && !error.contains("c0ffee"), "{error}");
     }
 }

@@ -36,7 +36,7 @@ pub fn state_of_switch(switch: &LogicalSwitch) -> Option<BindingState> {
 
 /// Returns the problem of bindings that do not forward, unless their interface is reported already.
 pub fn unforwarded(all: &[BoundVlan]) -> Option<Problem> {
-    let mut without = all.iter().filter(|one| !one.state.forwards() && !one.state.is_told());
+    let mut without = all.iter().filter(|one| !one.state.forwards() && !one.state.is_reported_elsewhere());
     let first = without.next()?.clone();
     Some(Problem::NotForwarding { first: Box::new(first), count: 1 + without.count(), bound: all.len() })
 }

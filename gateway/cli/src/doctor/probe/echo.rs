@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_heard_comes_to_one_word() {
+    fn replies_have_one_result() {
         let by: IpAddr = "192.0.2.1".parse().unwrap();
         assert_eq!(Replies::default().echo(), Echo::Silent);
         assert_eq!(Replies { short: true, ..Replies::default() }.echo(), Echo::LongOnesLost);

@@ -55,7 +55,7 @@ pub(crate) fn carry_out(options: &ShowOptions, socket: &Path) -> ExitCode {
         })
         .map(|all| (all.is_empty(), written(json, &all, || screen::neighbours(&all, look)))),
         Noun::Vrrp(wanted) => all(agent, "show/vrrp", |one: &Router| {
-            wanted.instance.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
+            wanted.router.as_ref().is_none_or(|which| *which == one.name || *which == one.vrid.to_string())
         })
         .map(|all| (all.is_empty(), written(json, &all, || screen::vrrp(&all, look)))),
         Noun::Counters(wanted) => agent.ask::<Vec<Counter>>("show/counters", &[]).map(|all| {

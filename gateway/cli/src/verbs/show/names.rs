@@ -16,7 +16,7 @@ const LISTED: usize = 10;
 
 /// Returns a sentence about names in `noun` that do not exist; None if all exist.
 pub(super) fn unknown(noun: &Noun, agent: Agent<'_>) -> Result<Option<String>, CallError> {
-    let (mut switch, mut vni, mut port, mut remote, mut instance) = (None, None, None, None, None);
+    let (mut switch, mut vni, mut port, mut remote, mut router) = (None, None, None, None, None);
     match noun {
         Noun::Switches(wanted) => (switch, vni) = (wanted.switch.as_deref(), wanted.vni),
         Noun::Bindings(wanted) => {
@@ -27,7 +27,7 @@ pub(super) fn unknown(noun: &Noun, agent: Agent<'_>) -> Result<Option<String>, C
         }
         Noun::Tunnels(wanted) => (vni, remote) = (wanted.vni, wanted.remote),
         Noun::Neighbours(wanted) => remote = wanted.remote,
-        Noun::Vrrp(wanted) => instance = wanted.instance.as_deref(),
+        Noun::Vrrp(wanted) => router = wanted.router.as_deref(),
         Noun::Counters(_) | Noun::Drops(_) => {}
     }
     if switch.is_some() || vni.is_some() {
@@ -54,10 +54,10 @@ pub(super) fn unknown(noun: &Noun, agent: Agent<'_>) -> Result<Option<String>, C
             return Ok(Some(missing));
         }
     }
-    let Some(instance) = instance else { return Ok(None) };
+    let Some(router) = router else { return Ok(None) };
     let all: Vec<Router> = agent.ask("show/vrrp", &[])?;
     let names = all.into_iter().flat_map(|one| [one.name, one.vrid.to_string()]);
-    Ok(not_among("vrrp", "virtual router", instance, names))
+    Ok(not_among("vrrp", "virtual router", router, names))
 }
 
 /// Returns an error text if `wanted` is not one of `all`.

@@ -33,7 +33,7 @@ pub struct ShowOptions {
 /// What to show.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Noun {
-    /// Logical switches: VNI, and numbers of bindings, given and learned MACs.
+    /// Logical switches: VNI, and numbers of bindings, static and learned MACs.
     Switches(SwitchesOptions),
     /// VLANs of access ports, with logical switch and traffic.
     Bindings(BindingsOptions),
@@ -170,9 +170,9 @@ pub struct NeighboursOptions {
 /// `show vrrp`.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct VrrpOptions {
-    /// Name or VRID of one instance; all of them if none is named.
+    /// Name or VRID of one virtual router; all of them if none is named.
     #[arg(value_name = "NAME|VRID")]
-    pub instance: Option<String>,
+    pub router: Option<String>,
     /// How to show it.
     #[command(flatten)]
     pub output: OutputOptions,
