@@ -18,7 +18,7 @@ use gateway_sources::Database;
 use gateway_vrrp::{Role, Time, Vrid};
 
 use crate::{
-    ctl::server::Request,
+    ctl::Request,
     data_plane::DataPlane,
     error::AgentError,
     report::Report,

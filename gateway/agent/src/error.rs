@@ -11,7 +11,7 @@ use gateway_netdev::{nic::NicError, underlay::UnderlayError};
 use gateway_sources::OpenError;
 use nix::errno::Errno;
 
-use crate::{ctl::server::CtlError, process_lock::ProcessLockError};
+use crate::{ctl::CtlError, process_lock::ProcessLockError};
 
 /// Error that ended the agent, or kept it from starting.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    time::Duration,
 };
 
 use gateway_api::{
@@ -27,35 +26,20 @@ use gateway_vrrp::Time;
 
 use super::data_plane::DataPlane;
 use crate::{
-    ctl::server::Request,
+    ctl::Request,
     events::{
         journal::{Journal, Moment},
         places::{At, Places},
+        readers::Readers,
         standing::{self, Bindings, Databases, Router, Switches},
     },
 };
-
-/// Time that a reader waits for an event before it receives an empty page. Less than the timeout of the control socket.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Time that an event waits for others, so that a reader receives a burst in one page and polls seldom.
-const GATHER: Duration = Duration::from_millis(20);
-
-/// Client that waits for an event.
-struct Reader {
-    cursor: Cursor,
-    request: Request,
-    /// Time at which it is answered at the latest.
-    until: Time,
-}
 
 /// Journal, and the last state of everything that it records.
 pub(super) struct EventLog {
     journal: Journal,
     places: Places,
-    readers: Vec<Reader>,
-    /// Time at which waiting readers are answered.
-    answer_at: Option<Time>,
+    readers: Readers,
     /// Names of interfaces by index.
     interfaces: BTreeMap<u32, String>,
     /// Remote VTEPs by number of the tunnel.
@@ -81,8 +65,7 @@ impl EventLog {
         let mut this = Self {
             journal: Journal::new(now),
             places: Places::default(),
-            readers: Vec::new(),
-            answer_at: None,
+            readers: Readers::default(),
             interfaces: interfaces(underlay),
             tunnels: tunnels(forwarding),
             switches: switches(forwarding, rows),
@@ -267,43 +250,18 @@ impl EventLog {
 
     /// Answers a reader: at once if there are events, else when there are.
     pub(super) fn read(&mut self, cursor: Cursor, request: Request, now: Time) {
-        let page = self.journal.page(&cursor);
-        if cursor == Cursor::End || !page.records.is_empty() || page.missed > 0 {
-            return answer(request, &page);
-        }
-        self.readers.push(Reader { cursor, request, until: now + PATIENCE });
+        self.readers.add(&self.journal, cursor, request, now);
     }
 
     /// Returns the time at which [`EventLog::answer`] is due.
     pub(super) fn due(&self) -> Option<Time> {
-        self.answer_at.into_iter().chain(self.readers.iter().map(|reader| reader.until)).min()
+        self.readers.due()
     }
 
     /// Answers waiting readers if their event happened a moment ago, or if they have waited for too long.
     pub(super) fn answer(&mut self, now: Moment) {
         self.journal.settle(now);
-        if self.readers.is_empty() {
-            self.answer_at = None;
-            return;
-        }
-        let now = now.steady;
-        let is_due = self.answer_at.is_some_and(|due| due <= now);
-        for reader in std::mem::take(&mut self.readers) {
-            if reader.request.is_abandoned() {
-                continue;
-            }
-            if is_due && self.has_news(&reader) || reader.until <= now {
-                answer(reader.request, &self.journal.page(&reader.cursor));
-            } else {
-                self.readers.push(reader);
-            }
-        }
-        let news = self.readers.iter().any(|reader| self.has_news(reader));
-        self.answer_at = news.then(|| self.answer_at.filter(|due| *due > now).unwrap_or(now + GATHER));
-    }
-
-    fn has_news(&self, reader: &Reader) -> bool {
-        matches!(reader.cursor, Cursor::From { seq, .. } if seq < self.journal.next())
+        self.readers.answer(&self.journal, now.steady);
     }
 
     fn bindings_of(&self, forwarding: &impl DataPlane) -> Bindings {
@@ -311,12 +269,6 @@ impl EventLog {
         let bindings = forwarding.programmed().bindings.iter();
         bindings.map(|(key, binding)| ((name(key), key.vlan), binding.vni)).collect()
     }
-}
-
-fn answer(request: Request, page: &gateway_api::events::Page) {
-    let answer = serde_json::to_string(page).map_err(|error| error.to_string());
-    // The log does not wait until the client has read the answer.
-    drop(request.answer(answer));
 }
 
 fn interfaces(underlay: &Snapshot) -> BTreeMap<u32, String> {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use gateway_base::{log, memory};
 
 use super::{agent::Agent, cluster::Cluster, coverage::Totals, data_plane::DataPlane as _, status_line::StatusLine};
-use crate::ctl::server::Counters;
+use crate::ctl::Counters;
 
 impl Agent<'_> {
     /// Returns the status line.

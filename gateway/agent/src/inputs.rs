@@ -23,7 +23,7 @@ use super::{
     systemd::Watchdog,
     turn::{Input, Latest},
 };
-use crate::{ctl::server::Requests, metrics::ScrapeRequests};
+use crate::{ctl::Requests, metrics::ScrapeRequests};
 
 /// Interval at which the agent checks what does not notify it, and publishes its state.
 const SECOND: Duration = Duration::from_secs(1);

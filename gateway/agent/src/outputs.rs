@@ -9,7 +9,7 @@ use gateway_config::Config;
 
 use super::{agent::Agent, coverage::Coverage, status::StatusFile, systemd::Systemd, turn::Output};
 use crate::{
-    ctl::server::Counters,
+    ctl::Counters,
     metrics::{Exporter, ScrapeRequests},
 };
 

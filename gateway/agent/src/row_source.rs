@@ -162,3 +162,35 @@ pub(super) fn wanted(config: &Config, rows: &Rows) -> Wanted {
         vteps: config.vteps().collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use gateway_api::view::{Database, DatabaseState, samples};
+
+    use super::*;
+
+    fn database(state: DatabaseState) -> Database {
+        let mut database = samples::healthy().database;
+        database.followed_mut().into_iter().for_each(|(_, following)| following.state = state);
+        database
+    }
+
+    fn seconds(since: &DatabaseSince, state: DatabaseState, now: u64) -> Option<u64> {
+        let mut database = database(state);
+        since.set_seconds(&mut database, Duration::from_secs(now));
+        database.followed()[0].1.state_seconds
+    }
+
+    #[test]
+    fn a_state_of_the_database_counts_from_its_first_note() {
+        let (mut since, now) = (DatabaseSince::default(), Duration::from_secs);
+        since.note(&mut database(DatabaseState::Following), now(10));
+        since.note(&mut database(DatabaseState::Following), now(20));
+        assert_eq!(seconds(&since, DatabaseState::Following, 25), Some(15));
+        assert_eq!(seconds(&since, DatabaseState::Gone, 25), Some(0), "it is not noted yet");
+        since.note(&mut database(DatabaseState::Gone), now(30));
+        assert_eq!(seconds(&since, DatabaseState::Gone, 32), Some(2));
+    }
+}

@@ -39,7 +39,7 @@ use super::{
     turn::Latest,
 };
 use crate::{
-    ctl::server::{Counters, Requests},
+    ctl::{Counters, Requests},
     devices::Devices,
     events::journal::Moment,
     metrics::Exporter,

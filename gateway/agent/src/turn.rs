@@ -10,7 +10,7 @@ use gateway_netdev::underlay::Snapshot;
 use gateway_vrrp::Leave;
 
 use super::error::ReloadError;
-use crate::ctl::server::Request;
+use crate::ctl::Request;
 
 /// Input of the event loop.
 pub(super) enum Input {

@@ -5,7 +5,7 @@ use gateway_config::Config;
 use gateway_vrrp::Leave;
 
 use super::{Agent, AgentError, DataPlane, Effect, End, Moment, Output, ReloadError, Turn};
-use crate::{ctl::server::Request, forwarding::ageing_interval};
+use crate::{ctl::Request, forwarding::ageing_interval};
 
 impl<P: DataPlane> Agent<'_, P> {
     /// Handles a request on the control socket.

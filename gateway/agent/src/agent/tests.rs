@@ -24,7 +24,10 @@ use gateway_vrrp::Leave;
 use tokio::sync::watch;
 
 use super::*;
-use crate::{ctl::server::Request, row_source::wanted};
+use crate::{
+    ctl::{Reply, Request},
+    row_source::wanted,
+};
 
 mod plane;
 
@@ -125,10 +128,15 @@ impl Scene {
 
     /// Handles a request that is answered at once.
     fn request(&mut self, command: &'static str, params: &[&str]) -> Answer {
-        let (request, mut answer) = Request::sample(command, params);
+        let (request, mut answer) = sample(command, params);
         assert!(self.handle(Input::Request(request)).is_empty());
         answer.try_recv().unwrap().0
     }
+}
+
+/// Makes a request of a client.
+fn sample(command: &'static str, params: &[&str]) -> (Request, Reply) {
+    Request::new(command, params.iter().map(|word| (*word).to_owned()).collect())
 }
 
 /// Path that no other test uses.
@@ -228,7 +236,7 @@ fn a_signal_hands_over_and_a_client_may_keep_the_role() {
     let mut scene = Scene::start(true);
     let effects = scene.handle(Input::Stop);
     assert!(matches!(effects[..], [Effect::End(End { leave: Leave::Handover, request: None })]));
-    let (request, mut answer) = Request::sample("exit", &["keep-role"]);
+    let (request, mut answer) = sample("exit", &["keep-role"]);
     let effects = scene.handle(Input::Request(request));
     assert!(matches!(effects[..], [Effect::End(End { leave: Leave::Keep, request: Some(_) })]));
     assert!(answer.try_recv().is_err(), "the client waits for the end");
@@ -237,7 +245,7 @@ fn a_signal_hands_over_and_a_client_may_keep_the_role() {
 #[test]
 fn a_reload_is_read_then_applied_then_answered() {
     let mut scene = Scene::start(true);
-    let (request, mut answer) = Request::sample("reload", &[]);
+    let (request, mut answer) = sample("reload", &[]);
     let effects = scene.handle(Input::Request(request));
     let Some(Effect::ReadConfiguration(request)) = effects.into_iter().next() else { panic!() };
     let effects = scene.handle(Input::Configuration(Ok(Box::new(config("ageing = 100"))), request));
@@ -272,7 +280,7 @@ fn a_monitor_without_events_gets_an_empty_page_when_it_is_due() {
     let page = scene.request("monitor/next", &["0"]).unwrap();
     let next = serde_json::from_str::<serde_json::Value>(&page).unwrap()["next"].to_string();
     assert_eq!(scene.agent.due(), None);
-    let (request, mut answer) = Request::sample("monitor/next", &[&next]);
+    let (request, mut answer) = sample("monitor/next", &[&next]);
     assert!(scene.handle(Input::Request(request)).is_empty());
     assert!(answer.try_recv().is_err());
     scene.now.steady = scene.agent.due().unwrap();

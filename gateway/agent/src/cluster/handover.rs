@@ -9,7 +9,7 @@ use std::{
 use gateway_ha::InstanceStatus;
 use gateway_vrrp::Time;
 
-use crate::ctl::server::Request;
+use crate::ctl::Request;
 
 /// Time that another node has to take a role that is handed over.
 const SUCCESSOR: Duration = Duration::from_secs(5);
@@ -74,5 +74,77 @@ impl Handovers {
                 }
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_api::ctl::Answer;
+    use gateway_vrrp::{Interval, Priority, Role, Status, Vrid};
+
+    use super::*;
+    use crate::ctl::{Reply, Request};
+
+    const VRID: Vrid = Vrid::new(51).unwrap();
+    const START: Time = Time::from_secs(100);
+    const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(172, 31, 0, 22));
+
+    /// Makes the status of the virtual router, with the node that is active.
+    fn status(role: Role, active: Option<IpAddr>) -> [InstanceStatus; 1] {
+        let (priority, interval) = (Priority::DEFAULT, Interval::DEFAULT);
+        [InstanceStatus {
+            vrid: VRID,
+            name: "a".to_owned(),
+            status: Status { role, since: START, priority, active, interval, lease: None, unheard: None, holdup: None },
+            source: None,
+            addresses_there: false,
+            announced: 0,
+            problems: BTreeSet::new(),
+            faults: Vec::new(),
+            counters: gateway_api::view::VrrpCounters::default(),
+            others: BTreeMap::new(),
+        }]
+    }
+
+    fn waiting(force: bool) -> (Handovers, Reply) {
+        let (request, reply) = Request::new("vrrp/handover", Vec::new());
+        let names = [(OTHER, "gw2".to_owned())].into();
+        let mut handovers = Handovers::default();
+        handovers.add(Handover { leases: [51].into(), request, force, since: START, names });
+        (handovers, reply)
+    }
+
+    fn answer(reply: &mut Reply) -> Option<Answer> {
+        Some(reply.try_recv().ok()?.0)
+    }
+
+    #[test]
+    fn a_client_is_answered_when_another_node_is_active() {
+        let (mut handovers, mut reply) = waiting(false);
+        handovers.answer(&status(Role::Active, None), &[51].into(), START);
+        handovers.answer(&status(Role::Backup, None), &[].into(), START + Duration::from_millis(50));
+        assert_eq!(answer(&mut reply), None);
+        handovers.answer(&status(Role::Backup, Some(OTHER)), &[].into(), START + Duration::from_millis(70));
+        let expected = "a: handed over to gw2 (172.31.0.22) in 70 ms\n".to_owned();
+        assert_eq!((answer(&mut reply), handovers.due()), (Some(Ok(expected)), None));
+    }
+
+    #[test]
+    fn a_forced_handover_does_not_wait_for_another_node() {
+        let (mut handovers, mut reply) = waiting(true);
+        handovers.answer(&status(Role::Backup, None), &[].into(), START);
+        let expected = "a: handed over, and no other node is active yet\n".to_owned();
+        assert_eq!(answer(&mut reply), Some(Ok(expected)));
+    }
+
+    #[test]
+    fn a_handover_that_nobody_completes_is_an_error_after_five_seconds() {
+        let (mut handovers, mut reply) = waiting(false);
+        assert_eq!(handovers.due(), Some(START + SUCCESSOR));
+        handovers.answer(&status(Role::Backup, None), &[].into(), START + SUCCESSOR);
+        assert!(answer(&mut reply).unwrap().unwrap_err().ends_with("no other node has taken it within 5 s"));
+        let (mut handovers, mut reply) = waiting(true);
+        handovers.answer(&status(Role::Active, None), &[51].into(), START + SUCCESSOR);
+        assert!(answer(&mut reply).unwrap().unwrap_err().starts_with("this node is still active after 5 s"));
     }
 }

@@ -21,7 +21,7 @@ use nix::{
 };
 use tokio::net::UnixListener;
 
-use crate::ctl::server::CtlError;
+use super::error::CtlError;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 16;
@@ -71,7 +71,7 @@ fn clear(path: &Path) -> Result<(), CtlError> {
 ///
 /// # Errors
 /// There is no such group, or the lookup fails.
-pub fn group(name: Option<&str>) -> Result<Option<u32>, CtlError> {
+pub(crate) fn group(name: Option<&str>) -> Result<Option<u32>, CtlError> {
     let Some(name) = name else { return Ok(None) };
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(Some(group.gid.as_raw())),

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     future::Future,
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -30,9 +30,11 @@ use tokio::{
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::ctl::{
+use super::{
     admission::{Admission, Entry, OTHERS, ROOT},
+    error::CtlError,
     listener::Listener,
+    request::{Request, Requests},
 };
 
 /// Bytes read at a time.
@@ -53,95 +55,13 @@ const REST: Duration = Duration::from_secs(1);
 /// Request rate of one client. A faster client waits, because the loop that answers has other work.
 const PACE: Rate = Rate { burst: 200, each: Duration::from_millis(10) };
 
-/// Error that keeps the control socket from being opened.
-#[derive(Debug, thiserror::Error)]
-pub enum CtlError {
-    /// Another process answers there.
-    #[error("{}: another process listens there; stop it, or set another gateway.run_dir", path.display())]
-    Taken {
-        /// Path of the socket.
-        path: PathBuf,
-    },
-    /// The path is no socket, and is not removed without a request.
-    #[error("{}: there is something that is not a socket; remove it, or set another gateway.run_dir", path.display())]
-    NotASocket {
-        /// Path that should be the socket.
-        path: PathBuf,
-    },
-    /// There is no such group.
-    #[error(
-        "gateway.control_group: there is no group {group:?} on this machine; make it with `groupadd --system {group}`, or name another"
-    )]
-    NoGroup {
-        /// Name of the group.
-        group: String,
-    },
-    /// The lookup of the group fails.
-    #[error("gateway.control_group: looking up group {group:?}: {source}")]
-    Group {
-        /// Name of the group.
-        group: String,
-        /// Error of the system.
-        source: io::Error,
-    },
-    /// The system refuses to open the socket.
-    #[error("cannot open the control socket {}: {source}", path.display())]
-    Open {
-        /// Path of the socket.
-        path: PathBuf,
-        /// Error of the system.
-        source: io::Error,
-    },
-}
-
-/// Receiver of the clients' requests.
-pub type Requests = mpsc::Receiver<Request>;
-
-/// Request that waits for its answer. If it is dropped without one, the client receives an error.
-#[derive(Debug)]
-pub struct Request {
-    /// Name of the command in the table.
-    pub command: &'static str,
-    /// Parameters, as many as the table allows.
-    pub params: Vec<String>,
-    reply: oneshot::Sender<(Answer, oneshot::Sender<()>)>,
-}
-
-impl Request {
-    /// Makes a request, and the receiver of its answer.
-    #[cfg(test)]
-    pub(crate) fn sample(
-        command: &'static str,
-        params: &[&str],
-    ) -> (Self, oneshot::Receiver<(Answer, oneshot::Sender<()>)>) {
-        let (reply, answer) = oneshot::channel();
-        (Self { command, params: params.iter().map(|word| (*word).to_owned()).collect(), reply }, answer)
-    }
-
-    /// Returns true if the client no longer waits for the answer.
-    pub(crate) fn is_abandoned(&self) -> bool {
-        self.reply.is_closed()
-    }
-
-    /// Sends the answer. The future ends when the client has the answer, has closed its connection, or does not read it
-    /// in time. Most callers need not wait for it, but a process that exits after this answer should.
-    pub fn answer(self, answer: Answer) -> impl Future<Output = ()> {
-        let (sent, has_it) = oneshot::channel();
-        // The client may be gone.
-        let _ = self.reply.send((answer, sent));
-        async {
-            let _ = has_it.await;
-        }
-    }
-}
-
 /// Counters of the control socket since it was opened.
 #[derive(Debug, Default)]
-pub struct Counters {
+pub(crate) struct Counters {
     /// Clients that were admitted.
-    pub clients: AtomicU64,
+    pub(crate) clients: AtomicU64,
     /// Requests, of any kind.
-    pub requests: AtomicU64,
+    pub(crate) requests: AtomicU64,
     /// Clients whose connection was closed because of an error or a timeout.
     pub(crate) hung_up: AtomicU64,
     /// Idle clients that made room for others.
@@ -171,7 +91,7 @@ impl Shared {
 ///
 /// # Errors
 /// The socket can't be opened, or there is no such group.
-pub fn open(
+pub(crate) fn open(
     path: &Path,
     group: Option<&str>,
     commands: &'static [Command],
@@ -351,9 +271,9 @@ async fn ask(
     command: &'static str,
     params: Vec<String>,
 ) -> (Answer, Option<oneshot::Sender<()>>) {
-    let (reply, answer) = oneshot::channel();
+    let (request, answer) = Request::new(command, params);
     let asked = async {
-        requests.send(Request { command, params, reply }).await.ok()?;
+        requests.send(request).await.ok()?;
         answer.await.ok()
     };
     match timeout(ANSWER, asked).await {
