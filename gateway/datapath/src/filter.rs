@@ -8,7 +8,7 @@ use std::{
     os::fd::{AsRawFd, BorrowedFd},
 };
 
-use gateway_netdev::nic::netlink::{attribute, push_attribute, request_with};
+use gateway_netdev::netlink::{attribute, push_attribute, request_with};
 use nix::sys::socket::SockProtocol;
 
 /// Priority of the filter, 22100 to `tc`; high numbers come last.

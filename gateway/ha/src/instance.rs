@@ -21,10 +21,10 @@ use gateway_netdev::{
     links::Links,
     macvlan,
     net_thread::Net,
+    netlink::Handle,
     sysctl::Sysctls,
 };
 use gateway_vrrp::{Authenticator, Leave, Machine, Priority, Role, Settings, Time, Vrid, perform, turn};
-use rtnetlink::Handle;
 use settings::{addresses, is_running, placement, settings};
 use tokio::sync::mpsc;
 use work::Acting;

@@ -15,6 +15,7 @@ use gateway_netdev::{
     addresses::Report,
     links::{self, Links},
     net_thread::Net,
+    netlink,
     sysctl::Sysctls,
 };
 use gateway_vrrp::{Leave, Role, Time, Vrid};
@@ -88,9 +89,7 @@ impl Loop {
         let net = Net::start(thread::be_nearly_real_time).map_err(open)?;
         let asking = net.run(async {
             let links = links::follow().await?;
-            let (connection, netlink, _) = rtnetlink::new_connection()?;
-            tokio::spawn(connection);
-            Ok((links, netlink))
+            Ok((links, netlink::connect()?))
         });
         let (links, netlink) = asking.await.map_err(open)?;
         let lag = 2 * clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;

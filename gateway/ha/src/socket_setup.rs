@@ -2,7 +2,7 @@
 
 use std::{io, net::IpAddr};
 
-use gateway_netdev::{interface::Link, nic};
+use gateway_netdev::{Link, interface, nic};
 use gateway_vrrp::{GROUP_V4, GROUP_V6, PROTOCOL, TTL};
 use nix::sys::socket::{
     TimestampingFlag, setsockopt,
@@ -37,10 +37,10 @@ pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
         }
     };
     let link = Link::named(name).map_err(refused("looking at the interface"))?;
+    let link = link.ok_or_else(|| SocketError::NoInterface(name.to_owned()))?;
     let source = match options.source {
         Some(source) => Some(source),
-        None => link
-            .source(name, options.family, options.virtual_addresses)
+        None => interface::source(&link, name, options.family, options.virtual_addresses)
             .map_err(refused("looking for its addresses"))?,
     };
     let source = source.ok_or_else(|| SocketError::NoSource(name.to_owned()))?;

@@ -86,7 +86,7 @@ impl Sum {
 #[cfg(test)]
 mod tests {
     use gateway_config::{AnnounceConfig, Mode};
-    use gateway_netdev::links::Change;
+    use gateway_netdev::netlink::{Change, Link};
     use gateway_vrrp::{Checksum, Interval, Priority, Version, Vrid};
 
     use super::*;
@@ -120,7 +120,13 @@ mod tests {
         let mut links = Links::default();
         for (ifindex, (name, up)) in states.iter().enumerate() {
             let ifindex = ifindex as u32 + 1;
-            links.apply(Change::Link { ifindex, name: (*name).to_owned(), up: *up, mac: None });
+            links.apply(Change::Link(Link {
+                ifindex,
+                name: (*name).to_owned(),
+                admin_up: true,
+                running: *up,
+                ..Link::default()
+            }));
         }
         links
     }

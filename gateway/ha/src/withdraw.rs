@@ -7,7 +7,7 @@ use gateway_config::InstanceConfig;
 use gateway_netdev::{
     addresses::{Configurator, Placement},
     links::{self, Links},
-    macvlan,
+    macvlan, netlink,
     sysctl::Sysctls,
 };
 
@@ -32,8 +32,7 @@ pub fn withdraw(instances: &[InstanceConfig], mut say: impl FnMut(String)) -> Re
 }
 
 async fn take_off(sites: &[Placement], say: &mut impl FnMut(String)) -> io::Result<()> {
-    let (connection, netlink, _) = rtnetlink::new_connection()?;
-    tokio::spawn(connection);
+    let netlink = netlink::connect()?;
     let links = links::list(&netlink).await?;
     let sysctls = Sysctls::default();
     for placement in sites {

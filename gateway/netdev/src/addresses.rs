@@ -7,19 +7,21 @@
 use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use gateway_vrrp::Vrid;
-use rtnetlink::{
-    Handle,
-    packet_route::{
-        AddressFamily,
-        address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo},
-    },
+use rtnetlink::packet_route::{
+    AddressFamily,
+    address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage, CacheInfo},
 };
 use tokio::{
     sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
-use crate::{links::io_error, macvlan, net_thread::Net, sysctl::Sysctls};
+use crate::{
+    macvlan,
+    net_thread::Net,
+    netlink::{Handle, io_error},
+    sysctl::Sysctls,
+};
 
 const RETRY: Duration = Duration::from_millis(500);
 /// The most attempts at the last request of a virtual router that is gone.
@@ -255,7 +257,7 @@ async fn add(handle: &Handle, ifindex: u32, address: IpAddr) -> io::Result<()> {
         lifetime.ifa_valid = u32::MAX;
         message.attributes.push(AddressAttribute::CacheInfo(lifetime));
     }
-    match request.execute().await.map_err(|error| io_error(&error)) {
+    match request.execute().await.map_err(io_error) {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         other => other,
     }
@@ -268,7 +270,7 @@ async fn delete(handle: &Handle, ifindex: u32, address: IpAddr) -> io::Result<()
     message.header.prefix_len = if address.is_ipv4() { 32 } else { 128 };
     message.attributes.push(AddressAttribute::Local(address));
     message.attributes.push(AddressAttribute::Address(address));
-    match handle.address().del(message).execute().await.map_err(|error| io_error(&error)) {
+    match handle.address().del(message).execute().await.map_err(io_error) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EADDRNOTAVAIL | libc::ENODEV)) => Ok(()),
         other => other,
     }

@@ -2,55 +2,28 @@
 
 use std::{io, net::IpAddr};
 
-use crate::Family;
 use gateway_common::net::MacAddr;
-use nix::{
-    errno::Errno,
-    ifaddrs::getifaddrs,
-    net::if_::{if_indextoname, if_nametoindex},
-    sys::socket::SockProtocol,
+use nix::{errno::Errno, ifaddrs::getifaddrs, net::if_::if_indextoname};
+
+use crate::{
+    Family,
+    netlink::{Link, NeighbourState, neighbour_of},
 };
 
-use crate::nic::netlink::{attribute, push_attribute, request};
-
-/// Current state of an interface.
-#[derive(Debug)]
-pub struct Link {
-    /// Its index.
-    pub ifindex: u32,
-    mac: Option<MacAddr>,
-    /// The interface it is stacked on.
-    lower: Option<u32>,
-}
-
-impl Link {
-    /// Returns the interface of that name in the calling thread's network namespace.
-    pub fn named(name: &str) -> io::Result<Self> {
-        let ifindex = if_nametoindex(name)?;
-        // struct ifinfomsg: family and padding, type, index, flags, mask.
-        let mut body = vec![0; 16];
-        body[4..8].copy_from_slice(&ifindex.to_ne_bytes());
-        let answers = request(SockProtocol::NetlinkRoute, libc::RTM_GETLINK, &body)?;
-        let attributes = answers.first().and_then(|answer| answer.get(16..)).unwrap_or_default();
-        let mac = attribute(attributes, libc::IFLA_ADDRESS).and_then(|mac| mac.try_into().ok()).map(MacAddr);
-        let elsewhere = attribute(attributes, libc::IFLA_LINK_NETNSID).is_some();
-        let lower =
-            attribute(attributes, libc::IFLA_LINK).and_then(|link| link.try_into().ok()).map(u32::from_ne_bytes);
-        Ok(Self { ifindex, mac, lower: lower.filter(|lower| !elsewhere && *lower != 0 && *lower != ifindex) })
-    }
-
-    /// Returns the first address from which it can send. For an interface with a virtual router's MAC this is an
-    /// address of the interface below, because an address derived from the virtual MAC would be the same on every
-    /// router.
-    pub fn source(&self, name: &str, family: Family, virtual_addresses: &[IpAddr]) -> io::Result<Option<IpAddr>> {
-        let own = if self.mac.is_some_and(is_virtual) { None } else { first(name, family, virtual_addresses)? };
-        match (own, self.lower) {
-            (None, Some(lower)) => {
-                let lower = if_indextoname(lower)?;
-                first(&lower.to_string_lossy(), family, virtual_addresses)
-            }
-            (own, _) => Ok(own),
+/// Returns the first address from which the interface `link`, of this name, can send. For an interface with a virtual
+/// router's MAC this is an address of the interface below, because an address derived from the virtual MAC would be the
+/// same on every router.
+///
+/// # Errors
+/// The kernel does not list the addresses.
+pub fn source(link: &Link, name: &str, family: Family, virtual_addresses: &[IpAddr]) -> io::Result<Option<IpAddr>> {
+    let own = if link.mac.is_some_and(is_virtual) { None } else { first(name, family, virtual_addresses)? };
+    match (own, link.lower) {
+        (None, Some(lower)) => {
+            let lower = if_indextoname(lower)?;
+            first(&lower.to_string_lossy(), family, virtual_addresses)
         }
+        (own, _) => Ok(own),
     }
 }
 
@@ -70,23 +43,8 @@ fn first(name: &str, family: Family, virtual_addresses: &[IpAddr]) -> io::Result
 
 /// Returns true if a packet to a neighbour waits for its MAC address, so that the neighbour can't be reached now.
 pub fn is_unresolved(ifindex: u32, neighbour: IpAddr) -> bool {
-    let family = match neighbour {
-        IpAddr::V4(_) => libc::AF_INET,
-        IpAddr::V6(_) => libc::AF_INET6,
-    };
-    // struct ndmsg: family and padding, index, state, flags, type.
-    let mut body = vec![family as u8, 0, 0, 0];
-    body.extend(ifindex.to_ne_bytes());
-    body.extend([0; 4]);
-    match neighbour {
-        IpAddr::V4(address) => push_attribute(&mut body, libc::NDA_DST, &address.octets()),
-        IpAddr::V6(address) => push_attribute(&mut body, libc::NDA_DST, &address.octets()),
-    }
-    match request(SockProtocol::NetlinkRoute, libc::RTM_GETNEIGH, &body) {
-        Ok(answers) => {
-            let state = answers.first().and_then(|answer| answer.get(8..10)?.try_into().ok()).map(u16::from_ne_bytes);
-            state.is_some_and(|state| state == 0 || state & (libc::NUD_INCOMPLETE | libc::NUD_FAILED) != 0)
-        }
+    match neighbour_of((ifindex, neighbour)) {
+        Ok(entry) => entry.is_some_and(|entry| matches!(entry.state, NeighbourState::Pending | NeighbourState::Failed)),
         Err(error) => error.raw_os_error() == Some(Errno::ENOENT as i32),
     }
 }
@@ -97,16 +55,16 @@ mod tests {
 
     #[test]
     fn loopback_is_an_interface_with_an_address_and_nothing_below() {
-        let link = Link::named("lo").unwrap();
+        let link = Link::named("lo").unwrap().unwrap();
         assert_eq!(link.lower, None);
-        let source = |virtual_addresses: &[IpAddr]| link.source("lo", Family::V4, virtual_addresses).unwrap();
+        let source = |virtual_addresses: &[IpAddr]| source(&link, "lo", Family::V4, virtual_addresses).unwrap();
         assert_eq!(source(&[]), Some([127, 0, 0, 1].into()));
         assert_ne!(source(&[[127, 0, 0, 1].into()]), Some([127, 0, 0, 1].into()));
     }
 
     #[test]
     fn neighbour_never_asked_for_is_unresolved() {
-        assert!(is_unresolved(Link::named("lo").unwrap().ifindex, [192, 0, 2, 99].into()));
+        assert!(is_unresolved(Link::named("lo").unwrap().unwrap().ifindex, [192, 0, 2, 99].into()));
     }
 
     #[test]

@@ -3,40 +3,30 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt};
 use gateway_common::net::MacAddr;
-use nix::sys::socket::{setsockopt, sockopt};
-use rtnetlink::{
-    Error, Handle, MulticastGroup,
-    packet_core::{NetlinkMessage, NetlinkPayload},
-    packet_route::{
-        AddressFamily, RouteNetlinkMessage,
-        address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope},
-        link::{LinkAttribute, LinkFlags, LinkMessage},
-    },
-    sys::AsyncSocket,
-};
+use rtnetlink::MulticastGroup;
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
+use crate::netlink::{self, ANSWER_LIMIT, Change, Changes, Handle, InterfaceAddress};
+
 const GROUPS: [MulticastGroup; 3] = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
 /// Size in bytes of the kernel's buffer for notifications. If it overflows, notifications are dropped.
 const NEWS_BUFFER: usize = 1 << 20;
-/// Longest wait for an answer that the kernel gives at once.
-const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 /// Time after which netlink is tried again after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// An interface.
+/// An interface and its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
+pub struct Interface {
     /// Its index.
     pub ifindex: u32,
     /// True if the operator has set it up and it has a carrier.
@@ -50,48 +40,12 @@ pub struct Link {
 /// All interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    by_index: BTreeMap<u32, (String, Link)>,
-}
-
-/// A change of an interface or address.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// An interface was added or has changed.
-    Link {
-        /// Its index.
-        ifindex: u32,
-        /// Its name.
-        name: String,
-        /// True if it is up and has a carrier.
-        up: bool,
-        /// Its Ethernet address.
-        mac: Option<MacAddr>,
-    },
-    /// The interface was removed.
-    LinkGone(u32),
-    /// The interface has an address, which is usable or not (yet).
-    Address {
-        /// The interface.
-        ifindex: u32,
-        /// The address.
-        address: IpAddr,
-        /// False while duplicate address detection runs or has failed.
-        usable: bool,
-    },
-    /// The interface has lost an address.
-    AddressGone {
-        /// The interface.
-        ifindex: u32,
-        /// The address.
-        address: IpAddr,
-    },
-    /// Notifications were lost.
-    Overrun,
+    by_index: BTreeMap<u32, (String, Interface)>,
 }
 
 impl Links {
     /// Returns the interface of that name.
-    pub fn get(&self, name: &str) -> Option<&Link> {
+    pub fn get(&self, name: &str) -> Option<&Interface> {
         self.by_index.values().find(|(other, _)| other == name).map(|(_, link)| link)
     }
 
@@ -109,32 +63,30 @@ impl Links {
     /// Applies one change.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Link { ifindex, name, up, mac } => {
-                let entry = self
-                    .by_index
-                    .entry(ifindex)
-                    .or_insert_with(|| (String::new(), Link { ifindex, up: false, mac: None, addresses: Vec::new() }));
-                entry.0 = name;
-                entry.1.up = up;
-                entry.1.mac = mac;
+            Change::Link(link) => {
+                let new = Interface { ifindex: link.ifindex, up: false, mac: None, addresses: Vec::new() };
+                let (name, interface) = self.by_index.entry(link.ifindex).or_insert_with(|| (String::new(), new));
+                *name = link.name;
+                interface.up = link.admin_up && link.running;
+                interface.mac = link.mac;
             }
             Change::LinkGone(ifindex) => {
                 self.by_index.remove(&ifindex);
             }
-            Change::Address { ifindex, address, usable } => {
-                let Some((_, link)) = self.by_index.get_mut(&ifindex) else { return };
+            Change::Address(InterfaceAddress { ifindex, address, usable }) => {
+                let Some((_, interface)) = self.by_index.get_mut(&ifindex) else { return };
                 if !usable {
-                    link.addresses.retain(|other| *other != address);
-                } else if !link.addresses.contains(&address) {
-                    link.addresses.push(address);
+                    interface.addresses.retain(|other| *other != address);
+                } else if !interface.addresses.contains(&address) {
+                    interface.addresses.push(address);
                 }
             }
             Change::AddressGone { ifindex, address } => {
-                if let Some((_, link)) = self.by_index.get_mut(&ifindex) {
-                    link.addresses.retain(|other| *other != address);
+                if let Some((_, interface)) = self.by_index.get_mut(&ifindex) {
+                    interface.addresses.retain(|other| *other != address);
                 }
             }
-            Change::Overrun => {}
+            Change::Neighbour(..) | Change::NeighbourGone(_) | Change::Routing | Change::Overrun => {}
         }
     }
 }
@@ -162,27 +114,17 @@ pub async fn follow() -> io::Result<watch::Receiver<Arc<Links>>> {
     Ok(receiver)
 }
 
-type Messages = futures_util::stream::BoxStream<'static, NetlinkMessage<RouteNetlinkMessage>>;
-
 struct Follower {
     handle: Handle,
-    messages: Messages,
+    changes: Changes,
     links: Links,
 }
 
 impl Follower {
     async fn open() -> io::Result<Self> {
         // Notifications are subscribed first, so that a change during the dump is reported again rather than missed.
-        let (mut connection, _, messages) = rtnetlink::new_multicast_connection(&GROUPS)?;
-        let socket = connection.socket_mut().socket_mut();
-        // Beyond net.core.rmem_max only with CAP_NET_ADMIN.
-        setsockopt(socket, sockopt::RcvBufForce, &NEWS_BUFFER)
-            .or_else(|_| setsockopt(socket, sockopt::RcvBuf, &NEWS_BUFFER))?;
-        tokio::spawn(connection);
-        let (connection, handle, _) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
-        let messages = messages.map(|(message, _)| message).boxed();
-        let mut follower = Self { handle, messages, links: Links::default() };
+        let changes = netlink::subscribe(&GROUPS, NEWS_BUFFER)?;
+        let mut follower = Self { handle: netlink::connect()?, changes, links: Links::default() };
         follower.dump().await?;
         Ok(follower)
     }
@@ -190,15 +132,15 @@ impl Follower {
     /// Publishes changes until netlink fails or there is no receiver.
     async fn run(&mut self, sender: &watch::Sender<Arc<Links>>) -> io::Error {
         loop {
-            let message = tokio::select! {
-                message = self.messages.next() => message,
+            let change = tokio::select! {
+                change = self.changes.next() => change,
                 () = sender.closed() => None,
             };
-            let Some(message) = message else { return io::Error::from(io::ErrorKind::UnexpectedEof) };
-            let mut overrun = self.take(&message);
+            let Some(change) = change else { return io::Error::from(io::ErrorKind::UnexpectedEof) };
+            let mut overrun = self.take(change);
             // A host with thousands of interfaces reports many changes at once.
-            while let Some(Some(message)) = self.messages.next().now_or_never() {
-                overrun |= self.take(&message);
+            while let Some(Some(change)) = self.changes.next().now_or_never() {
+                overrun |= self.take(change);
             }
             if overrun && let Err(error) = self.dump().await {
                 return error;
@@ -207,14 +149,11 @@ impl Follower {
         }
     }
 
-    /// Applies a message. Returns true if notifications were lost.
-    fn take(&mut self, message: &NetlinkMessage<RouteNetlinkMessage>) -> bool {
-        match change(message) {
-            Some(Change::Overrun) => return true,
-            Some(change) => self.links.apply(change),
-            None => {}
-        }
-        false
+    /// Applies a change. Returns true if notifications were lost.
+    fn take(&mut self, change: Change) -> bool {
+        let overrun = change == Change::Overrun;
+        self.links.apply(change);
+        overrun
     }
 
     async fn dump(&mut self) -> io::Result<()> {
@@ -237,102 +176,34 @@ fn publish(sender: &watch::Sender<Arc<Links>>, links: &Links) {
 /// Returns the current state of all interfaces.
 pub async fn list(handle: &Handle) -> io::Result<Links> {
     let mut all = Links::default();
-    let mut links = std::pin::pin!(handle.link().get().execute());
-    while let Some(message) = links.try_next().await.map_err(|error| io_error(&error))? {
-        link(&message).into_iter().for_each(|change| all.apply(change));
-    }
-    let mut addresses = std::pin::pin!(handle.address().get().execute());
-    while let Some(message) = addresses.try_next().await.map_err(|error| io_error(&error))? {
-        address(&message).into_iter().for_each(|change| all.apply(change));
-    }
+    let links = netlink::links(handle).await.map_err(netlink::io_error)?;
+    links.into_iter().for_each(|link| all.apply(Change::Link(link)));
+    let addresses = netlink::addresses(handle).await.map_err(netlink::io_error)?;
+    addresses.into_iter().for_each(|address| all.apply(Change::Address(address)));
     Ok(all)
-}
-
-/// Returns the kernel's reason in an error of rtnetlink.
-pub fn io_error(error: &Error) -> io::Error {
-    match error {
-        Error::NetlinkError(message) => message.to_io(),
-        other => io::Error::other(other.to_string()),
-    }
-}
-
-fn change(message: &NetlinkMessage<RouteNetlinkMessage>) -> Option<Change> {
-    let inner = match &message.payload {
-        NetlinkPayload::InnerMessage(inner) => inner,
-        NetlinkPayload::Overrun(_) => return Some(Change::Overrun),
-        _ => return None,
-    };
-    match inner {
-        RouteNetlinkMessage::NewLink(message) => link(message),
-        // A port that leaves its bridge is a DELLINK of family AF_BRIDGE; the interface itself stays.
-        RouteNetlinkMessage::DelLink(message) if message.header.interface_family == AddressFamily::Unspec => {
-            Some(Change::LinkGone(message.header.index))
-        }
-        RouteNetlinkMessage::NewAddress(message) => address(message),
-        RouteNetlinkMessage::DelAddress(message) => {
-            local(message).map(|address| Change::AddressGone { ifindex: message.header.index, address })
-        }
-        _ => None,
-    }
-}
-
-fn link(message: &LinkMessage) -> Option<Change> {
-    if message.header.interface_family != AddressFamily::Unspec {
-        return None;
-    }
-    let flags = message.header.flags;
-    let (mut name, mut mac) = (String::new(), None);
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name.clone_from(text),
-            LinkAttribute::Address(bytes) => mac = <[u8; 6]>::try_from(bytes.as_slice()).ok().map(MacAddr),
-            _ => {}
-        }
-    }
-    let up = flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::Running);
-    Some(Change::Link { ifindex: message.header.index, name, up, mac })
-}
-
-/// Returns the local address. On a point-to-point link IFA_ADDRESS is that of the other end, so IFA_LOCAL is preferred.
-fn local(message: &AddressMessage) -> Option<IpAddr> {
-    let find = |pick: fn(&AddressAttribute) -> Option<IpAddr>| message.attributes.iter().find_map(pick);
-    find(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
-        _ => None,
-    })
-    .or_else(|| {
-        find(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })
-    })
-}
-
-fn address(message: &AddressMessage) -> Option<Change> {
-    let flags = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Flags(flags) => Some(*flags),
-        _ => None,
-    });
-    let bits = flags.map_or(u32::from(message.header.flags.bits()), |flags| flags.bits());
-    let address = local(message)?;
-    // An address that duplicate address detection has not accepted can't be a source.
-    let unusable = AddressFlags::Tentative.bits() | AddressFlags::Dadfailed.bits();
-    let foreign = message.header.scope == AddressScope::Host || address == IpAddr::V6(Ipv6Addr::LOCALHOST);
-    Some(Change::Address { ifindex: message.header.index, address, usable: bits & unusable == 0 && !foreign })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::Link;
+
+    fn link(name: &str, up: bool) -> Change {
+        Change::Link(Link { ifindex: 2, name: name.to_owned(), admin_up: true, running: up, ..Link::default() })
+    }
+
+    fn address(address: &str, usable: bool) -> Change {
+        Change::Address(InterfaceAddress { ifindex: 2, address: address.parse().unwrap(), usable })
+    }
 
     fn links() -> Links {
         let mut links = Links::default();
-        links.apply(Change::Link { ifindex: 2, name: "eth0".to_owned(), up: true, mac: None });
+        links.apply(link("eth0", true));
         links
     }
 
-    fn has(links: &mut Links, address: &str) {
-        links.apply(Change::Address { ifindex: 2, address: address.parse().unwrap(), usable: true });
+    fn has(links: &mut Links, text: &str) {
+        links.apply(address(text, true));
     }
 
     #[test]
@@ -356,15 +227,14 @@ mod tests {
     #[test]
     fn address_still_being_probed_is_none() {
         let mut links = links();
-        let address = "fe80::1".parse().unwrap();
-        links.apply(Change::Address { ifindex: 2, address, usable: false });
+        links.apply(address("fe80::1", false));
         assert_eq!(links.source("eth0", true, &BTreeSet::new()), None);
     }
 
     #[test]
     fn interface_that_was_renamed_is_found_by_its_new_name() {
         let mut links = links();
-        links.apply(Change::Link { ifindex: 2, name: "up0".to_owned(), up: false, mac: None });
+        links.apply(link("up0", false));
         assert!(links.get("eth0").is_none());
         assert!(links.get("up0").is_some_and(|link| !link.up));
     }
@@ -374,7 +244,7 @@ mod tests {
         let mut links = links();
         has(&mut links, "10.0.0.1");
         links.apply(Change::LinkGone(2));
-        links.apply(Change::Link { ifindex: 2, name: "eth0".to_owned(), up: true, mac: None });
+        links.apply(link("eth0", true));
         assert_eq!(links.source("eth0", false, &BTreeSet::new()), None);
     }
 }

@@ -5,15 +5,17 @@
 
 use std::{io, net::IpAddr};
 
-use futures_util::TryStreamExt;
 use gateway_common::net::MacAddr;
 use gateway_vrrp::Vrid;
 use rtnetlink::{
-    Handle, LinkMacVlan, LinkUnspec,
+    LinkMacVlan, LinkUnspec,
     packet_route::link::{LinkAttribute, LinkMessage, MacVlanMode},
 };
 
-use crate::{links::io_error, sysctl};
+use crate::{
+    netlink::{Handle, io_error, link_named},
+    sysctl,
+};
 
 /// Returns the virtual router MAC address (RFC 9568 section 7.3).
 pub const fn virtual_mac(vrid: Vrid, ipv6: bool) -> MacAddr {
@@ -30,7 +32,7 @@ pub fn name(vrid: Vrid, ipv6: bool) -> String {
 pub async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &str) -> io::Result<u32> {
     let name = name(vrid, ipv6);
     let mac = virtual_mac(vrid, ipv6);
-    let ifindex = match find(handle, &name).await? {
+    let ifindex = match link_named(handle, &name).await? {
         Some(found) if is_on(&found, lower, mac) => found.header.index,
         Some(found) => {
             delete(handle, found.header.index).await?;
@@ -42,13 +44,13 @@ pub async fn create(handle: &Handle, lower: u32, vrid: Vrid, ipv6: bool, note: &
     let of = name.clone();
     tokio::task::spawn_blocking(move || sysctl::prepare(&of)).await.map_err(io::Error::other)??;
     let up = LinkUnspec::new_with_index(ifindex).alias(note.trim()).up().build();
-    handle.link().set(up).execute().await.map_err(|error| io_error(&error))?;
+    handle.link().set(up).execute().await.map_err(io_error)?;
     Ok(ifindex)
 }
 
 /// Returns the note that is stored with an existing interface.
 pub async fn note(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<Option<String>> {
-    let found = find(handle, &name(vrid, ipv6)).await?;
+    let found = link_named(handle, &name(vrid, ipv6)).await?;
     Ok(found.into_iter().flat_map(|found| found.attributes).find_map(|attribute| match attribute {
         LinkAttribute::IfAlias(note) => Some(note),
         _ => None,
@@ -57,7 +59,7 @@ pub async fn note(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<Option<
 
 /// Removes the interface. It is no error if there is none.
 pub async fn remove(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<()> {
-    match find(handle, &name(vrid, ipv6)).await? {
+    match link_named(handle, &name(vrid, ipv6)).await? {
         Some(found) => delete(handle, found.header.index).await,
         None => Ok(()),
     }
@@ -65,26 +67,18 @@ pub async fn remove(handle: &Handle, vrid: Vrid, ipv6: bool) -> io::Result<()> {
 
 /// Returns the index of the interface of that name.
 pub async fn index(handle: &Handle, name: &str) -> io::Result<Option<u32>> {
-    Ok(find(handle, name).await?.map(|found| found.header.index))
+    Ok(link_named(handle, name).await?.map(|found| found.header.index))
 }
 
 async fn add(handle: &Handle, lower: u32, name: &str, mac: MacAddr) -> io::Result<u32> {
     let message = LinkMacVlan::new(name, lower, MacVlanMode::Private).address(mac.0.to_vec()).build();
-    handle.link().add(message).execute().await.map_err(|error| io_error(&error))?;
+    handle.link().add(message).execute().await.map_err(io_error)?;
     index(handle, name).await?.ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
 }
 
 async fn delete(handle: &Handle, ifindex: u32) -> io::Result<()> {
-    match handle.link().del(ifindex).execute().await.map_err(|error| io_error(&error)) {
+    match handle.link().del(ifindex).execute().await.map_err(io_error) {
         Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        other => other,
-    }
-}
-
-async fn find(handle: &Handle, name: &str) -> io::Result<Option<LinkMessage>> {
-    let mut found = std::pin::pin!(handle.link().get().match_name(name).execute());
-    match found.try_next().await.map_err(|error| io_error(&error)) {
-        Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
         other => other,
     }
 }

@@ -8,7 +8,7 @@ use gateway_datapath::{
     load::{self, Settings},
     pins::PinDir,
 };
-use gateway_netdev::nic::{self, Role};
+use gateway_netdev::{Link, nic::Role};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::world::port;
@@ -40,7 +40,7 @@ fn seen_and_seen_gone(links: bool) {
     let mut ours = attacher();
     let ifindex = port("a0").ifindex;
     let device = Device { name: "a0".to_owned(), ifindex, role: Role::Access };
-    let on_driver = || nic::interface("a0").unwrap().unwrap().xdp;
+    let on_driver = || Link::named("a0").unwrap().unwrap().xdp;
 
     assert_eq!(ours.look_tc(&device).unwrap(), Seen::Nothing);
     ours.attach_tc(&mut loaded.ebpf, &device).unwrap();

@@ -9,7 +9,7 @@ use gateway_datapath::{
     preflight,
     sys::Hook,
 };
-use gateway_netdev::nic;
+use gateway_netdev::Link;
 
 use super::{
     Devices, InUse,
@@ -37,7 +37,7 @@ impl Devices {
     fn check(&mut self, ebpf: &mut Ebpf, used: &mut InUse, now: Duration) {
         let name = used.device.name.clone();
         // An interface that has gone, or come back as another, is a change of the underlay.
-        let Ok(Some(interface)) = nic::interface(&name) else { return };
+        let Ok(Some(interface)) = Link::named(&name) else { return };
         if interface.ifindex != used.device.ifindex {
             return;
         }

@@ -1,7 +1,10 @@
 //! Evaluates the interfaces.
 
 use gateway_config::Mode;
-use gateway_netdev::nic::{self, Master, Role, Share, Wrong, XdpFeatures};
+use gateway_netdev::{
+    Link,
+    nic::{self, Master, Role, Share, Wrong, XdpFeatures},
+};
 
 use super::{
     check::Check::{
@@ -17,7 +20,7 @@ pub(super) struct Facts {
     pub(super) role: Role,
     pub(super) mode: Mode,
     /// `None`: no interface has this name.
-    pub(super) interface: Option<nic::Interface>,
+    pub(super) interface: Option<Link>,
     /// The bridge or bond that it is a member of.
     pub(super) master: Option<Master>,
     pub(super) driver: Option<String>,
@@ -72,7 +75,7 @@ fn one(facts: &Facts, around: Around) -> Vec<Finding> {
     findings.into_iter().flatten().map(|finding| finding.about(name)).collect()
 }
 
-fn up(facts: &Facts, interface: &nic::Interface) -> Finding {
+fn up(facts: &Facts, interface: &Link) -> Finding {
     let name = &facts.name;
     if !interface.admin_up {
         Finding::bad(
@@ -198,7 +201,7 @@ fn transmit(facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn foreign(facts: &Facts, interface: &nic::Interface) -> Option<Finding> {
+fn foreign(facts: &Facts, interface: &Link) -> Option<Finding> {
     let id = interface.xdp?;
     if facts.own_xdp == Some(id) {
         return None;
@@ -250,7 +253,7 @@ fn ring(facts: &Facts) -> Option<Finding> {
     })
 }
 
-fn attached(facts: &Facts, interface: &nic::Interface, around: Around) -> Option<Finding> {
+fn attached(facts: &Facts, interface: &Link, around: Around) -> Option<Finding> {
     if !around.attached {
         return None;
     }
@@ -282,13 +285,13 @@ mod tests {
             name: "eth0".to_owned(),
             role: Role::Access,
             mode: Mode::Xdp,
-            interface: Some(nic::Interface {
+            interface: Some(Link {
                 ifindex: 3,
                 mtu: 1500,
                 admin_up: true,
                 running: true,
                 xdp: Some(7),
-                ..nic::Interface::default()
+                ..Link::default()
             }),
             master: None,
             driver: Some("mlx5_core".to_owned()),
@@ -307,7 +310,7 @@ mod tests {
         findings.iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
-    fn with(change: impl FnOnce(&mut nic::Interface)) -> Facts {
+    fn with(change: impl FnOnce(&mut Link)) -> Facts {
         let mut facts = sound();
         change(facts.interface.as_mut().unwrap());
         facts

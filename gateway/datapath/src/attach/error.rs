@@ -6,7 +6,10 @@ use std::{
 };
 
 use gateway_base::causes;
-use gateway_netdev::nic::{self, Setting};
+use gateway_netdev::{
+    Link,
+    nic::{self, Setting},
+};
 
 use super::Device;
 use crate::{claim::Taken, sys::Hook};
@@ -84,7 +87,7 @@ impl AttachError {
 
 /// Describes the programs on an interface that has no room for ours.
 fn foreign(name: &str) -> String {
-    match nic::interface(name).ok().flatten().and_then(|interface| interface.xdp) {
+    match Link::named(name).ok().flatten().and_then(|interface| interface.xdp) {
         Some(id) => format!("{}; {}", nic::foreign_xdp(id, None), nic::foreign_xdp_remedy(name, id)),
         None => "another XDP program was on it".to_owned(),
     }

@@ -8,7 +8,7 @@ use std::{
 use gateway_common::net::MacAddr;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
-use super::{error::NicError, inspect::Share, plan::State};
+use super::{error::NicError, plan::State};
 
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GRINGPARAM: u32 = 0x10;
@@ -28,6 +28,15 @@ const ETH_SS_FEATURES: u32 = 4;
 const ETH_GSTRING_LEN: usize = 32;
 /// Words of `struct ethtool_drvinfo`: command, five strings of 32 bytes, 12 reserved bytes, five counts.
 const DRVINFO_WORDS: usize = 1 + 5 * 8 + 3 + 5;
+
+/// Current and largest amount of a NIC's resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Current amount.
+    pub used: u32,
+    /// Largest amount.
+    pub most: u32,
+}
 
 /// Identity of an interface. An interface that was created again has another one.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use super::Role;
+use super::plan::Role;
+use crate::netlink::MasterKind;
 
 /// Master of an interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,32 +13,6 @@ pub struct Master {
     pub name: String,
     /// Its kind.
     pub kind: MasterKind,
-}
-
-/// Kind of a master, as far as it makes a difference here (`IFLA_INFO_SLAVE_KIND`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MasterKind {
-    /// A bond or a team.
-    Bond,
-    /// A Linux bridge.
-    Bridge,
-    /// The kernel datapath of Open vSwitch, which stands for all its bridges.
-    OpenVswitch,
-    /// Another kind.
-    Other,
-}
-
-impl MasterKind {
-    /// Returns the kind of this name. Returns `None` for a VRF, which only selects a routing table.
-    pub fn named(name: &str) -> Option<Self> {
-        Some(match name {
-            "bond" | "team" => Self::Bond,
-            "bridge" => Self::Bridge,
-            "openvswitch" => Self::OpenVswitch,
-            "vrf" => return None,
-            _ => Self::Other,
-        })
-    }
 }
 
 impl fmt::Display for Master {

@@ -13,23 +13,24 @@
 //! in between does not change them. A setting that the operator has changed meanwhile belongs to the operator, and
 //! stays.
 //!
-//! `plan` is pure; `ethtool` and `netlink` access the kernel; `xdp` requests the XDP features of the driver.
+//! `plan` is pure; `ethtool` accesses the kernel; `xdp` requests the XDP features of the driver.
 
 mod error;
 mod ethtool;
 mod foreign;
 mod inspect;
 mod master;
-pub mod netlink;
 mod plan;
 mod settings;
 mod store;
 mod xdp;
 
+pub use crate::netlink::MasterKind;
 pub use error::NicError;
+pub use ethtool::Share;
 pub use foreign::{foreign_xdp, foreign_xdp_remedy};
-pub use inspect::{Interface, Share, Wrong, interface, receive_queues, receive_ring, wrong_settings};
-pub use master::{Master, MasterKind};
+pub use inspect::{Wrong, receive_queues, receive_ring, wrong_settings};
+pub use master::Master;
 pub use plan::{Role, Setting, is_covered};
 pub use settings::{Change, NicSettings, Outcome, PutBack, Restored};
 pub use xdp::{XdpFeatures, xdp_features};

@@ -7,10 +7,10 @@ use tracing::debug;
 use super::{
     error::NicError,
     ethtool::{Ethtool, Identity},
-    netlink,
     plan::{self, BLOCKS_XDP, Role, Setting, State, Step},
     store::{Saved, Store},
 };
+use crate::netlink;
 
 /// Changes NIC settings, and saves the original values.
 #[derive(Debug)]

@@ -5,10 +5,8 @@ use std::io;
 
 use nix::sys::socket::SockProtocol;
 
-use super::{
-    error::NicError,
-    netlink::{attribute, push_attribute, request},
-};
+use super::error::NicError;
+use crate::netlink::{attribute, push_attribute, request};
 
 /// Fixed number of the family that reports the numbers of the others (linux/genetlink.h).
 const GENL_ID_CTRL: u16 = 0x10;

@@ -5,132 +5,11 @@ use std::{
     net::IpAddr,
 };
 
-use gateway_common::net::{MacAddr, VlanId};
-
-use crate::nic::MasterKind;
-
-/// A network interface.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Link {
-    /// The kernel's index. It is not reused while the host runs, so an interface that was created again has another.
-    pub ifindex: u32,
-    /// Its name. It can change, and can be reused with another index.
-    pub name: String,
-    /// Its Ethernet address; `None` on tunnels and the like.
-    pub mac: Option<MacAddr>,
-    /// MTU: largest IP packet in bytes.
-    pub mtu: u32,
-    /// True if the operator has set it up (`IFF_UP`).
-    pub admin_up: bool,
-    /// True if it can carry packets (`IFF_RUNNING`): it has a carrier, and the links below it are up.
-    pub running: bool,
-    /// Set for an 802.1Q subinterface.
-    pub vlan: Option<Vlan>,
-    /// Index and kind of the bond or bridge to which it belongs.
-    pub master: Option<(u32, MasterKind)>,
-    /// Set for a macvlan: index of the interface below.
-    pub(crate) macvlan_of: Option<u32>,
-}
-
-/// Properties of an 802.1Q subinterface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Vlan {
-    /// Index of the interface that carries the tagged frames.
-    pub parent: u32,
-    /// The tag.
-    pub id: VlanId,
-}
-
-/// The kernel's answer to "how would you reach this address?" (`RTM_GETROUTE`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// Through an interface.
-    Via(Route),
-    /// It is an address of this host.
-    Local,
-    /// It is a multicast or broadcast address.
-    NotUnicast,
-    /// No route matches.
-    NoRoute,
-    /// A route matches, and refuses.
-    Forbidden(Forbidden),
-    /// The lookup failed with this error number.
-    Failed(i32),
-}
-
-/// A route to a destination.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Route {
-    /// Index of the outgoing interface.
-    pub(crate) oif: u32,
-    /// The router; `None` if the address is on the link itself. May be IPv6 for an IPv4 route (RFC 5549).
-    pub gateway: Option<IpAddr>,
-    /// The source address that the kernel would choose.
-    pub source: Option<IpAddr>,
-    /// MTU of the path in bytes, if a route or path MTU discovery reports one.
-    pub mtu: Option<u32>,
-}
-
-/// The kinds of route that refuse.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Forbidden {
-    /// `blackhole`: dropped silently.
-    Blackhole,
-    /// `unreachable`: dropped, with an ICMP error.
-    Unreachable,
-    /// `prohibit`: dropped, with an ICMP error of the administrative kind.
-    Prohibit,
-}
-
-/// Key of an entry of the neighbour tables: interface index and IP address.
-pub type NeighbourKey = (u32, IpAddr);
-
-/// An entry of the ARP or ND table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Neighbour {
-    /// State of the entry in the kernel.
-    pub state: NeighbourState,
-    /// Its Ethernet address, if known.
-    pub mac: Option<MacAddr>,
-    /// True if the kernel keeps it resolved by itself (`NTF_EXT_MANAGED`).
-    pub managed: bool,
-    /// True if a control plane has added it (`NTF_EXT_LEARNED`). A request without that flag would remove the flag.
-    pub(crate) ext_learned: bool,
-}
-
-/// The kernel's NUD states, as far as they make a difference here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NeighbourState {
-    /// Resolution is in progress, or has not begun.
-    Pending,
-    /// Resolution has failed: no answer.
-    Failed,
-    /// Usable: reachable, or stale, delay and probe, in which the kernel still sends to the known address.
-    Valid,
-    /// Usable, and managed by the operator only: permanent or noarp.
-    Fixed,
-}
-
-/// One change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// An interface was added or has changed.
-    Link(Link),
-    /// The interface with this index was removed.
-    LinkGone(u32),
-    /// A neighbour entry was added or has changed.
-    Neighbour(NeighbourKey, Neighbour),
-    /// A neighbour entry was removed.
-    NeighbourGone(NeighbourKey),
-    /// Routes, rules or addresses have changed, so every answer may have changed.
-    Routing,
-    /// Notifications were lost.
-    Overrun,
-}
+use crate::netlink::{Answer, Change, Link, Neighbour, NeighbourKey, NeighbourState};
 
 /// Copy of the kernel's state.
 #[derive(Clone, Debug, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     links: BTreeMap<u32, Link>,
     neighbours: HashMap<NeighbourKey, Neighbour>,
     answers: BTreeMap<IpAddr, Answer>,
@@ -138,9 +17,11 @@ pub struct Facts {
 
 impl Facts {
     /// Applies a change. Returns true if routes have to be requested again because of it.
-    pub fn apply(&mut self, change: Change) -> bool {
+    pub(super) fn apply(&mut self, change: Change) -> bool {
         match change {
-            Change::Link(link) => {
+            Change::Link(mut link) => {
+                // A program that comes or goes changes no route.
+                link.xdp = None;
                 let before = self.links.insert(link.ifindex, link.clone());
                 before.as_ref() != Some(&link)
             }
@@ -161,12 +42,12 @@ impl Facts {
                 self.neighbours.remove(&key);
                 false
             }
-            Change::Routing | Change::Overrun => true,
+            Change::Address(_) | Change::AddressGone { .. } | Change::Routing | Change::Overrun => true,
         }
     }
 
     /// Replaces links and neighbours by a new dump. Answers stay until they are requested again.
-    pub fn replace(&mut self, dump: impl IntoIterator<Item = Change>) {
+    pub(super) fn replace(&mut self, dump: impl IntoIterator<Item = Change>) {
         let old = std::mem::take(&mut self.neighbours);
         self.links.clear();
         for change in dump {
@@ -180,7 +61,7 @@ impl Facts {
     }
 
     /// Stores the kernel's answer for a remote.
-    pub fn answer(&mut self, remote: IpAddr, answer: Answer) {
+    pub(super) fn answer(&mut self, remote: IpAddr, answer: Answer) {
         self.answers.insert(remote, answer);
     }
 
@@ -195,23 +76,25 @@ impl Facts {
     }
 
     /// Returns the interface with this index.
-    pub fn link(&self, ifindex: u32) -> Option<&Link> {
+    pub(super) fn link(&self, ifindex: u32) -> Option<&Link> {
         self.links.get(&ifindex)
     }
 
     /// Returns all interfaces, by index.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
         self.links.values()
     }
 
     /// Returns an entry of the neighbour tables.
-    pub fn neighbour(&self, key: &NeighbourKey) -> Option<&Neighbour> {
+    pub(super) fn neighbour(&self, key: &NeighbourKey) -> Option<&Neighbour> {
         self.neighbours.get(key)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use gateway_common::net::MacAddr;
+
     use super::*;
 
     const KEY: NeighbourKey = (2, IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 2)));
@@ -224,9 +107,7 @@ mod tests {
             mtu,
             admin_up: true,
             running: true,
-            vlan: None,
-            master: None,
-            macvlan_of: None,
+            ..Link::default()
         }
     }
 

@@ -1,47 +1,38 @@
 //! Driver: waits for notifications, sends the necessary requests, and publishes the result.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream::ReadyChunks};
+use rtnetlink::MulticastGroup;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 use tracing::{debug, warn};
 
 use super::{
-    facts::{Change, Facts},
+    error::UnderlayError,
+    facts::Facts,
     keep::Keeper,
-    kernel::{self, Kernel},
+    kernel::Kernel,
     snapshot::{Snapshot, Wanted},
 };
+use crate::netlink::{self, Change, Changes};
 
 /// The most changes that are applied before conclusions are drawn.
 const BATCH: usize = 4096;
 
-/// Reason why the underlay can't be followed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UnderlayError {
-    /// A socket could not be opened.
-    #[error("opening a netlink socket for {what}: {source}; the agent needs a kernel with rtnetlink and CAP_NET_ADMIN")]
-    Open {
-        /// The socket: one of the two.
-        what: &'static str,
-        /// The kernel's reason.
-        source: io::Error,
-    },
-    /// The kernel refused to list something.
-    #[error("listing {what} by netlink: {source}; check that `ip` can list them, and restart the agent")]
-    Dump {
-        /// The list: links or neighbours.
-        what: &'static str,
-        /// The kernel's reason.
-        source: io::Error,
-    },
-    /// The socket for notifications was closed.
-    #[error("the netlink socket for events closed; restart the agent")]
-    Closed,
-}
+/// The groups of notifications that the facts depend on.
+const GROUPS: [MulticastGroup; 8] = [
+    MulticastGroup::Link,
+    MulticastGroup::Neigh,
+    MulticastGroup::Ipv4Route,
+    MulticastGroup::Ipv6Route,
+    MulticastGroup::Ipv4Ifaddr,
+    MulticastGroup::Ipv6Ifaddr,
+    MulticastGroup::Ipv4Rule,
+    MulticastGroup::Ipv6Rule,
+];
 
 /// Times and sizes of the driver.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +57,7 @@ pub struct Follower {
     current: Arc<Wanted>,
     snapshots: watch::Sender<Arc<Snapshot>>,
     kernel: Kernel,
-    news: mpsc::UnboundedReceiver<Change>,
+    news: ReadyChunks<Changes>,
     facts: Facts,
     keeper: Keeper,
     tuning: Tuning,
@@ -95,7 +86,9 @@ pub async fn open_with(
     tuning: Tuning,
 ) -> Result<(Follower, watch::Receiver<Arc<Snapshot>>), UnderlayError> {
     // Notifications are subscribed first, so that a change during the dump is reported again rather than missed.
-    let news = kernel::news(tuning.news_buffer)?;
+    let news = netlink::subscribe(&GROUPS, tuning.news_buffer)
+        .map_err(|source| UnderlayError::Open { what: "events", source })?
+        .ready_chunks(BATCH);
     let kernel = Kernel::open()?;
     let (snapshots, receiver) = watch::channel(Arc::default());
     let current = Arc::clone(&wanted.borrow_and_update());
@@ -123,15 +116,11 @@ impl Follower {
     /// # Errors
     /// Netlink has failed permanently.
     pub async fn run(mut self) -> Result<(), UnderlayError> {
-        let mut changes = Vec::new();
         loop {
             let due = self.next_due();
             tokio::select! {
-                count = self.news.recv_many(&mut changes, BATCH) => {
-                    if count == 0 {
-                        return Err(UnderlayError::Closed);
-                    }
-                    changes.drain(..).for_each(|change| self.take(change));
+                changes = self.news.next() => {
+                    changes.ok_or(UnderlayError::Closed)?.into_iter().for_each(|change| self.take(change));
                 }
                 changed = self.wanted.changed() => match changed {
                     Ok(()) => self.want().await,
@@ -217,7 +206,7 @@ impl Follower {
         let mut full = None;
         for request in self.keeper.plan(Instant::now().into_std(), &needed, &self.facts) {
             let (ifindex, address) = request.key;
-            match self.kernel.keep(request).await {
+            match self.kernel.manage(request).await {
                 Ok(()) => {}
                 Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => full = Some(address),
                 // An interface or entry that was just removed is reported by its own message.

@@ -9,21 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::facts::{Facts, NeighbourKey, NeighbourState};
+use super::facts::Facts;
+use crate::netlink::{ManageRequest, NeighbourKey, NeighbourState};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(8);
-
-/// A request to the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// The entry.
-    pub key: NeighbourKey,
-    /// True: manage it. False: stop managing it.
-    pub manage: bool,
-    /// True if the entry carries `NTF_EXT_LEARNED`, which the request must repeat to keep it.
-    pub(crate) ext_learned: bool,
-}
 
 /// Requests that were sent for one neighbour.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +32,7 @@ pub(crate) struct Keeper {
 
 impl Keeper {
     /// Returns the requests to send now, given the neighbours that are needed.
-    pub(crate) fn plan(&mut self, now: Instant, needed: &BTreeSet<NeighbourKey>, facts: &Facts) -> Vec<Request> {
+    pub(crate) fn plan(&mut self, now: Instant, needed: &BTreeSet<NeighbourKey>, facts: &Facts) -> Vec<ManageRequest> {
         let mut requests = Vec::new();
         self.attempts.retain(|key, attempt| {
             let keep = needed.contains(key);
@@ -51,7 +41,7 @@ impl Keeper {
                 && let Some(entry) = facts.neighbour(key)
                 && entry.managed
             {
-                requests.push(Request { key: *key, manage: false, ext_learned: entry.ext_learned });
+                requests.push(ManageRequest { key: *key, manage: false, ext_learned: entry.ext_learned });
             }
             keep
         });
@@ -69,7 +59,7 @@ impl Keeper {
                 // once.
                 *attempt = Attempt { next: now, wait: FIRST_RETRY, ..*attempt };
             } else if attempt.next <= now {
-                requests.push(Request {
+                requests.push(ManageRequest {
                     key: *key,
                     manage: true,
                     ext_learned: entry.is_some_and(|entry| entry.ext_learned),
@@ -95,11 +85,11 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
-    use crate::underlay::facts::{Change, Neighbour};
+    use crate::netlink::{Change, Neighbour};
 
     const KEY: NeighbourKey = (2, IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)));
-    const MANAGE: Request = Request { key: KEY, manage: true, ext_learned: false };
-    const RELEASE: Request = Request { key: KEY, manage: false, ext_learned: false };
+    const MANAGE: ManageRequest = ManageRequest { key: KEY, manage: true, ext_learned: false };
+    const RELEASE: ManageRequest = ManageRequest { key: KEY, manage: false, ext_learned: false };
 
     #[expect(clippy::disallowed_methods, reason = "an origin for the times passed to the keeper")]
     fn start() -> Instant {

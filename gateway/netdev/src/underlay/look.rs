@@ -1,7 +1,12 @@
 //! Single snapshot of the underlay, for a client that does not follow it. It only reads the kernel's state: no
 //! neighbour is kept or resolved.
 
-use super::{Facts, Snapshot, UnderlayError, Wanted, kernel::Kernel};
+use super::{
+    error::UnderlayError,
+    facts::Facts,
+    kernel::Kernel,
+    snapshot::{Snapshot, Wanted},
+};
 
 /// Returns the current state of everything wanted. Needs a tokio runtime, and reads the calling thread's network
 /// namespace.

@@ -5,8 +5,8 @@
 //! of them changes:
 //!
 //! ```text
-//!   multicast events ──decode──▶ facts ──resolve──▶ Snapshot ──▶ watch channel
-//!   dumps, route lookups ─kernel──▶ │
+//!   notifications ──netlink──▶ facts ──resolve──▶ Snapshot ──▶ watch channel
+//!   dumps, route lookups ─kernel─▶ │
 //!                                   └──keep──▶ neighbours the kernel is asked to keep resolved
 //! ```
 //!
@@ -15,8 +15,7 @@
 //! them are valid.
 //!
 //! `facts`, `resolve`, `keep` and `path_mtu` are pure: they decide, and receive the time as an argument. `kernel` sends
-//! requests, `follow` is the driver. (`ha` uses rtnetlink too, on a thread of its own, for the links and addresses of
-//! virtual routers.)
+//! requests, `follow` is the driver.
 //!
 //! Three rules follow from the kernel's behaviour:
 //! - A socket that overflows has lost notifications, so everything is dumped again. That is also done once a minute,
@@ -25,7 +24,7 @@
 //! - The kernel keeps neighbours (`NTF_EXT_MANAGED`, Linux 5.16). Older kernels take the same request as "use it now"
 //!   (`NTF_USE`), and the request is repeated.
 
-pub mod decode;
+mod error;
 mod facts;
 mod follow;
 mod keep;
@@ -35,8 +34,9 @@ mod path_mtu;
 mod resolve;
 mod snapshot;
 
-pub use facts::{Answer, Change, Facts, Forbidden, Link, Neighbour, NeighbourKey, NeighbourState, Route, Vlan};
-pub use follow::{Follower, Tuning, UnderlayError, open, open_with};
+pub use crate::netlink::Forbidden;
+pub use error::UnderlayError;
+pub use follow::{Follower, Tuning, open, open_with};
 pub use look::look;
 pub use path_mtu::{Narrow, PathMtus, is_over};
 pub use resolve::{Hop, Resolution, Why};

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use gateway_common::net::MacAddr;
 
-use super::facts::{Answer, Facts, Forbidden, Link, NeighbourKey, NeighbourState, Route};
+use super::facts::Facts;
+use crate::netlink::{Answer, Forbidden, Link, NeighbourKey, NeighbourState, Route};
 
 /// Result for a remote VTEP: the next hop, or the reason why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl Facts {
 
     /// Returns the neighbour that receives frames for `remote`, if there is a usable exit. This neighbour has to be
     /// kept resolved.
-    pub fn next_hop(&self, remote: IpAddr, uplinks: &BTreeSet<String>) -> Option<NeighbourKey> {
+    pub(super) fn next_hop(&self, remote: IpAddr, uplinks: &BTreeSet<String>) -> Option<NeighbourKey> {
         let route = self.route(remote, uplinks).ok()?;
         self.exit(route, uplinks).ok()?;
         Some((route.oif, route.gateway.unwrap_or(remote)))

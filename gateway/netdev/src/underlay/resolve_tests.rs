@@ -3,9 +3,9 @@
 use gateway_common::net::VlanId;
 
 use super::*;
-use crate::underlay::{
-    Wanted,
-    facts::{Change, Neighbour, Vlan},
+use crate::{
+    netlink::{Change, Neighbour, Vlan},
+    underlay::Wanted,
 };
 
 const UPLINK: u32 = 2;
@@ -24,17 +24,7 @@ fn uplinks() -> BTreeSet<String> {
 }
 
 fn link(ifindex: u32, name: &str, mac: MacAddr) -> Link {
-    Link {
-        ifindex,
-        name: name.into(),
-        mac: Some(mac),
-        mtu: 1500,
-        admin_up: true,
-        running: true,
-        vlan: None,
-        master: None,
-        macvlan_of: None,
-    }
+    Link { ifindex, name: name.into(), mac: Some(mac), mtu: 1500, admin_up: true, running: true, ..Link::default() }
 }
 
 /// Returns an uplink, a VLAN subinterface of it, and an interface that is neither.

@@ -8,10 +8,13 @@ use std::{
 use gateway_common::net::MacAddr;
 
 use super::{
-    facts::{Answer, Facts, Link},
+    facts::Facts,
     resolve::{Resolution, Why},
 };
-use crate::nic::Master;
+use crate::{
+    netlink::{Answer, Link},
+    nic::Master,
+};
 
 /// Objects to follow, as set by the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,7 +68,7 @@ pub struct LinkState {
 
 impl Facts {
     /// Derives the snapshot of everything wanted from the facts.
-    pub fn snapshot(&self, wanted: &Wanted) -> Snapshot {
+    pub(super) fn snapshot(&self, wanted: &Wanted) -> Snapshot {
         let followed = |name: &str| wanted.uplinks.contains(name) || wanted.ports.contains(name);
         let links = self
             .links()

@@ -10,7 +10,10 @@ use gateway_datapath::{
     pins::PinDir,
     sys,
 };
-use gateway_netdev::nic::{self, Master, MasterKind, Role};
+use gateway_netdev::{
+    Link,
+    nic::{self, Master, Role},
+};
 use nix::net::if_::if_indextoname;
 
 use crate::doctor::nics::{Around, Facts};
@@ -32,7 +35,7 @@ pub(in super::super) fn around(config: &Config, agent: bool) -> Around {
 
 fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts {
     let name = &configured.name;
-    let interface = nic::interface(name).ok().flatten();
+    let interface = Link::named(name).ok().flatten();
     let ifindex = interface.as_ref().map_or(0, |interface| interface.ifindex);
     let device = Device { name: name.clone(), ifindex, role };
     let xdp = interface.as_ref().and_then(|interface| interface.xdp);
@@ -54,9 +57,9 @@ fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts
 }
 
 /// Returns the bond or bridge that an interface is a member of.
-fn master(interface: &nic::Interface) -> Option<Master> {
-    let kind = MasterKind::named(interface.master_kind.as_deref()?)?;
-    let name = if_indextoname(interface.master?).ok()?.to_string_lossy().into_owned();
+fn master(interface: &Link) -> Option<Master> {
+    let (index, kind) = interface.master?;
+    let name = if_indextoname(index).ok()?.to_string_lossy().into_owned();
     Some(Master { name, kind })
 }
 

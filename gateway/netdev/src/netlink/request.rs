@@ -1,4 +1,4 @@
-//! Minimal netlink for simple requests: one request, its answers, its acknowledgement.
+//! Single requests, for threads without a runtime: one request, its answers, its acknowledgement.
 
 use std::{
     io,
@@ -12,11 +12,12 @@ use nix::sys::{
     },
     time::{TimeVal, TimeValLike},
 };
+use rtnetlink::packet_core::{Emitable, Parseable};
+
+use super::attribute::{ALIGN, u16_at, u32_at};
 
 /// `struct nlmsghdr`: length, type, flags, sequence number, port.
 const HEADER: usize = 16;
-/// Messages and attributes start at multiples of this.
-const ALIGN: usize = 4;
 /// The most attempts to read a list that changes while it is read.
 const TRIES: u32 = 5;
 /// Flag in the messages of a dump that is not consistent.
@@ -37,6 +38,15 @@ pub fn request_with(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) 
             outcome => return outcome,
         }
     }
+}
+
+/// Sends a message of rtnetlink that has one answer of the same kind, and returns that answer.
+pub(super) fn ask<M: Emitable + Parseable<[u8]>>(kind: u16, message: &M) -> io::Result<Option<M>> {
+    let mut body = vec![0; message.buffer_len()];
+    message.emit(&mut body);
+    let answers = request(SockProtocol::NetlinkRoute, kind, &body)?;
+    let answer = answers.first().map(|answer| M::parse(answer)).transpose();
+    answer.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 fn exchange(protocol: SockProtocol, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
@@ -88,53 +98,6 @@ fn read(mut datagram: &[u8], bodies: &mut Vec<Vec<u8>>) -> io::Result<Option<io:
     Ok(None)
 }
 
-/// Appends an attribute to a message body.
-pub fn push_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    body.extend(((4 + value.len()) as u16).to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
-    body.resize(body.len().next_multiple_of(ALIGN), 0);
-}
-
-/// Returns an attribute among those that fill `bytes`.
-pub fn attribute(mut bytes: &[u8], wanted: u16) -> Option<&[u8]> {
-    loop {
-        let length = usize::from(u16_at(bytes, 0).ok()?);
-        let kind = u16_at(bytes, 2).ok()?;
-        let value = bytes.get(4..length)?;
-        if kind == wanted {
-            return Some(value);
-        }
-        bytes = bytes.get(length.next_multiple_of(ALIGN)..)?;
-    }
-}
-
-/// Sets promiscuous mode, and nothing else, by `RTM_SETLINK`. (The older ioctl writes all flags at once, and would undo
-/// a concurrent change by another program.)
-pub(super) fn set_promiscuous(ifindex: u32, on: bool) -> io::Result<()> {
-    let flag = libc::IFF_PROMISC as u32;
-    // struct ifinfomsg: family and padding, type, index, flags, mask of the flags to change.
-    let mut body = vec![0; 4];
-    body.extend(ifindex.to_ne_bytes());
-    body.extend((if on { flag } else { 0 }).to_ne_bytes());
-    body.extend(flag.to_ne_bytes());
-    request(SockProtocol::NetlinkRoute, libc::RTM_SETLINK, &body).map(drop)
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> io::Result<u32> {
-    match bytes.get(at..at + 4) {
-        Some(&[a, b, c, d]) => Ok(u32::from_ne_bytes([a, b, c, d])),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> io::Result<u16> {
-    match bytes.get(at..at + 2) {
-        Some(&[a, b]) => Ok(u16::from_ne_bytes([a, b])),
-        _ => Err(io::ErrorKind::InvalidData.into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,20 +109,6 @@ mod tests {
         message.extend(body);
         message.resize(message.len().next_multiple_of(ALIGN), 0);
         message
-    }
-
-    #[test]
-    fn attribute_is_found_behind_an_unaligned_one() {
-        let mut body = Vec::new();
-        push_attribute(&mut body, 1, b"abc");
-        push_attribute(&mut body, 2, b"de");
-        assert_eq!(attribute(&body, 2), Some(b"de".as_slice()));
-        assert_eq!(attribute(&body, 3), None);
-    }
-
-    #[test]
-    fn attribute_that_claims_no_length_ends_the_search() {
-        assert_eq!(attribute(&[0; 8], 1), None);
     }
 
     #[test]
