@@ -75,7 +75,8 @@ async fn run_to_end(
 /// Starts the agent and runs the loop. `ready` becomes true once everything is programmed and attached.
 async fn drive(setup: Setup<'_>, ready: &Cell<bool>) -> Result<End, AgentError> {
     let path = setup.path;
-    let Started { mut agent, mut inputs, mut outputs } = start(setup).await?;
+    // The agent is dropped first: its captures end before the rest closes.
+    let Started { mut outputs, mut inputs, mut agent } = start(setup).await?;
     outputs.ready(&agent);
     ready.set(true);
     let mut follow_up = None;
