@@ -31,7 +31,7 @@ use crate::{
         journal::{Journal, Moment},
         places::{At, Places},
         readers::Readers,
-        standing::{self, Bindings, Databases, Router, Switches},
+        standing::{self, Bindings, Databases, RouterState, Switches},
     },
 };
 
@@ -49,7 +49,7 @@ pub(super) struct EventLog {
     hops: BTreeMap<IpAddr, Resolution>,
     faults: BTreeSet<&'static str>,
     problems: BTreeMap<Source, BTreeSet<String>>,
-    routers: BTreeMap<u8, Router>,
+    routers: BTreeMap<u8, RouterState>,
     databases: Databases,
 }
 
@@ -198,7 +198,7 @@ impl EventLog {
 
     /// Records changes of the virtual routers.
     pub(super) fn routers(&mut self, statuses: &[InstanceStatus], now: Moment) {
-        let router = |one: &InstanceStatus| Router {
+        let router = |one: &InstanceStatus| RouterState {
             name: one.name.clone(),
             role: one.status.role.into(),
             since: one.status.since,

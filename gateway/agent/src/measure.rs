@@ -133,9 +133,9 @@ impl Agent<'_> {
     }
 }
 
-fn routers(routers: Vec<view::Router>, nodes: Option<&view::Nodes>) -> Vec<measured::Router> {
+fn routers(routers: Vec<view::Router>, nodes: Option<&view::Nodes>) -> Vec<measured::MeasuredRouter> {
     let standbys = |vrid: u8| nodes.and_then(|nodes| nodes.standbys.get(&vrid.to_string())).map_or(0, Vec::len);
-    routers.into_iter().map(|view| measured::Router { standbys: standbys(view.vrid), view }).collect()
+    routers.into_iter().map(|view| measured::MeasuredRouter { standbys: standbys(view.vrid), view }).collect()
 }
 
 fn problems(all: &[view::Problem]) -> measured::Problems {

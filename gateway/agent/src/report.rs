@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use gateway_base::Cleared;
 use gateway_common::counters::Paths;
 
 /// Remembers the problems that were logged.
@@ -23,7 +24,7 @@ impl Report {
             tracing::warn!("{problem}");
         }
         for (_, problem) in before.iter().filter(|(subject, _)| !after.contains_key(*subject)) {
-            tracing::info!("no longer: {problem}");
+            tracing::info!("{}", Cleared(problem));
         }
         self.standing = now;
     }

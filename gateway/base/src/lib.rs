@@ -3,6 +3,7 @@
 //! This crate has no knowledge of packets, databases or configuration.
 
 pub mod causes;
+mod cleared;
 pub mod clock;
 pub mod interner;
 pub mod json_framing;
@@ -10,3 +11,5 @@ pub mod log;
 pub mod memory;
 pub mod suggest;
 pub mod token_bucket;
+
+pub use cleared::Cleared;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_base::clock;
+use gateway_base::{Cleared, clock};
 use gateway_config::{InstanceConfig, Interface};
 use gateway_netdev::{
     addresses::Report,
@@ -288,7 +288,7 @@ impl Loop {
                 self.shared.log_queue.warn(format!("{title}: {problem}"));
             }
             for problem in told.difference(&status.problems) {
-                self.shared.log_queue.info(format!("{title}: no longer: {problem}"));
+                self.shared.log_queue.info(format!("{title}: {}", Cleared(problem)));
             }
             told.clone_from(&status.problems);
         }

@@ -90,7 +90,7 @@ pub(crate) fn hops(
 
 /// State of a virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Router {
+pub(crate) struct RouterState {
     pub name: String,
     pub role: Role,
     /// Time since which it has this role.
@@ -101,7 +101,7 @@ pub(crate) struct Router {
 
 /// Returns the events of changed roles. A node that was active and claims the role again, or has done so since the last
 /// state, has lost its lease: no other transition leads from one to the other (see the states of [`gateway_vrrp`]).
-pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> Vec<Event> {
+pub(crate) fn roles(old: &BTreeMap<u8, RouterState>, new: &BTreeMap<u8, RouterState>) -> Vec<Event> {
     let mut events = Vec::new();
     for (vrid, _, after) in differing(old, new) {
         let Some(after) = after else { continue };
@@ -111,7 +111,7 @@ pub(crate) fn roles(old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>) -> V
             events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
         }
         // For a backup, a change of the active node is an event, too.
-        let shown = |router: &Router| (router.role, router.active_node);
+        let shown = |router: &RouterState| (router.role, router.active_node);
         if before.map(shown) == Some(shown(after)) {
             continue;
         }

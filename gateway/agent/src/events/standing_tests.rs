@@ -74,15 +74,15 @@ fn a_next_hop_is_lost_only_if_it_was_there() {
     assert_eq!(kinds(&events(&resolved(1), &BTreeMap::new())), []);
 }
 
-fn router(role: Role, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, Router> {
+fn router(role: Role, since: u64, active_node: Option<[u8; 4]>) -> BTreeMap<u8, RouterState> {
     let (name, priority) = ("r".to_owned(), 100);
     let since = Duration::from_secs(since);
-    [(20, Router { name, role, since, active_node: active_node.map(IpAddr::from), priority })].into()
+    [(20, RouterState { name, role, since, active_node: active_node.map(IpAddr::from), priority })].into()
 }
 
 #[test]
 fn a_role_is_an_event_when_it_changes_and_at_first() {
-    let events = |old: &BTreeMap<u8, Router>, new: &BTreeMap<u8, Router>| kinds(&roles(old, new));
+    let events = |old: &BTreeMap<u8, RouterState>, new: &BTreeMap<u8, RouterState>| kinds(&roles(old, new));
     assert_eq!(events(&BTreeMap::new(), &router(Starting, 0, None)), [Kind::RoleChanged]);
     assert_eq!(events(&router(Backup, 1, None), &router(Backup, 1, None)), []);
     assert_eq!(events(&router(Backup, 1, None), &router(Active, 2, None)), [Kind::RoleChanged]);

@@ -46,7 +46,7 @@ pub struct Measured {
     /// Databases, one for each instance of the configuration.
     pub databases: Vec<Database>,
     /// The virtual routers.
-    pub routers: Vec<Router>,
+    pub routers: Vec<MeasuredRouter>,
     /// Standing problems.
     pub problems: Problems,
     /// Reads of the configuration since the start.
@@ -156,9 +156,9 @@ pub struct Database {
     pub last_received: Option<Duration>,
 }
 
-/// A virtual router.
+/// Virtual router, with the nodes that could take over.
 #[derive(Clone, Debug)]
-pub struct Router {
+pub struct MeasuredRouter {
     /// State of the virtual router.
     pub view: view::Router,
     /// Other nodes that are connected to this one and could take over from it.

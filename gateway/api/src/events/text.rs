@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gateway_base::Cleared;
 use gateway_common::net::MacAddr;
 
 use super::{Event, Record, Source, Why};
@@ -146,9 +147,9 @@ impl fmt::Display for Event {
                 }
             }
             Self::Problem { source, problem } => write!(f, "{source}: {}", Clean(problem)),
-            Self::ProblemGone { source, problem } => write!(f, "{source}: no longer: {}", Clean(problem)),
+            Self::ProblemGone { source, problem } => write!(f, "{source}: {}", Cleared(Clean(problem))),
             Self::Fault { fault } => write!(f, "{fault}"),
-            Self::FaultGone { fault } => write!(f, "no longer: {fault}"),
+            Self::FaultGone { fault } => Cleared(fault).fmt(f),
             Self::LeftOut { counts } => {
                 let counts: Vec<String> = counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
                 write!(f, "too many events to keep them all; not kept: {}", counts.join(", "))

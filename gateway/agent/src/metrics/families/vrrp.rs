@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use gateway_api::view::Role;
 
 use super::{Family, Scrape, Sink, counter, gauge};
-use crate::metrics::{exposition::Number, measured::Router};
+use crate::metrics::{exposition::Number, measured::MeasuredRouter};
 
 const ROUTER: &[&str] = &["router", "vrid"];
 
@@ -114,7 +114,7 @@ pub(super) const FAMILIES: &[Family] = families! {
     "vtep_gateway_vrrp_auth_ext_replay_total" auth_ext_replay "Advertisements refused: sent before.",
 };
 
-fn each<N: Into<Number>>(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&Router) -> N) -> fmt::Result {
+fn each<N: Into<Number>>(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&MeasuredRouter) -> N) -> fmt::Result {
     let mut routers = scrape.measured.routers.iter();
     routers.try_for_each(|one| to.put(&[&one.view.name, &one.view.vrid.to_string()], value(one)))
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use gateway_base::Cleared;
+
 /// Line for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LogLine {
@@ -36,7 +38,7 @@ impl Log {
     /// Adds a line for each problem that has come since `before`, and for each that is over.
     pub(super) fn changes(&mut self, before: &BTreeSet<String>, now: &BTreeSet<String>) {
         now.difference(before).for_each(|problem| self.warn(problem.as_str()));
-        before.difference(now).for_each(|problem| self.info(format!("no longer: {problem}")));
+        before.difference(now).for_each(|problem| self.info(Cleared(problem).to_string()));
     }
 
     /// Removes and returns all lines.
