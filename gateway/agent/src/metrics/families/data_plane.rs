@@ -2,15 +2,17 @@
 
 use std::fmt;
 
-use gateway_api::view::BindingState;
-use gateway_api::view::{Interface, Mode};
+use gateway_api::view::{BindingState, Interface, Mode};
 use gateway_common::{
-    binding::Traffic,
     counters::{DropReason, PathCounter},
     limits,
 };
 
 use super::{Family, Scrape, Sink, counter, gauge};
+use crate::metrics::{
+    exposition::Number,
+    measured::{Binding, Switch, Tunnel},
+};
 
 const BINDING: &[&str] = &["port", "vlan", "switch", "vni"];
 const TUNNEL: &[&str] = &["local", "remote"];
@@ -30,65 +32,75 @@ const PACKETS: [PathCounter; 8] = [
     PathCounter::TcFlood,
 ];
 
+/// A counter of [`Traffic`](gateway_common::binding::Traffic) for each binding or tunnel.
+macro_rules! traffic {
+    ($each:ident, $labels:ident, $field:ident, $name:literal, $help:literal) => {
+        counter($name, $labels, $help, |scrape, to| $each(scrape, to, |one| one.traffic.$field))
+    };
+}
+
 pub(super) const FAMILIES: &[Family] = &[
-    counter(
+    traffic!(
+        bindings,
+        BINDING,
+        rx_packets,
         "vtep_gateway_binding_receive_packets_total",
-        BINDING,
-        "Frames that came in from a VLAN of an access port.",
-        |scrape, to| bindings(scrape, to, |traffic| traffic.rx_packets),
+        "Frames that came in from a VLAN of an access port."
     ),
-    counter(
+    traffic!(
+        bindings,
+        BINDING,
+        rx_bytes,
         "vtep_gateway_binding_receive_bytes_total",
-        BINDING,
-        "Bytes of these frames, without VLAN tag and frame check sequence.",
-        |scrape, to| bindings(scrape, to, |traffic| traffic.rx_bytes),
+        "Bytes of these frames, without VLAN tag and frame check sequence."
     ),
-    counter(
+    traffic!(
+        bindings,
+        BINDING,
+        tx_packets,
         "vtep_gateway_binding_transmit_packets_total",
-        BINDING,
-        "Frames that went out to a VLAN of an access port.",
-        |scrape, to| bindings(scrape, to, |traffic| traffic.tx_packets),
+        "Frames that went out to a VLAN of an access port."
     ),
-    counter(
+    traffic!(
+        bindings,
+        BINDING,
+        tx_bytes,
         "vtep_gateway_binding_transmit_bytes_total",
-        BINDING,
-        "Bytes of these frames, without VLAN tag and frame check sequence.",
-        |scrape, to| bindings(scrape, to, |traffic| traffic.tx_bytes),
+        "Bytes of these frames, without VLAN tag and frame check sequence."
     ),
-    counter(
+    traffic!(
+        tunnels,
+        TUNNEL,
+        rx_packets,
         "vtep_gateway_tunnel_receive_packets_total",
-        TUNNEL,
-        "Frames that came in through the tunnel from a remote VTEP.",
-        |scrape, to| tunnels(scrape, to, |traffic| traffic.rx_packets),
+        "Frames that came in through the tunnel from a remote VTEP."
     ),
-    counter(
+    traffic!(
+        tunnels,
+        TUNNEL,
+        rx_bytes,
         "vtep_gateway_tunnel_receive_bytes_total",
-        TUNNEL,
-        "Bytes of these frames, without outer headers, VLAN tag and frame check sequence.",
-        |scrape, to| tunnels(scrape, to, |traffic| traffic.rx_bytes),
+        "Bytes of these frames, without outer headers, VLAN tag and frame check sequence."
     ),
-    counter(
+    traffic!(
+        tunnels,
+        TUNNEL,
+        tx_packets,
         "vtep_gateway_tunnel_transmit_packets_total",
-        TUNNEL,
-        "Frames that went out through the tunnel to a remote VTEP.",
-        |scrape, to| tunnels(scrape, to, |traffic| traffic.tx_packets),
+        "Frames that went out through the tunnel to a remote VTEP."
     ),
-    counter(
-        "vtep_gateway_tunnel_transmit_bytes_total",
+    traffic!(
+        tunnels,
         TUNNEL,
-        "Bytes of these frames, without outer headers, VLAN tag and frame check sequence.",
-        |scrape, to| tunnels(scrape, to, |traffic| traffic.tx_bytes),
+        tx_bytes,
+        "vtep_gateway_tunnel_transmit_bytes_total",
+        "Bytes of these frames, without outer headers, VLAN tag and frame check sequence."
     ),
     gauge(
         "vtep_gateway_tunnel_resolved",
         TUNNEL,
         "1 if the next hop of the tunnel is known, 0 if packets to the remote VTEP are dropped.",
-        |scrape, to| {
-            let mut tunnels = scrape.measured.tunnels.iter();
-            tunnels.try_for_each(|tunnel| {
-                to.put(&[&tunnel.local.to_string(), &tunnel.remote.to_string()], tunnel.resolved)
-            })
-        },
+        |scrape, to| tunnels(scrape, to, |tunnel| tunnel.resolved),
     ),
     counter(
         "vtep_gateway_drops_total",
@@ -157,26 +169,19 @@ pub(super) const FAMILIES: &[Family] = &[
         |scrape, to| to.put(&[], scrape.measured.fdb.size),
     ),
     gauge("vtep_gateway_switch_fdb_given", SWITCH, "MACs of a logical switch given by the database.", |scrape, to| {
-        let mut switches = scrape.measured.switches.iter();
-        switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.static_macs))
+        switches(scrape, to, |switch| switch.static_macs)
     }),
     gauge(
         "vtep_gateway_switch_fdb_learned",
         SWITCH,
         "Learned MACs of a logical switch; aged ones are removed at the next scan of the forwarding database.",
-        |scrape, to| {
-            let mut switches = scrape.measured.switches.iter();
-            switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.learned))
-        },
+        |scrape, to| switches(scrape, to, |switch| switch.learned),
     ),
     gauge(
         "vtep_gateway_switch_fdb_learn_limit",
         SWITCH,
         "Learned MACs of a logical switch at most: learn_limit, or its share of the room in the forwarding database.",
-        |scrape, to| {
-            let mut switches = scrape.measured.switches.iter();
-            switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], switch.learn_limit))
-        },
+        |scrape, to| switches(scrape, to, |switch| switch.learn_limit),
     ),
     gauge(
         "vtep_gateway_bindings",
@@ -275,19 +280,21 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
 ];
 
-fn bindings(scrape: &Scrape, to: &mut Sink<'_>, which: fn(&Traffic) -> u64) -> fmt::Result {
+fn bindings(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&Binding) -> u64) -> fmt::Result {
     scrape.measured.bindings.iter().try_for_each(|binding| {
         let (vlan, vni) = (binding.vlan.get().to_string(), binding.vni.to_string());
-        to.put(&[&binding.port, &vlan, &binding.switch, &vni], which(&binding.traffic))
+        to.put(&[&binding.port, &vlan, &binding.switch, &vni], value(binding))
     })
 }
 
-fn tunnels(scrape: &Scrape, to: &mut Sink<'_>, which: fn(&Traffic) -> u64) -> fmt::Result {
-    scrape
-        .measured
-        .tunnels
-        .iter()
-        .try_for_each(|tunnel| to.put(&[&tunnel.local.to_string(), &tunnel.remote.to_string()], which(&tunnel.traffic)))
+fn tunnels<N: Into<Number>>(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&Tunnel) -> N) -> fmt::Result {
+    let mut tunnels = scrape.measured.tunnels.iter();
+    tunnels.try_for_each(|tunnel| to.put(&[&tunnel.local.to_string(), &tunnel.remote.to_string()], value(tunnel)))
+}
+
+fn switches(scrape: &Scrape, to: &mut Sink<'_>, value: fn(&Switch) -> u64) -> fmt::Result {
+    let mut switches = scrape.measured.switches.iter();
+    switches.try_for_each(|switch| to.put(&[&switch.name, &switch.vni.to_string()], value(switch)))
 }
 
 fn path(scrape: &Scrape, to: &mut Sink<'_>, labels: &[&str], which: PathCounter) -> fmt::Result {
