@@ -42,15 +42,15 @@ agent is running.";
 #[derive(Clone, Debug, Parser)]
 #[command(name = "vtep-gateway", version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to do.
+    /// The verb.
     #[command(subcommand)]
     pub command: Command,
-    /// How to log.
+    /// Options of the log.
     #[command(flatten)]
     pub log: LogOptions,
 }
 
-/// What to do.
+/// Verb, with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Attach and forward, in the foreground, until SIGTERM or SIGINT.

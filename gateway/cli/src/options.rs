@@ -7,7 +7,7 @@ use clap::Args;
 /// Default path of the configuration file.
 pub(crate) const DEFAULT_CONFIG: &str = "/etc/vtep-gateway/gateway.toml";
 
-/// Which configuration.
+/// Configuration that a verb is for.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct ConfigOption {
     /// Configuration file.
@@ -15,7 +15,7 @@ pub struct ConfigOption {
     pub config: PathBuf,
 }
 
-/// Which agent.
+/// Agent that a verb is for.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct AgentOption {
     /// Control socket of the agent, or its run directory; without it, gateway.run_dir of the

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_not_shown() {
+    fn an_invalid_key_is_not_shown() {
         for (text, part) in [
             (b"hunter2".to_vec(), "found 7"),
             (vec![b'x'; 200], "found more"),

@@ -108,7 +108,7 @@ pub(crate) fn roles(old: &BTreeMap<u8, RouterState>, new: &BTreeMap<u8, RouterSt
         let before = old.get(vrid);
         let was_active = before.is_some_and(|before| before.role == Role::Active && before.since != after.since);
         if was_active && matches!(after.role, Role::Active | Role::Claiming) {
-            events.push(Event::LeaseLost { instance: after.name.clone(), vrid: *vrid });
+            events.push(Event::LeaseLost { router: after.name.clone(), vrid: *vrid });
         }
         // For a backup, a change of the active node is an event, too.
         let shown = |router: &RouterState| (router.role, router.active_node);
@@ -116,7 +116,7 @@ pub(crate) fn roles(old: &BTreeMap<u8, RouterState>, new: &BTreeMap<u8, RouterSt
             continue;
         }
         events.push(Event::RoleChanged {
-            instance: after.name.clone(),
+            router: after.name.clone(),
             vrid: *vrid,
             from: before.map(|before| before.role),
             to: after.role,
@@ -139,10 +139,10 @@ pub(crate) type Databases = BTreeMap<Option<String>, Database>;
 
 /// Returns the events of databases that have another state or another server.
 pub(crate) fn databases(old: &Databases, new: &Databases) -> Vec<Event> {
-    let one = |(instance, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
+    let one = |(router, before, after): (&Option<String>, Option<&Database>, Option<&Database>)| {
         let after = after?;
         let from = before.map(|before| before.state);
-        Some(Event::Database { instance: instance.clone(), from, to: after.state, remote: after.remote.clone() })
+        Some(Event::Database { router: router.clone(), from, to: after.state, remote: after.remote.clone() })
     };
     differing(old, new).filter_map(one).collect()
 }

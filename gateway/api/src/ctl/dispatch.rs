@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_agent_offers_it_is_asked() {
+    fn commands_of_the_agent_are_passed_to_it() {
         assert_eq!(
             decided("status", json!(["json"])),
             Decision::Ask { command: "status", params: vec!["json".into()] }

@@ -101,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn what_wants_no_reply_is_no_request() {
+    fn a_notification_is_no_request() {
         assert_eq!(Call::parse(br#"{"method":"exit","params":[],"id":null}"#), Err(BadCall::Notification));
     }
 
     #[test]
-    fn what_has_no_method_or_no_list_is_no_request() {
+    fn a_message_without_method_or_list_is_no_request() {
         for text in ["{}", r#"{"method":1,"params":[],"id":0}"#, r#"{"method":"x","params":{},"id":0}"#] {
             assert!(matches!(Call::parse(text.as_bytes()), Err(BadCall::Shape(_))), "{text}");
         }

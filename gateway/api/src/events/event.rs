@@ -173,7 +173,8 @@ pub enum Event {
     /// A virtual router has another role on this node.
     RoleChanged {
         /// Its name.
-        instance: String,
+        #[serde(rename = "instance")]
+        router: String,
         /// Its number.
         vrid: u8,
         /// The role before; none at the start of the agent.
@@ -189,14 +190,16 @@ pub enum Event {
     /// own.
     LeaseLost {
         /// Its name.
-        instance: String,
+        #[serde(rename = "instance")]
+        router: String,
         /// Its number.
         vrid: u8,
     },
     /// The state of the database connection changed.
     Database {
         /// The virtual router of the database, where each has its own.
-        instance: Option<String>,
+        #[serde(rename = "instance")]
+        router: Option<String>,
         /// The state before; none at the start of the agent.
         from: Option<DatabaseState>,
         /// The state now.

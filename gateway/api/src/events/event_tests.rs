@@ -16,7 +16,7 @@ fn samples() -> Vec<Event> {
     let mac = MacAddr([2, 0xee, 0, 0, 0, 1]);
     let remote = IpAddr::from([172, 31, 0, 11]);
     let port = || Place::Port { port: text("a0"), vlan };
-    let (instance, problem) = (text("vrrp-20"), text("interface a0 is down"));
+    let (router, problem) = (text("vrrp-20"), text("interface a0 is down"));
     vec![
         Event::Started { version: text("1.0.0"), pid, adopted: true, switches: 1, bindings: 2, tunnels: 3 },
         Event::Reloaded { file: text("/etc/vtep-gateway/gateway.toml") },
@@ -39,16 +39,16 @@ fn samples() -> Vec<Event> {
         Event::NextHopResolved { remote, uplink: text("u0"), uplink_vlan: 0, next_hop_mac: mac },
         Event::NextHopLost { remote, reason: text("no route to it") },
         Event::RoleChanged {
-            instance: instance.clone(),
+            router: router.clone(),
             vrid: 20,
             from: Some(Role::Backup),
             to: Role::Active,
             active_node: Some(remote),
             priority: 150,
         },
-        Event::LeaseLost { instance: instance.clone(), vrid: 20 },
+        Event::LeaseLost { router: router.clone(), vrid: 20 },
         Event::Database {
-            instance: Some(instance),
+            router: Some(router),
             from: Some(DatabaseState::Waiting),
             to: DatabaseState::Following,
             remote: Some(text("tcp:10.0.0.1:6640")),
@@ -78,7 +78,7 @@ fn each_kind_has_a_sample_whose_json_names_it() {
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn an_event_is_read_as_it_was_written() {
     for (seq, event) in samples().into_iter().enumerate() {
         let record = Record { seq: seq as u64, time: "2026-01-31T12:00:00.123Z".parse().unwrap(), event };
         let text = serde_json::to_string(&record).unwrap();

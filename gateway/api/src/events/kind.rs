@@ -9,7 +9,7 @@ use super::Event;
 
 macro_rules! kinds {
     ($( $(#[$doc:meta])* $kind:ident, )+) => {
-        /// A kind of event. Its name is what `event` says in JSON and what `monitor --only` takes.
+        /// Kind of an event. Its name is the value of `event` in JSON, and `monitor --only` takes it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
         #[serde(rename_all = "snake_case")]
         #[value(rename_all = "snake_case")]

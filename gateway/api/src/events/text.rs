@@ -120,8 +120,8 @@ impl fmt::Display for Event {
                 write!(f, "{remote} by {} {} at {next_hop_mac}", Clean(uplink), Vlan(*uplink_vlan))
             }
             Self::NextHopLost { remote, reason } => write!(f, "{remote}: {}", Clean(reason)),
-            Self::RoleChanged { instance, vrid, from, to, active_node, priority } => {
-                write!(f, "{} (VRID {vrid}): ", Clean(instance))?;
+            Self::RoleChanged { router, vrid, from, to, active_node, priority } => {
+                write!(f, "{} (VRID {vrid}): ", Clean(router))?;
                 if *from == Some(*to) {
                     write!(f, "still {}, another node is active", to.name())?;
                 } else {
@@ -131,12 +131,12 @@ impl fmt::Display for Event {
                 write!(f, ", priority {priority}")?;
                 active_node.map_or(Ok(()), |node| write!(f, ", active is {node}"))
             }
-            Self::LeaseLost { instance, vrid } => {
-                write!(f, "{} (VRID {vrid}): the lease ran out while this node was active", Clean(instance))
+            Self::LeaseLost { router, vrid } => {
+                write!(f, "{} (VRID {vrid}): the lease ran out while this node was active", Clean(router))
             }
-            Self::Database { instance, from, to, remote } => {
-                if let Some(instance) = instance {
-                    write!(f, "{}: ", Clean(instance))?;
+            Self::Database { router, from, to, remote } => {
+                if let Some(router) = router {
+                    write!(f, "{}: ", Clean(router))?;
                 }
                 if let Some(from) = from.filter(|from| from != to) {
                     write!(f, "{} -> ", from.name())?;

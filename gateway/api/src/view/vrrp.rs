@@ -23,7 +23,7 @@ pub struct Router {
     pub version: u8,
     /// Advertisement interval in force, in seconds: the active node's.
     pub interval: f64,
-    /// The interface that advertisements are sent and heard on.
+    /// The interface that advertisements are sent and received on.
     pub interface: String,
     /// Source address of this node's advertisements, if it has one.
     pub source: Option<IpAddr>,
@@ -35,7 +35,7 @@ pub struct Router {
     pub lease_left_ms: Option<u64>,
     /// The active node's address, while another one is active.
     pub active_node: Option<IpAddr>,
-    /// Addresses of other routers heard in the last minute.
+    /// Addresses of other routers whose advertisements were received in the last minute.
     pub others: Vec<IpAddr>,
     /// State that these VRRP peers advertise.
     pub other_routers: Vec<OtherRouter>,
@@ -159,7 +159,7 @@ pub struct Nodes {
 
 macro_rules! vrrp_counters {
     ($( $name:ident $text:literal, )+) => {
-        /// What a virtual router has counted. Names and meanings are those of keepalived's statistics.
+        /// Counters of a virtual router. Names and meanings are those of keepalived's statistics.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         pub struct VrrpCounters {
             $(#[doc = $text] pub $name: u64,)+

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_short_has_no_end() {
+    fn a_truncated_certificate_has_no_end() {
         let whole = certificate(UTC_TIME, b"310301123456Z");
         for length in 0..whole.len() {
             assert_eq!(not_after(&whole[..length]), None, "{length}");

@@ -171,7 +171,7 @@ fn native(facts: &Facts) -> Option<Finding> {
 }
 
 fn transmit(facts: &Facts) -> Option<Finding> {
-    // Without a program this says nothing yet: drivers create the queues for XDP when a program is attached.
+    // Without a program this means nothing yet: drivers create the queues for XDP when a program is attached.
     if facts.mode == Mode::Tc || facts.own_xdp.is_none() {
         return None;
     }

@@ -206,7 +206,7 @@ fn unreachable() -> gateway_api::view::Unreachable {
 
 /// Compares the messages of [`gateway_api::view`] about a database and virtual routers.
 #[test]
-fn what_follows_from_how_things_stand_is_in_the_reference() {
+fn problems_derived_from_the_state_are_in_the_reference() {
     use gateway_api::view::{Database, DatabaseState, Role, samples};
     let states = [DatabaseState::Waiting, DatabaseState::Gone, DatabaseState::Kept, DatabaseState::Expired];
     for state in states {

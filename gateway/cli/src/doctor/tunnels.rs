@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_believes_of_a_path_counts_too() {
+    fn the_path_mtu_of_the_kernel_counts_too() {
         let narrow = || match hop() {
             Resolution::Resolved(hop) => Resolution::Resolved(Hop { mtu: 1400, ..hop }),
             other => other,

@@ -162,12 +162,12 @@ mod tests {
     }
 
     #[test]
-    fn what_all_verbs_take_is_listed_once() {
+    fn common_options_are_listed_once() {
         assert_eq!(commands(sample()).matches("`--level").count(), 1);
     }
 
     #[test]
-    fn what_is_indented_becomes_code() {
+    fn indented_text_becomes_code() {
         let mut text = String::new();
         notes("Examples:\n  tool run\n\nMore.", &mut text);
         assert_eq!(text, "Examples:\n\n    tool run\n\nMore.\n\n");

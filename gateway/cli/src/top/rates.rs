@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_there_before_has_no_rate_yet() {
+    fn a_new_row_has_no_rate_yet() {
         let mut before = sample(10);
         before.everything.bindings.clear();
         before.everything.drops.clear();
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_read_back() {
+    fn printed_rates_are_read_back() {
         let rates = rates(&sample(10), &sample(11));
         let text = serde_json::to_string(&rates).unwrap();
         assert_eq!(serde_json::from_str::<Rates>(&text).unwrap(), rates);

@@ -78,7 +78,7 @@ fn tunnels_and_drops_have_tables_of_their_own() {
 }
 
 #[test]
-fn what_is_wrong_stands_out() {
+fn problems_are_highlighted() {
     let mut model = busy();
     let mut bad = sample(6);
     bad.everything.status.healthy = false;

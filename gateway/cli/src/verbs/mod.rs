@@ -18,7 +18,6 @@ pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod top;
 pub(crate) mod trace;
-mod trace_input;
 mod values;
 
 pub use capture::CaptureOptions;

@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_wanted_is_left_out() {
+    fn events_outside_the_filter_are_left_out() {
         let options = options("--only moved").unwrap();
         let filter = Filter { options: &options, not_before: Some("2026-01-31T12:00:00.000Z".to_owned()) };
         let record = |event: &str, time: &str| json!({ "seq": 1, "event": event, "time": time });

@@ -63,7 +63,7 @@ fn configured_values_are_used() {
 }
 
 #[test]
-fn what_a_certificate_has_to_be_is_taken() {
+fn requirements_for_the_certificate_are_used() {
     let fingerprint = ["ab"; 32].join(":");
     let database = accepted(&format!(
         "{REMOTE}server_name = [\"db1.example\", \"10.0.0.1\"]\nserver_fingerprint = [\"{fingerprint}\"]\n\

@@ -168,7 +168,7 @@ fn the_example_shows_a_virtual_router_with_its_defaults() {
 }
 
 #[test]
-fn what_the_example_shows_as_default_is_the_default() {
+fn defaults_in_the_example_are_the_defaults() {
     let bare = "[gateway]\nvtep = ['172.31.0.21']\n[[uplink]]\nname = 'eth0'\n[[port]]\nname = 'eth1'\n";
     let bare = Config::parse(bare, Path::new("gateway.toml")).unwrap();
     // A comment of the form `# key = value` shows a default; make it a setting.

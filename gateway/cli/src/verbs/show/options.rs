@@ -25,12 +25,12 @@ is running.";
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 #[command(after_help = EXAMPLES)]
 pub struct ShowOptions {
-    /// What to show.
+    /// The noun.
     #[command(subcommand)]
     pub noun: Noun,
 }
 
-/// What to show.
+/// Noun: the part of the state to show.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Noun {
     /// Logical switches: VNI, and numbers of bindings, static and learned MACs.
@@ -69,7 +69,7 @@ impl Noun {
     }
 }
 
-/// How to show something, and of which agent.
+/// Output options, with the agent.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct OutputOptions {
     /// As a JSON array, an object a line.
@@ -89,7 +89,7 @@ pub struct SwitchesOptions {
     /// The one with this VNI only.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
     pub vni: Option<u32>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -106,7 +106,7 @@ pub struct BindingsOptions {
     /// Those of this access port only.
     #[arg(long, value_name = "INTERFACE")]
     pub port: Option<String>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -129,7 +129,7 @@ pub struct MacsOptions {
     /// Those behind this remote VTEP only.
     #[arg(long, value_name = "IP")]
     pub remote: Option<IpAddr>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -151,7 +151,7 @@ pub struct TunnelsOptions {
     /// Those that packets are sent to with this VNI only.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..1 << 24))]
     pub vni: Option<u32>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -162,7 +162,7 @@ pub struct NeighboursOptions {
     /// The one that this remote VTEP is reached through only.
     #[arg(long, value_name = "IP")]
     pub remote: Option<IpAddr>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -173,7 +173,7 @@ pub struct VrrpOptions {
     /// Name or VRID of one virtual router; all of them if none is named.
     #[arg(value_name = "NAME|VRID")]
     pub router: Option<String>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }
@@ -194,7 +194,7 @@ pub struct CountersOptions {
         value_parser = clap::value_parser!(u16).range(1..=3600)
     )]
     pub watch: Option<u16>,
-    /// How to show it.
+    /// Output options.
     #[command(flatten)]
     pub output: OutputOptions,
 }

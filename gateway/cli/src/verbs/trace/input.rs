@@ -18,7 +18,8 @@ use gateway_datapath::{
 use gateway_netdev::nic::{self, NicError, Role};
 use nix::net::if_::if_nametoindex;
 
-use super::{target::Gateway, trace::TraceOptions};
+use super::options::TraceOptions;
+use crate::verbs::target::Gateway;
 
 /// Reasons for which there is no packet to trace.
 #[derive(Debug, thiserror::Error)]
