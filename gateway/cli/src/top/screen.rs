@@ -11,7 +11,8 @@ use ratatui::{
 
 use super::{
     Rate,
-    model::{Model, Row, Table},
+    model::Model,
+    table::{Row, Table},
     text,
 };
 
