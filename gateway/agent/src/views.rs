@@ -47,7 +47,7 @@ impl Agent<'_> {
             vrrp: self.routers(),
             nodes: self.cluster().and_then(Cluster::nodes),
         };
-        status.judge(|text| self.forwarding().is_warning(text));
+        status.evaluate(|text| self.forwarding().is_warning(text));
         status
     }
 

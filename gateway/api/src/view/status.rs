@@ -80,7 +80,7 @@ pub const EVERY_TUNNEL: &str =
 impl Status {
     /// Collects the problems of all parts, adds their consequences, and decides if the gateway is healthy. `is_warning`
     /// selects those of [`Forwarding::problems`] that do not make it unhealthy.
-    pub fn judge(&mut self, is_warning: impl Fn(&str) -> bool) {
+    pub fn evaluate(&mut self, is_warning: impl Fn(&str) -> bool) {
         let mut problems = Vec::new();
         for text in &self.forwarding.problems {
             problems.push(if is_warning(text) { Problem::warning(text) } else { Problem::fault(text) });
@@ -178,21 +178,21 @@ mod tests {
     use super::*;
     use crate::view::{Ablest, samples};
 
-    fn judged(change: impl FnOnce(&mut Status)) -> (bool, Vec<Problem>) {
+    fn evaluated(change: impl FnOnce(&mut Status)) -> (bool, Vec<Problem>) {
         let mut status = samples::healthy();
         change(&mut status);
-        status.judge(|text| text.starts_with("MTU"));
+        status.evaluate(|text| text.starts_with("MTU"));
         (status.healthy, status.problems)
     }
 
     #[test]
     fn where_nothing_is_wrong_it_is_healthy() {
-        assert_eq!(judged(|_| {}), (true, Vec::new()));
+        assert_eq!(evaluated(|_| {}), (true, Vec::new()));
     }
 
     #[test]
     fn a_warning_is_reported_and_leaves_it_healthy() {
-        let (healthy, problems) = judged(|status| {
+        let (healthy, problems) = evaluated(|status| {
             status.forwarding.problems = vec!["MTU 1500 is small".into()];
             status.vrrp[0].problems = vec!["10.0.0.9 speaks version 2".into()];
         });
@@ -216,7 +216,7 @@ mod tests {
             |status, _| status.vrrp[0].addresses_there = false,
             |status, _| status.forwarding.tunnels_unresolved = status.forwarding.tunnels,
         ] {
-            let (healthy, problems) = judged(|status| change(status, &following));
+            let (healthy, problems) = evaluated(|status| change(status, &following));
             assert!(!healthy && problems[0].severity == Severity::Fault, "{problems:?}");
         }
     }
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_claim_that_is_held_off_and_a_node_that_does_not_hear_are_faults() {
         for role in [Role::Claiming, Role::Backup] {
-            let (healthy, problems) = judged(|status| {
+            let (healthy, problems) = evaluated(|status| {
                 let router = &mut status.vrrp[0];
                 router.role = role;
                 router.faults = vec!["172.31.0.22 does not hear this node".into()];
@@ -241,7 +241,7 @@ mod tests {
             (Role::Active, "this node is active with 0 bindings, and gw2 could forward 3"),
             (Role::Backup, "this node could forward 0 bindings, and gw2 3"),
         ] {
-            let (healthy, problems) = judged(|status| {
+            let (healthy, problems) = evaluated(|status| {
                 let router = &mut status.vrrp[0];
                 (router.role, router.bindings_able) = (role, 0);
                 router.ablest = Some(Ablest { node: "gw2".into(), bindings: 3 });
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_standby_without_lease_and_addresses_is_healthy() {
-        let (healthy, problems) = judged(|status| {
+        let (healthy, problems) = evaluated(|status| {
             let router = &mut status.vrrp[0];
             (router.role, router.lease_left_ms, router.addresses_there) = (Role::Backup, None, false);
         });

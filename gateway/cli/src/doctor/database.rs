@@ -123,14 +123,14 @@ pub(super) fn evaluate(facts: &Facts) -> Vec<Finding> {
 }
 
 fn members(facts: &Facts) -> Vec<Finding> {
-    let judged = facts.members.iter().map(|(server, outcome)| {
+    let findings = facts.members.iter().map(|(server, outcome)| {
         match outcome {
             Ok(()) => Finding::ok(DatabaseMembers, "answers"),
             Err(reason) => Finding::warn(DatabaseMembers, format!("not reached: {reason}"), format!("start it again: on its machine, `systemctl status` and the log of ovsdb-server; `ovsdb-client list-dbs {server}`")),
         }
         .about(server)
     });
-    judged.collect()
+    findings.collect()
 }
 
 fn tls(file: &TlsFile, now: i64) -> Finding {

@@ -93,7 +93,7 @@ fn the_remedy_for_wrong_tunnel_ips_is_the_command() {
 }
 
 #[test]
-fn files_of_tls_are_judged_by_mode_and_end() {
+fn files_of_tls_are_evaluated_by_mode_and_end() {
     let file = |secret, mode: Result<u32, ProbeError>, ends| TlsFile { path: "/x".to_owned(), secret, mode, ends };
     let mark = |file: TlsFile| tls(&file, 1000 * DAY).mark;
     assert_eq!(mark(file(true, Ok(0o100_600), None)), Mark::Ok);

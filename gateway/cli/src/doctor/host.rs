@@ -39,7 +39,7 @@ pub(super) struct VrrpFilter {
 }
 
 /// Returns the findings on tunnel addresses and other nodes.
-pub(super) fn judge_nodes(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate_nodes(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = facts.filters.iter().filter_map(rp_filter).collect();
     findings.extend(firewall(facts));
     findings.push(forward(facts));
@@ -47,7 +47,7 @@ pub(super) fn judge_nodes(facts: &Facts) -> Vec<Finding> {
 }
 
 /// Returns the findings on the configuration.
-pub(super) fn judge_config(facts: &Facts) -> Vec<Finding> {
+pub(super) fn evaluate_config(facts: &Facts) -> Vec<Finding> {
     let Some((path, mode)) = &facts.config else { return Vec::new() };
     vec![if mode & WRITABLE == 0 {
         Finding::ok(ConfigFile, format!("{path}: only its owner may change it"))
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn found(facts: &Facts) -> Vec<(Check, Mark)> {
-        judge_nodes(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
+        evaluate_nodes(facts).iter().filter(|one| one.mark != Mark::Ok).map(|one| (one.check, one.mark)).collect()
     }
 
     #[test]
@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_file_for_everybody_is_a_warning() {
-        let marks = |mode| judge_config(&Facts { config: Some(("/x".to_owned(), mode)), ..Facts::default() })[0].mark;
+        let marks =
+            |mode| evaluate_config(&Facts { config: Some(("/x".to_owned(), mode)), ..Facts::default() })[0].mark;
         assert_eq!((marks(0o100_640), marks(0o100_666)), (Mark::Ok, Mark::Warn));
     }
 }

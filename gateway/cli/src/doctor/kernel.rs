@@ -261,7 +261,7 @@ mod tests {
     const LOOP: Ability = Ability { name: "the helper bpf_loop", since: "5.17" };
 
     #[test]
-    fn a_kernel_is_judged_by_what_it_has_and_not_by_its_version() {
+    fn a_kernel_is_evaluated_by_its_features_and_not_by_its_version() {
         let facts = Facts { release: "5.14.0-427.13.1.el9_4.x86_64".to_owned(), ..sound() };
         assert_eq!(found(&facts), []);
         let facts = Facts { missing: Some(vec![LOOP]), ..facts };

@@ -218,7 +218,7 @@ fn problems_derived_from_the_state_are_in_the_reference() {
             following.hold_seconds_left = (state == DatabaseState::Kept).then_some(300);
             following.unreachable = (state != DatabaseState::Kept).then(unreachable);
         }
-        status.judge(|_| false);
+        status.evaluate(|_| false);
         assert_eq!(status.problems.len(), 2);
         assert!(is_documented(&format!("{} | fault", status.problems[0].text)), "{}", status.problems[0].text);
         assert!(is_documented(&format!("{} | warning", status.problems[1].text)), "{}", status.problems[1].text);
@@ -235,7 +235,7 @@ fn problems_derived_from_the_state_are_in_the_reference() {
         (router.role, router.addresses_there, router.lease_left_ms) = (role, there, lease);
         (router.interface, router.problems) = ("eth0".to_owned(), Vec::new());
         let name = format!("{}: ", router.name);
-        status.judge(|_| false);
+        status.evaluate(|_| false);
         let texts: Vec<&str> = status.problems.iter().map(|one| one.text.strip_prefix(&name).unwrap()).collect();
         assert!(texts.len() == 1 && is_documented(texts[0]), "{texts:?}");
     }

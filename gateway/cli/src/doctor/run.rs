@@ -68,7 +68,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, announce: &dy
     findings.extend(nics::evaluate(&nics, around));
     findings.extend(tunnels::evaluate(&tunnels));
     findings.extend(nodes::evaluate(&nodes));
-    findings.extend(host::judge_nodes(&host));
+    findings.extend(host::evaluate_nodes(&host));
     if let Some(database) = &database {
         findings.extend(database::evaluate(database));
     }
@@ -76,7 +76,7 @@ pub fn examine(config: &Config, file: &Path, options: Options<'_>, announce: &dy
         findings.extend(ovn::evaluate(&ovn));
     }
     findings.extend(agent::evaluate(&agent));
-    findings.extend(host::judge_config(&host));
+    findings.extend(host::evaluate_config(&host));
     findings.extend(options.invalid.map(|error| host::invalid(error, running)));
     findings
 }

@@ -105,7 +105,7 @@ fn few_or_all(check: super::Check, all: Vec<Finding>, sum: &str) -> Vec<Finding>
 fn uplinks(facts: &Facts) -> Vec<Finding> {
     let (Some((port, port_mtu)), Some(overhead)) = (&facts.widest, facts.overhead) else { return Vec::new() };
     let needed = port_mtu + overhead;
-    let judged = facts.uplinks.iter().map(|(uplink, mtu)| {
+    let findings = facts.uplinks.iter().map(|(uplink, mtu)| {
         if *mtu >= needed {
             return Finding::ok(UplinkMtu, format!("MTU {mtu} has room for MTU {port_mtu} of {port}, which takes {needed}"))
                 .about(uplink);
@@ -118,7 +118,7 @@ fn uplinks(facts: &Facts) -> Vec<Finding> {
         )
         .about(uplink)
     });
-    judged.collect()
+    findings.collect()
 }
 
 fn resolved(remote: &Remote) -> Finding {
