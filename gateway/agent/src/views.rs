@@ -102,7 +102,12 @@ impl Agent<'_> {
                 xdp_transmit_sg: transmit.in_several_buffers,
                 redirect_refused: loss.refused,
                 redirect_full: loss.full,
-                link: link.map(|link| view::Link { ifindex: link.ifindex, up: link.up, mtu: link.mtu, mac: link.mac }),
+                link: link.map(|link| view::LinkState {
+                    ifindex: link.ifindex,
+                    up: link.up,
+                    mtu: link.mtu,
+                    mac: link.mac,
+                }),
                 problem: self.forwarding().devices().problem(&interface.name).map(str::to_owned),
             }
         };

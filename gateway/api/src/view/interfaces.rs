@@ -28,14 +28,14 @@ pub struct Interface {
     #[serde(default)]
     pub redirect_full: u64,
     /// Its state in the kernel. None: the interface does not exist.
-    pub link: Option<Link>,
+    pub link: Option<LinkState>,
     /// Why programs are not attached, where that was tried.
     pub problem: Option<String>,
 }
 
 /// State of an interface in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
+pub struct LinkState {
     /// The kernel's number for it.
     pub ifindex: u32,
     /// Up, and able to carry packets.

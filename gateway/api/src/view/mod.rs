@@ -37,7 +37,7 @@ pub use bindings::{Binding, Traffic};
 pub use counters::{Counter, remedy};
 pub use database::{Database, DatabaseLock, DatabaseState, Following, Unreachable};
 pub use health::{Problem, Severity};
-pub use interfaces::{Interface, InterfaceRole, Link, Mode};
+pub use interfaces::{Interface, InterfaceRole, LinkState, Mode};
 pub use macs::{FilterError, Kind, Mac, MacFilter, Macs, Place};
 pub use neighbours::{Neighbour, NeighbourState};
 pub use status::EVERY_TUNNEL;

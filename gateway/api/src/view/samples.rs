@@ -65,7 +65,7 @@ pub fn healthy() -> Status {
             xdp_transmit_sg: true,
             redirect_refused: 0,
             redirect_full: 0,
-            link: Some(Link { ifindex: 2, up: true, mtu: 1600, mac: Some(MAC) }),
+            link: Some(LinkState { ifindex: 2, up: true, mtu: 1600, mac: Some(MAC) }),
             problem: None,
         }],
         vrrp: vec![router()],
