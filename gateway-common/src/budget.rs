@@ -1,8 +1,8 @@
 //! Budgets of a VLAN or a tunnel for learning, MAC moves and snooping, so that one tenant can't use up what all share:
 //! CPU time of the agent, room in the ring buffer, the flow cache.
 //!
-//! Each budget is a token bucket (GCRA, ITU-T I.371 annex A). Only the time at which the bucket is full again is
-//! stored.
+//! Each budget is a token bucket (GCRA, ITU-T I.371 annex A), like `gateway_base::token_bucket` in user space. Only the
+//! time at which the bucket is full again is stored.
 
 use bytemuck::{Pod, Zeroable};
 

@@ -11,8 +11,8 @@ pub struct Rate {
     pub each: Duration,
 }
 
-/// Token bucket, full at first. Stores only the time at which it is full again (the virtual
-/// scheduling algorithm of ITU-T I.371).
+/// Token bucket (GCRA, ITU-T I.371), full at first. Stores only the time at which it is full again (the virtual
+/// scheduling algorithm).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenBucket {
     full_at: Duration,

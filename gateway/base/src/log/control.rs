@@ -2,13 +2,28 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use tracing_subscriber::{Registry, filter::Targets, reload::Handle};
+use tracing_subscriber::{
+    Registry,
+    filter::Targets,
+    reload::{self, Handle},
+};
 
 use super::{
     levels::Levels,
     limit::Limit,
-    vlog::{self, Destination, Spec},
+    vlog::{self, Destination, Spec, SpecError},
 };
+
+/// Error of setting levels.
+#[derive(Debug, thiserror::Error)]
+pub enum SetError {
+    /// A setting does not parse.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The log does not take a new filter.
+    #[error(transparent)]
+    Filter(#[from] reload::Error),
+}
 
 /// Handle of this process's log, to query and change it.
 #[derive(Debug)]
@@ -28,14 +43,14 @@ impl Control {
     /// Sets levels as `vlog/set` does. If one of them is wrong, none is set.
     ///
     /// # Errors
-    /// Returns a description of the mistake, for people.
-    pub fn set(&self, specs: &[String]) -> Result<(), String> {
+    /// A setting does not parse, or this process no longer logs.
+    pub fn set(&self, specs: &[String]) -> Result<(), SetError> {
         let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
         let mut new = levels.clone();
         for spec in specs {
             Spec::parse(spec, self.destination)?.apply(&mut new);
         }
-        self.filter.reload(new.targets()).map_err(|error| error.to_string())?;
+        self.filter.reload(new.targets())?;
         *levels = new;
         Ok(())
     }

@@ -42,6 +42,17 @@ pub(super) const ROOMS: [(&str, &str); 18] = [
     ("vtep", "gateway_sources::vtep"),
 ];
 
+/// Error in log levels.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LevelsError {
+    /// A word that is no level.
+    #[error("expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between")]
+    Level,
+    /// Something other than the name of a module before a level; holds it.
+    #[error("expected the name of a module, found {0:?}")]
+    Module(String),
+}
+
 /// Log levels that the command line or an operator has set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Levels {
@@ -55,21 +66,19 @@ impl Levels {
     /// Parses `info`, `debug,aya=debug` and the like.
     ///
     /// # Errors
-    /// Returns a description of what was expected, for people.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// A word is no level, or names no module.
+    pub(super) fn parse(text: &str) -> Result<Self, LevelsError> {
         let level = |text: &str| {
             // An empty word would parse as a level.
             let level = (!text.is_empty()).then(|| text.parse::<LevelFilter>().ok()).flatten();
-            level.ok_or_else(|| {
-                "expected error, warn, info, debug, trace or off, or MODULE=LEVEL, with commas between".to_owned()
-            })
+            level.ok_or(LevelsError::Level)
         };
         let mut levels = Self::default();
         for word in text.split(',').map(str::trim) {
             match word.split_once('=') {
                 None => levels.bare = Some(level(word)?),
                 Some((name, of)) if is_target(name) => levels.named.push((canonical(name), level(of)?)),
-                Some((target, _)) => return Err(format!("expected the name of a module, found {target:?}")),
+                Some((target, _)) => return Err(LevelsError::Module(target.to_owned())),
             }
         }
         Ok(levels)

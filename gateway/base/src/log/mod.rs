@@ -13,5 +13,7 @@ mod limit;
 mod options;
 mod vlog;
 
-pub use control::Control;
+pub use control::{Control, SetError};
+pub use levels::LevelsError;
 pub use options::{LogError, LogFormat, LogOptions};
+pub use vlog::SpecError;

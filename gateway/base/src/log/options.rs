@@ -21,7 +21,7 @@ use tracing_subscriber::{
 use super::{
     control::Control,
     journal::{self, Journal},
-    levels::Levels,
+    levels::{Levels, LevelsError},
     limit::Limit,
     vlog::Destination,
 };
@@ -57,7 +57,7 @@ pub enum LogFormat {
 pub enum LogError {
     /// The level does not parse; the command line rules that out.
     #[error("cannot log at this level: {0}")]
-    Level(String),
+    Level(LevelsError),
     /// There is no journal.
     #[error("cannot write to the journal at {socket}: {0}; is systemd-journald running? --log-format text writes to standard error", socket = journal::SOCKET)]
     Journal(io::Error),
@@ -67,7 +67,7 @@ pub enum LogError {
 }
 
 /// Validates levels of the command line.
-fn level(text: &str) -> Result<String, String> {
+fn level(text: &str) -> Result<String, LevelsError> {
     // An environment variable that is empty counts as unset.
     let text = if text.trim().is_empty() { "info" } else { text };
     Levels::parse(text).map(|_| text.to_owned())

@@ -32,6 +32,28 @@ impl Destination {
     }
 }
 
+/// Error in a setting of a level.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    /// A property of the log that Open vSwitch can set and this log cannot.
+    #[error("{0} can't be set: the form of the log's lines is that of --log-format, and the facility is the journal's")]
+    Fixed(String),
+    /// A word that is no destination, level or module.
+    #[error("no destination, level, or module \"{0}\" (\"vlog/list\" has the modules)")]
+    Unknown(String),
+    /// A setting with two words of one kind.
+    #[error("\"{0}\" names two destinations, levels or modules")]
+    Twice(String),
+    /// A destination that this log does not have.
+    #[error("the log goes to {own} and not to {other}: where it goes is chosen at the start, by --log-format")]
+    Destination {
+        /// The destination of the log.
+        own: &'static str,
+        /// The named destination.
+        other: &'static str,
+    },
+}
+
 /// One setting of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
@@ -45,15 +67,14 @@ impl Spec {
     /// module come in any order. A missing level means `dbg`; a missing destination or module means all.
     ///
     /// # Errors
-    /// Returns a description of the mistake, for people.
-    pub(super) fn parse(text: &str, log: Destination) -> Result<Self, String> {
+    /// A word means nothing here, or two words mean the same kind of thing.
+    pub(super) fn parse(text: &str, log: Destination) -> Result<Self, SpecError> {
         let (mut room, mut level, mut destination) = (None, None, None);
         let words = text.split([' ', ',', ':', '\t']).filter(|word| !word.is_empty());
         for (place, word) in words.enumerate() {
             let lower = word.to_ascii_lowercase();
             if place == 0 && matches!(lower.as_str(), "pattern" | "facility") {
-                let how = "the form of the log's lines is that of --log-format, and the facility is the journal's";
-                return Err(format!("{word} can't be set: {how}"));
+                return Err(SpecError::Fixed(word.to_owned()));
             }
             let twice = if let Some(found) = level_of(&lower) {
                 level.replace(found).is_some()
@@ -64,17 +85,14 @@ impl Spec {
             } else if lower == "any" {
                 false
             } else {
-                return Err(format!("no destination, level, or module \"{word}\" (\"vlog/list\" has the modules)"));
+                return Err(SpecError::Unknown(word.to_owned()));
             };
             if twice {
-                return Err(format!("\"{text}\" names two destinations, levels or modules"));
+                return Err(SpecError::Twice(text.to_owned()));
             }
         }
         if let Some(other) = destination.filter(|name| *name != log.name()) {
-            let own = log.name();
-            return Err(format!(
-                "the log goes to {own} and not to {other}: where it goes is chosen at the start, by --log-format"
-            ));
+            return Err(SpecError::Destination { own: log.name(), other });
         }
         Ok(Self { room, level: level.unwrap_or(LevelFilter::DEBUG) })
     }
@@ -130,7 +148,7 @@ pub(super) fn list(levels: &Levels, log: Destination) -> String {
 mod tests {
     use super::*;
 
-    fn spec(text: &str) -> Result<(Option<&'static str>, LevelFilter), String> {
+    fn spec(text: &str) -> Result<(Option<&'static str>, LevelFilter), SpecError> {
         Spec::parse(text, Destination::Console).map(|spec| (spec.room, spec.level))
     }
 
@@ -153,12 +171,12 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_is_refused_with_the_reason() {
-        assert!(spec("agent:syslog:dbg").unwrap_err().contains("goes to console and not to syslog"));
-        assert!(spec("file:dbg").unwrap_err().contains("--log-format"));
-        assert!(spec("PATTERN:console:%m").unwrap_err().contains("PATTERN can't be set"));
-        assert!(spec("FACILITY:daemon").unwrap_err().contains("FACILITY can't be set"));
-        assert!(spec("bridge:dbg").unwrap_err().contains("module \"bridge\""));
-        assert!(spec("dbg:info").unwrap_err().contains("two"));
+        assert!(spec("agent:syslog:dbg").unwrap_err().to_string().contains("goes to console and not to syslog"));
+        assert!(spec("file:dbg").unwrap_err().to_string().contains("--log-format"));
+        assert!(spec("PATTERN:console:%m").unwrap_err().to_string().contains("PATTERN can't be set"));
+        assert!(spec("FACILITY:daemon").unwrap_err().to_string().contains("FACILITY can't be set"));
+        assert!(spec("bridge:dbg").unwrap_err().to_string().contains("module \"bridge\""));
+        assert!(spec("dbg:info").unwrap_err().to_string().contains("two"));
     }
 
     #[test]
