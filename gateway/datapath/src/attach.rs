@@ -27,8 +27,11 @@ use super::{
     sys::{self, Hook},
 };
 
+mod device;
 mod error;
 
+pub use device::Device;
+use device::{file_name, tc_program, without_dots, xdp_program};
 pub use error::AttachError;
 use error::one_line;
 
@@ -36,31 +39,6 @@ use error::one_line;
 const LOOPBACK: u32 = 1;
 /// Environment variable that disables tcx when it is `off`, as on kernels before 6.6. For tests.
 const TCX_VARIABLE: &str = "VTEP_GATEWAY_TCX";
-
-const fn xdp_program(role: Role) -> &'static str {
-    match role {
-        Role::Uplink => "xdp_uplink",
-        Role::Access => "xdp_access",
-    }
-}
-
-const fn tc_program(role: Role) -> &'static str {
-    match role {
-        Role::Uplink => "tc_uplink",
-        Role::Access => "tc_access",
-    }
-}
-
-/// An interface to attach to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// Its name.
-    pub name: String,
-    /// Its index.
-    pub ifindex: u32,
-    /// The direction it faces.
-    pub role: Role,
-}
 
 /// Result of a look at the place of one of our programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -341,15 +319,6 @@ pub fn has_tcx() -> bool {
         }
         Err(_) => false,
     }
-}
-
-/// Removes dots, which the file system does not allow. Interface names have no colons.
-fn without_dots(name: &str) -> String {
-    name.replace('.', ":")
-}
-
-fn file_name(device: &Device) -> String {
-    format!("{}-{}", without_dots(&device.name), device.ifindex)
 }
 
 fn make_parent(pin: &Path) -> io::Result<()> {

@@ -1,5 +1,15 @@
 //! Parser of the kernel's type information (BTF, Documentation/bpf/btf.rst), limited to one member of one structure.
 
+use std::fs;
+
+/// Path of the type information of the kernel.
+pub(super) const KERNEL: &str = "/sys/kernel/btf/vmlinux";
+
+/// Returns the offset of the index in `struct net_device` of the running kernel.
+pub(super) fn ifindex_offset() -> Option<u32> {
+    offset(&fs::read(KERNEL).ok()?, "net_device", "ifindex")
+}
+
 /// Returns the size of the data behind a type of `kind`: a fixed number of bytes, and a number for each of its parts.
 const fn behind(kind: u32) -> Option<(usize, usize)> {
     Some(match kind {

@@ -26,7 +26,7 @@ use gateway_common::{
 };
 
 use super::{
-    cpus, losses,
+    btf, cpus,
     maps::{Maps, MapsError},
     pins::{PINNED_MAPS, PinDir},
 };
@@ -115,7 +115,7 @@ pub fn load(pins: &PinDir, settings: Settings, objects: Objects) -> Result<Loade
     loader.map_max_entries("clocks", cpus::count());
     loader.override_global("UDP_PORT", &settings.udp_port, true);
     // If the kernel does not report it, the program that would read it is not attached either.
-    let offset = losses::ifindex_offset().unwrap_or_default();
+    let offset = btf::ifindex_offset().unwrap_or_default();
     loader.override_global("IFINDEX_OFFSET", &offset, true);
     // Log level of the programs, under aya-log's own name for it; 0 is less than any level.
     let level = if settings.trace { aya_log::Level::Trace as u8 } else { 0 };

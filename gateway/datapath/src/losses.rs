@@ -12,20 +12,21 @@ use aya::{
     },
 };
 
-use super::{btf, load::remove_tree, pins::PinDir};
+use super::{
+    btf::{self, KERNEL},
+    load::remove_tree,
+    pins::PinDir,
+};
 
 /// The programs and the tracepoints that they are for.
 const PROGRAMS: [(&str, &str); 2] = [("redirect_refused", "xdp_redirect_err"), ("redirect_sent", "xdp_devmap_xmit")];
-
-/// Path of the type information of the kernel.
-const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// Error that keeps losses from being counted.
 #[derive(Debug, thiserror::Error)]
 pub enum LossesError {
     /// The kernel does not report the offset of a device's index.
     #[error(
-        "{BTF} does not tell where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
+        "{KERNEL} does not tell where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
     )]
     NoBtf,
     /// The object lacks the program.
@@ -41,11 +42,6 @@ pub enum LossesError {
     },
 }
 
-/// Returns the offset of the index in `struct net_device` of the running kernel.
-pub(super) fn ifindex_offset() -> Option<u32> {
-    btf::offset(&fs::read(BTF).ok()?, "net_device", "ifindex")
-}
-
 /// Attaches the programs that count losses. They count for as long as the links in `held` or their pins exist. Programs
 /// of an earlier agent, which may count in other maps, are replaced.
 ///
@@ -57,7 +53,7 @@ pub fn attach(ebpf: &mut Ebpf, pins: &PinDir, held: &mut Vec<PinnedLink>) -> Res
         |tracepoint, error: &dyn std::fmt::Display| LossesError::Program { tracepoint, reason: error.to_string() };
     remove_tree(&dir).map_err(|error| failed("pins", &error))?;
     fs::create_dir_all(&dir).map_err(|error| failed("pins", &error))?;
-    let knows = ifindex_offset().is_some();
+    let knows = btf::ifindex_offset().is_some();
     for (name, tracepoint) in PROGRAMS {
         if tracepoint == "xdp_devmap_xmit" && !knows {
             return Err(LossesError::NoBtf);

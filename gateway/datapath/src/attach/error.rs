@@ -11,7 +11,7 @@ use gateway_netdev::{
     nic::{self, Setting},
 };
 
-use super::Device;
+use super::device::Device;
 use crate::{claim::Taken, sys::Hook};
 
 /// Error of attaching a program.

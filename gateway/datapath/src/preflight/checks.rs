@@ -1,20 +1,15 @@
 //! Conditions that must hold before anything is attached.
 
-use gateway_base::suggest as nearest;
+use gateway_base::suggest;
 use gateway_config::Config;
 use thiserror::Error;
 
-use super::{abilities::Ability, facts::Facts};
+use super::{abilities::Ability, capabilities::missing_capabilities, facts::Facts};
 
 /// Oldest kernel that the programs are tested on: Linux 6.1.
 pub const OLDEST_KERNEL: (u32, u32) = (6, 1);
 /// Limit of the interfaces that an error lists if a configured one is missing.
 const MAX_LISTED: usize = 32;
-
-const CAP_NET_ADMIN: u32 = 12;
-const CAP_SYS_ADMIN: u32 = 21;
-const CAP_PERFMON: u32 = 38;
-const CAP_BPF: u32 = 39;
 
 /// Reason that nothing can be attached.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -104,23 +99,10 @@ pub fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Checks the capabilities. Attaching to interfaces takes `CAP_NET_ADMIN`; loading and pinning take `CAP_BPF` and, for
-/// the verifier to let packet pointers be compared, `CAP_PERFMON` (capabilities(7)). `CAP_SYS_ADMIN` stands for the
-/// latter two.
+/// Checks the capabilities.
 fn capabilities(effective: u64) -> Option<Failure> {
     let missing = missing_capabilities(effective);
     (!missing.is_empty()).then_some(Failure::Capabilities { missing })
-}
-
-/// Returns the names of the needed capabilities that are not among these.
-pub fn missing_capabilities(effective: u64) -> Vec<&'static str> {
-    let has = |capability: u32| effective & (1 << capability) != 0;
-    let needs = [
-        ("CAP_NET_ADMIN", has(CAP_NET_ADMIN)),
-        ("CAP_BPF", has(CAP_BPF) || has(CAP_SYS_ADMIN)),
-        ("CAP_PERFMON", has(CAP_PERFMON) || has(CAP_SYS_ADMIN)),
-    ];
-    needs.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
 }
 
 fn interface(section: &'static str, name: &str, existing: &[String]) -> Option<Failure> {
@@ -128,7 +110,7 @@ fn interface(section: &'static str, name: &str, existing: &[String]) -> Option<F
         return None;
     }
     let mut names: Vec<_> = existing.iter().map(String::as_str).filter(|name| *name != "lo").collect();
-    let meant = nearest::meant(name, names.iter().copied()).map(str::to_owned);
+    let meant = suggest::meant(name, names.iter().copied()).map(str::to_owned);
     names.sort_unstable();
     let more = names.len().saturating_sub(MAX_LISTED);
     names.truncate(MAX_LISTED);
@@ -197,16 +179,6 @@ mod tests {
             "not permitted: CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON missing; run as root, or give the service these \
              capabilities"
         );
-    }
-
-    #[test]
-    fn the_three_capabilities_are_enough() {
-        assert_eq!(capabilities(1 << CAP_NET_ADMIN | 1 << CAP_BPF | 1 << CAP_PERFMON), None);
-    }
-
-    #[test]
-    fn sys_admin_stands_for_bpf_and_perfmon_but_not_for_net_admin() {
-        assert_eq!(capabilities(1 << CAP_SYS_ADMIN), Some(Failure::Capabilities { missing: vec!["CAP_NET_ADMIN"] }));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use nix::{net::if_::if_nameindex, sys::utsname::uname};
 
 use super::{
     abilities::{self, Ability},
-    checks::missing_capabilities,
+    capabilities::{effective_capabilities, missing_capabilities},
 };
 
 /// Facts that the checks evaluate.
@@ -43,26 +43,9 @@ impl Facts {
     }
 }
 
-/// Parses field `CapEff` of `/proc/self/status` (proc_pid_status(5)).
-pub fn effective_capabilities(status: &str) -> Option<u64> {
-    let value = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(value.trim(), 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn effective_capabilities_are_hexadecimal() {
-        let status = "Name:\tcat\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000003000\nCapBnd:\t0\n";
-        assert_eq!(effective_capabilities(status), Some(0x3000));
-    }
-
-    #[test]
-    fn a_status_without_the_field_gives_nothing() {
-        assert_eq!(effective_capabilities("Name:\tcat\n"), None);
-    }
 
     #[test]
     fn the_running_system_answers() {
