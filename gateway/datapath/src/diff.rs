@@ -210,7 +210,7 @@ impl Work<'_> {
             let flood_slots = self.flood(*vni, wanted);
             let switch = SwitchEntry {
                 flood_slots,
-                flags: segment_flags(plan),
+                flags: switch_flags(plan),
                 lease: plan.lease,
                 reserved: 0,
                 learn_ceiling: ceilings.get(vni).copied().unwrap_or(plan.learn_limit),
@@ -323,7 +323,7 @@ fn binding_flags(plan: &BindingPlan) -> u32 {
     with_lease(bits(&flags), plan.lease)
 }
 
-fn segment_flags(plan: &SwitchPlan) -> u32 {
+fn switch_flags(plan: &SwitchPlan) -> u32 {
     bits(&[
         (plan.learn_remote, LEARN_REMOTE),
         (plan.strict_sources, STRICT_SOURCES),

@@ -1,20 +1,16 @@
-//! The BPF maps as types: opened from a loaded object or from their pins, read back and written.
+//! The BPF maps as types: opened from a loaded object or from their pins, and read back. `write` writes them, `counters`
+//! sums their counters.
 
 use std::{
     collections::BTreeSet,
-    io,
     os::fd::{AsFd, BorrowedFd},
 };
 
-use aya::maps::{
-    Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf,
-    xdp::XdpMapError,
-};
-use aya::util::nr_cpus;
+use aya::maps::{Array, DevMapHash, HashMap, IterableMap, Map, MapData, MapError, PerCpuArray, PerCpuHashMap, RingBuf};
 use bytemuck::Zeroable;
 use gateway_common::{
     binding::{Binding, BindingKey, Settings, Traffic},
-    budget::{self, Budget},
+    budget::Budget,
     counters::{Drops, Paths},
     fdb::{self, FdbEntry, FdbKey, Target},
     logical_switch::{FloodKey, SwitchEntry},
@@ -23,57 +19,14 @@ use gateway_common::{
     tunnel::{Addr, Arrival, RemoteVtepKey, Tunnel, Vtep},
 };
 
-use super::{
-    generation::SharedGeneration,
-    map_batch,
-    op::{Forget, Op},
-    pins::PinDir,
-    programmed::Programmed,
-};
+use super::{generation::SharedGeneration, map_batch, pins::PinDir, programmed::Programmed};
 
-/// Error of opening, reading or writing a map.
-#[derive(Debug, thiserror::Error)]
-pub enum MapsError {
-    /// The map is missing.
-    #[error("no map {0}: the data plane is not loaded, or by another version")]
-    Missing(&'static str),
-    /// The kernel refused.
-    #[error("map {name}: {reason}")]
-    Map {
-        /// The map.
-        name: &'static str,
-        /// The error of the kernel.
-        reason: MapError,
-    },
-    /// The kernel refused a device.
-    #[error("map {name}: interface {ifindex}: {reason}")]
-    Device {
-        /// The map.
-        name: &'static str,
-        /// The interface.
-        ifindex: u32,
-        /// The error of the kernel.
-        reason: XdpMapError,
-    },
-}
+mod counters;
+mod error;
+mod write;
 
-impl MapsError {
-    /// Returns true if the map has no room for another element.
-    pub fn is_full(&self) -> bool {
-        matches!(self, Self::Map { reason: MapError::SyscallError(error), .. }
-            if error.io_error.raw_os_error() == Some(libc::E2BIG))
-    }
-}
-
-trait Named<T> {
-    fn of(self, name: &'static str) -> Result<T, MapsError>;
-}
-
-impl<T> Named<T> for Result<T, MapError> {
-    fn of(self, name: &'static str) -> Result<T, MapsError> {
-        self.map_err(|reason| MapsError::Map { name, reason })
-    }
-}
+pub use error::MapsError;
+use error::Named;
 
 /// MACs on a page of the forwarding database: as many as the event loop of the agent can write without a delay for
 /// others.
@@ -186,109 +139,6 @@ impl Maps {
         })
     }
 
-    /// Carries out one operation.
-    pub(super) fn write(&mut self, op: &Op) -> Result<(), MapsError> {
-        match op {
-            Op::PutSettings(settings) => self.settings.set(0, settings, 0).of("settings"),
-            Op::PutXdpPort(ifindex) => {
-                self.count_losses(*ifindex)?;
-                self.devmap.insert(*ifindex, *ifindex, None, 0).map_err(|reason| MapsError::Device {
-                    name: "devmap",
-                    ifindex: *ifindex,
-                    reason,
-                })
-            }
-            // The kernel removes a device by itself when the device disappears.
-            Op::DelXdpPort(ifindex) => gone_is_fine(self.devmap.remove(*ifindex)).of("devmap"),
-            Op::PutXdpSgPort(ifindex) => self
-                .devmap_sg
-                .insert(*ifindex, *ifindex, None, 0)
-                .map_err(|reason| MapsError::Device { name: "devmap_sg", ifindex: *ifindex, reason }),
-            Op::DelXdpSgPort(ifindex) => gone_is_fine(self.devmap_sg.remove(*ifindex)).of("devmap_sg"),
-            Op::PutDown(ifindex) => self.down.insert(ifindex, 1, 0).of("down"),
-            Op::DelDown(ifindex) => gone_is_fine(self.down.remove(ifindex)).of("down"),
-            Op::PutVtep(addr, vtep) => self.vteps.insert(addr, vtep, 0).of("vteps"),
-            Op::DelVtep(addr) => gone_is_fine(self.vteps.remove(addr)).of("vteps"),
-            Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),
-            Op::DelArrival(arrival) => gone_is_fine(self.arrivals.remove(arrival)).of("arrivals"),
-            Op::PutTunnel(id, tunnel) => self.put_tunnel(*id, tunnel),
-            Op::PutRemoteVtep(ends, id) => self.remote_vteps.insert(ends, id, 0).of("remote_vteps"),
-            Op::DelRemoteVtep(ends, _) => gone_is_fine(self.remote_vteps.remove(ends)).of("remote_vteps"),
-            Op::PutFlood(key, target) => self.flood.insert(key, target, 0).of("flood"),
-            Op::DelFlood(key) => gone_is_fine(self.flood.remove(key)).of("flood"),
-            Op::PutSwitch(vni, switch) => self.put_segment(*vni, switch),
-            Op::DelSwitch(vni) => {
-                gone_is_fine(self.switches.remove(vni)).of("switches")?;
-                gone_is_fine(self.learned.remove(vni)).of("learned")
-            }
-            Op::PutBinding(key, binding) => self.bindings.insert(key, binding, 0).of("bindings"),
-            Op::DelBinding(key) => gone_is_fine(self.bindings.remove(key)).of("bindings"),
-            Op::PutMac(key, entry) => self.fdb.insert(key, entry, 0).of("fdb"),
-            Op::DelMac(key) => gone_is_fine(self.fdb.remove(key)).of("fdb"),
-            Op::ResetBindingStats(id) => {
-                reset(&mut self.binding_stats, *id).of("binding_stats")?;
-                self.budgets.set(budget::of_binding(*id), Budget::default(), 0).of("budgets")
-            }
-            Op::ResetTunnelStats(id) => {
-                reset(&mut self.tunnel_stats, *id).of("tunnel_stats")?;
-                self.budgets.set(budget::of_tunnel(*id), Budget::default(), 0).of("budgets")
-            }
-            Op::Forget(whose) => self.forget(whose),
-        }
-    }
-
-    /// Fills the idle bank first and then switches to it (see [`Tunnel`]).
-    fn put_tunnel(&mut self, id: u32, tunnel: &Tunnel) -> Result<(), MapsError> {
-        let old = self.tunnels.get(&id, 0).of("tunnels")?;
-        if old.bank != tunnel.bank {
-            let filled = Tunnel { bank: old.bank, ..*tunnel };
-            self.tunnels.set(id, filled, 0).of("tunnels")?;
-        }
-        self.tunnels.set(id, tunnel, 0).of("tunnels")
-    }
-
-    /// Writes a logical switch. The kernel counts learned MACs only if there is a counter.
-    fn put_segment(&mut self, vni: u32, switch: &SwitchEntry) -> Result<(), MapsError> {
-        const ONLY_NEW: u64 = 1;
-        match self.learned.insert(vni, 0, ONLY_NEW) {
-            Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::EEXIST) => {}
-            other => other.of("learned")?,
-        }
-        self.switches.insert(vni, switch, 0).of("switches")
-    }
-
-    fn forget(&mut self, whose: &BTreeSet<Forget>) -> Result<(), MapsError> {
-        let mut doomed = Vec::new();
-        for row in self.fdb() {
-            let (key, entry) = row?;
-            if entry.origin != fdb::LEARNED {
-                continue;
-            }
-            let place = match entry.to.kind {
-                fdb::REMOTE => Forget::Tunnel(entry.to.out),
-                _ => Forget::Binding(BindingKey { ifindex: entry.to.out, vlan: entry.to.vlan, reserved: 0 }),
-            };
-            let behind_port = entry.to.kind == fdb::LOCAL && whose.contains(&Forget::Port(entry.to.out));
-            if behind_port || whose.contains(&place) || whose.contains(&Forget::Switch(key.vni)) {
-                doomed.push(key);
-            }
-        }
-        for key in doomed {
-            gone_is_fine(self.fdb.remove(&key)).of("fdb")?;
-        }
-        Ok(())
-    }
-
-    /// Invalidates the flow cache of every CPU.
-    pub(super) fn invalidate_flows(&self) {
-        self.generation.count();
-    }
-
-    /// Sets the end of lease number `lease`: CLOCK_MONOTONIC nanoseconds.
-    pub fn set_lease(&mut self, lease: u32, until: u64) -> Result<(), MapsError> {
-        self.leases.set(lease, until, 0).of("leases")
-    }
-
     /// Iterates over all MACs, static and learned.
     pub fn fdb(&self) -> Box<dyn Iterator<Item = Result<(FdbKey, FdbEntry), MapsError>> + '_> {
         match map_batch::Walk::begin(self.fdb_fd()) {
@@ -324,11 +174,6 @@ impl Maps {
         }
     }
 
-    /// Removes a learned MAC.
-    pub(super) fn remove_mac(&mut self, key: &FdbKey) -> Result<(), MapsError> {
-        gone_is_fine(self.fdb.remove(key)).of("fdb")
-    }
-
     /// Returns the number of MACs that the kernel has ever learned in `vni`.
     pub fn learned(&self, vni: u32) -> Result<u64, MapsError> {
         match self.learned.get(&vni, 0) {
@@ -342,107 +187,8 @@ impl Maps {
         self.budgets.get(&place, 0).of("budgets")
     }
 
-    /// Writes the used budgets of the binding or tunnel at `place`.
-    pub fn set_budget(&mut self, place: u32, budget: &Budget) -> Result<(), MapsError> {
-        self.budgets.set(place, budget, 0).of("budgets")
-    }
-
-    /// Returns the drop counters, summed over all CPUs.
-    pub fn drops(&self) -> Result<Drops, MapsError> {
-        let mut sum = Drops::default();
-        self.drops.get(&0, 0).of("drops")?.iter().for_each(|cpu| sum.add(cpu));
-        Ok(sum)
-    }
-
-    /// Returns the path counters, summed over all CPUs.
-    pub fn paths(&self) -> Result<Paths, MapsError> {
-        let mut sum = Paths::default();
-        self.paths.get(&0, 0).of("paths")?.iter().for_each(|cpu| sum.add(cpu));
-        Ok(sum)
-    }
-
-    /// Adds a loss counter for an interface, if there is none yet.
-    fn count_losses(&mut self, ifindex: u32) -> Result<(), MapsError> {
-        match self.losses.get(&ifindex, 0) {
-            Err(MapError::KeyNotFound) => {}
-            other => return other.map(drop).of("losses"),
-        }
-        let counts = |map: &mut PerCpuHashMap<MapData, u32, Loss>| {
-            let zeroes = PerCpuValues::try_from(vec![Loss::default(); nr_cpus().unwrap_or(1)]);
-            map.insert(ifindex, zeroes.map_err(MapError::IoError)?, 0)
-        };
-        if counts(&mut self.losses).is_ok() {
-            return Ok(());
-        }
-        // The map is full of interfaces that are gone: their numbers are never used again.
-        let ports: BTreeSet<u32> = self.devmap.keys().filter_map(Result::ok).collect();
-        let gone: Vec<u32> = self.losses.keys().filter_map(Result::ok).filter(|key| !ports.contains(key)).collect();
-        for key in gone {
-            gone_is_fine(self.losses.remove(&key)).of("losses")?;
-        }
-        counts(&mut self.losses).of("losses")
-    }
-
-    /// Returns the packets lost after a redirect, by interface, summed over all CPUs.
-    pub fn losses(&self) -> Result<std::collections::BTreeMap<u32, Loss>, MapsError> {
-        let mut all = std::collections::BTreeMap::new();
-        for row in self.losses.iter() {
-            let (ifindex, cpus) = row.of("losses")?;
-            let mut sum = Loss::default();
-            cpus.iter().for_each(|cpu| sum.add(cpu));
-            all.insert(ifindex, sum);
-        }
-        Ok(all)
-    }
-
     /// Returns the path MTUs to remote VTEPs that routers have reported.
     pub fn path_mtus(&self) -> Result<Vec<(RemoteVtepKey, PathMtu)>, MapsError> {
         self.path_mtu.iter().collect::<Result<_, _>>().of("path_mtu")
-    }
-
-    /// Forgets a reported path MTU.
-    pub fn forget_path_mtu(&mut self, ends: &RemoteVtepKey) -> Result<(), MapsError> {
-        gone_is_fine(self.path_mtu.remove(ends)).of("path_mtu")
-    }
-
-    /// Returns the number of tunnel packets that arrived while lease number `lease` did not run here, summed over all
-    /// CPUs.
-    pub fn strays(&self, lease: u32) -> Result<u64, MapsError> {
-        Ok(self.strays.get(&lease, 0).of("strays")?.iter().sum())
-    }
-
-    /// Returns the traffic of binding number `id`, summed over all CPUs.
-    pub fn binding_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
-        Ok(sum(&self.binding_stats.get(&id, 0).of("binding_stats")?))
-    }
-
-    /// Returns the traffic of tunnel number `id`, summed over all CPUs.
-    pub fn tunnel_traffic(&self, id: u32) -> Result<Traffic, MapsError> {
-        Ok(sum(&self.tunnel_stats.get(&id, 0).of("tunnel_stats")?))
-    }
-}
-
-fn sum(cpus: &PerCpuValues<Traffic>) -> Traffic {
-    cpus.iter().fold(Traffic::default(), |mut sum, cpu| {
-        sum.rx_packets += cpu.rx_packets;
-        sum.rx_bytes += cpu.rx_bytes;
-        sum.tx_packets += cpu.tx_packets;
-        sum.tx_bytes += cpu.tx_bytes;
-        sum
-    })
-}
-
-fn reset(stats: &mut PerCpuArray<MapData, Traffic>, id: u32) -> Result<(), MapError> {
-    let cpus = stats.get(&id, 0)?.len();
-    let zeroes = PerCpuValues::try_from(vec![Traffic::default(); cpus])
-        .map_err(|io_error| MapError::IoError(io::Error::other(io_error)))?;
-    stats.set(id, zeroes, 0)
-}
-
-fn gone_is_fine(result: Result<(), MapError>) -> Result<(), MapError> {
-    match result {
-        Err(MapError::KeyNotFound) => Ok(()),
-        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
-        other => other,
     }
 }
