@@ -11,7 +11,7 @@ use super::key_files::KeyFile;
 pub struct AuthConfig {
     /// Sources of the keys, by number.
     pub sources: BTreeMap<u8, KeySource>,
-    /// Settings for the use of the keys. The key ring is empty until the keys are [loaded](Config::load_keys); until
+    /// Settings for the use of the keys. The key ring is empty until the keys are [loaded](crate::Config::load_keys); until
     /// then nothing is authentic.
     pub settings: AuthSettings,
 }

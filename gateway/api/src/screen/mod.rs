@@ -1,6 +1,6 @@
 //! Text output for people: [`crate::view`] as text.
 //!
-//! [`status`] renders the screen of `vtep-gateway status`; [`nouns`] renders a table or list for each noun of `show`.
+//! [`status`] renders the screen of `vtep-gateway status`; `nouns` renders a table or list for each noun of `show`.
 //! Everything fits 80 columns as far as its contents allow, and has no borders, as with `ip` and `ovs-vsctl`. Names
 //! come from a database that others fill. Therefore control characters are removed from everything that is written
 //! here.

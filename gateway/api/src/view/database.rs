@@ -56,7 +56,7 @@ pub struct Unreachable {
     pub remote: String,
     /// The error, as text for people.
     pub reason: String,
-    /// The kind of failure, one of [`gateway_ovsdb::Cause`].
+    /// The kind of failure, one of `gateway_ovsdb::Cause`.
     pub cause: String,
 }
 

@@ -8,7 +8,7 @@
 //! Units are in the names: `_seconds`, `_ms`, `_bytes`. Counters only grow, until their maps are created again. A VLAN
 //! of 0 means untagged frames. MAC and IP addresses are texts.
 //!
-//! All but [`macs`] are cheap to read: the cost depends on the number of switches, bindings and tunnels, not of MACs.
+//! All but `macs` are cheap to read: the cost depends on the number of switches, bindings and tunnels, not of MACs.
 //! There may be a million MACs, so they come in pages.
 
 mod binding_state;

@@ -1,8 +1,8 @@
 //! Manual pages and reference pages, generated from their sources so that they always match.
 //!
-//! [`commands`] generates a page of man(7) for each verb from the definition of the command line, and [`reference`]
+//! `commands` generates a page of man(7) for each verb from the definition of the command line, and `reference`
 //! generates `docs/CLI.md` from the same. The source of vtep-gateway.toml(5) is `docs/CONFIGURATION.md`, which tests
-//! compare with the loader; [`markdown`] converts it to man(7).
+//! compare with the loader; `markdown` converts it to man(7).
 
 mod commands;
 mod markdown;
