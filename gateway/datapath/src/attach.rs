@@ -155,8 +155,8 @@ impl Attacher {
             // The link was detached, or its interface is gone: it stays without an interface for good.
             unpin(&pin)?;
         }
-        let link = sys::link_create(program, device.ifindex, hook)
-            .map_err(|error| AttachError::kernel(hook, device, &error))?;
+        let link =
+            sys::attach(program, device.ifindex, hook).map_err(|error| AttachError::kernel(hook, device, &error))?;
         self.hold(key, link, &pin)
     }
 

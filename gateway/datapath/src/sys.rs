@@ -59,8 +59,21 @@ pub struct LinkInfo {
     pub ifindex: u32,
 }
 
-/// Attaches a program to an interface.
-pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> io::Result<OwnedFd> {
+/// Attaches a program to a hook of an interface.
+pub(crate) fn attach(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> io::Result<OwnedFd> {
+    let (kind, flags) = match hook {
+        Hook::Xdp => (ATTACH_XDP, DRIVER_MODE),
+        Hook::Tc => (ATTACH_TCX_INGRESS, 0),
+    };
+    link_create(program, ifindex, kind, flags)
+}
+
+/// Makes a link of an attach type (`BPF_XDP`, `BPF_TCX_INGRESS`...) that attaches a program to an interface of the
+/// calling thread's network namespace.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn link_create(program: BorrowedFd<'_>, ifindex: u32, kind: u32, flags: u32) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Create {
         program: i32,
@@ -68,10 +81,6 @@ pub(crate) fn link_create(program: BorrowedFd<'_>, ifindex: u32, hook: Hook) -> 
         kind: u32,
         flags: u32,
     }
-    let (kind, flags) = match hook {
-        Hook::Xdp => (ATTACH_XDP, DRIVER_MODE),
-        Hook::Tc => (ATTACH_TCX_INGRESS, 0),
-    };
     descriptor(LINK_CREATE, &mut Create { program: program.as_raw_fd(), ifindex, kind, flags })
 }
 
@@ -167,7 +176,7 @@ pub fn tcx_programs(ifindex: u32) -> io::Result<Vec<u32>> {
 /// An eBPF instruction (RFC 9669 section 3).
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
-pub struct Insn {
+pub struct Instruction {
     /// Operation.
     pub code: u8,
     /// Destination register in the low half, source register in the high half.
@@ -178,8 +187,11 @@ pub struct Insn {
     pub immediate: i32,
 }
 
-/// Lets the kernel verify a program of this kind, made with these flags, and drops it.
-pub(crate) fn try_program(kind: u32, flags: u32, program: &[Insn]) -> io::Result<()> {
+/// Loads a program of this type, with these flags.
+///
+/// # Errors
+/// The verifier refuses the program.
+pub fn load(kind: u32, flags: u32, program: &[Instruction]) -> io::Result<OwnedFd> {
     #[repr(C)]
     struct Load {
         kind: u32,
@@ -192,7 +204,7 @@ pub(crate) fn try_program(kind: u32, flags: u32, program: &[Insn]) -> io::Result
         kernel: u32,
         flags: u32,
     }
-    let mut load = Load {
+    let mut attributes = Load {
         kind,
         count: program.len() as u32,
         instructions: program.as_ptr() as u64,
@@ -203,7 +215,7 @@ pub(crate) fn try_program(kind: u32, flags: u32, program: &[Insn]) -> io::Result
         kernel: 0,
         flags,
     };
-    descriptor(PROG_LOAD, &mut load).map(drop)
+    descriptor(PROG_LOAD, &mut attributes)
 }
 
 /// Calls bpf(2) with a command that returns a descriptor.

@@ -1,15 +1,6 @@
 //! Instructions of BPF (RFC 9669 section 3).
 
-/// An instruction.
-#[repr(C)]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Instruction {
-    code: u8,
-    /// Destination register in the low half, source register in the high half.
-    registers: u8,
-    offset: i16,
-    immediate: i32,
-}
+pub(crate) use gateway_datapath::sys::Instruction;
 
 /// Ends the program. The result is in register 0.
 pub(crate) const EXIT: Instruction = instruction(0x95, 0, 0, 0, 0);

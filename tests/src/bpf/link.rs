@@ -3,11 +3,12 @@
 
 use std::{
     fs,
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result};
+use gateway_datapath::sys;
 
 use super::syscall;
 use crate::Host;
@@ -36,12 +37,12 @@ impl PinnedLink {
 pub(super) fn attach(program: &OwnedFd, host: &Host, dev: &str, kind: u32, flags: u32, name: &str) -> Result<PathBuf> {
     let ifindex = host.ifindex(dev)?;
     let link = host
-        .enter(|| Ok(syscall::create_link(program, ifindex, kind, flags)?))
+        .enter(|| Ok(sys::link_create(program.as_fd(), ifindex, kind, flags)?))
         .with_context(|| format!("attaching the program `{name}` to {dev}"))?;
     let pin = pin_of(host, dev, name);
     let pins = host.lab().pins("peers");
     fs::create_dir_all(&pins).with_context(|| format!("making {}", pins.display()))?;
-    syscall::pin(&link, &pin).with_context(|| format!("pinning {}", pin.display()))?;
+    sys::pin(&link, &pin).with_context(|| format!("pinning {}", pin.display()))?;
     Ok(pin)
 }
 
@@ -56,6 +57,7 @@ pub(super) fn pin_of(host: &Host, dev: &str, name: &str) -> PathBuf {
 /// # Errors
 /// If there is none.
 pub fn detach_link(pin: &Path) -> Result<()> {
-    let link = syscall::open(pin).with_context(|| format!("opening {}", pin.display()))?;
+    let link = sys::open(pin).with_context(|| format!("opening {}", pin.display()))?;
+    let link = link.with_context(|| format!("no link is pinned at {}", pin.display()))?;
     syscall::detach(&link).with_context(|| format!("detaching {}", pin.display()))
 }

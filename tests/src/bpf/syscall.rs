@@ -1,21 +1,17 @@
-//! Commands of bpf(2). Numbers and structures are those of <linux/bpf.h>.
+//! Commands of bpf(2), beside those of the data plane's [`sys`]. Numbers and structures are those of <linux/bpf.h>.
 
 use std::{
-    ffi::{CString, c_long},
+    ffi::c_long,
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    path::Path,
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use anyhow::{Context, Result};
+use gateway_datapath::sys;
 
 use super::Instruction;
 
-const PROG_LOAD: u32 = 5;
-const OBJ_PIN: u32 = 6;
-const OBJ_GET: u32 = 7;
 const PROG_TEST_RUN: u32 = 10;
-const LINK_CREATE: u32 = 28;
 const LINK_DETACH: u32 = 34;
 
 /// Type of classifiers at TC.
@@ -37,21 +33,7 @@ pub(crate) struct TestRun {
 /// # Errors
 /// If the kernel refuses.
 pub(crate) fn load(kind: u32, program: &[Instruction]) -> Result<OwnedFd> {
-    #[repr(C)]
-    struct Load {
-        kind: u32,
-        count: u32,
-        instructions: u64,
-        license: u64,
-    }
-    let license = c"GPL";
-    let mut attributes = Load {
-        kind,
-        count: u32::try_from(program.len())?,
-        instructions: program.as_ptr() as u64,
-        license: license.as_ptr() as u64,
-    };
-    descriptor(PROG_LOAD, &mut attributes).context("loading a program of the lab")
+    sys::load(kind, 0, program).context("loading a program of the lab")
 }
 
 /// Runs a program once on a packet.
@@ -84,49 +66,12 @@ pub(crate) fn test_run(program: &OwnedFd, packet: &[u8]) -> Result<TestRun> {
     Ok(TestRun { returned: attributes.returned, nanoseconds: attributes.nanoseconds })
 }
 
-/// Attaches a program to an interface of the calling thread's namespace.
-pub(super) fn create_link(program: &OwnedFd, ifindex: u32, kind: u32, flags: u32) -> io::Result<OwnedFd> {
-    #[repr(C)]
-    struct Create {
-        program: i32,
-        ifindex: u32,
-        kind: u32,
-        flags: u32,
-    }
-    descriptor(LINK_CREATE, &mut Create { program: program.as_raw_fd(), ifindex, kind, flags })
-}
-
 /// Detaches a link. A holder of the link keeps one without an interface.
 pub(super) fn detach(link: &OwnedFd) -> io::Result<()> {
     command(LINK_DETACH, &mut link.as_raw_fd()).map(drop)
 }
 
-#[repr(C)]
-struct Pin {
-    path: u64,
-    fd: i32,
-    flags: u32,
-}
-
-/// Pins an object at a path of the BPF file system.
-pub(super) fn pin(object: &OwnedFd, path: &Path) -> io::Result<()> {
-    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
-    command(OBJ_PIN, &mut Pin { path: path.as_ptr() as u64, fd: object.as_raw_fd(), flags: 0 }).map(drop)
-}
-
-/// Opens a pinned object.
-pub(super) fn open(path: &Path) -> io::Result<OwnedFd> {
-    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
-    descriptor(OBJ_GET, &mut Pin { path: path.as_ptr() as u64, fd: 0, flags: 0 })
-}
-
-/// Calls bpf(2) with a command that returns a descriptor.
-fn descriptor<T>(number: u32, attributes: &mut T) -> io::Result<OwnedFd> {
-    let fd = i32::try_from(command(number, attributes)?).map_err(io::Error::other)?;
-    // SAFETY: the kernel has just made this descriptor for this process; nothing else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
+/// Calls bpf(2).
 fn command<T>(number: u32, attributes: &mut T) -> io::Result<c_long> {
     let size = size_of::<T>();
     // SAFETY: `attributes` is the beginning of `union bpf_attr` for the command, `size` bytes long. The kernel writes

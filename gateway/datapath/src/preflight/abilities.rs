@@ -9,7 +9,7 @@ use aya::{
     sys::{BpfHelper, is_helper_supported, is_map_supported},
 };
 
-use crate::sys::{Insn, try_program};
+use crate::sys::{self, Instruction};
 
 const XDP: u32 = 6;
 /// `BPF_F_XDP_HAS_FRAGS`.
@@ -57,12 +57,12 @@ fn lacks(helper: BpfHelper) -> bool {
 
 /// Tests for support of fragments. An unknown flag is an invalid argument.
 fn has_frags() -> bool {
-    try_program(XDP, HAS_FRAGS, &PASS).is_ok() || try_program(XDP, 0, &PASS).is_err()
+    sys::load(XDP, HAS_FRAGS, &PASS).is_ok() || sys::load(XDP, 0, &PASS).is_err()
 }
 
-const PASS: [Insn; 2] = [
-    Insn { code: MOVE, registers: 0, offset: 0, immediate: XDP_PASS },
-    Insn { code: EXIT, registers: 0, offset: 0, immediate: 0 },
+const PASS: [Instruction; 2] = [
+    Instruction { code: MOVE, registers: 0, offset: 0, immediate: XDP_PASS },
+    Instruction { code: EXIT, registers: 0, offset: 0, immediate: 0 },
 ];
 
 #[cfg(test)]
@@ -73,8 +73,8 @@ mod tests {
     #[test]
     fn this_kernel_lacks_nothing_and_a_flag_that_no_kernel_has_is_refused() {
         assert_eq!(missing(), []);
-        assert!(try_program(XDP, HAS_FRAGS, &PASS).is_ok());
-        assert!(try_program(XDP, 1 << 31, &PASS).is_err());
+        assert!(sys::load(XDP, HAS_FRAGS, &PASS).is_ok());
+        assert!(sys::load(XDP, 1 << 31, &PASS).is_err());
     }
 
     #[test]
