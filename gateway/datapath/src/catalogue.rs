@@ -573,7 +573,7 @@ const INTRODUCTION: &str = "\
 
 `bpftool map dump pinned <pin_dir>/maps/<name>` prints a pinned map with its fields. Types in `code` are those of the crate
 `gateway-common`, which the programs and the agent share. The values of `percpu_` maps exist once for each CPU. Sizes are in
-bytes. Numbers of elements are constants in `gateway-common/src/limits.rs`, unless the table says otherwise.
+bytes. Numbers of elements are constants in `gateway-common/src/limits.rs`, unless the table has another number.
 
 The agent's event loop writes most maps. The thread of the virtual routers writes the leases of virtual routers. The programs
 write what they count, learn and cache. See [ARCHITECTURE.md](ARCHITECTURE.md) for the rules that the writers keep.

@@ -5,7 +5,8 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
 };
 
-use nix::sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket};
+use gateway_netdev::netlink;
+use nix::sys::socket::{MsgFlags, recv};
 use tokio::io::unix::AsyncFd;
 
 use super::filter::PRIORITY;
@@ -35,10 +36,7 @@ impl FilterNews {
     /// # Errors
     /// There is no netlink.
     pub fn open() -> Result<Self, FilterNewsError> {
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute);
-        let socket = socket.map_err(io::Error::from)?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, TC)).map_err(io::Error::from)?;
+        let socket = netlink::listen(TC)?;
         // SAFETY: the socket is owned, always returns the same descriptor, and is not taken out of the AsyncFd.
         let socket = unsafe { AsyncFd::register(socket) }.map_err(io::Error::other)?;
         Ok(Self { socket })

@@ -26,7 +26,7 @@ use super::{
     vlog::Destination,
 };
 
-/// How to log.
+/// Options of the log.
 #[derive(Args, Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
     /// Destination and format of the log.

@@ -24,7 +24,7 @@ pub use neighbour::{Neighbour, NeighbourKey, NeighbourState};
 pub use request::{request, request_with};
 pub use route::{Answer, Forbidden, Route};
 pub use rtnetlink::Handle;
-pub use socket::connect;
+pub use socket::{connect, listen};
 
 pub(crate) use address::addresses;
 pub(crate) use error::{ANSWER_LIMIT, io_error};

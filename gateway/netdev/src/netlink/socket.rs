@@ -3,10 +3,16 @@
 //! Requests and notifications have a connection each: a change that is made on a socket is not reported on that same
 //! socket, and a dump would delay the notifications.
 
-use std::{future::ready, io};
+use std::{
+    future::ready,
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+};
 
 use futures_util::{StreamExt, stream::BoxStream};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, setsockopt, socket, sockopt,
+};
 use rtnetlink::{Handle, MulticastGroup, sys::AsyncSocket};
 
 use super::change::{Change, change};
@@ -22,6 +28,18 @@ pub fn connect() -> io::Result<Handle> {
     let (connection, handle, _) = rtnetlink::new_connection()?;
     tokio::spawn(connection);
     Ok(handle)
+}
+
+/// Opens a socket for notifications of `groups` (bits, `RTMGRP_*`) in the calling thread's network namespace, for a user
+/// that reads the messages itself. Reading does not block.
+///
+/// # Errors
+/// Netlink is not available.
+pub fn listen(groups: u32) -> io::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+    Ok(socket)
 }
 
 /// Subscribes to notifications in the calling thread's network namespace, with a receive buffer of `buffer` bytes. If

@@ -29,7 +29,7 @@ impl Netns {
         Self { file }
     }
 
-    /// Where `ip link set ... netns` finds it.
+    /// Returns the path by which `ip link set ... netns` finds it.
     pub(crate) fn path(&self) -> String {
         format!("/proc/{}/fd/{}", std::process::id(), self.file.as_raw_fd())
     }
@@ -88,5 +88,5 @@ fn output(line: &str) -> Output {
     Command::new(program).args(words).output().unwrap_or_else(|error| panic!("{program}: {error}"))
 }
 
-/// How long a condition may take before the test gives up on it.
+/// Limit of the time that a condition may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
