@@ -147,7 +147,7 @@ mod tests {
 
     fn status(role: Role, active: Option<IpAddr>) -> Status {
         let (priority, interval) = (Priority::DEFAULT, Interval::DEFAULT);
-        Status { role, since: START, priority, active, interval, lease: None, unheard: None, holdup: None }
+        Status { role, since: START, priority, active, interval, lease: None, deaf_peer: None, holdup: None }
     }
 
     fn reports(bindings: Option<u32>) -> BTreeMap<IpAddr, Able> {

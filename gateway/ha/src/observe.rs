@@ -46,7 +46,7 @@ enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The virtual router handles it.
-    Heard,
+    Accepted,
     /// It is from a router that should not send it.
     Stranger,
     /// It is of another virtual router with the same VRID.
@@ -79,8 +79,8 @@ pub struct Other {
     pub version: Version,
     /// Its advertised interval.
     pub interval: Interval,
-    /// Time at which it was last heard.
-    pub heard: Time,
+    /// Time at which its last advertisement arrived.
+    pub received: Time,
 }
 
 #[derive(Clone, Debug)]
@@ -99,9 +99,9 @@ pub struct Observer {
 
 impl Observer {
     /// Checks a valid advertisement with the right VRID.
-    pub fn hear(&mut self, heard: &Advertisement, envelope: &Envelope, expected: Expected<'_>, now: Time) -> Verdict {
+    pub fn check(&mut self, advert: &Advertisement, envelope: &Envelope, expected: Expected<'_>, now: Time) -> Verdict {
         let from = envelope.from;
-        let life = heard.interval.three().max(Duration::from_secs(3));
+        let life = advert.interval.three().max(Duration::from_secs(3));
         let mut note = |kind, text: fmt::Arguments<'_>| self.note(kind, from, text, now, now + life);
         if from == expected.own {
             note(
@@ -129,64 +129,64 @@ impl Observer {
             );
             return Verdict::Stranger;
         }
-        let common = heard.addresses.iter().filter(|address| expected.addresses.contains(address)).count();
+        let common = advert.addresses.iter().filter(|address| expected.addresses.contains(address)).count();
         if common == 0 {
             note(
                 Kind::Foreign,
                 format_args!(
                     "{from} uses the same VRID for {}: it is ignored; one of the two needs another vrid",
-                    List(&heard.addresses)
+                    List(&advert.addresses)
                 ),
             );
             return Verdict::Foreign;
         }
-        if common != expected.addresses.len() || common != heard.addresses.len() {
+        if common != expected.addresses.len() || common != advert.addresses.len() {
             note(
                 Kind::Addresses,
                 format_args!(
                     "{from} advertises {}, this node {}: they should be the same",
-                    List(&heard.addresses),
+                    List(&advert.addresses),
                     List(expected.addresses)
                 ),
             );
         }
-        if heard.version != expected.version {
+        if advert.version != expected.version {
             note(
                 Kind::Version,
                 format_args!(
                     "{from} speaks version {}, this node version {}: it may not understand this node",
-                    heard.version, expected.version
+                    advert.version, expected.version
                 ),
             );
         }
-        if heard.version == Version::V2 && heard.interval != expected.interval {
+        if advert.version == Version::V2 && advert.interval != expected.interval {
             note(
                 Kind::Interval,
                 format_args!(
                     "{from} advertises every {}, this node every {}: version 2 wants them the same",
-                    heard.interval, expected.interval
+                    advert.interval, expected.interval
                 ),
             );
         }
-        if heard.interval.three() > longest(expected.interval) {
+        if advert.interval.three() > longest(expected.interval) {
             note(
                 Kind::Interval,
                 format_args!(
                     "{from} advertises every {}, this node every {}: it is waited for no longer than {:?}; make them the same",
-                    heard.interval,
+                    advert.interval,
                     expected.interval,
                     longest(expected.interval)
                 ),
             );
         }
-        if heard.priority == expected.priority.get() {
+        if advert.priority == expected.priority.get() {
             note(
                 Kind::Priority,
-                format_args!("{from} has the same priority {}: the higher address decides", heard.priority),
+                format_args!("{from} has the same priority {}: the higher address decides", advert.priority),
             );
         }
-        self.remember(heard, from, now);
-        Verdict::Heard
+        self.remember(advert, from, now);
+        Verdict::Accepted
     }
 
     /// Records a packet that is not a valid advertisement.
@@ -232,22 +232,22 @@ impl Observer {
         }
     }
 
-    fn remember(&mut self, heard: &Advertisement, from: IpAddr, now: Time) {
+    fn remember(&mut self, advert: &Advertisement, from: IpAddr, now: Time) {
         if self.others.contains_key(&from) || self.others.len() < OTHERS {
-            let Advertisement { priority, version, interval, .. } = *heard;
-            self.others.insert(from, Other { priority, version, interval, heard: now });
+            let Advertisement { priority, version, interval, .. } = *advert;
+            self.others.insert(from, Other { priority, version, interval, received: now });
         }
     }
 
     /// Forgets problems and routers that were not seen for long enough.
     pub(crate) fn expire(&mut self, now: Time) {
         self.sightings.retain(|_, sighting| sighting.until > now);
-        self.others.retain(|_, other| now < other.heard + MEMORY);
+        self.others.retain(|_, other| now < other.received + MEMORY);
     }
 
     /// Returns the time at which there is something to forget.
     pub fn deadline(&self) -> Option<Time> {
-        let others = self.others.values().map(|other| other.heard + MEMORY);
+        let others = self.others.values().map(|other| other.received + MEMORY);
         self.sightings.values().map(|sighting| sighting.until).chain(others).min()
     }
 

@@ -32,7 +32,7 @@ pub struct InstanceStatus {
     pub faults: Vec<String>,
     /// Counters since the start.
     pub counters: Counters,
-    /// Other routers that were heard in the last minute.
+    /// Other routers whose advertisements arrived in the last minute.
     pub others: BTreeMap<IpAddr, Other>,
 }
 

@@ -32,7 +32,7 @@ pub enum Action {
 
 /// A valid advertisement that was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct PeerAdvert {
     /// Address of the sender.
     pub from: IpAddr,
     /// Priority of the sender; 0: the sender leaves.
@@ -90,8 +90,8 @@ pub struct Status {
     pub interval: Interval,
     /// End of the lease, if there is one.
     pub lease: Option<Time>,
-    /// The node that the role was left to, since it does not hear this one.
-    pub unheard: Option<IpAddr>,
+    /// The node that the role was left to, because it does not receive the advertisements of this one.
+    pub deaf_peer: Option<IpAddr>,
     /// The reason why a claim waits (Claiming).
     pub holdup: Option<Holdup>,
 }

@@ -1,8 +1,8 @@
 //! Address conflict: two nodes have the virtual addresses, seen from the node that keeps them.
 //!
 //! After a network split both nodes were active, and neighbours believe the node that announced the addresses last. The
-//! node that stays active therefore announces them when it hears of the other node, and once more when the other node
-//! has stopped.
+//! node that stays active therefore announces them when it receives an advertisement of the other node, and once more
+//! when the other node has stopped.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ const APART: Duration = Duration::from_secs(1);
 /// Progress of the conflict.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// No other node is heard.
+    /// No other node advertises the addresses.
     #[default]
     None,
-    /// Another node was heard.
-    Heard,
+    /// Another node has advertised them.
+    Detected,
     /// The addresses were announced since then. The other node may still have them.
     Announced,
 }
@@ -33,10 +33,10 @@ pub(super) struct AddressConflict {
 }
 
 impl AddressConflict {
-    /// Records that another node was heard. Its notice that it has stopped may be the only packet that is heard of it.
-    pub(super) fn heard(&mut self) {
+    /// Records an advertisement of another node. Its notice that it has stopped may be the only one that arrives.
+    pub(super) fn advert_received(&mut self) {
         if self.state == State::None {
-            self.state = State::Heard;
+            self.state = State::Detected;
         }
     }
 
@@ -49,7 +49,7 @@ impl AddressConflict {
     /// be announced.
     pub(super) fn settle(&mut self, now: Time, over: bool) -> bool {
         match self.state {
-            State::Heard if now >= self.from => self.from = now + APART,
+            State::Detected if now >= self.from => self.from = now + APART,
             State::Announced if over => {}
             _ => return false,
         }
@@ -61,7 +61,7 @@ impl AddressConflict {
     pub(super) fn due(&self, end: Time) -> Option<Time> {
         match self.state {
             State::None => None,
-            State::Heard => Some(self.from),
+            State::Detected => Some(self.from),
             State::Announced => Some(end),
         }
     }

@@ -154,7 +154,7 @@ pub struct Authenticator {
     /// The number that was sent last.
     sent: u64,
     senders: BTreeMap<IpAddr, Sender>,
-    /// Rank of the sender that was heard last.
+    /// Rank of the sender that was received last.
     rank: u64,
 }
 

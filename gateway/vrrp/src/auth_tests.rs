@@ -93,7 +93,7 @@ fn sent(sender: &mut Authenticator, now: UnixTime) -> Vec<u8> {
     advertisement().emit_signed(ip(FROM), GROUP_V4.into(), trailer.as_ref())
 }
 
-fn heard(receiver: &mut Authenticator, message: &[u8], now: UnixTime) -> Result<(), AuthError> {
+fn received(receiver: &mut Authenticator, message: &[u8], now: UnixTime) -> Result<(), AuthError> {
     match receiver.read(message, &envelope(), now) {
         Ok(_) => Ok(()),
         Err(PacketError::Inauthentic(error)) => Err(error),
@@ -141,18 +141,18 @@ fn an_attacker_who_repairs_the_checksum_is_noticed_all_the_same() {
         Advertisement { version: Version::V2, checksum: Checksum::MessageOnly, ..advertisement() },
     ] {
         let message = forged.emit_signed(ip(FROM), GROUP_V4.into(), Some(&trailer));
-        assert_eq!(heard(&mut node(1), &message, at(THEN)), Err(AuthError::Hmac(1)), "{forged:?}");
+        assert_eq!(received(&mut node(1), &message, at(THEN)), Err(AuthError::Hmac(1)), "{forged:?}");
     }
 }
 
 #[test]
-fn what_has_no_trailer_is_heard_by_mode() {
+fn what_has_no_trailer_is_accepted_by_mode() {
     let bare = advertisement().emit(ip(FROM), GROUP_V4.into());
     let of = |mode| Authenticator::new(Some(settings(1, mode, AntiReplay::Monotonic)));
-    assert_eq!(heard(&mut of(AuthMode::Enforce), &bare, at(THEN)), Err(AuthError::Missing));
-    assert_eq!(heard(&mut of(AuthMode::Permissive), &bare, at(THEN)), Ok(()));
-    assert_eq!(heard(&mut of(AuthMode::ReceiveOnly), &bare, at(THEN)), Ok(()));
-    assert_eq!(heard(&mut Authenticator::new(None), &bare, at(THEN)), Ok(()));
+    assert_eq!(received(&mut of(AuthMode::Enforce), &bare, at(THEN)), Err(AuthError::Missing));
+    assert_eq!(received(&mut of(AuthMode::Permissive), &bare, at(THEN)), Ok(()));
+    assert_eq!(received(&mut of(AuthMode::ReceiveOnly), &bare, at(THEN)), Ok(()));
+    assert_eq!(received(&mut Authenticator::new(None), &bare, at(THEN)), Ok(()));
     // A trailer that is wrong is refused in any mode.
     let mut stranger = Authenticator::new(Some(AuthSettings {
         keyring: Keyring { keys: [(1, secret(9))].into(), active: 1 },
@@ -161,18 +161,18 @@ fn what_has_no_trailer_is_heard_by_mode() {
     }));
     let forged = sent(&mut stranger, at(THEN));
     for mode in [AuthMode::Enforce, AuthMode::Permissive, AuthMode::ReceiveOnly] {
-        assert_eq!(heard(&mut of(mode), &forged, at(THEN)), Err(AuthError::Hmac(1)));
+        assert_eq!(received(&mut of(mode), &forged, at(THEN)), Err(AuthError::Hmac(1)));
     }
 }
 
 #[test]
-fn a_node_without_keys_hears_nothing_that_is_signed() {
+fn a_node_without_keys_accepts_nothing_that_is_signed() {
     let message = sent(&mut node(1), at(THEN));
-    assert_eq!(heard(&mut Authenticator::new(None), &message, at(THEN)), Err(AuthError::NoKeys));
+    assert_eq!(received(&mut Authenticator::new(None), &message, at(THEN)), Err(AuthError::NoKeys));
 }
 
 #[test]
-fn who_only_receives_does_not_sign() {
+fn a_node_that_only_receives_does_not_sign() {
     let mut one = Authenticator::new(Some(settings(1, AuthMode::ReceiveOnly, AntiReplay::Monotonic)));
     assert_eq!(one.sign(&advertisement(), ip(FROM), at(THEN)), None);
     assert_eq!(Authenticator::new(None).sign(&advertisement(), ip(FROM), at(THEN)), None);
@@ -183,39 +183,39 @@ fn an_unknown_key_and_another_scheme_are_named() {
     let mut trailer = node(1).sign(&advertisement(), ip(FROM), at(THEN)).unwrap();
     let message = |trailer: &Trailer| advertisement().emit_signed(ip(FROM), GROUP_V4.into(), Some(trailer));
     trailer[1] = 9;
-    assert_eq!(heard(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::UnknownKey(9)));
+    assert_eq!(received(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::UnknownKey(9)));
     trailer[3] = 1;
-    assert_eq!(heard(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::Malformed));
+    assert_eq!(received(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::Malformed));
     trailer[..4].copy_from_slice(&[2, 1, 0, 0]);
-    assert_eq!(heard(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::Malformed));
+    assert_eq!(received(&mut node(1), &message(&trailer), at(THEN)), Err(AuthError::Malformed));
 }
 
 #[test]
-fn what_is_played_back_is_not_heard_again() {
+fn what_is_played_back_is_not_accepted_again() {
     for replay in [AntiReplay::Time(60), AntiReplay::Monotonic] {
         let mut receiver = Authenticator::new(Some(settings(1, AuthMode::Enforce, replay)));
         let mut sender = node(1);
         let first = sent(&mut sender, at(THEN));
         let second = sent(&mut sender, at(THEN + 1000));
-        assert_eq!(heard(&mut receiver, &first, at(THEN)), Ok(()));
-        assert_eq!(heard(&mut receiver, &first, at(THEN)), Err(AuthError::Replayed));
-        assert_eq!(heard(&mut receiver, &second, at(THEN + 1000)), Ok(()));
-        assert_eq!(heard(&mut receiver, &first, at(THEN + 1001)), Err(AuthError::Replayed), "an older one");
+        assert_eq!(received(&mut receiver, &first, at(THEN)), Ok(()));
+        assert_eq!(received(&mut receiver, &first, at(THEN)), Err(AuthError::Replayed));
+        assert_eq!(received(&mut receiver, &second, at(THEN + 1000)), Ok(()));
+        assert_eq!(received(&mut receiver, &first, at(THEN + 1001)), Err(AuthError::Replayed), "an older one");
     }
 }
 
 #[test]
-fn one_from_outside_the_window_is_stale_and_says_by_how_much() {
+fn one_from_outside_the_window_is_stale_by_the_reported_seconds() {
     let message = sent(&mut node(1), at(THEN));
-    assert_eq!(heard(&mut node(1), &message, at(THEN + 60_000)), Ok(()));
-    assert_eq!(heard(&mut node(1), &message, at(THEN + 61_000)), Err(AuthError::Stale(61)));
-    assert_eq!(heard(&mut node(1), &message, at(THEN - 61_000)), Err(AuthError::Stale(-61)));
+    assert_eq!(received(&mut node(1), &message, at(THEN + 60_000)), Ok(()));
+    assert_eq!(received(&mut node(1), &message, at(THEN + 61_000)), Err(AuthError::Stale(61)));
+    assert_eq!(received(&mut node(1), &message, at(THEN - 61_000)), Err(AuthError::Stale(-61)));
     let mut without = Authenticator::new(Some(settings(1, AuthMode::Enforce, AntiReplay::Monotonic)));
-    assert_eq!(heard(&mut without, &message, at(THEN + 61_000)), Ok(()), "there is no common clock");
+    assert_eq!(received(&mut without, &message, at(THEN + 61_000)), Ok(()), "there is no common clock");
 }
 
 #[test]
-fn a_clock_that_drifts_is_told_of_before_it_costs_anything() {
+fn a_clock_that_drifts_is_reported_before_it_costs_anything() {
     let message = sent(&mut node(1), at(THEN));
     let skew = |now| node(1).read(&message, &envelope(), now).unwrap().skew;
     assert_eq!(skew(at(THEN + 4_000)), None);
@@ -228,22 +228,22 @@ fn numbers_grow_though_the_clock_stands_or_is_set_back_a_little() {
     let (mut sender, mut receiver) = (node(1), node(1));
     for now in [THEN, THEN, THEN - 10_000, THEN - 59_000, THEN + 1] {
         let message = sent(&mut sender, at(now));
-        assert_eq!(heard(&mut receiver, &message, at(THEN)), Ok(()), "{now}");
+        assert_eq!(received(&mut receiver, &message, at(THEN)), Ok(()), "{now}");
     }
 }
 
 #[test]
-fn a_sender_whose_clock_was_set_back_far_is_heard_again_at_once() {
+fn a_sender_whose_clock_was_set_back_far_is_accepted_again_at_once() {
     let (mut sender, mut receiver) = (node(1), node(1));
     let early = sent(&mut sender, at(THEN + 3_600_000));
-    assert_eq!(heard(&mut receiver, &early, at(THEN + 3_600_000)), Ok(()));
+    assert_eq!(received(&mut receiver, &early, at(THEN + 3_600_000)), Ok(()));
     // Both clocks are set right; the last number lies an hour ahead of them.
     let message = sent(&mut sender, at(THEN));
-    assert_eq!(heard(&mut receiver, &message, at(THEN)), Ok(()));
+    assert_eq!(received(&mut receiver, &message, at(THEN)), Ok(()));
 }
 
 #[test]
-fn only_who_has_a_key_gets_a_place_and_the_oldest_makes_room() {
+fn only_a_sender_with_a_key_gets_a_place_and_the_oldest_makes_room() {
     let mut receiver = node(1);
     let from = |n: u8| IpAddr::from([10, 9, 1, n]);
     let send = |sender: &mut Authenticator, n: u8| {
@@ -271,13 +271,13 @@ fn only_who_has_a_key_gets_a_place_and_the_oldest_makes_room() {
 #[test]
 fn a_key_changes_without_a_gap() {
     let (mut sender, mut receiver) = (node(1), node(1));
-    assert_eq!(heard(&mut receiver, &sent(&mut sender, at(THEN)), at(THEN)), Ok(()));
+    assert_eq!(received(&mut receiver, &sent(&mut sender, at(THEN)), at(THEN)), Ok(()));
     sender.reconfigure(Some(settings(7, AuthMode::Enforce, AntiReplay::Time(60))));
-    assert_eq!(heard(&mut receiver, &sent(&mut sender, at(THEN)), at(THEN)), Ok(()), "both keys are known");
+    assert_eq!(received(&mut receiver, &sent(&mut sender, at(THEN)), at(THEN)), Ok(()), "both keys are known");
     let before = sent(&mut sender, at(THEN));
     receiver.reconfigure(Some(settings(7, AuthMode::Enforce, AntiReplay::Time(60))));
-    assert_eq!(heard(&mut receiver, &before, at(THEN)), Ok(()));
-    assert_eq!(heard(&mut receiver, &before, at(THEN)), Err(AuthError::Replayed), "what was heard is remembered");
+    assert_eq!(received(&mut receiver, &before, at(THEN)), Ok(()));
+    assert_eq!(received(&mut receiver, &before, at(THEN)), Err(AuthError::Replayed), "what was received is remembered");
 }
 
 #[test]
@@ -288,7 +288,7 @@ fn an_active_key_that_is_missing_signs_what_nobody_accepts() {
         replay: AntiReplay::Monotonic,
     }));
     let message = sent(&mut empty, at(THEN));
-    assert!(heard(&mut node(1), &message, at(THEN)).is_err());
+    assert!(received(&mut node(1), &message, at(THEN)).is_err());
 }
 
 #[test]

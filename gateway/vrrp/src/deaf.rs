@@ -11,7 +11,7 @@ use super::Time;
 /// The most nodes that are watched at once. More than that are probably forged.
 const ROOM: usize = 16;
 
-/// Nodes of lower precedence that are heard while this one advertises.
+/// Nodes of lower precedence that advertise while this one does.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Deaf {
     suspects: Vec<Suspect>,
@@ -27,7 +27,7 @@ struct Suspect {
 impl Deaf {
     /// Records that a node has advertised `at`, after this node did so last at `sent`. Returns true if the node has
     /// gone on for longer than `patience`, although this node's advertisements were there to be received all the time.
-    pub(super) fn heard(&mut self, from: IpAddr, at: Time, sent: Option<Time>, patience: Duration) -> bool {
+    pub(super) fn advert_received(&mut self, from: IpAddr, at: Time, sent: Option<Time>, patience: Duration) -> bool {
         self.suspects.retain(|suspect| at.saturating_sub(suspect.latest) <= patience);
         if sent.is_none_or(|sent| at.saturating_sub(sent) > patience) {
             // It may have taken over, and rightly.
@@ -77,7 +77,7 @@ mod tests {
         let mut deaf = Deaf::default();
         theirs.into_iter().find(|at| {
             let sent = ours.iter().filter(|sent| *sent < at).max();
-            deaf.heard(address(1), ms(*at), sent.map(|sent| ms(*sent)), PATIENCE)
+            deaf.advert_received(address(1), ms(*at), sent.map(|sent| ms(*sent)), PATIENCE)
         })
     }
 
@@ -93,18 +93,18 @@ mod tests {
     }
 
     #[test]
-    fn a_node_heard_now_and_then_is_not() {
+    fn a_node_received_now_and_then_is_not() {
         let ours: Vec<u64> = (0..50).map(|n| n * 100).collect();
         assert_eq!(found((0..10).map(|n| n * 400 + 50), &ours), None);
     }
 
     #[test]
-    fn a_node_that_says_goodbye_in_between_is_not() {
+    fn a_node_that_sends_a_goodbye_in_between_is_not() {
         let mut deaf = Deaf::default();
         for round in 0..10 {
             let at = ms(round * 200);
-            assert!(!deaf.heard(address(1), at, Some(at), PATIENCE));
-            assert!(!deaf.heard(address(1), at + ms(150), Some(at), PATIENCE));
+            assert!(!deaf.advert_received(address(1), at, Some(at), PATIENCE));
+            assert!(!deaf.advert_received(address(1), at + ms(150), Some(at), PATIENCE));
             deaf.answered(address(1));
         }
     }
@@ -113,7 +113,7 @@ mod tests {
     fn forged_sources_do_not_grow_without_bound() {
         let mut deaf = Deaf::default();
         for host in 0..=255 {
-            deaf.heard(address(host), ms(1), Some(ms(1)), PATIENCE);
+            deaf.advert_received(address(host), ms(1), Some(ms(1)), PATIENCE);
         }
         assert_eq!(deaf.suspects.len(), ROOM);
     }

@@ -32,8 +32,8 @@ const ROOM: usize = 16;
 /// Advertisements that are sent one after the other, none later than its interval, are a *chain*. Every node that
 /// receives anything knows of a node with an unbroken chain. At the beginning of a chain (after a start or a stall)
 /// possibly no node knows of it. The first lease therefore needs a claim: it starts some time after the advertisement
-/// was transmitted, unless by then another node was heard that may forward. After that, each advertisement renews the
-/// lease at once.
+/// was transmitted, unless an advertisement of a node that may forward has arrived by then. After that, each
+/// advertisement renews the lease at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LeaseState {
     on_the_way: VecDeque<Sent>,

@@ -27,7 +27,7 @@ mod peer_leases;
 pub mod turn;
 mod types;
 
-pub use action::{Action, Heard, Holdup, Leave, Role, Status, Token, Tracked};
+pub use action::{Action, Holdup, Leave, PeerAdvert, Role, Status, Token, Tracked};
 pub use auth::arrived;
 pub use auth::{
     AntiReplay, AuthError, AuthMode, AuthSettings, Authentic, Authenticator, KEY_BYTES, Keyring, Secret, UnixTime,

@@ -1,7 +1,7 @@
 //! State machine of one virtual router (RFC 9568 section 6.4), and the lease under which the data plane forwards.
 //!
 //! ```text
-//!   Starting ──▶ Backup ◀──────────────────┐ higher precedence heard, handover
+//!   Starting ──▶ Backup ◀──────────────────┐ higher precedence, handover
 //!      │           │ timer                 │
 //!      │           ▼      nobody else may  │
 //!      └──255──▶ Claiming ────forward────▶ Active      Fault: from any state, and back to Backup
@@ -30,7 +30,7 @@
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
 use super::{
-    Action, Heard, Holdup, Interval, Leave, Priority, Role, Status, Time, Token, Tracked, Version,
+    Action, Holdup, Interval, Leave, PeerAdvert, Priority, Role, Status, Time, Token, Tracked, Version,
     address_conflict::AddressConflict,
     deaf::Deaf,
     lease_state::LeaseState,
@@ -108,7 +108,7 @@ pub struct Machine {
     /// Nodes that should have stopped (Claiming, Active).
     deaf: Deaf,
     /// The node to which the role was left, because it does not receive this node's advertisements.
-    unheard: Option<IpAddr>,
+    deaf_peer: Option<IpAddr>,
     /// The virtual addresses have been requested.
     addresses: bool,
     leaving: bool,
@@ -140,7 +140,7 @@ impl Machine {
             silence: true,
             conflict: AddressConflict::default(),
             deaf: Deaf::default(),
-            unheard: None,
+            deaf_peer: None,
             addresses: false,
             leaving: false,
         };
@@ -181,35 +181,35 @@ impl Machine {
     }
 
     /// Handles a valid advertisement of another router that arrived `at`, possibly a while ago.
-    pub fn heard(&mut self, heard: Heard, at: Time) {
-        if heard.from == self.settings.own || self.leaving {
+    pub fn advert_received(&mut self, advert: PeerAdvert, at: Time) {
+        if advert.from == self.settings.own || self.leaving {
             return;
         }
-        let precedence = self.precedence(heard);
+        let precedence = self.precedence(advert);
         let whole = self.role == Role::Active && precedence != Ordering::Greater && self.lease_state.is_whole(at);
-        self.peer_leases.heard(heard, at, self.settings.interval, whole);
-        if heard.priority == 0 {
-            self.deaf.answered(heard.from);
-            self.unheard = self.unheard.filter(|from| *from != heard.from);
+        self.peer_leases.advert_received(advert, at, self.settings.interval, whole);
+        if advert.priority == 0 {
+            self.deaf.answered(advert.from);
+            self.deaf_peer = self.deaf_peer.filter(|from| *from != advert.from);
         }
         match self.role {
             Role::Starting | Role::Fault => {}
-            Role::Backup => self.heard_as_backup(heard, at),
+            Role::Backup => self.backup_received(advert, at),
             Role::Claiming | Role::Active => match precedence {
                 Ordering::Greater => {
                     self.step_down(Role::Backup, at);
-                    self.follow(heard, at);
+                    self.follow(advert, at);
                 }
-                _ if self.is_unheard_by(heard, at) => {
+                _ if self.is_deaf(advert, at) => {
                     self.step_down(Role::Backup, at);
-                    self.follow(heard, at);
-                    self.unheard = Some(heard.from);
+                    self.follow(advert, at);
+                    self.deaf_peer = Some(advert.from);
                     self.preempt_from = Some(at + self.settings.retry);
                 }
                 // RFC 9568 section 6.4.3, (805) and (820): priority 0 and a lower one are answered.
                 _ => {
                     if self.role == Role::Active {
-                        self.conflict.heard();
+                        self.conflict.advert_received();
                     }
                     self.advertise_soon(at);
                 }
@@ -276,7 +276,7 @@ impl Machine {
         self.leaving && self.actions.is_empty() && !self.lease_state.waits()
     }
 
-    /// Advances the time. Everything that arrived before `now` must be passed to [`Self::heard`] first.
+    /// Advances the time. Everything that arrived before `now` must be passed to [`Self::advert_received`] first.
     pub fn tick(&mut self, now: Time) {
         self.drained = self.drained.max(now);
         if self.leaving {
@@ -380,7 +380,9 @@ impl Machine {
             active: self.active.filter(|_| follows),
             interval: if follows { self.interval } else { self.settings.interval },
             lease: self.lease_state.end(),
-            unheard: self.unheard.filter(|from| self.role == Role::Claiming || (follows && self.active == Some(*from))),
+            deaf_peer: self
+                .deaf_peer
+                .filter(|from| self.role == Role::Claiming || (follows && self.active == Some(*from))),
             holdup: if self.role == Role::Claiming { self.holdup() } else { None },
         }
     }
@@ -455,7 +457,7 @@ impl Machine {
                 self.active = None;
             }
             if role == Role::Active {
-                self.unheard = None;
+                self.deaf_peer = None;
             }
             if !matches!(role, Role::Claiming | Role::Active) {
                 self.deaf.forget();
@@ -494,35 +496,35 @@ impl Machine {
 
     // === Backup ===
 
-    fn heard_as_backup(&mut self, heard: Heard, at: Time) {
+    fn backup_received(&mut self, advert: PeerAdvert, at: Time) {
         let own = self.priority();
-        if heard.priority == 0 {
-            // A node that has lost a claim also sends this, while another node is heard.
+        if advert.priority == 0 {
+            // A node that has lost a claim also sends this, while another node advertises.
             if self.peer_leases.end(at).is_none() {
                 self.active = None;
                 self.timer = self.timer.min(at + self.interval.skew(own));
             }
-        } else if heard.priority >= own.get() {
+        } else if advert.priority >= own.get() {
             self.preempt_from = None;
-            self.follow(heard, at);
+            self.follow(advert, at);
         } else {
             let from = *self.preempt_from.get_or_insert(at + self.settings.preempt_delay);
             if !self.settings.preempt || self.yielded {
-                self.follow(heard, at);
+                self.follow(advert, at);
             } else if at < from {
-                self.follow(heard, at);
+                self.follow(advert, at);
                 self.timer = self.timer.min(from);
             } else {
-                self.active = Some(heard.from);
+                self.active = Some(advert.from);
             }
         }
     }
 
     /// Follows an active node with its interval.
-    fn follow(&mut self, heard: Heard, at: Time) {
-        self.active = Some(heard.from);
-        self.interval = heard.interval;
-        self.timer = at + heard.interval.down(self.priority());
+    fn follow(&mut self, advert: PeerAdvert, at: Time) {
+        self.active = Some(advert.from);
+        self.interval = advert.interval;
+        self.timer = at + advert.interval.down(self.priority());
     }
 
     /// Returns the time of the next claim. A claim is useless while a node may forward that would not yield.
@@ -538,10 +540,10 @@ impl Machine {
     }
 
     /// Returns true if a node that should stop has not received this node's advertisements for three intervals.
-    fn is_unheard_by(&mut self, heard: Heard, at: Time) -> bool {
+    fn is_deaf(&mut self, advert: PeerAdvert, at: Time) -> bool {
         let own = self.settings.interval;
-        let patience = heard.interval.max(own).three().min(longest(own));
-        heard.priority != 0 && self.deaf.heard(heard.from, at, self.lease_state.sent_at(), patience)
+        let patience = advert.interval.max(own).three().min(longest(own));
+        advert.priority != 0 && self.deaf.advert_received(advert.from, at, self.lease_state.sent_at(), patience)
     }
 
     // === precedence ===
@@ -550,12 +552,12 @@ impl Machine {
         self.settings.priority.adjusted(self.tracked.delta)
     }
 
-    /// Compares the precedence of the node that was heard with this node's (RFC 9568 section 6.4.3, (825)).
-    fn precedence(&self, heard: Heard) -> Ordering {
-        if heard.priority == 0 {
+    /// Compares the precedence of the sender of an advertisement with this node's (RFC 9568 section 6.4.3, (825)).
+    fn precedence(&self, advert: PeerAdvert) -> Ordering {
+        if advert.priority == 0 {
             return Ordering::Less;
         }
-        heard.priority.cmp(&self.priority().get()).then(heard.from.cmp(&self.settings.own))
+        advert.priority.cmp(&self.priority().get()).then(advert.from.cmp(&self.settings.own))
     }
 
     /// Corrects the timer of a backup, which contains the skew of its priority.

@@ -32,8 +32,8 @@ fn settings() -> Settings {
     }
 }
 
-fn from(host: u8, priority: u8) -> Heard {
-    Heard { from: address(host), priority, interval: Interval::DEFAULT }
+fn from(host: u8, priority: u8) -> PeerAdvert {
+    PeerAdvert { from: address(host), priority, interval: Interval::DEFAULT }
 }
 
 fn actions(machine: &mut Machine) -> Vec<Action> {
@@ -127,7 +127,7 @@ fn a_claim_is_a_lease_after_the_advertisement_has_left_and_all_was_read() {
 }
 
 #[test]
-fn without_the_word_of_leaving_there_is_no_lease() {
+fn without_a_tx_timestamp_there_is_no_lease() {
     let mut machine = backup(settings());
     let mut now = machine.deadline().unwrap();
     for _ in 0..100 {
@@ -139,7 +139,7 @@ fn without_the_word_of_leaving_there_is_no_lease() {
 }
 
 #[test]
-fn a_claim_counts_from_the_word_and_not_from_the_sending() {
+fn a_claim_counts_from_the_tx_timestamp_and_not_from_the_sending() {
     let mut machine = backup(settings());
     let now = machine.deadline().unwrap();
     machine.tick(now);
@@ -177,7 +177,7 @@ fn a_late_advertisement_renews_only_as_a_claim_does() {
 }
 
 #[test]
-fn a_lease_that_nearly_ended_is_given_up_and_claimed_anew() {
+fn a_lease_that_nearly_ended_is_given_up_and_claimed_again() {
     let (mut machine, now) = active(settings());
     let end = machine.status().lease.unwrap();
     assert_eq!(machine.status().role, Role::Active);
@@ -234,9 +234,9 @@ fn a_new_process_waits_for_three_seconds_however_short_its_interval() {
 // === others ===
 
 #[test]
-fn who_may_still_forward_is_waited_for() {
+fn a_node_that_may_still_forward_is_waited_for() {
     let (mut machine, now) = claiming(settings());
-    machine.heard(from(4, 90), now);
+    machine.advert_received(from(4, 90), now);
     assert!(leases(&turn(&mut machine, now + CLAIM)).is_empty());
     let mut time = now;
     while machine.status().role == Role::Claiming {
@@ -247,10 +247,10 @@ fn who_may_still_forward_is_waited_for() {
 }
 
 #[test]
-fn who_says_that_it_has_stopped_is_not_waited_for() {
+fn a_node_that_sends_priority_zero_is_not_waited_for() {
     let (mut machine, now) = claiming(settings());
-    machine.heard(from(4, 90), now);
-    machine.heard(from(4, 0), now + ms(1));
+    machine.advert_received(from(4, 90), now);
+    machine.advert_received(from(4, 0), now + ms(1));
     assert_eq!(leases(&turn(&mut machine, now + CLAIM)), [three_seconds(now)]);
 }
 
@@ -261,7 +261,7 @@ fn the_lease_ends_before_priority_zero_is_sent() {
     {
         let (mut machine, now) = active(settings());
         match what {
-            "higher" => machine.heard(from(4, 101), now),
+            "higher" => machine.advert_received(from(4, 101), now),
             "handover" => machine.handover(now),
             "fault" => machine.track(Tracked { fault: true, delta: 0 }, now),
             _ => machine.leave(Leave::Handover, now),
@@ -280,30 +280,30 @@ fn the_lease_ends_before_priority_zero_is_sent() {
 }
 
 #[test]
-fn who_gives_up_a_claim_says_so_too() {
+fn a_node_that_gives_up_a_claim_sends_priority_zero_too() {
     let (mut machine, now) = claiming(settings());
-    machine.heard(from(6, 100), now);
+    machine.advert_received(from(6, 100), now);
     assert_eq!(priorities(&actions(&mut machine)), [0]);
 }
 
 #[test]
 fn of_equal_priorities_the_higher_address_wins() {
     let (mut machine, now) = active(settings());
-    machine.heard(from(4, 100), now);
+    machine.advert_received(from(4, 100), now);
     assert_eq!(machine.status().role, Role::Active);
-    machine.heard(from(6, 100), now);
+    machine.advert_received(from(6, 100), now);
     assert_eq!((machine.status().role, machine.status().active), (Role::Backup, Some(address(6))));
     assert_eq!(machine.deadline(), Some(now + Interval::DEFAULT.down(Priority::DEFAULT)));
 }
 
 #[test]
 fn lower_precedence_and_priority_zero_are_answered_but_not_too_often() {
-    for heard in [from(4, 90), from(4, 0)] {
+    for advert in [from(4, 90), from(4, 0)] {
         let (mut machine, now) = active(settings());
         let now = now + ms(100);
-        machine.heard(heard, now);
+        machine.advert_received(advert, now);
         assert_eq!(priorities(&turn(&mut machine, now)), [100]);
-        machine.heard(heard, now + ms(1));
+        machine.advert_received(advert, now + ms(1));
         assert!(priorities(&turn(&mut machine, now + ms(1))).is_empty());
         assert_eq!(machine.deadline(), Some(now + ms(10)));
         assert_eq!(priorities(&turn(&mut machine, now + ms(10))), [100]);
@@ -314,7 +314,7 @@ fn lower_precedence_and_priority_zero_are_answered_but_not_too_often() {
 fn a_backup_adopts_the_active_node_s_interval() {
     let mut machine = backup(settings());
     let interval = Interval::from_centiseconds(500).unwrap();
-    machine.heard(Heard { interval, ..from(4, 110) }, START + ms(10));
+    machine.advert_received(PeerAdvert { interval, ..from(4, 110) }, START + ms(10));
     assert_eq!(machine.status().interval, interval);
     assert_eq!(machine.deadline(), Some(START + ms(10) + interval.down(Priority::DEFAULT)));
 }
@@ -324,19 +324,19 @@ fn priority_zero_leaves_a_backup_the_skew() {
     let mut machine = backup(settings());
     // Past the wait of a new process.
     let now = START + ms(3000);
-    machine.heard(from(4, 110), now);
+    machine.advert_received(from(4, 110), now);
     machine.tick(now);
-    machine.heard(from(4, 0), now + ms(100));
+    machine.advert_received(from(4, 0), now + ms(100));
     machine.tick(now + ms(100));
     assert_eq!(machine.deadline(), Some(now + ms(100) + Interval::DEFAULT.skew(Priority::DEFAULT)));
 }
 
 #[test]
-fn priority_zero_of_one_that_lost_is_nothing_while_another_is_heard() {
+fn priority_zero_of_one_that_lost_is_nothing_while_another_advertises() {
     let mut machine = backup(settings());
-    machine.heard(from(3, 110), START);
-    machine.heard(from(4, 120), START);
-    machine.heard(from(3, 0), START + ms(1));
+    machine.advert_received(from(3, 110), START);
+    machine.advert_received(from(4, 120), START);
+    machine.advert_received(from(3, 0), START + ms(1));
     assert_eq!(machine.deadline(), Some(START + Interval::DEFAULT.down(Priority::DEFAULT)));
 }
 
@@ -344,14 +344,14 @@ fn priority_zero_of_one_that_lost_is_nothing_while_another_is_heard() {
 fn a_lower_priority_does_not_put_off_a_preemption() {
     let mut machine = backup(settings());
     let due = machine.deadline();
-    machine.heard(from(4, 90), START + ms(3000));
+    machine.advert_received(from(4, 90), START + ms(3000));
     assert_eq!(machine.deadline(), due);
 }
 
 #[test]
 fn a_lower_priority_does_where_there_is_no_preemption() {
     let mut machine = backup(Settings { preempt: false, ..settings() });
-    machine.heard(from(4, 90), START + ms(3000));
+    machine.advert_received(from(4, 90), START + ms(3000));
     assert_eq!(machine.deadline(), Some(START + ms(3000) + Interval::DEFAULT.down(Priority::DEFAULT)));
 }
 
@@ -359,7 +359,7 @@ fn a_lower_priority_does_where_there_is_no_preemption() {
 fn the_preempt_delay_counts_from_the_first_lower_priority() {
     let mut machine = backup(Settings { preempt_delay: ms(10_000), ..settings() });
     for second in 1..=9 {
-        machine.heard(from(4, 90), START + ms(1000 * second));
+        machine.advert_received(from(4, 90), START + ms(1000 * second));
         machine.tick(START + ms(1000 * second));
     }
     assert_eq!(machine.deadline(), Some(START + ms(11_000)));
@@ -371,7 +371,7 @@ fn after_a_handover_the_role_is_not_taken_back() {
     machine.handover(now);
     for _ in 0..20 {
         now += ms(1000);
-        machine.heard(from(4, 90), now);
+        machine.advert_received(from(4, 90), now);
         turn(&mut machine, now);
     }
     assert_eq!(machine.status().role, Role::Backup);
@@ -392,10 +392,10 @@ fn nothing_is_advertised_just_after_priority_zero() {
 }
 
 #[test]
-fn a_lapsed_lease_is_left_to_who_has_taken_over_where_there_is_no_preemption() {
+fn a_lapsed_lease_is_left_to_the_node_that_has_taken_over_where_there_is_no_preemption() {
     let (mut machine, now) = active(Settings { preempt: false, ..settings() });
     let now = now + ms(5000);
-    machine.heard(from(4, 90), now);
+    machine.advert_received(from(4, 90), now);
     turn(&mut machine, now);
     assert_eq!((machine.status().role, machine.status().active), (Role::Backup, Some(address(4))));
 }
@@ -410,15 +410,15 @@ fn what_the_socket_dropped_holds_a_claim() {
 #[test]
 fn an_own_advertisement_that_comes_back_is_nothing() {
     let (mut machine, now) = active(settings());
-    machine.heard(from(5, 200), now);
+    machine.advert_received(from(5, 200), now);
     assert_eq!(machine.status().role, Role::Active);
 }
 
-// === one packet, and nodes that do not hear ===
+// === one packet, and nodes that do not receive ===
 
 /// Receives one advertisement of a node with a lower priority and the longest interval.
-fn forged(host: u8) -> Heard {
-    Heard { interval: Interval::from_centiseconds(4095).unwrap(), ..from(host, 1) }
+fn forged(host: u8) -> PeerAdvert {
+    PeerAdvert { interval: Interval::from_centiseconds(4095).unwrap(), ..from(host, 1) }
 }
 
 /// Takes a turn at each deadline, `late` after it, until `end`. Returns the roles in between.
@@ -442,7 +442,7 @@ fn one_packet_of_the_lowest_priority_takes_the_role_from_nobody() {
     let interval = Interval::from_centiseconds(10).unwrap();
     for late in [0, 1500] {
         let (mut machine, now) = active(Settings { interval, ..settings() });
-        machine.heard(forged(77), now + ms(20));
+        machine.advert_received(forged(77), now + ms(20));
         let roles = run(&mut machine, now, now + ms(130_000), Duration::from_micros(late));
         assert_eq!(roles, [Role::Active], "each turn late by {late} microseconds");
     }
@@ -452,7 +452,7 @@ fn one_packet_of_the_lowest_priority_takes_the_role_from_nobody() {
 fn packets_of_forged_sources_take_the_role_from_nobody() {
     let (mut machine, now) = active(settings());
     for host in 100..=255 {
-        machine.heard(forged(host), now + ms(20));
+        machine.advert_received(forged(host), now + ms(20));
     }
     assert_eq!(run(&mut machine, now, now + ms(130_000), Duration::from_micros(1500)), [Role::Active]);
 }
@@ -461,7 +461,7 @@ fn packets_of_forged_sources_take_the_role_from_nobody() {
 fn one_packet_holds_a_claim_for_three_seconds_at_most_and_is_named() {
     let interval = Interval::from_centiseconds(10).unwrap();
     let (mut machine, now) = claiming(Settings { interval, ..settings() });
-    machine.heard(forged(77), now + ms(1));
+    machine.advert_received(forged(77), now + ms(1));
     run(&mut machine, now, now + ms(2500), Duration::ZERO);
     let status = machine.status();
     assert_eq!((status.role, status.holdup), (Role::Claiming, Some(Holdup::Node { from: address(77), priority: 1 })));
@@ -470,7 +470,7 @@ fn one_packet_holds_a_claim_for_three_seconds_at_most_and_is_named() {
 }
 
 #[test]
-fn a_claim_says_that_it_waits_for_its_own_advertisement_to_leave() {
+fn a_claim_reports_that_it_waits_for_its_own_advertisement_to_leave() {
     let mut machine = backup(settings());
     machine.tick(START + ms(3610));
     actions(&mut machine);
@@ -485,10 +485,10 @@ fn until_yielded(settings: Settings, late: Duration) -> Option<Duration> {
     for second in 0..20 {
         let at = first + ms(1000 * second);
         run(&mut machine, at - ms(500), at - ms(10), late);
-        machine.heard(from(4, 90), at);
+        machine.advert_received(from(4, 90), at);
         turn(&mut machine, at);
         if machine.status().role == Role::Backup {
-            assert_eq!((machine.status().active, machine.status().unheard), (Some(address(4)), Some(address(4))));
+            assert_eq!((machine.status().active, machine.status().deaf_peer), (Some(address(4)), Some(address(4))));
             return Some(at - first);
         }
     }
@@ -506,11 +506,11 @@ fn a_node_of_lower_priority_that_goes_on_advertising_is_left_the_role_after_thre
 }
 
 /// Returns a machine that has left the role to node 4, which does not receive its advertisements, and the time.
-fn unheard(settings: Settings) -> (Machine, Time) {
+fn deaf_peer(settings: Settings) -> (Machine, Time) {
     let (mut machine, mut now) = active(settings);
-    while machine.status().unheard.is_none() {
+    while machine.status().deaf_peer.is_none() {
         now += ms(500);
-        machine.heard(from(4, 90), now);
+        machine.advert_received(from(4, 90), now);
         turn(&mut machine, now);
     }
     (machine, now)
@@ -518,31 +518,31 @@ fn unheard(settings: Settings) -> (Machine, Time) {
 
 #[test]
 fn the_role_is_taken_back_once_the_other_one_answers() {
-    let (mut machine, mut now) = unheard(settings());
+    let (mut machine, mut now) = deaf_peer(settings());
     let since = now;
     while machine.status().role == Role::Backup {
         now += ms(500);
-        machine.heard(from(4, 90), now);
+        machine.advert_received(from(4, 90), now);
         turn(&mut machine, now);
-        assert_eq!(machine.status().unheard, Some(address(4)));
+        assert_eq!(machine.status().deaf_peer, Some(address(4)));
     }
     assert_eq!((machine.status().role, now - since), (Role::Claiming, settings().retry));
-    machine.heard(from(4, 0), now + ms(2));
+    machine.advert_received(from(4, 0), now + ms(2));
     turn(&mut machine, now + CLAIM);
-    assert_eq!((machine.status().role, machine.status().unheard), (Role::Active, None));
+    assert_eq!((machine.status().role, machine.status().deaf_peer), (Role::Active, None));
 }
 
 #[test]
-fn without_preemption_the_role_stays_with_the_one_that_does_not_hear() {
-    let (mut machine, mut now) = unheard(Settings { preempt: false, ..settings() });
+fn without_preemption_the_role_stays_with_the_deaf_node() {
+    let (mut machine, mut now) = deaf_peer(Settings { preempt: false, ..settings() });
     for _ in 0..200 {
         now += ms(500);
-        machine.heard(from(4, 90), now);
+        machine.advert_received(from(4, 90), now);
         turn(&mut machine, now);
-        assert_eq!((machine.status().role, machine.status().unheard), (Role::Backup, Some(address(4))));
+        assert_eq!((machine.status().role, machine.status().deaf_peer), (Role::Backup, Some(address(4))));
     }
-    machine.heard(from(4, 0), now + ms(1));
-    assert_eq!(machine.status().unheard, None);
+    machine.advert_received(from(4, 0), now + ms(1));
+    assert_eq!(machine.status().deaf_peer, None);
     run(&mut machine, now + ms(1), now + ms(1000), Duration::ZERO);
     assert_eq!(machine.status().role, Role::Active);
 }
@@ -551,10 +551,10 @@ fn without_preemption_the_role_stays_with_the_one_that_does_not_hear() {
 fn a_node_that_has_taken_over_meanwhile_is_not_taken_for_deaf() {
     let (mut machine, now) = active(settings());
     for tenth in 35..100 {
-        machine.heard(from(4, 90), now + ms(100 * tenth));
+        machine.advert_received(from(4, 90), now + ms(100 * tenth));
     }
     turn(&mut machine, now + ms(10_000));
-    assert_eq!((machine.status().role, machine.status().unheard), (Role::Claiming, None));
+    assert_eq!((machine.status().role, machine.status().deaf_peer), (Role::Claiming, None));
 }
 
 #[test]
@@ -562,7 +562,7 @@ fn what_was_to_be_done_is_void_once_the_role_is_lost() {
     let (mut machine, now) = claiming(settings());
     machine.tick(now + CLAIM);
     assert_eq!(machine.status().role, Role::Active);
-    machine.heard(from(4, 110), now + CLAIM);
+    machine.advert_received(from(4, 110), now + CLAIM);
     let done = actions(&mut machine);
     assert!(
         matches!(done[..], [Action::Lease(Time::ZERO), Action::Advertise { priority: 0, .. }, Action::RemoveAddresses]),
@@ -571,10 +571,10 @@ fn what_was_to_be_done_is_void_once_the_role_is_lost() {
 }
 
 #[test]
-fn a_lapsed_lease_is_claimed_anew_where_there_is_preemption() {
+fn a_lapsed_lease_is_claimed_again_where_there_is_preemption() {
     let (mut machine, now) = active(settings());
     let now = now + ms(5000);
-    machine.heard(from(4, 90), now);
+    machine.advert_received(from(4, 90), now);
     turn(&mut machine, now);
     assert_eq!(machine.status().role, Role::Claiming);
 }
@@ -584,8 +584,8 @@ fn a_goodbye_does_not_shorten_the_wait_of_a_new_process() {
     let interval = Interval::from_centiseconds(10).unwrap();
     let mut machine = backup(Settings { interval, ..settings() });
     let now = START + ms(500);
-    machine.heard(Heard { interval, ..from(4, 110) }, now);
-    machine.heard(Heard { interval, ..from(4, 0) }, now + ms(1));
+    machine.advert_received(PeerAdvert { interval, ..from(4, 110) }, now);
+    machine.advert_received(PeerAdvert { interval, ..from(4, 0) }, now + ms(1));
     turn(&mut machine, now + ms(1));
     assert_eq!(machine.deadline(), Some(START + ms(3000)), "a third node may hang, and forward still");
 }
@@ -614,7 +614,7 @@ fn the_end_of_a_fault_makes_a_backup() {
 }
 
 #[test]
-fn who_leaves_to_return_has_a_lease_of_three_seconds() {
+fn a_node_that_leaves_to_return_has_a_lease_of_three_seconds() {
     let interval = Interval::from_centiseconds(10).unwrap();
     let (mut machine, now) = active(Settings { interval, ..settings() });
     let now = now + ms(50);
@@ -648,24 +648,24 @@ fn a_lease_that_no_advertisement_could_have_given_is_not_gone_on_with() {
 
 #[derive(Clone, Debug)]
 enum Input {
-    Heard(u8, u8, u16),
+    Advert(u8, u8, u16),
     Track(bool, i32),
     Handover,
     Overran,
     Reconfigure(u8, u16, bool),
-    Word(usize, u64),
+    TxCompleted(usize, u64),
     Failed(usize),
     Nothing,
 }
 
 fn input() -> impl Strategy<Value = Input> {
     prop_oneof![
-        3 => (1..8u8, prop::sample::select(vec![0, 1, 90, 100, 110, 255]), 1..200u16).prop_map(|(h, p, i)| Input::Heard(h, p, i)),
+        3 => (1..8u8, prop::sample::select(vec![0, 1, 90, 100, 110, 255]), 1..200u16).prop_map(|(h, p, i)| Input::Advert(h, p, i)),
         1 => (any::<bool>(), -50..50).prop_map(|(fault, delta)| Input::Track(fault, delta)),
         1 => Just(Input::Handover),
         1 => Just(Input::Overran),
         1 => (1..=255u8, 1..200u16, any::<bool>()).prop_map(|(p, i, preempt)| Input::Reconfigure(p, i, preempt)),
-        8 => (0..3usize, 0..3000u64).prop_map(|(which, late)| Input::Word(which, late)),
+        8 => (0..3usize, 0..3000u64).prop_map(|(which, late)| Input::TxCompleted(which, late)),
         1 => (0..3usize).prop_map(Input::Failed),
         6 => Just(Input::Nothing),
     ]
@@ -676,18 +676,18 @@ fn an_active_node_announces_when_another_one_shows_up_and_when_that_has_stopped(
     let (mut machine, now) = active(settings());
     let announces =
         |machine: &mut Machine, now| turn(machine, now).iter().filter(|action| **action == Action::Announce).count();
-    machine.heard(from(4, 90), now + ms(20));
+    machine.advert_received(from(4, 90), now + ms(20));
     assert_eq!(announces(&mut machine, now + ms(20)), 1);
-    machine.heard(from(4, 90), now + ms(40));
-    assert_eq!(announces(&mut machine, now + ms(40)), 0, "once, however much is heard");
-    machine.heard(from(4, 0), now + ms(60));
+    machine.advert_received(from(4, 90), now + ms(40));
+    assert_eq!(announces(&mut machine, now + ms(40)), 0, "once, however much arrives");
+    machine.advert_received(from(4, 0), now + ms(60));
     assert_eq!(announces(&mut machine, now + ms(60)), 1);
 }
 
 #[test]
-fn an_active_node_announces_when_all_it_hears_of_another_one_is_that_it_has_stopped() {
+fn an_active_node_announces_when_all_it_receives_of_another_one_is_priority_zero() {
     let (mut machine, now) = active(settings());
-    machine.heard(from(4, 0), now + ms(20));
+    machine.advert_received(from(4, 0), now + ms(20));
     assert!(turn(&mut machine, now + ms(20)).contains(&Action::Announce));
 }
 
@@ -696,7 +696,7 @@ fn forged_goodbyes_have_it_announce_once_a_second_at_most() {
     let (mut machine, now) = active(settings());
     let announced = (0..300).filter(|turns| {
         let at = now + ms(20 + 10 * turns);
-        machine.heard(from(4, 0), at);
+        machine.advert_received(from(4, 0), at);
         turn(&mut machine, at).contains(&Action::Announce)
     });
     assert_eq!(announced.count(), 3);
@@ -705,7 +705,7 @@ fn forged_goodbyes_have_it_announce_once_a_second_at_most() {
 #[test]
 fn an_active_node_announces_when_another_one_has_fallen_silent() {
     let (mut machine, now) = active(settings());
-    machine.heard(from(4, 90), now);
+    machine.advert_received(from(4, 90), now);
     let mut announced = Vec::new();
     let mut at = now;
     while at < now + ms(4000) {
@@ -736,14 +736,14 @@ proptest! {
             }
             let before = machine.status().role;
             match input {
-                Input::Heard(host, priority, interval) => {
+                Input::Advert(host, priority, interval) => {
                     let interval = Interval::from_centiseconds(interval).unwrap();
-                    let heard = Heard { from: address(host), priority, interval };
-                    machine.heard(heard, now);
+                    let advert = PeerAdvert { from: address(host), priority, interval };
+                    machine.advert_received(advert, now);
                     if priority == 0 {
-                        peer_leases.retain(|(from, _)| *from != heard.from);
+                        peer_leases.retain(|(from, _)| *from != advert.from);
                     } else if host != 5 {
-                        peer_leases.push((heard.from, now + interval.three().min(longest(own))));
+                        peer_leases.push((advert.from, now + interval.three().min(longest(own))));
                     }
                 }
                 Input::Track(fault, delta) => machine.track(Tracked { fault, delta }, now),
@@ -754,7 +754,7 @@ proptest! {
                     machine.reconfigure(Settings { priority, interval, preempt, ..settings() }, now);
                     own = interval;
                 }
-                Input::Word(which, late) if which < sent.len() => {
+                Input::TxCompleted(which, late) if which < sent.len() => {
                     let (token, started, interval) = sent.remove(which);
                     now += Duration::from_micros(late);
                     left.push((started, interval));

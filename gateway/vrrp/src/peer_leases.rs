@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::{Heard, Interval, Time};
+use super::{Interval, PeerAdvert, Time};
 
 /// The most nodes that are remembered individually.
 const ROOM: usize = 64;
@@ -17,21 +17,22 @@ pub fn longest(own: Interval) -> Duration {
     own.max(SLOWEST).three()
 }
 
-/// Leases of the other nodes, as far as they can be known from outside. Each node that was heard may forward for three
-/// of its intervals, unless it announces that it has stopped.
+/// Leases of the other nodes, as far as they can be known from outside. Each node that has advertised may forward for
+/// three of its intervals, unless it announces that it has stopped.
 ///
 /// An advertisement with a shorter interval does not shorten a hold. Two advertisements that were sent close together
 /// can arrive in the other order, and the sender's lease is as long as the longer one.
 ///
-/// An active node need not wait for a node that has appeared meanwhile. A node that is heard while the own chain of
-/// advertisements is unbroken either receives that chain as well and stops, or receives nothing of this node. A lease
-/// that it still has from before ends by itself while both know of each other.
+/// An active node need not wait for a node that has appeared meanwhile. A node whose advertisement arrives while the
+/// own chain of advertisements is unbroken either receives that chain as well and stops, or receives nothing of this
+/// node. A lease that it still has from before ends by itself while both know of each other.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PeerLeases {
     table: Vec<Hold>,
     /// Latest end of the holds that are not in the table: the table was full, or their nodes are unknown.
     nameless: Time,
-    /// End of the time for which a node may forward that this process could not have heard, because it did not run.
+    /// End of the time for which a node may forward whose advertisements this process could not receive, because it did
+    /// not run.
     before: Time,
 }
 
@@ -47,24 +48,24 @@ struct Hold {
 impl PeerLeases {
     /// Records an advertisement that arrived `at`. `own` is this node's interval. `whole` is true if this node has
     /// precedence over the sender, is active and has advertised without a gap until then.
-    pub(super) fn heard(&mut self, heard: Heard, at: Time, own: Interval, whole: bool) {
-        if heard.priority == 0 {
-            self.table.retain(|hold| hold.from != heard.from);
+    pub(super) fn advert_received(&mut self, advert: PeerAdvert, at: Time, own: Interval, whole: bool) {
+        if advert.priority == 0 {
+            self.table.retain(|hold| hold.from != advert.from);
             return;
         }
-        let end = at + heard.interval.three().min(longest(own));
+        let end = at + advert.interval.three().min(longest(own));
         let doubt = if whole { Time::ZERO } else { end };
-        if let Some(hold) = self.table.iter_mut().find(|hold| hold.from == heard.from) {
+        if let Some(hold) = self.table.iter_mut().find(|hold| hold.from == advert.from) {
             hold.end = hold.end.max(end);
             hold.doubt = hold.doubt.max(doubt);
-            hold.priority = heard.priority;
+            hold.priority = advert.priority;
             return;
         }
         if self.table.len() >= ROOM {
             self.table.retain(|hold| hold.end > at);
         }
         if self.table.len() < ROOM {
-            self.table.push(Hold { from: heard.from, priority: heard.priority, end, doubt });
+            self.table.push(Hold { from: advert.from, priority: advert.priority, end, doubt });
         } else if !whole {
             self.unknown(end);
         }
@@ -75,7 +76,8 @@ impl PeerLeases {
         self.nameless = self.nameless.max(end);
     }
 
-    /// Records that the process has just started, and that a node which it has not heard may forward until `end`.
+    /// Records that the process has just started, and that a node of which it has received nothing may forward until
+    /// `end`.
     pub(super) fn started(&mut self, end: Time) {
         self.before = end;
     }
@@ -110,24 +112,24 @@ mod tests {
     use super::*;
     use crate::Interval;
 
-    fn heard(host: u32, priority: u8, centiseconds: u16) -> Heard {
+    fn advert(host: u32, priority: u8, centiseconds: u16) -> PeerAdvert {
         let from = IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + host));
-        Heard { from, priority, interval: Interval::from_centiseconds(centiseconds).unwrap() }
+        PeerAdvert { from, priority, interval: Interval::from_centiseconds(centiseconds).unwrap() }
     }
 
     const ZERO: Time = Time::ZERO;
 
     impl PeerLeases {
         /// By a node that advertises every tenth of a second, and is not active.
-        fn hears(&mut self, heard: Heard, at: Time) {
-            self.heard(heard, at, Interval::from_centiseconds(10).unwrap(), false);
+        fn receives(&mut self, advert: PeerAdvert, at: Time) {
+            self.advert_received(advert, at, Interval::from_centiseconds(10).unwrap(), false);
         }
     }
 
     #[test]
-    fn a_node_heard_may_forward_for_three_of_its_intervals() {
+    fn a_node_may_forward_for_three_of_its_intervals() {
         let mut peer_leases = PeerLeases::default();
-        peer_leases.hears(heard(1, 100, 10), Duration::from_secs(5));
+        peer_leases.receives(advert(1, 100, 10), Duration::from_secs(5));
         assert_eq!(peer_leases.end(ZERO), Some(Duration::from_millis(5300)));
         assert_eq!(peer_leases.end(Duration::from_millis(5300)), None);
     }
@@ -135,17 +137,17 @@ mod tests {
     #[test]
     fn a_shorter_interval_does_not_shorten_a_hold() {
         let mut peer_leases = PeerLeases::default();
-        peer_leases.hears(heard(1, 100, 100), ZERO);
-        peer_leases.hears(heard(1, 100, 1), Duration::from_millis(1));
+        peer_leases.receives(advert(1, 100, 100), ZERO);
+        peer_leases.receives(advert(1, 100, 1), Duration::from_millis(1));
         assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(3)));
     }
 
     #[test]
     fn priority_zero_ends_the_sender_s_hold_and_no_other() {
         let mut peer_leases = PeerLeases::default();
-        peer_leases.hears(heard(1, 100, 100), ZERO);
-        peer_leases.hears(heard(2, 90, 10), ZERO);
-        peer_leases.hears(heard(1, 0, 100), ZERO);
+        peer_leases.receives(advert(1, 100, 100), ZERO);
+        peer_leases.receives(advert(2, 90, 10), ZERO);
+        peer_leases.receives(advert(1, 0, 100), ZERO);
         assert_eq!(peer_leases.end(ZERO), Some(Duration::from_millis(300)));
         assert_eq!(peer_leases.end_of_better(91, ZERO), None);
     }
@@ -154,8 +156,8 @@ mod tests {
     fn priority_zero_does_not_end_the_wait_of_a_new_process() {
         let mut peer_leases = PeerLeases::default();
         peer_leases.started(Duration::from_secs(3));
-        peer_leases.hears(heard(1, 100, 10), ZERO);
-        peer_leases.hears(heard(1, 0, 10), Duration::from_millis(1));
+        peer_leases.receives(advert(1, 100, 10), ZERO);
+        peer_leases.receives(advert(1, 0, 10), Duration::from_millis(1));
         assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(3)), "a third node may hang, and forward still");
     }
 
@@ -164,7 +166,7 @@ mod tests {
         let ten = Interval::from_centiseconds(1000).unwrap();
         for (own, seconds) in [(Interval::from_centiseconds(10).unwrap(), 3), (Interval::DEFAULT, 3), (ten, 30)] {
             let mut peer_leases = PeerLeases::default();
-            peer_leases.heard(heard(1, 1, 4095), ZERO, own, false);
+            peer_leases.advert_received(advert(1, 1, 4095), ZERO, own, false);
             assert_eq!(peer_leases.end(ZERO), Some(Duration::from_secs(seconds)), "{own}");
         }
     }
@@ -172,9 +174,9 @@ mod tests {
     #[test]
     fn an_active_node_waits_for_those_alone_who_came_while_it_was_late() {
         let mut peer_leases = PeerLeases::default();
-        peer_leases.heard(heard(1, 1, 100), ZERO, Interval::DEFAULT, true);
+        peer_leases.advert_received(advert(1, 1, 100), ZERO, Interval::DEFAULT, true);
         assert_eq!((peer_leases.end_of_doubt(ZERO), peer_leases.end(ZERO)), (None, Some(Duration::from_secs(3))));
-        peer_leases.heard(heard(1, 1, 10), ZERO, Interval::DEFAULT, false);
+        peer_leases.advert_received(advert(1, 1, 10), ZERO, Interval::DEFAULT, false);
         assert_eq!(peer_leases.end_of_doubt(ZERO), Some(Duration::from_millis(300)));
     }
 
@@ -182,9 +184,9 @@ mod tests {
     fn more_nodes_than_there_is_room_for_still_hold() {
         let mut peer_leases = PeerLeases::default();
         for host in 0..ROOM as u32 {
-            peer_leases.hears(heard(host, 100, 10), ZERO);
+            peer_leases.receives(advert(host, 100, 10), ZERO);
         }
-        peer_leases.hears(heard(1000, 100, 20), ZERO);
+        peer_leases.receives(advert(1000, 100, 20), ZERO);
         assert_eq!(peer_leases.table.len(), ROOM);
         assert_eq!((peer_leases.end(ZERO), peer_leases.last(ZERO)), (Some(Duration::from_millis(600)), None));
     }
@@ -193,7 +195,7 @@ mod tests {
     fn forged_sources_without_number_do_not_hold_off_an_active_node() {
         let mut peer_leases = PeerLeases::default();
         for host in 0..10 * ROOM as u32 {
-            peer_leases.heard(heard(host, 1, 4095), ZERO, Interval::DEFAULT, true);
+            peer_leases.advert_received(advert(host, 1, 4095), ZERO, Interval::DEFAULT, true);
         }
         assert_eq!(peer_leases.end_of_doubt(ZERO), None);
         assert_eq!(peer_leases.end(Duration::from_secs(3)), None, "the longest hold is over");

@@ -5,13 +5,13 @@
 
 use std::future::Future;
 
-use super::{Action, Heard, Interval, Machine, Time, Token, Tracked};
+use super::{Action, Interval, Machine, PeerAdvert, Time, Token, Tracked};
 
 /// Result of one read from the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Read {
     /// An advertisement of another router, and its time of arrival.
-    Heard(Heard, Time),
+    Advert(PeerAdvert, Time),
     /// Another packet, and its time of arrival.
     Other(Time),
     /// The queue is empty.
@@ -56,17 +56,17 @@ pub trait Worker {
 /// Reads at most `most` packets, advances the time and performs the actions. Returns true if more packets may wait.
 pub async fn turn(machine: &mut Machine, worker: &mut impl Worker, most: usize) -> bool {
     let now = worker.now().await;
-    // Everything that arrived before this moment has been read. Otherwise `heard` is an earlier moment.
-    let heard = hear(machine, worker, now, most).await;
+    // Everything that arrived before this moment has been read. Otherwise `read_until` is an earlier moment.
+    let read_until = read(machine, worker, now, most).await;
     if worker.overran().await {
         // A lost packet may have arrived at any time until now.
         machine.overran(worker.now().await);
     }
     transmissions(machine, worker).await;
     perform(machine, worker).await;
-    machine.tick(heard.unwrap_or(now));
+    machine.tick(read_until.unwrap_or(now));
     perform(machine, worker).await;
-    heard.is_some()
+    read_until.is_some()
 }
 
 /// Performs the actions that the machine requests.
@@ -89,12 +89,12 @@ pub async fn perform(machine: &mut Machine, worker: &mut impl Worker) {
 }
 
 /// Reads waiting packets. Returns the time of the last packet read if more may wait.
-async fn hear(machine: &mut Machine, worker: &mut impl Worker, now: Time, most: usize) -> Option<Time> {
+async fn read(machine: &mut Machine, worker: &mut impl Worker, now: Time, most: usize) -> Option<Time> {
     let mut last = now;
     for _ in 0..most {
         match worker.read().await {
-            Read::Heard(heard, at) => {
-                machine.heard(heard, at);
+            Read::Advert(advert, at) => {
+                machine.advert_received(advert, at);
                 last = at.min(now);
             }
             Read::Other(at) => last = at.min(now),

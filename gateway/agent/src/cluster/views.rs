@@ -36,7 +36,7 @@ impl Cluster<'_> {
             priority: other.priority,
             version: number(other.version),
             interval: other.interval.duration().as_secs_f64(),
-            heard_seconds_ago: now.saturating_sub(other.heard).as_secs(),
+            heard_seconds_ago: now.saturating_sub(other.received).as_secs(),
         });
         let received = self.state_sync.as_ref().map(StateSync::received);
         Some(view::Router {
@@ -58,7 +58,7 @@ impl Cluster<'_> {
             other_routers: other_routers.collect(),
             problems: one.problems.iter().cloned().chain(self.stray_problem(one, instance)).collect(),
             faults: one.faults.clone(),
-            unheard_by: status.unheard,
+            unheard_by: status.deaf_peer,
             bindings_able: self.ability.bindings(one.vrid),
             ablest: received.and_then(|received| self.ability.ablest(one.vrid, received, now)),
             held: self.ability.is_held(one.vrid),

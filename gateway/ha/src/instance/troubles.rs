@@ -7,11 +7,11 @@ use gateway_vrrp::{Holdup, Role, Status, Time};
 /// Returns the faults in the status of the virtual router on `interface` that make the node unhealthy, one sentence
 /// each.
 pub(super) fn faults(status: &Status, interface: &str, now: Time) -> Vec<String> {
-    let unheard = status.unheard.map(unheard);
+    let deaf = status.deaf_peer.map(deaf);
     // A node that does not receive this node's advertisements also holds off each new claim. That is one fault, not
     // two.
-    let held = status.holdup.filter(|_| unheard.is_none() && is_held_off(status, now));
-    unheard.into_iter().chain(held.map(|holdup| held_off(holdup, interface))).collect()
+    let held = status.holdup.filter(|_| deaf.is_none() && is_held_off(status, now));
+    deaf.into_iter().chain(held.map(|holdup| held_off(holdup, interface))).collect()
 }
 
 /// Returns true if it has been claiming for longer than three intervals.
@@ -19,7 +19,7 @@ fn is_held_off(status: &Status, now: Time) -> bool {
     status.role == Role::Claiming && now.saturating_sub(status.since) > status.interval.three()
 }
 
-fn unheard(from: IpAddr) -> String {
+fn deaf(from: IpAddr) -> String {
     format!(
         "{from} does not hear this node: it went on advertising a lower priority, so the role was left to it; look for a \
          filter of IP protocol 112, or a link that works in one direction only"
@@ -54,7 +54,7 @@ mod tests {
             active: None,
             interval: Interval::DEFAULT,
             lease: None,
-            unheard: None,
+            deaf_peer: None,
             holdup,
         }
     }
@@ -64,8 +64,8 @@ mod tests {
         let from = IpAddr::from([172, 31, 0, 77]);
         let status = claiming(Some(Holdup::Node { from, priority: 1 }));
         assert!(faults(&status, "eth0", Duration::from_secs(103)).is_empty());
-        let told = faults(&status, "eth0", Duration::from_millis(103_001));
-        assert!(told[0].contains("172.31.0.77 may still forward, as it has advertised priority 1"), "{told:?}");
+        let faults = super::faults(&status, "eth0", Duration::from_millis(103_001));
+        assert!(faults[0].contains("172.31.0.77 may still forward, as it has advertised priority 1"), "{faults:?}");
     }
 
     #[test]
@@ -75,15 +75,16 @@ mod tests {
 
     #[test]
     fn a_claim_whose_advertisements_do_not_leave_names_the_interface() {
-        let told = faults(&claiming(Some(Holdup::Unsent)), "eth0", Duration::from_secs(200));
-        assert!(told[0].ends_with("no advertisement of its own has left eth0"), "{told:?}");
+        let faults = super::faults(&claiming(Some(Holdup::Unsent)), "eth0", Duration::from_secs(200));
+        assert!(faults[0].ends_with("no advertisement of its own has left eth0"), "{faults:?}");
     }
 
     #[test]
-    fn who_does_not_hear_this_node_is_told_once() {
+    fn a_deaf_node_is_one_fault_and_not_two() {
         let from = IpAddr::from([172, 31, 0, 22]);
         let holdup = Some(Holdup::Node { from, priority: 100 });
-        let told = faults(&Status { unheard: Some(from), ..claiming(holdup) }, "eth0", Duration::from_secs(200));
-        assert!(matches!(&told[..], [one] if one.starts_with("172.31.0.22 does not hear this node")), "{told:?}");
+        let faults =
+            super::faults(&Status { deaf_peer: Some(from), ..claiming(holdup) }, "eth0", Duration::from_secs(200));
+        assert!(matches!(&faults[..], [one] if one.starts_with("172.31.0.22 does not hear this node")), "{faults:?}");
     }
 }

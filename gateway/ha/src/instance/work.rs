@@ -7,7 +7,9 @@ use gateway_netdev::{
     frames::{FrameError, FrameSender},
     macvlan,
 };
-use gateway_vrrp::{Advertisement, Authentic, Heard, Priority, Read, Sending, Time, Token, UnixTime, Worker, arrived};
+use gateway_vrrp::{
+    Advertisement, Authentic, PeerAdvert, Priority, Read, Sending, Time, Token, UnixTime, Worker, arrived,
+};
 
 use super::{Body, REOPEN, Shared, Work};
 use crate::{
@@ -30,8 +32,8 @@ impl Worker for Acting<'_> {
     async fn read(&mut self) -> Read {
         let Some(port) = &mut self.body.port else { return Read::Empty };
         match port.receive() {
-            Ok(Some(received)) => match self.body.hear(&received, clock::monotonic()) {
-                Some(heard) => Read::Heard(heard, received.at),
+            Ok(Some(received)) => match self.body.check(&received, clock::monotonic()) {
+                Some(advert) => Read::Advert(advert, received.at),
                 None => Read::Other(received.at),
             },
             Ok(None) => Read::Empty,
@@ -84,14 +86,14 @@ impl Worker for Acting<'_> {
 
 impl Body {
     /// Checks a packet, and returns the advertisement that the state machine is to handle.
-    fn hear(&mut self, received: &Received, now: Time) -> Option<Heard> {
+    fn check(&mut self, received: &Received, now: Time) -> Option<PeerAdvert> {
         // It is of another virtual router on the same segment.
         if received.message.get(1).is_some_and(|vrid| *vrid != self.vrid.get()) {
             return None;
         }
         let from = received.envelope.from;
         let at = arrived(received.at, now, UnixTime(clock::realtime()));
-        let (heard, skew) = match self.auth.read(&received.message, &received.envelope, at) {
+        let (advert, skew) = match self.auth.read(&received.message, &received.envelope, at) {
             Ok(Authentic { advertisement, skew }) => (advertisement, skew),
             Err(error) => {
                 crate::status::count_refused(&mut self.counters, &error);
@@ -108,8 +110,8 @@ impl Body {
             addresses: &self.spoken,
             peers: &self.config.peers,
         };
-        match self.observer.hear(&heard, &received.envelope, expected, now) {
-            Verdict::Heard => {}
+        match self.observer.check(&advert, &received.envelope, expected, now) {
+            Verdict::Accepted => {}
             Verdict::Stranger => return None,
             Verdict::Foreign => {
                 self.counters.addr_list_err += 1;
@@ -120,8 +122,8 @@ impl Body {
             self.observer.skewed(skew, from, now);
         }
         self.counters.advert_rcvd += 1;
-        self.counters.priority_zero_rcvd += u64::from(heard.priority == 0);
-        Some(Heard { from, priority: heard.priority, interval: heard.interval })
+        self.counters.priority_zero_rcvd += u64::from(advert.priority == 0);
+        Some(PeerAdvert { from, priority: advert.priority, interval: advert.interval })
     }
 
     /// Sends an advertisement. Returns false if it was not sent.

@@ -62,8 +62,8 @@ impl Check {
                 return Err(format!("{one} and {other} forward at {both_until} and hear each other"));
             }
             let since = *self.both[one][other].get_or_insert(before);
-            let heard = since.max(there.min(back).unwrap_or_default());
-            if heard + self.one_way < both_until {
+            let noticed = since.max(there.min(back).unwrap_or_default());
+            if noticed + self.one_way < both_until {
                 return Err(format!("{one} and {other} forward at {both_until} and one hears the other"));
             }
             if both_until < now {
@@ -75,8 +75,8 @@ impl Check {
             let forwarding: Vec<usize> = (0..self.forwards.len()).filter(|node| self.forwards[*node] > from).collect();
             match forwarding[..] {
                 [node] if self.forwards[node] >= now => {}
-                [node] => return Err(format!("nobody forwards at {}, when {node} stops", self.forwards[node])),
-                [] => return Err(format!("nobody forwards at {from}")),
+                [node] => return Err(format!("no node forwards at {}, when {node} stops", self.forwards[node])),
+                [] => return Err(format!("no node forwards at {from}")),
                 _ => return Err(format!("{forwarding:?} forward at {from}")),
             }
         }

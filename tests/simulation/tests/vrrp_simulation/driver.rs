@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_vrrp::{Heard, Machine, Priority, Read, Role, Sending, Settings, Time, Token, Worker, perform, turn};
+use gateway_vrrp::{Machine, PeerAdvert, Priority, Read, Role, Sending, Settings, Time, Token, Worker, perform, turn};
 
 use crate::{
     node::Order,
@@ -108,14 +108,14 @@ impl Worker for Driver {
     }
 
     async fn tx_completed(&mut self) -> Option<(Token, Time)> {
-        self.step(|state, node| state.nodes[node].process.as_mut()?.words.pop_front()).await
+        self.step(|state, node| state.nodes[node].process.as_mut()?.tx_completed.pop_front()).await
     }
 
     async fn send(&mut self, sending: Sending) -> bool {
         let Sending { token, priority, interval, started } = sending;
         self.step(|state, node| {
-            let heard = Heard { from: state.nodes[node].settings.own, priority, interval };
-            state.send(node, token, heard, started)
+            let advert = PeerAdvert { from: state.nodes[node].settings.own, priority, interval };
+            state.send(node, token, advert, started)
         })
         .await
     }
@@ -155,11 +155,11 @@ impl State {
             return Read::Empty;
         }
         let Some(process) = &mut self.nodes[node].process else { return Read::Empty };
-        let Some((from, heard, at)) = process.socket.pop_front() else { return Read::Empty };
+        let Some((from, advert, at)) = process.socket.pop_front() else { return Read::Empty };
         if process.leaving {
             self.network.disturb(from, node, self.now);
         }
-        if self.flaw == Flaw::Deaf { Read::Other(at) } else { Read::Heard(heard, at) }
+        if self.flaw == Flaw::Deaf { Read::Other(at) } else { Read::Advert(advert, at) }
     }
 
     fn lease(&mut self, node: usize, until: Time) {

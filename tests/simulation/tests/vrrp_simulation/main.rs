@@ -154,13 +154,13 @@ fn another_node_forwards_within_the_time_that_is_promised() {
             let took = std::time::Duration::from_nanos(world.now() - since);
             // A claim, silence after priority 0, the delay of the network, and steps of the processes.
             if took > promised + std::time::Duration::from_millis(20) {
-                return Err(format!("nobody forwards {took:?} after {node} is gone, {promised:?} are promised"));
+                return Err(format!("no node forwards {took:?} after {node} is gone, {promised:?} are promised"));
             }
             if taken.is_some() {
                 return Ok(());
             }
         }
-        Err("nobody has taken over".to_owned())
+        Err("no node has taken over".to_owned())
     });
     assert_eq!(found, None);
 }
@@ -178,7 +178,7 @@ fn where_one_direction_works_two_forward_for_about_four_intervals_and_then_one_d
         while world.step()? {
             let forwarders = world.forwarders();
             if stalls == 0 && world.now() > cut && world.now() < calm && forwarders.is_empty() {
-                return Err(format!("nobody forwards at {}", world.now()));
+                return Err(format!("no node forwards at {}", world.now()));
             }
         }
         let expected = if preempt { 0 } else { 1 };

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use gateway_vrrp::{Heard, Leave, Settings, Token, Tracked};
+use gateway_vrrp::{Leave, PeerAdvert, Settings, Token, Tracked};
 
 use crate::clock::{Clock, Moment};
 
@@ -31,11 +31,11 @@ pub(crate) struct Process {
     /// True if its turn is over, and it waits for an event.
     pub(crate) waits: bool,
     /// Advertisements in the socket, and when they arrived by the clock of this node.
-    pub(crate) socket: VecDeque<(usize, Heard, Duration)>,
+    pub(crate) socket: VecDeque<(usize, PeerAdvert, Duration)>,
     /// True if the socket had no room for some of them.
     pub(crate) overran: bool,
     /// Advertisements that have left: entries of the error queue, or successful sends.
-    pub(crate) words: VecDeque<(Token, Duration)>,
+    pub(crate) tx_completed: VecDeque<(Token, Duration)>,
     pub(crate) orders: VecDeque<Order>,
     pub(crate) leaving: bool,
 }
@@ -51,7 +51,7 @@ pub(crate) enum Order {
 
 impl Process {
     pub(crate) fn has_news(&self) -> bool {
-        !self.socket.is_empty() || !self.orders.is_empty() || !self.words.is_empty()
+        !self.socket.is_empty() || !self.orders.is_empty() || !self.tx_completed.is_empty()
     }
 }
 

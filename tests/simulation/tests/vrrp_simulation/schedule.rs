@@ -56,7 +56,7 @@ pub(crate) struct Schedule {
 }
 
 const KINDS: u64 = 12;
-/// Intervals until a node that does not hear is preempted again.
+/// Intervals until a deaf node is preempted again.
 const RETRY: u64 = 10;
 
 impl Schedule {
@@ -86,7 +86,7 @@ impl Schedule {
         // hold.
         let takeover = (4 * longest).max(3000 * MILLISECOND + longest);
         let delays = delays.unwrap_or_default().as_nanos() as u64;
-        // Or a node that did not hear has got the role, and loses it again.
+        // Or a deaf node has got the role, and loses it again.
         let retry = RETRY * longest_own.duration().as_nanos() as u64 + 5 * longest;
         let settled = calm + takeover + delays + retry + 4 * longest + 100 * MILLISECOND;
         Self {
@@ -149,7 +149,7 @@ impl Schedule {
         schedule
     }
 
-    /// A schedule of two nodes, of which one does not hear the other from `cut` until `calm`, with faults of processes
+    /// A schedule of two nodes, of which one does not receive the other from `cut` until `calm`, with faults of processes
     /// meanwhile.
     pub(crate) fn one_way(random: &mut Random) -> Self {
         let mut schedule = Self::restarts(random);

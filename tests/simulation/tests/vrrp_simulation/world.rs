@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, cmp::Reverse, collections::BinaryHeap, pin::Pin, rc::Rc, task, time::Duration};
 
-use gateway_vrrp::{Heard, Leave};
+use gateway_vrrp::{Leave, PeerAdvert};
 
 use crate::{
     check::Check,
@@ -46,7 +46,7 @@ enum Event {
         from: usize,
         packet: usize,
     },
-    Word {
+    TxCompleted {
         node: usize,
         packet: usize,
         turn: u64,
@@ -75,7 +75,7 @@ pub(crate) struct State {
     order: u64,
     pub(crate) now: Moment,
     /// All advertisements ever sent: the sender's lifetime, its clock before sending, and the content.
-    packets: Vec<(u64, Duration, gateway_vrrp::Token, Heard)>,
+    packets: Vec<(u64, Duration, gateway_vrrp::Token, PeerAdvert)>,
     lives: Vec<u64>,
     /// Violation that a process has found.
     failure: Option<String>,
@@ -227,13 +227,13 @@ impl State {
             Event::Blow(blow) => self.blow(self.schedule.blows[blow].1),
             Event::Step { .. } => {}
             Event::Arrival { to, from, packet } => self.arrive(to, from, packet),
-            Event::Word { node, packet, turn } => {
+            Event::TxCompleted { node, packet, turn } => {
                 let (life, started, token, _) = self.packets[packet];
                 if life == turn
                     && self.lives[node] == life
                     && let Some(process) = &mut self.nodes[node].process
                 {
-                    process.words.push_back((token, started));
+                    process.tx_completed.push_back((token, started));
                     self.wake(node);
                 }
             }
@@ -361,18 +361,18 @@ impl State {
     }
 
     fn arrive(&mut self, to: usize, from: usize, packet: usize) {
-        let heard = self.packets[packet].3;
+        let advert = self.packets[packet].3;
         let at = self.nodes[to].clock.read(self.now);
         let room = self.nodes[to].room;
         match &mut self.nodes[to].process {
-            // The process is notified, so this counts as heard.
+            // The process is notified, so this counts as received.
             Some(process) if process.socket.len() >= room && self.now < self.schedule.calm => {
                 process.overran = true;
                 if process.leaving {
                     self.network.disturb(from, to, self.now);
                 }
             }
-            Some(process) => process.socket.push_back((from, heard, at)),
+            Some(process) => process.socket.push_back((from, advert, at)),
             None => self.network.disturb(from, to, self.now),
         }
         self.wake(to);
@@ -384,14 +384,20 @@ impl State {
     }
 
     /// Sends an advertisement. Returns true if the kernel accepts it.
-    pub(crate) fn send(&mut self, node: usize, token: gateway_vrrp::Token, heard: Heard, started: Duration) -> bool {
+    pub(crate) fn send(
+        &mut self,
+        node: usize,
+        token: gateway_vrrp::Token,
+        advert: PeerAdvert,
+        started: Duration,
+    ) -> bool {
         if self.now < self.schedule.calm && self.random.once_in(500) {
-            self.say(|| format!("{node} can't send {heard:?}"));
+            self.say(|| format!("{node} can't send {advert:?}"));
             return false;
         }
         let mute = self.nodes[node].mute;
-        if heard.priority != 0 && (!mute || self.flaw == Flaw::TakesSentForLeft) {
-            self.check.tx_completed(node, started, heard.interval.three());
+        if advert.priority != 0 && (!mute || self.flaw == Flaw::TakesSentForLeft) {
+            self.check.tx_completed(node, started, advert.interval.three());
         }
         if mute {
             if self.flaw == Flaw::TakesSentForLeft {
@@ -399,9 +405,9 @@ impl State {
             }
             return true;
         }
-        self.say(|| format!("{node} sends {heard:?}"));
+        self.say(|| format!("{node} sends {advert:?}"));
         let packet = self.packets.len();
-        self.packets.push((self.lives[node], started, token, heard));
+        self.packets.push((self.lives[node], started, token, advert));
         for to in (0..self.nodes.len()).filter(|to| *to != node) {
             let arrivals = self.network.send(node, to, self.now, self.schedule.calm, &mut self.random);
             if arrivals[0].is_none() {
@@ -414,7 +420,7 @@ impl State {
         if self.nodes[node].stamps {
             let pause = self.pause();
             let turn = self.lives[node];
-            self.at(self.now + pause, Event::Word { node, packet, turn });
+            self.at(self.now + pause, Event::TxCompleted { node, packet, turn });
         } else {
             self.tx_completed(node, token, started);
         }
@@ -424,7 +430,7 @@ impl State {
     /// Reports at once that an advertisement has left.
     fn tx_completed(&mut self, node: usize, token: gateway_vrrp::Token, started: Duration) {
         if let Some(process) = &mut self.nodes[node].process {
-            process.words.push_back((token, started));
+            process.tx_completed.push_back((token, started));
         }
     }
 }

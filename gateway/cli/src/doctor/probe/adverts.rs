@@ -84,7 +84,7 @@ fn collect(
             if advertisement.vrid != vrrp.vrid || from == own {
                 continue;
             }
-            let verdict = observer.hear(&advertisement, &packet.envelope, expected, clock::monotonic());
+            let verdict = observer.check(&advertisement, &packet.envelope, expected, clock::monotonic());
             if verdict == Verdict::Stranger {
                 continue;
             }
