@@ -10,7 +10,7 @@
 use std::{path::Path, sync::Arc};
 
 use gateway_config::Config;
-use gateway_ha::{InstanceStatus, peers::Followed};
+use gateway_ha::{VirtualRouterStatus, peers::Followed};
 use gateway_vrrp::Time;
 
 use super::{
@@ -81,7 +81,7 @@ impl<'a, P: DataPlane> Agent<'a, P> {
     /// attached, then the roles.
     pub(super) fn start(
         parts: Parts<'a, P>,
-        roles: Option<Arc<Vec<InstanceStatus>>>,
+        roles: Option<Arc<Vec<VirtualRouterStatus>>>,
         now: Moment,
     ) -> Result<Self, AgentError> {
         let Parts { path, config, latest, source, forwarding, cluster, event_log, captures } = parts;
@@ -170,7 +170,7 @@ impl<'a, P: DataPlane> Agent<'a, P> {
     }
 
     /// Handles a possible change of the active node.
-    fn roles(&mut self, statuses: Arc<Vec<InstanceStatus>>, now: Moment) -> Result<(), AgentError> {
+    fn roles(&mut self, statuses: Arc<Vec<VirtualRouterStatus>>, now: Moment) -> Result<(), AgentError> {
         self.turns.count(Turn::Roles);
         let Some(cluster) = &mut self.cluster else { return Ok(()) };
         cluster.roles(statuses, &self.config, &mut self.forwarding, self.source.database(), now.steady)?;

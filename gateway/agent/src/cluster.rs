@@ -12,7 +12,7 @@ use std::{
 
 use gateway_common::fdb::FdbKey;
 use gateway_config::{Config, InstanceConfig, rows::Rows};
-use gateway_ha::{Handle, InstanceStatus, Leases, peers::Followed};
+use gateway_ha::{Handle, Leases, VirtualRouterStatus, peers::Followed};
 use gateway_netdev::underlay::Snapshot;
 use gateway_sources::Database;
 use gateway_vrrp::{Role, Time, Vrid};
@@ -56,7 +56,7 @@ pub(super) struct Cluster<'a> {
     /// Reported differences from other nodes.
     differences: Report,
     handovers: Handovers,
-    statuses: Arc<Vec<InstanceStatus>>,
+    statuses: Arc<Vec<VirtualRouterStatus>>,
     /// Leases of the virtual routers that this node is active for.
     active: BTreeSet<u32>,
     /// Numbers of announcements of the addresses on the underlay, by lease.
@@ -100,7 +100,7 @@ impl<'a> Cluster<'a> {
     /// Takes over the state of the virtual routers and applies the consequences.
     pub(super) fn roles(
         &mut self,
-        statuses: Arc<Vec<InstanceStatus>>,
+        statuses: Arc<Vec<VirtualRouterStatus>>,
         config: &Config,
         plane: &mut impl DataPlane,
         database: &dyn Database,
@@ -133,7 +133,7 @@ impl<'a> Cluster<'a> {
                 self.announcements.stop(lease, plane);
             }
         }
-        let roles = |statuses: &[InstanceStatus]| statuses.iter().map(|one| one.status.role).collect::<Vec<_>>();
+        let roles = |statuses: &[VirtualRouterStatus]| statuses.iter().map(|one| one.status.role).collect::<Vec<_>>();
         let moved = roles(&self.statuses) != roles(&statuses);
         self.statuses = statuses;
         if let Some(state_sync) = &mut self.state_sync {
@@ -318,7 +318,7 @@ impl<'a> Cluster<'a> {
     }
 
     /// Returns the states of the virtual routers.
-    pub(super) fn statuses(&self) -> &[InstanceStatus] {
+    pub(super) fn statuses(&self) -> &[VirtualRouterStatus] {
         &self.statuses
     }
 }

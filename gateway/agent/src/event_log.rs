@@ -20,7 +20,7 @@ use gateway_common::{
 };
 use gateway_config::rows::Rows;
 use gateway_datapath::learned::FdbScan;
-use gateway_ha::InstanceStatus;
+use gateway_ha::VirtualRouterStatus;
 use gateway_netdev::underlay::{Resolution, Snapshot};
 use gateway_vrrp::Time;
 
@@ -197,8 +197,8 @@ impl EventLog {
     }
 
     /// Records changes of the virtual routers.
-    pub(super) fn routers(&mut self, statuses: &[InstanceStatus], now: Moment) {
-        let router = |one: &InstanceStatus| RouterState {
+    pub(super) fn routers(&mut self, statuses: &[VirtualRouterStatus], now: Moment) {
+        let router = |one: &VirtualRouterStatus| RouterState {
             name: one.name.clone(),
             role: one.status.role.into(),
             since: one.status.since,
@@ -210,7 +210,7 @@ impl EventLog {
         self.routers = routers;
         self.note_all(events, now);
         let problem =
-            |one: &InstanceStatus, text: &String| format!("virtual router {} ({}): {text}", one.vrid, one.name);
+            |one: &VirtualRouterStatus, text: &String| format!("virtual router {} ({}): {text}", one.vrid, one.name);
         let problems = statuses.iter().flat_map(|one| one.problems.iter().map(move |text| problem(one, text)));
         self.problems(Source::Vrrp, &problems.collect(), now);
     }

@@ -7,7 +7,7 @@ use gateway_base::clock;
 use gateway_common::event::LearnEvent;
 use gateway_config::rows::Rows;
 use gateway_datapath::filter_news::FilterNews;
-use gateway_ha::{InstanceStatus, peers::Followed};
+use gateway_ha::{VirtualRouterStatus, peers::Followed};
 use gateway_netdev::underlay::{Snapshot, UnderlayError};
 use gateway_vrrp::Time;
 use tokio::{
@@ -48,7 +48,7 @@ pub(super) type Events = AsyncFd<RingBuf<MapData>>;
 pub(super) struct Inputs<'a> {
     pub(super) signals: Signals,
     /// States of the virtual routers; `None` for a standalone gateway.
-    pub(super) roles: Option<watch::Receiver<Arc<Vec<InstanceStatus>>>>,
+    pub(super) roles: Option<watch::Receiver<Arc<Vec<VirtualRouterStatus>>>>,
     /// State of other nodes; `None` without state sync.
     pub(super) nodes: Option<watch::Receiver<Arc<Followed>>>,
     pub(super) state_sync: Work,

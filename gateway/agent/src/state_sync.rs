@@ -11,8 +11,8 @@ use std::{
 use gateway_common::fdb::FdbKey;
 use gateway_config::{Config, rows::Rows};
 use gateway_ha::{
-    InstanceStatus,
-    peers::{Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote},
+    VirtualRouterStatus,
+    peers::{Bound, Callers, Description, Followed, Keys, Local, Peers, Remote, RouterDescription},
 };
 use gateway_netdev::underlay::Snapshot;
 use gateway_vrrp::{Time, Vrid};
@@ -56,8 +56,8 @@ impl StateSync {
             self.ports = Arc::new(ports);
         }
         let mut new = description(&self.host, config, rows, able);
-        for (vrid, instance) in &mut new.instances {
-            instance.misled = self.description.instances.get(vrid).map_or(0, |old| old.misled);
+        for (vrid, router) in &mut new.routers {
+            router.misled = self.description.routers.get(vrid).map_or(0, |old| old.misled);
         }
         self.description = new;
         self.peers.local(self.description.clone());
@@ -69,14 +69,14 @@ impl StateSync {
 
     /// Asks the active node to announce the addresses again, because packets for it arrive here.
     pub(super) fn request_announcement(&mut self, vrid: Vrid) {
-        if let Some(instance) = self.description.instances.get_mut(&vrid) {
-            instance.misled = instance.misled.wrapping_add(1);
+        if let Some(router) = self.description.routers.get_mut(&vrid) {
+            router.misled = router.misled.wrapping_add(1);
             self.peers.local(self.description.clone());
         }
     }
 
     /// Takes over the states of the virtual routers.
-    pub(super) fn roles(&mut self, statuses: &[InstanceStatus], config: &Config) {
+    pub(super) fn roles(&mut self, statuses: &[VirtualRouterStatus], config: &Config) {
         for one in statuses {
             let active = one.status.active;
             let remote = |address| Remote { address, scope: self.scope(config, one.vrid, address), from: one.source };
@@ -154,7 +154,7 @@ fn callers(config: &Config) -> Callers {
 }
 
 fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u32>) -> Description {
-    let instances = config.instances.iter().enumerate().filter_map(|(index, instance)| {
+    let routers = config.instances.iter().enumerate().filter_map(|(index, instance)| {
         let vrrp = instance.vrrp.as_ref()?;
         let switches = rows.switches.iter().filter(|(_, switch)| switch.instance == index);
         let bindings = switches.flat_map(|(name, switch)| {
@@ -162,7 +162,7 @@ fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u3
             let bound = switch.bindings.iter();
             bound.map(move |(port, vlan)| Bound { port: port.as_str().into(), vlan: *vlan, switch: Arc::clone(&name) })
         });
-        let description = Instance {
+        let description = RouterDescription {
             switch: instance.switch.clone().unwrap_or_default(),
             tunnel_ips: instance.vteps.iter().collect(),
             bindings: Arc::new(bindings.collect()),
@@ -171,5 +171,5 @@ fn description(host: &str, config: &Config, rows: &Rows, able: &BTreeMap<u32, u3
         };
         Some((vrrp.vrid, description))
     });
-    Description { node: host.to_owned(), instances: instances.collect() }
+    Description { node: host.to_owned(), routers: routers.collect() }
 }

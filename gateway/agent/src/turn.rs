@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use gateway_api::ctl::{LogControl, Show};
 use gateway_common::event::LearnEvent;
 use gateway_config::{Config, rows::Rows};
-use gateway_ha::{InstanceStatus, peers::Followed};
+use gateway_ha::{VirtualRouterStatus, peers::Followed};
 use gateway_netdev::underlay::Snapshot;
 use gateway_vrrp::Leave;
 
@@ -21,7 +21,7 @@ pub(super) enum Input {
     /// The configuration was read again, for the client that has requested it.
     Configuration(Result<Box<Config>, ReloadError>, Option<Request>),
     /// States of the virtual routers.
-    Roles(Arc<Vec<InstanceStatus>>),
+    Roles(Arc<Vec<VirtualRouterStatus>>),
     /// State received from other nodes.
     Nodes(Arc<Followed>),
     /// Request on the control socket.

@@ -1,6 +1,6 @@
 //! High availability: the driver of the virtual routers, on a thread of its own. [`gateway_vrrp`] makes the decisions.
 //!
-//! - `thread` starts the thread and is its interface; `run` is its loop, `instance` one virtual router in the loop.
+//! - `thread` starts the thread and is its interface; `run` is its loop, `virtual_router` one virtual router in it.
 //! - `port` sends and receives advertisements by the sockets of `socket`.
 //! - `addresses` adds and removes the virtual addresses (with `macvlan` and `sysctl` for those with a virtual MAC
 //!   address).
@@ -15,7 +15,6 @@
 //! a third (`log_queue`) writes log lines.
 
 mod announcing;
-mod instance;
 mod leases;
 mod log_queue;
 mod observe;
@@ -28,6 +27,7 @@ mod status;
 mod thread;
 mod tracking;
 mod tx_timestamps;
+mod virtual_router;
 mod withdraw;
 
 pub use gateway_api::view::VrrpCounters as Counters;
@@ -36,6 +36,6 @@ pub use leases::{Leases, LeasesError};
 pub use observe::Other;
 pub use observe::{Expected, Observer, Verdict};
 pub use socket::{AdvertSocket, Received, SendError, SendId, SocketError, SocketOptions};
-pub use status::InstanceStatus;
+pub use status::VirtualRouterStatus;
 pub use thread::{HaError, Handle, Setup, start};
 pub use withdraw::withdraw;

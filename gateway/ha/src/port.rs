@@ -164,7 +164,7 @@ fn dropped(socket: BorrowedFd<'_>) -> u32 {
     const DROPS: usize = 8;
     let mut numbers = [0_u32; DROPS + 1];
     let mut len = size_of_val(&numbers) as libc::socklen_t;
-    // SAFETY: the kernel writes as many bytes as it is told there are, at most.
+    // SAFETY: the kernel writes at most `len` bytes.
     let outcome = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),

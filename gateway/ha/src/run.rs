@@ -26,11 +26,11 @@ use tokio::{
 
 use super::{
     HaError, Leases,
-    instance::{Instance, Shared, virtual_addresses},
     leases::LeaseMaps,
     log_queue::LogQueue,
-    status::InstanceStatus,
+    status::VirtualRouterStatus,
     thread::{self, Setup},
+    virtual_router::{Shared, VirtualRouter, virtual_addresses},
 };
 
 /// Least time between two reports if only counters have changed.
@@ -60,12 +60,12 @@ pub(crate) enum Command {
 
 /// The loop and its state.
 pub(crate) struct Loop {
-    instances: BTreeMap<Vrid, Instance>,
+    routers: BTreeMap<Vrid, VirtualRouter>,
     shared: Shared,
     links: watch::Receiver<Arc<Links>>,
     reports: mpsc::UnboundedReceiver<Report>,
     commands: mpsc::UnboundedReceiver<Command>,
-    statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
+    statuses: watch::Sender<Arc<Vec<VirtualRouterStatus>>>,
     published: Time,
     problems: BTreeMap<Vrid, BTreeSet<String>>,
 }
@@ -83,7 +83,7 @@ impl Loop {
         setup: Setup,
         log_queue: LogQueue,
         commands: mpsc::UnboundedReceiver<Command>,
-        statuses: watch::Sender<Arc<Vec<InstanceStatus>>>,
+        statuses: watch::Sender<Arc<Vec<VirtualRouterStatus>>>,
     ) -> Result<Self, HaError> {
         let open = |source| HaError::Netlink { source };
         let net = Net::start(thread::be_nearly_real_time).map_err(open)?;
@@ -114,7 +114,7 @@ impl Loop {
             reports: sender,
         };
         let mut this = Self {
-            instances: BTreeMap::new(),
+            routers: BTreeMap::new(),
             shared,
             links,
             reports,
@@ -142,8 +142,8 @@ impl Loop {
                     self.look();
                 }
                 Event::Report(Report { vrid, outcome }) => {
-                    if let Some(instance) = self.instances.get_mut(&vrid) {
-                        instance.moved(outcome, &mut self.shared);
+                    if let Some(router) = self.routers.get_mut(&vrid) {
+                        router.moved(outcome, &mut self.shared);
                     }
                 }
                 Event::Command(Some(Command::Stop(how, done))) => {
@@ -163,7 +163,7 @@ impl Loop {
                 self.shared.data_plane = Some(leases.is_some());
                 if let Some(leases) = leases {
                     self.shared.leases.replace(leases);
-                    self.each(Instance::renew);
+                    self.each(VirtualRouter::renew);
                 }
                 self.look();
             }
@@ -180,15 +180,15 @@ impl Loop {
                 self.look();
             }
             Command::Handover(which) => {
-                for (vrid, instance) in &mut self.instances {
+                for (vrid, router) in &mut self.routers {
                     if which.is_none_or(|which| which == *vrid) {
-                        instance.handover(&mut self.shared);
+                        router.handover(&mut self.shared);
                     }
                 }
             }
             Command::Announce(vrid) => {
-                if let Some(instance) = self.instances.get_mut(&vrid) {
-                    instance.announce_again(&self.shared);
+                if let Some(router) = self.routers.get_mut(&vrid) {
+                    router.announce_again(&self.shared);
                 }
             }
             Command::Reconfigure { instances, uplinks, ports } => self.reconfigure(&instances, uplinks, ports),
@@ -206,15 +206,15 @@ impl Loop {
         self.shared.ports = ports;
         self.shared.virtual_addresses = virtual_addresses(configs);
         let shared = &mut self.shared;
-        self.instances.retain(|vrid, instance| {
+        self.routers.retain(|vrid, router| {
             let config = configs.iter().find(|config| config.vrrp.as_ref().is_some_and(|vrrp| vrrp.vrid == *vrid));
-            let kept = config.is_some_and(|config| instance.reconfigure(config, shared));
+            let kept = config.is_some_and(|config| router.reconfigure(config, shared));
             if !kept {
-                instance.leave(Leave::Handover, shared);
+                router.leave(Leave::Handover, shared);
             }
             kept
         });
-        self.problems.retain(|vrid, _| self.instances.contains_key(vrid));
+        self.problems.retain(|vrid, _| self.routers.contains_key(vrid));
         self.begin(configs);
     }
 
@@ -222,36 +222,36 @@ impl Loop {
     fn begin(&mut self, configs: &[InstanceConfig]) {
         for config in configs {
             let Some(vrid) = config.vrrp.as_ref().map(|vrrp| vrrp.vrid) else { continue };
-            if !self.instances.contains_key(&vrid)
-                && let Some(instance) = Instance::start(config, &mut self.shared)
+            if !self.routers.contains_key(&vrid)
+                && let Some(router) = VirtualRouter::start(config, &mut self.shared)
             {
-                self.instances.insert(vrid, instance);
+                self.routers.insert(vrid, router);
             }
         }
     }
 
-    fn each(&mut self, mut what: impl FnMut(&mut Instance, &mut Shared)) {
-        for instance in self.instances.values_mut() {
-            what(instance, &mut self.shared);
+    fn each(&mut self, mut what: impl FnMut(&mut VirtualRouter, &mut Shared)) {
+        for router in self.routers.values_mut() {
+            what(router, &mut self.shared);
         }
     }
 
     fn look(&mut self) {
-        self.each(Instance::look);
+        self.each(VirtualRouter::look);
     }
 
     fn turn(&mut self) -> bool {
         let mut more = false;
-        self.each(|instance, shared| more |= instance.turn(shared));
+        self.each(|router, shared| more |= router.turn(shared));
         more
     }
 
     async fn wait(&mut self) -> Event {
-        let deadline = self.instances.values().filter_map(Instance::deadline).min();
+        let deadline = self.routers.values().filter_map(VirtualRouter::deadline).min();
         let deadline = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_sub(clock::monotonic()));
         // Longer than any deadline here, and short enough for every timer.
         let time = sleep(deadline.min(Duration::from_secs(3600)));
-        let packets = any(self.instances.values().map(Instance::ready));
+        let packets = any(self.routers.values().map(VirtualRouter::ready));
         tokio::select! {
             command = self.commands.recv() => Event::Command(command),
             Ok(()) = self.links.changed() => Event::Links,
@@ -265,8 +265,8 @@ impl Loop {
     /// now and then.
     fn publish(&mut self) {
         let now = clock::monotonic();
-        let new: Vec<InstanceStatus> = self.instances.values().map(Instance::status).collect();
-        self.tell_problems(&new);
+        let new: Vec<VirtualRouterStatus> = self.routers.values().map(VirtualRouter::status).collect();
+        self.log_problems(&new);
         let old = Arc::clone(&self.statuses.borrow());
         let same = old.len() == new.len() && old.iter().zip(&new).all(|(old, new)| is_same(old, new));
         if same && (*old == new || now < self.published + COUNTERS) {
@@ -277,39 +277,39 @@ impl Loop {
     }
 
     /// Logs problems once when they appear, and once when they are gone.
-    fn tell_problems(&mut self, statuses: &[InstanceStatus]) {
+    fn log_problems(&mut self, statuses: &[VirtualRouterStatus]) {
         for status in statuses {
-            let told = self.problems.entry(status.vrid).or_default();
-            if *told == status.problems {
+            let logged = self.problems.entry(status.vrid).or_default();
+            if *logged == status.problems {
                 continue;
             }
             let title = format!("virtual router {} ({})", status.vrid, status.name);
-            for problem in status.problems.difference(told) {
+            for problem in status.problems.difference(logged) {
                 self.shared.log_queue.warn(format!("{title}: {problem}"));
             }
-            for problem in told.difference(&status.problems) {
+            for problem in logged.difference(&status.problems) {
                 self.shared.log_queue.info(format!("{title}: {}", Cleared(problem)));
             }
-            told.clone_from(&status.problems);
+            logged.clone_from(&status.problems);
         }
     }
 
     /// Leaves, and waits for the departure for a limited time.
     async fn leave(&mut self, how: Leave) {
         self.turn();
-        self.each(|instance, shared| instance.leave(how, shared));
+        self.each(|router, shared| router.leave(how, shared));
         let until = clock::monotonic() + LEAVING;
         loop {
             self.turn();
             let now = clock::monotonic();
-            if now >= until || !self.instances.values().any(|instance| instance.is_leaving(how)) {
+            if now >= until || !self.routers.values().any(|router| router.is_leaving(how)) {
                 break;
             }
-            let packets = any(self.instances.values().map(Instance::ready));
+            let packets = any(self.routers.values().map(VirtualRouter::ready));
             tokio::select! {
                 Some(Report { vrid, outcome }) = self.reports.recv() => {
-                    if let Some(instance) = self.instances.get_mut(&vrid) {
-                        instance.moved(outcome, &mut self.shared);
+                    if let Some(router) = self.routers.get_mut(&vrid) {
+                        router.moved(outcome, &mut self.shared);
                     }
                 }
                 () = packets => {}
@@ -322,8 +322,8 @@ impl Loop {
 }
 
 /// Returns true if nothing differs that a client may wait for.
-fn is_same(old: &InstanceStatus, new: &InstanceStatus) -> bool {
-    let key = |one: &InstanceStatus| {
+fn is_same(old: &VirtualRouterStatus, new: &VirtualRouterStatus) -> bool {
+    let key = |one: &VirtualRouterStatus| {
         let status = one.status;
         let who = (one.vrid, status.role, status.since, status.priority, status.active, status.interval);
         (who, one.source, one.addresses_there, one.announced)

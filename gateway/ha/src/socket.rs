@@ -115,7 +115,7 @@ pub struct AdvertSocket {
     source: IpAddr,
     group: IpAddr,
     peers: Vec<IpAddr>,
-    tells_departure: bool,
+    has_tx_timestamps: bool,
     tx_timestamps: TxTimestamps,
     buffer: Vec<u8>,
     /// CLOCK_REALTIME minus CLOCK_MONOTONIC, when last read.
@@ -128,14 +128,14 @@ impl AdvertSocket {
     /// # Errors
     /// There is no such interface or no source address, or the kernel refuses.
     pub fn open(options: &SocketOptions<'_>) -> Result<Self, SocketError> {
-        let socket_setup::Opened { socket, ifindex, source, tells_departure } = socket_setup::open(options)?;
+        let socket_setup::Opened { socket, ifindex, source, has_tx_timestamps } = socket_setup::open(options)?;
         Ok(Self {
             socket,
             ifindex,
             source,
             group: options.family.group(),
             peers: options.peers.to_vec(),
-            tells_departure,
+            has_tx_timestamps,
             tx_timestamps: TxTimestamps::default(),
             buffer: vec![0; BUFFER],
             offset: clock_offset(),
@@ -154,8 +154,8 @@ impl AdvertSocket {
 
     /// Returns true if the interface reports transmitted packets. Otherwise a packet counts as transmitted when it was
     /// sent.
-    pub const fn tells_departure(&self) -> bool {
-        self.tells_departure
+    pub const fn has_tx_timestamps(&self) -> bool {
+        self.has_tx_timestamps
     }
 
     /// Sends an advertisement without authentication; see [`Self::send_signed`].
@@ -185,13 +185,13 @@ impl AdvertSocket {
             let to = self.peers.get(at).copied().unwrap_or(self.group);
             match self.send_to(advertisement, trailer, to) {
                 // Without reports there is nothing to wait for.
-                Ok(()) if self.tells_departure => self.tx_timestamps.copy(to),
+                Ok(()) if self.has_tx_timestamps => self.tx_timestamps.copy(to),
                 Ok(()) => {}
                 Err(error) => {
                     self.read_errors();
                     self.tx_timestamps.failed();
                     // If this failed, numbers would no longer match, and nothing would count as transmitted.
-                    let _unlikely = socket_setup::restart_count(&self.socket, self.tells_departure);
+                    let _unlikely = socket_setup::restart_count(&self.socket, self.has_tx_timestamps);
                     outcome = Err(error);
                 }
             }

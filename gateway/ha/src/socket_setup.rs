@@ -25,7 +25,7 @@ pub(super) struct Opened {
     pub(super) socket: Socket,
     pub(super) ifindex: u32,
     pub(super) source: IpAddr,
-    pub(super) tells_departure: bool,
+    pub(super) has_tx_timestamps: bool,
 }
 
 pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
@@ -54,17 +54,17 @@ pub(super) fn open(options: &SocketOptions<'_>) -> Result<Opened, SocketError> {
     if options.listen && options.peers.is_empty() {
         join(&socket, options, link.ifindex).map_err(refused("joining the group"))?;
     }
-    let tells_departure = nic::stamps_transmitted(name);
+    let has_tx_timestamps = nic::stamps_transmitted(name);
     setsockopt(&socket, ReceiveTimestampns, &true)
         .map_err(io::Error::from)
         .map_err(refused("asking for timestamps"))?;
-    restart_count(&socket, tells_departure).map_err(refused("asking for timestamps"))?;
-    Ok(Opened { socket, ifindex: link.ifindex, source, tells_departure })
+    restart_count(&socket, has_tx_timestamps).map_err(refused("asking for timestamps"))?;
+    Ok(Opened { socket, ifindex: link.ifindex, source, has_tx_timestamps })
 }
 
 /// Makes the kernel count packets from zero again.
-pub(super) fn restart_count(socket: &Socket, tells_departure: bool) -> io::Result<()> {
-    if !tells_departure {
+pub(super) fn restart_count(socket: &Socket, has_tx_timestamps: bool) -> io::Result<()> {
+    if !has_tx_timestamps {
         return Ok(());
     }
     // The count starts when it is enabled.

@@ -12,10 +12,10 @@ use super::observe::Other;
 
 /// Status of one virtual router.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InstanceStatus {
+pub struct VirtualRouterStatus {
     /// Its number.
     pub vrid: Vrid,
-    /// The instance's name.
+    /// Name of the configured instance.
     pub name: String,
     /// Its role and the related state.
     pub status: Status,

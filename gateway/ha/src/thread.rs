@@ -15,7 +15,7 @@ use super::{
     Leases,
     log_queue::LogQueue,
     run::{Command, Loop},
-    status::InstanceStatus,
+    status::VirtualRouterStatus,
 };
 
 /// Real-time priority: above all threads that are not real-time, below the kernel's own threads (50).
@@ -69,7 +69,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
-    statuses: watch::Receiver<Arc<Vec<InstanceStatus>>>,
+    statuses: watch::Receiver<Arc<Vec<VirtualRouterStatus>>>,
 }
 
 /// Starts the thread `vrrp` in the network namespace of the calling thread, and waits until it has read the interfaces.
@@ -110,7 +110,7 @@ pub fn start(setup: Setup) -> Result<Handle, HaError> {
 
 impl Handle {
     /// Returns the status of the virtual routers, as a channel that signals changes. Problems in it have been logged.
-    pub fn statuses(&self) -> watch::Receiver<Arc<Vec<InstanceStatus>>> {
+    pub fn statuses(&self) -> watch::Receiver<Arc<Vec<VirtualRouterStatus>>> {
         self.statuses.clone()
     }
 
@@ -118,46 +118,46 @@ impl Handle {
     /// written to a new map. The previous map is still written until the next one is set, so that programs can be
     /// replaced one by one. To attach programs only when the new map holds the leases, wait for [`Handle::settled`].
     pub fn data_plane(&self, leases: Option<Leases>) {
-        self.tell(Command::DataPlane(leases));
+        self.send(Command::DataPlane(leases));
     }
 
     /// Reports the interfaces to which the programs are attached, and the index of each. An interface that was created
     /// again has no programs yet.
     pub fn attached(&self, interfaces: BTreeMap<String, u32>) {
-        self.tell(Command::Attached(interfaces));
+        self.send(Command::Attached(interfaces));
     }
 
     /// Reports whether the database is reached.
     pub fn database(&self, reached: bool) {
-        self.tell(Command::Database(reached));
+        self.send(Command::Database(reached));
     }
 
     /// Gives these virtual routers the lowest priority, so that this node takes over only if no other node does.
     pub fn held(&self, held: BTreeSet<Vrid>) {
-        self.tell(Command::Held(held));
+        self.send(Command::Held(held));
     }
 
     /// Gives the role of one virtual router to another node, or of all virtual routers.
     pub fn handover(&self, vrid: Option<Vrid>) {
-        self.tell(Command::Handover(vrid));
+        self.send(Command::Handover(vrid));
     }
 
     /// Announces the addresses of one virtual router once more, if this node is active: a neighbour still sends to
     /// another node.
     pub fn announce(&self, vrid: Vrid) {
-        self.tell(Command::Announce(vrid));
+        self.send(Command::Announce(vrid));
     }
 
     /// Changes the configuration. A virtual router that is no longer in it leaves. A virtual router with other
     /// addresses or on another interface is started again.
     pub fn reconfigure(&self, instances: Vec<InstanceConfig>, uplinks: Vec<Interface>, ports: Vec<Interface>) {
-        self.tell(Command::Reconfigure { instances, uplinks, ports });
+        self.send(Command::Reconfigure { instances, uplinks, ports });
     }
 
     /// Resolves when all earlier commands are done.
     pub async fn settled(&self) {
         let (done, wait) = oneshot::channel();
-        self.tell(Command::Settle(done));
+        self.send(Command::Settle(done));
         let _ = wait.await;
     }
 
@@ -165,11 +165,11 @@ impl Handle {
     /// stay after [`Leave::Keep`].
     pub async fn stop(self, how: Leave) {
         let (done, wait) = oneshot::channel();
-        self.tell(Command::Stop(how, done));
+        self.send(Command::Stop(how, done));
         let _ = wait.await;
     }
 
-    fn tell(&self, command: Command) {
+    fn send(&self, command: Command) {
         // The thread exists until it is stopped.
         let _ = self.commands.send(command);
     }

@@ -147,7 +147,7 @@ mod tests {
 
     /// The interface is up under another index some milliseconds before its programs are attached.
     #[test]
-    fn an_interface_made_anew_is_a_fault_until_the_programs_are_attached_to_it() {
+    fn an_interface_created_again_is_a_fault_until_the_programs_are_attached_to_it() {
         let (links, ports) = (links(&[("up0", true), ("port0", true)]), [interface("port0", Track::Ignore)]);
         let evaluate = |ifindex| {
             let attached = &BTreeMap::from([("port0".to_owned(), ifindex)]);

@@ -11,7 +11,7 @@ use gateway_netdev::{
     sysctl::Sysctls,
 };
 
-use super::{HaError, instance::placement_of};
+use super::{HaError, virtual_router::placement_of};
 
 /// Removes the virtual addresses of these instances and the macvlans that exist for them alone, and restores the
 /// related settings. Reports through `say` what was removed. The addresses of an owner (priority 255) are kept.
@@ -37,13 +37,13 @@ async fn take_off(sites: &[Placement], say: &mut impl FnMut(String)) -> io::Resu
     let sysctls = Sysctls::default();
     for placement in sites {
         Configurator::new(netlink.clone(), sysctls.clone()).bring(placement, false).await?;
-        told(placement, &links).for_each(&mut *say);
+        removed(placement, &links).for_each(&mut *say);
     }
     Ok(())
 }
 
 /// Describes what was there of a virtual router.
-fn told<'a>(placement: &'a Placement, before: &'a Links) -> impl Iterator<Item = String> + 'a {
+fn removed<'a>(placement: &'a Placement, before: &'a Links) -> impl Iterator<Item = String> + 'a {
     let macvlan = macvlan::name(placement.vrid, macvlan::is_ipv6(&placement.addresses));
     [placement.interface.clone(), macvlan].into_iter().filter_map(move |name| {
         let link = before.get(&name)?;

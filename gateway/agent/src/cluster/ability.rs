@@ -6,7 +6,7 @@ use std::{
 };
 
 use gateway_api::view;
-use gateway_ha::{InstanceStatus, peers::Followed};
+use gateway_ha::{VirtualRouterStatus, peers::Followed};
 use gateway_vrrp::{Time, Vrid};
 
 use crate::eligible::{Eligible, Verdict};
@@ -37,7 +37,7 @@ impl Ability {
     /// better, if these have changed.
     pub(super) fn compare(
         &mut self,
-        statuses: &[InstanceStatus],
+        statuses: &[VirtualRouterStatus],
         received: &Followed,
         now: Time,
     ) -> Option<BTreeSet<Vrid>> {

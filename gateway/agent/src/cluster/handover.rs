@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use gateway_ha::InstanceStatus;
+use gateway_ha::VirtualRouterStatus;
 use gateway_vrrp::Time;
 
 use crate::ctl::Request;
@@ -52,7 +52,7 @@ impl Handovers {
 
     /// Answers the clients whose virtual routers are active at another node, or at none for too long. This node is
     /// active for the leases `active`.
-    pub(super) fn answer(&mut self, statuses: &[InstanceStatus], active: &BTreeSet<u32>, now: Time) {
+    pub(super) fn answer(&mut self, statuses: &[VirtualRouterStatus], active: &BTreeSet<u32>, now: Time) {
         for handover in std::mem::take(&mut self.0) {
             let concerned: Vec<_> =
                 statuses.iter().filter(|one| handover.leases.contains(&one.vrid.get().into())).collect();
@@ -90,12 +90,21 @@ mod tests {
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(172, 31, 0, 22));
 
     /// Makes the status of the virtual router, with the node that is active.
-    fn status(role: Role, active: Option<IpAddr>) -> [InstanceStatus; 1] {
+    fn status(role: Role, active: Option<IpAddr>) -> [VirtualRouterStatus; 1] {
         let (priority, interval) = (Priority::DEFAULT, Interval::DEFAULT);
-        [InstanceStatus {
+        [VirtualRouterStatus {
             vrid: VRID,
             name: "a".to_owned(),
-            status: Status { role, since: START, priority, active, interval, lease: None, unheard: None, holdup: None },
+            status: Status {
+                role,
+                since: START,
+                priority,
+                active,
+                interval,
+                lease: None,
+                deaf_peer: None,
+                holdup: None,
+            },
             source: None,
             addresses_there: false,
             announced: 0,

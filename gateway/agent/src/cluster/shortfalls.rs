@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use gateway_config::{Config, InstanceConfig};
-use gateway_ha::InstanceStatus;
+use gateway_ha::VirtualRouterStatus;
 use gateway_vrrp::{Role, Time};
 
 use super::{Cluster, instance_of};
@@ -47,7 +47,7 @@ impl Cluster<'_> {
     }
 
     /// Describes the tunnel packets that arrive here and are for another node.
-    pub(super) fn stray_problem(&self, one: &InstanceStatus, instance: &InstanceConfig) -> Option<String> {
+    pub(super) fn stray_problem(&self, one: &VirtualRouterStatus, instance: &InstanceConfig) -> Option<String> {
         let active = one.status.active.filter(|_| self.strays.stand(one.vrid))?;
         let name = self.state_sync.as_ref().and_then(|state_sync| state_sync.received().active.get(&one.vrid));
         let node = name.map_or_else(|| format!("node {active}"), |name| format!("node {name} ({active})"));

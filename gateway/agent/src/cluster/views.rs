@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway_api::view;
 use gateway_config::Config;
-use gateway_ha::InstanceStatus;
+use gateway_ha::VirtualRouterStatus;
 use gateway_vrrp::Version;
 
 use super::{Cluster, StateSync, instance_of};
@@ -25,7 +25,7 @@ impl Cluster<'_> {
         self.statuses.iter().filter_map(|one| self.router(one, config, now)).collect()
     }
 
-    fn router(&self, one: &InstanceStatus, config: &Config, now: Duration) -> Option<view::Router> {
+    fn router(&self, one: &VirtualRouterStatus, config: &Config, now: Duration) -> Option<view::Router> {
         let (_, instance) = instance_of(config, one.vrid)?;
         let vrrp = instance.vrrp.as_ref()?;
         let status = &one.status;

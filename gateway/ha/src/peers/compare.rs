@@ -11,7 +11,7 @@ use std::{
 use gateway_common::net::VlanId;
 use gateway_vrrp::Vrid;
 
-use super::data::{Bound, Description, Instance};
+use super::data::{Bound, Description, RouterDescription};
 
 /// The most differences in bindings that are listed individually.
 const NAMED: usize = 8;
@@ -19,15 +19,15 @@ const NAMED: usize = 8;
 /// Returns the differences of `theirs` from `ours`, in the virtual routers that both take part in.
 pub(super) fn differences(ours: &Description, theirs: &Description) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
-    for (vrid, our) in &ours.instances {
-        if let Some(their) = theirs.instances.get(vrid) {
+    for (vrid, our) in &ours.routers {
+        if let Some(their) = theirs.routers.get(vrid) {
             all.extend(compare(*vrid, our, their, &theirs.node));
         }
     }
     all
 }
 
-fn compare(vrid: Vrid, our: &Instance, their: &Instance, node: &str) -> Vec<String> {
+fn compare(vrid: Vrid, our: &RouterDescription, their: &RouterDescription, node: &str) -> Vec<String> {
     let mut all = Vec::new();
     if our.switch != their.switch {
         let (here, there) = (&our.switch, &their.switch);
@@ -79,14 +79,14 @@ mod tests {
             vlan: VlanId::new(*vlan).unwrap(),
             switch: (*switch).into(),
         };
-        let instance = Instance {
+        let router = RouterDescription {
             switch: switch.to_owned(),
             tunnel_ips: [tunnel.parse().unwrap()].into(),
             bindings: bindings.iter().map(bound).collect::<BTreeSet<_>>().into(),
             able: None,
             misled: 0,
         };
-        Description { node: name.to_owned(), instances: [(Vrid::new(51).unwrap(), instance)].into() }
+        Description { node: name.to_owned(), routers: [(Vrid::new(51).unwrap(), router)].into() }
     }
 
     #[test]
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn each_difference_is_told_by_name() {
+    fn each_difference_is_reported_by_name() {
         let here = node("gw1", "gw", "172.31.0.21", &[("eth1", 100, "net1"), ("eth1", 200, "net2")]);
         let there = node("gw2", "other", "172.31.0.22", &[("eth1", 100, "net9"), ("eth1", 300, "net3")]);
         let expected = [

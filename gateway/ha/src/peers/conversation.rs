@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     compare::differences,
-    data::{Description, Instance, Remote},
+    data::{Description, Remote, RouterDescription},
     handle::Wanted,
     secure::{Keys, RANDOM, Terms},
     session::{Session, SessionError, Side},
@@ -184,10 +184,10 @@ impl Conversation<'_> {
             && let Some(node) = self.session.node()
         {
             let (called, address, node) = (self.called, self.address, node.to_owned());
-            let (instances, differences) = (BTreeMap::new(), BTreeSet::new());
+            let (routers, differences) = (BTreeMap::new(), BTreeSet::new());
             self.since = Some(self.shared.now());
             self.known.store(true, Ordering::Relaxed);
-            self.entry = Some(self.shared.registry.enter(Seen { called, address, node, instances, differences }));
+            self.entry = Some(self.shared.registry.enter(Seen { called, address, node, routers, differences }));
             if let Some(remote) = called {
                 self.shared.registry.update(|sum| sum.troubles.remove(&With::Remote(remote)));
             }
@@ -201,8 +201,8 @@ impl Conversation<'_> {
         self.session.want(wanted.description.clone(), wanted.stations.clone());
         if let Some(remote) = self.called {
             for (vrid, _) in wanted.follow.iter().filter(|(_, active)| **active == remote) {
-                let Some(told) = self.session.stations(*vrid) else { continue };
-                self.shared.registry.keep(*vrid, told);
+                let Some(stations) = self.session.stations(*vrid) else { continue };
+                self.shared.registry.keep(*vrid, stations);
             }
         }
         let ours = wanted.description.clone();
@@ -219,15 +219,15 @@ impl Conversation<'_> {
         let differing = differences(&ours, theirs);
         // The first number that it sends may be of requests to another node.
         if let (None, Some((_, before))) = (self.called, &self.compared) {
-            let asks = |(vrid, instance): &(&Vrid, &Instance)| {
-                before.instances.get(*vrid).is_some_and(|before| before.misled != instance.misled)
+            let asks = |(vrid, router): &(&Vrid, &RouterDescription)| {
+                before.routers.get(*vrid).is_some_and(|before| before.misled != router.misled)
             };
-            for (vrid, _) in theirs.instances.iter().filter(asks) {
+            for (vrid, _) in theirs.routers.iter().filter(asks) {
                 self.shared.registry.update(|sum| sum.mislead(*vrid));
             }
         }
         entry.update(|seen| {
-            seen.instances = theirs.instances.iter().map(|(vrid, instance)| (*vrid, instance.able)).collect();
+            seen.routers = theirs.routers.iter().map(|(vrid, router)| (*vrid, router.able)).collect();
             seen.differences = differing;
         });
         self.compared = Some((ours, theirs.clone()));

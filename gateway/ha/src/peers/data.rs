@@ -132,7 +132,7 @@ pub struct Bound {
 
 /// A virtual router as configured on one of its nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Instance {
+pub struct RouterDescription {
     /// Name of its physical switch.
     pub switch: String,
     /// Its tunnel addresses.
@@ -152,7 +152,7 @@ pub struct Description {
     /// Its host name.
     pub node: String,
     /// The virtual routers it takes part in.
-    pub instances: BTreeMap<Vrid, Instance>,
+    pub routers: BTreeMap<Vrid, RouterDescription>,
 }
 
 /// Location of the active node of a virtual router.

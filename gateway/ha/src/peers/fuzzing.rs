@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use gateway_vrrp::{AntiReplay, AuthMode, AuthSettings, Keyring, Secret, Time, Vrid};
 
 use super::{
-    data::{Bound, Description, Instance},
+    data::{Bound, Description, RouterDescription},
     message::LINE,
     secure::{Keys, RANDOM, Secure, Terms},
     session::{Session, Side},
@@ -26,9 +26,9 @@ pub fn session(bytes: &[u8]) {
     let terms = |random| Terms { keys: Arc::new(keys.clone()), vrid: Some(VRID), random: [random; RANDOM] };
     let mut session = Session::new(Time::ZERO, side, "gw1", ROOM, terms(1));
     session.want(description(), super::sender::none());
-    let said = if how & 6 == 6 { sealed(&mut session, side, terms(2), bytes) } else { bytes.to_vec() };
+    let plain = if how & 6 == 6 { sealed(&mut session, side, terms(2), bytes) } else { bytes.to_vec() };
     let at_once = usize::from(how >> 3) * 61 + 1;
-    for (step, part) in said.chunks(at_once).enumerate() {
+    for (step, part) in plain.chunks(at_once).enumerate() {
         let now = Time::from_millis(step as u64 * 100);
         let outcome = session.receive(now, part).and_then(|()| session.look(now));
         if let Err(why) = outcome {
@@ -38,20 +38,20 @@ pub fn session(bytes: &[u8]) {
         assert!(session.unsent().len() <= MOST, "{} bytes wait", session.unsent().len());
         let some = session.unsent().len().min(at_once);
         session.sent(now, some);
-        let told = session.stations(VRID).map_or(0, super::Stations::len);
-        assert!(told <= ROOM, "{told} stations");
+        let count = session.stations(VRID).map_or(0, super::Stations::len);
+        assert!(count <= ROOM, "{count} stations");
     }
 }
 
 /// Returns the same bytes, sealed by a node that has the key.
 fn sealed(session: &mut Session, side: Side, terms: Terms, bytes: &[u8]) -> Vec<u8> {
-    let (mut begun, mut said) = (Vec::new(), Vec::new());
+    let (mut begun, mut plain) = (Vec::new(), Vec::new());
     let other = if side == Side::Source { Side::Follower } else { Side::Source };
     let mut secure = Secure::new(other, terms, &mut begun);
     let own = session.unsent().to_vec();
     session.sent(Time::ZERO, own.len());
     // The caller begins.
-    if !own.is_empty() && secure.receive(&own, &mut said, &mut begun).is_err() {
+    if !own.is_empty() && secure.receive(&own, &mut plain, &mut begun).is_err() {
         return Vec::new();
     }
     if session.receive(Time::ZERO, &begun).is_err() {
@@ -60,10 +60,10 @@ fn sealed(session: &mut Session, side: Side, terms: Terms, bytes: &[u8]) -> Vec<
     let answer = session.unsent().to_vec();
     session.sent(Time::ZERO, answer.len());
     let (mut more, mut out) = (Vec::new(), Vec::new());
-    if other == Side::Follower && secure.receive(&answer, &mut said, &mut more).is_err() {
+    if other == Side::Follower && secure.receive(&answer, &mut plain, &mut more).is_err() {
         return Vec::new();
     }
-    secure.say(bytes, &mut out);
+    secure.seal(bytes, &mut out);
     out
 }
 
@@ -78,7 +78,7 @@ fn description() -> Arc<Description> {
     let vlan = gateway_common::net::VlanId::new(100).expect("a VLAN");
     let bindings: BTreeSet<Bound> = [Bound { port: "eth1".into(), vlan, switch: "net".into() }].into();
     let tunnel_ips = [[172, 31, 0, 21].into()].into();
-    let instance =
-        Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
-    Arc::new(Description { node: "gw1".to_owned(), instances: [(VRID, instance)].into() })
+    let router =
+        RouterDescription { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
+    Arc::new(Description { node: "gw1".to_owned(), routers: [(VRID, router)].into() })
 }

@@ -28,7 +28,8 @@ pub(super) enum Message {
     /// The first message, from both sides.
     Hello { protocol: u32, node: String },
     /// The sender takes part in this virtual router. It is sent again when something has changed.
-    Instance {
+    #[serde(rename = "instance")]
+    Router {
         vrid: u8,
         switch: String,
         tunnel_ips: BTreeSet<IpAddr>,
@@ -41,7 +42,8 @@ pub(super) enum Message {
         misled: u32,
     },
     /// The sender no longer takes part.
-    NoInstance { vrid: u8 },
+    #[serde(rename = "no_instance")]
+    NoRouter { vrid: u8 },
     /// Bindings that were added or removed.
     Bindings { vrid: u8, there: Vec<WireBinding>, gone: Vec<WireBinding> },
     /// The description is complete, and can be compared.
@@ -225,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_release_that_does_not_ask_for_announcements_is_understood_and_understands() {
-        let instance = |misled| Message::Instance {
+        let router = |misled| Message::Router {
             vrid: 51,
             switch: "gw".into(),
             tunnel_ips: BTreeSet::new(),
@@ -234,15 +236,15 @@ mod tests {
         };
         let line = |misled| {
             let mut out = Vec::new();
-            instance(misled).encode(&mut out);
+            router(misled).encode(&mut out);
             String::from_utf8(out).unwrap()
         };
         let theirs = r#"{"type":"instance","vrid":51,"switch":"gw","tunnel_ips":[],"able":3}"#;
-        assert_eq!(Message::decode(theirs.as_bytes()), Ok(instance(0)));
+        assert_eq!(Message::decode(theirs.as_bytes()), Ok(router(0)));
         assert_eq!(line(0).trim_end(), theirs);
         assert_eq!(line(2).trim_end(), theirs.replace('}', r#","misled":2}"#));
         // A node accepts fields that a later version may add.
-        assert_eq!(Message::decode(line(0).replace('}', r#","more":2}"#).as_bytes()), Ok(instance(0)));
+        assert_eq!(Message::decode(line(0).replace('}', r#","more":2}"#).as_bytes()), Ok(router(0)));
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod session_registry;
 mod shared_map;
 mod socket;
 
-pub use data::{Able, Bound, Changes, Description, Followed, Instance, Local, Remote, Station, Stations};
+pub use data::{Able, Bound, Changes, Description, Followed, Local, Remote, RouterDescription, Station, Stations};
 pub use driver::open;
 pub use handle::{Callers, Peers};
 pub use secure::Keys;

@@ -9,7 +9,7 @@ use gateway_common::limits::{MAX_BINDINGS, MAX_VTEPS};
 use gateway_vrrp::Vrid;
 
 use super::{
-    data::{Description, Instance, Stations},
+    data::{Description, RouterDescription, Stations},
     message::{ByVrid, Message, MessageError, Names, PROTOCOL, checked_name, vrid},
 };
 
@@ -41,7 +41,7 @@ pub(super) struct Receiver {
     active: bool,
     max_stations: usize,
     node: Option<String>,
-    instances: BTreeMap<Vrid, Instance>,
+    routers: BTreeMap<Vrid, RouterDescription>,
     described: Option<Arc<Description>>,
     names: Names,
     incoming: ByVrid<Incoming>,
@@ -67,8 +67,8 @@ impl Receiver {
     /// Creates the receiver. `active`: the other side may send stations, at most `max_stations` of them.
     pub(super) fn new(active: bool, max_stations: usize) -> Self {
         let (described, names) = (None, Names::default());
-        let (instances, incoming, news) = (BTreeMap::new(), ByVrid::new(), News::default());
-        Self { active, max_stations, node: None, instances, described, names, incoming, news }
+        let (routers, incoming, news) = (BTreeMap::new(), ByVrid::new(), News::default());
+        Self { active, max_stations, node: None, routers, described, names, incoming, news }
     }
 
     /// Returns the other node's name, once it is received.
@@ -106,30 +106,30 @@ impl Receiver {
             }
             _ if self.node.is_none() => return Err(ReceiveError::NoHello),
             Message::Alive => {}
-            Message::Instance { vrid: number, switch, tunnel_ips, able, misled } => {
+            Message::Router { vrid: number, switch, tunnel_ips, able, misled } => {
                 checked_name(&switch)?;
                 bounded("tunnel addresses", tunnel_ips.len(), MAX_VTEPS as usize)?;
-                let instance = self.instances.entry(vrid(number)?).or_default();
-                (instance.switch, instance.tunnel_ips) = (switch, tunnel_ips);
-                (instance.able, instance.misled) = (able, misled);
+                let router = self.routers.entry(vrid(number)?).or_default();
+                (router.switch, router.tunnel_ips) = (switch, tunnel_ips);
+                (router.able, router.misled) = (able, misled);
             }
-            Message::NoInstance { vrid: number } => drop(self.instances.remove(&vrid(number)?)),
+            Message::NoRouter { vrid: number } => drop(self.routers.remove(&vrid(number)?)),
             Message::Bindings { vrid: number, there, gone } => {
                 let vrid = vrid(number)?;
-                let instance = self.instances.get_mut(&vrid).ok_or(ReceiveError::NoPicture(vrid))?;
-                let bindings = Arc::make_mut(&mut instance.bindings);
+                let router = self.routers.get_mut(&vrid).ok_or(ReceiveError::NoPicture(vrid))?;
+                let bindings = Arc::make_mut(&mut router.bindings);
                 for binding in gone {
                     bindings.remove(&binding.checked(&mut self.names)?);
                 }
                 for binding in there {
                     bindings.insert(binding.checked(&mut self.names)?);
                 }
-                let all = self.instances.values().map(|instance| instance.bindings.len()).sum();
+                let all = self.routers.values().map(|router| router.bindings.len()).sum();
                 bounded("bindings", all, MAX_BINDINGS as usize)?;
             }
             Message::Described => {
                 let node = self.node.clone().unwrap_or_default();
-                self.described = Some(Arc::new(Description { node, instances: self.instances.clone() }));
+                self.described = Some(Arc::new(Description { node, routers: self.routers.clone() }));
                 self.news.description = true;
             }
             _ if !self.active => return Err(ReceiveError::NotAsked),

@@ -151,7 +151,7 @@ impl Secure {
 
     /// Returns true once data may be sent: the connection is not sealed, or the other side has proved that it has the
     /// key.
-    pub(super) fn may_speak(&self) -> bool {
+    pub(super) fn may_send(&self) -> bool {
         match &self.state {
             State::Keyless | State::Plain => true,
             State::Beginning(_) => false,
@@ -167,11 +167,11 @@ impl Secure {
         bytes
     }
 
-    /// Handles received bytes, and appends the data in them to `said`. A beginning of this side is appended to `out`.
+    /// Handles received bytes, and appends the data in them to `plain`. A beginning of this side is appended to `out`.
     ///
     /// # Errors
     /// The other side can't be trusted.
-    pub(super) fn receive(&mut self, bytes: &[u8], said: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), SecureError> {
+    pub(super) fn receive(&mut self, bytes: &[u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), SecureError> {
         match self.state {
             State::Keyless => {
                 // The bytes are only examined here.
@@ -180,11 +180,11 @@ impl Secure {
                 if self.buffer == MAGIC {
                     return Err(SecureError::NoKeys);
                 }
-                said.extend_from_slice(bytes);
+                plain.extend_from_slice(bytes);
                 return Ok(());
             }
             State::Plain => {
-                said.extend_from_slice(bytes);
+                plain.extend_from_slice(bytes);
                 return Ok(());
             }
             State::Beginning(_) | State::Sealed(_) => self.buffer.extend_from_slice(bytes),
@@ -197,14 +197,14 @@ impl Secure {
                     return Err(SecureError::Open);
                 }
                 self.state = State::Plain;
-                said.append(&mut self.buffer);
+                plain.append(&mut self.buffer);
                 return Ok(());
             }
             let Some(theirs) = self.buffer.first_chunk::<BEGINNING>().copied() else { return Ok(()) };
             self.buffer.drain(..BEGINNING);
             self.begin(mine, theirs, out)?;
         }
-        self.open(said)
+        self.open(plain)
     }
 
     /// Derives the keys: both sides have begun, or this side does so now.
@@ -238,7 +238,7 @@ impl Secure {
     }
 
     /// Opens the complete records.
-    fn open(&mut self, said: &mut Vec<u8>) -> Result<(), SecureError> {
+    fn open(&mut self, plain: &mut Vec<u8>) -> Result<(), SecureError> {
         let State::Sealed(sealed) = &mut self.state else { return Ok(()) };
         let mut at = 0;
         while let Some(length) = self.buffer[at..].first_chunk::<LENGTH>().copied() {
@@ -250,7 +250,7 @@ impl Secure {
             let Some(record) = self.buffer.get_mut(start..start + count) else { break };
             let nonce = nonce(sealed.opened);
             let text = sealed.open.open_in_place(nonce, aead::Aad::from(length), record);
-            said.extend_from_slice(text.map_err(|_| SecureError::Forged)?);
+            plain.extend_from_slice(text.map_err(|_| SecureError::Forged)?);
             sealed.opened += 1;
             at = start + count;
         }
@@ -259,7 +259,7 @@ impl Secure {
     }
 
     /// Appends data to `out`, sealed if required.
-    pub(super) fn say(&mut self, text: &[u8], out: &mut Vec<u8>) {
+    pub(super) fn seal(&mut self, text: &[u8], out: &mut Vec<u8>) {
         match &mut self.state {
             State::Keyless | State::Plain => out.extend_from_slice(text),
             // Before the keys are known nothing is sent.

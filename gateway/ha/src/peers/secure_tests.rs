@@ -27,23 +27,23 @@ fn enforce(all: &[(u8, u8)]) -> Keys {
 struct End {
     secure: Secure,
     out: Vec<u8>,
-    said: Vec<u8>,
+    plain: Vec<u8>,
 }
 
 fn end(side: Side, keys: Keys, random: u8) -> End {
     let mut out = Vec::new();
     let terms = Terms { keys: Arc::new(keys), vrid: Some(VRID), random: [random; RANDOM] };
-    End { secure: Secure::new(side, terms, &mut out), out, said: Vec::new() }
+    End { secure: Secure::new(side, terms, &mut out), out, plain: Vec::new() }
 }
 
 impl End {
     fn take(&mut self, bytes: &[u8]) -> Result<(), SecureError> {
-        self.secure.receive(bytes, &mut self.said, &mut self.out)
+        self.secure.receive(bytes, &mut self.plain, &mut self.out)
     }
 
-    fn say(&mut self, text: &[u8]) {
+    fn seal(&mut self, text: &[u8]) {
         let mut out = std::mem::take(&mut self.out);
-        self.secure.say(text, &mut out);
+        self.secure.seal(text, &mut out);
         self.out = out;
     }
 
@@ -63,46 +63,46 @@ fn pair(caller: Keys, called: Keys) -> (End, End) {
 #[test]
 fn two_with_one_key_understand_each_other_and_nobody_else_reads_it() {
     let (mut caller, mut called) = pair(enforce(&[(1, 1)]), enforce(&[(1, 1)]));
-    assert!(caller.secure.may_speak() && !called.secure.may_speak(), "the caller shows first that it has the key");
-    caller.say(b"hello from gw2");
+    assert!(caller.secure.may_send() && !called.secure.may_send(), "the caller shows first that it has the key");
+    caller.seal(b"hello from gw2");
     let bytes = caller.send();
     assert!(!bytes.windows(5).any(|part| part == b"hello"));
     called.take(&bytes).unwrap();
-    assert_eq!(called.said, b"hello from gw2");
-    assert!(called.secure.may_speak());
+    assert_eq!(called.plain, b"hello from gw2");
+    assert!(called.secure.may_send());
     let long: Vec<u8> = (0..100_000_u32).map(|n| n as u8).collect();
-    called.say(&long);
+    called.seal(&long);
     for part in called.send().chunks(7919) {
         caller.take(part).unwrap();
     }
-    assert_eq!(caller.said, long);
+    assert_eq!(caller.plain, long);
 }
 
 #[test]
-fn a_stranger_is_told_nothing_but_a_beginning() {
+fn a_stranger_receives_nothing_but_a_beginning() {
     let mut called = end(Side::Source, enforce(&[(1, 1)]), 2);
-    called.say(b"stations");
+    called.seal(b"stations");
     assert!(called.send().is_empty(), "before it has begun");
     let mut stranger = end(Side::Follower, enforce(&[(1, 9)]), 1);
     called.take(&stranger.send()).unwrap();
     let beginning = called.send();
     assert_eq!(beginning.len(), BEGINNING);
     stranger.take(&beginning).unwrap();
-    stranger.say(b"hello");
+    stranger.seal(b"hello");
     assert_eq!(called.take(&stranger.send()), Err(SecureError::Forged));
-    assert!(called.said.is_empty() && called.send().is_empty());
+    assert!(called.plain.is_empty() && called.send().is_empty());
 }
 
 #[test]
 fn one_that_poses_as_the_active_node_is_not_believed() {
     let (mut caller, mut stranger) = pair(enforce(&[(1, 1)]), enforce(&[(1, 9)]));
     // As if it had been shown something.
-    stranger.say(b"stations");
+    stranger.seal(b"stations");
     assert_eq!(caller.take(&stranger.send()), Err(SecureError::Forged));
     let mut mirrored = end(Side::Follower, enforce(&[(1, 1)]), 1);
     let own = mirrored.send();
     mirrored.take(&own).unwrap();
-    mirrored.say(b"hello");
+    mirrored.seal(b"hello");
     let own = mirrored.send();
     assert_eq!(mirrored.take(&own), Err(SecureError::Forged), "its own words come back");
 }
@@ -114,7 +114,7 @@ fn what_was_recorded_can_t_be_played_again() {
     let mut recorded = caller.send();
     called.take(&recorded).unwrap();
     caller.take(&called.send()).unwrap();
-    caller.say(b"hello");
+    caller.seal(b"hello");
     let record = caller.send();
     called.take(&record).unwrap();
     assert_eq!(called.take(&record), Err(SecureError::Forged), "in the same conversation");
@@ -128,7 +128,7 @@ fn each_changed_bit_is_noticed() {
     let recorded = |random| {
         let (mut caller, called) = pair(enforce(&[(1, 1)]), enforce(&[(1, 1)]));
         assert_eq!(called.secure.random[0], random);
-        caller.say(b"some words");
+        caller.seal(b"some words");
         (caller.send(), called)
     };
     let (length, _) = recorded(2);
@@ -137,7 +137,7 @@ fn each_changed_bit_is_noticed() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         // With a larger length it waits for more.
         let _ = called.take(&bytes);
-        assert!(called.said.is_empty(), "bit {bit}");
+        assert!(called.plain.is_empty(), "bit {bit}");
     }
 }
 
@@ -145,11 +145,11 @@ fn each_changed_bit_is_noticed() {
 fn a_key_changes_on_one_side_after_the_other() {
     for (caller, called) in [([(1, 1), (2, 2)], [(2, 2), (1, 1)]), ([(2, 2), (1, 1)], [(1, 1), (2, 2)])] {
         let (mut caller, mut called) = pair(enforce(&caller), enforce(&called));
-        caller.say(b"one");
+        caller.seal(b"one");
         called.take(&caller.send()).unwrap();
-        called.say(b"two");
+        called.seal(b"two");
         caller.take(&called.send()).unwrap();
-        assert_eq!((&called.said[..], &caller.said[..]), (&b"one"[..], &b"two"[..]));
+        assert_eq!((&called.plain[..], &caller.plain[..]), (&b"one"[..], &b"two"[..]));
     }
     let mut called = end(Side::Source, enforce(&[(1, 1)]), 2);
     assert_eq!(called.take(&end(Side::Follower, enforce(&[(3, 3)]), 1).send()), Err(SecureError::UnknownKey(51, 3)));
@@ -165,9 +165,9 @@ fn one_without_keys_and_one_with_them_say_what_is_wrong() {
     let mut called = end(Side::Source, enforce(&[(1, 1)]), 2);
     assert_eq!(called.take(b"{"), Err(SecureError::Open));
     let (mut caller, mut called) = (end(Side::Follower, plain(), 1), end(Side::Source, plain(), 2));
-    caller.say(b"plain");
+    caller.seal(b"plain");
     called.take(&caller.send()).unwrap();
-    assert_eq!(called.said, b"plain");
+    assert_eq!(called.plain, b"plain");
 }
 
 #[test]
@@ -188,13 +188,13 @@ fn keys_are_brought_in_step_by_step() {
         let mut talk = || -> Result<(), SecureError> {
             called_end.take(&caller_end.send())?;
             caller_end.take(&called_end.send())?;
-            caller_end.say(b"hello");
+            caller_end.seal(b"hello");
             called_end.take(&caller_end.send())?;
-            called_end.say(b"hello");
+            called_end.seal(b"hello");
             caller_end.take(&called_end.send())
         };
         assert_eq!(talk().is_ok(), fits, "{caller:?} calls {called:?}");
-        assert_eq!(caller_end.said == b"hello", fits);
+        assert_eq!(caller_end.plain == b"hello", fits);
     }
 }
 
@@ -222,7 +222,7 @@ proptest! {
                 break;
             }
         }
-        prop_assert!(!sealed || one.said.is_empty());
+        prop_assert!(!sealed || one.plain.is_empty());
         prop_assert!(one.secure.buffer.len() <= LENGTH + RECORD + TAG);
     }
 }

@@ -12,7 +12,7 @@ use gateway_common::net::{MacAddr, Vni};
 use gateway_vrrp::Vrid;
 
 use super::{
-    data::{Changes, Description, Instance, Station, Stations},
+    data::{Changes, Description, RouterDescription, Station, Stations},
     message::{ByVrid, CHUNK, Message, chunks},
 };
 
@@ -21,7 +21,7 @@ use super::{
 pub(super) struct Sender {
     description: Arc<Description>,
     stations: Arc<ByVrid<Stations>>,
-    told: ByVrid<Instance>,
+    sent: ByVrid<RouterDescription>,
     described: bool,
     flows: ByVrid<Flow>,
     queue: VecDeque<Message>,
@@ -33,7 +33,7 @@ enum Flow {
     /// A first full transfer, sent up to and including the station `after`.
     Picture { of: Stations, after: Option<(Vni, MacAddr)> },
     /// All of these were sent.
-    Told(Stations),
+    Sent(Stations),
 }
 
 impl Sender {
@@ -49,7 +49,7 @@ impl Sender {
         while self.queue.is_empty() {
             if !self.described {
                 self.describe();
-            } else if !self.tell_stations() {
+            } else if !self.send_stations() {
                 return None;
             }
         }
@@ -65,26 +65,26 @@ impl Sender {
     fn describe(&mut self) {
         self.described = true;
         let description = self.description.clone();
-        for vrid in self.told.keys().filter(|vrid| !description.instances.contains_key(vrid)) {
-            self.queue.push_back(Message::NoInstance { vrid: vrid.get() });
+        for vrid in self.sent.keys().filter(|vrid| !description.routers.contains_key(vrid)) {
+            self.queue.push_back(Message::NoRouter { vrid: vrid.get() });
         }
-        self.told.retain(|vrid, _| description.instances.contains_key(vrid));
-        for (vrid, instance) in &description.instances {
-            let told = self.told.insert(*vrid, instance.clone());
+        self.sent.retain(|vrid, _| description.routers.contains_key(vrid));
+        for (vrid, router) in &description.routers {
+            let sent = self.sent.insert(*vrid, router.clone());
             let vrid = vrid.get();
-            let head = |of: &Instance| (of.switch.clone(), of.tunnel_ips.clone(), of.able, of.misled);
-            if told.as_ref().is_none_or(|told| head(told) != head(instance)) {
-                let (switch, tunnel_ips, able, misled) = head(instance);
-                self.queue.push_back(Message::Instance { vrid, switch, tunnel_ips, able, misled });
+            let head = |of: &RouterDescription| (of.switch.clone(), of.tunnel_ips.clone(), of.able, of.misled);
+            if sent.as_ref().is_none_or(|sent| head(sent) != head(router)) {
+                let (switch, tunnel_ips, able, misled) = head(router);
+                self.queue.push_back(Message::Router { vrid, switch, tunnel_ips, able, misled });
             }
-            let (there, gone) = difference(&told.unwrap_or_default().bindings, &instance.bindings);
+            let (there, gone) = difference(&sent.unwrap_or_default().bindings, &router.bindings);
             self.queue.extend(chunks(&there, &gone, |there, gone| Message::Bindings { vrid, there, gone }));
         }
         self.queue.push_back(Message::Described);
     }
 
     /// Queues a message about stations. Returns false if there is none.
-    fn tell_stations(&mut self) -> bool {
+    fn send_stations(&mut self) -> bool {
         let stations = self.stations.clone();
         if let Some(vrid) = self.flows.keys().copied().find(|vrid| !stations.contains_key(vrid)) {
             self.flows.remove(&vrid);
@@ -101,10 +101,10 @@ impl Sender {
                 self.flows.insert(vrid, Flow::Picture { of: wanted.clone(), after: None });
                 self.queue.push_back(Message::Picture { vrid: number });
             }
-            Some(Flow::Told(told)) if told.is(wanted) => return false,
-            Some(Flow::Told(told)) => {
-                let Changes { there, gone } = wanted.changes_since(told);
-                *told = wanted.clone();
+            Some(Flow::Sent(sent)) if sent.is(wanted) => return false,
+            Some(Flow::Sent(sent)) => {
+                let Changes { there, gone } = wanted.changes_since(sent);
+                *sent = wanted.clone();
                 let messages = chunks(&there, &gone, |there, gone| Message::Stations { vrid: number, there, gone });
                 self.queue.extend(messages);
                 return !self.queue.is_empty();
@@ -122,8 +122,8 @@ impl Sender {
                     }
                     None => {
                         self.queue.push_back(Message::Whole { vrid: number });
-                        let told = Flow::Told(of.clone());
-                        self.flows.insert(vrid, told);
+                        let sent = Flow::Sent(of.clone());
+                        self.flows.insert(vrid, sent);
                     }
                 }
             }

@@ -25,7 +25,7 @@ const READY: usize = 64 << 10;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SessionError {
     #[error(transparent)]
-    Heard(#[from] ReceiveError),
+    Received(#[from] ReceiveError),
     #[error(transparent)]
     Secure(#[from] SecureError),
     #[error("it sent a line of more than {LINE} bytes")]
@@ -61,8 +61,8 @@ pub(super) struct Session {
     /// Number of bytes of `out` that were sent.
     left: usize,
     began: Time,
-    heard: Time,
-    said: Time,
+    last_received: Time,
+    last_sent: Time,
     /// Time at which bytes were last sent, or nothing was left to send.
     moved: Time,
 }
@@ -75,8 +75,8 @@ impl Session {
         let hello = Some(Message::Hello { protocol: PROTOCOL, node: node.to_owned() });
         let receiver = Receiver::new(side == Side::Follower, max_stations);
         let (framer, sender) = (LineFramer::new(LINE), Sender::default());
-        let (began, heard, said, moved) = (now, now, now, now);
-        Self { side, secure, hello, framer, receiver, sender, out, left: 0, began, heard, said, moved }
+        let (began, last_received, last_sent, moved) = (now, now, now, now);
+        Self { side, secure, hello, framer, receiver, sender, out, left: 0, began, last_received, last_sent, moved }
     }
 
     /// Sets the data to send. Only a called node sends stations.
@@ -87,10 +87,10 @@ impl Session {
 
     /// Handles received bytes.
     pub(super) fn receive(&mut self, now: Time, bytes: &[u8]) -> Result<(), SessionError> {
-        self.heard = now;
-        let mut said = Vec::new();
-        self.secure.receive(bytes, &mut said, &mut self.out)?;
-        self.framer.push(&said);
+        self.last_received = now;
+        let mut plain = Vec::new();
+        self.secure.receive(bytes, &mut plain, &mut self.out)?;
+        self.framer.push(&plain);
         loop {
             match self.framer.next() {
                 Err(TooLong) => return Err(SessionError::TooLong),
@@ -110,36 +110,36 @@ impl Session {
             self.left = 0;
         }
         while self.out.len() < READY
-            && self.secure.may_speak()
+            && self.secure.may_send()
             && let Some(message) = self.hello.take().or_else(|| self.sender.next())
         {
-            self.say(&message);
+            self.queue(&message);
         }
         &self.out[self.left..]
     }
 
-    fn say(&mut self, message: &Message) {
+    fn queue(&mut self, message: &Message) {
         let mut line = Vec::new();
         message.encode(&mut line);
-        self.secure.say(&line, &mut self.out);
+        self.secure.seal(&line, &mut self.out);
     }
 
     /// Records that this many bytes were sent.
     pub(super) fn sent(&mut self, now: Time, count: usize) {
         self.left = (self.left + count).min(self.out.len());
-        (self.said, self.moved) = (now, now);
+        (self.last_sent, self.moved) = (now, now);
     }
 
     /// Returns the time of the next call of [`Self::look`].
     pub(super) fn deadline(&self) -> Time {
-        let gone = if self.node().is_none() { self.began } else { self.heard } + SILENCE;
-        let next = if self.left < self.out.len() { self.moved + SILENCE } else { self.said + KEEPALIVE };
+        let gone = if self.node().is_none() { self.began } else { self.last_received } + SILENCE;
+        let next = if self.left < self.out.len() { self.moved + SILENCE } else { self.last_sent + KEEPALIVE };
         gone.min(next)
     }
 
     /// Advances the time. To be called after all received bytes were handled.
     pub(super) fn look(&mut self, now: Time) -> Result<(), SessionError> {
-        if now >= self.heard + SILENCE {
+        if now >= self.last_received + SILENCE {
             return Err(SessionError::Silent(SILENCE));
         }
         // A byte now and then is no reason to keep a place for a caller without a name.
@@ -149,9 +149,9 @@ impl Session {
         if !self.unsent().is_empty() {
             return if now >= self.moved + SILENCE { Err(SessionError::Stuck(SILENCE)) } else { Ok(()) };
         }
-        if now >= self.said + KEEPALIVE {
-            self.say(&Message::Alive);
-            (self.said, self.moved) = (now, now);
+        if now >= self.last_sent + KEEPALIVE {
+            self.queue(&Message::Alive);
+            (self.last_sent, self.moved) = (now, now);
         }
         Ok(())
     }
@@ -161,18 +161,18 @@ impl Session {
     pub(super) fn farewell(&mut self, why: &SessionError) -> Vec<u8> {
         let (mut line, mut last) = (Vec::new(), Vec::new());
         if self.left == self.out.len()
-            && self.secure.may_speak()
-            && !matches!(why, SessionError::Heard(ReceiveError::Bye(_)))
+            && self.secure.may_send()
+            && !matches!(why, SessionError::Received(ReceiveError::Bye(_)))
         {
             Message::Bye { reason: why.to_string() }.encode(&mut line);
-            self.secure.say(&line, &mut last);
+            self.secure.seal(&line, &mut last);
         }
         last
     }
 
     /// Returns the number of messages that wait to be prepared.
     #[cfg(test)]
-    fn telling_queue(&self) -> usize {
+    fn waiting_messages(&self) -> usize {
         self.sender.waiting()
     }
 
@@ -199,7 +199,7 @@ impl Session {
 
 impl From<MessageError> for SessionError {
     fn from(error: MessageError) -> Self {
-        Self::Heard(error.into())
+        Self::Received(error.into())
     }
 }
 

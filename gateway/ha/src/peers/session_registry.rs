@@ -33,7 +33,7 @@ pub(super) struct Seen {
     /// The other node's name.
     pub(super) node: String,
     /// The virtual routers it takes part in, and the number of bindings that it could forward of each.
-    pub(super) instances: BTreeMap<Vrid, Option<u32>>,
+    pub(super) routers: BTreeMap<Vrid, Option<u32>>,
     pub(super) differences: BTreeSet<String>,
 }
 
@@ -73,13 +73,13 @@ impl Sum {
 
     /// Returns the combined data, and the time at which it changes without further input.
     pub(super) fn followed(&mut self, now: Time, wanted: &Wanted) -> (Followed, Option<Time>) {
-        let ours = &wanted.description.instances;
+        let ours = &wanted.description.routers;
         self.kept.retain(|vrid, _| ours.contains_key(vrid));
         self.misled.retain(|vrid, _| ours.contains_key(vrid));
         let misled = self.misled.clone();
         let mut followed = Followed { stations: self.kept.clone(), misled, ..Followed::default() };
         for seen in self.conversations.values() {
-            for (vrid, bindings) in seen.instances.iter().filter(|(vrid, _)| ours.contains_key(vrid)) {
+            for (vrid, bindings) in seen.routers.iter().filter(|(vrid, _)| ours.contains_key(vrid)) {
                 let able = Able { node: seen.node.clone(), bindings: *bindings };
                 followed.able.entry(*vrid).or_default().insert(seen.address, able);
             }
@@ -89,7 +89,7 @@ impl Sum {
                     followed.active.extend(vrids.map(|(vrid, _)| (*vrid, seen.node.clone())));
                 }
                 None => {
-                    for vrid in seen.instances.keys().filter(|vrid| ours.contains_key(vrid)) {
+                    for vrid in seen.routers.keys().filter(|vrid| ours.contains_key(vrid)) {
                         followed.standbys.entry(*vrid).or_default().insert(seen.address, seen.node.clone());
                     }
                 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::peers::{
-    Bound, Instance, Keys, Station,
+    Bound, Keys, RouterDescription, Station,
     secure::{RANDOM, tests::keys},
 };
 
@@ -33,9 +33,9 @@ fn description(node: &str, vlans: impl IntoIterator<Item = u16>) -> Arc<Descript
     let bound = |vlan| Bound { port: "eth1".into(), vlan: VlanId::new(vlan).unwrap(), switch: "net".into() };
     let bindings: BTreeSet<Bound> = vlans.into_iter().map(bound).collect();
     let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-    let instance =
-        Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
-    Arc::new(Description { node: node.to_owned(), instances: [(VRID, instance)].into() })
+    let router =
+        RouterDescription { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled: 0 };
+    Arc::new(Description { node: node.to_owned(), routers: [(VRID, router)].into() })
 }
 
 fn session(now: Time, side: Side, node: &str, max: usize, keys: Keys) -> Session {
@@ -69,7 +69,7 @@ impl Pair {
         Self { follower, source, now }
     }
 
-    fn tell(&mut self, stations: Stations) {
+    fn publish(&mut self, stations: Stations) {
         self.source.want(description("gw1", [1]), of(stations));
     }
 
@@ -80,7 +80,7 @@ impl Pair {
         {}
     }
 
-    fn heard(&self) -> Option<&Stations> {
+    fn received(&self) -> Option<&Stations> {
         self.follower.stations(VRID)
     }
 }
@@ -93,12 +93,12 @@ fn carry(from: &mut Session, to: &mut Session, now: Time) -> bool {
 }
 
 /// Returns the reaction of a follower, which has just called, to some lines.
-fn says(lines: &str) -> Result<(), SessionError> {
+fn receive(lines: &str) -> Result<(), SessionError> {
     plain(Time::ZERO, Side::Follower, "gw2", 3).receive(Time::ZERO, lines.as_bytes())
 }
 
 fn error(lines: &str) -> String {
-    says(lines).unwrap_err().to_string()
+    receive(lines).unwrap_err().to_string()
 }
 
 const HELLO: &str = "{\"type\":\"hello\",\"protocol\":1,\"node\":\"gw1\"}\n";
@@ -111,12 +111,12 @@ fn stations_line(count: usize) -> String {
 }
 
 #[test]
-fn with_a_key_all_is_told_as_without_and_a_stranger_learns_not_even_a_name() {
+fn with_a_key_all_is_sent_as_without_and_a_stranger_learns_not_even_a_name() {
     let keys = keys(AuthMode::Enforce, &[(1, 1)]);
     let mut pair = Pair::with(&keys);
-    pair.tell(stations(0..3000));
+    pair.publish(stations(0..3000));
     pair.settle();
-    assert_eq!(pair.heard(), Some(&stations(0..3000)));
+    assert_eq!(pair.received(), Some(&stations(0..3000)));
     assert_eq!(pair.source.node(), Some("gw2"));
     let mut source = session(Time::ZERO, Side::Source, "gw1", 3, keys.clone());
     source.want(description("gw1", [1]), of(stations([1])));
@@ -139,11 +139,11 @@ fn both_learn_who_the_other_is_and_what_is_bound_there() {
 }
 
 #[test]
-fn a_change_of_the_description_is_told() {
+fn a_change_of_the_description_is_sent() {
     let mut pair = Pair::new();
     pair.settle();
     let mut changed = description("gw2", [2, 3]);
-    Arc::make_mut(&mut changed).instances.get_mut(&VRID).unwrap().switch = "other".to_owned();
+    Arc::make_mut(&mut changed).routers.get_mut(&VRID).unwrap().switch = "other".to_owned();
     pair.follower.want(changed.clone(), crate::peers::sender::none());
     pair.settle();
     assert_eq!(pair.source.description(), Some(&changed));
@@ -154,44 +154,44 @@ fn a_change_of_the_description_is_told() {
 }
 
 #[test]
-fn a_follower_is_told_all_stations_and_then_what_changes() {
+fn a_follower_receives_all_stations_and_then_the_changes() {
     let mut pair = Pair::new();
-    pair.tell(stations(0..100_000));
+    pair.publish(stations(0..100_000));
     pair.settle();
-    assert_eq!(pair.heard(), Some(&stations(0..100_000)));
-    pair.tell(stations(10..100_001));
+    assert_eq!(pair.received(), Some(&stations(0..100_000)));
+    pair.publish(stations(10..100_001));
     let unsent = pair.source.unsent().len();
-    assert!(unsent < 4096, "only changes are told, not {unsent} bytes");
+    assert!(unsent < 4096, "only changes are sent, not {unsent} bytes");
     pair.settle();
-    assert_eq!(pair.heard(), Some(&stations(10..100_001)));
+    assert_eq!(pair.received(), Some(&stations(10..100_001)));
 }
 
 #[test]
-fn what_changes_during_the_picture_is_told_after_it() {
+fn a_change_during_the_picture_is_sent_after_it() {
     let mut pair = Pair::new();
-    pair.tell(stations(0..10_000));
+    pair.publish(stations(0..10_000));
     carry(&mut pair.source, &mut pair.follower, pair.now);
-    assert_eq!(pair.heard(), None, "half a picture is none");
-    pair.tell(stations(5..10_005));
+    assert_eq!(pair.received(), None, "half a picture is none");
+    pair.publish(stations(5..10_005));
     pair.settle();
-    assert_eq!(pair.heard(), Some(&stations(5..10_005)));
+    assert_eq!(pair.received(), Some(&stations(5..10_005)));
 }
 
 #[test]
 fn who_is_no_longer_active_takes_its_stations_back() {
     let mut pair = Pair::new();
-    pair.tell(stations(0..10));
+    pair.publish(stations(0..10));
     pair.settle();
     pair.source.want(description("gw1", [1]), crate::peers::sender::none());
     pair.settle();
-    assert_eq!(pair.heard(), None);
-    pair.tell(stations(5..6));
+    assert_eq!(pair.received(), None);
+    pair.publish(stations(5..6));
     pair.settle();
-    assert_eq!(pair.heard(), Some(&stations(5..6)));
+    assert_eq!(pair.received(), Some(&stations(5..6)));
 }
 
 #[test]
-fn a_follower_tells_no_stations() {
+fn a_follower_sends_no_stations() {
     let mut pair = Pair::new();
     pair.follower.want(description("gw2", [1]), of(stations(0..10)));
     pair.settle();
@@ -250,16 +250,16 @@ fn messages_out_of_order_end_it() {
         (format!("{HELLO}{PICTURE}{}", stations_line(4)), ReceiveError::TooMany { what: "stations", max: 3 }),
         (format!("{HELLO}{{\"type\":\"bye\",\"reason\":\"full\\n\"}}\n"), ReceiveError::Bye("full".to_owned())),
     ] {
-        assert_eq!(says(&lines), Err(SessionError::Heard(expected)), "{lines}");
+        assert_eq!(receive(&lines), Err(SessionError::Received(expected)), "{lines}");
     }
-    assert_eq!(says(&format!("{HELLO}{PICTURE}{}", stations_line(3))), Ok(()));
+    assert_eq!(receive(&format!("{HELLO}{PICTURE}{}", stations_line(3))), Ok(()));
 }
 
 #[test]
-fn who_was_not_called_for_it_may_not_tell_of_stations() {
+fn a_node_that_was_not_called_for_stations_may_not_send_them() {
     let mut session = plain(Time::ZERO, Side::Source, "gw1", 3);
-    let heard = session.receive(Time::ZERO, format!("{HELLO}{PICTURE}").as_bytes());
-    assert_eq!(heard, Err(SessionError::Heard(ReceiveError::NotAsked)));
+    let received = session.receive(Time::ZERO, format!("{HELLO}{PICTURE}").as_bytes());
+    assert_eq!(received, Err(SessionError::Received(ReceiveError::NotAsked)));
 }
 
 #[test]
@@ -268,12 +268,12 @@ fn who_does_not_read_costs_no_more_memory_than_a_message_and_is_given_up() {
     carry(&mut pair.follower, &mut pair.source, pair.now);
     let mut most = 0;
     for round in 0..200 {
-        pair.tell(stations(round * 100..round * 100 + 5000));
+        pair.publish(stations(round * 100..round * 100 + 5000));
         most = most.max(pair.source.unsent().len());
         pair.source.receive(pair.now, b"").unwrap();
     }
     assert!(most <= READY + LINE, "{most} bytes wait");
-    assert!(pair.source.telling_queue() <= 5000 / crate::peers::message::CHUNK * 2 + 10);
+    assert!(pair.source.waiting_messages() <= 5000 / crate::peers::message::CHUNK * 2 + 10);
     pair.source.receive(pair.now + SILENCE - SECOND, b"").unwrap();
     assert_eq!(pair.source.look(pair.now + SILENCE - SECOND), Ok(()));
     assert_eq!(pair.source.look(pair.now + SILENCE), Err(SessionError::Stuck(SILENCE)));
@@ -318,13 +318,13 @@ fn who_only_drips_bytes_is_not_kept_without_a_name() {
 }
 
 #[test]
-fn the_other_side_is_told_why_it_ends() {
+fn the_other_side_is_notified_of_the_reason() {
     let mut pair = Pair::new();
     pair.settle();
     let failure = pair.source.receive(pair.now, b"nonsense\n").unwrap_err();
-    let heard = pair.follower.receive(pair.now, &pair.source.farewell(&failure)).unwrap_err();
-    assert_eq!(heard.to_string(), format!("it said: {failure}"));
-    assert!(pair.follower.farewell(&heard).is_empty(), "a farewell is not answered");
+    let received = pair.follower.receive(pair.now, &pair.source.farewell(&failure)).unwrap_err();
+    assert_eq!(received.to_string(), format!("it said: {failure}"));
+    assert!(pair.follower.farewell(&received).is_empty(), "a farewell is not answered");
 }
 
 #[test]
@@ -343,7 +343,7 @@ fn a_million_lines_are_taken() {
     for _ in 0..1000 {
         session.receive(Time::ZERO, thousand.as_bytes()).unwrap();
     }
-    assert!(session.unsent().len() < 1000, "nothing is said to that");
+    assert!(session.unsent().len() < 1000, "nothing is sent to that");
 }
 
 proptest! {
@@ -358,7 +358,7 @@ proptest! {
         for (set, carried) in history {
             last = set.map(stations);
             match &last {
-                Some(set) => pair.tell(set.clone()),
+                Some(set) => pair.publish(set.clone()),
                 None => pair.source.want(description("gw1", [1]), crate::peers::sender::none()),
             }
             // A part of the data arrives before the next change.
@@ -368,7 +368,7 @@ proptest! {
             pair.follower.receive(pair.now, &bytes[..count]).unwrap();
         }
         pair.settle();
-        prop_assert_eq!(pair.heard(), last.as_ref());
+        prop_assert_eq!(pair.received(), last.as_ref());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 
 const A: &str = "127.0.0.1";
 
-/// What a node says of itself.
+/// The description that a node sends of itself.
 const THEIRS: &[u8] = b"{\"type\":\"hello\",\"protocol\":1,\"node\":\"gw2\"}\n\
     {\"type\":\"instance\",\"vrid\":51,\"switch\":\"gw\",\"tunnel_ips\":[\"172.31.0.21\"]}\n{\"type\":\"described\"}\n";
 
@@ -37,7 +37,7 @@ fn name(number: u8) -> String {
     format!("127.0.1.{number}")
 }
 
-/// A caller that says nothing of its own accord.
+/// A caller that sends nothing of its own accord.
 async fn call(number: u8) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(name(number).parse().unwrap(), 0)).unwrap();
@@ -92,8 +92,10 @@ fn a_standby_that_is_a_stranger_has_a_problem() {
         let mut standby = Node::start("gw2", "127.0.0.2", &[]);
         standby.follow(A);
         let text = "the active node 127.0.0.1 does not tell what it has learned: ";
-        standby.hears("a problem", |heard| heard.problems.iter().any(|problem| problem.starts_with(text))).await;
-        assert!(standby.heard().stations.is_empty() && active.heard().standbys.is_empty());
+        standby
+            .receives("a problem", |followed| followed.problems.iter().any(|problem| problem.starts_with(text)))
+            .await;
+        assert!(standby.received().stations.is_empty() && active.received().standbys.is_empty());
     });
 }
 
@@ -128,7 +130,8 @@ fn no_more_than_eight_are_answered_and_one_that_calls_again_takes_its_own_place(
             stream.write_all(THEIRS).await.unwrap();
             others.push(stream);
         }
-        node.hears("eight", |heard| heard.standbys.get(&VRID).is_some_and(|standbys| standbys.len() == 8)).await;
+        node.receives("eight", |followed| followed.standbys.get(&VRID).is_some_and(|standbys| standbys.len() == 8))
+            .await;
         assert_eq!(ends(&mut call(9).await).await, "");
         let mut again = call(1).await;
         ends(&mut first).await;
@@ -162,16 +165,16 @@ fn where_there_is_a_key_a_stranger_reads_nothing_and_a_problem_names_it() {
         stranger.write_all(THEIRS).await.unwrap();
         assert_eq!(ends(&mut stranger).await, "");
         let text = "127.0.1.1 called and was not answered: it does not prove that it has the key: has it no auth_keys?";
-        node.hears("a problem", |heard| heard.problems.contains(text)).await;
+        node.receives("a problem", |followed| followed.problems.contains(text)).await;
         let mut other = Node::start("gw2", "127.0.0.2", &[]);
         other.peers.authenticate(key(2));
         other.follow(A);
         let text =
             "127.0.0.2 called and was not answered: it does not have the key, or what it said was changed on the way";
-        node.hears("a problem", |heard| heard.problems.contains(text)).await;
+        node.receives("a problem", |followed| followed.problems.contains(text)).await;
         let text = "the active node 127.0.0.1 does not tell what it has learned: ";
-        other.hears("a problem", |heard| heard.problems.iter().any(|problem| problem.starts_with(text))).await;
-        assert!(other.heard().stations.is_empty() && node.heard().standbys.is_empty());
+        other.receives("a problem", |followed| followed.problems.iter().any(|problem| problem.starts_with(text))).await;
+        assert!(other.received().stations.is_empty() && node.received().standbys.is_empty());
     });
 }
 
@@ -188,7 +191,7 @@ fn nonsense_is_answered_with_what_is_wrong() {
     });
 }
 
-/// The others are told all the same, while one reads nothing.
+/// The others receive all the same, while one reads nothing.
 #[test]
 fn one_that_does_not_read_holds_nobody_up() {
     in_new(async || {
@@ -203,6 +206,6 @@ fn one_that_does_not_read_holds_nobody_up() {
             active.learn(round..50_000 + round);
             standby.has(round..50_000 + round).await;
         }
-        assert!(active.heard().standbys.get(&VRID).is_some_and(|standbys| standbys.len() == 1));
+        assert!(active.received().standbys.get(&VRID).is_some_and(|standbys| standbys.len() == 1));
     });
 }

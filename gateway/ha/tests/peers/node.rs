@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
 use gateway_common::net::{MacAddr, VlanId, Vni};
 use gateway_ha::peers::{
-    self, Bound, Callers, Description, Followed, Instance, Keys, Local, Peers, Remote, Station, Stations,
+    self, Bound, Callers, Description, Followed, Keys, Local, Peers, Remote, RouterDescription, Station, Stations,
 };
 use gateway_vrrp::{AntiReplay, AuthMode, AuthSettings, Keyring, Secret, Vrid};
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
@@ -52,9 +52,9 @@ impl Node {
         };
         let bindings: BTreeSet<Bound> = vlans.iter().map(bound).collect();
         let tunnel_ips = ["172.31.0.21".parse().unwrap()].into();
-        let instance =
-            Instance { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled };
-        self.peers.local(Description { node: name.to_owned(), instances: [(VRID, instance)].into() });
+        let router =
+            RouterDescription { switch: "gw".to_owned(), tunnel_ips, bindings: bindings.into(), able: Some(1), misled };
+        self.peers.local(Description { node: name.to_owned(), routers: [(VRID, router)].into() });
     }
 
     /// Follows the active node at `address`.
@@ -69,16 +69,16 @@ impl Node {
         self.peers.stations(VRID, Some(stations(numbers)));
     }
 
-    /// Waits until what was heard is as `wanted`.
-    pub(crate) async fn hears(&mut self, what: &str, wanted: impl Fn(&Followed) -> bool) {
-        let heard = timeout(PATIENCE, self.followed.wait_for(|followed| wanted(followed))).await.is_ok();
-        assert!(heard, "not within {PATIENCE:?}: {what}; problems: {:?}", self.heard().problems);
+    /// Waits until the received data is as `wanted`.
+    pub(crate) async fn receives(&mut self, what: &str, wanted: impl Fn(&Followed) -> bool) {
+        let arrived = timeout(PATIENCE, self.followed.wait_for(|followed| wanted(followed))).await.is_ok();
+        assert!(arrived, "not within {PATIENCE:?}: {what}; problems: {:?}", self.received().problems);
     }
 
     /// Waits for these stations.
     pub(crate) async fn has(&mut self, numbers: std::ops::Range<u32>) {
         let wanted = stations(numbers);
-        self.hears("stations", |followed| followed.stations.get(&VRID) == Some(&wanted)).await;
+        self.receives("stations", |followed| followed.stations.get(&VRID) == Some(&wanted)).await;
     }
 
     /// Waits until a node of this name follows it.
@@ -86,10 +86,10 @@ impl Node {
         let named = |followed: &Followed| {
             followed.standbys.get(&VRID).is_some_and(|standbys| standbys.values().any(|standby| standby == name))
         };
-        self.hears("a standby", named).await;
+        self.receives("a standby", named).await;
     }
 
-    pub(crate) fn heard(&self) -> Arc<Followed> {
+    pub(crate) fn received(&self) -> Arc<Followed> {
         self.followed.borrow().clone()
     }
 

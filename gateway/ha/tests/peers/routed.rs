@@ -13,7 +13,7 @@ const ACTIVE: &str = "10.1.0.1";
 const NEAR: &str = "10.1.0.2";
 const FAR: &str = "10.2.0.2";
 
-/// Runs a standby of `ACTIVE` in another namespace until told to stop: what it has heard by then.
+/// Runs a standby of `ACTIVE` in another namespace until it is stopped, and returns what it has received by then.
 fn standby(at: Netns, address: &'static str, stop: oneshot::Receiver<()>) -> thread::JoinHandle<bool> {
     thread::spawn(move || {
         at.enter();
@@ -22,7 +22,7 @@ fn standby(at: Netns, address: &'static str, stop: oneshot::Receiver<()>) -> thr
             let node = Node::start(address, address, &[]);
             node.follow(ACTIVE);
             stop.await.unwrap();
-            !node.heard().stations.is_empty()
+            !node.received().stations.is_empty()
         })
     })
 }
@@ -60,7 +60,7 @@ fn a_neighbour_is_answered_and_one_behind_a_router_is_not() {
         active.is_followed_by(NEAR).await;
         // The far one has had as much time as the near one needed, and more.
         tokio::time::sleep(std::time::Duration::from_secs(3)).await;
-        let standbys = active.heard().standbys.clone();
+        let standbys = active.received().standbys.clone();
         assert_eq!(standbys.values().map(std::collections::BTreeMap::len).sum::<usize>(), 1, "{standbys:?}");
         stop_far.send(()).unwrap();
         stop_near.send(()).unwrap();

@@ -23,7 +23,9 @@ fn a_standby_has_the_active_nodes_stations_and_each_change() {
         standby.has(0..20_000).await;
         active.is_followed_by("gw2").await;
         let connected = |active: &str| active == "gw1";
-        standby.hears("who is active", |heard| heard.active.get(&VRID).is_some_and(|node| connected(node))).await;
+        standby
+            .receives("who is active", |followed| followed.active.get(&VRID).is_some_and(|node| connected(node)))
+            .await;
         active.learn(1..20_001);
         standby.has(1..20_001).await;
         active.learn(0..0);
@@ -39,7 +41,7 @@ fn a_standby_keeps_what_it_has_when_the_active_node_dies() {
         standby.follow(A);
         standby.has(0..100).await;
         active.kill();
-        standby.hears("that it is gone", |heard| heard.active.is_empty()).await;
+        standby.receives("that it is gone", |followed| followed.active.is_empty()).await;
         standby.learn(0..0);
         standby.has(0..100).await;
     });
@@ -78,12 +80,12 @@ fn roles_change_and_change_back() {
 }
 
 #[test]
-fn a_node_that_is_not_active_tells_no_stations() {
+fn a_node_that_is_not_active_sends_no_stations() {
     in_new(async || {
         let (mut one, mut other) = two();
         other.follow(A);
         one.is_followed_by("gw2").await;
-        assert!(other.heard().stations.is_empty());
+        assert!(other.received().stations.is_empty());
         one.learn(0..5);
         other.has(0..5).await;
     });
@@ -98,11 +100,11 @@ fn what_two_nodes_have_differently_is_a_problem_on_both_until_it_is_gone() {
         one.bind("gw1", &[100, 200]);
         let here = "virtual router 51: port eth1 VLAN 200 is bound to net200 here and not on node gw2";
         let there = "virtual router 51: port eth1 VLAN 200 is bound to net200 on node gw1 and not here";
-        one.hears("the difference", |heard| heard.problems == [here.to_owned()].into()).await;
-        other.hears("the difference", |heard| heard.problems == [there.to_owned()].into()).await;
+        one.receives("the difference", |followed| followed.problems == [here.to_owned()].into()).await;
+        other.receives("the difference", |followed| followed.problems == [there.to_owned()].into()).await;
         other.bind("gw2", &[100, 200]);
-        one.hears("no difference", |heard| heard.problems.is_empty()).await;
-        other.hears("no difference", |heard| heard.problems.is_empty()).await;
+        one.receives("no difference", |followed| followed.problems.is_empty()).await;
+        other.receives("no difference", |followed| followed.problems.is_empty()).await;
     });
 }
 
@@ -143,8 +145,8 @@ fn an_address_that_is_not_there_yet_is_listened_at_once_it_is() {
         let (mut active, mut standby) = (Node::start("gw1", "10.9.9.1", &[B]), Node::start("gw2", B, &[]));
         active.learn(0..100);
         active
-            .hears("that it can't listen", |heard| {
-                heard
+            .receives("that it can't listen", |followed| {
+                followed
                     .problems
                     .iter()
                     .any(|problem| problem.starts_with("other nodes can't be answered at 10.9.9.1 port 3700: "))
@@ -153,7 +155,7 @@ fn an_address_that_is_not_there_yet_is_listened_at_once_it_is() {
         run("ip address add 10.9.9.1/32 dev lo");
         standby.follow("10.9.9.1");
         standby.has(0..100).await;
-        active.hears("no problem", |heard| heard.problems.is_empty()).await;
+        active.receives("no problem", |followed| followed.problems.is_empty()).await;
     });
 }
 
@@ -166,12 +168,12 @@ fn what_is_no_longer_a_virtual_router_of_the_node_is_forgotten() {
         standby.has(0..100).await;
         standby.peers.follow(VRID, None);
         standby.peers.local(gateway_ha::peers::Description { node: "gw2".to_owned(), ..Default::default() });
-        standby.hears("nothing", |heard| heard.stations.is_empty()).await;
+        standby.receives("nothing", |followed| followed.stations.is_empty()).await;
     });
 }
 
 #[test]
-fn with_a_key_that_both_have_all_is_told_also_after_it_was_changed() {
+fn with_a_key_that_both_have_all_is_sent_also_after_it_was_changed() {
     in_new(async || {
         let (mut active, mut standby) = two();
         for node in [&active, &standby] {
@@ -190,17 +192,17 @@ fn with_a_key_that_both_have_all_is_told_also_after_it_was_changed() {
 }
 
 #[test]
-fn nodes_tell_how_many_bindings_they_could_forward() {
+fn nodes_report_how_many_bindings_they_could_forward() {
     in_new(async || {
         let (mut active, mut standby) = two();
         active.learn(0..1);
         standby.follow(A);
-        let says = |heard: &Followed, name: &str| {
-            let able = heard.able.get(&VRID).into_iter().flat_map(|able| able.values());
+        let reports = |followed: &Followed, name: &str| {
+            let able = followed.able.get(&VRID).into_iter().flat_map(|able| able.values());
             able.into_iter().any(|able| able.node == name && able.bindings == Some(1))
         };
-        standby.hears("the active node", |heard| says(heard, "gw1")).await;
-        active.hears("the standby", |heard| says(heard, "gw2")).await;
+        standby.receives("the active node", |followed| reports(followed, "gw1")).await;
+        active.receives("the standby", |followed| reports(followed, "gw2")).await;
     });
 }
 
@@ -217,15 +219,15 @@ fn a_standby_asks_the_active_node_to_announce_its_addresses() {
         active.is_followed_by("gw2").await;
         for number in 1..=2 {
             standby.ask("gw2", number);
-            active.hears("the request", |heard| heard.misled == [(VRID, number.into())].into()).await;
+            active.receives("the request", |followed| followed.misled == [(VRID, number.into())].into()).await;
         }
-        assert!(standby.heard().misled.is_empty(), "nobody asks a standby");
+        assert!(standby.received().misled.is_empty(), "nobody asks a standby");
         // What was asked before is not asked of who is called next.
         let other = Node::start("gw3", "127.0.0.3", &[B]);
         other.peers.authenticate(key(1));
         other.learn(0..20);
         standby.follow("127.0.0.3");
         standby.has(0..20).await;
-        assert!(other.heard().misled.is_empty());
+        assert!(other.received().misled.is_empty());
     });
 }

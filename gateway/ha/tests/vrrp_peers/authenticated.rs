@@ -41,8 +41,8 @@ fn a_stranger_without_the_key_does_not_take_the_role_whatever_its_priority() {
             c.start(&stranger);
             c.active().await;
             for node in [&a, &b] {
-                let told = |problem: &String| problem.starts_with("an advertisement from 10.9.0.3 is ignored: it");
-                let status = node.until("told", |status| status.problems.iter().any(told)).await;
+                let reported = |problem: &String| problem.starts_with("an advertisement from 10.9.0.3 is ignored: it");
+                let status = node.until("reported", |status| status.problems.iter().any(reported)).await;
                 let counted = status.counters;
                 let refused = counted.auth_ext_missing + counted.auth_ext_invalid_hmac + counted.auth_ext_unknown_key;
                 assert!(refused > 0, "{counted:?}");
@@ -75,8 +75,8 @@ fn keys_are_brought_in_and_changed_while_nodes_run_and_nobody_moves() {
             for (node, priority) in [(&b, 100), (&a, 150)] {
                 let changed = keyed(config(priority), keys, mode);
                 node.handle().reconfigure(vec![instance(&changed)], vec![], vec![]);
-                let heard = b.status().counters.advert_rcvd;
-                b.until("hearing", |status| status.counters.advert_rcvd > heard + 2).await;
+                let received = b.status().counters.advert_rcvd;
+                b.until("hearing", |status| status.counters.advert_rcvd > received + 2).await;
             }
         }
         for (node, masters) in [(&a, 1), (&b, 0)] {
@@ -94,7 +94,7 @@ const AUTH_HMAC: &str = "auth_hmac {\n key 7 KKKKKKKKKKKKKKKKKKKKKKKKKKKKKKKK\n 
 
 #[test]
 #[ignore = "needs a keepalived with auth_hmac before others in PATH"]
-fn keepalived_with_auth_hmac_hears_ours_and_is_heard() {
+fn keepalived_with_auth_hmac_accepts_ours_and_is_accepted() {
     let unicast = "unicast_src_ip 10.9.0.2\n unicast_peer {\n 10.9.0.1\n }";
     let to = |config: VrrpConfig| VrrpConfig { peers: vec!["10.9.0.2".parse().unwrap()], ..config };
     let key = |config| enforcing(config, &[(7, b'K')]);

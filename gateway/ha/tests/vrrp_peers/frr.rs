@@ -48,7 +48,7 @@ impl Frr {
         Self { vrrpd: Some(vrrpd), zebra: Some(zebra), dir }
     }
 
-    /// What vrrpd says of itself.
+    /// The state that vrrpd reports.
     fn shows(&self, state: &str) -> bool {
         let mut vtysh = process::Command::new("vtysh");
         vtysh.args(["--vty_socket", &self.dir.display().to_string(), "-d", "vrrpd", "-c", "show vrrp"]);

@@ -139,18 +139,19 @@ fn peer_of_higher_priority_takes_the_role_and_ours_stops_forwarding() {
 }
 
 #[test]
-fn other_version_and_interval_of_a_peer_are_told() {
+fn other_version_and_interval_of_a_peer_are_reported() {
     test(async {
         let switch = Switch::new();
         let (mut ours, peer) = (switch.node(1), switch.node(2));
         let _keepalived = Keepalived::start(&peer, 150, VIP, "version 2\n advert_int 2");
         peer.until_has("up0", VIP, true).await;
-        // So rarely that it hears the peer first.
+        // So rarely that it receives the peer first.
         ours.start(&VrrpConfig { interval: Interval::from_centiseconds(300).unwrap(), ..config(100) });
-        let told = |part: &'static str| move |problem: &String| problem.contains(part);
+        let reported = |part: &'static str| move |problem: &String| problem.contains(part);
         let status = ours
-            .until("told", |status| {
-                status.problems.iter().any(told("speaks version 2")) && status.problems.iter().any(told("every 2s"))
+            .until("reported", |status| {
+                status.problems.iter().any(reported("speaks version 2"))
+                    && status.problems.iter().any(reported("every 2s"))
             })
             .await;
         assert_ne!(status.status.role, Role::Active);
@@ -158,15 +159,15 @@ fn other_version_and_interval_of_a_peer_are_told() {
 }
 
 #[test]
-fn password_of_a_peer_is_told() {
+fn password_of_a_peer_is_reported() {
     test(async {
         let switch = Switch::new();
         let (mut ours, peer) = (switch.node(1), switch.node(2));
         let lines = "version 2\n advert_int 1\n authentication {\n auth_type PASS\n auth_pass secret\n }";
         let _keepalived = Keepalived::start(&peer, 150, VIP, lines);
         ours.start(&config_v2(100));
-        let told = |problem: &String| problem.contains("authentication of type 1");
-        let status = ours.until("told", |status| status.problems.iter().any(told)).await;
+        let reported = |problem: &String| problem.contains("authentication of type 1");
+        let status = ours.until("reported", |status| status.problems.iter().any(reported)).await;
         assert!(status.counters.invalid_authtype > 0);
     });
 }

@@ -14,7 +14,7 @@ use crate::{
     map::leases,
 };
 
-/// Where the child finds the map; this crate's tests run themselves anew as that child.
+/// Environment variable with the map for the child; this crate's tests run themselves again as that child.
 const FD: &str = "VRRP_PEERS_LEASES_FD";
 
 /// Not a test by itself: the process that is killed.
@@ -24,7 +24,7 @@ fn child_that_is_active_until_it_is_killed() {
     // SAFETY: the parent has left it open for this process.
     let fd = unsafe { OwnedFd::from_raw_fd(fd.parse().unwrap()) };
     let _handle = ha::start(setup(instance(&config(150)), leases(fd))).unwrap();
-    // Never is told anything.
+    // Never receives a command.
     test(std::future::pending());
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use gateway_config::{AnnounceConfig, InstanceConfig, Interface, Mode, Track, VrrpConfig, Vteps};
 use gateway_ha as ha;
-use gateway_ha::{Handle, InstanceStatus, Setup};
+use gateway_ha::{Handle, Setup, VirtualRouterStatus};
 use gateway_vrrp::{Checksum, Interval, Leave, Priority, Role, Version, Vrid};
 use nix::sys::signal::{Signal, kill};
 use tokio::{
@@ -107,12 +107,16 @@ impl Node {
         self.handle.take().unwrap().stop(how).await;
     }
 
-    pub(crate) fn status(&self) -> InstanceStatus {
+    pub(crate) fn status(&self) -> VirtualRouterStatus {
         self.handle().statuses().borrow()[0].clone()
     }
 
-    pub(crate) async fn until(&self, what: &str, mut is: impl FnMut(&InstanceStatus) -> bool) -> InstanceStatus {
-        let mut statuses: watch::Receiver<Arc<Vec<InstanceStatus>>> = self.handle().statuses();
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        mut is: impl FnMut(&VirtualRouterStatus) -> bool,
+    ) -> VirtualRouterStatus {
+        let mut statuses: watch::Receiver<Arc<Vec<VirtualRouterStatus>>> = self.handle().statuses();
         let found = timeout(PATIENCE, statuses.wait_for(|statuses| is(&statuses[0]))).await;
         match found {
             Ok(found) => found.unwrap()[0].clone(),
@@ -121,13 +125,13 @@ impl Node {
     }
 
     /// Active, with the addresses there.
-    pub(crate) async fn active(&self) -> InstanceStatus {
+    pub(crate) async fn active(&self) -> VirtualRouterStatus {
         self.until("active", |status| status.status.role == Role::Active && status.addresses_there).await
     }
 
     /// Backup of another node, without the addresses.
-    pub(crate) async fn backup(&self) -> InstanceStatus {
-        let is = |status: &InstanceStatus| status.status.role == Role::Backup && status.status.active.is_some();
+    pub(crate) async fn backup(&self) -> VirtualRouterStatus {
+        let is = |status: &VirtualRouterStatus| status.status.role == Role::Backup && status.status.active.is_some();
         self.until("backup", |status| is(status) && !status.addresses_there).await
     }
 

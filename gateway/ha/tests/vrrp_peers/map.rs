@@ -21,7 +21,7 @@ impl LeaseMap {
     pub(crate) fn new() -> Self {
         // union bpf_attr for BPF_MAP_CREATE: type, size of a key, size of a value, entries.
         let attr = [BPF_MAP_TYPE_ARRAY, 4, 8, ENTRIES];
-        // SAFETY: the kernel reads as many bytes as it is told, and takes the rest for zero.
+        // SAFETY: the kernel reads the bytes of `attr`, and takes the rest for zero.
         let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, attr.as_ptr(), size_of_val(&attr)) };
         assert!(fd >= 0, "a BPF map: {}", std::io::Error::last_os_error());
         // SAFETY: the kernel has just given it.

@@ -11,7 +11,7 @@ use std::{
 
 use gateway_base::clock;
 use gateway_config::{Interface, Mode, Track, VrrpConfig};
-use gateway_ha::InstanceStatus;
+use gateway_ha::VirtualRouterStatus;
 use gateway_vrrp::{Leave, Role, Time, Vrid};
 
 use crate::{
@@ -92,7 +92,7 @@ fn first_node_becomes_active_and_the_second_its_backup() {
 }
 
 #[test]
-fn backup_takes_over_when_the_active_node_is_not_heard_and_they_never_both_forward() {
+fn backup_takes_over_when_the_active_node_is_silent_and_they_never_both_forward() {
     test(async {
         let switch = Switch::new();
         let (a, b) = pair(&switch, &config(150), &config(100)).await;
@@ -187,7 +187,7 @@ fn lost_port_hands_over_at_once() {
         eprintln!("port down: {:?} without a forwarder", watch.finish());
         let status = a.until("at fault", |status| status.status.role == Role::Fault).await;
         assert!(status.problems.iter().any(|problem| problem.starts_with("port acc0 is down")), "{status:?}");
-        assert_eq!(b.status().counters.priority_zero_rcvd, 1, "it was not told");
+        assert_eq!(b.status().counters.priority_zero_rcvd, 1, "it was not notified");
         a.netns.run("ip link set acc1 up");
         a.active().await;
         assert!(a.status().problems.is_empty(), "{:?}", a.status().problems);
@@ -265,7 +265,7 @@ fn address_left_by_a_crash_is_taken_off() {
 }
 
 #[test]
-fn address_that_somebody_takes_off_is_put_on_again() {
+fn address_that_another_program_takes_off_is_put_on_again() {
     test(async {
         let switch = Switch::new();
         let mut a = switch.node(1);
@@ -347,7 +347,7 @@ fn unicast_peers_fail_over_and_a_dead_peer_holds_nobody_up() {
 }
 
 #[test]
-fn same_vrid_for_other_addresses_is_ignored_and_told() {
+fn same_vrid_for_other_addresses_is_ignored_and_reported() {
     test(async {
         let switch = Switch::new();
         let (mut a, mut b) = (switch.node(1), switch.node(2));
@@ -357,7 +357,7 @@ fn same_vrid_for_other_addresses_is_ignored_and_told() {
         foreign.vteps.v4 = Some([10, 9, 0, 200].into());
         b.start_with(foreign);
         let clash = |problem: &String| problem.contains("uses the same VRID for 10.9.0.200");
-        let status = a.until("told", |status| status.problems.iter().any(clash)).await;
+        let status = a.until("reported", |status| status.problems.iter().any(clash)).await;
         assert_eq!(status.status.role, Role::Active);
     });
 }
@@ -449,7 +449,7 @@ fn two_virtual_routers_share_the_load() {
         a.handle().reconfigure(both(150, 100), vec![], vec![]);
         b.handle().reconfigure(both(100, 150), vec![], vec![]);
         let role = |wanted: [Role; 2]| {
-            move |statuses: &Arc<Vec<_>>| statuses.iter().map(|s: &InstanceStatus| s.status.role).eq(wanted)
+            move |statuses: &Arc<Vec<_>>| statuses.iter().map(|s: &VirtualRouterStatus| s.status.role).eq(wanted)
         };
         for (node, wanted) in [(&a, [Role::Active, Role::Backup]), (&b, [Role::Backup, Role::Active])] {
             let mut statuses = node.handle().statuses();

@@ -41,9 +41,13 @@ fn virtual_mac_address_moves_with_the_role_and_only_it_answers() {
         b.backup().await;
         assert!(a.has(MACVLAN, VIP) && !a.has("up0", VIP));
         assert!(!has_macvlan(&b), "a backup has the virtual MAC address");
-        let told = answers(&third.netns);
-        assert!(told.contains(MAC), "{told}");
-        assert_eq!(told.matches("reply from").count(), told.matches(MAC).count(), "another MAC answers too: {told}");
+        let reported = answers(&third.netns);
+        assert!(reported.contains(MAC), "{reported}");
+        assert_eq!(
+            reported.matches("reply from").count(),
+            reported.matches(MAC).count(),
+            "another MAC answers too: {reported}"
+        );
 
         a.stop(Leave::Handover).await;
         b.active().await;

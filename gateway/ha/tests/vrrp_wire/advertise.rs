@@ -94,7 +94,7 @@ fn time_of_arrival_is_when_the_kernel_had_it() {
 }
 
 #[test]
-fn forwarded_packet_is_told_from_one_on_the_link() {
+fn forwarded_packet_is_distinguished_from_one_on_the_link() {
     in_new(|| async {
         let lab = Lab::new();
         let mut peer = lab.open_peer(Family::V4, &[]);
@@ -107,7 +107,7 @@ fn forwarded_packet_is_told_from_one_on_the_link() {
 }
 
 #[test]
-fn own_advertisements_are_not_heard() {
+fn own_advertisements_are_not_received() {
     in_new(|| async {
         let lab = Lab::new();
         let mut own = open("own0", Family::V4, &[]);
@@ -119,7 +119,7 @@ fn own_advertisements_are_not_heard() {
 }
 
 #[test]
-fn other_interfaces_are_not_heard() {
+fn other_interfaces_are_not_received() {
     in_new(|| async {
         let lab = Lab::new();
         run("ip link add other0 type veth peer name other1");
@@ -138,7 +138,7 @@ fn other_interfaces_are_not_heard() {
 }
 
 #[test]
-fn socket_that_does_not_listen_hears_nothing() {
+fn socket_that_does_not_listen_receives_nothing() {
     in_new(|| async {
         let lab = Lab::new();
         let mut deaf = AdvertSocket::open(&SocketOptions { listen: false, ..options("own0", Family::V4) }).unwrap();

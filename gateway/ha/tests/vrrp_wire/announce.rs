@@ -25,7 +25,7 @@ fn sender() -> FrameSender {
     FrameSender::open(if_nametoindex("own0").unwrap()).unwrap()
 }
 
-/// The neighbour has the address at another MAC, and is told better.
+/// The neighbour has the address at another MAC, and learns the right one.
 async fn taken_over(address: &'static str) {
     let lab = Lab::new();
     lab.peer.run("ip addr add 2001:db8::2/64 dev peer0 nodad");
@@ -86,7 +86,7 @@ fn rarp_on_a_vlan_is_on_the_wire_as_such() {
 }
 
 #[test]
-fn interface_that_is_down_or_gone_is_told_as_such() {
+fn interface_that_is_down_or_gone_is_reported_as_such() {
     in_new(|| async {
         let _lab = Lab::new();
         let (sender, frame) = (sender(), announce::rarp(MAC, VlanId::UNTAGGED));

@@ -19,7 +19,7 @@ fn sent_advertisements_have_left() {
         let _lab = Lab::new();
         for (family, address) in [(Family::V4, "10.9.0.100"), (Family::V6, "2001:db8::100")] {
             let mut own = open("own0", family, &[]);
-            assert!(own.tells_departure());
+            assert!(own.has_tx_timestamps());
             for _ in 0..100 {
                 let id = own.send(&advertisement(address)).unwrap();
                 departure(&mut own, id).await;
@@ -134,14 +134,14 @@ fn news_that_a_peer_is_unreachable_disturbs_nothing() {
 }
 
 #[test]
-fn interface_that_does_not_tell_is_believed() {
+fn interface_without_tx_timestamps_is_believed() {
     in_new(|| async {
         let _lab = Lab::new();
         run("ip link add br0 type bridge");
         run("ip addr add 10.8.0.1/24 dev br0");
         run("ip link set br0 up");
         let mut bridge = open("br0", Family::V4, &[]);
-        if !bridge.tells_departure() {
+        if !bridge.has_tx_timestamps() {
             let id = bridge.send(&advertisement("10.8.0.100")).unwrap();
             assert_eq!(bridge.tx_completed(), Some(id));
         }

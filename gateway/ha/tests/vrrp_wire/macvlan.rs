@@ -33,7 +33,7 @@ fn macvlan_without_an_address_sends_from_that_of_the_interface_below() {
 }
 
 #[test]
-fn macvlan_hears_multicast() {
+fn macvlan_receives_multicast() {
     in_new(|| async {
         let lab = Lab::new();
         stack();

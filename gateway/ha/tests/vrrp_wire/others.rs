@@ -32,7 +32,7 @@ fn keepalived(lab: &Lab, directory: &Directory, instance: &str) -> Daemon {
     spawn(lab, "keepalived", &arguments)
 }
 
-/// FRR wants a macvlan with the virtual MAC and the virtual address, and zebra to tell it of both.
+/// FRR wants a macvlan with the virtual MAC and the virtual address, and zebra to report both to it.
 async fn frr(lab: &Lab, directory: &Directory, version: u8) -> [Daemon; 2] {
     for (name, octet, address) in [("vrrp4", 1, "10.9.0.100/24"), ("vrrp6", 2, "2001:db8::100/64")] {
         lab.peer
@@ -119,7 +119,7 @@ fn keepalived_with_a_password_is_recognised() {
 }
 
 #[test]
-fn keepalived_hears_us_and_stays_backup() {
+fn keepalived_receives_ours_and_stays_backup() {
     in_new(|| async {
         let (lab, directory) = (Lab::new(), Directory::new("keepalived-backup"));
         let mut own = open("own0", Family::V4, &[]);
@@ -127,7 +127,7 @@ fn keepalived_hears_us_and_stays_backup() {
         stronger.priority = 250;
         let instance = "version 3\n advert_int 1\n virtual_ipaddress {\n 10.9.0.100/32\n }";
         let _daemon = keepalived(&lab, &directory, instance);
-        // It starts as the active router, hears of a higher priority, and gives up its address.
+        // It starts as the active router, receives a higher priority, and gives up its address.
         arrival(&mut own).await;
         until("backup", || {
             own.send(&stronger).unwrap();

@@ -64,8 +64,8 @@ mod tests {
         let from = IpAddr::from([172, 31, 0, 77]);
         let status = claiming(Some(Holdup::Node { from, priority: 1 }));
         assert!(faults(&status, "eth0", Duration::from_secs(103)).is_empty());
-        let faults = super::faults(&status, "eth0", Duration::from_millis(103_001));
-        assert!(faults[0].contains("172.31.0.77 may still forward, as it has advertised priority 1"), "{faults:?}");
+        let found = faults(&status, "eth0", Duration::from_millis(103_001));
+        assert!(found[0].contains("172.31.0.77 may still forward, as it has advertised priority 1"), "{found:?}");
     }
 
     #[test]
@@ -75,16 +75,15 @@ mod tests {
 
     #[test]
     fn a_claim_whose_advertisements_do_not_leave_names_the_interface() {
-        let faults = super::faults(&claiming(Some(Holdup::Unsent)), "eth0", Duration::from_secs(200));
-        assert!(faults[0].ends_with("no advertisement of its own has left eth0"), "{faults:?}");
+        let found = faults(&claiming(Some(Holdup::Unsent)), "eth0", Duration::from_secs(200));
+        assert!(found[0].ends_with("no advertisement of its own has left eth0"), "{found:?}");
     }
 
     #[test]
     fn a_deaf_node_is_one_fault_and_not_two() {
         let from = IpAddr::from([172, 31, 0, 22]);
         let holdup = Some(Holdup::Node { from, priority: 100 });
-        let faults =
-            super::faults(&Status { deaf_peer: Some(from), ..claiming(holdup) }, "eth0", Duration::from_secs(200));
-        assert!(matches!(&faults[..], [one] if one.starts_with("172.31.0.22 does not hear this node")), "{faults:?}");
+        let found = faults(&Status { deaf_peer: Some(from), ..claiming(holdup) }, "eth0", Duration::from_secs(200));
+        assert!(matches!(&found[..], [one] if one.starts_with("172.31.0.22 does not hear this node")), "{found:?}");
     }
 }

@@ -6,7 +6,7 @@ use gateway_base::clock;
 use gateway_netdev::links::Links;
 use gateway_vrrp::{Priority, Time, Tracked};
 
-use super::{Body, Instance, REOPEN, Shared, Work};
+use super::{Body, REOPEN, Shared, VirtualRouter, Work};
 use crate::{
     Family,
     port::{Port, PortOptions},
@@ -16,7 +16,7 @@ use crate::{
 /// Change of priority that leaves the lowest one, whatever is configured, except for the owner.
 const HELD: i32 = -254;
 
-impl Instance {
+impl VirtualRouter {
     /// Checks interfaces and all other tracked objects, and opens the socket if it is not open.
     pub(crate) fn look(&mut self, shared: &mut Shared) {
         let now = clock::monotonic();

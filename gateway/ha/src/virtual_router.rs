@@ -1,8 +1,8 @@
 //! One virtual router in the loop: its state machine, and the worker that performs its actions.
 
+mod faults;
 mod settings;
 mod tracking;
-mod troubles;
 mod work;
 
 use std::{
@@ -31,7 +31,7 @@ use work::Acting;
 
 use super::{
     Counters, Family, announcing::Announcing, leases::LeaseMaps, log_queue::LogQueue, observe::Observer, port::Port,
-    status::InstanceStatus,
+    status::VirtualRouterStatus,
 };
 
 pub(crate) use settings::{placement_of, virtual_addresses};
@@ -78,7 +78,7 @@ enum Work {
 }
 
 /// A running virtual router: its state machine and its body.
-pub(crate) struct Instance {
+pub(crate) struct VirtualRouter {
     machine: Machine,
     body: Body,
 }
@@ -115,7 +115,7 @@ struct Body {
     role: Role,
 }
 
-impl Instance {
+impl VirtualRouter {
     /// Starts a virtual router. Returns `None` for an instance without VRRP, or without an address.
     pub(crate) fn start(config: &InstanceConfig, shared: &mut Shared) -> Option<Self> {
         let vrrp = config.vrrp.clone()?;
@@ -157,14 +157,14 @@ impl Instance {
             addresses,
             spoken,
         };
-        let mut instance = Self { machine: Machine::new(settings, now, resume), body };
+        let mut router = Self { machine: Machine::new(settings, now, resume), body };
         match resume {
-            Some(_) => shared.log_queue.info(format!("{} keeps its role: its lease still runs", instance.title())),
+            Some(_) => shared.log_queue.info(format!("{} keeps its role: its lease still runs", router.title())),
             // A lease that an earlier run has left is void.
-            None => instance.body.lease(Time::ZERO, shared),
+            None => router.body.lease(Time::ZERO, shared),
         }
-        instance.look(shared);
-        Some(instance)
+        router.look(shared);
+        Some(router)
     }
 
     /// Changes the configuration, for the same VRID. Returns false if the virtual router no longer exists.
@@ -172,12 +172,12 @@ impl Instance {
         let (Some(vrrp), Some((addresses, spoken))) = (config.vrrp.clone(), addresses(config)) else { return false };
         let now = clock::monotonic();
         let old = &self.body.config;
-        let anew = self.body.addresses != addresses
+        let restart = self.body.addresses != addresses
             || old.interface != vrrp.interface
             || old.virtual_mac != vrrp.virtual_mac
             || (old.priority == Priority::OWNER) != (vrrp.priority == Priority::OWNER);
-        let reopen = anew || old.peers != vrrp.peers || old.source != vrrp.source;
-        if anew {
+        let reopen = restart || old.peers != vrrp.peers || old.source != vrrp.source;
+        if restart {
             // It is another virtual router as far as other nodes are concerned.
             self.leave(Leave::Handover, shared);
         }
@@ -187,7 +187,7 @@ impl Instance {
         body.config = vrrp;
         body.addresses = addresses;
         body.spoken = spoken;
-        if anew {
+        if restart {
             self.machine = Machine::new(body.settings(shared), now, None);
             body.observer = Observer::default();
             body.mover.moved(placement(&body.config, &body.addresses));
@@ -213,7 +213,7 @@ impl Instance {
         let more = turn(&mut self.machine, &mut worker, READ_AT_ONCE).now_or_never().unwrap_or_default();
         self.body.announce(now, shared);
         self.body.observer.expire(now);
-        self.tell(shared);
+        self.log_role(shared);
         more
     }
 
@@ -249,7 +249,7 @@ impl Instance {
         let mut worker = Acting { body: &mut self.body, shared };
         // The worker never waits, as in a turn.
         let _done = perform(&mut self.machine, &mut worker).now_or_never();
-        self.tell(shared);
+        self.log_role(shared);
     }
 
     /// Returns true while an action of the departure is pending.
@@ -281,13 +281,13 @@ impl Instance {
     }
 
     /// Returns the status.
-    pub(crate) fn status(&self) -> InstanceStatus {
+    pub(crate) fn status(&self) -> VirtualRouterStatus {
         let body = &self.body;
         let status = self.machine.status();
-        let faults = troubles::faults(&status, &body.config.interface, clock::monotonic());
+        let faults = faults::faults(&status, &body.config.interface, clock::monotonic());
         let problems = body.tracking.iter().chain(body.work_faults.values()).cloned();
         let problems = problems.chain(body.observer.problems().map(str::to_owned)).chain(faults.iter().cloned());
-        InstanceStatus {
+        VirtualRouterStatus {
             vrid: body.vrid,
             name: body.name.clone(),
             status,
@@ -307,7 +307,7 @@ impl Instance {
     }
 
     /// Counts and logs a change of role.
-    fn tell(&mut self, shared: &mut Shared) {
+    fn log_role(&mut self, shared: &mut Shared) {
         let status = self.machine.status();
         let body = &mut self.body;
         if status.role == body.role {
