@@ -2,6 +2,7 @@
 //!
 //! This crate has no knowledge of packets, databases or configuration.
 
+pub mod backoff;
 pub mod causes;
 mod cleared;
 pub mod clock;

@@ -2,28 +2,32 @@
 
 use std::time::{Duration, Instant};
 
-/// First backoff, after all servers have failed once.
+use gateway_base::backoff::Backoff;
+
+/// Backoff after all servers have failed once.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// Maximum backoff, after they have failed many times.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// Minimum duration of a good connection.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// Exponential backoff over the servers. The next server is tried at once; after each round over all of them there is a
-/// wait, twice as long as the one before. Jitter shortens each wait by up to a half, so that the many clients of a
-/// server that comes back do not connect at the same time.
+/// Rotation over the servers, with exponential backoff. The next server is tried at once; after each round over all of
+/// them there is a wait with jitter ([`Backoff`]), so that the many clients of a server that comes back do not connect
+/// at the same time.
 #[derive(Debug)]
 pub(crate) struct Rotation {
     remotes: usize,
     next: usize,
-    failures: u32,
-    random: u64,
+    /// Servers that have failed in this round.
+    failures: usize,
+    backoff: Backoff,
 }
 
 impl Rotation {
     /// Creates the rotation over `remotes` servers; `seed` is different for each client.
     pub(crate) fn new(remotes: usize, seed: u64) -> Self {
-        Self { remotes, next: 0, failures: 0, random: seed }
+        let backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT).with_jitter(seed);
+        Self { remotes, next: 0, failures: 0, backoff }
     }
 
     /// Returns the index of the server to try now.
@@ -36,28 +40,15 @@ impl Rotation {
     pub(crate) fn failed(&mut self, now: Instant, lasted: Option<Duration>) -> Instant {
         if lasted.is_some_and(|lasted| lasted >= GOOD) {
             self.failures = 0;
+            self.backoff.reset();
         }
-        self.failures = self.failures.saturating_add(1);
+        self.failures += 1;
         self.next = (self.next + 1) % self.remotes;
-        let remotes = u32::try_from(self.remotes).unwrap_or(u32::MAX);
-        let (rounds, rest) = (self.failures / remotes, self.failures % remotes);
-        if rest > 0 { now } else { now + self.wait(rounds) }
-    }
-
-    fn wait(&mut self, rounds: u32) -> Duration {
-        let wait = FIRST_WAIT.saturating_mul(1 << (rounds - 1).min(16)).min(LONGEST_WAIT);
-        let share = self.draw() as f64 / u64::MAX as f64;
-        wait.mul_f64(0.5 + share / 2.0)
-    }
-
-    /// Returns the next random number: Marsaglia's xorshift of 64 bits ("Xorshift RNGs", 2003), which never starts from
-    /// zero or reaches it.
-    fn draw(&mut self) -> u64 {
-        self.random |= u64::from(self.random == 0);
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
+        if self.failures < self.remotes {
+            return now;
+        }
+        self.failures = 0;
+        now + self.backoff.wait()
     }
 }
 

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use gateway_base::backoff::Backoff;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -30,7 +31,7 @@ use super::{
 const CALLERS: usize = 8;
 /// Longest time until a call is answered.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Backoff after a first failure. It doubles with each further one.
+/// Backoff after a first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// Longest backoff.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
@@ -118,27 +119,17 @@ fn keep_only<K: Ord>(
     });
 }
 
-/// Backoff between attempts.
-struct Patience(Duration);
-
-impl Patience {
-    fn new() -> Self {
-        Self(FIRST_WAIT)
+/// Waits with backoff after an attempt that lasted that long.
+async fn pause(backoff: &mut Backoff, lasted: Option<Duration>) {
+    if lasted.is_some_and(|lasted| lasted >= GOOD) {
+        backoff.reset();
     }
-
-    /// Waits after an attempt that lasted that long.
-    async fn wait(&mut self, lasted: Option<Duration>) {
-        if lasted.is_some_and(|lasted| lasted >= GOOD) {
-            self.0 = FIRST_WAIT;
-        }
-        sleep(self.0).await;
-        self.0 = (self.0 * 2).min(LONGEST_WAIT);
-    }
+    sleep(backoff.wait()).await;
 }
 
 /// Calls `remote` again and again.
 async fn follow(shared: Arc<Shared>, remote: Remote) {
-    let mut patience = Patience::new();
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let (reason, lasted) = match timeout(CONNECT, socket::call(remote, shared.port)).await {
             Ok(Ok(stream)) => {
@@ -152,13 +143,13 @@ async fn follow(shared: Arc<Shared>, remote: Remote) {
         tracing::debug!("conversation with the active node {}: {reason}", remote.address);
         let text = format!("the active node {} does not tell what it has learned: {reason}", remote.address);
         shared.registry.update(|sum| sum.troubles.insert(With::Remote(remote), text));
-        patience.wait(lasted).await;
+        pause(&mut backoff, lasted).await;
     }
 }
 
 /// Listens at `local`, and serves the callers that are allowed.
 async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
-    let mut patience = Patience::new();
+    let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
     loop {
         let reason = match socket::listen(local, shared.port) {
             Ok(listener) => {
@@ -171,7 +162,7 @@ async fn answer(shared: Arc<Shared>, local: Local, callers: Arc<Semaphore>) {
         };
         let text = format!("other nodes can't be answered at {} port {}: {reason}", local.address, shared.port);
         shared.registry.update(|sum| sum.troubles.insert(With::Listener(local), text));
-        patience.wait(None).await;
+        pause(&mut backoff, None).await;
     }
 }
 

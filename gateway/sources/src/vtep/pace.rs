@@ -2,16 +2,24 @@
 
 use std::time::Duration;
 
+use gateway_base::backoff::Backoff;
+
 /// First backoff after a failure.
 const FIRST: Duration = Duration::from_millis(50);
 /// Maximum backoff.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Interval between transactions, with exponential backoff while they fail.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Interval between transactions, with exponential backoff ([`Backoff`]) while they fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     not_before: Duration,
-    pause: Duration,
+    backoff: Backoff,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { not_before: Duration::ZERO, backoff: Backoff::new(FIRST, LONGEST) }
+    }
 }
 
 impl Pace {
@@ -27,13 +35,13 @@ impl Pace {
 
     /// Records that a transaction was done. The next one may follow after `interval`.
     pub(super) fn done(&mut self, now: Duration, interval: Duration) {
-        *self = Self { not_before: now + interval, pause: Duration::ZERO };
+        self.not_before = now + interval;
+        self.backoff.reset();
     }
 
     /// Records that a transaction failed.
     pub(super) fn failed(&mut self, now: Duration) {
-        self.pause = (self.pause * 2).clamp(FIRST, LONGEST);
-        self.not_before = now + self.pause;
+        self.not_before = now + self.backoff.wait();
     }
 }
 
