@@ -32,8 +32,6 @@ fn embed() -> Result<(), Box<dyn Error>> {
         "gateway-common/Cargo.toml",
         "gateway-common/src",
         "gateway-ebpf/Cargo.toml",
-        // The same cargo run builds them; the benchmark takes them from its output directory.
-        "gateway-ebpf/bench",
         "gateway-ebpf/src",
         "gateway-ebpf/capture",
         "xtask/src/ebpf.rs",

@@ -2,24 +2,19 @@
 
 use std::{ffi::OsString, os::unix::process::CommandExt, path::Path, process::Command, process::ExitCode};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use crate::{
     cargo, ebpf, interrupt,
     setup::{self, Purpose},
 };
 
-/// Name of the benchmark's own programs, built along with the gateway's.
-const PROGRAMS: &str = "vtep-gateway-bench";
 /// The part that needs the agent, in its release build.
 const CONTROL: &str = "control";
 
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf, Purpose::Lab])?;
-    let programs = ebpf::build(root)?.with_file_name(PROGRAMS);
-    if !programs.is_file() {
-        bail!("no {}: if {} names an object, {PROGRAMS} has to lie beside it", programs.display(), ebpf::OBJECT_ENV);
-    }
+    let programs = ebpf::build_bench(root)?;
     eprintln!("xtask: building the benchmark");
     // Debug build, as for the tests: the measured work is the kernel's.
     let bench = build(root, "bench", &[])?;

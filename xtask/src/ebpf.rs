@@ -1,4 +1,4 @@
-//! Builds the BPF object: finds a suitable compiler and linker, and runs a nested cargo with them.
+//! Builds the BPF objects: finds a suitable compiler and linker, and runs a nested cargo with them.
 //!
 //! Two compilers are suitable. A rustup nightly with the `rust-src` component builds `core` for the BPF target itself.
 //! Debian's packaged `rustc` comes with that `core` ready-made. Both link with `bpf-linker`.
@@ -17,10 +17,12 @@ const PACKAGE: &str = "gateway-ebpf";
 const BINARY: &str = "vtep-gateway-ebpf";
 /// The binary with the programs of `vtep-gateway trace` and `capture`; it is beside the other one.
 const CAPTURE_BINARY: &str = "vtep-gateway-capture";
+/// The binary with the benchmark's own programs. The agent does not need it.
+const BENCH_BINARY: &str = "vtep-gateway-bench";
 const TARGET: &str = "bpfel-unknown-none";
 
-/// Environment variable with the path of a ready-made object, for builds without a BPF toolchain;
-/// `vtep-gateway-capture` is beside it.
+/// Environment variable with the path of a ready-made object, for builds without a BPF toolchain; `vtep-gateway-capture`
+/// and, for the benchmark, `vtep-gateway-bench` are beside it.
 pub(crate) const OBJECT_ENV: &str = "VTEP_GATEWAY_BPF_OBJECT";
 
 /// Path of Debian's compiler; the `core` for BPF goes with it.
@@ -103,25 +105,40 @@ impl fmt::Display for Error {
     }
 }
 
-/// Builds the BPF object of the workspace at `root`, unless the environment has a ready-made one. Returns its path.
+/// Builds the two BPF objects of the agent from the workspace at `root`, unless the environment has ready-made ones.
+/// Returns the path of the first.
 pub(crate) fn build(root: &Path) -> Result<PathBuf, Error> {
+    build_binaries(root, &[BINARY, CAPTURE_BINARY])
+}
+
+/// Builds the benchmark's programs. Returns their path.
+pub(crate) fn build_bench(root: &Path) -> Result<PathBuf, Error> {
+    beside(&build_binaries(root, &[BENCH_BINARY])?, BENCH_BINARY)
+}
+
+/// Returns the object of `vtep-gateway trace` and `capture`, which was built along with `object`.
+pub(crate) fn capture_object(object: &Path) -> Result<PathBuf, Error> {
+    beside(object, CAPTURE_BINARY)
+}
+
+fn beside(object: &Path, binary: &str) -> Result<PathBuf, Error> {
+    let object = object.with_file_name(binary);
+    if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
+}
+
+/// Builds these binaries. Returns the path of the first.
+fn build_binaries(root: &Path, binaries: &[&str]) -> Result<PathBuf, Error> {
     if let Some(object) = env::var_os(OBJECT_ENV) {
         let object = PathBuf::from(object);
         return if object.is_file() { Ok(object) } else { Err(Error::NotAFile(object)) };
     }
     let linker = find_linker()?;
     let mut command = nested_cargo(root, &find_compiler()?, "build");
-    command.env("PATH", path_with(&linker));
+    command.env("PATH", path_with(&linker)).args(binaries.iter().flat_map(|binary| ["--bin", binary]));
     run(command)?;
 
-    let object = target_dir(root).join(TARGET).join("release").join(BINARY);
-    if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
-}
-
-/// Returns the object of `vtep-gateway trace` and `capture`, which was built along with `object`.
-pub(crate) fn capture_object(object: &Path) -> Result<PathBuf, Error> {
-    let object = object.with_file_name(CAPTURE_BINARY);
-    if object.is_file() { Ok(object) } else { Err(Error::NoObject(object)) }
+    let built = target_dir(root).join(TARGET).join("release").join(binaries.first().unwrap_or(&BINARY));
+    if built.is_file() { Ok(built) } else { Err(Error::NoObject(built)) }
 }
 
 /// Returns the command that lints the BPF programs, with warnings as errors. They don't compile for the host: there is
