@@ -203,6 +203,7 @@ async fn filters_gone(news: Option<&mut FilterNews>) {
 }
 
 /// Waits until `due` on the monotonic clock. Never ends without a time.
+#[expect(clippy::disallowed_methods, reason = "turns a time on the clock of the agent into one of its timer")]
 async fn until(due: Option<Time>) {
     match due {
         Some(due) => sleep_until(Instant::now() + due.saturating_sub(clock::monotonic())).await,

@@ -239,6 +239,7 @@ async fn client(mut stream: UnixStream, seat: &Seat) -> Result<(), Trouble> {
 }
 
 /// Reads the next request; `None` if the client has closed the connection.
+#[expect(clippy::disallowed_methods, reason = "a client is waited for in real time")]
 async fn next(stream: &mut UnixStream, framer: &mut Framer) -> Result<Option<Call>, Trouble> {
     let deadline = Instant::now() + IDLE;
     let mut chunk = [0; CHUNK];

@@ -50,6 +50,7 @@ pub fn open(
     (peers, receiver, run(port, max_stations, wanted, followed))
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the driver: the registry gets the time from here")]
 async fn run(
     port: u16,
     max_stations: usize,

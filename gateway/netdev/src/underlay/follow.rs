@@ -102,7 +102,7 @@ pub async fn open_with(
         keeper: Keeper::default(),
         tuning,
         ask_due: None,
-        dump_due: Instant::now(),
+        dump_due: now(),
     };
     follower.look_around().await?;
     follower.conclude().await;
@@ -138,7 +138,7 @@ impl Follower {
     }
 
     fn take(&mut self, change: Change) {
-        let soon = Instant::now() + self.tuning.debounce;
+        let soon = now() + self.tuning.debounce;
         if change == Change::Overrun {
             // Not at once: older notifications are still in the socket, and would be applied on top of a newer dump.
             warn!("the kernel had more news than the netlink socket holds; listing links and neighbours again");
@@ -159,7 +159,7 @@ impl Follower {
     }
 
     async fn on_time(&mut self) -> Result<(), UnderlayError> {
-        let now = Instant::now();
+        let now = now();
         if self.dump_due <= now {
             self.look_around().await?;
         } else if self.ask_due.is_some_and(|due| due <= now) {
@@ -171,7 +171,7 @@ impl Follower {
     async fn look_around(&mut self) -> Result<(), UnderlayError> {
         let dump = self.kernel.dump().await?;
         self.facts.replace(dump);
-        self.dump_due = Instant::now() + self.tuning.refresh;
+        self.dump_due = now() + self.tuning.refresh;
         self.ask(true).await;
         Ok(())
     }
@@ -204,7 +204,7 @@ impl Follower {
         let needed: BTreeSet<_> =
             self.current.remotes.iter().filter_map(|remote| self.facts.next_hop(*remote, uplinks)).collect();
         let mut full = None;
-        for request in self.keeper.plan(Instant::now().into_std(), &needed, &self.facts) {
+        for request in self.keeper.plan(now().into_std(), &needed, &self.facts) {
             let (ifindex, address) = request.key;
             match self.kernel.manage(request).await {
                 Ok(()) => {}
@@ -241,6 +241,12 @@ fn publish(snapshots: &watch::Sender<Arc<Snapshot>>, snapshot: Snapshot) {
         }
         changed
     });
+}
+
+/// Returns the time of the driver, which it passes on.
+#[expect(clippy::disallowed_methods, reason = "this is the driver: facts and keeper get the time from here")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ impl HardwareVtep {
     ///
     /// # Errors
     /// The configuration is invalid. A server that cannot be reached is not an error.
+    #[expect(clippy::disallowed_methods, reason = "this is the driver: the engine gets the time since this moment")]
     pub fn open(config: &Config, instance: usize) -> Result<(Self, impl Future<Output = ()> + use<>), OpenError> {
         let database = config.database.as_ref().ok_or(OpenError::NotConfigured)?;
         let host = open::host_name(config, instance)?;
