@@ -1,4 +1,4 @@
-//! `cargo xtask build-ebpf`: the BPF objects alone.
+//! `cargo xtask build-ebpf`: the BPF objects alone, those of the agent and of the benchmark.
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) fn run(root: &Path) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf])?;
     let object = ebpf::build(root)?;
-    for object in [&object, &ebpf::capture_object(&object)?] {
+    for object in [&object, &ebpf::capture_object(&object)?, &ebpf::build_bench(root)?] {
         let size = fs::metadata(object).with_context(|| format!("cannot look at {}", object.display()))?.len();
         println!("{} ({size} bytes)", object.display());
     }

@@ -83,7 +83,10 @@ impl Run<'_> {
         self.stage("build", |_| {
             let build = ["build", "--bins"].into_iter().chain(cargo::HOST_PACKAGES);
             agent = cargo::executables(root, build)?.remove("vtep-gateway");
-            agent.as_ref().map(|_| ()).context("cargo built no binary `vtep-gateway`")
+            agent.as_ref().map(|_| ()).context("cargo built no binary `vtep-gateway`")?;
+            // A test runs the benchmark.
+            ebpf::build_bench(root)?;
+            Ok(())
         });
         self.harness("unit tests", &["--lib", "--bins"], None, agent.as_deref());
         self.harness("packet tests", &["--test", PACKET_TESTS], None, agent.as_deref());

@@ -6,7 +6,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::{control, rounds::Effort};
 
-/// Path at which `cargo xtask bench` builds the benchmark's own programs.
+/// Path at which `cargo xtask build-ebpf` leaves the benchmark's own programs.
 const OBJECT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/../target/ebpf/bpfel-unknown-none/release/vtep-gateway-bench");
 
