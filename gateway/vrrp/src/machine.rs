@@ -27,15 +27,23 @@
 //! - A node that goes on advertising although this node has precedence does not receive its advertisements ([`Deaf`]).
 //!   The role is left to that node.
 
+mod backup;
+mod precedence;
+mod settings;
+mod status;
+mod transitions;
+
 use std::{cmp::Ordering, collections::VecDeque, net::IpAddr, time::Duration};
 
 use super::{
-    Action, Holdup, Interval, Leave, PeerAdvert, Priority, Role, Status, Time, Token, Tracked, Version,
+    Action, Interval, Leave, PeerAdvert, Priority, Role, Time, Token, Tracked, Version,
     address_conflict::AddressConflict,
     deaf::Deaf,
     lease_state::LeaseState,
     peer_leases::{PeerLeases, longest},
 };
+
+pub use settings::Settings;
 
 /// Least time between an advertisement and a following one that is not periodic.
 const ANSWERS: Duration = Duration::from_millis(10);
@@ -45,30 +53,6 @@ const SILENCE: Duration = Duration::from_millis(5);
 
 /// Least interval that is advertised when a node leaves to come back. It has three of them to do so.
 const KEEP: Interval = Interval::DEFAULT;
-
-/// Configuration of a virtual router.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings {
-    /// Priority before tracking changes it. The higher one wins.
-    pub priority: Priority,
-    /// Time between own advertisements.
-    pub interval: Interval,
-    /// Protocol version that is sent.
-    pub version: Version,
-    /// Source address of advertisements. Between equal priorities the higher address wins.
-    pub own: IpAddr,
-    /// True if this node takes the role from an active node of lower priority.
-    pub preempt: bool,
-    /// Time from the first advertisement of a lower priority until this node takes the role.
-    pub preempt_delay: Duration,
-    /// Time from the start until this node takes part.
-    pub startup_delay: Duration,
-    /// Longest time by which the clock of the data plane lags. The data plane compares leases with that clock.
-    pub lag: Duration,
-    /// Time until a node that does not receive this node's advertisements is preempted again, after the role was left
-    /// to it.
-    pub retry: Duration,
-}
 
 /// One virtual router. Times are those of CLOCK_MONOTONIC.
 #[derive(Clone, Debug)]
@@ -340,232 +324,6 @@ impl Machine {
         // The next tick comes after this action was carried out.
         self.silence |= matches!(action, Some(Action::Advertise { priority: 0, .. }));
         action
-    }
-
-    /// Returns the time of the next call of [`Self::tick`] if nothing happens before. A time in the past means at once.
-    pub fn deadline(&self) -> Option<Time> {
-        if self.leaving {
-            return None;
-        }
-        match self.role {
-            Role::Starting => Some(self.timer),
-            Role::Fault => None,
-            Role::Backup => Some(self.backup_due()),
-            Role::Claiming | Role::Active => {
-                let mut due = self.advertise_at.max(self.silent_until);
-                if self.silence {
-                    due = Time::ZERO;
-                }
-                if let Some(claim) = self.lease_state.claimable() {
-                    due = due.min(claim.max(self.awaited(self.drained).unwrap_or_default()));
-                }
-                if let (Role::Active, Some(lapse)) = (self.role, self.lease_state.lapse()) {
-                    due = due.min(lapse);
-                }
-                if let Some(conflict) = self.conflict.due(self.peer_leases.end(self.drained).unwrap_or_default()) {
-                    due = due.min(conflict);
-                }
-                Some(due)
-            }
-        }
-    }
-
-    /// Returns the status.
-    pub fn status(&self) -> Status {
-        let follows = self.role == Role::Backup;
-        Status {
-            role: self.role,
-            since: self.since,
-            priority: self.priority(),
-            active: self.active.filter(|_| follows),
-            interval: if follows { self.interval } else { self.settings.interval },
-            lease: self.lease_state.end(),
-            deaf_peer: self
-                .deaf_peer
-                .filter(|from| self.role == Role::Claiming || (follows && self.active == Some(*from))),
-            holdup: if self.role == Role::Claiming { self.holdup() } else { None },
-        }
-    }
-
-    /// Returns the reason why the claim waits.
-    fn holdup(&self) -> Option<Holdup> {
-        if self.peer_leases.end(self.drained).is_some() {
-            let last = self.peer_leases.last(self.drained);
-            return Some(last.map_or(Holdup::Unknown, |(from, priority)| Holdup::Node { from, priority }));
-        }
-        self.lease_state.claimable().is_none().then_some(Holdup::Unsent)
-    }
-
-    // === what changes ===
-
-    /// Starts to take part.
-    fn begin(&mut self, now: Time) {
-        self.interval = self.settings.interval;
-        if self.tracked.fault {
-            self.enter(Role::Fault, now);
-        } else if self.priority() == Priority::OWNER {
-            self.claim(now);
-        } else {
-            self.enter(Role::Backup, now);
-            self.active = None;
-            self.timer = now + self.interval.down(self.priority());
-        }
-    }
-
-    fn claim(&mut self, now: Time) {
-        self.enter(Role::Claiming, now);
-        self.lease_state = LeaseState::default();
-        self.advertise_at = now;
-    }
-
-    /// Handles a lease of an active node that has ended, or ends too soon to be renewed.
-    fn lapse(&mut self, now: Time) {
-        let taken = self.peer_leases.end(now).is_some() && (self.yielded || !self.settings.preempt);
-        if taken {
-            self.active = self.peer_leases.last(now).map(|(from, _)| from);
-            self.step_down(Role::Backup, now);
-        } else {
-            self.actions.push_back(Action::Lease(Time::ZERO));
-            self.claim(now);
-        }
-    }
-
-    /// Stops forwarding, then announces it.
-    fn step_down(&mut self, role: Role, now: Time) {
-        self.settle_actions();
-        self.lease_state = LeaseState::default();
-        self.actions.push_back(Action::Lease(Time::ZERO));
-        if std::mem::take(&mut self.known) {
-            let (token, interval) = (self.token(), self.settings.interval);
-            self.actions.push_back(Action::Advertise { token, priority: 0, interval });
-        }
-        if std::mem::take(&mut self.addresses) {
-            self.actions.push_back(Action::RemoveAddresses);
-        }
-        self.enter(role, now);
-        self.interval = self.settings.interval;
-        self.timer = now + self.interval.down(self.priority());
-    }
-
-    fn enter(&mut self, role: Role, now: Time) {
-        if self.role != role {
-            self.role = role;
-            self.since = now;
-            self.preempt_from = None;
-            self.conflict.end();
-            if role != Role::Backup {
-                self.active = None;
-            }
-            if role == Role::Active {
-                self.deaf_peer = None;
-            }
-            if !matches!(role, Role::Claiming | Role::Active) {
-                self.deaf.forget();
-            }
-        }
-    }
-
-    /// Drops all pending actions except those that take something away.
-    fn settle_actions(&mut self) {
-        self.actions.retain(|action| {
-            matches!(
-                action,
-                Action::Lease(Time::ZERO) | Action::Advertise { priority: 0, .. } | Action::RemoveAddresses
-            )
-        });
-    }
-
-    /// Requests an advertisement. Everything that arrived before `drained` is known.
-    fn advertise(&mut self, drained: Time, interval: Interval) {
-        let (token, priority) = (self.token(), self.priority().get());
-        self.lease_state.sent(token, interval, drained);
-        self.actions.push_back(Action::Advertise { token, priority, interval });
-        self.advertised = Some(drained);
-        self.known = true;
-    }
-
-    fn advertise_soon(&mut self, now: Time) {
-        let soon = self.advertised.map_or(now, |advertised| now.max(advertised + ANSWERS));
-        self.advertise_at = self.advertise_at.min(soon);
-    }
-
-    fn token(&mut self) -> Token {
-        self.next_token += 1;
-        Token(self.next_token)
-    }
-
-    // === Backup ===
-
-    fn backup_received(&mut self, advert: PeerAdvert, at: Time) {
-        let own = self.priority();
-        if advert.priority == 0 {
-            // A node that has lost a claim also sends this, while another node advertises.
-            if self.peer_leases.end(at).is_none() {
-                self.active = None;
-                self.timer = self.timer.min(at + self.interval.skew(own));
-            }
-        } else if advert.priority >= own.get() {
-            self.preempt_from = None;
-            self.follow(advert, at);
-        } else {
-            let from = *self.preempt_from.get_or_insert(at + self.settings.preempt_delay);
-            if !self.settings.preempt || self.yielded {
-                self.follow(advert, at);
-            } else if at < from {
-                self.follow(advert, at);
-                self.timer = self.timer.min(from);
-            } else {
-                self.active = Some(advert.from);
-            }
-        }
-    }
-
-    /// Follows an active node with its interval.
-    fn follow(&mut self, advert: PeerAdvert, at: Time) {
-        self.active = Some(advert.from);
-        self.interval = advert.interval;
-        self.timer = at + advert.interval.down(self.priority());
-    }
-
-    /// Returns the time of the next claim. A claim is useless while a node may forward that would not yield.
-    fn backup_due(&self) -> Time {
-        self.timer.max(self.peer_leases.end_of_better(self.priority().get(), self.drained).unwrap_or_default())
-    }
-
-    // === others, while this node advertises ===
-
-    /// Returns the time until which a claim has to wait for other nodes.
-    fn awaited(&self, now: Time) -> Option<Time> {
-        if self.role == Role::Active { self.peer_leases.end_of_doubt(now) } else { self.peer_leases.end(now) }
-    }
-
-    /// Returns true if a node that should stop has not received this node's advertisements for three intervals.
-    fn is_deaf(&mut self, advert: PeerAdvert, at: Time) -> bool {
-        let own = self.settings.interval;
-        let patience = advert.interval.max(own).three().min(longest(own));
-        advert.priority != 0 && self.deaf.advert_received(advert.from, at, self.lease_state.sent_at(), patience)
-    }
-
-    // === precedence ===
-
-    fn priority(&self) -> Priority {
-        self.settings.priority.adjusted(self.tracked.delta)
-    }
-
-    /// Compares the precedence of the sender of an advertisement with this node's (RFC 9568 section 6.4.3, (825)).
-    fn precedence(&self, advert: PeerAdvert) -> Ordering {
-        if advert.priority == 0 {
-            return Ordering::Less;
-        }
-        advert.priority.cmp(&self.priority().get()).then(advert.from.cmp(&self.settings.own))
-    }
-
-    /// Corrects the timer of a backup, which contains the skew of its priority.
-    fn reprioritized(&mut self, before: Priority) {
-        if self.role == Role::Backup {
-            let (old, new) = (self.interval.skew(before), self.interval.skew(self.priority()));
-            self.timer = (self.timer + new).saturating_sub(old);
-        }
     }
 }
 

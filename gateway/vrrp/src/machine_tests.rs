@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use super::*;
-use crate::CLAIM;
+use crate::{CLAIM, Holdup};
 
 const START: Time = Duration::from_secs(1000);
 
