@@ -35,7 +35,7 @@ pub use gateway_netdev::Family;
 pub use leases::{Leases, LeasesError};
 pub use observe::Other;
 pub use observe::{Expected, Observer, Verdict};
-pub use socket::{AdvertSocket, Received, SendError, SendId, SocketError, SocketOptions};
+pub use socket::{AdvertSocket, Received, SendError, SocketError, SocketOptions, Transmission};
 pub use status::VirtualRouterStatus;
 pub use thread::{HaError, Handle, Setup, start};
 pub use withdraw::withdraw;

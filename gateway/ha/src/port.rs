@@ -2,19 +2,15 @@
 //! sending, so that advertisements come from the virtual MAC address (RFC 9568 section 7.3).
 
 use std::{
-    collections::BTreeMap,
     io,
     net::IpAddr,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
-use gateway_vrrp::{Advertisement, Time, Token, Trailer};
+use gateway_vrrp::{Advertisement, Trailer};
 use tokio::io::{Interest, unix::AsyncFd};
 
-use super::{AdvertSocket, Family, SendError, SendId, SocketError, SocketOptions, socket::Received};
-
-/// The most pending advertisements.
-const ON_THE_WAY: usize = 64;
+use super::{AdvertSocket, Family, SendError, SocketError, SocketOptions, Transmission, socket::Received};
 
 /// Options of a virtual router's sockets.
 #[derive(Clone, Copy, Debug)]
@@ -34,13 +30,6 @@ pub(crate) struct Port {
     speaker: Option<AsyncFd<AdvertSocket>>,
     /// Number of packets that the socket has dropped for lack of room.
     dropped: u32,
-    on_the_way: BTreeMap<(Way, SendId), (Token, Time)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Way {
-    Listener,
-    Speaker,
 }
 
 /// Reason why a port can't be opened.
@@ -56,7 +45,7 @@ impl Port {
     pub(crate) fn open(options: PortOptions<'_>) -> Result<Self, PortError> {
         let listener = open(options.interface, options, true)?;
         let dropped = dropped(listener.get_ref().as_fd());
-        Ok(Self { listener, speaker: None, dropped, on_the_way: BTreeMap::new() })
+        Ok(Self { listener, speaker: None, dropped })
     }
 
     /// Sends through `macvlan` from now on.
@@ -66,10 +55,10 @@ impl Port {
         Ok(())
     }
 
-    /// Sends through the interface itself again, because the macvlan is removed.
-    pub(crate) fn drop_authentication(&mut self) {
+    /// Sends through the interface itself again, because the macvlan is removed. What is in flight on the macvlan never
+    /// counts as transmitted.
+    pub(crate) fn close_macvlan(&mut self) {
         self.speaker = None;
-        self.on_the_way.retain(|(way, _), _| *way == Way::Listener);
     }
 
     /// Returns the index of the interface.
@@ -106,38 +95,21 @@ impl Port {
         std::mem::replace(&mut self.dropped, dropped) != dropped
     }
 
-    /// Sends an advertisement. `started` was read from the clock before.
+    /// Sends an advertisement.
     pub(crate) fn send(
         &mut self,
         advertisement: &Advertisement,
         trailer: Option<&Trailer>,
-        token: Token,
-        started: Time,
+        transmission: Transmission,
     ) -> Result<(), SendError> {
-        let (way, socket) = match &mut self.speaker {
-            Some(speaker) => (Way::Speaker, speaker),
-            None => (Way::Listener, &mut self.listener),
-        };
-        let id = socket.get_mut().send_signed(advertisement, trailer)?;
-        if self.on_the_way.len() >= ON_THE_WAY {
-            self.on_the_way.pop_first();
-        }
-        self.on_the_way.insert((way, id), (token, started));
-        Ok(())
+        let socket = self.speaker.as_mut().unwrap_or(&mut self.listener);
+        socket.get_mut().send(advertisement, trailer, transmission)
     }
 
-    /// Returns the next transmitted advertisement, and the time at which its sending was started.
-    pub(crate) fn tx_completed(&mut self) -> Option<(Token, Time)> {
-        loop {
-            let (way, id) = if let Some(id) = self.listener.get_mut().tx_completed() {
-                (Way::Listener, id)
-            } else {
-                (Way::Speaker, self.speaker.as_mut()?.get_mut().tx_completed()?)
-            };
-            if let Some(sent) = self.on_the_way.remove(&(way, id)) {
-                return Some(sent);
-            }
-        }
+    /// Returns the next advertisement that was transmitted.
+    pub(crate) fn tx_completed(&mut self) -> Option<Transmission> {
+        let listener = self.listener.get_mut().tx_completed();
+        listener.or_else(|| self.speaker.as_mut()?.get_mut().tx_completed())
     }
 }
 

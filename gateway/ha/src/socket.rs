@@ -10,7 +10,7 @@ use std::{
 
 use gateway_base::clock;
 use gateway_netdev::interface;
-use gateway_vrrp::{Advertisement, Envelope, Time, Trailer, unwrap_ipv4};
+use gateway_vrrp::{Advertisement, Envelope, Time, Token, Trailer, unwrap_ipv4};
 use nix::{
     cmsg_space,
     errno::Errno,
@@ -49,9 +49,14 @@ pub struct SocketOptions<'a> {
     pub listen: bool,
 }
 
-/// Identifies an advertisement until it is transmitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SendId(pub u64);
+/// The transmission of one advertisement of a state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmission {
+    /// The token under which the state machine knows the advertisement.
+    pub token: Token,
+    /// Time that was read before the advertisement was handed to the kernel.
+    pub started: Time,
+}
 
 /// A received message. Nothing of it is checked yet; [`Advertisement::parse`] checks it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,29 +163,22 @@ impl AdvertSocket {
         self.has_tx_timestamps
     }
 
-    /// Sends an advertisement without authentication; see [`Self::send_signed`].
-    ///
-    /// # Errors
-    /// One copy could not be sent. The advertisement then never counts as transmitted.
-    pub fn send(&mut self, advertisement: &Advertisement) -> Result<SendId, SendError> {
-        self.send_signed(advertisement, None)
-    }
-
-    /// Sends an advertisement to all routers, with an authentication trailer. [`Self::tx_completed`] reports it when
+    /// Sends an advertisement to all routers, with an authentication trailer if there is one. [`Self::tx_completed`] reports it when
     /// each copy has been transmitted by the interface. Copies to peers whose MAC address is not known don't count:
     /// these peers can't be reached.
     ///
     /// # Errors
     /// One copy could not be sent. The advertisement then never counts as transmitted.
-    pub(crate) fn send_signed(
+    pub fn send(
         &mut self,
         advertisement: &Advertisement,
         trailer: Option<&Trailer>,
-    ) -> Result<SendId, SendError> {
+        transmission: Transmission,
+    ) -> Result<(), SendError> {
         // Reports of earlier packets would otherwise be taken for the result of this one.
         self.read_errors();
-        let id = self.tx_timestamps.begin();
-        let mut outcome = Ok(id);
+        self.tx_timestamps.begin(transmission);
+        let mut outcome = Ok(());
         for at in 0..self.peers.len().max(1) {
             let to = self.peers.get(at).copied().unwrap_or(self.group);
             match self.send_to(advertisement, trailer, to) {
@@ -199,13 +197,13 @@ impl AdvertSocket {
         if outcome.is_ok() {
             self.tx_timestamps.whole();
             self.read_errors();
-            self.forget_unreachable(id);
+            self.forget_unreachable(transmission);
         }
         outcome
     }
 
     /// Returns the next transmitted advertisement, in the order of transmission.
-    pub fn tx_completed(&mut self) -> Option<SendId> {
+    pub fn tx_completed(&mut self) -> Option<Transmission> {
         self.read_errors();
         self.tx_timestamps.next()
     }
@@ -311,8 +309,8 @@ impl AdvertSocket {
 
     /// Drops the copies of peers whose MAC address can't be resolved. They may never be transmitted, and must not
     /// prevent the progress of the other copies.
-    fn forget_unreachable(&mut self, id: SendId) {
-        for (key, to) in self.tx_timestamps.missing(id) {
+    fn forget_unreachable(&mut self, transmission: Transmission) {
+        for (key, to) in self.tx_timestamps.missing(transmission) {
             if to != self.group && interface::is_unresolved(self.ifindex, to) {
                 self.tx_timestamps.departed(key);
             }

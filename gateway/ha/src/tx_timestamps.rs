@@ -1,4 +1,4 @@
-//! TX timestamps: determines which advertisements have been transmitted.
+//! TX timestamps: determines which advertisements have been transmitted. This is the table of advertisements in flight.
 //!
 //! The kernel counts the packets of a socket, and reports the number of each transmitted packet
 //! (`SOF_TIMESTAMPING_OPT_ID`). After a failed send it is unknown whether the packet was counted, so the count is
@@ -9,15 +9,16 @@ use std::{
     net::IpAddr,
 };
 
-use super::SendId;
+use super::Transmission;
 
-/// The most pending advertisements. A queue that still moves can't hold more for an interval.
-const MAX_ON_THE_WAY: usize = 64;
+/// The most advertisements in flight. A queue that still moves can't hold more for an interval.
+const MAX_IN_FLIGHT: usize = 64;
 
-/// One pending advertisement.
+/// One advertisement in flight.
 #[derive(Debug)]
-struct OnTheWay {
-    id: SendId,
+struct InFlight {
+    /// `None`: one copy was refused, so this never counts as transmitted.
+    transmission: Option<Transmission>,
     /// The kernel has taken all its copies.
     whole: bool,
     /// Copies that were not transmitted yet: number and destination.
@@ -27,29 +28,29 @@ struct OnTheWay {
 /// Tracks advertisements from sending to transmission.
 #[derive(Debug, Default)]
 pub(super) struct TxTimestamps {
-    next_id: u64,
     next_key: u32,
-    on_the_way: VecDeque<OnTheWay>,
+    in_flight: VecDeque<InFlight>,
     /// Numbers of the old count, and how often each may still be reported.
     old: BTreeMap<u32, u32>,
-    left: VecDeque<SendId>,
+    completed: VecDeque<Transmission>,
 }
 
 impl TxTimestamps {
     /// Starts a new advertisement.
-    pub(super) fn begin(&mut self) -> SendId {
-        let id = SendId(self.next_id);
-        self.next_id += 1;
-        self.on_the_way.push_back(OnTheWay { id, whole: false, copies: BTreeMap::new() });
-        if self.on_the_way.len() > MAX_ON_THE_WAY {
-            self.on_the_way.pop_front();
+    pub(super) fn begin(&mut self, transmission: Transmission) {
+        self.push(Some(transmission));
+    }
+
+    fn push(&mut self, transmission: Option<Transmission>) {
+        self.in_flight.push_back(InFlight { transmission, whole: false, copies: BTreeMap::new() });
+        if self.in_flight.len() > MAX_IN_FLIGHT {
+            self.in_flight.pop_front();
         }
-        id
     }
 
     /// Records that the kernel took a copy of the newest advertisement.
     pub(super) fn copy(&mut self, to: IpAddr) {
-        if let Some(newest) = self.on_the_way.back_mut() {
+        if let Some(newest) = self.in_flight.back_mut() {
             newest.copies.insert(self.next_key, to);
             self.next_key = self.next_key.wrapping_add(1);
         }
@@ -57,29 +58,29 @@ impl TxTimestamps {
 
     /// Records that the kernel took all copies of the newest advertisement.
     pub(super) fn whole(&mut self) {
-        if let Some(newest) = self.on_the_way.back_mut() {
+        if let Some(newest) = self.in_flight.back_mut() {
             newest.whole = true;
-            let at = self.on_the_way.len() - 1;
-            self.look_at(at);
+            let at = self.in_flight.len() - 1;
+            self.complete(at);
         }
     }
 
     /// Records that the kernel refused a copy and the count restarts. The newest advertisement never becomes complete.
     pub(super) fn failed(&mut self) {
-        for key in self.on_the_way.drain(..).flat_map(|sent| sent.copies.into_keys()) {
+        for key in self.in_flight.drain(..).flat_map(|sent| sent.copies.into_keys()) {
             *self.old.entry(key).or_default() += 1;
         }
-        while self.old.len() > MAX_ON_THE_WAY {
+        while self.old.len() > MAX_IN_FLIGHT {
             self.old.pop_first();
         }
         self.next_key = 0;
-        self.begin();
+        self.push(None);
     }
 
-    /// Returns the copies of an advertisement that were not transmitted: number and destination.
-    pub(super) fn missing(&self, id: SendId) -> Vec<(u32, IpAddr)> {
-        let copies = self.on_the_way.iter().filter(|sent| sent.id == id).flat_map(|sent| &sent.copies);
-        copies.map(|(key, to)| (*key, *to)).collect()
+    /// Returns the copies of this advertisement that were not transmitted: number and destination.
+    pub(super) fn missing(&self, transmission: Transmission) -> Vec<(u32, IpAddr)> {
+        let sent = self.in_flight.iter().filter(|sent| sent.transmission == Some(transmission));
+        sent.flat_map(|sent| &sent.copies).map(|(key, to)| (*key, *to)).collect()
     }
 
     /// Records that a packet was transmitted, or that its destination can't be reached.
@@ -90,38 +91,49 @@ impl TxTimestamps {
             if *count == 0 {
                 self.old.remove(&key);
             }
-        } else if let Some(at) = self.on_the_way.iter_mut().position(|sent| sent.copies.remove(&key).is_some()) {
-            self.look_at(at);
+        } else if let Some(at) = self.in_flight.iter_mut().position(|sent| sent.copies.remove(&key).is_some()) {
+            self.complete(at);
         }
     }
 
     /// Returns the next advertisement of which all copies were transmitted.
-    pub(super) fn next(&mut self) -> Option<SendId> {
-        self.left.pop_front()
+    pub(super) fn next(&mut self) -> Option<Transmission> {
+        self.completed.pop_front()
     }
 
-    fn look_at(&mut self, at: usize) {
-        if self.on_the_way[at].whole
-            && self.on_the_way[at].copies.is_empty()
-            && let Some(sent) = self.on_the_way.remove(at)
+    fn complete(&mut self, at: usize) {
+        if self.in_flight[at].whole
+            && self.in_flight[at].copies.is_empty()
+            && let Some(sent) = self.in_flight.remove(at)
         {
-            self.left.push_back(sent.id);
+            self.completed.extend(sent.transmission);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use gateway_vrrp::{Time, Token};
+
     use super::*;
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 2));
 
     impl TxTimestamps {
-        fn sent(&mut self, copies: usize) -> SendId {
-            let id = self.begin();
+        /// Starts an advertisement with a token of its own.
+        fn begun(&mut self) -> Transmission {
+            let token =
+                Token(self.in_flight.back().and_then(|last| last.transmission).map_or(0, |last| last.token.0 + 1));
+            let transmission = Transmission { token, started: Time::ZERO };
+            self.begin(transmission);
+            transmission
+        }
+
+        fn sent(&mut self, copies: usize) -> Transmission {
+            let transmission = self.begun();
             (0..copies).for_each(|_| self.copy(PEER));
             self.whole();
-            id
+            transmission
         }
     }
 
@@ -140,7 +152,7 @@ mod tests {
     #[test]
     fn copies_that_left_before_the_last_was_sent_are_not_all() {
         let mut tx_timestamps = TxTimestamps::default();
-        let id = tx_timestamps.begin();
+        let id = tx_timestamps.begun();
         tx_timestamps.copy(PEER);
         tx_timestamps.departed(0);
         assert_eq!(tx_timestamps.next(), None);
@@ -160,7 +172,7 @@ mod tests {
     #[test]
     fn one_that_failed_for_a_peer_has_never_left() {
         let mut tx_timestamps = TxTimestamps::default();
-        tx_timestamps.begin();
+        tx_timestamps.begun();
         tx_timestamps.copy(PEER);
         tx_timestamps.departed(0);
         tx_timestamps.failed();
@@ -176,7 +188,7 @@ mod tests {
     fn number_of_the_old_count_is_not_taken_for_a_new_one() {
         let mut tx_timestamps = TxTimestamps::default();
         tx_timestamps.sent(1);
-        tx_timestamps.begin();
+        tx_timestamps.begun();
         tx_timestamps.failed();
         let id = tx_timestamps.sent(1);
         tx_timestamps.departed(0);
@@ -201,11 +213,11 @@ mod tests {
         for _ in 0..1000 {
             tx_timestamps.sent(3);
         }
-        assert_eq!(tx_timestamps.on_the_way.len(), MAX_ON_THE_WAY);
+        assert_eq!(tx_timestamps.in_flight.len(), MAX_IN_FLIGHT);
         for _ in 0..1000 {
             tx_timestamps.sent(3);
             tx_timestamps.failed();
         }
-        assert!(tx_timestamps.old.len() <= MAX_ON_THE_WAY);
+        assert!(tx_timestamps.old.len() <= MAX_IN_FLIGHT);
     }
 }

@@ -13,7 +13,7 @@ use gateway_vrrp::{
 
 use super::{Body, REOPEN, Shared, Work};
 use crate::{
-    Family, Received,
+    Family, Received, Transmission,
     observe::{Expected, Verdict},
     port::Port,
 };
@@ -52,7 +52,8 @@ impl Worker for Acting<'_> {
     }
 
     async fn tx_completed(&mut self) -> Option<(Token, Time)> {
-        self.body.port.as_mut().and_then(Port::tx_completed)
+        let sent = self.body.port.as_mut().and_then(Port::tx_completed)?;
+        Some((sent.token, sent.started))
     }
 
     async fn send(&mut self, sending: Sending) -> bool {
@@ -72,7 +73,7 @@ impl Worker for Acting<'_> {
             body.announcing.stop();
             body.close_sender(self.shared);
             if let Some(port) = &mut body.port {
-                port.drop_authentication();
+                port.close_macvlan();
             }
         }
         body.mover.want(there);
@@ -140,7 +141,8 @@ impl Body {
         let sent = match &mut self.port {
             Some(port) => {
                 let trailer = self.auth.sign(&advertisement, port.source(), UnixTime(clock::realtime()));
-                port.send(&advertisement, trailer.as_ref(), token, started).map_err(|error| Some(error.to_string()))
+                port.send(&advertisement, trailer.as_ref(), Transmission { token, started })
+                    .map_err(|error| Some(error.to_string()))
             }
             None => Err(None),
         };

@@ -9,7 +9,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
     lab::{
-        Lab, OWN, OWN_LINK_LOCAL, PEER, PEER_LINK_LOCAL, advertisement, arrival, departure, ip, open, options, parse,
+        Lab, OWN, OWN_LINK_LOCAL, PEER, PEER_LINK_LOCAL, SendNext, advertisement, arrival, departure, ip, open,
+        options, parse,
     },
     netns::{in_new, run},
 };
@@ -20,7 +21,7 @@ fn multicast_over_ipv4_arrives() {
         let lab = Lab::new();
         let mut peer = lab.open_peer(Family::V4, &[]);
         let sent = advertisement("10.9.0.100");
-        open("own0", Family::V4, &[]).send(&sent).unwrap();
+        open("own0", Family::V4, &[]).send_next(&sent).unwrap();
         let received = arrival(&mut peer).await;
         let envelope = received.envelope;
         assert_eq!((envelope.from, envelope.to, envelope.ttl), (ip(OWN), ip("224.0.0.18"), 255));
@@ -35,7 +36,7 @@ fn multicast_over_ipv6_arrives_from_the_link_local_address() {
         run("ip addr add 2001:db8::1/64 dev own0 nodad");
         let mut peer = lab.open_peer(Family::V6, &[]);
         let sent = advertisement("2001:db8::100");
-        open("own0", Family::V6, &[]).send(&sent).unwrap();
+        open("own0", Family::V6, &[]).send_next(&sent).unwrap();
         let received = arrival(&mut peer).await;
         let envelope = received.envelope;
         assert_eq!((envelope.from, envelope.to, envelope.ttl), (ip(OWN_LINK_LOCAL), ip("ff02::12"), 255));
@@ -52,7 +53,7 @@ fn unicast_arrives_with_a_checksum_for_its_receiver() {
             let mut peer = lab.open_peer(family, &[]);
             let mut own = open("own0", family, &[to]);
             let sent = advertisement(address);
-            let id = own.send(&sent).unwrap();
+            let id = own.send_next(&sent).unwrap();
             let received = arrival(&mut peer).await;
             assert_eq!((received.envelope.to, received.envelope.ttl), (ip(to), 255));
             assert_eq!(parse(&received), Ok(sent));
@@ -70,7 +71,7 @@ fn version_2_and_the_bare_checksum_arrive_as_they_were_sent() {
         for version in [Version::V2, Version::V3] {
             let mut sent = advertisement("10.9.0.100");
             (sent.version, sent.checksum) = (version, Checksum::MessageOnly);
-            own.send(&sent).unwrap();
+            own.send_next(&sent).unwrap();
             assert_eq!(parse(&arrival(&mut peer).await), Ok(sent));
         }
     });
@@ -83,7 +84,7 @@ fn time_of_arrival_is_when_the_kernel_had_it() {
         let mut peer = lab.open_peer(Family::V4, &[]);
         let mut own = open("own0", Family::V4, &[]);
         let before = clock::monotonic();
-        let id = own.send(&advertisement("10.9.0.100")).unwrap();
+        let id = own.send_next(&advertisement("10.9.0.100")).unwrap();
         departure(&mut own, id).await;
         let after = clock::monotonic();
         let late = after + std::time::Duration::from_millis(50);
@@ -111,8 +112,8 @@ fn own_advertisements_are_not_received() {
     in_new(|| async {
         let lab = Lab::new();
         let mut own = open("own0", Family::V4, &[]);
-        own.send(&advertisement("10.9.0.100")).unwrap();
-        lab.open_peer(Family::V4, &[]).send(&advertisement("10.9.0.100")).unwrap();
+        own.send_next(&advertisement("10.9.0.100")).unwrap();
+        lab.open_peer(Family::V4, &[]).send_next(&advertisement("10.9.0.100")).unwrap();
         assert_eq!(arrival(&mut own).await.envelope.from, ip(PEER));
         assert_eq!(own.receive().unwrap(), None);
     });
@@ -130,7 +131,7 @@ fn other_interfaces_are_not_received() {
         let peer = advertisement("10.9.0.100");
         for family in [Family::V4, Family::V6] {
             let (mut own, mut other) = (open("own0", family, &[]), open("other0", family, &[]));
-            lab.open_peer(family, &[]).send(&peer).unwrap();
+            lab.open_peer(family, &[]).send_next(&peer).unwrap();
             arrival(&mut own).await;
             assert_eq!(other.receive().unwrap(), None);
         }
@@ -143,12 +144,12 @@ fn socket_that_does_not_listen_receives_nothing() {
         let lab = Lab::new();
         let mut deaf = AdvertSocket::open(&SocketOptions { listen: false, ..options("own0", Family::V4) }).unwrap();
         let mut own = open("own0", Family::V4, &[]);
-        lab.open_peer(Family::V4, &[]).send(&advertisement("10.9.0.100")).unwrap();
-        lab.open_peer(Family::V4, &[OWN]).send(&advertisement("10.9.0.100")).unwrap();
+        lab.open_peer(Family::V4, &[]).send_next(&advertisement("10.9.0.100")).unwrap();
+        lab.open_peer(Family::V4, &[OWN]).send_next(&advertisement("10.9.0.100")).unwrap();
         arrival(&mut own).await;
         arrival(&mut own).await;
         assert_eq!(deaf.receive().unwrap(), None);
-        let id = deaf.send(&advertisement("10.9.0.100")).unwrap();
+        let id = deaf.send_next(&advertisement("10.9.0.100")).unwrap();
         departure(&mut deaf, id).await;
     });
 }
@@ -175,7 +176,7 @@ fn configured_source_is_used() {
         let mut peer = lab.open_peer(Family::V4, &[]);
         let mut own =
             AdvertSocket::open(&SocketOptions { source: Some(ip("10.9.0.7")), ..options("own0", Family::V4) }).unwrap();
-        own.send(&advertisement("10.9.0.100")).unwrap();
+        own.send_next(&advertisement("10.9.0.100")).unwrap();
         let received = arrival(&mut peer).await;
         assert_eq!(received.envelope.from, ip("10.9.0.7"));
         parse(&received).unwrap();

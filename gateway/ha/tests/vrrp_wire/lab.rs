@@ -1,9 +1,15 @@
 //! Two namespaces, a cable, and sockets on it.
 
-use std::{net::IpAddr, path::PathBuf, process::Child, time::Duration};
+use std::{
+    net::IpAddr,
+    path::PathBuf,
+    process::Child,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
-use gateway_ha::{AdvertSocket, Family, Received, SendId, SocketOptions};
-use gateway_vrrp::{Advertisement, Checksum, Interval, PacketError, Version, Vrid};
+use gateway_ha::{AdvertSocket, Family, Received, SendError, SocketOptions, Transmission};
+use gateway_vrrp::{Advertisement, Checksum, Interval, PacketError, Time, Token, Version, Vrid};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -95,8 +101,23 @@ pub(crate) async fn arrival(socket: &mut AdvertSocket) -> Received {
 }
 
 /// Waits until this has left.
-pub(crate) async fn departure(socket: &mut AdvertSocket, id: SendId) {
-    until("left", || socket.tx_completed().filter(|left| *left == id)).await;
+pub(crate) async fn departure(socket: &mut AdvertSocket, sent: Transmission) {
+    until("left", || socket.tx_completed().filter(|left| *left == sent)).await;
+}
+
+/// Sends advertisements that no state machine has requested.
+pub(crate) trait SendNext {
+    /// Sends an advertisement under a token of its own, without authentication.
+    fn send_next(&mut self, advertisement: &Advertisement) -> Result<Transmission, SendError>;
+}
+
+impl SendNext for AdvertSocket {
+    fn send_next(&mut self, advertisement: &Advertisement) -> Result<Transmission, SendError> {
+        static TOKENS: AtomicU64 = AtomicU64::new(0);
+        let token = Token(TOKENS.fetch_add(1, Ordering::Relaxed));
+        let transmission = Transmission { token, started: Time::ZERO };
+        self.send(advertisement, None, transmission).map(|()| transmission)
+    }
 }
 
 /// A program that is ended with the test, and its directory.

@@ -3,7 +3,7 @@
 use gateway_ha::Family;
 
 use crate::{
-    lab::{Lab, OWN, OWN_LINK_LOCAL, advertisement, arrival, departure, ip, open, parse},
+    lab::{Lab, OWN, OWN_LINK_LOCAL, SendNext, advertisement, arrival, departure, ip, open, parse},
     netns::{in_new, run},
 };
 
@@ -23,7 +23,7 @@ fn macvlan_without_an_address_sends_from_that_of_the_interface_below() {
             let mut peer = lab.open_peer(family, &[]);
             let mut own = open("vrrp51", family, &[]);
             let sent = advertisement(address);
-            let id = own.send(&sent).unwrap();
+            let id = own.send_next(&sent).unwrap();
             departure(&mut own, id).await;
             let received = arrival(&mut peer).await;
             assert_eq!((received.envelope.from, received.envelope.ttl), (ip(from), 255));
@@ -39,7 +39,7 @@ fn macvlan_receives_multicast() {
         stack();
         for family in [Family::V4, Family::V6] {
             let mut own = open("vrrp51", family, &[]);
-            lab.open_peer(family, &[]).send(&advertisement("10.9.0.100")).unwrap();
+            lab.open_peer(family, &[]).send_next(&advertisement("10.9.0.100")).unwrap();
             arrival(&mut own).await;
         }
     });

@@ -11,7 +11,7 @@ use gateway_ha::Family;
 use gateway_vrrp::{Advertisement, Checksum, PacketError, Version};
 
 use crate::{
-    lab::{Daemon, Directory, Lab, PEER, PEER_LINK_LOCAL, arrival, ip, open, parse, until},
+    lab::{Daemon, Directory, Lab, PEER, PEER_LINK_LOCAL, SendNext, arrival, ip, open, parse, until},
     netns::in_new,
 };
 
@@ -130,7 +130,7 @@ fn keepalived_receives_ours_and_stays_backup() {
         // It starts as the active router, receives a higher priority, and gives up its address.
         arrival(&mut own).await;
         until("backup", || {
-            own.send(&stronger).unwrap();
+            own.send_next(&stronger).unwrap();
             let has = lab.peer.run("ip addr show peer0").contains("10.9.0.100/32");
             (!has).then_some(())
         })
