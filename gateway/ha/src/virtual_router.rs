@@ -95,6 +95,17 @@ struct Body {
     auth: Authenticator,
     port: Option<Port>,
     reopen: Time,
+    placement: PlacementState,
+    announcements: Announcements,
+    observer: Observer,
+    counters: Counters,
+    tracking: BTreeSet<String>,
+    work_faults: BTreeMap<Work, String>,
+    role: Role,
+}
+
+/// The virtual addresses on the interface.
+struct PlacementState {
     mover: Mover,
     /// The addresses should be on the interface.
     wanted: bool,
@@ -102,17 +113,18 @@ struct Body {
     moving: bool,
     /// Index of the interface that has the addresses.
     there: Option<u32>,
+}
+
+/// Announcements of the virtual addresses to the neighbours.
+#[derive(Default)]
+struct Announcements {
     /// The addresses are to be announced as soon as they are on the interface.
-    announce: bool,
-    announced: u64,
-    announcing: Announcing,
+    requested: bool,
+    /// Number of announcements, which the agent follows.
+    sent: u64,
+    schedule: Announcing,
     /// Socket for announcements, and the index of its interface.
     sender: Option<(u32, FrameSender)>,
-    observer: Observer,
-    counters: Counters,
-    tracking: BTreeSet<String>,
-    work_faults: BTreeMap<Work, String>,
-    role: Role,
 }
 
 impl VirtualRouter {
@@ -127,27 +139,22 @@ impl VirtualRouter {
             Ok(found) => (found.filter(|end| is_running(*end, now)), None),
             Err(error) => (None, Some(error.to_string())),
         };
+        let mover = Mover::start(
+            &shared.net,
+            shared.netlink.clone(),
+            shared.sysctls.clone(),
+            placement(&vrrp, &addresses),
+            resume.is_some(),
+            shared.reports.clone(),
+        );
         let body = Body {
             vrid,
             name: config.name.clone(),
             auth: Authenticator::new(settings::auth(&vrrp)),
             port: None,
             reopen: now,
-            mover: Mover::start(
-                &shared.net,
-                shared.netlink.clone(),
-                shared.sysctls.clone(),
-                placement(&vrrp, &addresses),
-                resume.is_some(),
-                shared.reports.clone(),
-            ),
-            wanted: resume.is_some(),
-            moving: true,
-            there: None,
-            announce: false,
-            announced: 0,
-            announcing: Announcing::default(),
-            sender: None,
+            placement: PlacementState { mover, wanted: resume.is_some(), moving: true, there: None },
+            announcements: Announcements::default(),
             observer: Observer::default(),
             counters: Counters::default(),
             tracking: BTreeSet::new(),
@@ -190,7 +197,7 @@ impl VirtualRouter {
         if restart {
             self.machine = Machine::new(body.settings(shared), now, None);
             body.observer = Observer::default();
-            body.mover.moved(placement(&body.config, &body.addresses));
+            body.placement.mover.moved(placement(&body.config, &body.addresses));
         }
         if reopen {
             body.close(shared);
@@ -221,7 +228,7 @@ impl VirtualRouter {
     pub(crate) fn deadline(&self) -> Option<Time> {
         let body = &self.body;
         let reopen = body.port.is_none().then_some(body.reopen);
-        let due = [self.machine.deadline(), body.announcing.deadline(), body.observer.deadline(), reopen];
+        let due = [self.machine.deadline(), body.announcements.schedule.deadline(), body.observer.deadline(), reopen];
         due.into_iter().flatten().min()
     }
 
@@ -255,7 +262,7 @@ impl VirtualRouter {
     /// Returns true while an action of the departure is pending.
     pub(crate) fn is_leaving(&self, how: Leave) -> bool {
         match how {
-            Leave::Handover => self.body.moving,
+            Leave::Handover => self.body.placement.moving,
             Leave::Keep => !self.machine.finished(),
         }
     }
@@ -275,7 +282,7 @@ impl VirtualRouter {
     /// Announces the addresses once more if this node is active: a neighbour does not know where they are.
     pub(crate) fn announce_again(&mut self, shared: &Shared) {
         if self.machine.status().role == Role::Active {
-            self.body.announce = true;
+            self.body.announcements.requested = true;
             self.body.announce(clock::monotonic(), shared);
         }
     }
@@ -292,8 +299,8 @@ impl VirtualRouter {
             name: body.name.clone(),
             status,
             source: body.port.as_ref().map(Port::source),
-            addresses_there: body.there.is_some(),
-            announced: body.announced,
+            addresses_there: body.placement.there.is_some(),
+            announced: body.announcements.sent,
             problems: problems.collect(),
             faults,
             counters: body.counters,
@@ -336,18 +343,18 @@ impl Body {
 
     fn moved(&mut self, outcome: Outcome) {
         match outcome {
-            Outcome::There(ifindex) if self.wanted => {
-                let before = self.there.replace(ifindex);
-                self.moving = false;
+            Outcome::There(ifindex) if self.placement.wanted => {
+                let before = self.placement.there.replace(ifindex);
+                self.placement.moving = false;
                 self.work_faults.remove(&Work::Moving);
-                if before != self.there {
+                if before != self.placement.there {
                     self.speak();
                 }
             }
             Outcome::There(_) => {}
             Outcome::Gone => {
-                self.there = None;
-                self.moving = self.wanted;
+                self.placement.there = None;
+                self.placement.moving = self.placement.wanted;
                 self.work_faults.remove(&Work::Moving);
             }
             Outcome::Failed(text) => {

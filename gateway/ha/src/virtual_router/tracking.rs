@@ -70,13 +70,13 @@ impl Body {
 
     /// Restores addresses that another program has removed.
     pub(super) fn restore_addresses(&mut self, links: &Links) {
-        if !self.wanted || self.there.is_none() || self.config.priority == Priority::OWNER {
+        if !self.placement.wanted || self.placement.there.is_none() || self.config.priority == Priority::OWNER {
             return;
         }
         let name = if self.config.virtual_mac { self.macvlan() } else { self.config.interface.clone() };
         let whole = |addresses: &[IpAddr]| self.addresses.iter().all(|address| addresses.contains(address));
         if !links.get(&name).is_some_and(|link| whole(&link.addresses)) {
-            self.mover.want(true);
+            self.placement.mover.want(true);
         }
     }
 
@@ -87,7 +87,7 @@ impl Body {
             Ok(port) => {
                 self.port = Some(port);
                 self.work_faults.remove(&Work::Listening);
-                if self.there.is_some() {
+                if self.placement.there.is_some() {
                     self.speak();
                 }
                 true

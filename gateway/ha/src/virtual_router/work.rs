@@ -66,22 +66,22 @@ impl Worker for Acting<'_> {
 
     async fn addresses(&mut self, there: bool) {
         let body = &mut *self.body;
-        body.wanted = there;
-        body.moving = true;
+        body.placement.wanted = there;
+        body.placement.moving = true;
         if !there {
-            body.announce = false;
-            body.announcing.stop();
+            body.announcements.requested = false;
+            body.announcements.schedule.stop();
             body.close_sender(self.shared);
             if let Some(port) = &mut body.port {
                 port.close_macvlan();
             }
         }
-        body.mover.want(there);
+        body.placement.mover.want(there);
     }
 
     async fn announce(&mut self) {
-        self.body.announce = true;
-        self.body.announced += 1;
+        self.body.announcements.requested = true;
+        self.body.announcements.sent += 1;
     }
 }
 
@@ -176,12 +176,12 @@ impl Body {
 
     /// Sends the announcements that are due.
     pub(super) fn announce(&mut self, now: Time, shared: &Shared) {
-        let Some(ifindex) = self.there.filter(|_| self.wanted) else { return };
-        if self.announce {
-            self.announce = false;
-            self.announcing.begin(&self.config.announce, now);
+        let Some(ifindex) = self.placement.there.filter(|_| self.placement.wanted) else { return };
+        if self.announcements.requested {
+            self.announcements.requested = false;
+            self.announcements.schedule.begin(&self.config.announce, now);
         }
-        if !self.announcing.due(&self.config.announce, now) {
+        if !self.announcements.schedule.due(&self.config.announce, now) {
             return;
         }
         let mac = if self.config.virtual_mac && self.config.priority != Priority::OWNER {
@@ -206,18 +206,18 @@ impl Body {
     }
 
     fn send_frames(&mut self, ifindex: u32, mac: MacAddr, now: Time) -> Result<(), FrameError> {
-        let sender = match self.sender.take() {
+        let sender = match self.announcements.sender.take() {
             Some((on, sender)) if on == ifindex => sender,
             _ => FrameSender::open(ifindex)?,
         };
-        let (_, sender) = self.sender.insert((ifindex, sender));
+        let (_, sender) = self.announcements.sender.insert((ifindex, sender));
         let mut frames = self.addresses.iter().flat_map(|address| announce::takeover(mac, *address, now));
         frames.try_for_each(|frame| sender.send(&frame))
     }
 
     /// Closes the socket for announcements.
     fn close_sender(&mut self, shared: &Shared) {
-        if let Some(sender) = self.sender.take() {
+        if let Some(sender) = self.announcements.sender.take() {
             shared.net.close(sender);
         }
     }
