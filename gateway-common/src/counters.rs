@@ -106,7 +106,7 @@ counters! {
     EventsLost events_lost "Learning events that found the ring buffer full; the agent then looks through the database.",
     LearnBudget learn_budget "Frames whose source was not learned because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
     MoveBudget move_budget "Frames whose source was not moved here because its VLAN or tunnel had used up its budget; one that is flooded counts at XDP and at TC.",
-    SnoopBudget snoop_budget "IP addresses that the agent was not told of because their VLAN had used up its budget, or the ring buffer was half full.",
+    SnoopBudget snoop_budget "IP addresses that were not reported to the agent because their VLAN had used up its budget, or the ring buffer was half full.",
     RedirectRefused redirect_refused "Frames that XDP redirected and that the kernel, or the driver they were to leave by, refused: they are lost.",
     RedirectFull redirect_full "Frames that XDP redirected and that found the queue of the interface they were to leave by full: they are lost.",
     PathMtu path_mtu "Messages of a router that packets of ours are too big for the path to a remote VTEP.",

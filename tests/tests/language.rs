@@ -31,7 +31,7 @@ const REPLACED: [(&str, &str); 38] = [
     ("is_astray", "socket_is_stale"),
     ("mend", "restore_addresses"),
     ("site_of", "placement_of"),
-    ("speak_plainly", "drop_authentication"),
+    ("speak_plainly", "close_macvlan"),
     ("keep_quiet", "close_sender"),
     ("chronicle", "event log"),
     ("upkeep", "housekeeping"),

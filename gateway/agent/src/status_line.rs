@@ -40,7 +40,7 @@ impl fmt::Display for StatusLine {
         };
         write!(
             f,
-            "; {}, {}, {}, {} MACs given, {} learned",
+            "; {}, {}, {}, {} static MACs, {} learned",
             counted(self.switches, "switch", "switches"),
             counted(self.bindings, "binding", "bindings"),
             counted(self.tunnels, "tunnel", "tunnels"),
@@ -67,7 +67,7 @@ mod tests {
     fn a_gateway_that_stands_alone() {
         let status_line =
             StatusLine { switches: 1, bindings: 2, tunnels: 1, static_macs: 1200, learned: 3, ..StatusLine::default() };
-        let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 MACs given, 3 learned";
+        let line = "forwarding; 1 switch, 2 bindings, 1 tunnel, 1200 static MACs, 3 learned";
         assert_eq!(status_line.to_string(), line);
     }
 
@@ -79,7 +79,7 @@ mod tests {
             problems: vec!["eth1 is\ndown".to_owned(), "another".to_owned()],
             ..StatusLine::default()
         };
-        let line = "a active, b fault; 0 switches, 0 bindings, 0 tunnels, 0 MACs given, 0 learned; database NOT reached; \
+        let line = "a active, b fault; 0 switches, 0 bindings, 0 tunnels, 0 static MACs, 0 learned; database NOT reached; \
                     2 problems: eth1 is down";
         assert_eq!(status_line.to_string(), line);
     }

@@ -28,7 +28,7 @@ impl Systemd {
     pub(super) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => notify(&[NotifyState::Reloading, now]),
-            Err(error) => tracing::debug!("the service manager is not told of a reload: {error}"),
+            Err(error) => tracing::debug!("the service manager was not notified of a reload: {error}"),
         }
     }
 
@@ -110,6 +110,6 @@ pub async fn hold_back(error: &AgentError) {
 
 fn notify(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
-        tracing::warn!("the service manager can't be told how things stand ($NOTIFY_SOCKET): {error}");
+        tracing::warn!("the service manager can't be notified ($NOTIFY_SOCKET): {error}");
     }
 }

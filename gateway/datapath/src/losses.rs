@@ -26,7 +26,7 @@ const PROGRAMS: [(&str, &str); 2] = [("redirect_refused", "xdp_redirect_err"), (
 pub enum LossesError {
     /// The kernel does not report the offset of a device's index.
     #[error(
-        "{KERNEL} does not tell where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
+        "{KERNEL} does not say where a network device has its index (is the kernel built with CONFIG_DEBUG_INFO_BTF?)"
     )]
     NoBtf,
     /// The object lacks the program.

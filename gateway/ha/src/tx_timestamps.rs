@@ -16,7 +16,7 @@ const MAX_IN_FLIGHT: usize = 64;
 
 /// One advertisement in flight.
 #[derive(Debug)]
-struct InFlight {
+struct Pending {
     /// `None`: one copy was refused, so this never counts as transmitted.
     transmission: Option<Transmission>,
     /// The kernel has taken all its copies.
@@ -29,7 +29,7 @@ struct InFlight {
 #[derive(Debug, Default)]
 pub(super) struct TxTimestamps {
     next_key: u32,
-    in_flight: VecDeque<InFlight>,
+    in_flight: VecDeque<Pending>,
     /// Numbers of the old count, and how often each may still be reported.
     old: BTreeMap<u32, u32>,
     completed: VecDeque<Transmission>,
@@ -42,7 +42,7 @@ impl TxTimestamps {
     }
 
     fn push(&mut self, transmission: Option<Transmission>) {
-        self.in_flight.push_back(InFlight { transmission, whole: false, copies: BTreeMap::new() });
+        self.in_flight.push_back(Pending { transmission, whole: false, copies: BTreeMap::new() });
         if self.in_flight.len() > MAX_IN_FLIGHT {
             self.in_flight.pop_front();
         }

@@ -28,7 +28,7 @@ pub(crate) enum ConnectError {
     Tcp { to: HostPort, error: io::Error },
     #[error(transparent)]
     Files(#[from] TlsError),
-    #[error("{0:?} is no name that TLS could be told")]
+    #[error("{0:?} is no name for TLS")]
     Name(String),
     #[error("{}", tls::explain(.0))]
     Tls(io::Error),

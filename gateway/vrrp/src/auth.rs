@@ -133,7 +133,7 @@ pub enum AuthError {
     #[error("its time is {0} s off this node's: the clocks differ (is NTP running?), or an old one is played back")]
     Stale(i64),
     /// The number is not later than the sender's last.
-    #[error("it was sent before: somebody plays it back")]
+    #[error("it was sent before: it is replayed")]
     Replayed,
 }
 

@@ -66,7 +66,7 @@ fn the_service_manager_is_notified_of_everything_in_order() -> Result<()> {
 
     let ready = manager.next("READY=1")?;
     assert!(ready.lines().any(|line| line == "READY=1"), "{ready}");
-    assert_eq!(status(&ready), "forwarding; 1 switch, 1 binding, 1 tunnel, 1 MACs given, 0 learned");
+    assert_eq!(status(&ready), "forwarding; 1 switch, 1 binding, 1 tunnel, 1 static MACs, 0 learned");
     manager.wait("WATCHDOG=1")?;
     manager.wait("WATCHDOG=1")?;
 

@@ -143,7 +143,7 @@ fn let_in(shared: &Arc<Shared>, stream: &UnixStream) -> Option<(Seat, Option<u64
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
         Err(error) => {
-            tracing::warn!("control socket: who has connected can't be told: {error}");
+            tracing::warn!("control socket: the peer's credentials can't be read: {error}");
             return None;
         }
     };

@@ -27,7 +27,7 @@ pub enum BadCall {
     #[error("it sent something that is no request ({0})")]
     Shape(String),
     /// A request with the id `null` (JSON-RPC 1.0, 1.3).
-    #[error("it sent a notification, which nobody here listens to")]
+    #[error("it sent a notification, which has no receiver here")]
     Notification,
 }
 

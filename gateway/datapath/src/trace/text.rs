@@ -27,7 +27,7 @@ pub fn text(number: usize, way: &Way) -> String {
 /// Describes the verdict, for people.
 pub fn verdict(way: &Way) -> String {
     match (way.verdict, way.reason, way.complete) {
-        (_, _, false) => "not known: it takes more steps than can be told".to_owned(),
+        (_, _, false) => "not known: it takes more steps than can be shown".to_owned(),
         (Verdict::Dropped, Some(reason), _) => format!("dropped, {reason}"),
         (Verdict::Dropped, None, _) => "dropped".to_owned(),
         (Verdict::Passed, ..) => "passed up the stack".to_owned(),

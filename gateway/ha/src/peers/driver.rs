@@ -142,7 +142,7 @@ async fn follow(shared: Arc<Shared>, remote: Remote) {
             Err(_) => (format!("no answer within {CONNECT:?}"), None),
         };
         tracing::debug!("conversation with the active node {}: {reason}", remote.address);
-        let text = format!("the active node {} does not tell what it has learned: {reason}", remote.address);
+        let text = format!("the active node {} does not send what it has learned: {reason}", remote.address);
         shared.registry.update(|sum| sum.troubles.insert(With::Remote(remote), text));
         pause(&mut backoff, lasted).await;
     }

@@ -24,11 +24,11 @@ pub(super) enum ReceiveError {
     NoHello,
     #[error("it said who it is twice")]
     TwoHellos,
-    #[error("it tells of stations, but was called by nobody for that")]
+    #[error("it sends stations, but was not called for that")]
     NotAsked,
-    #[error("it tells of changes of virtual router {0} before it has told of it")]
+    #[error("it sends changes of virtual router {0} before its state")]
     NoPicture(Vrid),
-    #[error("it tells of more than {max} {what}")]
+    #[error("it sends more than {max} {what}")]
     TooMany { what: &'static str, max: usize },
     #[error("it said: {0}")]
     Bye(String),

@@ -34,7 +34,7 @@ pub(super) enum SessionError {
     Silent(Duration),
     #[error("it did not say within {0:?} who it is")]
     Nameless(Duration),
-    #[error("it took nothing of what it was told for {0:?}")]
+    #[error("it read nothing of what was sent to it for {0:?}")]
     Stuck(Duration),
 }
 

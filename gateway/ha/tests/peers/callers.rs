@@ -91,7 +91,7 @@ fn a_standby_that_is_a_stranger_has_a_problem() {
         active.learn(0..10);
         let mut standby = Node::start("gw2", "127.0.0.2", &[]);
         standby.follow(A);
-        let text = "the active node 127.0.0.1 does not tell what it has learned: ";
+        let text = "the active node 127.0.0.1 does not send what it has learned: ";
         standby
             .receives("a problem", |followed| followed.problems.iter().any(|problem| problem.starts_with(text)))
             .await;
@@ -172,7 +172,7 @@ fn where_there_is_a_key_a_stranger_reads_nothing_and_a_problem_names_it() {
         let text =
             "127.0.0.2 called and was not answered: it does not have the key, or what it said was changed on the way";
         node.receives("a problem", |followed| followed.problems.contains(text)).await;
-        let text = "the active node 127.0.0.1 does not tell what it has learned: ";
+        let text = "the active node 127.0.0.1 does not send what it has learned: ";
         other.receives("a problem", |followed| followed.problems.iter().any(|problem| problem.starts_with(text))).await;
         assert!(other.received().stations.is_empty() && node.received().standbys.is_empty());
     });
