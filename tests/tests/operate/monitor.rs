@@ -247,7 +247,7 @@ fn an_agent_that_is_started_again_is_followed() -> Result<()> {
     let started = monitor
         .expect("the new agent", |event| event["event"] == "started" && event["pid"] == json!(lab.gateway.pid()))?;
     assert_eq!((&started["seq"], &started["adopted"]), (&json!(1), &json!(true)));
-    monitor.process.wait_line(0, SOON, |line| line.contains("started anew"))?;
+    monitor.process.wait_line(0, SOON, |line| line.contains("started again"))?;
     assert!(monitor.process.runs());
     monitor.process.signal(Signal::SIGINT)?;
     monitor.process.wait(SOON)?;

@@ -53,7 +53,7 @@ impl Cluster<'_> {
         let node = name.map_or_else(|| format!("node {active}"), |name| format!("node {name} ({active})"));
         let addresses: Vec<String> = instance.vteps.iter().map(|address| address.to_string()).collect();
         Some(format!(
-            "still receives tunnel packets for {} that {node} should get: a neighbour entry of the sender is outdated; compare \
+            "still receives tunnel packets for {} that {node} should get: a neighbour entry is outdated; compare \
              `ip neigh` and `ovs-appctl tnl/neigh/show` on the hypervisors, and the router's table",
             addresses.join(" and ")
         ))
