@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-/// Things with their due times. Finding the earliest one takes constant time, however many there are, and every change
+/// Things with their due times. Finding the earliest one compares none of them, however many there are, and every change
 /// takes logarithmic time.
 #[derive(Debug)]
 pub(super) struct Schedule<T> {
