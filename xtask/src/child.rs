@@ -5,7 +5,10 @@ use std::{
     io::{self, Read, Write},
     os::{fd::AsFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +34,51 @@ pub(crate) enum Ended {
     Exited(ExitStatus),
     /// It was killed after its time limit.
     TimedOut,
+}
+
+/// Where lines for the user go.
+#[derive(Debug)]
+pub(crate) enum Console {
+    /// To standard output, at once.
+    Shown,
+    /// Into memory, because something else is being shown.
+    Kept(Mutex<Vec<u8>>),
+}
+
+impl Console {
+    pub(crate) fn kept() -> Self {
+        Self::Kept(Mutex::default())
+    }
+
+    /// Returns what was kept.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Shown => Vec::new(),
+            Self::Kept(bytes) => bytes.into_inner().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Writes one line.
+    pub(crate) fn line(&self, line: &str) {
+        // A closed output is no reason to stop.
+        let _ = writeln!(&mut &*self, "{line}");
+    }
+}
+
+impl Write for &Console {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Console::Shown => io::stdout().write(bytes),
+            Console::Kept(kept) => kept.lock().unwrap_or_else(PoisonError::into_inner).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Console::Shown => io::stdout().flush(),
+            Console::Kept(_) => Ok(()),
+        }
+    }
 }
 
 /// Runs `command`, its output going to standard error; an exit code other than 0 is an error.

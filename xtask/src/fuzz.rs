@@ -16,7 +16,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
-    cargo, child, ebpf, interrupt,
+    cargo,
+    child::{self, Console},
+    ebpf, interrupt,
     setup::{self, Purpose},
     test::{Report, Stage, Tally},
 };
@@ -24,8 +26,11 @@ use crate::{
 /// Name of the stage of `cargo xtask test`.
 pub(crate) const STAGE: &str = "fuzz targets";
 
-/// Run time of each target in `cargo xtask test`, in seconds.
+/// Run time of each target, in seconds.
 pub(crate) const SECONDS: u64 = 60;
+
+/// Run time of each target in `cargo xtask test`, where it has only what the labs leave of the processors, in seconds.
+pub(crate) const SECONDS_BESIDE: u64 = 90;
 
 /// The crate of the targets. It is a workspace of its own: other flags, other dependencies.
 const MANIFEST: &str = "gateway/fuzz/Cargo.toml";
@@ -51,19 +56,19 @@ const PATIENCE: u32 = 20;
 pub(crate) fn run(root: &Path, target: Option<&str>, seconds: u64) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf, Purpose::Fuzz])?;
     let mut report = Report::default();
-    report.add(Stage::run(STAGE, |tally| stage(root, target, seconds, tally)));
+    report.add(Stage::run(STAGE, |tally| stage(root, target, seconds, tally, &Console::Shown)));
     Ok(report.conclude())
 }
 
 /// Builds and runs the targets, as many in parallel as there are processors.
-pub(crate) fn stage(root: &Path, only: Option<&str>, seconds: u64, tally: &mut Tally) -> Result<()> {
+pub(crate) fn stage(root: &Path, only: Option<&str>, seconds: u64, tally: &mut Tally, console: &Console) -> Result<()> {
     let known = targets(root)?;
     if let Some(only) = only
         && !known.iter().any(|target| target == only)
     {
         bail!("no fuzz target `{only}`; there are: {}", known.join(", "));
     }
-    let built = build(root)?;
+    let built = build(root, console)?;
     let waiting = Mutex::new(known.into_iter().filter(|target| only.is_none_or(|only| only == target)));
     let next = || waiting.lock().ok().and_then(|mut targets| targets.next());
     let outcomes = Mutex::new(Vec::new());
@@ -79,8 +84,8 @@ pub(crate) fn stage(root: &Path, only: Option<&str>, seconds: u64, tally: &mut T
                         .ok_or_else(|| anyhow!("{MANIFEST} has no [[bin]] `{target}`"))
                         .and_then(|program| fuzz(root, &target, program, seconds));
                     match &outcome {
-                        Ok(inputs) => println!("{target}: {inputs} inputs, none of them harmful"),
-                        Err(error) => println!("{target}: {error:#}"),
+                        Ok(inputs) => console.line(&format!("{target}: {inputs} inputs, none of them harmful")),
+                        Err(error) => console.line(&format!("{target}: {error:#}")),
                     }
                     if let Ok(mut outcomes) = outcomes.lock() {
                         outcomes.push((target, outcome.is_ok()));
@@ -107,9 +112,12 @@ fn targets(root: &Path) -> Result<Vec<String>> {
     Ok(targets)
 }
 
-fn build(root: &Path) -> Result<BTreeMap<String, PathBuf>> {
+fn build(root: &Path, console: &Console) -> Result<BTreeMap<String, PathBuf>> {
     let arguments = ["build", "--release", "--locked", "--target", HOST, "--manifest-path", MANIFEST];
     let mut command = cargo::cargo(root, arguments);
+    if matches!(console, Console::Kept(_)) {
+        command.arg("--quiet");
+    }
     command.env("CARGO_TARGET_DIR", folder(root)).env("CARGO_ENCODED_RUSTFLAGS", RUSTFLAGS.join("\x1f"));
     // The target of the BPF programs runs the programs themselves.
     command.env(ebpf::OBJECT_ENV, ebpf::build(root)?);

@@ -1,6 +1,6 @@
 //! Result of a test run: a table of its stages, and the counts.
 
-use std::{fmt::Write, process::ExitCode, time::Duration};
+use std::{fmt::Write, process::ExitCode};
 
 use super::{Stage, Tally};
 
@@ -13,13 +13,6 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn add(&mut self, stage: Stage) {
         self.stages.push(stage);
-    }
-
-    /// Sets the time of the latest stage, where it ran beside another one.
-    pub(super) fn last_took(&mut self, took: Duration) {
-        if let Some(stage) = self.stages.last_mut() {
-            stage.took = took;
-        }
     }
 
     /// Prints the table and the counts. Returns the exit code.

@@ -1,18 +1,22 @@
 //! The stages of `cargo xtask test`.
 
 use std::{
-    io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
     thread,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use super::{Report, Stage, Tally, leftovers, stage};
+use super::{
+    Report, Stage, Tally,
+    beside::{Beside, Share},
+    leftovers, stage,
+};
 use crate::{
     cargo::{self, cargo},
-    child, ebpf, fuzz, instructions, interrupt,
+    child::Console,
+    ebpf, fuzz, instructions, interrupt,
     setup::{self, Purpose},
     vm,
 };
@@ -42,10 +46,16 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
     if filter.is_none() {
         run.checks();
     }
-    run.tests();
-    if filter.is_none() {
-        run.stage(fuzz::STAGE, |tally| fuzz::stage(root, None, fuzz::SECONDS, tally));
-    }
+    let agent = run.build();
+    thread::scope(|scope| {
+        // The labs wait more than they compute: the fuzz targets are built and run in what they leave of the processors.
+        let fuzz = |tally: &mut Tally, console: &Console| fuzz::stage(root, None, fuzz::SECONDS_BESIDE, tally, console);
+        let fuzz = filter.is_none().then(|| Beside::start(scope, fuzz::STAGE, Share::Idle, fuzz));
+        run.tests(agent.as_deref());
+        if let Some(fuzz) = fuzz {
+            run.report.add(fuzz.finish());
+        }
+    });
     if with_vms {
         run.packets_on_other_kernels();
         if filter.is_none() {
@@ -77,7 +87,8 @@ impl Run<'_> {
         self.cargo("dependencies", &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"]);
     }
 
-    fn tests(&mut self) {
+    /// Returns the path of the agent's binary.
+    fn build(&mut self) -> Option<PathBuf> {
         let root = self.root;
         let mut agent = None;
         self.stage("build", |_| {
@@ -88,8 +99,13 @@ impl Run<'_> {
             ebpf::build_bench(root)?;
             Ok(())
         });
-        self.harness("unit tests", &["--lib", "--bins"], None, agent.as_deref());
-        self.harness("packet tests", &["--test", PACKET_TESTS], None, agent.as_deref());
+        agent
+    }
+
+    fn tests(&mut self, agent: Option<&Path>) {
+        let root = self.root;
+        self.harness("unit tests", &["--lib", "--bins"], None, agent);
+        self.harness("packet tests", &["--test", PACKET_TESTS], None, agent);
 
         let mut names = Vec::new();
         match cargo::integration_tests(root) {
@@ -100,9 +116,9 @@ impl Run<'_> {
         }
         let targets: Vec<_> = names.iter().flat_map(|name| ["--test", name.as_str()]).collect();
         if !targets.is_empty() {
-            self.harness("end-to-end tests", &targets, Some(LABS), agent.as_deref());
+            self.harness("end-to-end tests", &targets, Some(LABS), agent);
         }
-        self.harness("package", &["--test", PACKAGE_TESTS], Some(LABS), agent.as_deref());
+        self.harness("package", &["--test", PACKAGE_TESTS], Some(LABS), agent);
     }
 
     /// A stage for each kernel. They run side by side, since each takes one processor: the first shows what it does, the
@@ -113,28 +129,16 @@ impl Run<'_> {
         if let Err(error) = vm::prepare(root) {
             return self.stage("packets on other kernels", |_| Err(error));
         }
-        let [first, others @ ..] = vm::SERIES;
         thread::scope(|scope| {
-            let others = others.map(|series| {
-                let run = move || {
-                    let (mut tally, mut console, start) = (Tally::default(), Vec::new(), child::now());
-                    let outcome = vm::run_on(root, series, filter, &mut tally, &mut console);
-                    (outcome, tally, console, child::now() - start)
-                };
-                (series, scope.spawn(run))
-            });
-            self.stage(&name(first), |tally| vm::run_on(root, first, filter, tally, io::stdout()));
-            for (series, running) in others {
-                let Ok((outcome, tally, console, took)) = running.join() else {
-                    self.stage(&name(series), |_| bail!("its thread has panicked"));
-                    continue;
-                };
-                self.stage(&name(series), |counted| {
-                    io::stdout().write_all(&console)?;
-                    *counted = tally;
-                    outcome
-                });
-                self.report.last_took(took);
+            let start = |series| {
+                let run = move |tally: &mut Tally, console: &Console| vm::run_on(root, series, filter, tally, console);
+                Beside::start(scope, &name(series), Share::Equal, run)
+            };
+            let [first, others @ ..] = vm::SERIES;
+            let others = others.map(start);
+            self.stage(&name(first), |tally| vm::run_on(root, first, filter, tally, &Console::Shown));
+            for other in others {
+                self.report.add(other.finish());
             }
         });
     }
