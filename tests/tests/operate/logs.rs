@@ -69,6 +69,7 @@ fn each_line_of_json_is_an_object_with_its_values() -> Result<()> {
     let lines: Vec<Value> = gateway.log()?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let ready = lines.iter().find(|line| line["message"] == "ready").context("the line")?;
     assert_eq!((&ready["switches"], &ready["macs"], &ready["level"]), (&1.into(), &1.into(), &"INFO".into()));
+    assert_eq!(ready["target"], "vtep_gateway::agent::forwarding");
     Ok(())
 }
 
@@ -78,7 +79,9 @@ fn the_journal_has_a_field_for_each_value() -> Result<()> {
     let (journal, surroundings) = journal(&site)?;
     let _gateway = Gateway::launch_in(&site.gw, &site.config(), surroundings.options(&["--log-format", "journald"]))?;
     let ready = wait_line(&journal, "MESSAGE=ready")?;
-    for field in ["PRIORITY=6", "SYSLOG_IDENTIFIER=vtep-gateway", "VTEP_SWITCHES=1", "VTEP_MACS=1"] {
+    for field in
+        ["PRIORITY=6", "SYSLOG_IDENTIFIER=vtep-gateway", "TARGET=vtep_gateway::agent::forwarding", "VTEP_SWITCHES=1"]
+    {
         assert!(ready.iter().any(|found| found == field), "{field} in {ready:?}");
     }
     let message = ready.iter().find(|field| field.starts_with("MESSAGE=")).context("a message")?;

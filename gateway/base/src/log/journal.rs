@@ -23,6 +23,8 @@ use tracing_subscriber::{
     layer::{Context, Layer},
 };
 
+use super::target;
+
 /// Path of the journal's socket.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
@@ -94,7 +96,7 @@ impl<S: Subscriber> Layer<S> for Journal {
         let mut message = String::new();
         let _ = DefaultFields::new().format_fields(Writer::new(&mut message), event);
         line.put("MESSAGE", message.trim_end());
-        line.put("TARGET", metadata.target());
+        line.put("TARGET", &target::shown(metadata.target()));
         if let (Some(file), Some(number)) = (metadata.file(), metadata.line()) {
             line.put("CODE_FILE", file);
             line.put("CODE_LINE", &number.to_string());
@@ -197,7 +199,7 @@ mod tests {
             "PRIORITY=4\n",
             "SYSLOG_IDENTIFIER=vtep-gateway\n",
             "MESSAGE=ready switches=2 mac=02:00:00:00:00:01\n",
-            "TARGET=gateway_base::log::journal::tests\n",
+            "TARGET=vtep_gateway::base::log::journal::tests\n",
             "VTEP_SWITCHES=2\n",
             "VTEP_MAC=02:00:00:00:00:01\n",
         ] {

@@ -3,44 +3,7 @@
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// Crates of the gateway, by their names in the log: all targets of the gateway begin with one of these.
-const OWN_CRATES: [&str; 13] = [
-    "gateway",
-    "gateway_agent",
-    "gateway_api",
-    "gateway_base",
-    "gateway_cli",
-    "gateway_config",
-    "gateway_datapath",
-    "gateway_ha",
-    "gateway_netdev",
-    "gateway_ovsdb",
-    "gateway_sources",
-    "gateway_vrrp",
-    "vtep_gateway",
-];
-
-/// Rooms of the gateway that log. Each has its name in `vlog/list` and its module in the log.
-pub(super) const ROOMS: [(&str, &str); 18] = [
-    ("agent", "gateway_agent"),
-    ("announce", "gateway_netdev::announce"),
-    ("config", "gateway_config"),
-    ("ctl", "gateway_agent::ctl"),
-    ("database", "gateway_sources"),
-    ("datapath", "gateway_datapath"),
-    ("devices", "gateway_agent::devices"),
-    ("ha", "gateway_ha"),
-    ("log", "gateway_base"),
-    ("metrics", "gateway_agent::metrics"),
-    ("nic", "gateway_netdev::nic"),
-    ("ovsdb", "gateway_ovsdb"),
-    ("peers", "gateway_ha::peers"),
-    ("plan", "gateway_datapath::plan"),
-    ("preflight", "gateway_datapath::preflight"),
-    ("underlay", "gateway_netdev"),
-    ("vrrp", "gateway_vrrp"),
-    ("vtep", "gateway_sources::vtep"),
-];
+use super::target::{self, OWN_CRATES, PROGRAM, ROOMS};
 
 /// Error in log levels.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -77,7 +40,7 @@ impl Levels {
         for word in text.split(',').map(str::trim) {
             match word.split_once('=') {
                 None => levels.bare = Some(level(word)?),
-                Some((name, of)) if is_target(name) => levels.named.push((canonical(name), level(of)?)),
+                Some((name, of)) if is_target(name) => levels.named.push((target::meant(name), level(of)?)),
                 Some((target, _)) => return Err(LevelsError::Module(target.to_owned())),
             }
         }
@@ -89,22 +52,21 @@ impl Levels {
         *self = Self { bare: Some(level), named: Vec::new() };
     }
 
-    /// Sets the level of a room and of all modules in it. Other rooms in it keep their levels.
-    pub(super) fn set_room(&mut self, room: &str, level: LevelFilter) {
-        let target = target(room);
+    /// Sets the level of a target and of all modules in it. Rooms in it keep their levels.
+    pub(super) fn set_target(&mut self, target: &str, level: LevelFilter) {
         let inside = format!("{target}::");
         let others = ROOMS.iter().filter(|(_, other)| other.starts_with(&inside));
         let others: Vec<_> = others.map(|(room, other)| ((*other).to_owned(), self.of_room(room))).collect();
         self.named.retain(|(of, _)| *of != target && !of.starts_with(&inside));
-        self.named.push((target, level));
+        self.named.push((target.to_owned(), level));
         self.named.extend(others);
     }
 
     /// Returns the level of a room.
     pub(super) fn of_room(&self, room: &str) -> LevelFilter {
-        let (targets, target) = (self.targets(), target(room));
+        let (targets, target) = (self.targets(), target::of_room(room));
         let all = [Level::TRACE, Level::DEBUG, Level::INFO, Level::WARN, Level::ERROR];
-        let most = all.into_iter().find(|level| targets.would_enable(&target, level));
+        let most = all.into_iter().find(|level| targets.would_enable(target, level));
         most.map_or(LevelFilter::OFF, LevelFilter::from_level)
     }
 
@@ -118,26 +80,12 @@ impl Levels {
             let own = OWN_CRATES.map(|name| (name, level));
             targets = targets.with_default(level.min(LevelFilter::INFO)).with_targets([quiet]).with_targets(own);
         }
-        // These come after the bare level, because they override it.
+        // The name of the program stands for all its crates.
+        for (_, level) in self.named.iter().filter(|(name, _)| name == PROGRAM) {
+            targets = targets.with_targets(OWN_CRATES.map(|name| (name, *level)));
+        }
+        // These come last, because they override the others.
         targets.with_targets(self.named.iter().cloned())
-    }
-}
-
-fn target(room: &str) -> String {
-    let known = ROOMS.iter().find(|(name, _)| *name == room);
-    known.map_or(room, |(_, target)| target).to_owned()
-}
-
-/// Returns the name of a module in the log. Rooms may be named by the product, such as `vtep_gateway::ha`.
-fn canonical(name: &str) -> String {
-    let Some(rest) = name.strip_prefix("vtep_gateway::").or_else(|| name.strip_prefix("gateway::")) else {
-        return name.to_owned();
-    };
-    let (room, inside) = rest.split_once("::").map_or((rest, None), |(room, inside)| (room, Some(inside)));
-    match (ROOMS.iter().any(|(known, _)| *known == room), inside) {
-        (false, _) => name.to_owned(),
-        (true, None) => target(room),
-        (true, Some(inside)) => format!("{}::{inside}", target(room)),
     }
 }
 
@@ -191,9 +139,9 @@ mod tests {
     #[test]
     fn a_room_that_is_set_is_set_with_all_that_is_in_it() {
         let mut levels = levels("info,vtep_gateway::config::load=trace");
-        levels.set_room("config", LevelFilter::WARN);
+        levels.set_target(target::of_room("config"), LevelFilter::WARN);
         assert_eq!(levels, Levels::parse("info,gateway_config=warn").unwrap());
-        levels.set_room("config", LevelFilter::OFF);
+        levels.set_target(target::of_room("config"), LevelFilter::OFF);
         assert_eq!(levels.of_room("config"), LevelFilter::OFF);
         levels.set_all(LevelFilter::DEBUG);
         assert_eq!(levels, Levels::parse("debug").unwrap());
@@ -202,10 +150,10 @@ mod tests {
     #[test]
     fn a_room_within_another_keeps_its_level() {
         let mut levels = levels("info");
-        levels.set_room("agent", LevelFilter::DEBUG);
+        levels.set_target(target::of_room("agent"), LevelFilter::DEBUG);
         assert_eq!((levels.of_room("agent"), levels.of_room("devices")), (LevelFilter::DEBUG, LevelFilter::INFO));
-        levels.set_room("devices", LevelFilter::ERROR);
-        levels.set_room("agent", LevelFilter::TRACE);
+        levels.set_target(target::of_room("devices"), LevelFilter::ERROR);
+        levels.set_target(target::of_room("agent"), LevelFilter::TRACE);
         assert_eq!((levels.of_room("agent"), levels.of_room("devices")), (LevelFilter::TRACE, LevelFilter::ERROR));
     }
 

@@ -20,6 +20,7 @@ use tracing_subscriber::{
 
 use super::{
     control::Control,
+    format::{Json, Text},
     journal::{self, Journal},
     levels::{Levels, LevelsError},
     limit::Limit,
@@ -99,8 +100,8 @@ impl LogOptions {
         let limit = Limit::default();
         let lines = || tracing_subscriber::fmt::layer().with_ansi(colours);
         let output = match format {
-            LogFormat::Auto | LogFormat::Text => lines().with_writer(writer).boxed(),
-            LogFormat::Json => lines().json().flatten_event(true).with_writer(writer).boxed(),
+            LogFormat::Auto | LogFormat::Text => lines().map_event_format(Text).with_writer(writer).boxed(),
+            LogFormat::Json => lines().json().flatten_event(true).map_event_format(Json).with_writer(writer).boxed(),
             LogFormat::Journald => Journal::open(Path::new(journal::SOCKET)).map_err(LogError::Journal)?.boxed(),
         };
         let destination = if format == LogFormat::Journald { Destination::Syslog } else { Destination::Console };
@@ -111,9 +112,7 @@ impl LogOptions {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use super::*;
+    use super::{super::bytes::Bytes, *};
 
     /// Returns the output of a subscriber for one event.
     fn logged(format: LogFormat, level: &str) -> String {
@@ -122,23 +121,12 @@ mod tests {
 
     /// Returns the output of a subscriber for `events`.
     fn logged_of(format: LogFormat, level: &str, events: impl FnOnce()) -> String {
-        #[derive(Clone, Default)]
-        struct Buffer(Arc<Mutex<Vec<u8>>>);
-        impl io::Write for Buffer {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let buffer = Buffer::default();
+        let buffer = Bytes::default();
         let writer = buffer.clone();
         let options = LogOptions { log_format: format, log_level: level.to_owned() };
         let (subscriber, _control) = options.subscriber(false, move || writer.clone()).unwrap();
         tracing::subscriber::with_default(subscriber, events);
-        String::from_utf8(buffer.0.lock().unwrap().clone()).unwrap()
+        buffer.text()
     }
 
     #[test]
@@ -161,6 +149,24 @@ mod tests {
     fn text_lines_carry_no_colours_away_from_a_terminal() {
         let line = logged(LogFormat::Text, "info");
         assert!(line.contains("ready switches=2") && !line.contains('\x1b'), "{line:?}");
+    }
+
+    #[test]
+    fn lines_name_modules_by_the_program() {
+        let own = || tracing::warn!(target: "gateway_ha::driver", from = "\"target\":\"gateway_ha::driver\"", "ready");
+        let line = logged_of(LogFormat::Text, "info", own);
+        assert!(line.contains("Z  WARN vtep_gateway::ha::driver: ready from="), "{line:?}");
+        let line: serde_json::Value = serde_json::from_str(&logged_of(LogFormat::Json, "info", own)).unwrap();
+        assert_eq!((&line["target"], &line["level"]), (&"vtep_gateway::ha::driver".into(), &"WARN".into()));
+        assert_eq!(line["from"], "\"target\":\"gateway_ha::driver\"");
+    }
+
+    #[test]
+    fn lines_of_libraries_keep_their_targets() {
+        let library = || tracing::info!(target: "aya::bpf", "loaded");
+        assert!(logged_of(LogFormat::Text, "info", library).contains("Z  INFO aya::bpf: loaded\n"));
+        let line: serde_json::Value = serde_json::from_str(&logged_of(LogFormat::Json, "info", library)).unwrap();
+        assert_eq!(line["target"], "aya::bpf");
     }
 
     /// Returns the targets and levels that pass at `level`, of all that log at each.
@@ -202,6 +208,14 @@ mod tests {
         assert_eq!(passed("info,gateway_agent=debug"), ["own info", "own debug", "library info"]);
         assert_eq!(passed("gateway_agent=debug,info"), ["own info", "own debug", "library info"]);
         assert_eq!(passed("debug,vtep_gateway::agent=info"), ["own info", "binary debug", "library info"]);
+    }
+
+    #[test]
+    fn a_name_that_the_log_shows_is_one_that_the_level_takes() {
+        assert_eq!(passed("warn,vtep_gateway::agent::run=debug"), ["own info", "own debug"]);
+        assert_eq!(passed("warn,vtep_gateway=debug"), ["own info", "own debug", "binary debug"]);
+        assert_eq!(passed("debug,vtep_gateway=info"), ["own info", "library info"]);
+        assert_eq!(passed("vtep_gateway::agent=info,vtep_gateway=debug"), ["own info", "binary debug"]);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 use tracing_subscriber::filter::LevelFilter;
 
-use super::levels::{Levels, ROOMS};
+use super::{
+    levels::Levels,
+    target::{self, PROGRAM, ROOMS},
+};
 
 /// Destination of the log, by the names of Open vSwitch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,37 +58,37 @@ pub enum SpecError {
 }
 
 /// One setting of a level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Spec {
-    /// Room that the level is for; if none is named, all rooms and the libraries.
-    room: Option<&'static str>,
+    /// Target that the level is for; if none is named, all targets.
+    target: Option<String>,
     level: LevelFilter,
 }
 
 impl Spec {
     /// Parses `dbg`, `agent:dbg`, `agent:console:dbg`, `ANY:syslog:warn` and the like. A level, a destination and a
-    /// module come in any order. A missing level means `dbg`; a missing destination or module means all.
+    /// module come in any order. A missing level means `dbg`; a missing destination or module means all. A module is a
+    /// room, or one as the log names it: `vtep_gateway::ha::driver`.
     ///
     /// # Errors
     /// A word means nothing here, or two words mean the same kind of thing.
     pub(super) fn parse(text: &str, log: Destination) -> Result<Self, SpecError> {
-        let (mut room, mut level, mut destination) = (None, None, None);
-        let words = text.split([' ', ',', ':', '\t']).filter(|word| !word.is_empty());
-        for (place, word) in words.enumerate() {
+        let (mut target, mut level, mut destination) = (None, None, None);
+        for (place, word) in words(text).into_iter().enumerate() {
             let lower = word.to_ascii_lowercase();
             if place == 0 && matches!(lower.as_str(), "pattern" | "facility") {
-                return Err(SpecError::Fixed(word.to_owned()));
+                return Err(SpecError::Fixed(word));
             }
             let twice = if let Some(found) = level_of(&lower) {
                 level.replace(found).is_some()
-            } else if let Some(found) = ROOMS.iter().map(|(room, _)| room).find(|room| **room == lower) {
-                room.replace(*found).is_some()
+            } else if let Some(found) = module(&lower) {
+                target.replace(found).is_some()
             } else if let Some(found) = Destination::NAMES.iter().find(|name| **name == lower) {
                 destination.replace(*found).is_some()
             } else if lower == "any" {
                 false
             } else {
-                return Err(SpecError::Unknown(word.to_owned()));
+                return Err(SpecError::Unknown(word));
             };
             if twice {
                 return Err(SpecError::Twice(text.to_owned()));
@@ -94,16 +97,43 @@ impl Spec {
         if let Some(other) = destination.filter(|name| *name != log.name()) {
             return Err(SpecError::Destination { own: log.name(), other });
         }
-        Ok(Self { room, level: level.unwrap_or(LevelFilter::DEBUG) })
+        Ok(Self { target, level: level.unwrap_or(LevelFilter::DEBUG) })
     }
 
     /// Applies the setting to `levels`.
     pub(super) fn apply(self, levels: &mut Levels) {
-        match self.room {
-            Some(room) => levels.set_room(room, self.level),
+        match self.target {
+            Some(target) => levels.set_target(&target, self.level),
             None => levels.set_all(self.level),
         }
     }
+}
+
+/// Splits a setting into its words. There are two colons in a module that is named as the log names it, and else one
+/// between words.
+fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for text in text.split([' ', ',', '\t']) {
+        let mut parts = text.split(':').peekable();
+        while let Some(part) = parts.next() {
+            let mut word = part.to_owned();
+            while word.starts_with(PROGRAM) && parts.next_if_eq(&"").is_some() {
+                word = format!("{word}::{}", parts.next().unwrap_or_default());
+            }
+            words.push(word);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Returns the target of a module of the gateway: of a room, or of one that is named as the log names it.
+fn module(word: &str) -> Option<String> {
+    if let Some((_, target)) = ROOMS.iter().find(|(room, _)| *room == word) {
+        return Some((*target).to_owned());
+    }
+    // A name that stays as it is means none.
+    word.starts_with(PROGRAM).then(|| target::meant(word)).filter(|target| target != word)
 }
 
 /// Parses the name of a level. `emer` turns the log off, since no line of this program is an emergency. `trace` is not
@@ -148,25 +178,42 @@ pub(super) fn list(levels: &Levels, log: Destination) -> String {
 mod tests {
     use super::*;
 
-    fn spec(text: &str) -> Result<(Option<&'static str>, LevelFilter), SpecError> {
-        Spec::parse(text, Destination::Console).map(|spec| (spec.room, spec.level))
+    fn spec(text: &str) -> Result<(Option<String>, LevelFilter), SpecError> {
+        Spec::parse(text, Destination::Console).map(|spec| (spec.target, spec.level))
     }
 
     #[test]
     fn a_spec_is_a_level_a_module_and_a_destination_in_any_order() {
-        for (text, room, level) in [
+        for (text, target, level) in [
             ("dbg", None, LevelFilter::DEBUG),
             ("ANY:ANY:WARN", None, LevelFilter::WARN),
-            ("agent:dbg", Some("agent"), LevelFilter::DEBUG),
-            ("agent:console:off", Some("agent"), LevelFilter::OFF),
-            ("console:ovsdb:info", Some("ovsdb"), LevelFilter::INFO),
-            ("vrrp,any err", Some("vrrp"), LevelFilter::ERROR),
-            ("ha", Some("ha"), LevelFilter::DEBUG),
+            ("agent:dbg", Some("gateway_agent"), LevelFilter::DEBUG),
+            ("agent::dbg", Some("gateway_agent"), LevelFilter::DEBUG),
+            ("agent:console:off", Some("gateway_agent"), LevelFilter::OFF),
+            ("console:nic:info", Some("gateway_netdev::nic"), LevelFilter::INFO),
+            ("vrrp,any err", Some("gateway_vrrp"), LevelFilter::ERROR),
+            ("ha", Some("gateway_ha"), LevelFilter::DEBUG),
             ("emer", None, LevelFilter::OFF),
             ("", None, LevelFilter::DEBUG),
         ] {
-            assert_eq!(spec(text), Ok((room, level)), "{text}");
+            assert_eq!(spec(text), Ok((target.map(str::to_owned), level)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_module_may_be_named_as_the_log_names_it() {
+        for (text, target, level) in [
+            ("vtep_gateway::ha:dbg", "gateway_ha", LevelFilter::DEBUG),
+            ("warn:console:vtep_gateway::ha::driver", "gateway_ha::driver", LevelFilter::WARN),
+            ("vtep_gateway::netdev::nic, err", "gateway_netdev::nic", LevelFilter::ERROR),
+            ("vtep_gateway::devices", "gateway_agent::devices", LevelFilter::DEBUG),
+        ] {
+            assert_eq!(spec(text), Ok((Some(target.to_owned()), level)), "{text}");
+        }
+        for unknown in ["vtep_gateway:dbg", "vtep_gateway::", "vtep_gateway::bridge:dbg"] {
+            assert!(matches!(spec(unknown), Err(SpecError::Unknown(_))), "{unknown}");
+        }
+        assert!(matches!(spec("ha:vtep_gateway::agent"), Err(SpecError::Twice(_))));
     }
 
     #[test]
