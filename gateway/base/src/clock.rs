@@ -25,6 +25,15 @@ pub fn monotonic() -> Time {
     read(ClockId::CLOCK_MONOTONIC)
 }
 
+/// Returns CLOCK_BOOTTIME, since its zero: CLOCK_MONOTONIC and the time for which the machine was suspended.
+///
+/// # Panics
+///
+/// On a kernel without this clock; Linux always has it.
+pub fn boottime() -> Duration {
+    read(ClockId::CLOCK_BOOTTIME)
+}
+
 /// Returns CLOCK_REALTIME, since its zero. The kernel timestamps packets with it.
 pub fn realtime() -> Duration {
     read(ClockId::CLOCK_REALTIME)

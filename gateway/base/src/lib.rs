@@ -11,6 +11,7 @@ pub mod json_framing;
 pub mod log;
 pub mod memory;
 pub mod suggest;
+pub mod suspension;
 pub mod token_bucket;
 
 pub use cleared::Cleared;

@@ -9,12 +9,14 @@
 //! - `links` follows interfaces and addresses by netlink, and `tracking` derives the input of a
 //!   [`Machine`](gateway_vrrp::Machine) from them.
 //! - `observe` finds misconfiguration in the advertisements of other routers, and `status` is the published status.
+//! - `clock_steps` wakes the loop when the machine comes back from a suspension.
 //! - `withdraw` cleans up after a thread that is gone.
 //!
 //! The loop waits for nothing but its own events: a second thread (`net`) follows interfaces and changes addresses, and
 //! a third (`log_queue`) writes log lines.
 
 mod announcing;
+mod clock_steps;
 mod leases;
 mod log_queue;
 mod observe;

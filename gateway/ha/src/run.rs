@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use gateway_base::{Cleared, clock};
+use gateway_base::{
+    Cleared, clock,
+    suspension::{Reading, Suspensions},
+};
 use gateway_config::{InstanceConfig, Interface};
 use gateway_netdev::{
     addresses::Report,
@@ -26,6 +29,7 @@ use tokio::{
 
 use super::{
     HaError, Leases,
+    clock_steps::ClockSteps,
     leases::LeaseMaps,
     log_queue::LogQueue,
     status::VirtualRouterStatus,
@@ -68,13 +72,15 @@ pub(crate) struct Loop {
     statuses: watch::Sender<Arc<Vec<VirtualRouterStatus>>>,
     published: Time,
     problems: BTreeMap<Vrid, BTreeSet<String>>,
+    suspensions: Suspensions,
+    clock_steps: ClockSteps,
 }
 
 enum Event {
     Links,
     Report(Report),
     Command(Option<Command>),
-    /// A packet has arrived, or a deadline has passed.
+    /// A packet has arrived, a deadline has passed, or the clock was set.
     Turn,
 }
 
@@ -92,6 +98,7 @@ impl Loop {
             Ok((links, netlink::connect()?))
         });
         let (links, netlink) = asking.await.map_err(open)?;
+        let clock_steps = ClockSteps::watch().map_err(|source| HaError::Clock { source })?;
         let lag = 2 * clock::coarse_tick().map_err(|errno| HaError::Clock { source: errno.into() })?;
         let (sender, reports) = mpsc::unbounded_channel();
         let attached = setup.leases.is_some();
@@ -122,6 +129,8 @@ impl Loop {
             statuses,
             published: Time::ZERO,
             problems: BTreeMap::new(),
+            suspensions: Suspensions::new(Reading::now()),
+            clock_steps,
         };
         this.begin(&setup.instances);
         this.turn();
@@ -241,6 +250,14 @@ impl Loop {
     }
 
     fn turn(&mut self) -> bool {
+        // Before anything is decided by a lease that stood still.
+        if let Some(slept) = self.suspensions.slept(Reading::now()) {
+            self.each(VirtualRouter::slept);
+            self.shared.log_queue.warn(format!(
+                "the machine was suspended for {:.1} s: this node forwards again only after it has listened for other nodes",
+                slept.as_secs_f32()
+            ));
+        }
         let mut more = false;
         self.each(|router, shared| more |= router.turn(shared));
         more
@@ -257,6 +274,7 @@ impl Loop {
             Ok(()) = self.links.changed() => Event::Links,
             Some(report) = self.reports.recv() => Event::Report(report),
             () = packets => Event::Turn,
+            () = self.clock_steps.stepped() => Event::Turn,
             () = time => Event::Turn,
         }
     }

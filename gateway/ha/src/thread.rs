@@ -42,8 +42,8 @@ pub enum HaError {
         /// The kernel's reason.
         source: io::Error,
     },
-    /// The data plane's clock can't be read.
-    #[error("asking for the resolution of CLOCK_MONOTONIC_COARSE: {source}")]
+    /// A clock can't be read or watched.
+    #[error("watching the clocks: {source}")]
     Clock {
         /// The kernel's reason.
         source: io::Error,

@@ -240,6 +240,12 @@ impl VirtualRouter {
         }
     }
 
+    /// Handles a suspension of the whole machine, which has just ended.
+    pub(crate) fn slept(&mut self, shared: &mut Shared) {
+        self.machine.slept(clock::monotonic());
+        self.perform(shared);
+    }
+
     /// Gives the role away.
     pub(crate) fn handover(&mut self, shared: &mut Shared) {
         self.machine.handover(clock::monotonic());

@@ -206,6 +206,18 @@ impl Machine {
         self.peer_leases.unknown(now + longest(self.settings.interval));
     }
 
+    /// Handles a suspension of the whole machine, which has just ended. CLOCK_MONOTONIC stood still, and the lease with
+    /// it, so the times for which it was granted are over. Other nodes may have become active without this node hearing
+    /// of it.
+    pub fn slept(&mut self, now: Time) {
+        self.overran(now);
+        match self.role {
+            Role::Starting | Role::Fault => {}
+            Role::Backup => self.timer = self.timer.max(now + self.interval.down(self.priority())),
+            Role::Claiming | Role::Active => self.step_down(Role::Backup, now),
+        }
+    }
+
     /// Handles a change of the tracked state.
     pub fn track(&mut self, tracked: Tracked, now: Time) {
         if self.tracked == tracked || self.leaving {

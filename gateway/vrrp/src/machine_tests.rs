@@ -408,6 +408,31 @@ fn what_the_socket_dropped_holds_a_claim() {
 }
 
 #[test]
+fn a_machine_that_was_suspended_forwards_only_after_listening() {
+    let (mut machine, now) = active(settings());
+    // The clock stood still: for the node itself no time has passed, and its lease still runs.
+    assert!(machine.status().lease.is_some_and(|end| end > now));
+    machine.slept(now);
+    let done = turn(&mut machine, now);
+    assert_eq!(done.first(), Some(&Action::Lease(Time::ZERO)));
+    assert_eq!(priorities(&done), [0]);
+    assert_eq!((machine.status().role, machine.status().lease), (Role::Backup, None));
+    // It claims no sooner than a node that starts, and then does not forward while another node might.
+    assert!(machine.deadline().unwrap() >= now + Interval::DEFAULT.down(Priority::DEFAULT));
+}
+
+#[test]
+fn a_suspended_backup_gives_the_active_node_the_time_to_be_heard() {
+    let mut machine = backup(settings());
+    let now = machine.deadline().unwrap() - ms(1);
+    machine.slept(now);
+    assert!(turn(&mut machine, now + ms(1)).is_empty());
+    assert_eq!(machine.status().role, Role::Backup);
+    machine.advert_received(from(4, 200), now + ms(500));
+    assert_eq!(machine.status().active, Some(address(4)));
+}
+
+#[test]
 fn an_own_advertisement_that_comes_back_is_nothing() {
     let (mut machine, now) = active(settings());
     machine.advert_received(from(5, 200), now);
@@ -652,6 +677,7 @@ enum Input {
     Track(bool, i32),
     Handover,
     Overran,
+    Slept,
     Reconfigure(u8, u16, bool),
     TxCompleted(usize, u64),
     Failed(usize),
@@ -664,6 +690,7 @@ fn input() -> impl Strategy<Value = Input> {
         1 => (any::<bool>(), -50..50).prop_map(|(fault, delta)| Input::Track(fault, delta)),
         1 => Just(Input::Handover),
         1 => Just(Input::Overran),
+        1 => Just(Input::Slept),
         1 => (1..=255u8, 1..200u16, any::<bool>()).prop_map(|(p, i, preempt)| Input::Reconfigure(p, i, preempt)),
         8 => (0..3usize, 0..3000u64).prop_map(|(which, late)| Input::TxCompleted(which, late)),
         1 => (0..3usize).prop_map(Input::Failed),
@@ -749,6 +776,10 @@ proptest! {
                 Input::Track(fault, delta) => machine.track(Tracked { fault, delta }, now),
                 Input::Handover => machine.handover(now),
                 Input::Overran => machine.overran(now),
+                Input::Slept => {
+                    machine.slept(now);
+                    peer_leases.push((address(99), now + longest(own)));
+                }
                 Input::Reconfigure(priority, interval, preempt) => {
                     let (priority, interval) = (Priority::new(priority).unwrap(), Interval::from_centiseconds(interval).unwrap());
                     machine.reconfigure(Settings { priority, interval, preempt, ..settings() }, now);
