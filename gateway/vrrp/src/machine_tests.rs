@@ -422,7 +422,7 @@ fn a_machine_that_was_suspended_forwards_only_after_listening() {
 }
 
 #[test]
-fn a_suspended_backup_gives_the_active_node_the_time_to_be_heard() {
+fn a_suspended_backup_listens_before_it_claims() {
     let mut machine = backup(settings());
     let now = machine.deadline().unwrap() - ms(1);
     machine.slept(now);
