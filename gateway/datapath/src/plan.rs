@@ -25,10 +25,12 @@ use gateway_netdev::{
 use crate::desired::{BindingPlan, Desired, Place, SwitchPlan, TunnelPlan};
 
 mod bindings;
+mod bound_vlan;
 mod changes;
 mod problem;
 
-pub use bindings::{BoundVlan, state_of_switch, unforwarded};
+pub use bindings::{state_of_switch, unforwarded};
+pub use bound_vlan::BoundVlan;
 pub use changes::mac_changes;
 pub use problem::Problem;
 

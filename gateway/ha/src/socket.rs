@@ -10,7 +10,7 @@ use std::{
 
 use gateway_base::clock;
 use gateway_netdev::interface;
-use gateway_vrrp::{Advertisement, Envelope, Time, Token, Trailer, unwrap_ipv4};
+use gateway_vrrp::{Advertisement, Envelope, Time, Trailer, unwrap_ipv4};
 use nix::{
     cmsg_space,
     errno::Errno,
@@ -21,7 +21,10 @@ use nix::{
 };
 use socket2::Socket;
 
-use super::{socket_setup, tx_timestamps::TxTimestamps};
+use super::{
+    socket_setup,
+    tx_timestamps::{Transmission, TxTimestamps},
+};
 
 /// Size of the receive buffer: larger than the longest advertisement, with 255 IPv6 addresses, or with a full IPv4
 /// header and 255 IPv4 addresses.
@@ -47,15 +50,6 @@ pub struct SocketOptions<'a> {
     pub virtual_addresses: &'a [IpAddr],
     /// True if the socket receives.
     pub listen: bool,
-}
-
-/// The transmission of one advertisement of a state machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transmission {
-    /// The token under which the state machine knows the advertisement.
-    pub token: Token,
-    /// Time that was read before the advertisement was handed to the kernel.
-    pub started: Time,
 }
 
 /// A received message. Nothing of it is checked yet; [`Advertisement::parse`] checks it.

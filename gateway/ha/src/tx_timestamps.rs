@@ -9,10 +9,19 @@ use std::{
     net::IpAddr,
 };
 
-use super::Transmission;
+use gateway_vrrp::{Time, Token};
 
 /// The most advertisements in flight. A queue that still moves can't hold more for an interval.
 const MAX_IN_FLIGHT: usize = 64;
+
+/// The transmission of one advertisement of a state machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmission {
+    /// The token under which the state machine knows the advertisement.
+    pub token: Token,
+    /// Time that was read before the advertisement was handed to the kernel.
+    pub started: Time,
+}
 
 /// One advertisement in flight.
 #[derive(Debug)]
@@ -113,8 +122,6 @@ impl TxTimestamps {
 
 #[cfg(test)]
 mod tests {
-    use gateway_vrrp::{Time, Token};
-
     use super::*;
 
     const PEER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 9, 0, 2));

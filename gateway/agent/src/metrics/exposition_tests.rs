@@ -1,5 +1,7 @@
 //! Tests of the exposition, line by line.
 
+use std::{sync::Arc, time::Duration};
+
 use gateway_common::{
     binding::Traffic,
     counters::{Drops, Paths},
@@ -8,7 +10,10 @@ use gateway_common::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::metrics::measured::{Binding, Program, Switch};
+use crate::metrics::{
+    measured::{Binding, Measured, Program, Switch},
+    sink::LONGEST_LABEL,
+};
 
 fn binding(switch: &str) -> Measured {
     let traffic = Traffic { rx_packets: 3, rx_bytes: 180, tx_packets: 2, tx_bytes: 120 };

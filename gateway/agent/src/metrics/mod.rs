@@ -6,7 +6,7 @@
 //! bounded ([`server`]). [`shared`] is what both sides see.
 //!
 //! [`families`] is the list of all metrics. One definition gives the exposition ([`exposition`], in the format that
-//! [`negotiate`] selects) and the reference in `docs/METRICS.md`. [`http`] answers requests, [`process`] reads the
+//! [`negotiate`] selects, by [`sink`] from a [`scrape`]) and the reference in `docs/METRICS.md`. [`http`] answers requests, [`process`] reads the
 //! state of the process.
 
 mod exporter;
@@ -16,8 +16,10 @@ mod http;
 pub mod measured;
 mod negotiate;
 mod process;
+mod scrape;
 pub mod server;
 mod shared;
+mod sink;
 
 pub use exporter::{Exporter, ScrapeRequests};
 pub use measured::Measured;

@@ -18,9 +18,9 @@ use tokio::{
 
 use super::{
     Measured,
-    exposition::{Scrape, Served},
     negotiate::Format,
     process::Process,
+    scrape::{Scrape, Served},
 };
 
 /// Measurements younger than this are served again instead of being taken again.

@@ -3,27 +3,9 @@
 use std::collections::BTreeMap;
 
 use gateway_api::view::BindingState;
-use gateway_common::net::Vni;
 use gateway_config::rows::{LogicalSwitch, Refusal, Rows};
 
-use super::{Planner, Problem};
-
-/// A VLAN of a port that the database binds to a logical switch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BoundVlan {
-    /// Name of the port.
-    pub port: String,
-    /// The VLAN as the database has it; 0 for untagged frames.
-    pub vlan: u16,
-    /// Name of the logical switch.
-    pub switch: String,
-    /// Its VNI, if it has one.
-    pub vni: Option<Vni>,
-    /// The instance it belongs to: an index into [`gateway_config::Config::instances`].
-    pub instance: usize,
-    /// Its state: forwarding, or the reason that it does not.
-    pub state: BindingState,
-}
+use super::{BoundVlan, Planner, Problem};
 
 /// Returns the reason that a logical switch without a VNI does not forward.
 pub fn state_of_switch(switch: &LogicalSwitch) -> Option<BindingState> {

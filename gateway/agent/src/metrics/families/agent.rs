@@ -1,6 +1,6 @@
 //! Metrics of the agent: its problems and its use of resources.
 
-use super::{Family, counter, gauge, info};
+use super::family::{Family, counter, gauge, info};
 
 pub(super) const FAMILIES: &[Family] = &[
     info("vtep_gateway_build_info", &["version"], "The version that runs; the value is always 1.", |_, to| {

@@ -8,10 +8,11 @@ use gateway_common::{
     limits,
 };
 
-use super::{Family, Scrape, Sink, counter, gauge};
+use super::family::{Family, counter, gauge};
 use crate::metrics::{
-    exposition::Number,
     measured::{Binding, Switch, Tunnel},
+    scrape::Scrape,
+    sink::{Number, Sink},
 };
 
 const BINDING: &[&str] = &["port", "vlan", "switch", "vni"];

@@ -5,8 +5,12 @@ use std::fmt;
 use gateway_api::view::{DatabaseLock, DatabaseState};
 use gateway_ovsdb::Cause;
 
-use super::{Family, Scrape, Sink, gauge};
-use crate::metrics::{exposition::Number, measured::Database};
+use super::family::{Family, gauge};
+use crate::metrics::{
+    measured::Database,
+    scrape::Scrape,
+    sink::{Number, Sink},
+};
 
 const NAME: &[&str] = &["name"];
 

@@ -4,8 +4,12 @@ use std::{fmt, time::Duration};
 
 use gateway_api::view::Role;
 
-use super::{Family, Scrape, Sink, counter, gauge};
-use crate::metrics::{exposition::Number, measured::MeasuredRouter};
+use super::family::{Family, counter, gauge};
+use crate::metrics::{
+    measured::MeasuredRouter,
+    scrape::Scrape,
+    sink::{Number, Sink},
+};
 
 const ROUTER: &[&str] = &["router", "vrid"];
 
