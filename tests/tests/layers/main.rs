@@ -1,11 +1,19 @@
-//! Holds the crates under `gateway/` to their order: each imports only what is below it.
+//! Holds the crates under `gateway/` to their order: each imports only what is below it. Within a crate, files do not
+//! import each other in circles.
 #![allow(clippy::unwrap_used, reason = "what a test does not expect fails it")]
+
+mod circles;
+mod imports;
+mod modules;
+mod tokens;
 
 use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
+
+use modules::Sources;
 
 /// The crates from the bottom up, and what each may use. docs/ARCHITECTURE.md shows the same order.
 const LAYERS: [(&str, &[&str]); 11] = [
@@ -87,6 +95,32 @@ fn crates_without_unsafe_code_forbid_it() {
         let text = fs::read_to_string(gateway().join(name).join("src/lib.rs")).unwrap();
         assert!(text.contains("#![forbid(unsafe_code)]"), "gateway-{name}");
     }
+}
+
+/// Files in which crates begin, under the top of the repository.
+fn roots() -> Vec<PathBuf> {
+    let top = gateway().join("..");
+    let crates = LAYERS.map(|(name, _)| format!("gateway/{name}/src/lib.rs"));
+    let others = ["gateway/src/lib.rs", "gateway/src/main.rs", "gateway-common/src/lib.rs", "gateway-ebpf/src/main.rs"];
+    crates.into_iter().chain(others.map(str::to_owned)).map(|root| top.join(root)).collect()
+}
+
+#[test]
+fn at_most_two_files_of_a_crate_import_each_other_in_a_circle() {
+    let (mut circles, mut found) = (String::new(), 0);
+    for root in roots() {
+        let folder = root.parent().unwrap();
+        let mut sources = Sources::new();
+        each_source(folder, &mut |path, text| {
+            sources.insert(path.strip_prefix(folder).unwrap().to_owned(), text.to_owned());
+        });
+        let imports = circles::imports(Path::new(root.file_name().unwrap()), &sources);
+        found += imports.len();
+        let name = folder.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        circles += &circles::describe(name, &imports);
+    }
+    assert!(circles.is_empty(), "{circles}");
+    assert!(found > 1000, "{found} imports are fewer than the crates have");
 }
 
 fn each_source(folder: &Path, look: &mut impl FnMut(&Path, &str)) {
