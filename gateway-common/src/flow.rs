@@ -1,4 +1,4 @@
-//! Keys and generation of the flow cache.
+//! Keys and generation of cached decisions (`stages::flow_cache` in gateway-ebpf).
 
 use bytemuck::{Pod, Zeroable};
 

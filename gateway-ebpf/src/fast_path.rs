@@ -1,4 +1,4 @@
-//! Fast path at XDP: forwards frames whose flow has an entry in the flow cache ([`crate::stages::flow_cache`]).
+//! Fast path at XDP: forwards frames whose flow has an entry in [`crate::stages::flow_cache`].
 //!
 //! The fast path takes frames of the plainest form only. Everything else goes, untouched, to the slow path (the stages
 //! [`crate::stages::uplink`] and [`crate::stages::access`]), which also decides about the first frame of each flow. The fast path makes

@@ -1,4 +1,4 @@
-//! Coarse clock for the fast path, read once per tick and CPU.
+//! Coarse clock for `fast_path`, read once per tick and CPU.
 //!
 //! A helper call costs as much as several map look-ups where returns are guarded against speculation (retpolines), and
 //! the coarse clock does not change between two ticks. The verifier turns `bpf_jiffies64`, the tick counter, into a

@@ -92,7 +92,7 @@ const fn learned(here: &Target, flags: u32, now: u64) -> FdbEntry {
     FdbEntry { to: *here, seen: now, origin: fdb::LEARNED, flags }
 }
 
-/// Learns a new MAC within the limit of its switch and the token bucket of its place. Not inlined, as [`admit`].
+/// Learns a new MAC within the limit of its switch and the budget of its place. Not inlined, as [`admit`].
 #[inline(never)]
 fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     // SAFETY: live map values, used at once.
@@ -130,7 +130,7 @@ fn first_seen<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     }
 }
 
-/// Moves a learned MAC within the token bucket of its new place. Not inlined, as [`admit`].
+/// Moves a learned MAC within the budget of its new place. Not inlined, as [`admit`].
 #[inline(never)]
 fn moved<O: Observer>(key: &FdbKey, here: &Target, flags: u32, now: u64) {
     if O::DRY_RUN {

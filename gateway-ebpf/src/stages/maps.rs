@@ -83,7 +83,7 @@ pub(crate) static BINDINGS: HashMap<BindingKey, Binding, { limits::MAX_BINDINGS 
 #[btf_map(name = "binding_stats")]
 pub(crate) static BINDING_STATS: PerCpuArray<Traffic, { limits::MAX_BINDINGS as usize }> = PerCpuArray::new();
 
-/// Token buckets of each binding and each tunnel: learning, moves and snooping, see [`gateway_common::budget::place`].
+/// Budgets of each binding and each tunnel: learning, moves and snooping, see [`gateway_common::budget::place`].
 #[btf_map(name = "budgets")]
 pub(crate) static BUDGETS: Array<Budget, { PLACES as usize }> = Array::new();
 

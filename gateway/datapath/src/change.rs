@@ -1,4 +1,4 @@
-//! Writing the maps. The writer holds a [`Change`]. Dropping it invalidates the flow cache, so the programs decide
+//! Writing the maps. The writer holds a [`Change`]. Dropping it begins a new generation, so the programs decide
 //! again about each flow. Thus the invalidation can't be forgotten, and costs next to nothing.
 
 use std::ops::Deref;

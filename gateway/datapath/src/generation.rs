@@ -1,4 +1,4 @@
-//! The generation of the flow cache, in memory shared with the kernel. Both sides count in one value; an update of the
+//! The generation of cached decisions, in memory shared with the kernel. Both sides count in one value; an update of the
 //! map would write that value as a whole.
 
 use std::{

@@ -14,10 +14,10 @@ use gateway_vrrp::{Time, Token};
 /// The most advertisements in flight. A queue that still moves can't hold more for an interval.
 const MAX_IN_FLIGHT: usize = 64;
 
-/// The transmission of one advertisement of a state machine.
+/// The transmission of one advertisement of a [`gateway_vrrp::Machine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmission {
-    /// The token under which the state machine knows the advertisement.
+    /// The token under which the machine knows the advertisement.
     pub token: Token,
     /// Time that was read before the advertisement was handed to the kernel.
     pub started: Time,

@@ -1,4 +1,4 @@
-//! One virtual router in the loop: its state machine, and the worker that performs its actions.
+//! One virtual router in the loop: its [`Machine`], and the worker that performs its actions.
 
 mod faults;
 mod settings;
@@ -77,13 +77,13 @@ enum Work {
     Announcing,
 }
 
-/// A running virtual router: its state machine and its body.
+/// A running virtual router: its [`Machine`] and its body.
 pub(crate) struct VirtualRouter {
     machine: Machine,
     body: Body,
 }
 
-/// All parts of a virtual router except its state machine.
+/// All parts of a virtual router except its [`Machine`].
 struct Body {
     vrid: Vrid,
     name: String,

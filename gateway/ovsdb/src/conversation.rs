@@ -1,4 +1,4 @@
-//! Protocol state machine of one connection: the messages and their order.
+//! Protocol of one connection: the messages and their order.
 //!
 //! ```text
 //! list_dbs ──▶ set_db_change_aware, monitor of _Server ──▶ get_schema ──▶ monitor_cond_since ──▶ live

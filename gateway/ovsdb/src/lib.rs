@@ -4,7 +4,7 @@
 //! transactions, [`Events`] that report the changes of the tables, and a future that does the work and has to be run.
 //!
 //! From the wire up: `framing` cuts the stream into JSON texts, `message` distinguishes requests from replies, and
-//! `conversation` is the protocol state machine. In it, `server` checks that the server is the right one, `monitor`
+//! `conversation` is the order of the messages. In it, `server` checks that the server is the right one, `monitor`
 //! follows the tables, and `transaction` changes them. `session` combines these for one connection, with `liveness` to
 //! detect its end. `update` parses the updates of tables by the `schema`, and the `replica` keeps the rows and returns
 //! the difference. None of these modules does IO or reads a clock: bytes and the time are passed in. `driver` and

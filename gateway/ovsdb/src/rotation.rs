@@ -1,17 +1,17 @@
-//! Rotation over the servers, with exponential backoff.
+//! Rotation over the servers, with growing waits.
 
 use std::time::{Duration, Instant};
 
 use gateway_base::backoff::Backoff;
 
-/// Backoff after all servers have failed once.
+/// Wait after all servers have failed once.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// Maximum backoff, after they have failed many times.
+/// Longest wait, after they have failed many times.
 const LONGEST_WAIT: Duration = Duration::from_secs(8);
 /// Minimum duration of a good connection.
 const GOOD: Duration = Duration::from_secs(10);
 
-/// Rotation over the servers, with exponential backoff. The next server is tried at once; after each round over all of
+/// Rotation over the servers. The next server is tried at once; after each round over all of
 /// them there is a wait with jitter ([`Backoff`]), so that the many clients of a server that comes back do not connect
 /// at the same time.
 #[derive(Debug)]

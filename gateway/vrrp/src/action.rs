@@ -1,4 +1,4 @@
-//! Inputs, actions and status of the state machine of a virtual router.
+//! Inputs, actions and status of a [`Machine`](crate::Machine).
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use super::{Interval, Priority, Time};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub u64);
 
-/// Action that the state machine requests. The driver performs actions in the order given.
+/// Action that the [`Machine`](crate::Machine) requests. The driver performs actions in the order given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Send an advertisement.

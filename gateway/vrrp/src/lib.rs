@@ -3,7 +3,7 @@
 //! - `types`: the protocol's quantities.
 //! - `packet`: advertisements on the wire.
 //! - `machine`: the state machine of one virtual router, and the lease under which the data plane forwards.
-//! - `turn`: the order in which a driver calls the state machine.
+//! - `turn`: the order in which a driver calls the [`Machine`].
 //! - `auth`: signs advertisements that are sent and checks those that are received.
 //!
 //! Nothing here reads a clock or owns a socket. `gateway_ha` does both.

@@ -16,8 +16,9 @@ const EACH: Duration = Duration::from_millis(50);
 /// Logical switches that have buckets of their own; further ones share one. This bounds the memory.
 const SWITCHES: usize = 16_384;
 
-/// Token buckets, one for each kind and logical switch. Counts the events that are left out. A host that floods a VLAN
-/// with forged sources uses up only the bucket of its own logical switch, at almost no cost.
+/// Buckets, one for each kind and logical switch, by the algorithm of [`gateway_base::token_bucket`]. Counts the events
+/// that are left out. A host that floods a VLAN with forged sources uses up only the bucket of its own logical switch, at
+/// almost no cost.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pace {
     /// Time at which each bucket is full again (the generic cell rate algorithm, ITU-T I.371 annex A).

@@ -31,9 +31,9 @@ use super::{
 const CALLERS: usize = 8;
 /// Longest time until a call is answered.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Backoff after a first failure.
+/// Wait after a first failure.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// Longest backoff.
+/// Longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// Length from which on a conversation counts as successful.
 const GOOD: Duration = Duration::from_secs(10);
@@ -120,7 +120,7 @@ fn keep_only<K: Ord>(
     });
 }
 
-/// Waits with backoff after an attempt that lasted that long.
+/// Waits after an attempt that lasted that long.
 async fn pause(backoff: &mut Backoff, lasted: Option<Duration>) {
     if lasted.is_some_and(|lasted| lasted >= GOOD) {
         backoff.reset();

@@ -1,5 +1,4 @@
-//! Session: one conversation as a state machine. Its input is bytes and the time, its output bytes. It owns no socket
-//! and reads no clock.
+//! Session: one conversation. Its input is bytes and the time, its output bytes. It owns no socket and reads no clock.
 
 use std::{sync::Arc, time::Duration};
 

@@ -86,7 +86,7 @@ impl Worker for Acting<'_> {
 }
 
 impl Body {
-    /// Checks a packet, and returns the advertisement that the state machine is to handle.
+    /// Checks a packet, and returns the advertisement that the [`gateway_vrrp::Machine`] is to handle.
     fn check(&mut self, received: &Received, now: Time) -> Option<PeerAdvert> {
         // It is of another virtual router on the same segment.
         if received.message.get(1).is_some_and(|vrid| *vrid != self.vrid.get()) {

@@ -105,7 +105,7 @@ pub(crate) async fn departure(socket: &mut AdvertSocket, sent: Transmission) {
     until("left", || socket.tx_completed().filter(|left| *left == sent)).await;
 }
 
-/// Sends advertisements that no state machine has requested.
+/// Sends advertisements that no `Machine` has requested.
 pub(crate) trait SendNext {
     /// Sends an advertisement under a token of its own, without authentication.
     fn send_next(&mut self, advertisement: &Advertisement) -> Result<Transmission, SendError>;

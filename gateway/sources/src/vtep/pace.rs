@@ -1,15 +1,15 @@
-//! Pace of a kind of transaction: its interval, and its backoff after failures.
+//! Pace of a kind of transaction: its interval, which grows after failures.
 
 use std::time::Duration;
 
 use gateway_base::backoff::Backoff;
 
-/// First backoff after a failure.
+/// Wait after a first failure.
 const FIRST: Duration = Duration::from_millis(50);
-/// Maximum backoff.
+/// Longest wait.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Interval between transactions, with exponential backoff ([`Backoff`]) while they fail.
+/// Interval between transactions, with [`Backoff`] while they fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pace {
     not_before: Duration,

@@ -1,4 +1,4 @@
-//! Settings of the state machine.
+//! Settings of a [`Machine`](super::Machine).
 
 use std::{net::IpAddr, time::Duration};
 

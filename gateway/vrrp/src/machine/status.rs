@@ -1,4 +1,4 @@
-//! Deadline and status of the state machine: functions of its state.
+//! Deadline and status of a [`Machine`]: functions of its state.
 
 use super::Machine;
 use crate::{Holdup, Role, Status, Time};

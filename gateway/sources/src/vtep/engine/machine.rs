@@ -1,4 +1,4 @@
-//! State machine of one gateway's database.
+//! [`Engine`]: the events and calls that one gateway's database handles.
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::vtep::{Faults, LocalMac, Touched, TrafficByBinding, outage::Outage, rows::Row};
 
-/// State machine of one gateway's database.
+/// One gateway's database: the rows to forward by, and the transactions to send.
 #[derive(Debug)]
 pub struct Engine {
     forwarding: Forwarding,

@@ -1,4 +1,4 @@
-//! State machine of the database connection. Input is the events of the client and the time; output is the rows to
+//! Decisions about one gateway's database. Input is the events of the client and the time; output is the rows to
 //! forward by and transactions.
 //!
 //! [`Engine`] has two halves: `forwarding` derives the rows in force from the contents of the database, and `writer`

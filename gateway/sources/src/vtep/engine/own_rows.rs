@@ -52,7 +52,7 @@ impl OwnRows {
     }
 
     /// Records that the last transaction was done at `now`. Returns the factor by which to prolong the interval until
-    /// the next one: exponential backoff while another writer undoes the repairs.
+    /// the next one: it grows while another writer undoes the repairs.
     pub(super) fn done(&mut self, now: Duration) -> u32 {
         let repaired = std::mem::take(&mut self.repaired);
         repaired.into_iter().for_each(|own| self.conflicts.done(own, Write::Set, now));

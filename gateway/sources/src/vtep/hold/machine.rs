@@ -1,4 +1,4 @@
-//! State machine that selects the rows in force.
+//! Selects the rows in force.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use super::{
     standing::Standing,
 };
 
-/// State machine that selects the rows in force. Time is passed in, relative to some fixed moment.
+/// Selection of the rows in force. Time is passed in, relative to some fixed moment.
 #[derive(Debug)]
 pub struct Hold {
     times: HoldTimes,
