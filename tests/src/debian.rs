@@ -171,7 +171,7 @@ fn child(pid: u32) -> Option<u32> {
 }
 
 /// Returns a clean system of this machine's release. It is made once and kept beside the output of cargo.
-fn clean() -> Result<PathBuf> {
+pub(crate) fn clean() -> Result<PathBuf> {
     let (mirror, release) = source()?;
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/debian");
     fs::create_dir_all(&target).with_context(|| format!("making {}", target.display()))?;

@@ -21,6 +21,9 @@ use crate::{
 /// Time between two packets. With the time it takes to wake up they make 1000 packets a second.
 const GAP: Duration = Duration::from_micros(900);
 
+/// Time between two packets for an emulated server: its NICs have small queues, and its processor may have to wait.
+const SLOW_GAP: Duration = Duration::from_millis(9);
+
 /// A flow that runs until it is finished.
 #[derive(Debug)]
 pub struct Flow {
@@ -55,6 +58,18 @@ impl Flow {
     /// # Errors
     /// If the sockets cannot be opened.
     pub fn start(from: &Host, to: &Host, address: IpAddr) -> Result<Self> {
+        Self::paced(from, to, address, GAP)
+    }
+
+    /// Sends 100 packets a second likewise.
+    ///
+    /// # Errors
+    /// If the sockets cannot be opened.
+    pub fn slow(from: &Host, to: &Host, address: IpAddr) -> Result<Self> {
+        Self::paced(from, to, address, SLOW_GAP)
+    }
+
+    fn paced(from: &Host, to: &Host, address: IpAddr, gap: Duration) -> Result<Self> {
         let any: IpAddr = if address.is_ipv4() { [0; 4].into() } else { [0u16; 8].into() };
         let inlet = to.enter(|| {
             let socket = UdpSocket::bind(SocketAddr::new(address, 0))?;
@@ -70,7 +85,7 @@ impl Flow {
             name: format!("{} -> {}", from.name(), to.name()),
             sender: thread::spawn({
                 let stop = stop.clone();
-                move || send(&outlet, target, &stop)
+                move || send(&outlet, target, gap, &stop)
             }),
             receiver: thread::spawn({
                 let (stop, arrived) = (stop.clone(), arrived.clone());
@@ -107,12 +122,12 @@ impl Flow {
     }
 }
 
-fn send(socket: &UdpSocket, target: SocketAddr, stop: &AtomicBool) -> Result<u64> {
+fn send(socket: &UdpSocket, target: SocketAddr, gap: Duration, stop: &AtomicBool) -> Result<u64> {
     let mut number = 0u64;
     while !stop.load(Ordering::Relaxed) {
         socket.send_to(&number.to_be_bytes(), target)?;
         number += 1;
-        pause(GAP);
+        pause(gap);
     }
     Ok(number)
 }

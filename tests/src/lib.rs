@@ -20,6 +20,7 @@
 //! - [`bpf`]: the few tiny programs that peers need
 //! - [`additions`], [`sample`]: programs of known length and the time of a test run; many runs and their median
 //! - [`debian`], [`package`]: a clean Debian, and the package to install in it
+//! - [`machine`]: whole servers in QEMU
 //! - [`wait`]: waiting for a condition, with a deadline
 
 pub mod additions;
@@ -38,6 +39,7 @@ pub mod host;
 pub mod http;
 mod janitor;
 pub mod lab;
+pub mod machine;
 pub mod netns;
 pub mod node;
 pub mod ovn;

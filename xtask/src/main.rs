@@ -11,6 +11,7 @@ mod ebpf;
 mod fuzz;
 mod instructions;
 mod interrupt;
+mod machine;
 mod setup;
 mod test;
 mod vm;
@@ -57,6 +58,12 @@ enum Verb {
         kernel: Vec<String>,
         /// Run only tests whose name has this in it
         filter: Option<String>,
+    },
+    /// Run the gateway on whole servers in QEMU, with the kernels and NIC drivers of a distribution
+    Machine {
+        /// Passed on to the runner; `--help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
     },
     /// Count the instructions that a packet costs on each path, in QEMU, and compare them with those on record
     Instructions {
@@ -106,6 +113,7 @@ fn main() -> ExitCode {
         Verb::BuildEbpf => build_ebpf::run(&root),
         Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
+        Verb::Machine { args } => machine::run(&root, &args),
         Verb::Instructions { record, json } => {
             let what = match (record, json) {
                 (true, _) => What::Record,

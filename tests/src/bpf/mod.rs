@@ -10,5 +10,5 @@ mod syscall;
 
 pub(crate) use instruction::{EXIT, Instruction, instruction, set};
 pub use link::{PinnedLink, detach_link};
-pub use programs::{cut_vrrp, foreign_xdp, no_longer_pass, pass, speak_vlan};
+pub use programs::{cut_vrrp, foreign_xdp, no_longer_pass, pass, speak_vlan, tag};
 pub(crate) use syscall::{TYPE_SCHED_CLS, TYPE_XDP, load, test_run};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{
     EXIT, PinnedLink, TYPE_SCHED_CLS, TYPE_XDP,
-    instruction::{call, copy, instruction as insn, set},
+    instruction::{Instruction, call, copy, instruction as insn, set},
     link::{attach, pin_of},
     load,
 };
@@ -94,28 +94,43 @@ pub fn cut_vrrp(host: &Host, dev: &str) -> Result<PinnedLink> {
 /// # Errors
 /// If the kernel refuses.
 pub fn speak_vlan(host: &Host, dev: &str, vlan: u16) -> Result<()> {
-    let vlan = i32::from(vlan);
-    let tag = [
+    attach(&load(TYPE_SCHED_CLS, &add_tag(vlan))?, host, dev, ATTACH_TCX_EGRESS, 0, "tag")?;
+    attach(&load(TYPE_SCHED_CLS, &remove_tag(vlan))?, host, dev, ATTACH_TCX_INGRESS, 0, "untag").map(drop)
+}
+
+/// The same, until the result is dropped.
+///
+/// # Errors
+/// If the kernel refuses.
+pub fn tag(host: &Host, dev: &str, vlan: u16) -> Result<[PinnedLink; 2]> {
+    let out = PinnedLink::new(&load(TYPE_SCHED_CLS, &add_tag(vlan))?, host, dev, ATTACH_TCX_EGRESS, 0, "tag")?;
+    let untag = load(TYPE_SCHED_CLS, &remove_tag(vlan))?;
+    Ok([out, PinnedLink::new(&untag, host, dev, ATTACH_TCX_INGRESS, 0, "untag")?])
+}
+
+fn add_tag(vlan: u16) -> [Instruction; 5] {
+    [
         // The helper takes the protocol in network byte order.
         set(2, i32::from(0x8100u16.to_be())),
-        set(3, vlan),
+        set(3, i32::from(vlan)),
         call(HELPER_VLAN_PUSH),
         set(0, TCX_NEXT),
         EXIT,
-    ];
-    let untag = [
+    ]
+}
+
+fn remove_tag(vlan: u16) -> [Instruction; 10] {
+    [
         copy(6, 1),
         // r2 = the tag that the kernel has taken off the frame; its low 12 bits are the VLAN.
         insn(0x61, 2, 1, SKB_VLAN_TCI, 0),
         insn(0x57, 2, 0, 0, 0xfff),
-        insn(0x15, 2, 0, 2, vlan),
+        insn(0x15, 2, 0, 2, i32::from(vlan)),
         set(0, TCX_DROP),
         EXIT,
         copy(1, 6),
         call(HELPER_VLAN_POP),
         set(0, TCX_NEXT),
         EXIT,
-    ];
-    attach(&load(TYPE_SCHED_CLS, &tag)?, host, dev, ATTACH_TCX_EGRESS, 0, "tag")?;
-    attach(&load(TYPE_SCHED_CLS, &untag)?, host, dev, ATTACH_TCX_INGRESS, 0, "untag").map(drop)
+    ]
 }

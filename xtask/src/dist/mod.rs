@@ -10,4 +10,4 @@ mod epoch;
 mod tree;
 mod verb;
 
-pub(crate) use verb::{Options, run};
+pub(crate) use verb::{Compression, Options, make, run};

@@ -21,6 +21,15 @@ use crate::{
 /// The Debian revision of the package, which is not part of the program's version.
 const REVISION: &str = "1";
 
+/// Compression of a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// That of dpkg-deb.
+    Default,
+    /// None, for a package that is installed at once: compressing takes longer than all else.
+    None,
+}
+
 /// Arguments of `cargo xtask dist`.
 #[derive(Args)]
 pub(crate) struct Options {
@@ -52,8 +61,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         Some(version) => version.clone(),
         None => format!("{}-{REVISION}", cargo::version(root)?),
     };
-    fs::create_dir_all(&output).with_context(|| format!("making {}", output.display()))?;
-    let deb = pack(root, &binary, &version, &output)?;
+    let deb = make(root, &binary, &version, &output, Compression::Default)?;
     println!("{}", deb.display());
     Ok(ExitCode::SUCCESS)
 }
@@ -64,7 +72,15 @@ fn build(root: &Path) -> Result<PathBuf> {
     cargo::executables(root, args)?.remove("vtep-gateway").context("cargo built no binary `vtep-gateway`")
 }
 
-fn pack(root: &Path, binary: &Path, version: &str, output: &Path) -> Result<PathBuf> {
+/// Makes the package of an agent in the folder `output`, and returns its path.
+pub(crate) fn make(
+    root: &Path,
+    binary: &Path,
+    version: &str,
+    output: &Path,
+    compression: Compression,
+) -> Result<PathBuf> {
+    fs::create_dir_all(output).with_context(|| format!("making {}", output.display()))?;
     let architecture = control::architecture()?;
     let epoch = epoch::find(root)?;
     let name = format!("vtep-gateway_{version}_{architecture}");
@@ -76,6 +92,7 @@ fn pack(root: &Path, binary: &Path, version: &str, output: &Path) -> Result<Path
 
     let deb = output.join(format!("{name}.deb"));
     let mut command = Command::new("dpkg-deb");
+    command.args((compression == Compression::None).then_some("-Znone"));
     command.args(["--root-owner-group", "--build"]).arg(&stage).arg(&deb).env("SOURCE_DATE_EPOCH", epoch.to_string());
     child::run(&mut command)?;
     remove(&stage)?;

@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Lab,
     /// Other kernels in QEMU.
     Vm,
+    /// Whole servers in QEMU.
+    Machine,
     /// Style, lints, licences.
     Checks,
     /// Making the Debian package.
@@ -22,8 +24,8 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Bpf, Self::Lab, Self::Vm, Self::Checks, Self::Package, Self::Install, Self::Fuzz];
+    pub(super) const ALL: [Self; 8] =
+        [Self::Bpf, Self::Lab, Self::Vm, Self::Machine, Self::Checks, Self::Package, Self::Install, Self::Fuzz];
 }
 
 /// A program, the package that contains it, and its use.
@@ -39,10 +41,10 @@ const fn program(name: &'static str, package: &'static str, purpose: &'static [P
     Program { name, package, purpose, why }
 }
 
-use Purpose::{Checks, Fuzz, Install, Lab, Package, Vm};
+use Purpose::{Checks, Fuzz, Install, Lab, Machine, Package, Vm};
 
 /// All programs from packages. The compilers for BPF and the tools that cargo installs are in [`super::tools`].
-pub(super) const PROGRAMS: [Program; 32] = [
+pub(super) const PROGRAMS: [Program; 33] = [
     program("ovs-vswitchd", "openvswitch-switch", &[Lab], "the VLAN switch of the labs, in userspace"),
     program("ovs-pki", "openvswitch-common", &[Lab], "keys and certificates for OVSDB over TLS"),
     program("vtep-ctl", "openvswitch-vtep", &[Lab], "reads and writes the gateway's database as an operator does"),
@@ -61,15 +63,21 @@ pub(super) const PROGRAMS: [Program; 32] = [
     program("vrrpd", "frr", &[Lab], "another other node; the package keeps it in /usr/lib/frr"),
     program("tmux", "tmux", &[Lab], "the terminal that full screens are looked at in"),
     program("prometheus", "prometheus", &[Lab], "reads metrics; its promtool checks them and the alert rules"),
-    program("busybox", "busybox-static", &[Lab, Vm], "the DHCP client of a lab, and all of a test VM's userland"),
+    program(
+        "busybox",
+        "busybox-static",
+        &[Lab, Vm, Machine],
+        "the DHCP client of a lab, and all of a test VM's userland",
+    ),
     program("codespell", "codespell", &[Checks], "finds misspelt words in code and docs"),
-    program("qemu-system-x86_64", "qemu-system-x86", &[Vm], "boots other kernels"),
-    program("modinfo", "kmod", &[Vm], "lists the modules that a kernel module needs"),
-    program("xz", "xz-utils", &[Vm], "unpacks kernel modules"),
+    program("qemu-system-x86_64", "qemu-system-x86", &[Vm, Machine], "boots other kernels, and whole servers"),
+    program("modinfo", "kmod", &[Vm, Machine], "lists the modules that a kernel module needs"),
+    program("xz", "xz-utils", &[Vm, Machine], "unpacks kernel modules"),
     program("strip", "binutils", &[Vm, Package], "takes debug information off what goes into a VM or a package"),
     program("dpkg-shlibdeps", "dpkg-dev", &[Package], "finds the packages that the agent's libraries are in"),
-    program("debootstrap", "debootstrap", &[Install], "makes a clean Debian to install the package in"),
-    program("unshare", "util-linux", &[Install], "starts that Debian in namespaces of its own"),
+    program("debootstrap", "debootstrap", &[Install, Machine], "makes a clean Debian to install the package in"),
+    program("unshare", "util-linux", &[Install, Machine], "starts that Debian in namespaces of its own"),
+    program("mkfs.ext4", "e2fsprogs", &[Machine], "makes the disks of servers"),
     program("lintian", "lintian", &[Install], "checks the package against Debian's policy"),
     program("systemd-analyze", "systemd", &[Install], "rates what the agent's unit may do"),
     program("ansible-playbook", "ansible-core", &[Install], "reads the role, and fills in its templates"),

@@ -9,7 +9,7 @@ const CHARACTER_DEVICE: u32 = 0o020_600;
 
 /// An archive in the making. Paths are absolute; missing parent folders are added.
 #[derive(Default)]
-pub(super) struct Archive {
+pub(crate) struct Archive {
     bytes: Vec<u8>,
     folders: BTreeSet<String>,
     entries: u32,
@@ -17,7 +17,7 @@ pub(super) struct Archive {
 
 impl Archive {
     /// Adds an empty folder.
-    pub(super) fn folder(&mut self, path: &str) {
+    pub(crate) fn folder(&mut self, path: &str) {
         self.parents(path);
         if self.folders.insert(path.to_owned()) {
             self.entry(path, DIRECTORY, &[], (0, 0));
@@ -25,13 +25,13 @@ impl Archive {
     }
 
     /// Adds a file that may be executed.
-    pub(super) fn file(&mut self, path: &str, contents: &[u8]) {
+    pub(crate) fn file(&mut self, path: &str, contents: &[u8]) {
         self.parents(path);
         self.entry(path, EXECUTABLE, contents, (0, 0));
     }
 
     /// Adds a character device.
-    pub(super) fn device(&mut self, path: &str, major: u32, minor: u32) {
+    pub(crate) fn device(&mut self, path: &str, major: u32, minor: u32) {
         self.parents(path);
         self.entry(path, CHARACTER_DEVICE, &[], (major, minor));
     }

@@ -16,16 +16,27 @@ const MODULES: [&str; 3] = ["veth", "sch_ingress", "cls_bpf"];
 
 /// Writes the initramfs that runs `tests` with `arguments` on `kernel` into `dir`, and returns its path.
 pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, arguments: &str) -> Result<PathBuf> {
+    let stripped = dir.join(format!("tests-{}", kernel.release));
+    child::run(Command::new("strip").arg("-o").arg(&stripped).arg(tests))?;
+    let mut archive = base(kernel, &MODULES, &[&stripped])?;
+    archive.file("/init", include_bytes!("init.sh"));
+    archive.file("/tests", &read(&stripped)?);
+    archive.file("/arguments", arguments.as_bytes());
+    write(&dir.join(format!("initramfs-{}", kernel.release)), archive)
+}
+
+/// Makes an archive with busybox, the libraries that it and `programs` are linked to, and `modules` of a kernel with
+/// those that they need: `/modules/order` lists them in the order of loading.
+pub(crate) fn base(kernel: &Kernel, modules: &[&str], programs: &[&Path]) -> Result<Archive> {
     let mut archive = Archive::default();
-    for folder in ["/bin", "/proc", "/run", "/sys", "/tmp"] {
+    for folder in ["/bin", "/dev", "/proc", "/run", "/sys", "/tmp"] {
         archive.folder(folder);
     }
     // Init's standard streams are opened before it can mount anything.
     archive.device("/dev/console", 5, 1);
-    archive.file("/init", include_bytes!("init.sh"));
 
     let mut order = Vec::new();
-    for module in MODULES {
+    for module in modules {
         for (name, contents) in kernel.module(module)? {
             if !order.contains(&name) {
                 archive.file(&format!("/modules/{name}.ko"), &contents);
@@ -35,23 +46,24 @@ pub(super) fn make(dir: &Path, kernel: &Kernel, tests: &Path, arguments: &str) -
     }
     archive.file("/modules/order", order.join("\n").as_bytes());
 
-    let stripped = dir.join(format!("tests-{}", kernel.release));
-    child::run(Command::new("strip").arg("-o").arg(&stripped).arg(tests))?;
     let busybox = find_busybox()?;
-    let mut libraries = libraries_of(&stripped)?;
-    libraries.extend(libraries_of(&busybox)?);
+    let mut libraries = libraries_of(&busybox)?;
+    for program in programs {
+        libraries.extend(libraries_of(program)?);
+    }
     libraries.sort();
     libraries.dedup();
     for library in libraries {
         archive.file(&library, &read(Path::new(&library))?);
     }
     archive.file("/bin/busybox", &read(&busybox)?);
-    archive.file("/tests", &read(&stripped)?);
-    archive.file("/arguments", arguments.as_bytes());
+    Ok(archive)
+}
 
-    let path = dir.join(format!("initramfs-{}", kernel.release));
-    fs::write(&path, archive.finish()).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
+/// Writes a complete archive to `path`, which is returned.
+pub(crate) fn write(path: &Path, archive: Archive) -> Result<PathBuf> {
+    fs::write(path, archive.finish()).with_context(|| format!("cannot write {}", path.display()))?;
+    Ok(path.to_owned())
 }
 
 fn find_busybox() -> Result<PathBuf> {

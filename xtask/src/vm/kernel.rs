@@ -10,25 +10,34 @@ use anyhow::{Context, Result, bail};
 
 use crate::child;
 
+/// Build of a kernel by Debian.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// For virtual machines of a cloud: small, without the drivers of most NICs.
+    Cloud,
+    /// For servers, with all drivers.
+    Server,
+}
+
 /// An unpacked kernel.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     /// The release, as `uname -r` prints it.
-    pub(super) release: String,
+    pub(crate) release: String,
     /// The bootable image.
-    pub(super) image: PathBuf,
+    pub(crate) image: PathBuf,
     /// The folder with its modules.
-    modules: PathBuf,
+    pub(crate) modules: PathBuf,
 }
 
 /// Returns the newest kernel of a series in `dir`, or else the newest that apt knows.
-pub(super) fn obtain(dir: &Path, series: &str) -> Result<Kernel> {
+pub(crate) fn obtain(dir: &Path, series: &str, flavour: Flavour) -> Result<Kernel> {
     let present = fs::read_dir(dir)
         .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>());
-    let package = match newest(present.unwrap_or_default(), series) {
+    let package = match newest(present.unwrap_or_default(), series, flavour) {
         Some(package) => package,
         None => {
-            let package = find(series)?;
+            let package = find(series, flavour)?;
             download(dir, &package)?;
             package
         }
@@ -44,7 +53,7 @@ pub(super) fn obtain(dir: &Path, series: &str) -> Result<Kernel> {
 
 impl Kernel {
     /// Returns the contents of a module and of its dependencies, in the order of loading; none for a built-in one.
-    pub(super) fn module(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    pub(crate) fn module(&self, name: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let mut found = Vec::new();
         self.collect(name, &mut found)?;
         Ok(found)
@@ -76,15 +85,25 @@ impl Kernel {
 }
 
 const PREFIX: &str = "linux-image-";
-const SUFFIX: &str = "-cloud-amd64";
+
+impl Flavour {
+    /// Returns the end of its packages' names.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Cloud => "-cloud-amd64",
+            Self::Server => "-amd64",
+        }
+    }
+}
 
 /// Returns the name of the newest package of a series that apt can download.
-fn find(series: &str) -> Result<String> {
-    let pattern = format!("^{PREFIX}{}\\..*{SUFFIX}$", series.replace('.', "\\."));
+fn find(series: &str, flavour: Flavour) -> Result<String> {
+    let suffix = flavour.suffix();
+    let pattern = format!("^{PREFIX}{}\\..*{suffix}$", series.replace('.', "\\."));
     let search = || -> Result<Option<String>> {
         let found = child::output(Command::new("apt-cache").args(["search", "--names-only", &pattern]))?;
         let names = String::from_utf8_lossy(&found);
-        Ok(newest(names.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned), series))
+        Ok(newest(names.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned), series, flavour))
     };
     if let Some(package) = search()? {
         return Ok(package);
@@ -93,9 +112,9 @@ fn find(series: &str) -> Result<String> {
     let updated = child::run(Command::new("apt-get").args(["--quiet", "update"]));
     match (search()?, updated) {
         (Some(package), _) => Ok(package),
-        (None, Err(error)) => Err(error.context(format!("apt knows no {PREFIX}{series}.*{SUFFIX}"))),
+        (None, Err(error)) => Err(error.context(format!("apt knows no {PREFIX}{series}.*{suffix}"))),
         (None, Ok(())) => bail!(
-            "apt knows no {PREFIX}{series}.*{SUFFIX}: Debian 12 has it, in its release, updates or security suite; \
+            "apt knows no {PREFIX}{series}.*{suffix}: Debian 12 has it, in its release, updates or security suite; \
              `--no-vm` leaves other kernels out"
         ),
     }
@@ -125,9 +144,14 @@ fn unpack(dir: &Path, package: &str) -> Result<()> {
 }
 
 /// Returns the newest of the kernel packages among `names` that belong to `series`, by the numbers in their names.
-fn newest(names: impl IntoIterator<Item = String>, series: &str) -> Option<String> {
+fn newest(names: impl IntoIterator<Item = String>, series: &str, flavour: Flavour) -> Option<String> {
     let start = format!("{PREFIX}{series}.");
-    names.into_iter().filter(|name| name.starts_with(&start) && name.ends_with(SUFFIX)).max_by_key(|name| numbers(name))
+    let is_wanted = |name: &String| {
+        let version = name.strip_prefix(&start).and_then(|rest| rest.strip_suffix(flavour.suffix()));
+        // A dash and a letter begin another flavour: `-rt`, `-cloud`.
+        version.is_some_and(|version| !version.split('-').skip(1).any(|part| part.starts_with(char::is_alphabetic)))
+    };
+    names.into_iter().filter(is_wanted).max_by_key(|name| numbers(name))
 }
 
 fn numbers(name: &str) -> Vec<u64> {
@@ -160,7 +184,7 @@ mod tests {
     use super::*;
 
     fn newest_of(names: &[&str], series: &str) -> Option<String> {
-        newest(names.iter().map(|name| (*name).to_owned()), series)
+        newest(names.iter().map(|name| (*name).to_owned()), series, Flavour::Cloud)
     }
 
     #[test]
@@ -178,6 +202,13 @@ mod tests {
     fn debug_symbols_and_unsigned_kernels_are_not_taken() {
         let names = ["linux-image-6.1.0-9-cloud-amd64-dbg", "linux-image-6.1.0-9-cloud-amd64-unsigned"];
         assert_eq!(newest_of(&names, "6.1"), None);
+    }
+
+    #[test]
+    fn a_server_s_kernel_has_no_flavour_in_its_name() {
+        let names = ["linux-image-6.1.0-9-cloud-amd64", "linux-image-6.1.0-9-rt-amd64", "linux-image-6.1.0-8-amd64"];
+        let names = names.iter().map(|name| (*name).to_owned());
+        assert_eq!(newest(names, "6.1", Flavour::Server).as_deref(), Some("linux-image-6.1.0-8-amd64"));
     }
 
     #[test]

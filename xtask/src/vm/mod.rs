@@ -7,9 +7,9 @@
 
 mod boot;
 mod cpio;
-mod initramfs;
-mod kernel;
+pub(crate) mod initramfs;
+pub(crate) mod kernel;
 mod verb;
 
 pub(crate) use boot::Clock;
-pub(crate) use verb::{SERIES, prepare, run, run_on, run_target};
+pub(crate) use verb::{SERIES, kernels, prepare, run, run_on, run_target};

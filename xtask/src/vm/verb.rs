@@ -10,7 +10,8 @@ use anyhow::{Result, anyhow};
 
 use super::{
     boot::{self, Clock},
-    initramfs, kernel,
+    initramfs,
+    kernel::{self, Flavour},
 };
 use crate::{
     cargo, interrupt,
@@ -37,10 +38,11 @@ pub(crate) fn run(root: &Path, chosen: &[String], filter: Option<&str>) -> Resul
 
 /// Obtains the kernels of all series: several can be tested side by side then.
 pub(crate) fn prepare(root: &Path) -> Result<()> {
-    SERIES.iter().try_for_each(|series| kernel::obtain(&kernels(root), series).map(drop))
+    SERIES.iter().try_for_each(|series| kernel::obtain(&kernels(root), series, Flavour::Cloud).map(drop))
 }
 
-fn kernels(root: &Path) -> PathBuf {
+/// Returns the folder of unpacked kernels.
+pub(crate) fn kernels(root: &Path) -> PathBuf {
     root.join("target/vm/kernels")
 }
 
@@ -72,7 +74,7 @@ pub(crate) fn run_target(
     let tests = built.get(target).ok_or_else(|| anyhow!("cargo built no test `{target}`"))?;
 
     let dir = root.join("target/vm");
-    let kernel = kernel::obtain(&kernels(root), series)?;
+    let kernel = kernel::obtain(&kernels(root), series, Flavour::Cloud)?;
     let initramfs = initramfs::make(&dir, &kernel, tests, arguments)?;
     boot::run(&kernel, &initramfs, clock, echo, line)?;
     Ok(kernel.release)
