@@ -16,6 +16,8 @@ pub const MAX_FLOOD: u32 = 1 << 20;
 pub const MAX_FLOOD_SLOTS: u32 = 4096;
 /// Interfaces that XDP may redirect to.
 pub const MAX_PORTS: u32 = 1024;
+/// Active members of all bonds in use together.
+pub const MAX_MEMBERS: u32 = 1024;
 /// Flow cache entries of each CPU, a power of two; 64 bytes each, so that they fit its L2 cache.
 pub const FLOWS: u32 = 16_384;
 /// Lifetime of a flow cache entry, in nanoseconds.

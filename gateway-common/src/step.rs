@@ -115,6 +115,7 @@ steps! {
     Inner inner (vni: Number, bytes: Number) "Inside is a frame of {bytes} bytes for VNI {vni}.";
     Frame frame (src: Mac, dst: Mac, vlan: Vlan, ethertype: EtherType) "From {src} to {dst}, {vlan}, EtherType {ethertype}.";
     Binding binding (vni: Number, binding: Number, lease: Number) "Port and VLAN belong to the logical switch of VNI {vni}.";
+    InactiveMember inactive_member () "It came in by a member of a bond that is not active: left to the bond.";
     NoBinding no_binding (vlan: Vlan) "No logical switch is bound to this port, {vlan}.";
     LinkLocal link_local () "It is to a link-local group, for the host and its neighbour.";
     SourceIsStatic source_given () "The sender is given as being here.";

@@ -19,6 +19,7 @@ use gateway_common::{
 use crate::{
     observed::VerdictObserver,
     packet::{self, Packet},
+    port,
     stages::{
         lease,
         observer::Observer,
@@ -134,7 +135,7 @@ fn take<C: Packet>(ctx: &C, reason: u32, leaves: u32) {
     // SAFETY: this CPU's own map value, which is not written meanwhile.
     let sight = unsafe { &*sight };
     let now = lease::now();
-    let came_in = ctx.ifindex();
+    let came_in = port::of(ctx);
     let of_kind = if reason == FORWARDED { filter.forwarded != 0 } else { filter.reasons >> (reason & 31) & 1 != 0 };
     let wanted = now < filter.until
         && of_kind

@@ -19,7 +19,7 @@ use capture::CaptureObserver;
 use gateway_common::counters::{DropReason, PathCounter};
 use observed::{Observed, VerdictObserver};
 use stages::{
-    access, count, flood,
+    access, count, flood, member,
     observer::Observer,
     tc, uplink,
     verdict::{Decision, Verdict},
@@ -29,6 +29,7 @@ use trace::TraceObserver;
 mod capture;
 mod observed;
 mod packet;
+mod port;
 #[path = "../src/stages/mod.rs"]
 #[expect(dead_code, reason = "the fast path uses the rest")]
 mod stages;
@@ -50,11 +51,11 @@ fn trace_xdp_uplink(ctx: XdpContext) -> u32 {
     xdp_action_for(&frame, decision)
 }
 
-/// XDP on an access port, for `vtep-gateway trace`.
+/// XDP on an access port, for `vtep-gateway trace`. For a bond the packet comes in by an active member.
 #[xdp(frags)]
 fn trace_xdp_access(ctx: XdpContext) -> u32 {
     let mut frame = Observed::<_, TraceObserver>::new(ctx);
-    let decision = access::decide(&mut frame, None);
+    let decision = access::decide_at(&mut frame, None, |frame| Some(port::of(frame)));
     xdp_action_for(&frame, decision)
 }
 
@@ -91,6 +92,27 @@ fn capt_xdp_access(ctx: XdpContext) -> u32 {
     CaptureObserver::begin();
     let mut frame = Observed::<_, CaptureObserver>::new(ctx);
     let decision = access::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// XDP on the members of a bond that is an uplink, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_uplink_bond(ctx: XdpContext) -> u32 {
+    if member::bond(&ctx).is_none() {
+        return xdp_action::XDP_PASS;
+    }
+    CaptureObserver::begin();
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
+    let decision = uplink::decide(&mut frame, None);
+    xdp_action_for(&frame, decision)
+}
+
+/// XDP on the members of a bond that is an access port, for `vtep-gateway capture`.
+#[xdp(frags)]
+fn capt_xdp_access_bond(ctx: XdpContext) -> u32 {
+    CaptureObserver::begin();
+    let mut frame = Observed::<_, CaptureObserver>::new(ctx);
+    let decision = access::decide_at(&mut frame, None, member::bond);
     xdp_action_for(&frame, decision)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The stages ([`stages::uplink`], [`stages::access`]) are written once, over [`stages::frame::Frame`], and run at both hooks. In XDP, frames
 //! of flows in the flow cache take the fast path ([`fast_path`]); all others take the slow path, which is the stages.
+//! The members of a bond have programs of their own, so that other interfaces do not pay for bonds ([`stages::member`]).
 //! XDP forwards known unicast. It leaves BUM frames to TC, which replicates them ([`stages::flood`]). On an interface without
 //! XDP the TC programs do everything.
 #![no_std]
@@ -19,6 +20,7 @@ use gateway_common::counters::PathCounter;
 use stages::{
     access, count, flood,
     frame::Frame,
+    member,
     observer::NoopObserver,
     tc, uplink,
     verdict::{Decision, Verdict},
@@ -32,12 +34,26 @@ mod trace;
 /// XDP on an uplink.
 #[xdp(frags)]
 fn xdp_uplink(mut ctx: XdpContext) -> u32 {
-    let decision = match fast_path::from_tunnel(&mut ctx) {
+    from_uplink(&mut ctx)
+}
+
+/// XDP on the members of a bond that is an uplink.
+#[xdp(frags)]
+fn xdp_uplink_bond(mut ctx: XdpContext) -> u32 {
+    if member::bond(&ctx).is_none() {
+        return xdp_action::XDP_PASS;
+    }
+    from_uplink(&mut ctx)
+}
+
+#[inline(always)]
+fn from_uplink(ctx: &mut XdpContext) -> u32 {
+    let decision = match fast_path::from_tunnel(ctx) {
         Lookup::Hit(decision) => decision,
-        Lookup::Miss(pending) => uplink::decide(&mut ctx, Some(&pending)),
-        Lookup::Bypass => uplink::decide(&mut ctx, None),
+        Lookup::Miss(pending) => uplink::decide(ctx, Some(&pending)),
+        Lookup::Bypass => uplink::decide(ctx, None),
     };
-    xdp_action_for(&ctx, decision)
+    xdp_action_for(ctx, decision)
 }
 
 /// XDP on an access port.
@@ -47,6 +63,18 @@ fn xdp_access(mut ctx: XdpContext) -> u32 {
         Lookup::Hit(decision) => decision,
         Lookup::Miss(pending) => access::decide(&mut ctx, Some(&pending)),
         Lookup::Bypass => access::decide(&mut ctx, None),
+    };
+    xdp_action_for(&ctx, decision)
+}
+
+/// XDP on the members of a bond that is an access port. The flow cache has the flows of each member apart, and a member
+/// that is no longer active invalidates it: what is cached came in by an active member.
+#[xdp(frags)]
+fn xdp_access_bond(mut ctx: XdpContext) -> u32 {
+    let decision = match fast_path::from_vlan(&mut ctx) {
+        Lookup::Hit(decision) => decision,
+        Lookup::Miss(pending) => access::decide_at(&mut ctx, Some(&pending), member::bond),
+        Lookup::Bypass => access::decide_at(&mut ctx, None, member::bond),
     };
     xdp_action_for(&ctx, decision)
 }

@@ -26,12 +26,23 @@ use crate::stages::{
 /// `pending` entry.
 #[inline(always)]
 pub(crate) fn decide<F: Frame>(frame: &mut F, pending: Option<&PendingEntry>) -> Decision {
+    decide_at(frame, pending, |frame| Some(frame.ifindex()))
+}
+
+/// Same as [`decide`] for a frame that belongs to the access port `port(frame)`. If it belongs to none, it is passed.
+#[inline(always)]
+pub(crate) fn decide_at<F: Frame>(
+    frame: &mut F,
+    pending: Option<&PendingEntry>,
+    port: impl FnOnce(&F) -> Option<u32>,
+) -> Decision {
     let Some(ether) = Ether::parse(frame, 0, true) else {
         F::Observer::step(Step::TooShort, [0; 4]);
         return Ok(Verdict::Pass);
     };
     ether.report::<F::Observer>();
-    let key = BindingKey { ifindex: frame.ifindex(), vlan: ether.vlan(), reserved: 0 };
+    let Some(ifindex) = port(frame) else { return Ok(Verdict::Pass) };
+    let key = BindingKey { ifindex, vlan: ether.vlan(), reserved: 0 };
     // SAFETY: a live map value, copied at once.
     let Some(binding) = (unsafe { BINDINGS.get(key) }).copied() else {
         F::Observer::step(Step::NoBinding, [key.vlan.into(), 0, 0, 0]);

@@ -111,6 +111,10 @@ pub(crate) static DEVMAP_SG: DevMapHash<{ limits::MAX_PORTS as usize }> = DevMap
 #[btf_map(name = "down")]
 pub(crate) static DOWN: HashMap<u32, u32, { limits::MAX_PORTS as usize }> = HashMap::new();
 
+/// Bond by active member, for the programs of bonds. Indices of interfaces.
+#[btf_map(name = "members")]
+pub(crate) static MEMBERS: HashMap<u32, u32, { limits::MAX_MEMBERS as usize }> = HashMap::new();
+
 /// Path MTU to remote VTEPs, as reported by routers.
 #[btf_map(name = "path_mtu")]
 pub(crate) static PATH_MTU: HashMap<

@@ -9,6 +9,7 @@
 //! | [`forward`], [`flood`], [`flood_state`] | known unicast, replication and its state |
 //! | [`learn`], [`snoop`], [`path_mtu`], [`suppress_arp_nd`] | MAC learning, ARP and ND snooping, path MTU, ARP and ND of a standby |
 //! | [`flow_cache`], [`clock`] | cache of decisions for the fast path, and its clock |
+//! | [`member`] | members of bonds |
 //! | [`lease`], [`count`], [`observer`] | leases, counters, observer of the steps of a packet |
 //! | [`maps`], [`verdict`] | the maps, and the verdicts of the stages |
 
@@ -25,6 +26,7 @@ pub(crate) mod header;
 pub(crate) mod learn;
 pub(crate) mod lease;
 pub(crate) mod maps;
+pub(crate) mod member;
 pub(crate) mod observer;
 pub(crate) mod outer;
 pub(crate) mod path_mtu;

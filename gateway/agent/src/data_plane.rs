@@ -43,7 +43,7 @@ pub(super) trait DataPlane {
 
     /// Reads the kernel's counters of frames lost after a redirect, and its path MTUs. Returns true if a full plan is
     /// needed because of them.
-    fn read_kernel(&mut self, now: Time) -> Result<bool, AgentError>;
+    fn read_kernel(&mut self, underlay: &Snapshot, now: Time) -> Result<bool, AgentError>;
 
     /// Checks programs and pins, and puts back those that have gone. Returns true if the reported state has changed.
     fn check_programs(&mut self, now: Time) -> bool;

@@ -18,17 +18,24 @@ use gateway_datapath::{
     sys::Hook,
 };
 use gateway_netdev::{
-    nic::{self, Change, NicSettings, Outcome, Role},
-    underlay::Snapshot,
+    nic::{self, Change, NicError, NicSettings, Outcome, Role},
+    underlay::{BondMember, Snapshot},
 };
 
+use crate::slow_path::Expected;
+
+mod bonds;
 mod capture;
 mod modes;
 mod poll;
 mod release;
 
+use bonds::Members;
 pub(crate) use modes::Transmit;
 use modes::{hidden_tags, possible_mode, transmit};
+
+/// Largest MTU at which frames are in one buffer with every driver: a page without headroom and the kernel's trailer.
+const ONE_BUFFER: u32 = 3400;
 
 /// State of an interface in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +52,8 @@ struct InUse {
     refuses: bool,
     /// Reasons why programs are not attached.
     trouble: BTreeMap<Hook, String>,
+    /// Members, if it is a bond.
+    members: Members,
 }
 
 /// All interfaces in use.
@@ -97,11 +106,29 @@ impl Devices {
         self.in_use.get(name).filter(|used| !used.trouble.contains_key(&Hook::Tc)).map(|used| (used.xdp, used.transmit))
     }
 
+    /// Returns the ways on which XDP is expected to carry all frames to known stations.
+    pub(crate) fn expected(&self, underlay: &Snapshot) -> Expected {
+        let of = |role| self.in_use.values().filter(move |used| used.device.role == role);
+        let receives = |role| of(role).all(|used| used.xdp);
+        let sends = |role| {
+            of(role).all(|used| {
+                let mtu = underlay.links.get(&used.device.name).map_or(0, |link| link.mtu);
+                used.transmit.frames && (used.transmit.in_several_buffers || mtu <= ONE_BUFFER)
+            })
+        };
+        Expected {
+            encap: receives(Role::Access) && sends(Role::Uplink),
+            decap: receives(Role::Uplink) && sends(Role::Access),
+            local: receives(Role::Access) && sends(Role::Access),
+        }
+    }
+
     /// Handles a driver that refuses redirected frames. If the kernel does not report what a driver accepts, this is
-    /// the only sign. TC sends on the interface from then on.
+    /// the only sign. TC sends on the interface from then on. A bond refuses frames while it has no active member; its
+    /// members accept them, or the kernel would not have let the program on.
     pub(crate) fn refuses(&mut self, ifindex: u32) {
         let Some(used) = self.in_use.values_mut().find(|used| used.device.ifindex == ifindex) else { return };
-        if used.transmit.frames && matches!(nic::xdp_features(ifindex), Ok(None)) {
+        if used.transmit.frames && !used.device.bond && matches!(nic::xdp_features(ifindex), Ok(None)) {
             used.transmit = Transmit::default();
             used.refuses = true;
             tracing::warn!(interface = used.device.name, "its driver takes no redirected frames: TC sends them");
@@ -183,7 +210,8 @@ impl Devices {
             if self.in_use.get(&device.name).is_some_and(|used| used.device == device && used.mode == mode) {
                 continue;
             }
-            match self.attach_one(ebpf, &device, mode) {
+            let members = bonds::members_of(underlay, &device);
+            match self.attach_one(ebpf, &device, mode, members) {
                 Ok(used) => drop(self.in_use.insert(device.name, used)),
                 Err(error) => {
                     self.in_use.remove(&device.name);
@@ -196,13 +224,21 @@ impl Devices {
         first.map_or(Ok(()), Err)
     }
 
-    fn attach_one(&mut self, ebpf: &mut Ebpf, device: &Device, mode: Mode) -> Result<InUse, AttachError> {
+    fn attach_one(
+        &mut self,
+        ebpf: &mut Ebpf,
+        device: &Device,
+        mode: Mode,
+        members: BTreeMap<u32, BondMember>,
+    ) -> Result<InUse, AttachError> {
         self.claim(device)?;
         let hidden = hidden_tags(&self.prepare(device));
+        let members = self.prepare_members(device, members);
+        let hidden = if device.bond { members.hidden_tags() } else { hidden };
         let possible = possible_mode(mode, hidden, &device.name)?;
         if possible == Mode::Xdp {
             // If the configuration requires XDP, TC does not carry its traffic instead.
-            self.attach_xdp(ebpf, device)?;
+            self.attach_xdp(ebpf, device, &members)?;
         }
         self.attacher.attach_tc(ebpf, device)?;
         let mut trouble = BTreeMap::new();
@@ -212,7 +248,15 @@ impl Devices {
                 false
             }
             Mode::Xdp => true,
-            Mode::Auto => match self.attach_xdp(ebpf, device) {
+            // The kernel refuses to add a NIC without XDP to a bond with a program, so the bond has to have members first.
+            Mode::Auto if device.bond && members.is_empty() => {
+                tracing::info!(
+                    interface = device.name,
+                    "a bond without members: TC carries its traffic until it has some"
+                );
+                false
+            }
+            Mode::Auto => match self.attach_xdp(ebpf, device, &members) {
                 Ok(()) => true,
                 Err(error) if error.is_busy() => {
                     trouble.insert(Hook::Xdp, error.to_string());
@@ -227,7 +271,7 @@ impl Devices {
         let transmit = if xdp { transmit(device) } else { Transmit::default() };
         let (mode_name, xdp_transmit) = (if xdp { "xdp" } else { "tc" }, transmit.frames);
         tracing::info!(interface = device.name, role = ?device.role, mode = mode_name, xdp_transmit, "attached");
-        Ok(InUse { device: device.clone(), mode, possible, xdp, transmit, refuses: false, trouble })
+        Ok(InUse { device: device.clone(), mode, possible, xdp, transmit, refuses: false, trouble, members })
     }
 
     /// Claims an interface, so that no other agent uses it.
@@ -240,48 +284,53 @@ impl Devices {
     }
 
     /// Attaches XDP. If the driver refuses because it merges packets, turns that off and tries once more.
-    fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
+    fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device, members: &Members) -> Result<(), AttachError> {
         let Err(first) = self.attacher.attach_xdp(ebpf, device) else { return Ok(()) };
-        match self.nic.unblock_xdp(&device.name) {
-            Ok(changes) if changes.iter().any(|change| change.outcome == Outcome::Made) => {
-                self.attacher.attach_xdp(ebpf, device)
-            }
-            _ => Err(first),
+        let mut made = false;
+        // A bond has the program run by the drivers of its members.
+        for name in [device.name.as_str()].into_iter().chain(members.names()) {
+            let changes = self.nic.unblock_xdp(name).unwrap_or_default();
+            made |= changes.iter().any(|change| change.outcome == Outcome::Made);
         }
+        if made { self.attacher.attach_xdp(ebpf, device) } else { Err(first) }
     }
 
     fn prepare(&mut self, device: &Device) -> Vec<Change> {
-        match self.nic.prepare(&device.name, device.role) {
-            Ok(changes) => {
-                for change in &changes {
-                    let value = if change.value { "on" } else { "off" };
-                    let (name, setting) = (&device.name, change.setting);
-                    match change.outcome {
-                        Outcome::Made => tracing::info!("{name}: turned {setting} {value}; detach puts it back"),
-                        Outcome::Fixed | Outcome::NotFollowed if nic::is_covered(device.role, setting) => {
-                            tracing::debug!(
-                                "{name}: {setting} can't be turned {value}; promiscuous mode makes up for that"
-                            );
-                        }
-                        Outcome::Fixed | Outcome::NotFollowed => {
-                            tracing::warn!("{name}: the driver does not turn {setting} {value}; traffic may be missed");
-                        }
-                    }
-                }
-                changes
+        let changes = self.nic.prepare(&device.name, device.role);
+        report_changes(&device.name, device.role, changes)
+    }
+}
+
+/// Logs the changes of an interface's settings.
+fn report_changes(name: &str, role: Role, changes: Result<Vec<Change>, NicError>) -> Vec<Change> {
+    let changes = match changes {
+        Ok(changes) => changes,
+        Err(error) => {
+            tracing::warn!("{error}");
+            return Vec::new();
+        }
+    };
+    for change in &changes {
+        let value = if change.value { "on" } else { "off" };
+        let setting = change.setting;
+        match change.outcome {
+            Outcome::Made => tracing::info!("{name}: turned {setting} {value}; detach puts it back"),
+            Outcome::Fixed | Outcome::NotFollowed if nic::is_covered(role, setting) => {
+                tracing::debug!("{name}: {setting} can't be turned {value}; promiscuous mode makes up for that");
             }
-            Err(error) => {
-                tracing::warn!("{error}");
-                Vec::new()
+            Outcome::Fixed | Outcome::NotFollowed => {
+                tracing::warn!("{name}: the driver does not turn {setting} {value}; traffic may be missed");
             }
         }
     }
+    changes
 }
 
 fn wanted(config: &Config, underlay: &Snapshot) -> Vec<(Device, Mode)> {
     let existing = |interface: &Interface, role| {
-        let ifindex = underlay.links.get(&interface.name)?.ifindex;
-        Some((Device { name: interface.name.clone(), ifindex, role }, interface.mode))
+        let link = underlay.links.get(&interface.name)?;
+        let (name, ifindex, bond) = (interface.name.clone(), link.ifindex, link.bond.is_some());
+        Some((Device { name, ifindex, role, bond }, interface.mode))
     };
     let uplinks = config.uplinks.iter().filter_map(|interface| existing(interface, Role::Uplink));
     let ports = config.ports.iter().filter_map(|interface| existing(interface, Role::Access));

@@ -22,8 +22,14 @@ use gateway_netdev::underlay::{PathMtus, Snapshot};
 use gateway_sources::vtep::Fault;
 
 use crate::{
-    budgets::Budgets, devices::Devices, error::AgentError, losses::Losses, metrics::measured::Program,
-    standby_fdb::Followed, stations::Stations,
+    budgets::Budgets,
+    devices::Devices,
+    error::AgentError,
+    losses::Losses,
+    metrics::measured::Program,
+    slow_path::{Carried, SlowPath},
+    standby_fdb::Followed,
+    stations::Stations,
 };
 
 mod data_plane;
@@ -68,6 +74,7 @@ pub(super) struct Forwarding {
     stations: Stations,
     faults: BTreeSet<Fault>,
     losses: Losses,
+    slow_path: SlowPath,
     path_mtus: PathMtus,
     /// FDB scans that were not taken yet.
     fdb_scans: Vec<FdbScan>,
@@ -126,6 +133,7 @@ impl Forwarding {
             stations: Stations::default(),
             faults: BTreeSet::new(),
             losses: Losses::default(),
+            slow_path: SlowPath::default(),
             path_mtus: PathMtus::default(),
             fdb_scans: Vec::new(),
             aged: false,
@@ -231,6 +239,11 @@ impl Forwarding {
         self.losses.of(ifindex)
     }
 
+    /// Returns the frames to known stations of the last seconds, by the hook that carried them.
+    pub(super) const fn measured(&self) -> Option<Carried> {
+        self.slow_path.measured()
+    }
+
     /// Returns true if a problem leaves the gateway healthy.
     pub(super) fn is_warning(&self, text: &str) -> bool {
         self.problems.is_warning(text)
@@ -249,7 +262,7 @@ impl Forwarding {
     /// Reports all problems.
     fn report_problems(&mut self) {
         let losses = self.losses.problems(|ifindex| self.programs.devices().name(ifindex));
-        self.problems.report(losses);
+        self.problems.report(losses, self.slow_path.problems());
     }
 }
 

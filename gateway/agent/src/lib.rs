@@ -44,6 +44,7 @@ mod report;
 mod row_source;
 pub mod run;
 pub mod show;
+mod slow_path;
 mod standby_fdb;
 mod start;
 mod state_sync;

@@ -80,6 +80,7 @@ impl Agent<'_> {
             macs: programmed.static_macs.len() as u64,
             stations: self.forwarding().stations().len() as u64,
             fdb_size: self.config().gateway.fdb_size.into(),
+            known_unicast: self.forwarding().measured().map(|of| view::Carried { xdp: of.xdp, tc: of.tc }),
             problems: self.forwarding().problems().iter().cloned().collect(),
         }
     }
@@ -109,6 +110,10 @@ impl Agent<'_> {
                     mac: link.mac,
                 }),
                 problem: self.forwarding().devices().problem(&interface.name).map(str::to_owned),
+                members: self.forwarding().devices().members_by_name(&interface.name, underlay).map(|members| {
+                    let one = |(name, active, xdp)| view::BondMember { name, active, xdp };
+                    members.into_iter().map(one).collect()
+                }),
             }
         };
         let uplinks = self.config().uplinks.iter().map(|uplink| one(uplink, view::InterfaceRole::Uplink));

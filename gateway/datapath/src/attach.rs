@@ -31,7 +31,7 @@ mod device;
 mod error;
 
 pub use device::Device;
-use device::{file_name, tc_program, without_dots, xdp_program};
+use device::{file_name, tc_program, without_dots, xdp_program, xdp_programs};
 pub use error::AttachError;
 use error::one_line;
 
@@ -89,8 +89,9 @@ impl Attacher {
             errno: causes::errno(error),
         };
         for role in [Role::Uplink, Role::Access] {
-            let name = xdp_program(role);
-            xdp(ebpf, role)?.load().map_err(|error| failed(name, &error))?;
+            for name in xdp_programs(role) {
+                xdp(ebpf, name)?.load().map_err(|error| failed(name, &error))?;
+            }
             let name = tc_program(role);
             classifier(ebpf, role)?.load().map_err(|error| failed(name, &error))?;
         }
@@ -99,7 +100,7 @@ impl Attacher {
 
     /// Attaches XDP to `device`, in the driver ("native"). Replaces our earlier program, if any, in one step.
     pub fn attach_xdp(&mut self, ebpf: &mut Ebpf, device: &Device) -> Result<(), AttachError> {
-        let program = xdp(ebpf, device.role)?;
+        let program = xdp(ebpf, xdp_program(device))?;
         let program = program.fd().map_err(|error| program_error("XDP", device, &error))?;
         self.put(device, Hook::Xdp, program.as_fd())
     }
@@ -131,7 +132,7 @@ impl Attacher {
 
     /// Replaces our programs on `device` by those of a capture: TC, and XDP if `xdp`.
     pub fn put_on(&mut self, capture: &mut Pinned, device: &Device, xdp: bool) -> Result<(), AttachError> {
-        let (on_xdp, on_tc) = capture.of(device.role);
+        let (on_xdp, on_tc) = capture.of(device);
         let name = if device.role == Role::Uplink { "capt_tc_uplink" } else { "capt_tc_access" };
         self.put_tc(on_tc, name, device)?;
         if xdp {
@@ -251,7 +252,7 @@ impl Attacher {
 
     /// Removes our TC filter from an interface, and the qdisc if it is ours and empty. Returns true if there was one.
     pub fn detach_filter(&mut self, ifindex: u32, name: &str) -> Result<bool, AttachError> {
-        let device = Device { name: name.to_owned(), ifindex, role: Role::Access };
+        let device = Device { name: name.to_owned(), ifindex, role: Role::Access, bond: false };
         let failed = |error: io::Error| AttachError::kernel(Hook::Tc, &device, &error);
         self.filters.remove(&ifindex);
         let mut removed = filter::remove(ifindex).map_err(failed)?;
@@ -325,8 +326,7 @@ fn make_parent(pin: &Path) -> io::Result<()> {
     pin.parent().map_or(Ok(()), fs::create_dir_all)
 }
 
-fn xdp(ebpf: &mut Ebpf, role: Role) -> Result<&mut Xdp, AttachError> {
-    let name = xdp_program(role);
+fn xdp<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut Xdp, AttachError> {
     let program = ebpf.program_mut(name).ok_or(AttachError::Missing(name))?;
     program.try_into().map_err(|_| AttachError::Missing(name))
 }

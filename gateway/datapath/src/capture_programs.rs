@@ -16,13 +16,14 @@ use aya_obj::programs::XdpAttachType;
 use gateway_netdev::nic::Role;
 
 use super::{
+    attach::Device,
     load::{LoadError, Objects, Settings, fingerprint, pinned_layout, remove_tree},
     pins::{PINNED_MAPS, PinDir},
 };
 
 /// Maps that decide where packets go. A trace reads them, and has maps of its own in place of all others, which the
 /// programs write to.
-const READ: [&str; 14] = [
+const READ: [&str; 15] = [
     "settings",
     "vteps",
     "arrivals",
@@ -37,6 +38,7 @@ const READ: [&str; 14] = [
     "devmap",
     "devmap_sg",
     "down",
+    "members",
 ];
 
 /// Error of loading the programs.
@@ -111,9 +113,11 @@ fn load(
 }
 
 /// Programs of a capture, by the name of the pin and the name in the object.
-const CAPTURE: [(&str, &str); 5] = [
+const CAPTURE: [(&str, &str); 7] = [
     ("xdp_uplink", "capt_xdp_uplink"),
     ("xdp_access", "capt_xdp_access"),
+    ("xdp_uplink_bond", "capt_xdp_uplink_bond"),
+    ("xdp_access_bond", "capt_xdp_access_bond"),
     ("tc_uplink", "capt_tc_uplink"),
     ("tc_access", "capt_tc_access"),
     (TC_FLOOD, "capt_tc_flood"),
@@ -187,8 +191,15 @@ impl Capture {
 
 /// The pinned programs of a capture, as the agent sees them.
 pub struct Pinned {
-    uplink: (Xdp, SchedClassifier),
-    access: (Xdp, SchedClassifier),
+    uplink: OfRole,
+    access: OfRole,
+}
+
+/// The programs for interfaces of one role.
+struct OfRole {
+    xdp: Xdp,
+    on_bond: Xdp,
+    tc: SchedClassifier,
 }
 
 impl Pinned {
@@ -198,20 +209,24 @@ impl Pinned {
         let failed = |name: &str, error: &dyn std::error::Error| {
             CaptureProgramsError::Program(name.to_owned(), error.to_string())
         };
-        let both = |xdp: &str, tc: &str| {
-            let first = Xdp::from_pin(dir.join(xdp), XdpAttachType::Interface).map_err(|error| failed(xdp, &error))?;
-            let second = SchedClassifier::from_pin(dir.join(tc)).map_err(|error| failed(tc, &error))?;
-            Ok::<_, CaptureProgramsError>((first, second))
+        let xdp =
+            |name: &str| Xdp::from_pin(dir.join(name), XdpAttachType::Interface).map_err(|error| failed(name, &error));
+        let all = |on_nic: &str, on_bond: &str, tc: &str| {
+            let classifier = SchedClassifier::from_pin(dir.join(tc)).map_err(|error| failed(tc, &error))?;
+            Ok::<_, CaptureProgramsError>(OfRole { xdp: xdp(on_nic)?, on_bond: xdp(on_bond)?, tc: classifier })
         };
-        Ok(Self { uplink: both("xdp_uplink", "tc_uplink")?, access: both("xdp_access", "tc_access")? })
+        Ok(Self {
+            uplink: all("xdp_uplink", "xdp_uplink_bond", "tc_uplink")?,
+            access: all("xdp_access", "xdp_access_bond", "tc_access")?,
+        })
     }
 
-    /// Returns the programs for interfaces of a role.
-    pub fn of(&mut self, role: Role) -> (&mut Xdp, &mut SchedClassifier) {
-        let (xdp, tc) = match role {
+    /// Returns the programs for an interface.
+    pub fn of(&mut self, device: &Device) -> (&mut Xdp, &mut SchedClassifier) {
+        let OfRole { xdp, on_bond, tc } = match device.role {
             Role::Uplink => &mut self.uplink,
             Role::Access => &mut self.access,
         };
-        (xdp, tc)
+        (if device.bond { on_bond } else { xdp }, tc)
     }
 }

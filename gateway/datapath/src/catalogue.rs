@@ -176,7 +176,7 @@ pub struct Entry {
 }
 
 /// The maps of the forwarding programs.
-pub const FORWARDING: [Entry; 30] = [
+pub const FORWARDING: [Entry; 31] = [
     Entry {
         name: "settings",
         kind: Kind::Array,
@@ -366,6 +366,15 @@ pub const FORWARDING: [Entry; 30] = [
         key: part(4, "access port without carrier"),
         value: part(4, "1"),
         capacity: Capacity::Elements(limits::MAX_PORTS),
+        pinned: true,
+        writers: &[(Writer::Agent, "")],
+    },
+    Entry {
+        name: "members",
+        kind: Kind::Hash,
+        key: part(4, "active member of a bond"),
+        value: part(4, "the bond"),
+        capacity: Capacity::Elements(limits::MAX_MEMBERS),
         pinned: true,
         writers: &[(Writer::Agent, "")],
     },

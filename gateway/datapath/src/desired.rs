@@ -82,6 +82,8 @@ pub struct Desired {
     pub xdp_sg_ports: BTreeSet<u32>,
     /// Access ports (by index) that are down.
     pub down: BTreeSet<u32>,
+    /// Bonds by active member. Indices of interfaces.
+    pub members: BTreeMap<u32, u32>,
     /// Settings of all access ports.
     pub settings: Settings,
 }

@@ -47,6 +47,7 @@ pub struct Changes {
 /// without one gets its limit.
 pub fn diff(desired: &Desired, programmed: &Programmed, ceilings: &BTreeMap<u32, u64>) -> Changes {
     let mut work = Work { desired, programmed, changes: Changes::default(), removals: Vec::new() };
+    work.changes.ops = diff_members(&desired.members, &programmed.members);
     let tunnels = work.tunnels();
     let bindings = work.bindings();
     work.ports_and_vteps();
@@ -68,6 +69,14 @@ pub fn diff_ceilings(desired: &Desired, programmed: &Programmed, ceilings: &BTre
         }
     }
     ops
+}
+
+/// Returns the operations for the active members of bonds. Removals come first: a member that is no longer active must
+/// not forward together with the one that takes its place. In between the bond passes frames to TC.
+pub fn diff_members(desired: &BTreeMap<u32, u32>, programmed: &BTreeMap<u32, u32>) -> Vec<Op> {
+    let gone = programmed.keys().filter(|member| !desired.contains_key(member)).map(|member| Op::DelMember(*member));
+    let there = desired.iter().filter(|(member, bond)| programmed.get(member) != Some(bond));
+    gone.chain(there.map(|(member, bond)| Op::PutMember(*member, *bond))).collect()
 }
 
 /// Returns the operations for `changes` of the places of static MACs only. Returns `None` if a place needs more than is

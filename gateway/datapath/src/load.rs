@@ -209,6 +209,7 @@ pub(super) fn fingerprint(settings: Settings) -> u64 {
         limits::MAX_BINDINGS.into(),
         limits::MAX_FLOOD.into(),
         limits::MAX_PORTS.into(),
+        limits::MAX_MEMBERS.into(),
         limits::EVENT_BYTES.into(),
     ];
     mix(&facts)

@@ -58,6 +58,7 @@ pub struct Maps {
     devmap: DevMapHash<MapData>,
     devmap_sg: DevMapHash<MapData>,
     down: HashMap<MapData, u32, u32>,
+    members: HashMap<MapData, u32, u32>,
     path_mtu: HashMap<MapData, RemoteVtepKey, PathMtu>,
     losses: PerCpuHashMap<MapData, u32, Loss>,
 }
@@ -93,6 +94,7 @@ impl Maps {
             devmap: take!("devmap"),
             devmap_sg: take!("devmap_sg"),
             down: take!("down"),
+            members: take!("members"),
             path_mtu: take!("path_mtu"),
             losses: take!("losses"),
         })
@@ -134,6 +136,7 @@ impl Maps {
             xdp_ports: self.devmap.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap")?,
             xdp_sg_ports: self.devmap_sg.keys().collect::<Result<BTreeSet<_>, _>>().of("devmap_sg")?,
             down: self.down.keys().collect::<Result<BTreeSet<_>, _>>().of("down")?,
+            members: self.members.iter().collect::<Result<_, _>>().of("members")?,
             // Anything that an earlier agent did not finish, the first FDB scan finds.
             outdated: BTreeSet::new(),
         })

@@ -33,6 +33,8 @@ pub enum Op {
     DelXdpSgPort(u32),
     PutDown(u32),
     DelDown(u32),
+    PutMember(u32, u32),
+    DelMember(u32),
     PutVtep(Addr, Vtep),
     DelVtep(Addr),
     PutArrival(Arrival),

@@ -39,6 +39,8 @@ pub struct Programmed {
     pub xdp_sg_ports: BTreeSet<u32>,
     /// Map `down`.
     pub down: BTreeSet<u32>,
+    /// Map `members`.
+    pub members: BTreeMap<u32, u32>,
     /// Map `settings`.
     pub settings: Settings,
     /// Scopes of learned MACs that are wrong and not forgotten yet.
@@ -57,6 +59,8 @@ impl Programmed {
             Op::DelXdpSgPort(ifindex) => drop(self.xdp_sg_ports.remove(&ifindex)),
             Op::PutDown(ifindex) => drop(self.down.insert(ifindex)),
             Op::DelDown(ifindex) => drop(self.down.remove(&ifindex)),
+            Op::PutMember(member, bond) => drop(self.members.insert(member, bond)),
+            Op::DelMember(member) => drop(self.members.remove(&member)),
             Op::PutVtep(addr, vtep) => drop(self.vteps.insert(addr, vtep)),
             Op::DelVtep(addr) => drop(self.vteps.remove(&addr)),
             Op::PutArrival(arrival) => drop(self.arrivals.insert(arrival)),

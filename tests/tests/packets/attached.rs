@@ -39,7 +39,7 @@ fn seen_and_seen_gone(links: bool) {
     let attacher = || if links { Attacher::new(pins.clone()) } else { Attacher::new(pins.clone()).without_tcx() };
     let mut ours = attacher();
     let ifindex = port("a0").ifindex;
-    let device = Device { name: "a0".to_owned(), ifindex, role: Role::Access };
+    let device = Device { name: "a0".to_owned(), ifindex, role: Role::Access, bond: false };
     let on_driver = || Link::named("a0").unwrap().unwrap().xdp;
 
     assert_eq!(ours.look_tc(&device).unwrap(), Seen::Nothing);

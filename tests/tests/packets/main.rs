@@ -6,6 +6,7 @@
 
 mod attached;
 mod batch;
+mod bonds;
 mod budgets;
 mod buffers;
 mod capture_programs;

@@ -68,7 +68,7 @@ impl<P: DataPlane> Agent<'_, P> {
 
     /// Reads the kernel's counters of lost frames and its path MTUs.
     pub(super) fn read_kernel(&mut self, now: Moment) -> Result<(), AgentError> {
-        if self.forwarding.read_kernel(now.steady)? {
+        if self.forwarding.read_kernel(&self.latest.underlay, now.steady)? {
             return self.update(now);
         }
         self.event_log.forwarding_problems(&self.forwarding, now);

@@ -24,6 +24,7 @@ impl Devices {
         }
         let known: BTreeSet<String> = self.in_use.keys().cloned().chain(tried).collect();
         for name in known.into_iter().filter(|name| !keep.iter().any(|device| device.name == *name)) {
+            self.release_members(&name);
             self.in_use.remove(&name);
             self.before_tc.remove(&name);
             self.gone.retain(|(gone, _), _| *gone != name);
@@ -36,7 +37,7 @@ impl Devices {
         detached.map(drop)
     }
 
-    fn put_back(&mut self, name: &str) {
+    pub(super) fn put_back(&mut self, name: &str) {
         match self.nic.restore(name) {
             Ok(restored) => {
                 for setting in restored {

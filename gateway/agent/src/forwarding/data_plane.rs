@@ -23,6 +23,7 @@ use crate::{data_plane::DataPlane, error::AgentError, state_sync::Ports, station
 impl DataPlane for Forwarding {
     fn update(&mut self, config: &Config, rows: &Rows, underlay: &Snapshot) -> Result<(), AgentError> {
         self.programs.attach_changed(config, underlay);
+        self.reconcile_members(underlay);
         self.reconcile(config, rows, underlay)?;
         self.give_memory_back();
         Ok(())
@@ -34,6 +35,7 @@ impl DataPlane for Forwarding {
 
     fn wait(&mut self, config: &Config, underlay: &Snapshot) {
         self.programs.attach_changed(config, underlay);
+        self.reconcile_members(underlay);
         let problems = self.devices().problems().chain(self.devices().warnings()).collect();
         self.problems.set_planned(problems, self.devices().warnings().collect());
         self.report_problems();
@@ -47,7 +49,7 @@ impl DataPlane for Forwarding {
         self.learning_event(event);
     }
 
-    fn read_kernel(&mut self, now: Time) -> Result<bool, AgentError> {
+    fn read_kernel(&mut self, underlay: &Snapshot, now: Time) -> Result<bool, AgentError> {
         let refused = self.losses.poll(self.maps.losses()?, now);
         let transmit = |this: &Self| (this.devices().xdp_ports(), this.devices().xdp_sg_ports());
         let (ports, paths) = (transmit(&*self), self.path_mtus.clone());
@@ -56,6 +58,7 @@ impl DataPlane for Forwarding {
             refused.into_iter().for_each(|ifindex| devices.refuses(ifindex));
             devices.refresh();
         }
+        self.slow_path.poll(self.maps.paths()?, self.devices().expected(underlay), now);
         self.report_problems();
         self.read_path_mtus()?;
         Ok(ports != transmit(&*self) || !self.path_mtus.agrees_with(&paths))

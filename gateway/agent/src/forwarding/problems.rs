@@ -29,14 +29,18 @@ impl Problems {
         self.planned = (problems, warnings);
     }
 
-    /// Reports all problems, with the ports that lose frames.
-    pub(super) fn report(&mut self, losses: Vec<losses::Problem>) {
+    /// Reports all problems, with the ports that lose frames, and frames that take the slow path.
+    pub(super) fn report(&mut self, losses: Vec<losses::Problem>, slow: impl Iterator<Item = &'static str>) {
         let (mut problems, mut warnings) = self.planned.clone();
         for problem in losses {
             if problem.is_warning {
                 warnings.insert(problem.text.clone());
             }
             problems.push(problem.text);
+        }
+        for text in slow {
+            warnings.insert(text.to_owned());
+            problems.push(text.to_owned());
         }
         if let Some(uncounted) = &self.uncounted {
             warnings.insert(uncounted.clone());

@@ -57,6 +57,7 @@ impl Programs {
         {
             tracing::debug!("{error}");
         }
+        self.devices.follow_members(&mut self.ebpf, underlay);
     }
 
     /// Counts the frames that ports lose after a redirect.

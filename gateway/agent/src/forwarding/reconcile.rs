@@ -7,7 +7,7 @@ use gateway_base::{clock, memory};
 use gateway_common::binding::BindingKey;
 use gateway_config::{Config, rows::Rows};
 use gateway_datapath::{
-    diff::{Limit, diff, diff_macs},
+    diff::{Limit, diff, diff_macs, diff_members},
     op::Op,
     plan::{self, BoundVlan},
 };
@@ -52,6 +52,7 @@ impl Forwarding {
         problems.extend(self.devices().warnings());
         let mut desired = plan.desired;
         desired.xdp_sg_ports = self.devices().xdp_sg_ports();
+        desired.members = self.devices().members(&underlay);
         self.faults.clear();
         let mut changes = diff(&desired, &self.programmed, &self.ceilings);
         let mut done = self.carry_out(&changes.ops, &mut problems);
@@ -83,6 +84,14 @@ impl Forwarding {
             self.scan_fdb(config, rows)?;
         }
         Ok(())
+    }
+
+    /// Writes the active members of bonds. Needs no plan, so that a failover takes effect at once.
+    pub(super) fn reconcile_members(&mut self, underlay: &Snapshot) {
+        let members = self.devices().members(underlay);
+        let ops = diff_members(&members, &self.programmed.members);
+        // What fails stays a difference, and is reported by the next plan.
+        self.carry_out(&ops, &mut Vec::new());
     }
 
     /// Carries out operations. One that fails stays a difference, and is retried at the next change or ageing run.

@@ -10,7 +10,7 @@ use super::{
     text::{clean, wrap},
 };
 use crate::view::{
-    Database, DatabaseLock, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status,
+    Carried, Database, DatabaseLock, DatabaseState, Following, Forwarding, Interface, Role, Router, Severity, Status,
 };
 
 /// Most problems shown as text; the rest is only counted.
@@ -139,12 +139,26 @@ fn ground(status: &Status, look: Look) -> String {
         counted(forwarding.tunnels, "tunnel", "tunnels"),
     );
     text.push_str(&line("Forwarding", &what, look));
+    if let Some(carried) = forwarding.known_unicast {
+        text.push_str(&line("Unicast", &unicast(carried), look));
+    }
     let macs = format!(
         "{} static, {} learned on access ports, room for {}",
         forwarding.macs, forwarding.stations, forwarding.fdb_size
     );
     text.push_str(&line("MACs", &macs, look));
     text
+}
+
+/// Says which hook carried frames to known stations of late.
+fn unicast(carried: Carried) -> String {
+    let all = carried.xdp + carried.tc;
+    match (carried.xdp * 100).checked_div(all) {
+        None => "none to known stations in the last 10 s".to_owned(),
+        Some(share) => {
+            format!("{share} % by XDP, {} to known stations in the last 10 s", counted(all, "frame", "frames"))
+        }
+    }
 }
 
 fn bindings(forwarding: &Forwarding) -> String {
@@ -210,10 +224,20 @@ fn interfaces(status: &Status, look: Look) -> String {
 
 fn programs(interface: &Interface) -> String {
     let Some(mode) = interface.mode else { return "none attached".to_owned() };
-    match (mode, interface.xdp_transmit) {
+    let programs = match (mode, interface.xdp_transmit) {
         (crate::view::Mode::Xdp, true) => "XDP".to_owned(),
         (crate::view::Mode::Xdp, false) => "XDP in, TC out".to_owned(),
         _ => "TC".to_owned(),
+    };
+    match &interface.members {
+        None => programs,
+        Some(members) if mode == crate::view::Mode::Xdp => {
+            let xdp: Vec<&str> =
+                members.iter().filter(|member| member.xdp).map(|member| member.name.as_str()).collect();
+            let by = if xdp.is_empty() { "none".to_owned() } else { xdp.join(", ") };
+            format!("{programs}, bond: in by {by} of {}", counted(members.len() as u64, "member", "members"))
+        }
+        Some(members) => format!("{programs}, bond of {}", counted(members.len() as u64, "member", "members")),
     }
 }
 

@@ -31,6 +31,20 @@ pub struct Interface {
     pub link: Option<LinkState>,
     /// Why programs are not attached, where that was tried.
     pub problem: Option<String>,
+    /// Its members. None: it is no bond.
+    #[serde(default)]
+    pub members: Option<Vec<BondMember>>,
+}
+
+/// A member of a bond.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BondMember {
+    /// Its name.
+    pub name: String,
+    /// The bond receives by it.
+    pub active: bool,
+    /// XDP forwards what comes in by it. If not, the bond passes it to TC, or drops it where the member is not active.
+    pub xdp: bool,
 }
 
 /// State of an interface in the kernel.

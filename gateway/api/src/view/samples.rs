@@ -54,6 +54,7 @@ pub fn healthy() -> Status {
             macs: 5,
             stations: 2,
             fdb_size: 262_144,
+            known_unicast: Some(Carried { xdp: 990, tc: 10 }),
             problems: Vec::new(),
         },
         interfaces: vec![Interface {
@@ -67,6 +68,7 @@ pub fn healthy() -> Status {
             redirect_full: 0,
             link: Some(LinkState { ifindex: 2, up: true, mtu: 1600, mac: Some(MAC) }),
             problem: None,
+            members: None,
         }],
         vrrp: vec![router()],
         nodes: Some(Nodes {

@@ -69,8 +69,20 @@ pub struct Forwarding {
     pub stations: u64,
     /// Capacity for MACs, static and learned.
     pub fdb_size: u64,
+    /// Frames to known stations in ten of the last seconds. None: not measured yet.
+    #[serde(default)]
+    pub known_unicast: Option<Carried>,
     /// Reasons why more is not programmed, one sentence each.
     pub problems: Vec<String>,
+}
+
+/// Frames by the hook that forwarded them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// By XDP.
+    pub xdp: u64,
+    /// By TC.
+    pub tc: u64,
 }
 
 /// Problem: no tunnel is resolved, so nothing can be sent to remote VTEPs.

@@ -11,13 +11,23 @@ pub struct Device {
     pub ifindex: u32,
     /// The direction it faces.
     pub role: Role,
+    /// True for a bond: the kernel runs its XDP program on its members.
+    pub bond: bool,
 }
 
-pub(super) const fn xdp_program(role: Role) -> &'static str {
+/// Names of the XDP programs: on any interface, on a bond.
+const XDP_UPLINK: [&str; 2] = ["xdp_uplink", "xdp_uplink_bond"];
+const XDP_ACCESS: [&str; 2] = ["xdp_access", "xdp_access_bond"];
+
+pub(super) const fn xdp_programs(role: Role) -> [&'static str; 2] {
     match role {
-        Role::Uplink => "xdp_uplink",
-        Role::Access => "xdp_access",
+        Role::Uplink => XDP_UPLINK,
+        Role::Access => XDP_ACCESS,
     }
+}
+
+pub(super) const fn xdp_program(device: &Device) -> &'static str {
+    xdp_programs(device.role)[device.bond as usize]
 }
 
 pub(super) const fn tc_program(role: Role) -> &'static str {

@@ -43,6 +43,8 @@ impl Maps {
             Op::DelXdpSgPort(ifindex) => gone_is_fine(self.devmap_sg.remove(*ifindex)).of("devmap_sg"),
             Op::PutDown(ifindex) => self.down.insert(ifindex, 1, 0).of("down"),
             Op::DelDown(ifindex) => gone_is_fine(self.down.remove(ifindex)).of("down"),
+            Op::PutMember(member, bond) => self.members.insert(member, bond, 0).of("members"),
+            Op::DelMember(member) => gone_is_fine(self.members.remove(member)).of("members"),
             Op::PutVtep(addr, vtep) => self.vteps.insert(addr, vtep, 0).of("vteps"),
             Op::DelVtep(addr) => gone_is_fine(self.vteps.remove(addr)).of("vteps"),
             Op::PutArrival(arrival) => self.arrivals.insert(arrival, 1, 0).of("arrivals"),

@@ -66,7 +66,7 @@ fn config() -> Config {
 }
 
 fn link(ifindex: u32, mtu: u32) -> LinkState {
-    LinkState { ifindex, mac: Some(NIC_MAC), mtu, up: true, master: None }
+    LinkState { ifindex, mac: Some(NIC_MAC), mtu, up: true, master: None, bond: None }
 }
 
 fn hop(mtu: u32) -> Hop {

@@ -99,6 +99,7 @@ pub struct Plane {
     drops: PerCpuArray<MapData, Drops>,
     paths: PerCpuArray<MapData, Paths>,
     peers: HashMap<MapData, RemoteVtepKey, u32>,
+    members: HashMap<MapData, u32, u32>,
 }
 
 impl Plane {
@@ -126,6 +127,7 @@ impl Plane {
             drops: take(&mut ebpf, "drops")?,
             paths: take(&mut ebpf, "paths")?,
             peers: take(&mut ebpf, "remote_vteps")?,
+            members: take(&mut ebpf, "members")?,
             ebpf,
         })
     }
@@ -136,6 +138,17 @@ impl Plane {
     /// The map can't be read.
     pub fn tunnels(&self) -> Result<BTreeMap<RemoteVtepKey, u32>, PlaneError> {
         self.peers.iter().collect::<Result<_, _>>().map_err(|error| PlaneError::Map("remote_vteps", error))
+    }
+
+    /// Returns an active member of a bond: the kernel runs the XDP program of a bond on its members. Returns `None` if
+    /// there is none.
+    ///
+    /// # Errors
+    /// The map can't be read.
+    pub fn member_of(&self, bond: u32) -> Result<Option<u32>, PlaneError> {
+        let members = self.members.iter().collect::<Result<BTreeMap<u32, u32>, _>>();
+        let members = members.map_err(|error| PlaneError::Map("members", error))?;
+        Ok(members.into_iter().find(|(_, of)| *of == bond).map(|(member, _)| member))
     }
 
     /// Runs a packet that arrives at the interface `ifindex` through a program.

@@ -26,6 +26,8 @@ pub struct Entrance {
     pub role: Role,
     /// True if XDP is attached to it.
     pub xdp: bool,
+    /// True for a bond.
+    pub bond: bool,
 }
 
 /// Verdict on a packet.
@@ -110,11 +112,16 @@ impl Way {
             complete: true,
         };
         let mut packet = packet.to_vec();
-        let hooks: &[Hook] = if entrance.xdp { &[Hook::Xdp, Hook::Tc] } else { &[Hook::Tc] };
-        for hook in hooks {
-            let run = plane.run(*hook, entrance.ifindex, &packet)?;
+        let driver = match entrance {
+            Entrance { xdp: false, .. } => None,
+            Entrance { bond: true, ifindex, .. } => plane.member_of(*ifindex)?,
+            Entrance { ifindex, .. } => Some(*ifindex),
+        };
+        let hooks = driver.map(|driver| (Hook::Xdp, driver)).into_iter().chain([(Hook::Tc, entrance.ifindex)]);
+        for (hook, ifindex) in hooks {
+            let run = plane.run(hook, ifindex, &packet)?;
             let last = run.steps.last().map(|recorded| recorded.step);
-            if *hook == Hook::Tc && last == Some(Step::Passed) && !way.hooks.is_empty() {
+            if hook == Hook::Tc && last == Some(Step::Passed) && !way.hooks.is_empty() {
                 // TC has the same result, as it must.
                 break;
             }
@@ -122,7 +129,7 @@ impl Way {
             way.conclude(&run.steps, &run.bytes, names, vxlan_port);
             let steps =
                 run.steps.iter().map(|recorded| StepView::at(recorded.step, &recorded.record, &entrance.name, names));
-            way.hooks.push(Passage { hook: *hook, steps: steps.collect() });
+            way.hooks.push(Passage { hook, steps: steps.collect() });
             if !matches!(last, Some(Step::Passed | Step::LeftToTc)) {
                 break;
             }

@@ -10,8 +10,8 @@ use rtnetlink::{
     packet_route::{
         AddressFamily,
         link::{
-            InfoData, InfoKind, InfoVlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, LinkXdp, VlanProtocol,
-            XdpAttached,
+            BondPortState, InfoBondPort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVlan, LinkAttribute,
+            LinkFlags, LinkInfo, LinkMessage, LinkXdp, VlanProtocol, XdpAttached,
         },
     },
 };
@@ -37,6 +37,11 @@ pub struct Link {
     pub vlan: Option<Vlan>,
     /// Index and kind of the bond or bridge to which it belongs. A VRF is none: it only selects a routing table.
     pub master: Option<(u32, MasterKind)>,
+    /// True for a bond. A team is none: its members have no XDP program.
+    pub bond: bool,
+    /// True for a member of a bond that is active: the bond receives by it (`IFLA_BOND_SLAVE_STATE`). The bond drops
+    /// what other members receive, because a switch that floods sends it to all of them.
+    pub active_member: bool,
     /// Set for a macvlan: index of the interface below.
     pub macvlan_of: Option<u32>,
     /// Index of the interface it is stacked on, if that is another one in the same network namespace.
@@ -142,6 +147,8 @@ pub(super) fn link(message: &LinkMessage) -> Option<Link> {
             LinkAttribute::LinkInfo(infos) => {
                 (tag, kind) = (vlan_tag(infos), master_kind(infos));
                 macvlan = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::MacVlan)));
+                link.bond = infos.iter().any(|info| matches!(info, LinkInfo::Kind(InfoKind::Bond)));
+                link.active_member = is_active_member(infos);
             }
             LinkAttribute::Xdp(attached) => link.xdp = xdp_program(attached),
             _ => {}
@@ -175,6 +182,20 @@ fn master_kind(infos: &[LinkInfo]) -> Option<MasterKind> {
     })
 }
 
+/// Returns true for a member of a bond that the bond receives by. The kernel sets the state "active" with the flag that
+/// makes the bond accept frames (`bond_set_slave_active_flags`): with 802.3ad for the members that collect and
+/// distribute, with active-backup for one member, and in the other modes that run XDP for all.
+fn is_active_member(infos: &[LinkInfo]) -> bool {
+    let of_bond = infos.iter().any(|info| matches!(info, LinkInfo::PortKind(InfoPortKind::Bond)));
+    let active = |info: &LinkInfo| match info {
+        LinkInfo::PortData(InfoPortData::BondPort(data)) => {
+            data.contains(&InfoBondPort::BondPortState(BondPortState::Active))
+        }
+        _ => false,
+    };
+    of_bond && infos.iter().any(active)
+}
+
 /// Returns the tag of an 802.1Q subinterface. Service tags (802.1ad) are not used for tunnels: such a link counts as
 /// foreign.
 fn vlan_tag(infos: &[LinkInfo]) -> Option<VlanId> {
@@ -196,7 +217,7 @@ fn vlan_tag(infos: &[LinkInfo]) -> Option<VlanId> {
 
 #[cfg(test)]
 mod tests {
-    use rtnetlink::packet_route::link::{InfoPortKind, LinkHeader};
+    use rtnetlink::{packet_core::Parseable as _, packet_route::link::LinkHeader};
 
     use super::*;
 
@@ -246,6 +267,50 @@ mod tests {
         assert_eq!(member(InfoPortKind::Bond), Some((9, MasterKind::Bond)));
         assert_eq!(member(InfoPortKind::Other("openvswitch".to_owned())), Some((9, MasterKind::OpenVswitch)));
         assert_eq!(member(InfoPortKind::Vrf), None);
+    }
+
+    #[test]
+    fn a_bond_receives_by_members_whose_state_is_active() {
+        let member = |state| {
+            let data = InfoPortData::BondPort(vec![InfoBondPort::QueueId(0), InfoBondPort::BondPortState(state)]);
+            let infos = vec![LinkInfo::PortKind(InfoPortKind::Bond), LinkInfo::PortData(data)];
+            let message =
+                link_message(AddressFamily::Unspec, vec![LinkAttribute::Controller(9), LinkAttribute::LinkInfo(infos)]);
+            let link = link(&message).unwrap();
+            (link.master, link.bond, link.active_member)
+        };
+        let bond = Some((9, MasterKind::Bond));
+        assert_eq!(member(BondPortState::Active), (bond, false, true));
+        assert_eq!(member(BondPortState::Backup), (bond, false, false));
+        assert_eq!(member(BondPortState::Other(2)), (bond, false, false));
+    }
+
+    #[test]
+    fn the_bytes_of_a_message_about_a_member_are_decoded() {
+        // IFLA_LINKINFO of `ip link show`: IFLA_INFO_SLAVE_KIND "bond", IFLA_INFO_SLAVE_DATA with IFLA_BOND_SLAVE_STATE
+        // and IFLA_BOND_SLAVE_MII_STATUS.
+        let bytes = |state: u8| {
+            let kind = [9, 0, 4, 0, b'b', b'o', b'n', b'd', 0, 0, 0, 0];
+            let data = [20, 0, 5, 0, 5, 0, 1, 0, state, 0, 0, 0, 5, 0, 2, 0, 0, 0, 0, 0];
+            let mut message = vec![0u8; 16];
+            message.extend([36, 0, 18, 0]);
+            message.extend(kind);
+            message.extend(data);
+            let message = LinkMessage::parse(&message).unwrap();
+            link(&message).unwrap().active_member
+        };
+        assert_eq!((bytes(0), bytes(1)), (true, false));
+    }
+
+    #[test]
+    fn a_bond_is_known_as_one_and_a_team_and_its_port_are_not() {
+        let of = |infos| {
+            let link = link(&link_message(AddressFamily::Unspec, vec![LinkAttribute::LinkInfo(infos)])).unwrap();
+            (link.bond, link.active_member)
+        };
+        assert_eq!(of(vec![LinkInfo::Kind(InfoKind::Bond)]), (true, false));
+        assert_eq!(of(vec![LinkInfo::Kind(InfoKind::Other("team".to_owned()))]), (false, false));
+        assert_eq!(of(vec![LinkInfo::PortKind(InfoPortKind::Team)]), (false, false));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{error::NicError, plan::State};
 const ETHTOOL_GDRVINFO: u32 = 0x03;
 const ETHTOOL_GRINGPARAM: u32 = 0x10;
 const ETHTOOL_GSTRINGS: u32 = 0x1b;
+const ETHTOOL_GPERMADDR: u32 = 0x20;
 const ETHTOOL_GSSET_INFO: u32 = 0x37;
 const ETHTOOL_GFEATURES: u32 = 0x3a;
 const ETHTOOL_SFEATURES: u32 = 0x3b;
@@ -43,6 +44,8 @@ pub struct Share {
 pub(super) struct Identity {
     pub(super) ifindex: u32,
     pub(super) mac: MacAddr,
+    /// The address that the NIC was made with, if it has one. A member of a bond has the address of the bond.
+    pub(super) permanent: Option<MacAddr>,
 }
 
 /// Socket for requests. The kernel accepts any kind.
@@ -72,7 +75,17 @@ impl Ethtool {
         for (byte, raw) in mac.iter_mut().zip(address.sa_data) {
             *byte = raw.cast_unsigned();
         }
-        Ok(Identity { ifindex, mac: MacAddr(mac) })
+        Ok(Identity { ifindex, mac: MacAddr(mac), permanent: self.permanent(name) })
+    }
+
+    /// Returns the permanent address of an interface, `None` if it has none.
+    fn permanent(&self, name: &str) -> Option<MacAddr> {
+        // struct ethtool_perm_addr: command, size, and room for the longest address there is.
+        let mut words = [0; 2 + 8];
+        words[..2].copy_from_slice(&[ETHTOOL_GPERMADDR, 32]);
+        self.command(name, &mut words).ok()?;
+        let bytes: [u8; 6] = bytemuck::cast_slice::<u32, u8>(&words)[8..14].try_into().ok()?;
+        (words[1] == 6 && bytes != [0; 6]).then_some(MacAddr(bytes))
     }
 
     /// Returns the interface's flags (`IFF_*`), as set by user space.

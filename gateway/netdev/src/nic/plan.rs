@@ -91,6 +91,12 @@ pub(super) fn needs(role: Role) -> &'static [(Setting, bool)] {
     }
 }
 
+/// Returns the required settings of a member of a bond in this role. The kernel runs XDP and merges packets on the member.
+/// A bond has its members in promiscuous mode as it needs them.
+pub(super) fn needs_of_member(role: Role) -> impl Iterator<Item = (Setting, bool)> {
+    needs(role).iter().copied().filter(|(setting, _)| *setting != Setting::Promiscuous)
+}
+
 /// Returns true if it is harmless that a setting can't be changed in this role: promiscuous mode, which is reported
 /// separately, makes a NIC receive frames of all VLANs.
 pub fn is_covered(role: Role, setting: Setting) -> bool {
@@ -161,6 +167,15 @@ mod tests {
         assert!(is_covered(Role::Access, Setting::RxVlanFilter));
         assert!(!is_covered(Role::Access, Setting::RxVlanOffload));
         assert!(!is_covered(Role::Uplink, Setting::RxVlanFilter));
+    }
+
+    #[test]
+    fn a_member_shows_its_tags_and_its_bond_is_promiscuous() {
+        for role in [Role::Uplink, Role::Access] {
+            let needs: Vec<_> = needs_of_member(role).collect();
+            assert!(needs.contains(&(Setting::RxVlanOffload, false)));
+            assert!(!needs.iter().any(|(setting, _)| *setting == Setting::Promiscuous));
+        }
     }
 
     #[test]

@@ -85,6 +85,14 @@ impl NicSettings {
         self.change(name, plan::needs(role))
     }
 
+    /// Sets a member of a bond as the bond's role needs it. Returns the settings that were wrong.
+    ///
+    /// # Errors
+    /// As [`NicSettings::prepare`].
+    pub fn prepare_member(&mut self, name: &str, role: Role) -> Result<Vec<Change>, NicError> {
+        self.change(name, &plan::needs_of_member(role).collect::<Vec<_>>())
+    }
+
     /// Turns off the settings that make some drivers refuse native XDP: the NIC's merging of packets, LRO and
     /// `rx-gro-hw`. To be called after attaching has failed. Another attempt is useful only if a change was made.
     ///

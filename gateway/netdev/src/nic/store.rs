@@ -30,7 +30,8 @@ struct Interface {
 
 impl Interface {
     fn is(&self, identity: &Identity) -> bool {
-        self.ifindex == identity.ifindex && self.mac == identity.mac.to_string()
+        let macs = [Some(identity.mac), identity.permanent].into_iter().flatten();
+        self.ifindex == identity.ifindex && macs.map(|mac| mac.to_string()).any(|mac| mac == self.mac)
     }
 }
 
@@ -92,7 +93,7 @@ impl Store {
             })
             .or_insert_with(|| Interface { ifindex: 0, mac: String::new(), settings: BTreeMap::new() });
         interface.ifindex = identity.ifindex;
-        interface.mac = identity.mac.to_string();
+        interface.mac = identity.permanent.unwrap_or(identity.mac).to_string();
         for (setting, saved) in settings {
             interface.settings.entry(setting).or_insert(saved);
         }
@@ -151,7 +152,7 @@ mod tests {
     const WAS_OFF: Saved = Saved { was: false, set: true };
 
     fn identity(ifindex: u32) -> Identity {
-        Identity { ifindex, mac: MacAddr([2, 0, 0, 0, 0, 1]) }
+        Identity { ifindex, mac: MacAddr([2, 0, 0, 0, 0, 1]), permanent: None }
     }
 
     /// A directory that is removed after the test.
@@ -214,5 +215,18 @@ mod tests {
         fs::write(dir.0.join(FILE), "{").unwrap();
         let error = Store::open(&dir.0).unwrap_err();
         assert!(error.to_string().contains(FILE), "{error}");
+    }
+
+    #[test]
+    fn a_nic_is_the_same_in_a_bond_and_out_of_it() {
+        let dir = Dir::new("bond");
+        let permanent = Some(MacAddr([2, 0, 0, 0, 0, 9]));
+        let in_bond = Identity { permanent, ..identity(2) };
+        let mut store = Store::open(&dir.0).unwrap();
+        store.save("eth0", &in_bond, [(Setting::Lro, WAS_ON)]).unwrap();
+        let alone = Identity { mac: MacAddr([2, 0, 0, 0, 0, 9]), ..in_bond };
+        assert!(store.saved("eth0", Some(&alone)).1);
+        let other = Identity { permanent: Some(MacAddr([2, 0, 0, 0, 0, 8])), ..identity(2) };
+        assert!(!store.saved("eth0", Some(&other)).1);
     }
 }

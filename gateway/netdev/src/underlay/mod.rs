@@ -40,4 +40,4 @@ pub use follow::{Follower, Tuning, open, open_with};
 pub use look::look;
 pub use path_mtu::{Narrow, PathMtus, is_over};
 pub use resolve::{Hop, Resolution, Why};
-pub use snapshot::{LinkState, Snapshot, Wanted};
+pub use snapshot::{BondMember, LinkState, Snapshot, Wanted};

@@ -4,7 +4,7 @@ use gateway_common::net::VlanId;
 
 use super::*;
 use crate::{
-    netlink::{Change, Neighbour, Vlan},
+    netlink::{Change, MasterKind, Neighbour, Vlan},
     underlay::Wanted,
 };
 
@@ -211,4 +211,30 @@ fn no_route_names_the_uplinks_that_are_down() {
     let why = why(&facts, "10.0.0.2");
     assert_eq!(why, Why::NoRoute { down: vec!["eth0".into()] });
     assert!(why.to_string().contains("eth0 is down or missing"), "{why}");
+}
+
+#[test]
+fn a_bond_has_its_members_with_their_states_and_nothing_else_has() {
+    const BOND: u32 = 20;
+    let mut facts = facts();
+    facts.apply(Change::Link(Link { bond: true, ..link(BOND, "bond0", NIC_MAC) }));
+    let member = |index, active_member| {
+        let name = format!("eth{index}");
+        Change::Link(Link { master: Some((BOND, MasterKind::Bond)), active_member, ..link(index, &name, NIC_MAC) })
+    };
+    facts.apply(member(21, true));
+    facts.apply(member(22, false));
+    let wanted =
+        Wanted { uplinks: ["eth0".to_owned()].into(), ports: ["bond0".to_owned()].into(), ..Wanted::default() };
+    let members = |facts: &Facts| {
+        let bond = facts.snapshot(&wanted).links["bond0"].bond.clone().unwrap();
+        bond.into_iter().map(|(index, member)| (index, member.name, member.active)).collect::<Vec<_>>()
+    };
+    assert_eq!(members(&facts), [(21, "eth21".to_owned(), true), (22, "eth22".to_owned(), false)]);
+    assert_eq!(facts.snapshot(&wanted).links["eth0"].bond, None);
+    // Failover, then a member is taken out.
+    facts.apply(member(21, false));
+    facts.apply(member(22, true));
+    facts.apply(Change::Link(link(21, "eth21", NIC_MAC)));
+    assert_eq!(members(&facts), [(22, "eth22".to_owned(), true)]);
 }

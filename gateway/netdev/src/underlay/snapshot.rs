@@ -12,7 +12,7 @@ use super::{
     resolve::{Resolution, Why},
 };
 use crate::{
-    netlink::{Answer, Link},
+    netlink::{Answer, Link, MasterKind},
     nic::Master,
 };
 
@@ -64,6 +64,17 @@ pub struct LinkState {
     pub up: bool,
     /// The bond or bridge to which it belongs, and which carries its traffic.
     pub master: Option<Master>,
+    /// Set for a bond: its members, by index.
+    pub bond: Option<BTreeMap<u32, BondMember>>,
+}
+
+/// A member of a bond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BondMember {
+    /// Its name.
+    pub name: String,
+    /// True if the bond receives by it.
+    pub active: bool,
 }
 
 impl Facts {
@@ -79,11 +90,18 @@ impl Facts {
                     let name = self.link(index).map_or_else(|| format!("interface {index}"), |link| link.name.clone());
                     Master { name, kind }
                 });
-                (link.name.clone(), LinkState { ifindex: link.ifindex, mac: link.mac, mtu: link.mtu, up, master })
+                let bond = link.bond.then(|| self.members(link.ifindex));
+                (link.name.clone(), LinkState { ifindex: link.ifindex, mac: link.mac, mtu: link.mtu, up, master, bond })
             })
             .collect();
         let hops = wanted.remotes.iter().map(|remote| (*remote, self.resolve(*remote, &wanted.uplinks))).collect();
         Snapshot { hops, links, arrivals: self.arrivals(wanted) }
+    }
+
+    /// Returns the members of a bond, by index.
+    fn members(&self, bond: u32) -> BTreeMap<u32, BondMember> {
+        let members = self.links().filter(|link| link.master == Some((bond, MasterKind::Bond)));
+        members.map(|link| (link.ifindex, BondMember { name: link.name.clone(), active: link.active_member })).collect()
     }
 
     /// Returns the addresses and VLANs in which tunnel packets may arrive. The kernel accepts packets in any VLAN for

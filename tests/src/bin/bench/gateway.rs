@@ -99,7 +99,8 @@ impl Gateway {
         let mut attacher = Attacher::new(pins);
         for wire in Wire::ALL {
             let role = if wire == Wire::Underlay { Role::Uplink } else { Role::Access };
-            let device = Device { name: wire.inner().into(), ifindex: rig.index(wire.inner())?, role };
+            let (name, ifindex) = (wire.inner().into(), rig.index(wire.inner())?);
+            let device = Device { name, ifindex, role, bond: false };
             attacher.attach_tc(&mut ebpf, &device)?;
             match hook {
                 Hook::Xdp | Hook::XdpToTc => attacher.attach_xdp(&mut ebpf, &device)?,

@@ -98,6 +98,16 @@ impl World {
         })
     }
 
+    /// Runs a packet through XDP of the bond `from`, as one of its members has received it.
+    pub(crate) fn run_on_member(&mut self, from: From, member: u32, packet: &[u8]) -> Outcome {
+        self.watched(|world| test_run::xdp_on_bond(world, from, member, packet))
+    }
+
+    /// Returns the index of an interface.
+    pub(crate) fn ifindex(&self, of: From) -> u32 {
+        self.ports.of(of).ifindex
+    }
+
     /// Runs a packet through XDP whose first buffer ends after `first` bytes, as of a NIC that splits headers from data.
     /// `None` where the kernel can't do that (before 6.18).
     pub(crate) fn run_split(&mut self, from: From, packet: &[u8], first: usize) -> Option<Outcome> {

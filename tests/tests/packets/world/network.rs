@@ -1,6 +1,9 @@
 //! Standard forwarding of the data plane: its addresses, logical switches and tunnels.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use gateway_common::{
     binding::{BindingKey, Settings},
@@ -133,6 +136,7 @@ pub(super) fn desired(ports: &Ports) -> Desired {
         xdp_ports: BTreeSet::from(ports.indices()),
         xdp_sg_ports: BTreeSet::from(ports.indices()),
         down: BTreeSet::new(),
+        members: BTreeMap::new(),
     }
 }
 

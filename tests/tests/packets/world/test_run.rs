@@ -22,7 +22,22 @@ pub(super) fn xdp(
     packet: &[u8],
     first: usize,
 ) -> Result<(Verdict, Vec<u8>, Duration), ProgramError> {
-    let name = if from == From::Uplink { "xdp_uplink" } else { "xdp_access" };
+    run_xdp(plane, if from == From::Uplink { "xdp_uplink" } else { "xdp_access" }, ifindex, packet, first)
+}
+
+/// Runs a packet through XDP on a member of a bond.
+pub(super) fn xdp_on_bond(plane: &Plane, from: From, member: u32, packet: &[u8]) -> (Verdict, Vec<u8>, Duration) {
+    let name = if from == From::Uplink { "xdp_uplink_bond" } else { "xdp_access_bond" };
+    run_xdp(plane, name, member, packet, packet.len()).unwrap()
+}
+
+fn run_xdp(
+    plane: &Plane,
+    name: &str,
+    ifindex: u32,
+    packet: &[u8],
+    first: usize,
+) -> Result<(Verdict, Vec<u8>, Duration), ProgramError> {
     let program: &Xdp = plane.ebpf.program(name).unwrap().try_into().unwrap();
     // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex.
     let context = [0, first as u32, 0, ifindex, 0, 0];

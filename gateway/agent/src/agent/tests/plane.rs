@@ -69,7 +69,7 @@ impl DataPlane for MemoryPlane {
         self.stations.event(event);
     }
 
-    fn read_kernel(&mut self, _: Time) -> Result<bool, AgentError> {
+    fn read_kernel(&mut self, _: &Snapshot, _: Time) -> Result<bool, AgentError> {
         Ok(false)
     }
 

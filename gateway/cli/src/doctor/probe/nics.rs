@@ -37,7 +37,8 @@ fn one(attacher: &Attacher, configured: &config::Interface, role: Role) -> Facts
     let name = &configured.name;
     let interface = Link::named(name).ok().flatten();
     let ifindex = interface.as_ref().map_or(0, |interface| interface.ifindex);
-    let device = Device { name: name.clone(), ifindex, role };
+    let bond = interface.as_ref().is_some_and(|interface| interface.bond);
+    let device = Device { name: name.clone(), ifindex, role, bond };
     let xdp = interface.as_ref().and_then(|interface| interface.xdp);
     Facts {
         name: name.clone(),

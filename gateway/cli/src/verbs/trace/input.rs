@@ -15,7 +15,10 @@ use gateway_datapath::{
         walk::Entrance,
     },
 };
-use gateway_netdev::nic::{self, NicError, Role};
+use gateway_netdev::{
+    Link,
+    nic::{self, NicError, Role},
+};
 use nix::net::if_::if_nametoindex;
 
 use super::options::TraceOptions;
@@ -65,12 +68,13 @@ pub(super) fn entrance(options: &TraceOptions, gateway: &Gateway) -> Result<Entr
         }
     };
     let ifindex = if_nametoindex(name.as_str()).map_err(|_| TraceInputError::NoInterface(name.clone()))?;
-    let (device, attacher) = (Device { name: name.clone(), ifindex, role }, Attacher::new(gateway.pins.clone()));
+    let bond = Link::named(name).ok().flatten().is_some_and(|link| link.bond);
+    let (device, attacher) = (Device { name: name.clone(), ifindex, role, bond }, Attacher::new(gateway.pins.clone()));
     let (xdp, tc) = (attacher.has_xdp(&device), attacher.has_tc(&device));
     if gateway.pins.maps().exists() && !xdp && !tc {
         return Err(TraceInputError::NotAttached(name.clone()));
     }
-    Ok(Entrance { name: name.clone(), ifindex, role, xdp })
+    Ok(Entrance { name: name.clone(), ifindex, role, xdp, bond })
 }
 
 /// Returns the packets that enter there.
