@@ -12,9 +12,15 @@ use crate::{
 /// Writes the pages, or with `check` fails if one is out of date.
 pub(crate) fn run(root: &Path, check: bool) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf])?;
-    let build = ["build", "--example", "docs"].into_iter().chain(cargo::HOST_PACKAGES);
-    let docs = cargo::executables(root, build)?.remove("docs").context("cargo built no example `docs`")?;
-    child::run(Command::new(docs).args(check.then_some("--check")))?;
+    let build = ["build", "--example", "docs", "--bin", "machine"].into_iter().chain(cargo::HOST_PACKAGES);
+    let mut built = cargo::executables(root, build)?;
+    let docs = built.remove("docs").context("cargo built no example `docs`")?;
+    let machine = built.remove("machine").context("cargo built no binary `machine`")?;
+    let check = check.then_some("--check");
+    let of_code = child::run(Command::new(docs).args(check));
+    let of_scenarios =
+        child::run(Command::new(machine).args(["--page", "docs/SUPPORT.md"]).args(check).current_dir(root));
+    of_code.and(of_scenarios)?;
     Ok(ExitCode::SUCCESS)
 }
 

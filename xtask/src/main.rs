@@ -45,7 +45,7 @@ enum Verb {
     BuildEbpf,
     /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels, instructions
     Test {
-        /// Leave out the kernels that are booted in QEMU
+        /// Leave out the kernels and servers that are booted in QEMU
         #[arg(long)]
         no_vm: bool,
         /// Run only tests whose name has this in it, and no checks

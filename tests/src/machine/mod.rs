@@ -11,6 +11,7 @@
 //! - [`trial`]: one scenario: network, gateway, traffic, events, and the way back. `unit` is the gateway on the server
 //! - [`traffic`], [`settings`]: what has to arrive, and what has to be as it was before
 //! - [`outcome`]: results, as a table and as JSON
+//! - [`support`]: the table in `docs/SUPPORT.md`
 
 mod channel;
 pub mod fabric;
@@ -22,6 +23,7 @@ mod qmp;
 pub mod scenario;
 pub mod server;
 pub mod settings;
+pub mod support;
 pub mod table;
 pub mod traffic;
 pub mod trial;

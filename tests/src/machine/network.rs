@@ -117,15 +117,19 @@ for nic in nic0 nic1 nic2 nic3; do
     until [ -e /sys/class/net/$nic ]; do sleep 0.1; done
 done
 {
-    ovs-vsctl --timeout=10 --if-exists del-br br-ex
-    systemctl stop openvswitch-switch ovs-vswitchd ovsdb-server
-    for link in bond-u bond-a br-ex nic0.50 nic2.100; do ip link del $link; done
-    for nic in nic0 nic1 nic2 nic3; do
-        ip link set $nic nomaster
-        ip address flush dev $nic
-        ip link set $nic down
-        ethtool -K $nic tx on
+    if [ -e /run/openvswitch/db.sock ]; then
+        ovs-vsctl --timeout=10 --if-exists del-br br-ex
+        systemctl stop openvswitch-switch ovs-vswitchd ovsdb-server
+    fi
+    for link in bond-u bond-a br-ex nic0.50 nic2.100; do
+        if [ -e /sys/class/net/$link ]; then ip link del $link; fi
     done
+    for nic in nic0 nic1 nic2 nic3; do
+        ip link set $nic nomaster down
+        ip address flush dev $nic
+        if [ -e /run/lab-tx-off ]; then ethtool -K $nic tx on; fi
+    done
+    rm -f /run/lab-tx-off
     ip neigh flush all
 } 2>/dev/null
 set -e
@@ -180,7 +184,7 @@ fn bonded(line: &mut impl FnMut(String), name: &str, members: [&str; 2], bond: B
     for member in members {
         if bond == Bond::Lacp {
             // The partner that speaks LACP reads frames as they are, and completes no checksums.
-            line(format!("ethtool -K {member} tx off"));
+            line(format!("touch /run/lab-tx-off; ethtool -K {member} tx off"));
         }
         line(format!("ip link set {member} master {name}"));
     }
@@ -238,7 +242,7 @@ mod tests {
     fn interfaces_of_an_earlier_set_up_are_removed() {
         let made = [Uplink::Vlan.name(), Uplink::Bond(Bond::Lacp).name(), Uplink::Bridge.name()];
         let made = made.into_iter().chain([Access::Vlan.name(), Access::Bond(Bond::Lacp).name()]);
-        let removed = RESET.lines().find(|line| line.contains("ip link del")).unwrap();
+        let removed = RESET.lines().find(|line| line.contains("for link in")).unwrap();
         for name in made {
             assert!(removed.contains(&format!("{name} ")) || removed.contains(&format!("{name};")), "{name}");
         }

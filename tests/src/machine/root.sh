@@ -33,8 +33,24 @@ getty=$root/etc/systemd/system/serial-getty@ttyS0.service.d
 mkdir -p "$getty"
 printf '[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root --keep-baud 115200 - vt220\n' >"$getty/lab.conf"
 
+# Events of the devices that a server in the lab has: those of CPU and firmware load dozens of modules, slowly.
+trigger=$root/etc/systemd/system/systemd-udev-trigger.service.d
+mkdir -p "$trigger"
+{
+    printf '[Service]\nExecStart=\nExecStart=-udevadm trigger --action=add'
+    printf ' --subsystem-match=%s' pci virtio virtio-ports block net tty
+    echo
+} >"$trigger/lab.conf"
+# What no scenario needs takes seconds on an emulated processor.
+for unit in uuidd.socket getty-static.service getty@tty1.service systemd-binfmt.service systemd-update-utmp.service \
+    systemd-update-utmp-runlevel.service systemd-timesyncd.service kmod-static-nodes.service dev-hugepages.mount \
+    dev-mqueue.mount sys-kernel-config.mount sys-fs-fuse-connections.mount modprobe@configfs.service \
+    modprobe@dm_mod.service modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service \
+    modprobe@loop.service proc-sys-fs-binfmt_misc.automount proc-sys-fs-binfmt_misc.mount; do
+    ln -sf /dev/null "$root/etc/systemd/system/$unit"
+done
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service \
-    fstrim.timer systemd-pstore.service getty@tty1.service openvswitch-switch.service; do
+    fstrim.timer systemd-pstore.service openvswitch-switch.service; do
     in_root systemctl --quiet disable "$unit" 2>/dev/null || true
 done
 in_root systemctl --quiet enable lab-network lab-control

@@ -74,6 +74,8 @@ pub struct Scenario {
     pub events: &'static [Event],
     /// Part of `cargo xtask test`.
     pub gate: bool,
+    /// Known limit that keeps it from passing, in a sentence; empty if there is none.
+    pub limit: &'static str,
 }
 
 impl Mtu {
@@ -103,6 +105,12 @@ impl Mtu {
 }
 
 impl Scenario {
+    /// Names its NICs.
+    pub fn nics(&self) -> String {
+        let (uplink, access) = (self.uplink_nic, self.access_nic);
+        if uplink == access { uplink.to_string() } else { format!("{uplink} and {access}") }
+    }
+
     /// Returns true if both can run on one boot.
     pub fn shares_boot(&self, other: &Self) -> bool {
         (self.kernel, self.uplink_nic, self.access_nic) == (other.kernel, other.uplink_nic, other.access_nic)

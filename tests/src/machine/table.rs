@@ -4,7 +4,7 @@ use super::{
     hardware::Model,
     network::{Access, Bond, Uplink},
     scenario::{
-        Event::{MemberFails, MemberLeaves, Reboot, Restart, Upgrade},
+        Event::{self, MemberFails, MemberLeaves, Reboot, Restart, Upgrade},
         LINUX_6_1, LINUX_6_12, Mtu, Path, Scenario,
     },
 };
@@ -26,44 +26,61 @@ const PLAIN: Scenario = Scenario {
     carried: (Path::Xdp, Path::Xdp),
     events: &[],
     gate: false,
+    limit: "",
 };
 
-/// The same in TC.
-const TC: Scenario = Scenario { modes: (Mode::Tc, Mode::Tc), carried: (Path::Tc, Path::Tc), ..PLAIN };
+/// The same where TC carries.
+const TC: Scenario = Scenario { carried: (Path::Tc, Path::Tc), ..PLAIN };
+
+/// NICs of a model on both sides.
+const fn nics(name: &'static str, model: Model, scenario: Scenario) -> Scenario {
+    Scenario { name, uplink_nic: model, access_nic: model, ..scenario }
+}
 
 /// The same on the older kernel.
-const OLD: Scenario = Scenario { kernel: LINUX_6_1, ..PLAIN };
+const fn old(name: &'static str, scenario: Scenario) -> Scenario {
+    Scenario { name, kernel: LINUX_6_1, ..scenario }
+}
 
-/// NICs of a model on both sides, which have no XDP.
-const fn without_xdp(name: &'static str, model: Model) -> Scenario {
-    Scenario { name, uplink_nic: model, access_nic: model, carried: (Path::Tc, Path::Tc), ..PLAIN }
+/// Bonds on both sides.
+const fn bonds(name: &'static str, uplink: Bond, access: Bond, events: &'static [Event]) -> Scenario {
+    let carried = (Path::Xdp, Path::Tc);
+    Scenario { name, uplink: Uplink::Bond(uplink), access: Access::Bond(access), events, carried, ..PLAIN }
 }
 
 /// All scenarios. Rows that share a boot follow each other.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "virtio", gate: true, events: &[Restart, Upgrade], ..PLAIN },
-    Scenario { name: "virtio-tc", events: &[Restart, Upgrade], ..TC },
+    Scenario { gate: true, ..bonds("bond-lacp", Bond::ActiveBackup, Bond::Lacp, &[MemberFails]) },
+    Scenario { name: "virtio-tc", modes: (Mode::Tc, Mode::Tc), events: &[Restart, Upgrade], ..TC },
+    Scenario { name: "virtio-xdp-tc", modes: (Mode::Xdp, Mode::Tc), carried: (Path::Xdp, Path::Tc), ..PLAIN },
+    Scenario { name: "virtio-tc-xdp", modes: (Mode::Tc, Mode::Xdp), carried: (Path::Tc, Path::Xdp), ..PLAIN },
     Scenario { name: "virtio-jumbo", mtu: Mtu::Jumbo, ..PLAIN },
-    Scenario {
-        name: "bonds",
-        uplink: Uplink::Bond(Bond::ActiveBackup),
-        access: Access::Bond(Bond::ActiveBackup),
-        carried: (Path::Xdp, Path::Tc),
-        gate: true,
-        ..PLAIN
-    },
     Scenario { name: "vlan-below", uplink: Uplink::VlanBelow, ..PLAIN },
+    Scenario { name: "vlan-uplink", uplink: Uplink::Vlan, ..TC },
+    Scenario { name: "vlan-access", access: Access::Vlan, ..TC },
+    Scenario { name: "bridge", uplink: Uplink::Bridge, ..TC },
+    Scenario { name: "openvswitch", uplink: Uplink::OpenVswitch, ..TC },
+    bonds("bond-backup", Bond::ActiveBackup, Bond::ActiveBackup, &[MemberFails, MemberLeaves]),
+    bonds("bond-xor", Bond::BalanceXor, Bond::BalanceXor, &[MemberFails, MemberLeaves]),
+    bonds("bond-lacp-uplink", Bond::Lacp, Bond::Lacp, &[MemberLeaves]),
     Scenario { name: "reboot", events: &[Reboot], ..PLAIN },
-    without_xdp("e1000e", Model::E1000e),
-    Scenario { name: "6.1-virtio-tc", gate: true, events: &[Restart, Upgrade], kernel: LINUX_6_1, ..TC },
-    Scenario { name: "6.1-virtio", ..OLD },
-    Scenario {
-        name: "6.1-member",
-        access: Access::Bond(Bond::ActiveBackup),
-        carried: (Path::Xdp, Path::Tc),
-        events: &[MemberFails, MemberLeaves],
-        ..OLD
-    },
+    nics("virtio-1", Model::Virtio(1), PLAIN),
+    nics("virtio-2", Model::Virtio(2), PLAIN),
+    nics("vmxnet3", Model::Vmxnet3, PLAIN),
+    nics("e1000e", Model::E1000e, TC),
+    nics("e1000", Model::E1000, TC),
+    nics("rtl8139", Model::Rtl8139, TC),
+    Scenario { name: "virtio-e1000e", access_nic: Model::E1000e, carried: (Path::Tc, Path::Tc), ..PLAIN },
+    Scenario { gate: true, events: &[Restart], ..old("6.1-e1000e", nics("", Model::E1000e, TC)) },
+    old("6.1-virtio", PLAIN),
+    old("6.1-virtio-tc", Scenario { modes: (Mode::Tc, Mode::Tc), events: &[Restart, Upgrade], ..TC }),
+    old("6.1-virtio-jumbo", Scenario { mtu: Mtu::Jumbo, ..TC }),
+    old("6.1-bond-backup", bonds("", Bond::ActiveBackup, Bond::ActiveBackup, &[MemberFails, MemberLeaves])),
+    old("6.1-bond-lacp", bonds("", Bond::ActiveBackup, Bond::Lacp, &[MemberFails])),
+    old("6.1-openvswitch", Scenario { uplink: Uplink::OpenVswitch, ..TC }),
+    old("6.1-reboot", Scenario { modes: (Mode::Tc, Mode::Tc), events: &[Reboot], ..TC }),
+    old("6.1-vmxnet3", nics("", Model::Vmxnet3, TC)),
 ];
 
 #[cfg(test)]

@@ -7,4 +7,4 @@
 mod kernel;
 mod verb;
 
-pub(crate) use verb::run;
+pub(crate) use verb::{STAGE, run, stage};

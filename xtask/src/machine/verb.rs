@@ -1,4 +1,4 @@
-//! `cargo xtask machine`.
+//! `cargo xtask machine`, and the stage of `cargo xtask test`.
 
 use std::{
     ffi::OsString,
@@ -14,8 +14,12 @@ use super::kernel;
 use crate::{
     cargo, dist, interrupt,
     setup::{self, Purpose},
+    test::{Tally, command},
     vm,
 };
+
+/// The stage of `cargo xtask test`.
+pub(crate) const STAGE: &str = "servers";
 
 /// Version of the package that servers get.
 const VERSION: &str = "0.0.1-1";
@@ -23,7 +27,7 @@ const VERSION: &str = "0.0.1-1";
 /// Builds everything, and becomes the runner.
 pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf, Purpose::Lab, Purpose::Package, Purpose::Machine])?;
-    let mut command = if boots(args) { prepare(root)? } else { Command::new(build(root)?.1) };
+    let mut command = if boots(args) { prepare(root, !has_package(args))? } else { Command::new(build(root)?.1) };
     command.current_dir(root).args(args);
     if interrupt::happened() {
         return Ok(ExitCode::FAILURE);
@@ -32,22 +36,34 @@ pub(crate) fn run(root: &Path, args: &[OsString]) -> Result<ExitCode> {
     Err(command.exec()).with_context(|| format!("cannot start {}", command.get_program().display()))
 }
 
+/// Runs the scenarios of the gate.
+pub(crate) fn stage(root: &Path, tally: &mut Tally) -> Result<()> {
+    command(prepare(root, true)?.current_dir(root).arg("--gate"), tally)
+}
+
 /// Returns true if servers will be booted: unless help or a list is requested.
 fn boots(args: &[OsString]) -> bool {
     !args.iter().any(|arg| ["-h", "--help", "--list", "--down"].iter().any(|option| arg == option))
 }
 
-/// Builds everything, and returns the command of the runner with the paths of it.
-fn prepare(root: &Path) -> Result<Command> {
+/// Returns true if a package is named.
+fn has_package(args: &[OsString]) -> bool {
+    args.iter().any(|arg| arg == "--package" || arg.to_string_lossy().starts_with("--package="))
+}
+
+/// Builds everything, also the package if it is wanted, and returns the command of the runner with the paths of it.
+fn prepare(root: &Path, with_package: bool) -> Result<Command> {
     let (agent, runner) = build(root)?;
     let files = root.join("target/machine");
     fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
     for series in vm::SERIES {
         kernel::make(&vm::kernels(root), series, &files)?;
     }
-    let package = dist::make(root, &agent, VERSION, &files, dist::Compression::None)?;
     let mut command = Command::new(runner);
-    command.arg("--files").arg(files).arg("--package").arg(package);
+    if with_package {
+        command.arg("--package").arg(dist::make(root, &agent, VERSION, &files, dist::Compression::None)?);
+    }
+    command.arg("--files").arg(files);
     Ok(command)
 }
 
@@ -63,6 +79,13 @@ fn build(root: &Path) -> Result<(PathBuf, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_package_that_is_named_is_not_made() {
+        let has_package = |args: &[&str]| has_package(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        assert!(has_package(&["--package", "a.deb"]) && has_package(&["--package=a.deb"]));
+        assert!(!has_package(&["--gate"]));
+    }
 
     #[test]
     fn a_list_and_help_boot_nothing() {

@@ -13,6 +13,6 @@ mod tally;
 mod verb;
 
 pub(crate) use report::Report;
-pub(crate) use stage::Stage;
+pub(crate) use stage::{Stage, command};
 pub(crate) use tally::Tally;
 pub(crate) use verb::{PACKET_TESTS, run};

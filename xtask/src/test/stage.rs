@@ -49,7 +49,7 @@ impl Stage {
 }
 
 /// Runs a command as a stage's work. Its output is passed on, and parsed for results of tests.
-pub(super) fn command(command: &mut Command, tally: &mut Tally) -> Result<()> {
+pub(crate) fn command(command: &mut Command, tally: &mut Tally) -> Result<()> {
     match child::stream(command, LIMIT, io::stdout(), |line| tally.read(line))? {
         Ended::Exited(status) if status.success() => Ok(()),
         Ended::Exited(status) => bail!("`{}`: {status}", child::shown(command)),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     cargo::{self, cargo},
     child::Console,
-    ebpf, fuzz, instructions, interrupt,
+    ebpf, fuzz, instructions, interrupt, machine,
     setup::{self, Purpose},
     vm,
 };
@@ -34,7 +34,7 @@ const LABS: usize = 4;
 pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<ExitCode> {
     let mut purposes = vec![Purpose::Bpf, Purpose::Lab, Purpose::Package, Purpose::Install];
     if with_vms {
-        purposes.push(Purpose::Vm);
+        purposes.extend([Purpose::Vm, Purpose::Machine]);
     }
     if filter.is_none() {
         purposes.extend([Purpose::Checks, Purpose::Fuzz]);
@@ -57,6 +57,9 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
         }
     });
     if with_vms {
+        if filter.is_none() {
+            run.stage(machine::STAGE, |tally| machine::stage(root, tally));
+        }
         run.packets_on_other_kernels();
         if filter.is_none() {
             run.stage(instructions::STAGE, |tally| instructions::check(root, tally));

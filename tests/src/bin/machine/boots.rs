@@ -33,7 +33,7 @@ pub(crate) fn run(cli: &Cli, scenarios: &[&'static Scenario]) -> Result<Vec<Outc
         let nics = fabric.cable(first.uplink_nic, first.access_nic)?;
         let boot = cli.files.join(first.kernel);
         let parts = Parts { name: "server", boot: &boot, root: &root, package, nics: &nics };
-        say(&format!("booting Linux {} with NICs: {} and {}", first.kernel, first.uplink_nic, first.access_nic));
+        say(&format!("booting Linux {} with NICs: {}", first.kernel, first.nics()));
         let mut server = Server::power_on(&fabric.switch, &parts)?;
         let seconds = server.wait_booted()?;
         say(&format!("booted {} in {seconds:.0} s", server.release()));
@@ -41,7 +41,7 @@ pub(crate) fn run(cli: &Cli, scenarios: &[&'static Scenario]) -> Result<Vec<Outc
         for scenario in *group {
             let outcome =
                 trial::run(&mut server, &mut fabric, scenario, |step| say(&format!("{}: {step}", scenario.name)));
-            say(&format!("{}: {}", scenario.name, if outcome.passed() { "ok" } else { "FAILED" }));
+            say(&format!("{}: {}", scenario.name, outcome.word()));
             for failure in &outcome.failures {
                 say(&format!("    {failure}"));
             }

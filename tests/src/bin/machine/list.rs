@@ -21,17 +21,13 @@ pub(crate) fn table(scenarios: &[&Scenario]) -> String {
     let width = scenarios.iter().map(|one| one.name.len()).max().unwrap_or(0);
     let mut text = String::new();
     for one in scenarios {
-        let nics = if one.uplink_nic == one.access_nic {
-            one.uplink_nic.to_string()
-        } else {
-            format!("{} and {}", one.uplink_nic, one.access_nic)
-        };
         let gate = if one.gate { "; in the gate" } else { "" };
         let _ = writeln!(
             text,
-            "{:width$}  Linux {}, {nics}, MTU {}: uplink {} in mode {}, access port {} in mode {}{gate}",
+            "{:width$}  Linux {}, {}, MTU {}: uplink {} in mode {}, access port {} in mode {}{gate}",
             one.name,
             one.kernel,
+            one.nics(),
             one.mtu.of_access(),
             one.uplink,
             one.modes.0,

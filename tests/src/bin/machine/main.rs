@@ -2,6 +2,7 @@
 
 mod boots;
 mod list;
+mod page;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -15,9 +16,15 @@ struct Cli {
     /// Folder with what servers boot from
     #[arg(long, hide = true, default_value = "target/machine")]
     files: PathBuf,
-    /// The package to install
-    #[arg(long, hide = true)]
+    /// Install this package [default: one around the unoptimised agent]
+    #[arg(long, value_name = "FILE")]
     package: Option<PathBuf>,
+    /// Write the table of scenarios into this page
+    #[arg(long, hide = true, value_name = "FILE")]
+    page: Option<PathBuf>,
+    /// Only compare the page
+    #[arg(long, hide = true, requires = "page")]
+    check: bool,
     /// List the scenarios, and run none
     #[arg(long)]
     list: bool,
@@ -47,6 +54,9 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(trouble) => failed(&trouble),
         };
+    }
+    if let Some(path) = &cli.page {
+        return page::write(path, cli.check).unwrap_or_else(|trouble| failed(&trouble));
     }
     let chosen = list::choose(&cli);
     if chosen.is_empty() {
