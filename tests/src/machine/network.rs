@@ -111,6 +111,18 @@ impl Access {
     }
 }
 
+/// Returns the script that waits until both members of a bond carry what LACP has agreed on.
+pub(super) fn wait_aggregated(bond: &str) -> String {
+    format!(
+        "for try in $(seq 100); do\n\
+         [ \"$(cat /sys/class/net/{bond}/bonding/ad_num_ports)\" = 2 ] && exit 0\n\
+         sleep 0.2\n\
+         done\n\
+         cat /proc/net/bonding/{bond}\n\
+         exit 1"
+    )
+}
+
 /// Waits for the NICs, and removes what an earlier set-up has made.
 const RESET: &str = "#!/bin/sh
 for nic in nic0 nic1 nic2 nic3; do

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     fabric::Fabric,
-    network,
+    network::{self, Bond},
     outcome::Outcome,
     scenario::{Event, Scenario},
     server::Server,
@@ -45,6 +45,11 @@ fn steps(
     let script = network::script(*uplink, *access, mtu.of_uplink(), mtu.of_access());
     server.write("/etc/lab-network", "755", &script)?;
     server.run("/etc/lab-network").context("setting up the network")?;
+    for (bond, name) in [(uplink.bond(), uplink.name()), (access.bond(), access.name())] {
+        if bond == Some(Bond::Lacp) {
+            server.run(&network::wait_aggregated(name)).with_context(|| format!("{name} does not aggregate"))?;
+        }
+    }
     fabric.hv.host().forget_neighbours()?;
     let before = Settings::read(server)?;
 
@@ -93,6 +98,7 @@ fn happen(server: &mut Server, fabric: &Fabric, event: Event) -> Result<()> {
         }
         Event::MemberFails => {
             server.set_link(2, false)?;
+            server.run("until [ \"$(cat /sys/class/net/nic2/carrier)\" = 0 ]; do sleep 0.1; done")?;
             let failed_over = traffic::wait_reaches(fabric);
             server.set_link(2, true)?;
             failed_over?;
