@@ -67,7 +67,7 @@ fn release(facts: &Facts) -> Finding {
     let boot = format!("boot Linux {major}.{minor} or newer, or RHEL's of 9.2 or newer");
     match missing.as_ref().map(|missing| preflight::lacking(missing)) {
         Some(Some(lacking)) => Finding::bad(KernelRelease, format!("Linux {release} lacks {lacking}"), boot),
-        None if !tested => Finding::unknown(
+        None => Finding::unknown(
             KernelRelease,
             format!("whether Linux {release} has what the programs use was not asked, for lack of capabilities"),
             format!("run the doctor as root; Linux {major}.{minor} and newer have it"),
@@ -240,7 +240,7 @@ mod tests {
     fn each_fault_is_found_alone() {
         let cases = [
             (Facts { missing: Some(vec![LOOP]), ..sound() }, KernelRelease, Mark::Bad),
-            (Facts { release: "next".to_owned(), missing: None, ..sound() }, KernelRelease, Mark::Unknown),
+            (Facts { missing: None, ..sound() }, KernelRelease, Mark::Unknown),
             (Facts { programs: Some(Err(ProbeError::new("no"))), ..sound() }, BpfPrograms, Mark::Bad),
             (Facts { programs: None, ..sound() }, BpfPrograms, Mark::Unknown),
             (Facts { jit: false, ..sound() }, BpfJit, Mark::Warn),
