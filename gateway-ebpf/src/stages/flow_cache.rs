@@ -133,21 +133,31 @@ impl PendingEntry {
 }
 
 /// Reads the generation: the counts of the agent and of the kernel as one number.
+///
+/// A plain load. The compiler keeps it before later calls of helpers, and x86-64 does not exchange it with later loads,
+/// so look-ups after it see at least the maps of this generation. A processor with a weaker order does not promise that:
+/// an entry may then be stale until it expires ([ADR 0013](../../../docs/adr/0013-the-flow-cache.md), Memory order).
 #[inline(always)]
 fn generation() -> u64 {
     // SAFETY: a live map value of eight bytes.
     GENERATION.get_ptr(0).map_or(0, |generation| unsafe { load64::<0>(generation.cast()) })
 }
 
-/// Invalidates the flow cache of every CPU.
+/// Invalidates the flow cache of every CPU. A program that sees the new value also sees earlier writes to other maps.
 #[inline(always)]
 pub(crate) fn invalidate() {
     if let Some(generation) = GENERATION.get_ptr_mut(0) {
-        // Atomic: two CPUs may increment at once, and neither increment must be lost.
+        // Atomic: two CPUs may increment at once, and neither increment must be lost. The kernel orders an atomic
+        // operation with other accesses only if it returns the old value. On x86-64 the two cost the same.
         // SAFETY: a live map value; the field is aligned.
         unsafe {
             let kernel = &raw mut (*generation).kernel;
-            asm!("lock *(u32 *)({at} + 0) += {one}", at = in(reg) kernel, one = in(reg) 1u64, options(nostack));
+            asm!(
+                "{one} = atomic_fetch_add((u32 *)({at} + 0), {one})",
+                at = in(reg) kernel,
+                one = inout(wreg) 1_u32 => _,
+                options(nostack),
+            );
         }
     }
 }
