@@ -4,6 +4,7 @@
 //! inside a virtual machine that has little more than this binary.
 #![expect(clippy::unwrap_used, reason = "all of this is test code, outside `#[test]` functions too")]
 
+mod abilities;
 mod attached;
 mod batch;
 mod bonds;

@@ -56,7 +56,7 @@ fn prepare(root: &Path, with_package: bool) -> Result<Command> {
     let (agent, runner) = build(root)?;
     let files = root.join("target/machine");
     fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
-    for series in vm::SERIES {
+    for series in vm::GATE {
         kernel::make(&vm::kernels(root), series, &files)?;
     }
     let mut command = Command::new(runner);

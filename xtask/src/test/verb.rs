@@ -137,7 +137,7 @@ impl Run<'_> {
                 let run = move |tally: &mut Tally, console: &Console| vm::run_on(root, series, filter, tally, console);
                 Beside::start(scope, &name(series), Share::Equal, run)
             };
-            let [first, others @ ..] = vm::SERIES;
+            let [first, others @ ..] = vm::GATE;
             let others = others.map(start);
             self.stage(&name(first), |tally| vm::run_on(root, first, filter, tally, &Console::Shown));
             for other in others {

@@ -17,7 +17,7 @@ pub(crate) enum Clock {
 }
 
 /// Time limit of a VM, after which it counts as hung.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Prefix of the line that `init.sh` prints at the end of the tests.
 const MARKER: &str = "init: tests exited with ";

@@ -12,6 +12,7 @@ use super::{
     boot::{self, Clock},
     initramfs,
     kernel::{self, Flavour},
+    series::{self, GATE},
 };
 use crate::{
     cargo, interrupt,
@@ -19,14 +20,11 @@ use crate::{
     test::{PACKET_TESTS, Report, Stage, Tally},
 };
 
-/// The kernel series that are tested: the oldest supported one, and the current long-term one.
-pub(crate) const SERIES: [&str; 2] = ["6.1", "6.12"];
-
-/// Runs the packet tests on the kernels of `chosen`, or of all series if it is empty.
+/// Runs the packet tests on the kernels of `chosen`, or of the gate's series if it is empty.
 pub(crate) fn run(root: &Path, chosen: &[String], filter: Option<&str>) -> Result<ExitCode> {
     setup::ensure(&[Purpose::Bpf, Purpose::Vm])?;
     let mut report = Report::default();
-    for series in SERIES.into_iter().filter(|series| chosen.is_empty() || chosen.iter().any(|one| one == series)) {
+    for series in series::chosen(chosen) {
         if interrupt::happened() {
             break;
         }
@@ -36,9 +34,9 @@ pub(crate) fn run(root: &Path, chosen: &[String], filter: Option<&str>) -> Resul
     Ok(report.conclude())
 }
 
-/// Obtains the kernels of all series: several can be tested side by side then.
+/// Obtains the kernels of the gate: several can be tested side by side then.
 pub(crate) fn prepare(root: &Path) -> Result<()> {
-    SERIES.iter().try_for_each(|series| kernel::obtain(&kernels(root), series, Flavour::Cloud).map(drop))
+    GATE.iter().try_for_each(|series| kernel::obtain(&kernels(root), series, Flavour::Cloud).map(drop))
 }
 
 /// Returns the folder of unpacked kernels.
@@ -54,6 +52,7 @@ pub(crate) fn run_on(
     tally: &mut Tally,
     echo: impl Write,
 ) -> Result<()> {
+    let filter = filter.or_else(|| series::named(series)?.only);
     let arguments = ["--test-threads=1"].into_iter().chain(filter).collect::<Vec<_>>().join(" ");
     run_target(root, PACKET_TESTS, &arguments, series, Clock::Time, echo, |line| tally.read(line)).map(drop)
 }
