@@ -45,9 +45,12 @@ enum Verb {
     BuildEbpf,
     /// Check style, lints and licences, and run all tests: unit, packets, end to end, other kernels, instructions
     Test {
-        /// Leave out the kernels and servers that are booted in QEMU
+        /// Leave out the kernels that are booted in QEMU
         #[arg(long)]
         no_vm: bool,
+        /// Also run the gateway on whole servers in QEMU: some six minutes more
+        #[arg(long, conflicts_with_all = ["no_vm", "filter"])]
+        servers: bool,
         /// Run only tests whose name has this in it, and no checks
         filter: Option<String>,
     },
@@ -111,7 +114,7 @@ fn main() -> ExitCode {
     let outcome = match cli.verb {
         Verb::Setup { check } => setup::run(check),
         Verb::BuildEbpf => build_ebpf::run(&root),
-        Verb::Test { no_vm, filter } => test::run(&root, !no_vm, filter.as_deref()),
+        Verb::Test { no_vm, servers, filter } => test::run(&root, !no_vm, servers, filter.as_deref()),
         Verb::Vm { kernel, filter } => vm::run(&root, &kernel, filter.as_deref()),
         Verb::Machine { args } => machine::run(&root, &args),
         Verb::Instructions { record, json } => {

@@ -30,8 +30,8 @@ const PACKAGE_TESTS: &str = "packaging";
 /// Number of labs in parallel: mostly they wait, so it may exceed the cores; with too many they wait for each other.
 const LABS: usize = 4;
 
-/// Runs all stages, or with a `filter` only the tests whose names contain it.
-pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<ExitCode> {
+/// Runs all stages, or with a `filter` only the tests whose names contain it. Whole servers are run on request.
+pub(crate) fn run(root: &Path, with_vms: bool, with_servers: bool, filter: Option<&str>) -> Result<ExitCode> {
     let mut purposes = vec![Purpose::Bpf, Purpose::Lab, Purpose::Package, Purpose::Install];
     if with_vms {
         purposes.extend([Purpose::Vm, Purpose::Machine]);
@@ -56,10 +56,10 @@ pub(crate) fn run(root: &Path, with_vms: bool, filter: Option<&str>) -> Result<E
             run.report.add(fuzz.finish());
         }
     });
+    if with_servers {
+        run.stage(machine::STAGE, |tally| machine::stage(root, tally));
+    }
     if with_vms {
-        if filter.is_none() {
-            run.stage(machine::STAGE, |tally| machine::stage(root, tally));
-        }
         run.packets_on_other_kernels();
         if filter.is_none() {
             run.stage(instructions::STAGE, |tally| instructions::check(root, tally));
