@@ -18,7 +18,7 @@ pub enum Bond {
     Lacp,
 }
 
-/// What owns the tunnel address.
+/// Interface that owns the tunnel address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Uplink {
     /// A NIC.
@@ -35,7 +35,7 @@ pub enum Uplink {
     OpenVswitch,
 }
 
-/// What the VLANs arrive at.
+/// Interface at which the VLANs arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// A NIC, with tagged frames.

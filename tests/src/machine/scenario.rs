@@ -62,15 +62,15 @@ pub struct Scenario {
     pub access_nic: Model,
     /// MTU.
     pub mtu: Mtu,
-    /// What owns the tunnel address.
+    /// Interface that owns the tunnel address.
     pub uplink: Uplink,
-    /// What the VLANs arrive at.
+    /// Interface at which the VLANs arrive.
     pub access: Access,
     /// Mode of uplink and access port in the configuration.
     pub modes: (Mode, Mode),
     /// Expected path from tunnels, and to tunnels.
     pub carried: (Path, Path),
-    /// What happens afterwards.
+    /// Events after the first checks, in order.
     pub events: &'static [Event],
     /// Part of `cargo xtask test`.
     pub gate: bool,

@@ -29,7 +29,7 @@ const SCRIPT: Duration = Duration::from_secs(120);
 /// CPUs of a server.
 pub const CPUS: u8 = 2;
 
-/// What a server is made of.
+/// Hardware and files of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
     /// Its name.

@@ -1,4 +1,4 @@
-//! What a server boots from: a kernel, an initramfs that finds the root file system, and a disk with all modules.
+//! Boot files of a server: a kernel, an initramfs that finds the root file system, and a disk with all modules.
 
 use std::{
     fs,
