@@ -346,3 +346,16 @@ fn what_was_learned_behind_a_port_is_forgotten_once_when_it_goes_down() {
     // Learned MACs are valid once the port is up again.
     assert_eq!(changes(&Desired::default(), &programmed).ops, [Op::DelDown(11)]);
 }
+
+#[test]
+fn a_member_that_is_no_longer_active_goes_before_the_one_that_takes_its_place() {
+    let with = |members: &[(u32, u32)]| Desired {
+        members: members.iter().copied().collect(),
+        down: [11].into(),
+        ..Desired::default()
+    };
+    let before = programmed(&with(&[(4, 11), (6, 12)]));
+    let ops = changes(&with(&[(3, 11), (6, 13)]), &before).ops;
+    assert_eq!(ops, [Op::DelMember(4), Op::PutMember(3, 11), Op::PutMember(6, 13)]);
+    assert_eq!(changes(&with(&[(4, 11), (6, 12)]), &before).ops, []);
+}
